@@ -1,0 +1,180 @@
+//! The ledger: one entry for each committed transaction.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{NodeId, RequestId, Version, shared_bytes};
+
+/// A half-open range of keys, `start <= key < end`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRange {
+    /// The first key in the range.
+    #[serde(with = "shared_bytes")]
+    pub start: Arc<[u8]>,
+    /// The first key behind it.
+    #[serde(with = "shared_bytes")]
+    pub end: Arc<[u8]>,
+}
+
+impl KeyRange {
+    /// The range of just `key`.
+    pub fn single(key: &[u8]) -> KeyRange {
+        let mut end = Vec::with_capacity(key.len() + 1);
+        end.extend_from_slice(key);
+        end.push(0);
+        KeyRange { start: key.into(), end: end.into() }
+    }
+
+    /// The range of every key that starts with `prefix`. The prefix must not be all 0xff.
+    pub fn prefix(prefix: &[u8]) -> KeyRange {
+        let mut end = prefix.to_vec();
+        while let Some(last) = end.pop() {
+            if last < u8::MAX {
+                end.push(last + 1);
+                break;
+            }
+        }
+        KeyRange { start: prefix.into(), end: end.into() }
+    }
+
+    /// Whether `key` lies in the range.
+    pub fn contains(&self, key: &[u8]) -> bool {
+        *self.start <= *key && *key < *self.end
+    }
+
+    /// Whether no key can lie in the range.
+    pub fn is_empty(&self) -> bool {
+        self.start >= self.end
+    }
+}
+
+/// One change to one key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Write {
+    /// The key.
+    #[serde(with = "shared_bytes")]
+    pub key: Arc<[u8]>,
+    /// Its new value, or none to delete it.
+    #[serde(with = "shared_bytes::optional")]
+    pub value: Option<Arc<[u8]>>,
+}
+
+/// Who asked for a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The node the session is on.
+    pub node: NodeId,
+}
+
+/// What a transaction asks the leader to commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commit {
+    /// Makes the commit exactly-once.
+    pub request: RequestId,
+    /// Who asks.
+    pub origin: Origin,
+    /// The snapshot the transaction read.
+    pub read_version: Version,
+    /// What it read there, for the conflict check: ranges may overlap.
+    pub reads: Vec<KeyRange>,
+    /// What it changes, each key once.
+    pub writes: Vec<Write>,
+}
+
+impl Commit {
+    /// About how many bytes it takes, in memory and encoded.
+    pub fn len_estimate(&self) -> usize {
+        let writes: usize =
+            self.writes.iter().map(|w| w.key.len() + w.value.as_ref().map_or(0, |v| v.len()) + 8).sum();
+        let reads: usize = self.reads.iter().map(|r| r.start.len() + r.end.len() + 4).sum();
+        writes + reads + 48
+    }
+}
+
+/// One position of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The position.
+    pub version: Version,
+    /// The term of the leader that appended it.
+    pub term: u64,
+    /// The leader's wall time when it did, in microseconds since the Unix epoch.
+    pub wall_micros: i64,
+    /// What it says.
+    pub payload: Payload,
+}
+
+/// What an entry says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Payload {
+    /// Opens a leader's term; changes nothing.
+    TermStart,
+    /// A transaction that passed the conflict check.
+    Commit(Arc<Commit>),
+}
+
+impl Entry {
+    /// About how many bytes it takes, in memory and encoded.
+    pub fn len_estimate(&self) -> usize {
+        match &self.payload {
+            Payload::TermStart => 24,
+            Payload::Commit(commit) => 24 + commit.len_estimate(),
+        }
+    }
+}
+
+/// Bytes that do not decode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FormatError;
+
+impl fmt::Display for FormatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("malformed bytes")
+    }
+}
+
+/// The postcard bytes of `value`.
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    // Encoding into a growing vector can only fail for values that postcard cannot describe (sequences of
+    // unknown length), and none of ours is one.
+    postcard::to_allocvec(value).expect("every type encoded here has a postcard form")
+}
+
+/// The value that `bytes` hold, all of them.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FormatError> {
+    match postcard::take_from_bytes(bytes) {
+        Ok((value, [])) => Ok(value),
+        _ => Err(FormatError),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_range_ends_before_the_next_prefix() {
+        let range = KeyRange::prefix(&[1, 0xff]);
+        assert_eq!((&*range.start, &*range.end), (&[1, 0xff][..], &[2][..]));
+        assert!(range.contains(&[1, 0xff, 0xff, 7]) && !range.contains(&[2]));
+    }
+
+    #[test]
+    fn entries_survive_the_round_trip_and_trailing_bytes_are_refused() {
+        let commit = Commit {
+            request: RequestId { session: 7, sequence: 9 },
+            origin: Origin { node: NodeId(2) },
+            read_version: Version(3),
+            reads: [KeyRange::single(b"a")].into(),
+            writes: [Write { key: b"k"[..].into(), value: None }].into(),
+        };
+        let entry =
+            Entry { version: Version(4), term: 1, wall_micros: -5, payload: Payload::Commit(commit.into()) };
+        let mut bytes = encode(&entry);
+        assert_eq!(decode::<Entry>(&bytes), Ok(entry));
+        bytes.push(0);
+        assert_eq!(decode::<Entry>(&bytes), Err(FormatError));
+    }
+}

@@ -1,0 +1,19 @@
+//! What leaves memory: identifiers, ledger entries, checksums, and the limits every queue and value obeys.
+//!
+//! Bytes on disk and between peers are [`postcard`] inside frames that carry a length, a format version
+//! and a CRC-32C; whoever reads them treats them as untrusted until the checksum and the limits hold.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod checksum;
+mod id;
+mod ledger;
+pub mod limits;
+mod shared_bytes;
+
+pub use checksum::{Crc32c, crc32c};
+pub use id::{ClusterId, NodeId, RequestId, Version};
+pub use ledger::{Commit, Entry, FormatError, KeyRange, Origin, Payload, Write, decode, encode};

@@ -1,0 +1,49 @@
+//! Every bound, in one place, with the relations between them checked when this compiles.
+
+/// Most voting members.
+pub const VOTERS_MAX: usize = 7;
+
+/// Longest key of a row, in bytes: the primary key, encoded.
+pub const KEY_LEN_MAX: usize = 2 * 1024;
+
+/// Longest row, in bytes: all columns, encoded.
+pub const ROW_LEN_MAX: usize = 1024 * 1024;
+
+/// Most bytes one transaction may write.
+pub const TRANSACTION_LEN_MAX: usize = 8 * 1024 * 1024;
+
+/// Most ranges in a transaction's read set; neighbours are merged beyond it.
+pub const READ_RANGES_MAX: usize = 1024;
+
+/// Longest ledger entry, encoded.
+pub const ENTRY_LEN_MAX: usize = 16 * 1024 * 1024;
+
+/// Most bytes of entries a leader sends a follower in one message, unless one entry alone is longer.
+pub const APPEND_LEN_MAX: usize = 256 * 1024;
+
+/// Longest message between peers.
+pub const MESSAGE_LEN_MAX: usize = ENTRY_LEN_MAX + 4096;
+
+/// Longest SQL text of one query message, in bytes.
+pub const SQL_LEN_MAX: usize = 1024 * 1024;
+
+/// Rows handed over at a time between operators, sessions and the store.
+pub const BATCH_ROWS: usize = 256;
+
+/// Bytes of recent writes that the leader keeps to check conflicts against. A transaction whose snapshot
+/// is older than all of them is refused.
+pub const RESOLVER_WINDOW_LEN_MAX: usize = 4 * 1024 * 1024;
+
+/// Sessions whose last request id is remembered for exactly-once commits.
+pub const REQUEST_SESSIONS_MAX: usize = 4096;
+
+/// SQL connections a node serves at once.
+pub const CONNECTIONS_MAX: usize = 64;
+
+const _: () = {
+    assert!(KEY_LEN_MAX < ROW_LEN_MAX);
+    assert!(ROW_LEN_MAX < TRANSACTION_LEN_MAX);
+    // The read set comes with the writes: its keys, twice (start and end), at their longest.
+    assert!(TRANSACTION_LEN_MAX + READ_RANGES_MAX * 2 * KEY_LEN_MAX < ENTRY_LEN_MAX);
+    assert!(ENTRY_LEN_MAX < MESSAGE_LEN_MAX);
+};

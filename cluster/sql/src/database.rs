@@ -1,0 +1,92 @@
+//! What SQL asks of the node below it. Replication slides in behind this trait.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::future::Future;
+
+use cluster_format::{Commit, Origin, RequestId, Version};
+use cluster_store::{Conflict, Snapshot};
+
+use crate::types::{DataType, Datum};
+
+/// How new a snapshot must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Holds everything that was committed anywhere before the call: confirmed by the leader.
+    Linearizable,
+    /// What this node has applied. Enough for a transaction that writes, as the commit's conflict check
+    /// makes sure that nothing it read has changed.
+    Local,
+}
+
+/// Why the database could not answer. Nothing was changed, unless the variant says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseError {
+    /// No leader could be reached in time: no quorum (SQLSTATE 57P03).
+    NoQuorum,
+    /// Something that was read has changed since: run the transaction again (40001).
+    Conflict(Conflict),
+    /// A data disk is full (53100).
+    DiskFull,
+    /// The tables have reached their memory limit (53200).
+    MemoryFull,
+    /// The commit was sent and its answer never came: it may or may not have taken place (08007).
+    Unknown,
+}
+
+/// A table that is computed rather than stored, such as `sys.nodes`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveTable {
+    /// Its name within schema `sys`.
+    pub name: &'static str,
+    /// Its columns.
+    pub columns: &'static [(&'static str, DataType)],
+}
+
+/// The node, as its sessions see it. Cheap to clone; every clone is the same node.
+pub trait Database: Clone + Send + Sync + 'static {
+    /// The tables as they are now.
+    fn snapshot(&self, freshness: Freshness) -> impl Future<Output = Result<Snapshot, DatabaseError>> + Send;
+
+    /// Commits, durably on a quorum, and returns the version. Retries with the same request id until the
+    /// outcome is known or time is up.
+    fn commit(&self, commit: Commit) -> impl Future<Output = Result<Version, DatabaseError>> + Send;
+
+    /// Who this node's sessions are, for the ledger.
+    fn origin(&self) -> Origin;
+
+    /// A new session's random name (the `session` of its [`RequestId`]s).
+    fn new_session_id(&self) -> u64;
+
+    /// Wall time now, in microseconds since the Unix epoch.
+    fn wall_micros(&self) -> i64;
+
+    /// The live tables of schema `sys`.
+    fn live_tables(&self) -> &'static [LiveTable];
+
+    /// The rows of one of them, in the order of its columns.
+    fn live_rows(&self, name: &str) -> impl Future<Output = Result<Vec<Vec<Datum>>, DatabaseError>> + Send;
+
+    /// The cluster's name, for people.
+    fn cluster_name(&self) -> String;
+}
+
+/// Counts a session's commits.
+#[derive(Debug)]
+pub struct RequestIds {
+    next: RequestId,
+}
+
+impl RequestIds {
+    /// The ids of the session called `session`.
+    pub fn new(session: u64) -> RequestIds {
+        RequestIds { next: RequestId { session, sequence: 1 } }
+    }
+
+    /// The next id.
+    pub fn take(&mut self) -> RequestId {
+        let id = self.next;
+        self.next.sequence += 1;
+        id
+    }
+}

@@ -1,0 +1,70 @@
+//! One state of the tables, as a value.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Bound;
+
+use cluster_format::{KeyRange, Version};
+use rpds::RedBlackTreeMapSync;
+
+/// A key and its value.
+pub type Row = (Arc<[u8]>, Arc<[u8]>);
+
+pub(crate) type Map = RedBlackTreeMapSync<Arc<[u8]>, Arc<[u8]>>;
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// By ascending key.
+    Forward,
+    /// By descending key.
+    Backward,
+}
+
+/// The tables as they were after one ledger entry. Cloning is cheap and shares everything.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub(crate) version: Version,
+    pub(crate) map: Map,
+}
+
+impl Snapshot {
+    /// The empty state.
+    pub fn empty() -> Snapshot {
+        Snapshot { version: Version::ZERO, map: Map::new_sync() }
+    }
+
+    /// The version of this state.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The number of keys.
+    pub fn len(&self) -> usize {
+        self.map.size()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// The value of `key`. Asynchronous, as a store larger than memory reads its disk.
+    pub async fn get(&self, key: &[u8]) -> Option<Arc<[u8]>> {
+        self.map.get(key).cloned()
+    }
+
+    /// The first `rows_max` rows of `range`, by `direction`.
+    pub async fn read(&self, range: &KeyRange, direction: Direction, rows_max: usize) -> Vec<Row> {
+        if range.is_empty() {
+            return Vec::new();
+        }
+        let bounds = (Bound::Included(&*range.start), Bound::Excluded(&*range.end));
+        let rows = self.map.range::<[u8], _>(bounds);
+        let own = |(key, value): (&Arc<[u8]>, &Arc<[u8]>)| (key.clone(), value.clone());
+        match direction {
+            Direction::Forward => rows.take(rows_max).map(own).collect(),
+            Direction::Backward => rows.rev().take(rows_max).map(own).collect(),
+        }
+    }
+}
