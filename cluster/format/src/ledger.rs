@@ -150,6 +150,11 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FormatError> {
     }
 }
 
+/// The value at the front of `bytes`, and the bytes behind it.
+pub fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), FormatError> {
+    postcard::take_from_bytes(bytes).map_err(|_| FormatError)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,4 +16,6 @@ mod shared_bytes;
 
 pub use checksum::{Crc32c, crc32c};
 pub use id::{ClusterId, NodeId, RequestId, Version};
-pub use ledger::{Commit, Entry, FormatError, KeyRange, Origin, Payload, Write, decode, encode};
+pub use ledger::{
+    Commit, Entry, FormatError, KeyRange, Origin, Payload, Write, decode, decode_prefix, encode,
+};
