@@ -1,0 +1,24 @@
+//! Peers and clients over Ethernet frames.
+//!
+//! Two protocols share the wire. Peers speak datagrams of their own over UDP: framed, versioned,
+//! checksummed, made reliable and ordered by [`Peers`] without TCP's one-second timeouts. Clients speak
+//! TCP, which `smoltcp` carries ([`Stack`]). Both are polled: `now` is an argument, frames go in and out,
+//! and a deadline says when to call again.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod datagram;
+mod link;
+mod peers;
+mod stack;
+mod wire;
+
+pub use link::{LinkError, LinkStatus};
+pub use peers::{PeerEvent, Peers, PeersConfig, Refusal};
+pub use stack::{Stack, StackConfig, TcpConnection, TcpError};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,226 @@
+//! All the peers: one link to each, found by configuration or by broadcast.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::Ipv4Addr;
+
+use cluster_format::{ClusterId, NodeId};
+use drivers_api::{Frame, Instant};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::datagram::{HEADER_LEN, Header, Malformed};
+use crate::link::{Fragment, Link};
+use crate::wire::{Address, emit, parse};
+use crate::{LinkError, LinkStatus};
+
+/// Who this node is on the wire, and whom it looks for.
+#[derive(Clone, Debug)]
+pub struct PeersConfig {
+    /// The cluster: datagrams of another are refused.
+    pub cluster: ClusterId,
+    /// This node.
+    pub node: NodeId,
+    /// Its MAC address.
+    pub hardware_address: [u8; 6],
+    /// Its address.
+    pub ip: Ipv4Addr,
+    /// The others, with their addresses where the configuration gives them. Those without are found by
+    /// broadcast.
+    pub peers: Vec<(NodeId, Option<Ipv4Addr>)>,
+    /// Seeds the session numbers: never the same twice.
+    pub seed: [u8; 32],
+}
+
+/// What has happened.
+#[derive(Debug, PartialEq, Eq)]
+pub enum PeerEvent {
+    /// A message has arrived whole.
+    Message(NodeId, Vec<u8>),
+    /// The peer can be reached.
+    Up(NodeId),
+    /// What was sent to the peer may be lost: it was restarted, or has not answered for long.
+    Reset(NodeId),
+    /// A datagram was refused.
+    Refused(Refusal),
+}
+
+/// Why a datagram was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is damaged or no datagram of ours.
+    Malformed(Ipv4Addr),
+    /// Its protocol has another version.
+    OtherVersion(Ipv4Addr, u8),
+    /// It belongs to another cluster.
+    OtherCluster(Ipv4Addr),
+    /// It claims to come from this very node.
+    SameNode(Ipv4Addr),
+    /// Its sender is not in the configuration.
+    UnknownNode(Ipv4Addr, NodeId),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Refusal::Malformed(ip) => write!(f, "refused a malformed peer datagram from {ip}"),
+            Refusal::OtherVersion(ip, version) => {
+                write!(
+                    f,
+                    "refused a peer datagram of protocol version {version} from {ip}: upgrade the older node"
+                )
+            }
+            Refusal::OtherCluster(ip) => write!(f, "refused a peer datagram of another cluster from {ip}"),
+            Refusal::SameNode(ip) => {
+                write!(f, "{ip} uses this node's id: give every node of the cluster an id of its own")
+            }
+            Refusal::UnknownNode(ip, node) => {
+                write!(f, "refused node {node} at {ip}: it is not one of the cluster's nodes")
+            }
+        }
+    }
+}
+
+struct Peer {
+    link: Link,
+    configured_ip: Option<Ipv4Addr>,
+    /// Where its last datagram came from.
+    address: Option<Address>,
+    was_up: bool,
+}
+
+/// The peers of one node.
+pub struct Peers {
+    cluster: ClusterId,
+    node: NodeId,
+    local: Address,
+    rng: ChaCha8Rng,
+    peers: BTreeMap<NodeId, Peer>,
+    events: Vec<PeerEvent>,
+}
+
+impl Peers {
+    /// Starts to look for the peers.
+    pub fn new(config: PeersConfig, now: Instant) -> Peers {
+        let mut rng = ChaCha8Rng::from_seed(config.seed);
+        let others = config.peers.iter().filter(|(node, _)| *node != config.node);
+        let peers = others.map(|(node, ip)| {
+            let link = Link::new(session_number(&mut rng), now);
+            (*node, Peer { link, configured_ip: *ip, address: None, was_up: false })
+        });
+        let peers = peers.collect();
+        Peers {
+            cluster: config.cluster,
+            node: config.node,
+            local: Address { hardware: config.hardware_address, ip: config.ip },
+            rng,
+            peers,
+            events: Vec::new(),
+        }
+    }
+
+    /// Takes a frame if it carries a peer datagram; false if it is for someone else.
+    pub fn receive(&mut self, now: Instant, frame: &[u8]) -> bool {
+        let Some((from, datagram)) = parse(frame) else { return false };
+        if let Err(refusal) = self.receive_datagram(now, from, datagram) {
+            self.events.push(PeerEvent::Refused(refusal));
+        }
+        true
+    }
+
+    fn receive_datagram(&mut self, now: Instant, from: Address, datagram: &[u8]) -> Result<(), Refusal> {
+        let (header, payload) = Header::parse(datagram).map_err(|malformed| match malformed {
+            Malformed::OtherVersion(version) => Refusal::OtherVersion(from.ip, version),
+            Malformed::Foreign | Malformed::Damaged => Refusal::Malformed(from.ip),
+        })?;
+        if header.cluster != self.cluster {
+            return Err(Refusal::OtherCluster(from.ip));
+        }
+        if header.from == self.node {
+            return Err(Refusal::SameNode(from.ip));
+        }
+        if header.to != self.node && header.to != NodeId(0) {
+            // A broadcast greeting for another.
+            return Ok(());
+        }
+        let Some(peer) = self.peers.get_mut(&header.from) else {
+            return Err(Refusal::UnknownNode(from.ip, header.from));
+        };
+        peer.address = Some(from);
+        if peer.link.receive(now, &header, payload) && core::mem::take(&mut peer.was_up) {
+            self.events.push(PeerEvent::Reset(header.from));
+        }
+        if !peer.was_up && peer.link.status().established {
+            peer.was_up = true;
+            self.events.push(PeerEvent::Up(header.from));
+        }
+        while let Some(message) = peer.link.take_message() {
+            self.events.push(PeerEvent::Message(header.from, message));
+        }
+        Ok(())
+    }
+
+    /// Queues a message for `to`.
+    pub fn send(&mut self, to: NodeId, message: Vec<u8>) -> Result<(), LinkError> {
+        self.peers.get_mut(&to).ok_or(LinkError::NotEstablished)?.link.send(message)
+    }
+
+    /// What has happened since the last call.
+    pub fn take_events(&mut self) -> Vec<PeerEvent> {
+        core::mem::take(&mut self.events)
+    }
+
+    /// Sends what is due.
+    pub fn poll(&mut self, now: Instant, transmit: &mut dyn FnMut(Frame)) {
+        for (node, peer) in &mut self.peers {
+            // A greeting goes to everyone until the peer was heard; the rest only follows then.
+            let broadcast =
+                Address { ip: peer.configured_ip.unwrap_or(Ipv4Addr::BROADCAST), ..Address::BROADCAST };
+            let to = peer.address.unwrap_or(broadcast);
+            let (cluster, from, local) = (self.cluster, self.node, self.local);
+            let mut send = |fragment: Fragment<'_>| {
+                let header = Header {
+                    kind: fragment.kind,
+                    from,
+                    to: *node,
+                    cluster,
+                    source_session: fragment.source_session,
+                    destination_session: fragment.destination_session,
+                    sequence: fragment.sequence,
+                    received: fragment.received,
+                    received_behind: fragment.received_behind,
+                    first: fragment.first,
+                    last: fragment.last,
+                };
+                let len = HEADER_LEN + fragment.payload.len();
+                transmit(emit(local, to, len, |bytes| header.emit(fragment.payload, bytes)));
+            };
+            let session = session_number(&mut self.rng);
+            if peer.link.poll(now, session, &mut send) {
+                peer.was_up = false;
+                // It may have moved.
+                peer.address = None;
+                self.events.push(PeerEvent::Reset(*node));
+            }
+        }
+    }
+
+    /// When [`Peers::poll`] has something to do, if ever.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.peers.values().filter_map(|peer| peer.link.deadline()).min()
+    }
+
+    /// The links, for people: the peer, its address once heard, and the counters.
+    pub fn status(&self) -> impl Iterator<Item = (NodeId, Option<Ipv4Addr>, LinkStatus)> + '_ {
+        self.peers.iter().map(|(node, peer)| {
+            let ip = peer.address.map(|address| address.ip).or(peer.configured_ip);
+            (*node, ip, peer.link.status())
+        })
+    }
+}
+
+/// A random number that is not 0.
+fn session_number(rng: &mut ChaCha8Rng) -> u64 {
+    rng.next_u64().max(1)
+}

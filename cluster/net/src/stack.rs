@@ -1,0 +1,338 @@
+//! TCP for clients, by smoltcp.
+//!
+//! smoltcp looks at every socket for every packet, so sockets are bounded: a few listen, and each that
+//! becomes a connection is replaced while there are fewer than the limit.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::poll_fn;
+use core::net::Ipv4Addr;
+use core::task::Poll;
+
+use drivers_api::{FRAME_LEN_MAX, Frame, Instant};
+use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::socket::tcp;
+use smoltcp::time::Instant as StackInstant;
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Cidr};
+use spin::Mutex;
+
+/// Sockets that wait for a connection, at most.
+const LISTENING_MAX: usize = 8;
+
+/// Each socket's buffers.
+const RECEIVE_BUFFER_LEN: usize = 16 * 1024;
+const TRANSMIT_BUFFER_LEN: usize = 32 * 1024;
+
+/// Frames that wait for the wire, at most.
+const FRAMES_MAX: usize = 512;
+
+/// Local ports for connections made from here.
+const EPHEMERAL_PORTS: core::ops::Range<u16> = 49152..65535;
+
+/// Where the stack lives.
+#[derive(Clone, Debug)]
+pub struct StackConfig {
+    /// MAC address.
+    pub hardware_address: [u8; 6],
+    /// IPv4 address.
+    pub ip: Ipv4Addr,
+    /// Bits of the network's prefix.
+    pub prefix_len: u8,
+    /// Seeds sequence numbers and ports.
+    pub seed: u64,
+    /// Connections at once, at most.
+    pub connections_max: usize,
+}
+
+/// The TCP stack of one node.
+pub struct Stack {
+    interface: Interface,
+    sockets: SocketSet<'static>,
+    wire: Wire,
+    port: u16,
+    listening: Vec<SocketHandle>,
+    connections: usize,
+    connections_max: usize,
+    /// Dropped connections that still have something to say.
+    closing: Vec<SocketHandle>,
+    next_port: u16,
+}
+
+/// Frames between the stack and the NIC.
+#[derive(Default)]
+struct Wire {
+    received: VecDeque<Frame>,
+    to_send: VecDeque<Frame>,
+}
+
+impl Stack {
+    /// A stack with that address, whose clock stands at `now`.
+    pub fn new(config: StackConfig, now: Instant) -> Stack {
+        let hardware = HardwareAddress::Ethernet(EthernetAddress(config.hardware_address));
+        let mut settings = Config::new(hardware);
+        settings.random_seed = config.seed;
+        let mut wire = Wire::default();
+        let mut interface = Interface::new(settings, &mut wire, time(now));
+        interface.update_ip_addrs(|addresses| {
+            // There is room for one address.
+            let _ = addresses.push(IpCidr::Ipv4(Ipv4Cidr::new(config.ip, config.prefix_len.min(32))));
+        });
+        let span = u64::from(EPHEMERAL_PORTS.end - EPHEMERAL_PORTS.start);
+        Stack {
+            interface,
+            sockets: SocketSet::new(vec![]),
+            wire,
+            port: 0,
+            listening: vec![],
+            connections: 0,
+            connections_max: config.connections_max,
+            closing: vec![],
+            next_port: EPHEMERAL_PORTS.start + (config.seed % span) as u16,
+        }
+    }
+
+    /// Listens on `port`; connections come out of [`Stack::accept`].
+    pub fn listen(&mut self, port: u16) {
+        self.port = port;
+        self.replenish();
+    }
+
+    /// Takes a frame from the NIC.
+    pub fn receive(&mut self, frame: Frame) {
+        // A wire may drop frames, and memory is bounded.
+        if self.wire.received.len() < FRAMES_MAX {
+            self.wire.received.push_back(frame);
+        }
+    }
+
+    /// Does what is due: frames in, frames out, timeouts.
+    pub fn poll(&mut self, now: Instant) {
+        self.interface.poll(time(now), &mut self.wire, &mut self.sockets);
+        let sockets = &mut self.sockets;
+        self.closing.retain(|handle| {
+            let done = sockets.get::<tcp::Socket<'_>>(*handle).state() == tcp::State::Closed;
+            if done {
+                sockets.remove(*handle);
+            }
+            !done
+        });
+    }
+
+    /// The next frame for the NIC.
+    pub fn take_frame(&mut self) -> Option<Frame> {
+        self.wire.to_send.pop_front()
+    }
+
+    /// When [`Stack::poll`] has something to do, if ever.
+    pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
+        let delay = self.interface.poll_delay(time(now), &self.sockets)?;
+        Some(now + core::time::Duration::from_micros(delay.total_micros()))
+    }
+
+    /// Connections open now.
+    pub fn connections(&self) -> usize {
+        self.connections
+    }
+
+    /// The next client that has connected.
+    pub fn accept(stack: &Arc<Mutex<Stack>>) -> Option<TcpConnection> {
+        let mut locked = stack.lock();
+        let index = locked.listening.iter().position(|handle| {
+            let state = locked.sockets.get::<tcp::Socket<'_>>(*handle).state();
+            !matches!(state, tcp::State::Listen | tcp::State::SynReceived)
+        })?;
+        let handle = locked.listening.swap_remove(index);
+        locked.connections += 1;
+        locked.replenish();
+        drop(locked);
+        Some(TcpConnection { stack: stack.clone(), handle })
+    }
+
+    /// Connects to `ip`. The connection is established, or refused, later: reads and writes wait for it.
+    pub fn connect(stack: &Arc<Mutex<Stack>>, ip: Ipv4Addr, port: u16) -> Result<TcpConnection, TcpError> {
+        let mut locked = stack.lock();
+        if locked.connections >= locked.connections_max {
+            return Err(TcpError);
+        }
+        let local = locked.next_port;
+        locked.next_port = if local + 1 < EPHEMERAL_PORTS.end { local + 1 } else { EPHEMERAL_PORTS.start };
+        let mut socket = new_socket();
+        let remote = IpEndpoint::new(ip.into(), port);
+        socket.connect(locked.interface.context(), remote, local).map_err(|_| TcpError)?;
+        let handle = locked.sockets.add(socket);
+        locked.connections += 1;
+        drop(locked);
+        Ok(TcpConnection { stack: stack.clone(), handle })
+    }
+
+    fn replenish(&mut self) {
+        while self.listening.len() < LISTENING_MAX
+            && self.connections + self.listening.len() < self.connections_max
+            && self.port != 0
+        {
+            let mut socket = new_socket();
+            if socket.listen(self.port).is_err() {
+                return;
+            }
+            self.listening.push(self.sockets.add(socket));
+        }
+    }
+
+    fn release(&mut self, handle: SocketHandle) {
+        self.sockets.get_mut::<tcp::Socket<'_>>(handle).close();
+        self.closing.push(handle);
+        self.connections -= 1;
+        self.replenish();
+    }
+}
+
+fn new_socket() -> tcp::Socket<'static> {
+    let receive = tcp::SocketBuffer::new(vec![0; RECEIVE_BUFFER_LEN]);
+    let transmit = tcp::SocketBuffer::new(vec![0; TRANSMIT_BUFFER_LEN]);
+    let mut socket = tcp::Socket::new(receive, transmit);
+    // Replies are small and awaited: Nagle's algorithm and delayed acknowledgements only add waiting.
+    socket.set_nagle_enabled(false);
+    socket.set_ack_delay(None);
+    // A client whose machine is gone must not keep its connection for ever.
+    socket.set_keep_alive(Some(smoltcp::time::Duration::from_secs(30)));
+    socket.set_timeout(Some(smoltcp::time::Duration::from_secs(90)));
+    socket
+}
+
+/// The other side is gone, or was never there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpError;
+
+impl fmt::Display for TcpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection is closed")
+    }
+}
+
+/// One connection. Dropping it closes it, after what was written.
+pub struct TcpConnection {
+    stack: Arc<Mutex<Stack>>,
+    handle: SocketHandle,
+}
+
+impl TcpConnection {
+    /// Appends what has arrived to `into`, at least a byte. Waits for it.
+    pub async fn read(&mut self, into: &mut Vec<u8>) -> Result<(), TcpError> {
+        poll_fn(|context| {
+            let mut stack = self.stack.lock();
+            let socket = stack.sockets.get_mut::<tcp::Socket<'_>>(self.handle);
+            let before = into.len();
+            while socket.can_recv() {
+                let taken = socket.recv(|bytes| {
+                    into.extend_from_slice(bytes);
+                    (bytes.len(), bytes.len())
+                });
+                if !matches!(taken, Ok(1..)) {
+                    break;
+                }
+            }
+            if into.len() > before {
+                return Poll::Ready(Ok(()));
+            }
+            if !socket.may_recv() && !is_opening(socket) {
+                return Poll::Ready(Err(TcpError));
+            }
+            socket.register_recv_waker(context.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Writes all of `bytes`. Waits while the buffer is full.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), TcpError> {
+        let mut written = 0;
+        poll_fn(|context| {
+            let mut stack = self.stack.lock();
+            let socket = stack.sockets.get_mut::<tcp::Socket<'_>>(self.handle);
+            if !socket.may_send() && !is_opening(socket) {
+                return Poll::Ready(Err(TcpError));
+            }
+            while written < bytes.len() && socket.can_send() {
+                match socket.send_slice(&bytes[written..]) {
+                    Ok(0) => break,
+                    Ok(len) => written += len,
+                    Err(_) => return Poll::Ready(Err(TcpError)),
+                }
+            }
+            if written == bytes.len() {
+                return Poll::Ready(Ok(()));
+            }
+            socket.register_send_waker(context.waker());
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Says that nothing more will be written.
+    pub fn finish(&mut self) {
+        self.stack.lock().sockets.get_mut::<tcp::Socket<'_>>(self.handle).close();
+    }
+
+    /// Breaks the connection off.
+    pub fn abort(&mut self) {
+        self.stack.lock().sockets.get_mut::<tcp::Socket<'_>>(self.handle).abort();
+    }
+}
+
+impl Drop for TcpConnection {
+    fn drop(&mut self) {
+        self.stack.lock().release(self.handle);
+    }
+}
+
+fn is_opening(socket: &tcp::Socket<'_>) -> bool {
+    matches!(socket.state(), tcp::State::SynSent | tcp::State::SynReceived)
+}
+
+fn time(now: Instant) -> StackInstant {
+    StackInstant::from_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX))
+}
+
+struct Receive(Frame);
+
+struct Transmit<'a>(&'a mut VecDeque<Frame>);
+
+impl RxToken for Receive {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, consume: F) -> R {
+        consume(self.0.bytes())
+    }
+}
+
+impl TxToken for Transmit<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, fill: F) -> R {
+        let mut frame = Frame::zeroed(len);
+        let result = fill(frame.bytes_mut());
+        self.0.push_back(frame);
+        result
+    }
+}
+
+impl Device for Wire {
+    type RxToken<'a> = Receive;
+    type TxToken<'a> = Transmit<'a>;
+
+    fn receive(&mut self, _now: StackInstant) -> Option<(Receive, Transmit<'_>)> {
+        let frame = self.received.pop_front()?;
+        Some((Receive(frame), Transmit(&mut self.to_send)))
+    }
+
+    fn transmit(&mut self, _now: StackInstant) -> Option<Transmit<'_>> {
+        (self.to_send.len() < FRAMES_MAX).then_some(Transmit(&mut self.to_send))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = FRAME_LEN_MAX;
+        capabilities
+    }
+}

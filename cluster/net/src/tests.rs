@@ -1,0 +1,173 @@
+//! Two nodes' links over a wire that loses, doubles, delays and damages.
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+use core::time::Duration;
+
+use cluster_format::{ClusterId, NodeId};
+use drivers_api::{Frame, Instant};
+use proptest::prelude::*;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+use crate::datagram::Header;
+use crate::wire;
+use crate::{PeerEvent, Peers, PeersConfig, Refusal};
+
+struct Wire {
+    now: Instant,
+    rng: ChaCha8Rng,
+    flying: Vec<(Instant, usize, Frame)>,
+    loss_percent: u64,
+    delay_ms: u64,
+    nodes: Vec<Peers>,
+}
+
+fn config(node: u8, cluster: &str, seed: u8) -> PeersConfig {
+    PeersConfig {
+        cluster: ClusterId::of_name(cluster),
+        node: NodeId(node),
+        hardware_address: [2, 0, 0, 0, 0, node],
+        ip: Ipv4Addr::new(10, 0, 0, node),
+        peers: vec![(NodeId(1), None), (NodeId(2), None)],
+        seed: [seed; 32],
+    }
+}
+
+impl Wire {
+    fn new(loss_percent: u64, seed: u64) -> Wire {
+        let nodes = [1, 2].map(|node| Peers::new(config(node, "test", node), Instant::ZERO));
+        let rng = ChaCha8Rng::seed_from_u64(seed);
+        Wire { now: Instant::ZERO, rng, flying: vec![], loss_percent, delay_ms: 3, nodes: nodes.into() }
+    }
+
+    fn run(&mut self, milliseconds: u64) -> Vec<Vec<PeerEvent>> {
+        let mut events = vec![vec![], vec![]];
+        for _ in 0..milliseconds {
+            self.now = self.now + Duration::from_millis(1);
+            let arrived: Vec<_> = self.flying.extract_if(.., |(due, ..)| *due <= self.now).collect();
+            for (_, to, frame) in arrived {
+                self.nodes[to].receive(self.now, frame.bytes());
+            }
+            for index in 0..2 {
+                events[index].append(&mut self.nodes[index].take_events());
+                let mut sent = vec![];
+                self.nodes[index].poll(self.now, &mut |frame| sent.push(frame));
+                sent.into_iter().for_each(|frame| self.fly(1 - index, frame));
+            }
+        }
+        events
+    }
+
+    fn fly(&mut self, to: usize, mut frame: Frame) {
+        let copies = match self.rng.next_u64() % 100 {
+            chance if chance < self.loss_percent => 0,
+            chance if chance < 2 * self.loss_percent => 2,
+            _ => 1,
+        };
+        if self.rng.next_u64() % 100 < self.loss_percent / 4 {
+            let len = frame.bytes().len() as u64;
+            frame.bytes_mut()[(self.rng.next_u64() % len) as usize] ^= 1;
+        }
+        for _ in 0..copies {
+            let delay = Duration::from_millis(1 + self.rng.next_u64() % self.delay_ms);
+            self.flying.push((self.now + delay, to, frame.clone()));
+        }
+    }
+}
+
+fn messages(events: &[PeerEvent]) -> Vec<Vec<u8>> {
+    let messages = events.iter().filter_map(|event| match event {
+        PeerEvent::Message(_, message) => Some(message.clone()),
+        _ => None,
+    });
+    messages.collect()
+}
+
+#[test]
+fn peers_find_each_other_and_messages_arrive_in_order() {
+    for (loss_percent, seed) in [(0, 1), (1, 2), (10, 3), (30, 4)] {
+        let mut wire = Wire::new(loss_percent, seed);
+        let events = wire.run(3_000);
+        assert!(events[0].contains(&PeerEvent::Up(NodeId(2))), "loss {loss_percent}");
+        let sent: Vec<Vec<u8>> = (0..200).map(|i| vec![i as u8; 1 + (i * 977) % 9_000]).collect();
+        for message in &sent {
+            wire.nodes[0].send(NodeId(2), message.clone()).unwrap();
+        }
+        let events = wire.run(20_000);
+        assert!(messages(&events[1]) == sent, "loss {loss_percent}");
+    }
+}
+
+#[test]
+fn a_lost_frame_costs_milliseconds() {
+    let mut wire = Wire::new(0, 5);
+    wire.run(200);
+    wire.nodes[0].send(NodeId(2), vec![1]).unwrap();
+    wire.run(30);
+    wire.loss_percent = 100;
+    wire.nodes[0].send(NodeId(2), vec![2]).unwrap();
+    wire.run(1);
+    wire.loss_percent = 0;
+    let events = wire.run(80);
+    assert_eq!(messages(&events[1]), [vec![2]]);
+}
+
+#[test]
+fn a_restarted_peer_is_noticed_and_old_messages_stay_away() {
+    let mut wire = Wire::new(0, 6);
+    wire.run(200);
+    wire.nodes[0].send(NodeId(2), vec![1]).unwrap();
+    wire.run(20);
+    wire.nodes[1] = Peers::new(config(2, "test", 77), wire.now);
+    let events = wire.run(500);
+    assert!(events[0].contains(&PeerEvent::Reset(NodeId(2))));
+    wire.nodes[0].send(NodeId(2), vec![9]).unwrap();
+    assert_eq!(messages(&wire.run(50)[1]), [vec![9]]);
+}
+
+#[test]
+fn a_silent_peer_is_given_up_and_found_again() {
+    let mut wire = Wire::new(0, 7);
+    wire.run(200);
+    wire.loss_percent = 100;
+    wire.nodes[0].send(NodeId(2), vec![1]).unwrap();
+    let events = wire.run(3_000);
+    assert!(events[0].contains(&PeerEvent::Reset(NodeId(2))));
+    assert!(wire.nodes[0].send(NodeId(2), vec![2]).is_err());
+    wire.loss_percent = 0;
+    wire.run(1_500);
+    wire.nodes[0].send(NodeId(2), vec![3]).unwrap();
+    assert_eq!(messages(&wire.run(50)[1]), [vec![3]]);
+}
+
+#[test]
+fn datagrams_of_others_are_refused_by_name() {
+    let mut stranger = Peers::new(config(2, "other", 1), Instant::ZERO);
+    let mut ours = Peers::new(config(1, "test", 2), Instant::ZERO);
+    let mut frames = vec![];
+    stranger.poll(Instant::ZERO, &mut |frame| frames.push(frame));
+    assert!(ours.receive(Instant::ZERO, frames[0].bytes()));
+    let ip = Ipv4Addr::new(10, 0, 0, 2);
+    assert_eq!(ours.take_events(), [PeerEvent::Refused(Refusal::OtherCluster(ip))]);
+    let last = frames[0].bytes().len() - 1;
+    frames[0].bytes_mut()[last] ^= 1;
+    ours.receive(Instant::ZERO, frames[0].bytes());
+    assert_eq!(ours.take_events(), [PeerEvent::Refused(Refusal::Malformed(ip))]);
+}
+
+proptest! {
+    /// Decoders take any bytes, and links any headers.
+    #[test]
+    fn any_bytes_are_refused_or_understood(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Header::parse(&bytes);
+        wire::parse(&bytes);
+        if let Some(magic) = bytes.get_mut(..5) {
+            magic.copy_from_slice(b"RLXP\x01");
+        }
+        let _ = Header::parse(&bytes);
+        let mut peers = Peers::new(config(1, "test", 1), Instant::ZERO);
+        peers.receive(Instant::ZERO, &bytes);
+    }
+}
