@@ -5,5 +5,9 @@
 
 extern crate alloc;
 
+mod cancel;
 pub mod database;
+pub mod memory;
 pub mod types;
+
+pub use cancel::CancelFlag;

@@ -21,12 +21,14 @@ mod clock;
 mod console;
 mod disk;
 mod entropy;
+mod inventory;
 mod nic;
 
 pub use clock::{Instant, Now, WallTime};
 pub use console::{Console, Level};
 pub use disk::{Disk, DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 pub use entropy::Entropy;
+pub use inventory::{DeviceInfo, Inventory, MemoryInfo};
 pub use nic::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Nic, NicQueueFull};
 
 /// The machine one node runs on: what its root lends it for one turn.
@@ -37,4 +39,6 @@ pub struct Machine<'a> {
     pub nic: &'a mut dyn Nic,
     /// Where log lines go.
     pub console: &'a mut dyn Console,
+    /// What the machine is made of.
+    pub inventory: &'a dyn Inventory,
 }

@@ -1,0 +1,187 @@
+//! What a node is told: `relix.KEY=VALUE` words, from the kernel's command line or the host's.
+//!
+//! | key | meaning | default |
+//! |---|---|---|
+//! | `relix.cluster` | the cluster's name | `relix` |
+//! | `relix.node` | this node, from 1 | required |
+//! | `relix.size` | how many nodes the cluster has, 1 to 7 | 1 |
+//! | `relix.ip` | this node's address and prefix, `10.77.0.1/24` | required |
+//! | `relix.peers` | addresses of others, `2@10.77.0.2,3@10.77.0.3`; the rest are found by broadcast | none |
+//! | `relix.log` | the least severe log level shown: `error`, `warn`, `info` or `debug` | `info` |
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::Ipv4Addr;
+
+use cluster_format::NodeId;
+use cluster_format::limits::VOTERS_MAX;
+use drivers_api::Level;
+
+const PREFIX: &str = "relix.";
+
+/// A node's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// The cluster's name.
+    pub cluster_name: String,
+    /// This node.
+    pub node: NodeId,
+    /// All nodes.
+    pub voters: Vec<NodeId>,
+    /// This node's address.
+    pub ip: Ipv4Addr,
+    /// Bits of its network's prefix.
+    pub prefix_len: u8,
+    /// Addresses of others that are known beforehand.
+    pub peers: Vec<(NodeId, Ipv4Addr)>,
+    /// The least severe level to log.
+    pub log_level: Level,
+}
+
+/// What is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// No such key.
+    Unknown(String),
+    /// A key that must be given is missing.
+    Missing(&'static str),
+    /// A value that cannot be.
+    Invalid {
+        /// The key.
+        key: &'static str,
+        /// The value.
+        value: String,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConfigError::Unknown(key) => write!(f, "unknown setting '{PREFIX}{key}': remove it or correct its name"),
+            ConfigError::Missing(key) => write!(f, "setting '{PREFIX}{key}' is missing: add it"),
+            ConfigError::Invalid { key, value, expected } => {
+                write!(f, "setting '{PREFIX}{key}={value}' is invalid: it should be {expected}")
+            }
+        }
+    }
+}
+
+impl NodeConfig {
+    /// Reads the `relix.` words of `line`. Those in `others` belong to whoever hosts the node and are
+    /// passed over; any other is an error.
+    pub fn parse(line: &str, others: &[&str]) -> Result<NodeConfig, ConfigError> {
+        let mut cluster_name = "relix".to_string();
+        let (mut node, mut size, mut ip, mut peers) = (None, 1, None, Vec::new());
+        let mut log_level = Level::Info;
+        for word in line.split_whitespace() {
+            let Some(setting) = word.strip_prefix(PREFIX) else { continue };
+            let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
+            match key {
+                "cluster" => cluster_name = parse_name(value)?,
+                "node" => node = Some(parse_node("node", value)?),
+                "size" => size = parse_size(value)?,
+                "ip" => ip = Some(parse_ip(value)?),
+                "peers" => peers = parse_peers(value)?,
+                "log" => log_level = parse_level(value)?,
+                _ if others.contains(&key) => {}
+                _ => return Err(ConfigError::Unknown(key.to_string())),
+            }
+        }
+        let node = node.ok_or(ConfigError::Missing("node"))?;
+        let (ip, prefix_len) = ip.ok_or(ConfigError::Missing("ip"))?;
+        if node.0 > size {
+            return Err(invalid("node", &node.to_string(), "no larger than relix.size"));
+        }
+        let voters = (1..=size).map(NodeId).collect();
+        Ok(NodeConfig { cluster_name, node, voters, ip, prefix_len, peers, log_level })
+    }
+}
+
+fn invalid(key: &'static str, value: &str, expected: &'static str) -> ConfigError {
+    ConfigError::Invalid { key, value: value.to_string(), expected }
+}
+
+fn parse_name(value: &str) -> Result<String, ConfigError> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if value.is_empty() || value.len() > 64 || !value.chars().all(valid) {
+        return Err(invalid("cluster", value, "1 to 64 letters, digits, '-' or '_'"));
+    }
+    Ok(value.to_string())
+}
+
+fn parse_node(key: &'static str, value: &str) -> Result<NodeId, ConfigError> {
+    match value.parse() {
+        Ok(number @ 1..=254) => Ok(NodeId(number)),
+        _ => Err(invalid(key, value, "a number from 1 on")),
+    }
+}
+
+fn parse_size(value: &str) -> Result<u8, ConfigError> {
+    match value.parse::<u8>() {
+        Ok(size) if size >= 1 && usize::from(size) <= VOTERS_MAX => Ok(size),
+        _ => Err(invalid("size", value, "a number from 1 to 7")),
+    }
+}
+
+fn parse_ip(value: &str) -> Result<(Ipv4Addr, u8), ConfigError> {
+    let parse = |value: &str| {
+        let (ip, prefix_len) = value.split_once('/')?;
+        let prefix_len = prefix_len.parse().ok().filter(|len| *len <= 30)?;
+        Some((ip.parse().ok()?, prefix_len))
+    };
+    parse(value).ok_or_else(|| invalid("ip", value, "an address and its prefix, as 10.77.0.1/24"))
+}
+
+fn parse_peers(value: &str) -> Result<Vec<(NodeId, Ipv4Addr)>, ConfigError> {
+    let expected = "nodes and addresses, as 2@10.77.0.2,3@10.77.0.3";
+    let peers = value.split(',').filter(|peer| !peer.is_empty()).map(|peer| {
+        let (node, ip) = peer.split_once('@').ok_or_else(|| invalid("peers", value, expected))?;
+        let ip = ip.parse().map_err(|_| invalid("peers", value, expected))?;
+        Ok((parse_node("peers", node)?, ip))
+    });
+    peers.collect()
+}
+
+fn parse_level(value: &str) -> Result<Level, ConfigError> {
+    match value {
+        "error" => Ok(Level::Error),
+        "warn" => Ok(Level::Warn),
+        "info" => Ok(Level::Info),
+        "debug" => Ok(Level::Debug),
+        _ => Err(invalid("log", value, "error, warn, info or debug")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn a_full_line_is_understood() {
+        let line = "console=ttyS0 relix.cluster=lab relix.node=2 relix.size=3 relix.ip=10.77.0.2/24 \
+                    relix.peers=1@10.77.0.1 relix.panic=halt";
+        let config = NodeConfig::parse(line, &["panic"]).unwrap();
+        assert_eq!(config.voters, vec![NodeId(1), NodeId(2), NodeId(3)]);
+        assert_eq!((config.ip, config.prefix_len), (Ipv4Addr::new(10, 77, 0, 2), 24));
+        assert_eq!(config.peers, vec![(NodeId(1), Ipv4Addr::new(10, 77, 0, 1))]);
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |line: &str| NodeConfig::parse(line, &[]).unwrap_err().to_string();
+        assert_eq!(error("relix.nod=1"), "unknown setting 'relix.nod': remove it or correct its name");
+        assert_eq!(error("relix.node=1"), "setting 'relix.ip' is missing: add it");
+        assert_eq!(
+            error("relix.node=1 relix.size=9"),
+            "setting 'relix.size=9' is invalid: it should be a number from 1 to 7"
+        );
+        assert_eq!(
+            error("relix.node=4 relix.size=3 relix.ip=10.0.0.1/24"),
+            "setting 'relix.node=4' is invalid: it should be no larger than relix.size"
+        );
+    }
+}

@@ -1,0 +1,348 @@
+//! What sessions wait for: commits, read versions and rows of live tables, seen through changes of leader.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use cluster_format::{Commit, Entry, NodeId, Payload, RequestId, Version};
+use cluster_sql::database::DatabaseError;
+use cluster_sql::types::Datum;
+use cluster_store::{Conflict, Snapshot};
+use drivers_api::{Instant, Now};
+
+use crate::leader::{Admission, Leader};
+use crate::message::{PeerMessage, Refused};
+use crate::replica::Replica;
+use crate::shared::Reply;
+
+/// A session gives up after this long without a leader's answer.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(10);
+
+/// An unanswered request is sent again after this long.
+const SEND_AGAIN_AFTER: Duration = Duration::from_millis(500);
+
+/// A leader that is not ready is asked again after this long.
+const NOT_YET_PAUSE: Duration = Duration::from_millis(5);
+
+/// A node that does not answer within this is shown as down.
+const LIVE_ANSWER_WITHIN: Duration = Duration::from_millis(500);
+
+/// Forwarded commits that wait for this node to be ready to lead, at most.
+const DEFERRED_MAX: usize = 1024;
+
+/// Messages to send, by receiver.
+pub(crate) type Outbox = Vec<(NodeId, PeerMessage)>;
+
+struct PendingCommit {
+    commit: Arc<Commit>,
+    reply: Reply<Version>,
+    /// A leader may have it: its fate is not ours to declare.
+    ever_sent: bool,
+    send_at: Instant,
+    give_up_at: Instant,
+}
+
+/// Reads that were asked in one turn, and so share an answer.
+struct PendingRead {
+    replies: Vec<Reply<Snapshot>>,
+    /// What may be read, once the leader has said so.
+    version: Option<Version>,
+    send_at: Instant,
+    give_up_at: Instant,
+}
+
+struct PendingLive {
+    reply: Reply<Vec<Vec<Datum>>>,
+    rows: Vec<Vec<Datum>>,
+    awaited: Vec<NodeId>,
+    /// What to show of a node that does not answer.
+    row_if_down: Option<fn(NodeId) -> Vec<Datum>>,
+    give_up_at: Instant,
+}
+
+/// Everything that waits.
+pub(crate) struct Coordinator {
+    node: NodeId,
+    leader: Leader,
+    commits: BTreeMap<RequestId, PendingCommit>,
+    reads: BTreeMap<u64, PendingRead>,
+    new_reads: Vec<Reply<Snapshot>>,
+    /// Reads that others asked this node, while it leads: raft's number, the asker and its number.
+    forwarded_reads: BTreeMap<u64, (NodeId, u64)>,
+    deferred: VecDeque<Arc<Commit>>,
+    live: BTreeMap<u64, PendingLive>,
+    next_number: u64,
+    /// The leader that unanswered requests were sent to.
+    sent_to: Option<NodeId>,
+}
+
+impl Coordinator {
+    pub(crate) fn new(node: NodeId, leader: Leader) -> Coordinator {
+        Coordinator {
+            node,
+            leader,
+            commits: BTreeMap::new(),
+            reads: BTreeMap::new(),
+            new_reads: Vec::new(),
+            forwarded_reads: BTreeMap::new(),
+            deferred: VecDeque::new(),
+            live: BTreeMap::new(),
+            next_number: 1,
+            sent_to: None,
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    /// A session wants to commit.
+    pub(crate) fn commit(&mut self, now: Now, commit: Arc<Commit>, reply: Reply<Version>) {
+        let (send_at, give_up_at) = (now.monotonic, now.monotonic + GIVE_UP_AFTER);
+        let pending = PendingCommit { commit, reply, ever_sent: false, send_at, give_up_at };
+        self.commits.insert(pending.commit.request, pending);
+    }
+
+    /// A session wants to read what is newest.
+    pub(crate) fn read(&mut self, reply: Reply<Snapshot>) {
+        self.new_reads.push(reply);
+    }
+
+    /// A session wants rows of a live table: `rows` are this node's, `others` are to be asked.
+    pub(crate) fn live_rows(
+        &mut self,
+        now: Now,
+        rows: Vec<Vec<Datum>>,
+        others: Vec<NodeId>,
+        row_if_down: Option<fn(NodeId) -> Vec<Datum>>,
+        reply: Reply<Vec<Vec<Datum>>>,
+    ) -> u64 {
+        let number = self.number();
+        let give_up_at = now.monotonic + LIVE_ANSWER_WITHIN;
+        self.live.insert(number, PendingLive { reply, rows, awaited: others, row_if_down, give_up_at });
+        number
+    }
+
+    /// A peer has answered with its rows.
+    pub(crate) fn live_answered(&mut self, from: NodeId, number: u64, rows: Vec<Vec<Datum>>) {
+        let Some(pending) = self.live.get_mut(&number) else { return };
+        if pending.awaited.contains(&from) {
+            pending.awaited.retain(|node| *node != from);
+            pending.rows.extend(rows);
+        }
+    }
+
+    /// A peer cannot be reached now: its rows are not waited for, and what it was asked is asked again.
+    pub(crate) fn peer_reset(&mut self, now: Now, peer: NodeId) {
+        if self.sent_to == Some(peer) {
+            self.send_everything_at(now.monotonic);
+        }
+    }
+
+    /// Someone asks this node, which should lead, to commit.
+    pub(crate) fn forwarded_commit(
+        &mut self,
+        now: Now,
+        replica: &mut Replica,
+        commit: Arc<Commit>,
+        outbox: &mut Outbox,
+    ) {
+        match self.leader.admit(now, replica, &commit) {
+            Admission::Refused(refused) => {
+                outbox.push((commit.origin.node, PeerMessage::CommitRefused(commit.request, refused)));
+            }
+            Admission::NotYet if self.deferred.len() < DEFERRED_MAX => self.deferred.push_back(commit),
+            // Whoever asked asks the next leader.
+            _ => {}
+        }
+    }
+
+    /// The leader has refused a commit.
+    pub(crate) fn commit_refused(&mut self, request: RequestId, refused: Refused) {
+        if let Some(pending) = self.commits.remove(&request) {
+            let _ = pending.reply.send(Err(error_of(refused)));
+        }
+    }
+
+    /// A peer asks this node, which should lead, at which version it may read.
+    pub(crate) fn forwarded_read(
+        &mut self,
+        now: Now,
+        replica: &mut Replica,
+        from: NodeId,
+        number: u64,
+        outbox: &mut Outbox,
+    ) {
+        let ours = self.number();
+        let accepted = replica.raft_mut().is_some_and(|raft| raft.read(now, ours).is_ok());
+        match accepted {
+            true => drop(self.forwarded_reads.insert(ours, (from, number))),
+            false => outbox.push((from, PeerMessage::ReadAnswer(number, None))),
+        }
+    }
+
+    /// The leader has said at which version a read may take place.
+    pub(crate) fn read_answered(&mut self, now: Now, number: u64, version: Option<Version>) {
+        if let Some(pending) = self.reads.get_mut(&number) {
+            pending.version = version;
+            if version.is_none() {
+                pending.send_at = now.monotonic + NOT_YET_PAUSE;
+            }
+        }
+    }
+
+    /// An entry was applied: its session, if it is here, has its answer.
+    pub(crate) fn applied(&mut self, entry: &Entry) {
+        self.leader.applied(entry);
+        if let Payload::Commit(commit) = &entry.payload
+            && let Some(pending) = self.commits.remove(&commit.request)
+        {
+            let _ = pending.reply.send(Ok(entry.version));
+        }
+    }
+
+    fn send_everything_at(&mut self, at: Instant) {
+        self.commits.values_mut().for_each(|pending| pending.send_at = pending.send_at.min(at));
+        self.reads.values_mut().for_each(|pending| pending.send_at = pending.send_at.min(at));
+    }
+
+    /// Moves everything along that can be.
+    pub(crate) fn advance(&mut self, now: Now, replica: &mut Replica, outbox: &mut Outbox) {
+        let leader = replica.raft().and_then(|raft| raft.leader());
+        if leader != self.sent_to {
+            self.sent_to = leader;
+            self.send_everything_at(now.monotonic);
+        }
+        self.take_new_reads(now);
+        self.retry_deferred(now, replica, outbox);
+        self.send_commits(now, replica, leader, outbox);
+        self.send_reads(now, replica, leader, outbox);
+        self.answer_raft_reads(now, replica, outbox);
+        self.answer_reads(now, replica);
+        self.answer_live(now);
+    }
+
+    fn take_new_reads(&mut self, now: Now) {
+        self.new_reads.retain(|reply| !reply.is_canceled());
+        if !self.new_reads.is_empty() {
+            let replies = core::mem::take(&mut self.new_reads);
+            let (send_at, give_up_at) = (now.monotonic, now.monotonic + GIVE_UP_AFTER);
+            let number = self.number();
+            self.reads.insert(number, PendingRead { replies, version: None, send_at, give_up_at });
+        }
+    }
+
+    fn retry_deferred(&mut self, now: Now, replica: &mut Replica, outbox: &mut Outbox) {
+        for _ in 0..self.deferred.len() {
+            if let Some(commit) = self.deferred.pop_front() {
+                self.forwarded_commit(now, replica, commit, outbox);
+            }
+        }
+    }
+
+    fn send_commits(&mut self, now: Now, replica: &mut Replica, leader: Option<NodeId>, outbox: &mut Outbox) {
+        let due = self.commits.values_mut().filter(|pending| pending.send_at <= now.monotonic);
+        let mut refused = Vec::new();
+        for pending in due {
+            let Some(leader) = leader else { break };
+            pending.send_at = now.monotonic + SEND_AGAIN_AFTER;
+            if leader != self.node {
+                pending.ever_sent = true;
+                outbox.push((leader, PeerMessage::Commit(pending.commit.clone())));
+                continue;
+            }
+            match self.leader.admit(now, replica, &pending.commit) {
+                Admission::Appended => pending.ever_sent = true,
+                Admission::Refused(why) => refused.push((pending.commit.request, why)),
+                Admission::NotYet | Admission::NotLeader => pending.send_at = now.monotonic + NOT_YET_PAUSE,
+            }
+        }
+        for (request, why) in refused {
+            self.commit_refused(request, why);
+        }
+        let late = self.commits.extract_if(.., |_, pending| pending.give_up_at <= now.monotonic);
+        for (_, pending) in late {
+            let error = if pending.ever_sent { DatabaseError::Unknown } else { DatabaseError::NoQuorum };
+            let _ = pending.reply.send(Err(error));
+        }
+    }
+
+    fn send_reads(&mut self, now: Now, replica: &mut Replica, leader: Option<NodeId>, outbox: &mut Outbox) {
+        let waiting = |pending: &&mut PendingRead| pending.version.is_none() && pending.send_at <= now.monotonic;
+        let due = self.reads.iter_mut().map(|(number, pending)| (*number, pending));
+        for (number, pending) in due.filter(|(_, pending)| waiting(&pending)) {
+            let Some(leader) = leader else { break };
+            pending.send_at = now.monotonic + SEND_AGAIN_AFTER;
+            if leader == self.node {
+                if let Some(raft) = replica.raft_mut() {
+                    // A leader that has just lost its office is found out in the next turn.
+                    let _ = raft.read(now, number);
+                }
+            } else {
+                outbox.push((leader, PeerMessage::Read(number)));
+            }
+        }
+        let late = self.reads.extract_if(.., |_, pending| pending.give_up_at <= now.monotonic);
+        for reply in late.flat_map(|(_, pending)| pending.replies) {
+            let _ = reply.send(Err(DatabaseError::NoQuorum));
+        }
+    }
+
+    fn answer_raft_reads(&mut self, now: Now, replica: &mut Replica, outbox: &mut Outbox) {
+        let Some(raft) = replica.raft_mut() else { return };
+        for (number, version) in raft.take_reads(now) {
+            match self.forwarded_reads.remove(&number) {
+                Some((asker, theirs)) => outbox.push((asker, PeerMessage::ReadAnswer(theirs, version))),
+                None => self.read_answered(now, number, version),
+            }
+        }
+    }
+
+    fn answer_reads(&mut self, _now: Now, replica: &Replica) {
+        let applied = replica.tables.version();
+        let ready = |pending: &PendingRead| pending.version.is_some_and(|version| version <= applied);
+        let done: Vec<_> = self.reads.extract_if(.., |_, pending| ready(pending)).collect();
+        if done.is_empty() {
+            return;
+        }
+        let snapshot = replica.tables.snapshot();
+        for reply in done.into_iter().flat_map(|(_, pending)| pending.replies) {
+            let _ = reply.send(Ok(snapshot.clone()));
+        }
+    }
+
+    fn answer_live(&mut self, now: Now) {
+        let done = |pending: &PendingLive| pending.awaited.is_empty() || pending.give_up_at <= now.monotonic;
+        for (_, mut pending) in self.live.extract_if(.., |_, pending| done(pending)) {
+            if let Some(row_if_down) = pending.row_if_down {
+                pending.rows.extend(pending.awaited.iter().map(|node| row_if_down(*node)));
+            }
+            let _ = pending.reply.send(Ok(pending.rows));
+        }
+    }
+
+    /// When [`Coordinator::advance`] has something to do, if ever.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        // Without a leader nothing is sent, so only giving up is due.
+        let sends = self.sent_to.is_some();
+        let due = |send_at: Instant, give_up_at: Instant| if sends { send_at.min(give_up_at) } else { give_up_at };
+        let commits = self.commits.values().map(|pending| due(pending.send_at, pending.give_up_at));
+        let reads = self.reads.values().map(|pending| match pending.version {
+            None => due(pending.send_at, pending.give_up_at),
+            Some(_) => pending.give_up_at,
+        });
+        let live = self.live.values().map(|pending| pending.give_up_at);
+        commits.chain(reads).chain(live).min()
+    }
+}
+
+fn error_of(refused: Refused) -> DatabaseError {
+    match refused {
+        Refused::Conflict(version) => DatabaseError::Conflict(Conflict::Written(version)),
+        Refused::TooOld => DatabaseError::Conflict(Conflict::TooOld),
+        Refused::DiskFull => DatabaseError::DiskFull,
+        Refused::MemoryFull => DatabaseError::MemoryFull,
+    }
+}

@@ -1,0 +1,116 @@
+//! What the leader decides: whether a commit may be appended.
+
+use alloc::sync::Arc;
+
+use cluster_consensus::{NotProposed, Role};
+use cluster_format::{Commit, Entry, Payload, Version};
+use cluster_store::{Conflict, RequestState, Resolver, Tables};
+use drivers_api::Now;
+use hashbrown::HashMap;
+
+use crate::message::Refused;
+use crate::replica::Replica;
+
+/// What becomes of a commit request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It is in the ledger, or was already: whoever asked will see it applied.
+    Appended,
+    /// It will never be.
+    Refused(Refused),
+    /// Ask again soon.
+    NotYet,
+    /// This node does not lead.
+    NotLeader,
+}
+
+/// Kept free on the disk when commits are admitted: what is appended meanwhile, rounded up.
+const DISK_SLACK: u64 = 64 * 1024;
+
+/// The leader's knowledge of entries that are appended but not applied, valid in one term.
+pub(crate) struct Leader {
+    term: u64,
+    pending: Resolver,
+    /// The session and sequence of requests in those entries.
+    requests: HashMap<u64, (u64, Version)>,
+    pending_len: usize,
+    memory_len_max: usize,
+}
+
+impl Leader {
+    /// `memory_len_max` bounds the tables, in bytes.
+    pub(crate) fn new(memory_len_max: usize) -> Leader {
+        let pending = Resolver::with_len_max(Version::ZERO, usize::MAX);
+        Leader { term: 0, pending, requests: HashMap::new(), pending_len: 0, memory_len_max }
+    }
+
+    /// Decides about `commit`, and appends it if it may be.
+    pub(crate) fn admit(&mut self, now: Now, replica: &mut Replica, commit: &Arc<Commit>) -> Admission {
+        let Some(raft) = replica.raft() else { return Admission::NotLeader };
+        let Role::Leader { term_start } = *raft.role() else { return Admission::NotLeader };
+        // What earlier leaders committed must be known before anything is decided.
+        if replica.tables.version() < term_start {
+            return Admission::NotYet;
+        }
+        if raft.term() != self.term {
+            *self = Leader { term: raft.term(), ..Leader::new(self.memory_len_max) };
+        }
+        let request = commit.request;
+        let appended = self.requests.get(&request.session).is_some_and(|(last, _)| *last >= request.sequence);
+        if appended || replica.tables.request_state(request) != RequestState::Unknown {
+            return Admission::Appended;
+        }
+        if let Some(refused) = self.refusal(replica, commit) {
+            return Admission::Refused(refused);
+        }
+        let Some(raft) = replica.raft_mut() else { return Admission::NotLeader };
+        match raft.propose(now, Payload::Commit(commit.clone())) {
+            Ok(version) => {
+                self.pending.record(version, commit);
+                self.requests.insert(request.session, (request.sequence, version));
+                self.pending_len += commit.len_estimate();
+                Admission::Appended
+            }
+            Err(NotProposed::Busy) => Admission::NotYet,
+            Err(NotProposed::NotLeader(_)) => Admission::NotLeader,
+        }
+    }
+
+    fn refusal(&self, replica: &Replica, commit: &Commit) -> Option<Refused> {
+        let Replica { tables, journal, .. } = replica;
+        let checked = tables.resolver().check(commit.read_version, &commit.reads);
+        let checked = checked.and_then(|()| self.pending.check(commit.read_version, &commit.reads));
+        if let Err(conflict) = checked {
+            return Some(match conflict {
+                Conflict::Written(version) => Refused::Conflict(version),
+                Conflict::TooOld => Refused::TooOld,
+            });
+        }
+        let len = commit.len_estimate();
+        let free = journal.as_ref().map_or(0, |journal| journal.free_len());
+        if free < (self.pending_len + len) as u64 + DISK_SLACK {
+            return Some(Refused::DiskFull);
+        }
+        // Deletes make room, so they are always let through.
+        let grows = commit.writes.iter().any(|write| write.value.is_some());
+        if grows && self.exceeds_memory(tables, len) {
+            return Some(Refused::MemoryFull);
+        }
+        None
+    }
+
+    fn exceeds_memory(&self, tables: &Tables, len: usize) -> bool {
+        tables.len_bytes() + self.pending_len + len > self.memory_len_max
+    }
+
+    /// `entry` has been applied: the tables know it from now on.
+    pub(crate) fn applied(&mut self, entry: &Entry) {
+        let Payload::Commit(commit) = &entry.payload else { return };
+        self.pending.forget_through(entry.version);
+        let session = commit.request.session;
+        if self.requests.get(&session).is_some_and(|(_, version)| *version == entry.version) {
+            self.requests.remove(&session);
+            self.pending_len = self.pending_len.saturating_sub(commit.len_estimate());
+        }
+    }
+}

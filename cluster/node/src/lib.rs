@@ -1,0 +1,31 @@
+//! One member of the cluster: consensus, journal, tables, peers, clients and SQL, joined.
+//!
+//! ```text
+//!   clients ── Stack ── sessions ── Shared ──┐
+//!                       (tasks)              ▼
+//!                                       Coordinator ──── Leader (admission)
+//!                                            │                │
+//!   peers ──── Peers ────────────────────► Replica (Raft, Journal, Tables) ── disk
+//! ```
+//!
+//! [`Node::poll`] is one turn: everything that has arrived is taken in, everything that can be done is
+//! done, everything that is due leaves; then the root sleeps until a device wakes it or the returned
+//! deadline passes. The node owns no clock, no thread and no device, so the same code runs on hardware,
+//! in the simulator and in tests.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod config;
+mod coordinator;
+mod leader;
+mod message;
+mod node;
+mod replica;
+mod session;
+mod shared;
+
+pub use config::{ConfigError, NodeConfig};
+pub use node::{Node, NodeOptions};

@@ -1,0 +1,42 @@
+//! What nodes say to each other, beside and including consensus.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_consensus::Message;
+use cluster_format::{Commit, RequestId, Version};
+use cluster_sql::types::Datum;
+use serde::{Deserialize, Serialize};
+
+/// One message between two nodes, in postcard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum PeerMessage {
+    /// Consensus.
+    Raft(Message),
+    /// To the leader: commit this. Whoever asked learns of success by applying the entry.
+    Commit(Arc<Commit>),
+    /// From the leader: this commit was refused.
+    CommitRefused(RequestId, Refused),
+    /// To the leader: at which version may I read? The number is the asker's.
+    Read(u64),
+    /// From the leader: at this one; or none, when it no longer leads.
+    ReadAnswer(u64, Option<Version>),
+    /// Your rows of this live table, please.
+    Live(u64, String),
+    /// Here they are.
+    LiveAnswer(u64, Vec<Vec<Datum>>),
+}
+
+/// Why a commit was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Refused {
+    /// What it read was written at this version.
+    Conflict(Version),
+    /// Its snapshot is too old to be checked.
+    TooOld,
+    /// The leader's disk is full.
+    DiskFull,
+    /// The tables are as large as they may be.
+    MemoryFull,
+}

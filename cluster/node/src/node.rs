@@ -1,0 +1,357 @@
+//! The member: one turn at a time.
+
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use cluster_consensus::Role;
+use cluster_format::limits::CONNECTIONS_MAX;
+use cluster_format::{ClusterId, NodeId, decode, encode};
+use cluster_gateway::Registry;
+use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
+use cluster_services::nodes::NodeStatus;
+use cluster_services::{devices, nodes};
+use cluster_sql::types::Datum;
+use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Now};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use spin::Mutex;
+
+use crate::config::NodeConfig;
+use crate::coordinator::{Coordinator, Outbox};
+use crate::leader::Leader;
+use crate::message::PeerMessage;
+use crate::replica::{Phase, Replica};
+use crate::session::{Client, Tasks};
+use crate::shared::{NodeDatabase, Request};
+
+/// The port for SQL.
+const SQL_PORT: u16 = 5432;
+
+/// Rounds of work in one turn, at most: then the root looks after its devices.
+const ROUNDS_MAX: usize = 16;
+
+/// Frames taken in one round, at most.
+const FRAMES_PER_ROUND: usize = 256;
+
+/// A refused datagram is reported at most this often: whoever sends one sends many.
+const REFUSAL_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the node is given beside its configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeOptions {
+    /// Bytes that the tables may take.
+    pub tables_len_max: usize,
+}
+
+/// A line for the console.
+pub(crate) struct LogLine(pub(crate) Level, pub(crate) String);
+
+/// One member of the cluster.
+pub struct Node {
+    config: NodeConfig,
+    started: Instant,
+    replica: Replica,
+    coordinator: Coordinator,
+    peers: Peers,
+    stack: Arc<Mutex<Stack>>,
+    registry: Arc<Registry>,
+    tasks: Tasks,
+    database: NodeDatabase,
+    rng: ChaCha8Rng,
+    next_backend: u32,
+    waiting_requests: VecDeque<DiskRequest>,
+    outbox: Outbox,
+    shown_role: Option<(&'static str, u64, Option<NodeId>)>,
+    next_refusal_at: Instant,
+}
+
+impl Node {
+    /// A node that has just been started on `machine`.
+    pub fn new(
+        config: NodeConfig,
+        options: NodeOptions,
+        now: Now,
+        machine: &mut Machine<'_>,
+        entropy: &mut dyn Entropy,
+    ) -> Node {
+        let mut seed = [0; 32];
+        entropy.fill(&mut seed);
+        let mut rng = ChaCha8Rng::from_seed(seed);
+        let mut new_seed = || {
+            let mut seed = [0; 32];
+            rng.fill_bytes(&mut seed);
+            seed
+        };
+        let hardware_address = machine.nic.hardware_address();
+        let peers = PeersConfig {
+            cluster: ClusterId::of_name(&config.cluster_name),
+            node: config.node,
+            hardware_address,
+            ip: config.ip,
+            peers: config.voters.iter().map(|voter| (*voter, known_ip(&config, *voter))).collect(),
+            seed: new_seed(),
+        };
+        let (election_seed, shared_seed) = (new_seed(), new_seed());
+        let stack = StackConfig {
+            hardware_address,
+            ip: config.ip,
+            prefix_len: config.prefix_len,
+            seed: rng.next_u64(),
+            connections_max: CONNECTIONS_MAX,
+        };
+        let mut stack = Stack::new(stack, now.monotonic);
+        stack.listen(SQL_PORT);
+        let replica = Replica::new(&config, machine.disk.geometry(), election_seed, rng.next_u64());
+        Node {
+            started: now.monotonic,
+            replica,
+            coordinator: Coordinator::new(config.node, Leader::new(options.tables_len_max)),
+            peers: Peers::new(peers, now.monotonic),
+            stack: Arc::new(Mutex::new(stack)),
+            registry: Arc::new(Registry::new()),
+            tasks: Tasks::default(),
+            database: NodeDatabase::new(config.node, &config.cluster_name, ChaCha8Rng::from_seed(shared_seed)),
+            rng,
+            next_backend: 1,
+            waiting_requests: VecDeque::new(),
+            outbox: Vec::new(),
+            shown_role: None,
+            next_refusal_at: Instant::ZERO,
+            config,
+        }
+    }
+
+    /// One turn. Call it again when a device wakes `context`, or at the returned time.
+    pub fn poll(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> Instant {
+        self.database.lock().wall_micros = now.wall.unix_micros;
+        let mut more = true;
+        for _ in 0..ROUNDS_MAX {
+            more = self.round(now, machine, context);
+            if !more {
+                break;
+            }
+        }
+        self.show(now, machine);
+        if more {
+            return now.monotonic;
+        }
+        self.deadline(now)
+    }
+
+    /// Takes in, does, sends out; whether another round would find something to do.
+    fn round(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> bool {
+        let mut more = self.take_frames(now, machine, context);
+        more |= self.replica.exchange(now, machine.disk, context);
+        self.take_peer_events(now, machine);
+        self.stack.lock().poll(now.monotonic);
+        self.accept_clients();
+        more |= self.tasks.run();
+        self.take_requests(now, machine);
+        self.coordinator.advance(now, &mut self.replica, &mut self.outbox);
+        let applied = self.replica.advance(now);
+        more |= !applied.is_empty();
+        if !applied.is_empty() {
+            self.database.lock().newest = self.replica.tables.snapshot();
+        }
+        for entry in applied {
+            self.coordinator.applied(&entry);
+        }
+        // What was applied may be what readers wait for.
+        self.coordinator.advance(now, &mut self.replica, &mut self.outbox);
+        self.replica.submit(machine.disk, &mut self.waiting_requests);
+        self.send(now, machine);
+        more || self.tasks.any_ready() || self.replica.has_more()
+    }
+
+    fn take_frames(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> bool {
+        for _ in 0..FRAMES_PER_ROUND {
+            let Poll::Ready(frame) = machine.nic.poll_receive(context) else { return false };
+            if !self.peers.receive(now.monotonic, frame.bytes()) {
+                self.stack.lock().receive(frame);
+            }
+        }
+        true
+    }
+
+    fn take_peer_events(&mut self, now: Now, machine: &mut Machine<'_>) {
+        for event in self.peers.take_events() {
+            match event {
+                PeerEvent::Message(from, bytes) => match decode(&bytes) {
+                    Ok(message) => self.receive(now, from, message, machine),
+                    Err(error) => {
+                        let line = alloc::format!("refused a message of node {from}: {error}");
+                        self.replica.log_lines.push(LogLine(Level::Warn, line));
+                    }
+                },
+                PeerEvent::Up(peer) => {
+                    let line = alloc::format!("node {peer} is reachable");
+                    self.replica.log_lines.push(LogLine(Level::Info, line));
+                }
+                PeerEvent::Reset(peer) => {
+                    let line = alloc::format!("node {peer} is no longer reachable, or was restarted");
+                    self.replica.log_lines.push(LogLine(Level::Info, line));
+                    self.coordinator.peer_reset(now, peer);
+                }
+                PeerEvent::Refused(refusal) => self.report_refusal(now, refusal),
+            }
+        }
+    }
+
+    fn report_refusal(&mut self, now: Now, refusal: Refusal) {
+        if now.monotonic >= self.next_refusal_at {
+            self.next_refusal_at = now.monotonic + REFUSAL_PAUSE;
+            self.replica.log_lines.push(LogLine(Level::Warn, refusal.to_string()));
+        }
+    }
+
+    fn receive(&mut self, now: Now, from: NodeId, message: PeerMessage, machine: &Machine<'_>) {
+        let Node { coordinator, replica, outbox, .. } = self;
+        match message {
+            PeerMessage::Raft(message) => replica.receive(now, from, message),
+            PeerMessage::Commit(commit) => coordinator.forwarded_commit(now, replica, commit, outbox),
+            PeerMessage::CommitRefused(request, refused) => coordinator.commit_refused(request, refused),
+            PeerMessage::Read(number) => coordinator.forwarded_read(now, replica, from, number, outbox),
+            PeerMessage::ReadAnswer(number, version) => coordinator.read_answered(now, number, version),
+            PeerMessage::LiveAnswer(number, rows) => coordinator.live_answered(from, number, rows),
+            PeerMessage::Live(number, table) => {
+                let rows = self.own_rows(now, &table, machine);
+                self.outbox.push((from, PeerMessage::LiveAnswer(number, rows)));
+            }
+        }
+    }
+
+    fn accept_clients(&mut self) {
+        while let Some(connection) = Stack::accept(&self.stack) {
+            let backend = self.next_backend;
+            // Postgres clients take process ids for positive 32-bit integers.
+            self.next_backend = if backend < i32::MAX as u32 { backend + 1 } else { 1 };
+            let secret = self.rng.next_u32();
+            let (database, registry) = (self.database.clone(), self.registry.clone());
+            self.tasks.spawn(cluster_gateway::serve(Client(connection), database, registry, backend, secret));
+        }
+    }
+
+    fn take_requests(&mut self, now: Now, machine: &Machine<'_>) {
+        loop {
+            let Some(request) = self.database.lock().requests.pop_front() else { return };
+            match request {
+                Request::Commit(commit, reply) => self.coordinator.commit(now, commit, reply),
+                Request::Snapshot(reply) => self.coordinator.read(reply),
+                Request::LiveRows(table, reply) => {
+                    let rows = self.own_rows(now, &table, machine);
+                    let others: Vec<_> =
+                        self.config.voters.iter().copied().filter(|voter| *voter != self.config.node).collect();
+                    let row_if_down: Option<fn(NodeId) -> Vec<Datum>> =
+                        if table == nodes::TABLE.name { Some(nodes::down_row) } else { None };
+                    let number = self.coordinator.live_rows(now, rows, others.clone(), row_if_down, reply);
+                    let ask = |node| (node, PeerMessage::Live(number, table.clone()));
+                    self.outbox.extend(others.into_iter().map(ask));
+                }
+            }
+        }
+    }
+
+    /// This node's rows of a live table.
+    fn own_rows(&self, now: Now, table: &str, machine: &Machine<'_>) -> Vec<Vec<Datum>> {
+        let id = self.config.node;
+        if table == devices::TABLE.name {
+            return machine.inventory.devices().iter().map(|device| devices::row(id, device)).collect();
+        }
+        if table != nodes::TABLE.name {
+            return Vec::new();
+        }
+        let Replica { tables, journal, .. } = &self.replica;
+        let raft = self.replica.raft();
+        let status = NodeStatus {
+            id,
+            role: self.role(),
+            address: self.config.ip.to_string(),
+            term: raft.map_or(0, |raft| raft.term()),
+            applied: tables.version(),
+            committed: raft.map_or(tables.version(), |raft| raft.commit()),
+            rows: tables.snapshot().len() as u64,
+            table_bytes: tables.len_bytes() as u64,
+            memory: machine.inventory.memory(),
+            disk_free: journal.as_ref().map_or(0, |journal| journal.free_len()),
+            disk_total: journal.as_ref().map_or(0, |journal| journal.len()),
+            connections: self.stack.lock().connections() as u32,
+            uptime_ms: now.monotonic.since(self.started).as_millis() as u64,
+        };
+        [status.row()].into()
+    }
+
+    fn role(&self) -> &'static str {
+        match &self.replica.phase {
+            Phase::Recovering(_) => "recovering",
+            Phase::Stopped(_) => "stopped",
+            Phase::Running(raft) => match raft.role() {
+                Role::Leader { .. } => "leader",
+                Role::Follower { .. } => "follower",
+                Role::PreCandidate { .. } | Role::Candidate { .. } => "candidate",
+            },
+        }
+    }
+
+    fn send(&mut self, now: Now, machine: &mut Machine<'_>) {
+        if let Some(raft) = self.replica.raft_mut() {
+            let messages = raft.take_messages();
+            self.outbox.extend(messages.into_iter().map(|(to, message)| (to, PeerMessage::Raft(message))));
+        }
+        for (to, message) in self.outbox.drain(..) {
+            // A message to a peer that cannot be reached is lost, as any may be.
+            let _ = self.peers.send(to, encode(&message));
+        }
+        let mut any = false;
+        let nic = &mut *machine.nic;
+        self.peers.poll(now.monotonic, &mut |frame| {
+            // A full queue loses the frame; the link sends it again.
+            any |= nic.transmit(frame).is_ok();
+        });
+        let mut stack = self.stack.lock();
+        stack.poll(now.monotonic);
+        while nic.can_transmit()
+            && let Some(frame) = stack.take_frame()
+        {
+            any |= nic.transmit(frame).is_ok();
+        }
+        if any {
+            nic.kick();
+        }
+    }
+
+    fn show(&mut self, _now: Now, machine: &mut Machine<'_>) {
+        let raft = self.replica.raft().map(|raft| (raft.term(), raft.leader()));
+        let (term, leader) = raft.unwrap_or((0, None));
+        let shown = (self.role(), term, leader);
+        if self.shown_role != Some(shown) && !matches!(shown.0, "recovering" | "stopped") {
+            self.shown_role = Some(shown);
+            let (role, term, leader) = shown;
+            let line = match leader {
+                Some(leader) => alloc::format!("{role} in term {term}, the leader is node {leader}"),
+                None => alloc::format!("{role} in term {term}, no leader yet"),
+            };
+            self.replica.log_lines.push(LogLine(Level::Info, line));
+        }
+        for LogLine(level, line) in self.replica.log_lines.drain(..) {
+            if level <= self.config.log_level {
+                machine.console.log(level, format_args!("{line}"));
+            }
+        }
+    }
+
+    fn deadline(&mut self, now: Now) -> Instant {
+        let far = now.monotonic + Duration::from_secs(3600);
+        let stack = self.stack.lock().deadline(now.monotonic);
+        let deadlines =
+            [self.replica.deadline(), self.coordinator.deadline(), self.peers.deadline(), stack];
+        deadlines.into_iter().flatten().fold(far, Instant::min)
+    }
+}
+
+fn known_ip(config: &NodeConfig, node: NodeId) -> Option<core::net::Ipv4Addr> {
+    config.peers.iter().find(|(known, _)| *known == node).map(|(_, ip)| *ip)
+}

@@ -1,0 +1,99 @@
+//! What sessions and the node share: requests one way, snapshots the other.
+
+use alloc::collections::VecDeque;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_format::{Commit, NodeId, Origin, Version};
+use cluster_services::LIVE_TABLES;
+use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable};
+use cluster_sql::types::Datum;
+use cluster_store::Snapshot;
+use futures_channel::oneshot;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::Rng;
+use spin::Mutex;
+
+/// An answer to a session. A session that has gone is not missed.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, DatabaseError>>;
+
+/// What a session asks of the node.
+pub(crate) enum Request {
+    Snapshot(Reply<Snapshot>),
+    Commit(Arc<Commit>, Reply<Version>),
+    LiveRows(String, Reply<Vec<Vec<Datum>>>),
+}
+
+/// The common ground.
+pub(crate) struct Shared {
+    pub(crate) requests: VecDeque<Request>,
+    /// What this node has applied.
+    pub(crate) newest: Snapshot,
+    pub(crate) wall_micros: i64,
+    rng: ChaCha8Rng,
+}
+
+/// The node, as its sessions see it.
+#[derive(Clone)]
+pub(crate) struct NodeDatabase {
+    shared: Arc<Mutex<Shared>>,
+    node: NodeId,
+    cluster_name: Arc<str>,
+}
+
+impl NodeDatabase {
+    pub(crate) fn new(node: NodeId, cluster_name: &str, rng: ChaCha8Rng) -> NodeDatabase {
+        let shared = Shared { requests: VecDeque::new(), newest: Snapshot::empty(), wall_micros: 0, rng };
+        NodeDatabase { shared: Arc::new(Mutex::new(shared)), node, cluster_name: cluster_name.into() }
+    }
+
+    pub(crate) fn lock(&self) -> spin::MutexGuard<'_, Shared> {
+        self.shared.lock()
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, DatabaseError> {
+        let (reply, answer) = oneshot::channel();
+        self.lock().requests.push_back(request(reply));
+        // A request that is dropped unanswered belongs to a node that is going down.
+        answer.await.unwrap_or(Err(DatabaseError::NoQuorum))
+    }
+}
+
+impl Database for NodeDatabase {
+    async fn snapshot(&self, freshness: Freshness) -> Result<Snapshot, DatabaseError> {
+        match freshness {
+            Freshness::Local => Ok(self.lock().newest.clone()),
+            Freshness::Linearizable => self.ask(Request::Snapshot).await,
+        }
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Version, DatabaseError> {
+        self.ask(|reply| Request::Commit(Arc::new(commit), reply)).await
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { node: self.node }
+    }
+
+    fn new_session_id(&self) -> u64 {
+        self.lock().rng.next_u64()
+    }
+
+    fn wall_micros(&self) -> i64 {
+        self.lock().wall_micros
+    }
+
+    fn live_tables(&self) -> &'static [LiveTable] {
+        LIVE_TABLES
+    }
+
+    async fn live_rows(&self, name: &str) -> Result<Vec<Vec<Datum>>, DatabaseError> {
+        let name = name.to_string();
+        self.ask(|reply| Request::LiveRows(name, reply)).await
+    }
+
+    fn cluster_name(&self) -> String {
+        self.cluster_name.to_string()
+    }
+}

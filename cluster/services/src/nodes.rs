@@ -1,0 +1,98 @@
+//! `sys.nodes`: one row for each member.
+
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use cluster_format::{NodeId, Version};
+use cluster_sql::database::LiveTable;
+use cluster_sql::types::{DataType, Datum};
+use drivers_api::MemoryInfo;
+
+/// The table.
+pub const TABLE: LiveTable = LiveTable {
+    name: "nodes",
+    columns: &[
+        ("id", DataType::Int4),
+        ("state", DataType::Text),
+        ("role", DataType::Text),
+        ("address", DataType::Text),
+        ("term", DataType::Int8),
+        ("applied", DataType::Int8),
+        ("committed", DataType::Int8),
+        ("rows", DataType::Int8),
+        ("table_bytes", DataType::Int8),
+        ("memory_used", DataType::Int8),
+        ("memory_total", DataType::Int8),
+        ("disk_free", DataType::Int8),
+        ("disk_total", DataType::Int8),
+        ("connections", DataType::Int4),
+        ("uptime_ms", DataType::Int8),
+    ],
+};
+
+/// What a node says of itself.
+#[derive(Clone, Debug)]
+pub struct NodeStatus {
+    /// The node.
+    pub id: NodeId,
+    /// Its role: `leader`, `follower` or `candidate`.
+    pub role: &'static str,
+    /// Its IPv4 address.
+    pub address: String,
+    /// Its term.
+    pub term: u64,
+    /// The newest version in its tables.
+    pub applied: Version,
+    /// The newest version it knows to be committed.
+    pub committed: Version,
+    /// Rows in its tables.
+    pub rows: u64,
+    /// Bytes they take.
+    pub table_bytes: u64,
+    /// Its memory.
+    pub memory: MemoryInfo,
+    /// Bytes free on its data disk.
+    pub disk_free: u64,
+    /// Bytes of its data disk.
+    pub disk_total: u64,
+    /// SQL connections it serves.
+    pub connections: u32,
+    /// Milliseconds since it started.
+    pub uptime_ms: u64,
+}
+
+impl NodeStatus {
+    /// The node's row.
+    pub fn row(&self) -> Vec<Datum> {
+        vec![
+            Datum::Int4(self.id.0.into()),
+            Datum::Text("up".into()),
+            Datum::Text(self.role.into()),
+            Datum::Text(self.address.clone()),
+            int8(self.term),
+            int8(self.applied.0),
+            int8(self.committed.0),
+            int8(self.rows),
+            int8(self.table_bytes),
+            int8(self.memory.used),
+            int8(self.memory.total),
+            int8(self.disk_free),
+            int8(self.disk_total),
+            Datum::Int4(i32::try_from(self.connections).unwrap_or(i32::MAX)),
+            int8(self.uptime_ms),
+        ]
+    }
+}
+
+/// The row of a node that did not answer.
+pub fn down_row(id: NodeId) -> Vec<Datum> {
+    let mut row = vec![Datum::Null; TABLE.columns.len()];
+    row[0] = Datum::Int4(id.0.into());
+    row[1] = Datum::Text("down".into());
+    row
+}
+
+fn int8(number: u64) -> Datum {
+    Datum::Int8(i64::try_from(number).unwrap_or(i64::MAX))
+}

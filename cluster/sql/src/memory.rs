@@ -1,0 +1,107 @@
+//! A database of one node that lives in memory: the same tables, the same conflict check, no disk and no
+//! peers. For tests, examples and trying SQL; it forgets everything when the last clone is dropped.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_format::limits::TRANSACTION_LEN_MAX;
+use cluster_format::{Commit, Entry, NodeId, Origin, Payload, Version};
+use cluster_store::{RequestState, Snapshot, Tables};
+use spin::Mutex;
+
+use crate::database::{Database, DatabaseError, Freshness, LiveTable};
+use crate::types::{DataType, Datum};
+
+/// A single-node, in-memory [`Database`]. Clones are the same database.
+#[derive(Clone)]
+pub struct MemoryDatabase {
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    tables: Tables,
+    len_max: usize,
+    sessions: u64,
+    wall_micros: i64,
+}
+
+static LIVE_TABLES: [LiveTable; 1] = [LiveTable {
+    name: "nodes",
+    columns: &[("id", DataType::Int4), ("name", DataType::Text), ("applied", DataType::Int8)],
+}];
+
+impl MemoryDatabase {
+    /// An empty database whose clock stands at `wall_micros` (microseconds since the Unix epoch) until
+    /// [`MemoryDatabase::set_wall_micros`].
+    pub fn new(wall_micros: i64) -> MemoryDatabase {
+        let state = State { tables: Tables::new(), len_max: 64 * TRANSACTION_LEN_MAX, sessions: 0, wall_micros };
+        MemoryDatabase { state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// Moves the clock.
+    pub fn set_wall_micros(&self, wall_micros: i64) {
+        self.state.lock().wall_micros = wall_micros;
+    }
+
+    fn commit_now(&self, commit: Commit) -> Result<Version, DatabaseError> {
+        let mut state = self.state.lock();
+        match state.tables.request_state(commit.request) {
+            RequestState::Applied(version) => return Ok(version),
+            RequestState::Superseded => return Err(DatabaseError::Unknown),
+            RequestState::Unknown => {}
+        }
+        if state.tables.len_bytes() + commit.len_estimate() > state.len_max {
+            return Err(DatabaseError::MemoryFull);
+        }
+        let checked = state.tables.resolver().check(commit.read_version, &commit.reads);
+        checked.map_err(DatabaseError::Conflict)?;
+        let version = state.tables.version().next();
+        let payload = Payload::Commit(Arc::new(commit));
+        let entry = Entry { version, term: 1, wall_micros: state.wall_micros, payload };
+        state.tables.apply(&entry).map_err(|_| DatabaseError::Unknown)?;
+        Ok(version)
+    }
+}
+
+impl Database for MemoryDatabase {
+    async fn snapshot(&self, _freshness: Freshness) -> Result<Snapshot, DatabaseError> {
+        Ok(self.state.lock().tables.snapshot())
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Version, DatabaseError> {
+        self.commit_now(commit)
+    }
+
+    fn origin(&self) -> Origin {
+        Origin { node: NodeId(1) }
+    }
+
+    fn new_session_id(&self) -> u64 {
+        let mut state = self.state.lock();
+        state.sessions += 1;
+        state.sessions
+    }
+
+    fn wall_micros(&self) -> i64 {
+        self.state.lock().wall_micros
+    }
+
+    fn live_tables(&self) -> &'static [LiveTable] {
+        &LIVE_TABLES
+    }
+
+    async fn live_rows(&self, name: &str) -> Result<Vec<Vec<Datum>>, DatabaseError> {
+        match name {
+            "nodes" => {
+                let applied = i64::try_from(self.state.lock().tables.version().0).unwrap_or(i64::MAX);
+                Ok([[Datum::Int4(1), Datum::Text("memory".into()), Datum::Int8(applied)].into()].into())
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn cluster_name(&self) -> String {
+        "memory".into()
+    }
+}
