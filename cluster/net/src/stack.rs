@@ -213,7 +213,7 @@ impl fmt::Display for TcpError {
     }
 }
 
-/// One connection. Dropping it closes it, after what was written.
+/// One connection. Dropping it closes it, after what was written. One task may read while another writes.
 pub struct TcpConnection {
     stack: Arc<Mutex<Stack>>,
     handle: SocketHandle,
@@ -221,7 +221,7 @@ pub struct TcpConnection {
 
 impl TcpConnection {
     /// Appends what has arrived to `into`, at least a byte. Waits for it.
-    pub async fn read(&mut self, into: &mut Vec<u8>) -> Result<(), TcpError> {
+    pub async fn read(&self, into: &mut Vec<u8>) -> Result<(), TcpError> {
         poll_fn(|context| {
             let mut stack = self.stack.lock();
             let socket = stack.sockets.get_mut::<tcp::Socket<'_>>(self.handle);
@@ -248,7 +248,7 @@ impl TcpConnection {
     }
 
     /// Writes all of `bytes`. Waits while the buffer is full.
-    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), TcpError> {
+    pub async fn write(&self, bytes: &[u8]) -> Result<(), TcpError> {
         let mut written = 0;
         poll_fn(|context| {
             let mut stack = self.stack.lock();
@@ -273,12 +273,12 @@ impl TcpConnection {
     }
 
     /// Says that nothing more will be written.
-    pub fn finish(&mut self) {
+    pub fn finish(&self) {
         self.stack.lock().sockets.get_mut::<tcp::Socket<'_>>(self.handle).close();
     }
 
     /// Breaks the connection off.
-    pub fn abort(&mut self) {
+    pub fn abort(&self) {
         self.stack.lock().sockets.get_mut::<tcp::Socket<'_>>(self.handle).abort();
     }
 }

@@ -1,0 +1,247 @@
+//! The command line. Scripts rely on it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::control::LinkOrder;
+use crate::error::Failure;
+
+/// A database-oriented operating system for virtual clusters.
+#[derive(Debug, Parser)]
+#[command(name = "relix", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Where the cluster's state is kept.
+    #[arg(long, global = true, default_value = ".relix")]
+    pub dir: PathBuf,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts the cluster, and opens the SQL shell on a terminal.
+    Up(UpOptions),
+    /// Shows every node.
+    Status {
+        /// As JSON, for scripts.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Opens the SQL shell, or runs SQL.
+    Sql(SqlOptions),
+    /// Breaks something, or mends it.
+    #[command(subcommand)]
+    Fault(FaultCommand),
+    /// Shows what the nodes print on their consoles.
+    Logs {
+        /// Only this node.
+        node: Option<u8>,
+        /// Goes on as lines are added.
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Stops the cluster. Its data stays.
+    Down {
+        /// Removes the data too.
+        #[arg(long)]
+        wipe: bool,
+    },
+    /// The background process behind `up`.
+    #[command(hide = true)]
+    Fabric,
+    /// One node as a host process.
+    #[command(hide = true)]
+    HostNode {
+        /// Bytes the tables may take.
+        #[arg(long)]
+        tables_len_max: usize,
+        /// `relix.KEY=VALUE` settings.
+        words: Vec<String>,
+    },
+}
+
+impl Default for Command {
+    fn default() -> Self {
+        Command::Up(UpOptions::default())
+    }
+}
+
+/// How the virtual CPUs run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Accel {
+    /// KVM where it works, TCG elsewhere.
+    #[default]
+    Auto,
+    /// The host's virtualisation extensions.
+    Kvm,
+    /// QEMU's translator.
+    Tcg,
+}
+
+/// QEMU's machine type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MachineType {
+    /// A PC with PCI Express.
+    #[default]
+    Q35,
+    /// A minimal machine with virtio-mmio.
+    Microvm,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct UpOptions {
+    /// How many nodes.
+    #[arg(long, default_value_t = 3)]
+    pub nodes: u8,
+    /// Memory of each VM, in MiB.
+    #[arg(long, default_value_t = 128)]
+    pub memory: u32,
+    /// Cores of each VM.
+    #[arg(long, default_value_t = 1)]
+    pub cpus: u8,
+    /// How the virtual CPUs run.
+    #[arg(long, value_enum, default_value_t = Accel::Auto)]
+    pub accel: Accel,
+    /// QEMU's machine type.
+    #[arg(long, value_enum, default_value_t = MachineType::Q35)]
+    pub machine: MachineType,
+    /// Node K serves SQL on port BASE+K of 127.0.0.1.
+    #[arg(long, default_value_t = 55430)]
+    pub base_port: u16,
+    /// Returns when the cluster serves, without the shell.
+    #[arg(long)]
+    pub detach: bool,
+    /// Removes the data of an earlier cluster first.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Runs the nodes as host processes, without VMs.
+    #[arg(long)]
+    pub host: bool,
+}
+
+impl Default for UpOptions {
+    fn default() -> Self {
+        let words = ["relix", "up"];
+        match Cli::parse_from(words).command {
+            Some(Command::Up(options)) => options,
+            _ => unreachable!("'relix up' parses as Up"),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct SqlOptions {
+    /// Asks this node; else the first that answers.
+    #[arg(long)]
+    pub node: Option<u8>,
+    /// Runs this, prints the result, ends.
+    #[arg(short, long, conflicts_with = "file")]
+    pub command: Option<String>,
+    /// Runs what this file holds.
+    #[arg(short, long)]
+    pub file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum FaultCommand {
+    /// Ends a node at once, as a power failure does.
+    Kill { node: u8 },
+    /// Starts a node again, ending it first if it runs.
+    Restart { node: u8 },
+    /// Stops a node in its tracks.
+    Pause { node: u8 },
+    /// Lets a paused node go on.
+    Resume { node: u8 },
+    /// Cuts the network into groups, as 1,2/3.
+    Partition { groups: Groups },
+    /// Ends every partition and link fault.
+    Heal,
+    /// Makes links bad.
+    Link(LinkOptions),
+}
+
+/// Groups of nodes that can hear each other.
+#[derive(Clone, Debug)]
+pub struct Groups(pub Vec<Vec<u8>>);
+
+impl FromStr for Groups {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Groups, String> {
+        let node = |word: &str| word.trim().parse::<u8>().map_err(|_| format!("'{word}' is not a node"));
+        let group = |part: &str| part.split(',').map(node).collect();
+        text.split('/').map(group).collect::<Result<_, _>>().map(Groups)
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct LinkOptions {
+    /// Only between these two nodes, as 1,2; else between all.
+    #[arg(long)]
+    pub between: Option<String>,
+    /// Share of frames lost, 0 to 1.
+    #[arg(long, default_value_t = 0.0)]
+    pub loss: f64,
+    /// Delay of each frame, in milliseconds.
+    #[arg(long, default_value_t = 0)]
+    pub delay_ms: u64,
+    /// Random addition to the delay, up to this.
+    #[arg(long, default_value_t = 0)]
+    pub jitter_ms: u64,
+    /// Share of frames sent twice, 0 to 1.
+    #[arg(long, default_value_t = 0.0)]
+    pub duplicate: f64,
+    /// Loses everything.
+    #[arg(long, conflicts_with = "up")]
+    pub down: bool,
+    /// Mends the link.
+    #[arg(long)]
+    pub up: bool,
+}
+
+impl TryFrom<LinkOptions> for LinkOrder {
+    type Error = Failure;
+
+    fn try_from(options: LinkOptions) -> Result<LinkOrder, Failure> {
+        let share = |name: &str, share: f64| match (0.0..=1.0).contains(&share) {
+            true => Ok(share),
+            false => Err(Failure::Argument(format!("--{name} is a share from 0 to 1, not {share}"))),
+        };
+        let between = match options.between.as_deref().map(Groups::from_str) {
+            None => None,
+            Some(Ok(Groups(groups))) if groups.len() == 1 && groups[0].len() == 2 => {
+                Some((groups[0][0], groups[0][1]))
+            }
+            Some(_) => return Err(Failure::Argument("--between takes two nodes, as 1,2".into())),
+        };
+        let loss = if options.down { 1.0 } else { share("loss", options.loss)? };
+        Ok(LinkOrder {
+            between,
+            loss,
+            delay_ms: options.delay_ms,
+            jitter_ms: options.jitter_ms,
+            duplicate: share("duplicate", options.duplicate)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+        assert_eq!(UpOptions::default().nodes, 3);
+    }
+
+    #[test]
+    fn groups_are_read() {
+        assert_eq!("1,2/3".parse::<Groups>().unwrap().0, [vec![1, 2], vec![3]]);
+        assert!("1,x".parse::<Groups>().is_err());
+    }
+}

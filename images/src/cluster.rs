@@ -1,0 +1,126 @@
+//! What a cluster was started with: kept beside its data, so that later commands agree with it.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cli::MachineType;
+use crate::error::Failure;
+use crate::layout::Layout;
+
+/// The virtual network's prefix.
+pub const PREFIX_LEN: u8 = 24;
+
+/// The gateway's last byte in the virtual network.
+const GATEWAY: u8 = 254;
+
+/// What runs a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Runner {
+    /// A VM.
+    Vm {
+        kernel: PathBuf,
+        symbols: PathBuf,
+        machine: MachineType,
+        kvm: bool,
+        memory_mib: u32,
+        cpus: u8,
+    },
+    /// A process.
+    Host,
+}
+
+/// A cluster's constants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cluster {
+    pub name: String,
+    pub nodes: u8,
+    pub base_port: u16,
+    pub disk_mib: u64,
+    pub runner: Runner,
+}
+
+impl Cluster {
+    /// The one in `layout`, if any.
+    pub fn load(layout: &Layout) -> Result<Option<Cluster>, Failure> {
+        let path = layout.cluster();
+        match std::fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| Failure::file("understand", path)(error.into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Failure::file("read", path)(error)),
+        }
+    }
+
+    /// The one in `layout`, which must be there.
+    pub fn expect(layout: &Layout) -> Result<Cluster, Failure> {
+        Cluster::load(layout)?.ok_or(Failure::NotRunning)
+    }
+
+    /// Keeps it.
+    pub fn save(&self, layout: &Layout) -> Result<(), Failure> {
+        let path = layout.cluster();
+        let bytes = serde_json::to_vec(self).map_err(|error| Failure::file("describe", &path)(error.into()))?;
+        std::fs::write(&path, bytes).map_err(Failure::file("write", path))
+    }
+
+    /// All nodes.
+    pub fn node_ids(&self) -> std::ops::RangeInclusive<u8> {
+        1..=self.nodes
+    }
+
+    /// An error unless there is such a node.
+    pub fn check_node(&self, node: u8) -> Result<(), Failure> {
+        match self.node_ids().contains(&node) {
+            true => Ok(()),
+            false => Err(Failure::NoSuchNode { node, nodes: self.nodes }),
+        }
+    }
+
+    /// The port of a node's SQL.
+    pub fn sql_port(&self, node: u8) -> u16 {
+        self.base_port + u16::from(node)
+    }
+
+    /// How a node is told who it is.
+    pub fn settings(&self, node: u8) -> Vec<String> {
+        vec![
+            format!("relix.cluster={}", self.name),
+            format!("relix.node={node}"),
+            format!("relix.size={}", self.nodes),
+            format!("relix.ip={}/{PREFIX_LEN}", ip_of(node)),
+        ]
+    }
+
+    /// `tcg`, `kvm` or `host`.
+    pub fn accel(&self) -> &'static str {
+        match self.runner {
+            Runner::Vm { kvm: true, .. } => "kvm",
+            Runner::Vm { kvm: false, .. } => "tcg",
+            Runner::Host => "host",
+        }
+    }
+}
+
+/// A node's address in the virtual network.
+pub fn ip_of(node: u8) -> Ipv4Addr {
+    Ipv4Addr::new(10, 77, 0, node)
+}
+
+/// The gateway's address.
+pub fn gateway_ip() -> Ipv4Addr {
+    ip_of(GATEWAY)
+}
+
+/// A node's MAC address; locally administered.
+pub fn hardware_address_of(node: u8) -> [u8; 6] {
+    [0x52, 0x54, 0x00, 0x77, 0x00, node]
+}
+
+/// The gateway's.
+pub fn gateway_hardware_address() -> [u8; 6] {
+    hardware_address_of(GATEWAY)
+}

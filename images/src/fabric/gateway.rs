@@ -1,0 +1,163 @@
+//! The gateway: connections to 127.0.0.1 continue in the virtual network.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cluster_net::{Stack, StackConfig, TcpConnection};
+use drivers_api::{Frame, Instant};
+use drivers_host::HostClock;
+use spin::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+use crate::cluster::{Cluster, PREFIX_LEN, gateway_hardware_address, gateway_ip, ip_of};
+use crate::error::Failure;
+use crate::fabric::switch::GATEWAY_PORT;
+use crate::fabric::wire::Wires;
+
+/// The port of SQL in the virtual network.
+const SQL_PORT: u16 = 5432;
+
+/// Connections at once, over all nodes.
+const CONNECTIONS_MAX: usize = 512;
+
+/// The gateway. Cloning shares it.
+#[derive(Clone)]
+pub struct Gateway(Rc<Inner>);
+
+struct Inner {
+    stack: Arc<Mutex<Stack>>,
+    clock: HostClock,
+    /// Something was put into the stack: it must be polled.
+    poked: Notify,
+    wires: RefCell<Option<Wires>>,
+}
+
+impl Gateway {
+    /// Listens on every node's port and starts the stack.
+    pub async fn start(cluster: &Cluster, wires: &Wires) -> Result<Gateway, Failure> {
+        let clock = HostClock::new();
+        let config = StackConfig {
+            hardware_address: gateway_hardware_address(),
+            ip: gateway_ip(),
+            prefix_len: PREFIX_LEN,
+            // Ports must differ from an earlier gateway's, whose connections the nodes may remember.
+            seed: clock.now().wall.unix_micros as u64,
+            connections_max: CONNECTIONS_MAX,
+        };
+        let stack = Arc::new(Mutex::new(Stack::new(config, clock.now().monotonic)));
+        let inner = Inner { stack, clock, poked: Notify::new(), wires: RefCell::new(Some(wires.clone())) };
+        let gateway = Gateway(Rc::new(inner));
+        for node in cluster.node_ids() {
+            let port = cluster.sql_port(node);
+            let listener =
+                TcpListener::bind(("127.0.0.1", port)).await.map_err(|_| Failure::PortInUse(port))?;
+            tokio::task::spawn_local(gateway.clone().listen(listener, node));
+        }
+        tokio::task::spawn_local(gateway.clone().pump());
+        Ok(gateway)
+    }
+
+    /// A frame for the gateway.
+    pub fn receive(&self, frame: &[u8]) {
+        self.0.stack.lock().receive(Frame::copy_of(frame));
+        self.0.poked.notify_one();
+    }
+
+    /// Moves frames and time along.
+    async fn pump(self) {
+        loop {
+            let now = self.0.clock.now().monotonic;
+            let (frames, deadline) = self.turn(now);
+            if let Some(wires) = &*self.0.wires.borrow() {
+                frames.iter().for_each(|frame| wires.forward(GATEWAY_PORT, frame.bytes()));
+            }
+            let pause = deadline.map_or(Duration::from_secs(3600), |deadline| deadline.since(now));
+            tokio::select! {
+                () = self.0.poked.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn turn(&self, now: Instant) -> (Vec<Frame>, Option<Instant>) {
+        let mut stack = self.0.stack.lock();
+        stack.poll(now);
+        let mut frames = Vec::new();
+        while let Some(frame) = stack.take_frame() {
+            frames.push(frame);
+        }
+        (frames, stack.deadline(now))
+    }
+
+    async fn listen(self, listener: TcpListener, node: u8) {
+        loop {
+            match listener.accept().await {
+                Ok((client, _)) => drop(tokio::task::spawn_local(self.clone().carry(client, node))),
+                // Out of descriptors, perhaps: those in use will be freed.
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// Carries one connection until either side ends it.
+    async fn carry(self, mut client: TcpStream, node: u8) {
+        let _ = client.set_nodelay(true);
+        let Ok(server) = Stack::connect(&self.0.stack, ip_of(node), SQL_PORT) else { return };
+        self.0.poked.notify_one();
+        let (mut from_client, mut to_client) = client.split();
+        let inward = async {
+            let mut buffer = vec![0; 16 * 1024];
+            while let Ok(len @ 1..) = from_client.read(&mut buffer).await {
+                if self.write(&server, &buffer[..len]).await.is_err() {
+                    return;
+                }
+            }
+            server.finish();
+            self.0.poked.notify_one();
+        };
+        let outward = async {
+            let mut buffer = Vec::new();
+            while server.read(&mut buffer).await.is_ok() {
+                // Room in the stack's buffer is to be announced to the node.
+                self.0.poked.notify_one();
+                if to_client.write_all(&buffer).await.is_err() {
+                    return;
+                }
+                buffer.clear();
+            }
+            let _ = to_client.shutdown().await;
+        };
+        {
+            tokio::pin!(inward, outward);
+            tokio::select! {
+                () = &mut outward => {}
+                // The client has said all; the node may still answer.
+                () = &mut inward => { let _ = tokio::time::timeout(Duration::from_secs(10), outward).await; }
+            }
+        }
+        drop(server);
+        self.0.poked.notify_one();
+    }
+
+    async fn write(&self, server: &TcpConnection, bytes: &[u8]) -> Result<(), cluster_net::TcpError> {
+        for piece in bytes.chunks(8 * 1024) {
+            let write = server.write(piece);
+            tokio::pin!(write);
+            // What fits is in the buffer after the first poll: it leaves now, not when all has fitted.
+            tokio::select! {
+                biased;
+                result = &mut write => result?,
+                () = std::future::ready(()) => {
+                    self.0.poked.notify_one();
+                    write.await?;
+                }
+            }
+            self.0.poked.notify_one();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! The machines: processes that are started, stopped and ended by order.
+
+use std::cell::RefCell;
+use std::fs::OpenOptions;
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Child;
+
+use crate::cluster::{Cluster, Runner};
+use crate::control::{MachineState, MachineStatus};
+use crate::error::Failure;
+use crate::layout::Layout;
+use crate::qemu;
+
+/// What a host process's tables may take, in bytes: 1 GiB.
+const HOST_TABLES_LEN_MAX: usize = 1 << 30;
+
+/// How long a machine may take to end when asked.
+const END_WITHIN: Duration = Duration::from_secs(5);
+
+struct Machine {
+    child: Option<Child>,
+    paused: bool,
+}
+
+/// All machines. Cloning shares them.
+#[derive(Clone)]
+pub struct Machines(Rc<Inner>);
+
+struct Inner {
+    layout: Layout,
+    cluster: Cluster,
+    machines: RefCell<Vec<Machine>>,
+}
+
+impl Machines {
+    /// None runs yet.
+    pub fn new(layout: Layout, cluster: Cluster) -> Machines {
+        let machines = cluster.node_ids().map(|_| Machine { child: None, paused: false }).collect();
+        Machines(Rc::new(Inner { layout, cluster, machines: RefCell::new(machines) }))
+    }
+
+    /// The cluster's constants.
+    pub fn cluster(&self) -> &Cluster {
+        &self.0.cluster
+    }
+
+    /// How each is.
+    pub fn status(&self) -> Vec<MachineStatus> {
+        let mut machines = self.0.machines.borrow_mut();
+        let status = self.0.cluster.node_ids().zip(machines.iter_mut()).map(|(id, machine)| {
+            let pid = machine.pid();
+            let state = match pid {
+                None => MachineState::Down,
+                Some(_) if machine.paused => MachineState::Paused,
+                Some(_) => MachineState::Up,
+            };
+            MachineStatus { id, state, pid: pid.and_then(|pid| u32::try_from(pid.as_raw_pid()).ok()) }
+        });
+        status.collect()
+    }
+
+    /// Starts every machine that is down.
+    pub fn start_all(&self) -> Result<(), Failure> {
+        let down = self.status().into_iter().filter(|machine| machine.state == MachineState::Down);
+        down.map(|machine| machine.id).try_for_each(|node| self.start(node))
+    }
+
+    /// Starts one that is down.
+    pub fn start(&self, node: u8) -> Result<(), Failure> {
+        let Inner { layout, cluster, machines } = &*self.0;
+        let log_path = layout.node_log(node);
+        let log = OpenOptions::new().create(true).append(true).open(&log_path);
+        let log = log.map_err(Failure::file("open", &log_path))?;
+        let errors = log.try_clone().map_err(Failure::file("open", &log_path))?;
+        let _ = std::fs::remove_file(layout.node_socket(node));
+        let mut command = match qemu::arguments(layout, cluster, node) {
+            Some(arguments) => {
+                make_disk(layout, cluster, node)?;
+                let mut command = Command::new(qemu::PROGRAM);
+                command.args(arguments);
+                command
+            }
+            None => self.host_command(node)?,
+        };
+        // A key pressed in the terminal is not meant for the machines.
+        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let program = command.get_program().to_string_lossy().into_owned();
+        let mut command = tokio::process::Command::from(command);
+        let child = command.kill_on_drop(true).spawn();
+        let child = child.map_err(|error| Failure::Program { program, problem: error.to_string() })?;
+        let mut machines = machines.borrow_mut();
+        machines[usize::from(node) - 1] = Machine { child: Some(child), paused: false };
+        Ok(())
+    }
+
+    fn host_command(&self, node: u8) -> Result<Command, Failure> {
+        let Inner { layout, cluster, .. } = &*self.0;
+        let program = std::env::current_exe().map_err(Failure::file("find", "this program"))?;
+        let mut command = Command::new(program);
+        command.arg("--dir").arg(layout.dir()).arg("host-node");
+        command.arg("--tables-len-max").arg(HOST_TABLES_LEN_MAX.to_string());
+        command.args(cluster.settings(node));
+        Ok(command)
+    }
+
+    /// Ends one at once; one that is down stays so.
+    pub async fn kill(&self, node: u8) {
+        let child = self.0.machines.borrow_mut()[usize::from(node) - 1].child.take();
+        if let Some(mut child) = child {
+            // Fails only for one that has ended by itself.
+            let _ = child.kill().await;
+        }
+    }
+
+    /// Stops one in its tracks, or lets it go on.
+    pub fn pause(&self, node: u8, paused: bool) -> Result<(), Failure> {
+        let machine = &mut self.0.machines.borrow_mut()[usize::from(node) - 1];
+        let Some(pid) = machine.pid() else {
+            return Err(Failure::Refused(format!("node {node} is down: start it with 'relix fault restart {node}'")));
+        };
+        let signal = if paused { Signal::STOP } else { Signal::CONT };
+        kill_process(pid, signal).map_err(|error| Failure::Refused(error.to_string()))?;
+        machine.paused = paused;
+        Ok(())
+    }
+
+    /// Ends all, each with a little time to end by itself.
+    pub async fn stop_all(&self) {
+        let children: Vec<Child> =
+            self.0.machines.borrow_mut().iter_mut().filter_map(|machine| machine.child.take()).collect();
+        for child in &children {
+            if let Some(pid) = pid_of(child) {
+                let _ = kill_process(pid, Signal::CONT);
+                let _ = kill_process(pid, Signal::TERM);
+            }
+        }
+        for mut child in children {
+            if tokio::time::timeout(END_WITHIN, child.wait()).await.is_err() {
+                let _ = child.kill().await;
+            }
+        }
+    }
+}
+
+impl Machine {
+    /// Its process, while it runs.
+    fn pid(&mut self) -> Option<Pid> {
+        let child = self.child.as_mut()?;
+        match child.try_wait() {
+            Ok(None) => pid_of(child),
+            _ => None,
+        }
+    }
+}
+
+fn pid_of(child: &Child) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(child.id()?).ok()?)
+}
+
+/// A file for the data disk, which takes space as it is written.
+fn make_disk(layout: &Layout, cluster: &Cluster, node: u8) -> Result<(), Failure> {
+    let Runner::Vm { .. } = cluster.runner else { return Ok(()) };
+    let path = layout.disk(node);
+    if path.exists() {
+        return Ok(());
+    }
+    let file = std::fs::File::create_new(&path).map_err(Failure::file("create", &path))?;
+    file.set_len(cluster.disk_mib << 20).map_err(Failure::file("size", path))
+}

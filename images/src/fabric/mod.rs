@@ -1,0 +1,57 @@
+//! The fabric: the process that owns the machines, the switch between them, and the gateway.
+//!
+//! ```text
+//!   psql ── 127.0.0.1:port ── Gateway (TCP stack) ─┐
+//!                                                  │ port 0
+//!   VM 1 ── socket ── port 1 ────────────────── Switch ── faults, per pair of nodes
+//!   VM 2 ── socket ── port 2 ──────────────────────┘
+//! ```
+//! One thread: frames are few microseconds of work, and their order is kept.
+
+mod gateway;
+mod machines;
+mod orders;
+mod switch;
+mod wire;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use tokio::net::UnixListener;
+use tokio::task::LocalSet;
+
+use crate::cluster::Cluster;
+use crate::error::Failure;
+use crate::fabric::gateway::Gateway;
+use crate::fabric::machines::Machines;
+use crate::fabric::switch::Switch;
+use crate::fabric::wire::Wires;
+use crate::layout::Layout;
+
+/// Runs until it is told to stop.
+pub fn run(layout: &Layout) -> Result<(), Failure> {
+    let cluster = Cluster::expect(layout)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::file("run", layout.dir()))?;
+    LocalSet::new().block_on(&runtime, serve(layout.clone(), cluster))
+}
+
+async fn serve(layout: Layout, cluster: Cluster) -> Result<(), Failure> {
+    let switch = Rc::new(RefCell::new(Switch::new(cluster.nodes)));
+    let wires = Wires::open(&layout, &cluster, switch.clone())?;
+    let gateway = Gateway::start(&cluster, &wires).await?;
+    wires.start(gateway);
+    let machines = Machines::new(layout.clone(), cluster);
+    let path = layout.control_socket();
+    let _ = std::fs::remove_file(&path);
+    let listener = UnixListener::bind(&path).map_err(Failure::file("listen on", path))?;
+    let pid_path = layout.fabric_pid();
+    std::fs::write(&pid_path, std::process::id().to_string()).map_err(Failure::file("write", &pid_path))?;
+    orders::serve(&listener, &machines, &switch).await;
+    machines.stop_all().await;
+    let _ = std::fs::remove_file(&pid_path);
+    let _ = std::fs::remove_file(layout.control_socket());
+    Ok(())
+}

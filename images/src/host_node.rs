@@ -1,0 +1,39 @@
+//! The host root: one node as a process.
+
+use std::task::Context;
+
+use cluster_node::{Node, NodeConfig, NodeOptions};
+use drivers_api::Machine;
+use drivers_host::{HostClock, HostConsole, HostDisk, HostEntropy, HostInventory, HostNic, Waiter};
+
+use crate::cluster::{Cluster, hardware_address_of};
+use crate::error::Failure;
+use crate::layout::Layout;
+
+/// Runs the node until the process is ended.
+pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(), Failure> {
+    let config = NodeConfig::parse(&words.join(" "), &[]).map_err(|error| Failure::Argument(error.to_string()))?;
+    let cluster = Cluster::expect(layout)?;
+    let id = config.node.0;
+    let disk_path = layout.disk(id);
+    let mut disk =
+        HostDisk::open(&disk_path, cluster.disk_mib << 20).map_err(Failure::file("use the disk", &disk_path))?;
+    let (ours, theirs) = (layout.node_socket(id), layout.switch_socket(id));
+    let mut nic = HostNic::open(&ours, &theirs, hardware_address_of(id)).map_err(Failure::file("use", &ours))?;
+    let clock = HostClock::new();
+    let mut console = HostConsole::new(id);
+    let waiter = Waiter::new().map_err(Failure::file("use", &ours))?;
+    let waker = waiter.waker();
+    let mut context = Context::from_waker(&waker);
+    let mut machine =
+        Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &HostInventory };
+    let options = NodeOptions { tables_len_max };
+    let mut node = Node::new(config, options, clock.now(), &mut machine, &mut HostEntropy);
+    loop {
+        let mut machine =
+            Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &HostInventory };
+        let deadline = node.poll(clock.now(), &mut machine, &mut context);
+        let timeout = deadline.since(clock.now().monotonic);
+        waiter.wait(nic.descriptor(), nic.wants_to_write(), timeout).map_err(Failure::file("wait for", &ours))?;
+    }
+}

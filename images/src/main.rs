@@ -1,0 +1,73 @@
+//! `relix`: builds the kernel, launches virtual clusters, and talks to them.
+//!
+//! `up` starts one background process, the *fabric*, which owns the machines (VMs, or host processes with
+//! `--host`), the Ethernet switch between them and the gateway to 127.0.0.1. Every other command is a
+//! short-lived client of it, or of the SQL ports.
+
+#![forbid(unsafe_code)]
+
+mod cli;
+mod cluster;
+mod control;
+mod down;
+mod error;
+mod fabric;
+mod host_node;
+mod kernel_image;
+mod layout;
+mod logs;
+mod packages;
+mod qemu;
+mod shell;
+mod status;
+mod table;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Command, FaultCommand};
+use crate::control::{FaultOrder, Order};
+use crate::error::Failure;
+use crate::layout::Layout;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("relix: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let layout = Layout::new(&cli.dir)?;
+    match cli.command.unwrap_or_default() {
+        Command::Up(options) => up::run(&layout, &options)?,
+        Command::Status { json } => status::run(&layout, json)?,
+        Command::Sql(options) => return shell::run(&layout, &options),
+        Command::Fault(fault) => fault_command(&layout, fault)?,
+        Command::Logs { node, follow } => logs::run(&layout, node, follow)?,
+        Command::Down { wipe } => down::run(&layout, wipe)?,
+        Command::Fabric => fabric::run(&layout)?,
+        Command::HostNode { words, tables_len_max } => host_node::run(&layout, &words, tables_len_max)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn fault_command(layout: &Layout, fault: FaultCommand) -> Result<(), Failure> {
+    let order = match fault {
+        FaultCommand::Kill { node } => FaultOrder::Kill { node },
+        FaultCommand::Restart { node } => FaultOrder::Restart { node },
+        FaultCommand::Pause { node } => FaultOrder::Pause { node },
+        FaultCommand::Resume { node } => FaultOrder::Resume { node },
+        FaultCommand::Partition { groups } => FaultOrder::Partition { groups: groups.0 },
+        FaultCommand::Heal => FaultOrder::Heal,
+        FaultCommand::Link(link) => FaultOrder::Link(link.try_into()?),
+    };
+    control::send(layout, &Order::Fault(order))?;
+    Ok(())
+}

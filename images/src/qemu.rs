@@ -1,0 +1,56 @@
+//! The command line of a VM.
+
+use std::ffi::OsString;
+use std::path::Path;
+
+use crate::cli::MachineType;
+use crate::cluster::{Cluster, Runner, hardware_address_of};
+use crate::layout::Layout;
+
+/// The program.
+pub const PROGRAM: &str = "qemu-system-x86_64";
+
+/// The arguments for `node`.
+pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsString>> {
+    let Runner::Vm { kernel, symbols, machine, kvm, memory_mib, cpus } = &cluster.runner else { return None };
+    let mut arguments: Vec<OsString> = Vec::new();
+    let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
+    let (machine, bus) = match machine {
+        MachineType::Q35 => ("q35,usb=off,vmport=off", "pci"),
+        MachineType::Microvm => ("microvm,pic=off,pit=off,rtc=on", "device"),
+    };
+    add(&["-machine", machine, "-nodefaults", "-no-user-config", "-display", "none"]);
+    match kvm {
+        true => add(&["-accel", "kvm", "-cpu", "host"]),
+        // The oldest model that has all the kernel uses: the translator is quickest with few features.
+        false => add(&["-accel", "tcg,thread=multi", "-cpu", "Nehalem"]),
+    }
+    add(&["-m", &memory_mib.to_string(), "-smp", &cpus.to_string()]);
+    add(&["-name", &format!("relix-{}-{node}", cluster.name)]);
+    add(&["-kernel", &text(kernel), "-initrd", &text(symbols)]);
+    add(&["-append", &cluster.settings(node).join(" ")]);
+    let log = escaped(&layout.node_log(node));
+    add(&["-chardev", &format!("file,id=console,path={log},append=on"), "-serial", "chardev:console"]);
+    // The default cache mode: a flush by the guest reaches the host's disk.
+    let disk = escaped(&layout.disk(node));
+    add(&["-drive", &format!("if=none,id=data,format=raw,file={disk}")]);
+    add(&["-device", &format!("virtio-blk-{bus},drive=data")]);
+    let (ours, theirs) = (escaped(&layout.node_socket(node)), escaped(&layout.switch_socket(node)));
+    add(&[
+        "-netdev",
+        &format!("dgram,id=wire,local.type=unix,local.path={ours},remote.type=unix,remote.path={theirs}"),
+    ]);
+    let mac = hardware_address_of(node).map(|byte| format!("{byte:02x}")).join(":");
+    add(&["-device", &format!("virtio-net-{bus},netdev=wire,mac={mac}")]);
+    add(&["-device", &format!("virtio-rng-{bus}")]);
+    Some(arguments)
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// Commas separate QEMU's options, and are doubled within one.
+fn escaped(path: &Path) -> String {
+    text(path).replace(',', ",,")
+}

@@ -1,0 +1,151 @@
+//! How the nodes are: the machines as the fabric knows them, the rest as each node says.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio_postgres::{NoTls, SimpleQueryMessage};
+
+use crate::cluster::Cluster;
+use crate::control::{self, MachineState, MachineStatus};
+use crate::error::Failure;
+use crate::layout::Layout;
+use crate::table;
+
+/// A node that takes longer to answer counts as silent.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// What a node says of itself.
+#[derive(Clone, Debug)]
+pub struct NodeAnswer {
+    pub role: String,
+    pub term: u64,
+    pub applied: u64,
+}
+
+#[derive(Serialize)]
+struct Status {
+    leader: Option<u8>,
+    nodes: Vec<NodeLine>,
+}
+
+#[derive(Serialize)]
+struct NodeLine {
+    id: u8,
+    state: MachineState,
+    role: Option<String>,
+    term: Option<u64>,
+    applied: Option<u64>,
+    sql: String,
+    /// No node serves HTTP yet.
+    http: Option<String>,
+    pid: Option<u32>,
+    accel: &'static str,
+}
+
+/// Prints it.
+pub fn run(layout: &Layout, json: bool) -> Result<(), Failure> {
+    let cluster = Cluster::expect(layout)?;
+    let machines = control::machines(layout)?;
+    let answers = ask_all(&cluster, &machines)?;
+    let nodes: Vec<NodeLine> =
+        machines.iter().zip(&answers).map(|(machine, answer)| line(&cluster, machine, answer.as_ref())).collect();
+    let status = Status { leader: leader(&machines, &answers), nodes };
+    if json {
+        let text = serde_json::to_string(&status).map_err(|error| Failure::Sql(error.to_string()))?;
+        println!("{text}");
+        return Ok(());
+    }
+    let header = ["node", "state", "role", "term", "applied", "sql", "pid", "accel"].map(String::from);
+    let rows: Vec<Vec<Option<String>>> = status.nodes.iter().map(cells).collect();
+    print!("{}", table::layout(&header, &rows));
+    match status.leader {
+        Some(leader) => println!("The leader is node {leader}."),
+        None => println!("There is no leader: is a majority of the nodes up?"),
+    }
+    Ok(())
+}
+
+fn line(cluster: &Cluster, machine: &MachineStatus, answer: Option<&NodeAnswer>) -> NodeLine {
+    NodeLine {
+        id: machine.id,
+        state: machine.state,
+        role: answer.map(|answer| answer.role.clone()),
+        term: answer.map(|answer| answer.term),
+        applied: answer.map(|answer| answer.applied),
+        sql: format!("127.0.0.1:{}", cluster.sql_port(machine.id)),
+        http: None,
+        pid: machine.pid,
+        accel: cluster.accel(),
+    }
+}
+
+fn cells(node: &NodeLine) -> Vec<Option<String>> {
+    let state = match node.state {
+        MachineState::Up => "up",
+        MachineState::Down => "down",
+        MachineState::Paused => "paused",
+    };
+    vec![
+        Some(node.id.to_string()),
+        Some(state.into()),
+        node.role.clone(),
+        node.term.map(|term| term.to_string()),
+        node.applied.map(|applied| applied.to_string()),
+        Some(node.sql.clone()),
+        node.pid.map(|pid| pid.to_string()),
+        Some(node.accel.into()),
+    ]
+}
+
+/// The node that leads in the highest term.
+pub fn leader(machines: &[MachineStatus], answers: &[Option<NodeAnswer>]) -> Option<u8> {
+    let known = machines.iter().zip(answers).filter_map(|(machine, answer)| Some((machine.id, answer.as_ref()?)));
+    let leaders = known.filter(|(_, answer)| answer.role == "leader");
+    leaders.max_by_key(|(_, answer)| answer.term).map(|(id, _)| id)
+}
+
+/// Asks every machine that is up, all at once.
+pub fn ask_all(cluster: &Cluster, machines: &[MachineStatus]) -> Result<Vec<Option<NodeAnswer>>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::Sql(error.to_string()))?;
+    let answers = runtime.block_on(async {
+        let mut asked = Vec::new();
+        for machine in machines {
+            let up = machine.state == MachineState::Up;
+            let question = ask(cluster.sql_port(machine.id), machine.id);
+            asked.push(up.then(|| tokio::spawn(tokio::time::timeout(ANSWER_WITHIN, question))));
+        }
+        let mut answers = Vec::new();
+        for asked in asked {
+            let answer = match asked {
+                Some(asked) => asked.await.ok().and_then(Result::ok).flatten(),
+                None => None,
+            };
+            answers.push(answer);
+        }
+        answers
+    });
+    Ok(answers)
+}
+
+async fn ask(port: u16, node: u8) -> Option<NodeAnswer> {
+    let (client, connection) = config(port).connect(NoTls).await.ok()?;
+    let driver = tokio::spawn(connection);
+    let query = format!("SELECT role, term, applied FROM sys.nodes WHERE id = {node}");
+    let messages = client.simple_query(&query).await;
+    drop(client);
+    let _ = driver.await;
+    let row = messages.ok()?.into_iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => Some(row),
+        _ => None,
+    })?;
+    let number = |index: usize| row.get(index)?.parse().ok();
+    Some(NodeAnswer { role: row.get(0)?.to_string(), term: number(1)?, applied: number(2)? })
+}
+
+/// How to connect to a node's SQL port.
+pub fn config(port: u16) -> tokio_postgres::Config {
+    let mut config = tokio_postgres::Config::new();
+    config.host("127.0.0.1").port(port).user("relix").dbname("relix").connect_timeout(ANSWER_WITHIN);
+    config
+}

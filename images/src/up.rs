@@ -1,0 +1,216 @@
+//! Starting a cluster: build, launch, wait until it serves.
+
+use std::fs::OpenOptions;
+use std::io::IsTerminal;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::{Accel, UpOptions};
+use crate::cluster::{Cluster, Runner};
+use crate::control::{self, MachineState, Order};
+use crate::error::Failure;
+use crate::layout::Layout;
+use crate::{down, kernel_image, logs, packages, shell, status};
+
+/// The least memory of a VM, in MiB.
+const MEMORY_MIB_MIN: u32 = 48;
+
+/// The size of a data disk, which takes space as it is written.
+const DISK_MIB: u64 = 4096;
+
+/// How long the cluster may take to serve.
+const SERVING_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long the fabric may take to listen.
+const FABRIC_WITHIN: Duration = Duration::from_secs(10);
+
+/// Runs `relix up`.
+pub fn run(layout: &Layout, options: &UpOptions) -> Result<(), Failure> {
+    check(options)?;
+    let running = control::machines(layout).is_ok();
+    if running && options.fresh {
+        down::run(layout, true)?;
+    } else if running {
+        return go_on(layout, options);
+    }
+    down::end_leftovers(layout);
+    if options.fresh {
+        layout.wipe()?;
+    }
+    layout.create()?;
+    let cluster = prepare(layout, options)?;
+    for node in cluster.node_ids() {
+        let port = cluster.sql_port(node);
+        TcpListener::bind(("127.0.0.1", port)).map_err(|_| Failure::PortInUse(port))?;
+    }
+    cluster.save(layout)?;
+    start_fabric(layout)?;
+    let started = Instant::now();
+    control::send(layout, &Order::Start)?;
+    finish(layout, &cluster, options, started)
+}
+
+fn check(options: &UpOptions) -> Result<(), Failure> {
+    if !(1..=7).contains(&options.nodes) {
+        return Err(Failure::NodeCount(options.nodes));
+    }
+    if !options.host && options.memory < MEMORY_MIB_MIN {
+        return Err(Failure::TooLittleMemory { asked: options.memory, least: MEMORY_MIB_MIN });
+    }
+    if options.base_port > u16::MAX - 200 || options.base_port < 1024 {
+        return Err(Failure::Argument(format!(
+            "--base-port {} leaves no room for the nodes' ports: choose one from 1024 to {}",
+            options.base_port,
+            u16::MAX - 200
+        )));
+    }
+    Ok(())
+}
+
+/// A cluster runs: starts what is down, if it is the same cluster.
+fn go_on(layout: &Layout, options: &UpOptions) -> Result<(), Failure> {
+    let cluster = Cluster::expect(layout)?;
+    let same = cluster.nodes == options.nodes
+        && cluster.base_port == options.base_port
+        && matches!(cluster.runner, Runner::Host) == options.host;
+    if !same {
+        return Err(Failure::AlreadyRunning);
+    }
+    let started = Instant::now();
+    control::send(layout, &Order::Start)?;
+    finish(layout, &cluster, options, started)
+}
+
+fn finish(layout: &Layout, cluster: &Cluster, options: &UpOptions, started: Instant) -> Result<(), Failure> {
+    let leader = wait_until_serving(layout, cluster, started)?;
+    println!(
+        "{} nodes serve SQL after {:.2} s; the leader is node {leader}.",
+        cluster.nodes,
+        started.elapsed().as_secs_f64()
+    );
+    println!("  psql -h 127.0.0.1 -p {} -U relix", cluster.sql_port(1));
+    if !options.detach && std::io::stdin().is_terminal() {
+        shell::open(layout, cluster)?;
+        println!("The cluster goes on. 'relix down' stops it.");
+    }
+    Ok(())
+}
+
+/// Decides what runs the nodes, and builds it.
+fn prepare(layout: &Layout, options: &UpOptions) -> Result<Cluster, Failure> {
+    if let Some(earlier) = Cluster::load(layout)?
+        && earlier.nodes != options.nodes
+    {
+        return Err(Failure::Argument(format!(
+            "{} holds a cluster of {} nodes: use --nodes {}, --fresh to remove it, or another --dir",
+            layout.dir().display(),
+            earlier.nodes,
+            earlier.nodes
+        )));
+    }
+    let runner = if options.host { Runner::Host } else { prepare_vm(layout, options)? };
+    Ok(Cluster {
+        name: "relix".into(),
+        nodes: options.nodes,
+        base_port: options.base_port,
+        disk_mib: DISK_MIB,
+        runner,
+    })
+}
+
+fn prepare_vm(layout: &Layout, options: &UpOptions) -> Result<Runner, Failure> {
+    packages::ensure_qemu()?;
+    let progress = spinner("building the kernel");
+    let kernel = kernel_image::build(&progress)?;
+    kernel_image::write_symbols(&kernel, &layout.symbols())?;
+    progress.finish_and_clear();
+    let usable = kvm_is_usable();
+    if options.accel == Accel::Kvm && !usable {
+        return Err(Failure::Argument("KVM does not work on this machine: use --accel tcg".into()));
+    }
+    Ok(Runner::Vm {
+        kernel,
+        symbols: layout.symbols(),
+        machine: options.machine,
+        kvm: usable && options.accel != Accel::Tcg,
+        memory_mib: options.memory,
+        cpus: options.cpus,
+    })
+}
+
+/// Whether KVM runs here: the device alone does not say so, the CPU must have the extensions.
+fn kvm_is_usable() -> bool {
+    let device = OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok();
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let flags = info.lines().find(|line| line.starts_with("flags")).unwrap_or("");
+    device && flags.split_whitespace().any(|flag| flag == "vmx" || flag == "svm")
+}
+
+fn start_fabric(layout: &Layout) -> Result<(), Failure> {
+    let log_path = layout.fabric_log();
+    let log = OpenOptions::new().create(true).append(true).open(&log_path);
+    let log = log.map_err(Failure::file("open", &log_path))?;
+    let errors = log.try_clone().map_err(Failure::file("open", &log_path))?;
+    let program = std::env::current_exe().map_err(Failure::file("find", "this program"))?;
+    let mut command = Command::new(&program);
+    command.arg("--dir").arg(layout.dir()).arg("fabric");
+    command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
+    let mut child = command.spawn().map_err(Failure::file("run", program))?;
+    let start = Instant::now();
+    while control::machines(layout).is_err() {
+        if let Ok(Some(_)) = child.try_wait() {
+            let text = std::fs::read_to_string(&log_path).unwrap_or_default();
+            let line = text.lines().last().unwrap_or("the fabric ended at once: see fabric.log");
+            return Err(Failure::Refused(line.trim_start_matches("relix: ").to_string()));
+        }
+        if start.elapsed() > FABRIC_WITHIN {
+            return Err(Failure::Refused("the fabric does not answer: see fabric.log".into()));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Waits for a leader and for every node to answer SQL; the leader.
+fn wait_until_serving(layout: &Layout, cluster: &Cluster, started: Instant) -> Result<u8, Failure> {
+    let progress = spinner("booting");
+    let log_len = |node| std::fs::metadata(layout.node_log(node)).map_or(0, |data| data.len());
+    let positions: Vec<u64> = cluster.node_ids().map(log_len).collect();
+    loop {
+        let machines = control::machines(layout)?;
+        let answers = status::ask_all(cluster, &machines)?;
+        let serving = answers.iter().flatten().count();
+        let leader = status::leader(&machines, &answers);
+        progress.set_message(format!("{serving} of {} nodes answer SQL", cluster.nodes));
+        if let Some(leader) = leader.filter(|_| serving == usize::from(cluster.nodes)) {
+            progress.finish_and_clear();
+            return Ok(leader);
+        }
+        let ended = machines.iter().find(|machine| machine.state == MachineState::Down).map(|machine| machine.id);
+        let error = cluster.node_ids().zip(&positions).find_map(|(node, at)| logs::last_error(layout, node, *at));
+        let given_up = started.elapsed() > SERVING_WITHIN;
+        if error.is_some() || ended.is_some() || given_up {
+            progress.finish_and_clear();
+            let detail = match (error, ended) {
+                (Some(error), _) => error,
+                (None, Some(node)) => format!("node {node} has ended"),
+                (None, None) => format!("{serving} of {} nodes answer SQL", cluster.nodes),
+            };
+            return Err(Failure::NotServing { seconds: started.elapsed().as_secs(), detail });
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn spinner(message: &'static str) -> ProgressBar {
+    let progress = ProgressBar::new_spinner().with_message(message);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {wide_msg}") {
+        progress.set_style(style);
+    }
+    progress.enable_steady_tick(Duration::from_millis(100));
+    progress
+}
