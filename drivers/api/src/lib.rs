@@ -19,12 +19,14 @@ extern crate alloc;
 
 mod clock;
 mod console;
+mod device;
 mod disk;
 mod entropy;
 mod nic;
 
 pub use clock::{Instant, Now, WallTime};
 pub use console::{Console, Level};
+pub use device::{DeviceInfo, QueueInfo};
 pub use disk::{Disk, DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 pub use entropy::Entropy;
 pub use nic::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Nic, NicQueueFull};

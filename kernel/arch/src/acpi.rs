@@ -69,14 +69,8 @@ pub struct Tables {
     pub hardware_reduced: bool,
     /// Power control.
     pub power: PowerInfo,
-    pm_timer: Option<u16>,
-}
-
-impl Tables {
     /// The port of the ACPI timer.
-    pub fn pm_timer_port(&self) -> Option<u16> {
-        self.pm_timer
-    }
+    pub pm_timer: Option<u16>,
 }
 
 /// Maps tables for the `acpi` crate.

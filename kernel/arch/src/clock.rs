@@ -23,7 +23,7 @@ pub fn start() {
 
 /// Finds out how fast the TSC runs, reads the wall time, and starts the timer. Call it once, after
 /// [`apic::init`]. Returns what the rate was learnt from, for the log.
-pub fn init(tables: Option<&Tables>) -> &'static str {
+pub fn init(tables: &Tables) -> &'static str {
     let (rates, source) = time_sources::measure(tables);
     let per_tick = ((u128::from(NANOS) << 32) / u128::from(rates.tsc_hz)) as u64;
     TSC_HZ.store(rates.tsc_hz, Ordering::Relaxed);

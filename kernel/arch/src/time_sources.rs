@@ -27,7 +27,7 @@ const MEASURE_NANOS: u64 = 2_000_000;
 const STUCK_READS: u32 = 1_000_000;
 
 /// The best answer there is, and where it is from.
-pub(crate) fn measure(tables: Option<&Tables>) -> (Rates, &'static str) {
+pub(crate) fn measure(tables: &Tables) -> (Rates, &'static str) {
     apic::start_counting();
     let told = told_by_cpuid();
     if let Some(tsc_hz) = told
@@ -35,7 +35,7 @@ pub(crate) fn measure(tables: Option<&Tables>) -> (Rates, &'static str) {
     {
         return (Rates { tsc_hz, apic_timer_hz: HYPERVISOR_APIC_HZ }, "CPUID");
     }
-    if let Some(port) = tables.and_then(Tables::pm_timer_port)
+    if let Some(port) = tables.pm_timer
         && let Some(rates) = against_pm_timer(port)
     {
         return (rates, "ACPI timer");
@@ -87,23 +87,49 @@ fn against_apic_timer() -> Option<Rates> {
     Some(Rates { apic_timer_hz: HYPERVISOR_APIC_HZ, ..rates })
 }
 
+/// The three counters at one moment.
+#[derive(Clone, Copy)]
+struct Sample {
+    tsc: u64,
+    apic: u32,
+    reference: u32,
+}
+
+/// Reads the three counters, as close together as a few attempts allow: an emulator may pause us anywhere.
+fn sample(read: &impl Fn() -> u32) -> Sample {
+    const ATTEMPTS: usize = 8;
+    let attempt = || {
+        let before = apic::tsc();
+        let (reference, apic) = (read(), apic::counted());
+        let tsc = apic::tsc();
+        (tsc - before, Sample { tsc, apic, reference })
+    };
+    let mut best = attempt();
+    for _ in 1..ATTEMPTS {
+        let next = attempt();
+        if next.0 <= best.0 {
+            best = next;
+        }
+    }
+    best.1
+}
+
 /// Lets a counter of known rate `hz` run for [`MEASURE_NANOS`] and counts the others' ticks. `None` if it
 /// does not move.
 fn measure_against(hz: u64, mask: u32, read: impl Fn() -> u32) -> Option<Rates> {
     let wanted = (hz * MEASURE_NANOS / 1_000_000_000) as u32;
-    let start = read();
-    let (tsc_start, apic_start) = (apic::tsc(), apic::counted());
-    for _ in 0..STUCK_READS {
-        let elapsed = read().wrapping_sub(start) & mask;
-        if elapsed >= wanted {
-            let per_second = |ticks: u64| (u128::from(ticks) * u128::from(hz) / u128::from(elapsed)) as u64;
-            return Some(Rates {
-                tsc_hz: per_second(apic::tsc() - tsc_start).max(1),
-                apic_timer_hz: per_second(u64::from(apic::counted().wrapping_sub(apic_start))).max(1),
-            });
-        }
+    let start = sample(&read);
+    let elapsed = |now: u32| now.wrapping_sub(start.reference) & mask;
+    if (0..STUCK_READS).all(|_| elapsed(read()) < wanted) {
+        return None;
     }
-    None
+    let end = sample(&read);
+    let elapsed = u128::from(elapsed(end.reference));
+    let per_second = |ticks: u64| ((u128::from(ticks) * u128::from(hz) / elapsed) as u64).max(1);
+    Some(Rates {
+        tsc_hz: per_second(end.tsc - start.tsc),
+        apic_timer_hz: per_second(u64::from(end.apic.wrapping_sub(start.apic))),
+    })
 }
 
 /// The last resort: one second of the RTC.
