@@ -97,12 +97,12 @@ struct Sample {
 
 /// Reads the three counters, as close together as a few attempts allow: an emulator may pause us anywhere.
 fn sample(read: &impl Fn() -> u32) -> Sample {
-    const ATTEMPTS: usize = 8;
+    const ATTEMPTS: usize = 32;
     let attempt = || {
         let before = apic::tsc();
-        let (reference, apic) = (read(), apic::counted());
-        let tsc = apic::tsc();
-        (tsc - before, Sample { tsc, apic, reference })
+        let reference = read();
+        let after = apic::tsc();
+        (after - before, Sample { tsc: before.midpoint(after), apic: apic::counted(), reference })
     };
     let mut best = attempt();
     for _ in 1..ATTEMPTS {
