@@ -110,9 +110,9 @@ impl HeldOperation {
     ///
     /// The device must be done with it.
     unsafe fn release(self) -> DiskOperation {
-        // SAFETY: the pointers come from Box::into_raw in hold, and self is consumed.
         match self {
             HeldOperation::Read { sector, buffer } => {
+                // SAFETY: the pointer comes from Box::into_raw in hold, and self is consumed.
                 DiskOperation::Read { sector, buffer: unsafe { Box::from_raw(buffer) } }
             }
             HeldOperation::Write { sector, buffer, durable } => {
@@ -319,11 +319,7 @@ impl BlockDevice {
 
 impl Slot {
     fn new() -> Slot {
-        Slot {
-            table: Default::default(),
-            header: Default::default(),
-            status: AtomicU8::new(STATUS_NONE),
-        }
+        Slot { table: Default::default(), header: Default::default(), status: AtomicU8::new(STATUS_NONE) }
     }
 }
 

@@ -116,13 +116,10 @@ impl Search {
     fn add_pci(&mut self, space: &ConfigSpace, address: PciAddress, kind: u32) {
         let place = format!("pci {address}");
         if kind == TYPE_ENTROPY {
-            let function = DeviceFunction {
-                bus: address.bus(),
-                device: address.device(),
-                function: address.function(),
-            };
+            let function =
+                DeviceFunction { bus: address.bus(), device: address.device(), function: address.function() };
             let transport = CratePciTransport::new::<Bridge, _>(&mut PciRoot::new(*space), function);
-            self.seed = self.seed.or(transport.ok().and_then(|t| seed_from(t)));
+            self.seed = self.seed.or(transport.ok().and_then(seed_from));
             return self.note("rng", 0, "virtio-rng", place, Vec::new());
         }
         self.add(kind, place, |platform| {
@@ -139,7 +136,7 @@ impl Search {
                 // SAFETY: the slot holds a virtio-mmio device (its magic was read) and is mapped for ever;
                 // no other driver is started for it.
                 let transport = unsafe { CrateMmioTransport::new(registers.base().cast(), SLOT_LEN) };
-                self.seed = self.seed.or(transport.ok().and_then(|t| seed_from(t)));
+                self.seed = self.seed.or(transport.ok().and_then(seed_from));
                 self.note("rng", 0, "virtio-rng", place, Vec::new());
             }
             Ok(kind) => self.add(kind, place, |platform| {

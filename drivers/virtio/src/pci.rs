@@ -2,9 +2,9 @@
 
 use alloc::vec::Vec;
 
+use pci_types::PciPciBridgeHeader;
 use pci_types::capability::{MsixCapability, PciCapability};
 use pci_types::{CommandRegister, ConfigRegionAccess, EndpointHeader, HeaderType, PciAddress, PciHeader};
-use pci_types::PciPciBridgeHeader;
 use virtio_drivers::transport::pci::bus::{ConfigurationAccess, DeviceFunction};
 
 use crate::platform::PlatformRef;
@@ -63,9 +63,7 @@ impl ConfigSpace {
                 }
                 registers.read(Self::memory_offset(*first_bus, address, offset))
             }
-            ConfigSpace::Ports { platform } => {
-                platform.read_pci_port(Self::port_selector(address, offset))
-            }
+            ConfigSpace::Ports { platform } => platform.read_pci_port(Self::port_selector(address, offset)),
         }
     }
 

@@ -192,4 +192,3 @@ pub(crate) fn write_u64(registers: &Registers, offset: usize, value: u64) {
     registers.write(offset, value as u32);
     registers.write(offset + 4, (value >> 32) as u32);
 }
-

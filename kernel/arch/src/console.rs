@@ -1,7 +1,7 @@
 //! The serial console: levelled lines with time and node, and a raw path for a dying kernel.
 
 use core::fmt::{self, Write};
-use core::sync::atomic::{AtomicU32, AtomicU8, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 use drivers_api::Level;
 use spin::Mutex;

@@ -17,8 +17,7 @@ pub struct CoreLocal {
     pub wakeups: AtomicU64,
 }
 
-static BOOT_CORE: CoreLocal =
-    CoreLocal { number: 0, apic_id: AtomicU32::new(0), wakeups: AtomicU64::new(0) };
+static BOOT_CORE: CoreLocal = CoreLocal { number: 0, apic_id: AtomicU32::new(0), wakeups: AtomicU64::new(0) };
 
 /// Points the running core at its data. Call it once per core, before its traps are set up.
 pub fn init() {

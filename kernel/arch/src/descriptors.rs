@@ -72,10 +72,8 @@ pub fn init() {
         }
         gates
     });
-    let pointer = DescriptorTablePointer {
-        limit: (size_of_val(idt) - 1) as u16,
-        base: VirtAddr::from_ptr(idt),
-    };
+    let pointer =
+        DescriptorTablePointer { limit: (size_of_val(idt) - 1) as u16, base: VirtAddr::from_ptr(idt) };
     // SAFETY: the table is a static of 256 valid gates.
     unsafe { lidt(&pointer) };
 }

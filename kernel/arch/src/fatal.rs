@@ -64,7 +64,7 @@ pub(crate) fn exception(frame: &TrapFrame, what: fmt::Arguments<'_>) -> ! {
     log_fatal(format_args!("r8  {r8:016x} r9  {r9:016x} r10 {r10:016x} r11 {r11:016x}"));
     log_fatal(format_args!("r12 {r12:016x} r13 {r13:016x} r14 {r14:016x} r15 {r15:016x}"));
     log_fatal(format_args!("cr2 {:016x} cr3 {:016x}", Cr2::read_raw(), cr3()));
-    trace_line(frame.rip);
+    trace_line(frame.rip, frame.rip);
     // After an overflow the stack pointer is just below the stack: start at its lowest mapped page.
     let rsp = frame.rsp;
     let start = if memory::guarded_stack(rsp).is_some() { (rsp | (memory::PAGE_SIZE - 1)) + 1 } else { rsp };
@@ -88,18 +88,26 @@ fn backtrace(rsp: u64) {
     let Some(stack) = memory::stack_around(rsp) else {
         return log_fatal(format_args!("no backtrace: {rsp:#x} is on no stack"));
     };
-    let words = (rsp.next_multiple_of(8)..stack.end).step_by(8);
-    let mut lines = 0;
-    for word in words {
+    let (mut lines, mut last, mut repeats) = (0, 0, 0);
+    for word in (rsp.next_multiple_of(8)..stack.end).step_by(8) {
         // SAFETY: stack_around found the mapped stack this word lies on.
         let address = unsafe { (word as *const u64).read_volatile() };
-        if follows_call(address) {
-            trace_line(address);
-            lines += 1;
+        if !follows_call(address) {
+            continue;
+        }
+        if address == last {
+            repeats += 1;
+            continue;
+        }
+        if repeats > 0 {
+            log_fatal(format_args!("  ... {repeats} times more"));
         }
         if lines == BACKTRACE_LINES_MAX {
             return log_fatal(format_args!("  ..."));
         }
+        // The call is what matters, and it may be the last instruction of its function.
+        trace_line(address, address - 1);
+        (lines, last, repeats) = (lines + 1, address, 0);
     }
 }
 
@@ -116,9 +124,13 @@ fn follows_call(address: u64) -> bool {
     before[3] == 0xe8 || [2, 3, 4, 6, 7].into_iter().any(indirect)
 }
 
-fn trace_line(address: u64) {
-    match SYMBOLS.get().and_then(|table| table.lookup(address)) {
-        Some((name, offset)) => log_fatal(format_args!("  {address:08x} {name}+{offset:#x}")),
+/// Prints `address`, by the name of the function that holds `inside`.
+fn trace_line(address: u64, inside: u64) {
+    match SYMBOLS.get().and_then(|table| table.lookup(inside)) {
+        Some((name, offset)) => {
+            let offset = offset + (address - inside);
+            log_fatal(format_args!("  {address:08x} {name}+{offset:#x}"));
+        }
         None => log_fatal(format_args!("  {address:08x}")),
     }
 }

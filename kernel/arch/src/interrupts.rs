@@ -31,9 +31,9 @@ struct State {
     waker: Mutex<Option<Waker>>,
 }
 
-static STATES: [State; 256] = [const {
-    State { count: AtomicU64::new(0), marked: AtomicBool::new(false), waker: Mutex::new(None) }
-}; 256];
+static STATES: [State; 256] =
+    [const { State { count: AtomicU64::new(0), marked: AtomicBool::new(false), waker: Mutex::new(None) } };
+        256];
 static ANY_MARKED: AtomicBool = AtomicBool::new(false);
 static NEXT_DEVICE: AtomicU8 = AtomicU8::new(DEVICES_FIRST);
 

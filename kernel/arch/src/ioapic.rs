@@ -56,8 +56,7 @@ pub fn init(controllers: &[IoApicInfo]) {
 /// controller has that input.
 pub fn route(gsi: u32, line: Line) -> bool {
     let controllers = CONTROLLERS.lock();
-    let Some(controller) =
-        controllers.iter().find(|c| (c.first_gsi..c.first_gsi + c.inputs).contains(&gsi))
+    let Some(controller) = controllers.iter().find(|c| (c.first_gsi..c.first_gsi + c.inputs).contains(&gsi))
     else {
         return false;
     };

@@ -167,9 +167,8 @@ pub(crate) fn wall_clock() -> Option<i64> {
     // Two equal samples: no update in between.
     let fields = (0..4).find_map(|_| sample().filter(|first| sample().as_ref() == Some(first)))?;
     let format = read_cmos(0x0b);
-    let decode = |value: u8| {
-        i64::from(if format & 4 != 0 { value } else { (value >> 4) * 10 + (value & 0x0f) })
-    };
+    let decode =
+        |value: u8| i64::from(if format & 4 != 0 { value } else { (value >> 4) * 10 + (value & 0x0f) });
     let [second, minute, hour, day, month, year, century] = fields;
     let afternoon = format & 2 == 0 && hour & 0x80 != 0;
     let hour = decode(hour & 0x7f);

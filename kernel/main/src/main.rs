@@ -20,12 +20,15 @@ extern crate alloc;
 
 mod crash;
 mod hardware;
+mod memory_check;
 mod root;
 mod run;
 mod selftest;
 
 use drivers_api::Level;
-use kernel_arch::{acpi, apic, boot, clock, console, core_local, descriptors, interrupts, ioapic, memory, power};
+use kernel_arch::{
+    acpi, apic, boot, clock, console, core_local, descriptors, interrupts, ioapic, memory, power,
+};
 
 /// Entered from the boot assembly, on the main stack, interrupts off.
 // SAFETY: the boot assembly calls this symbol, and no other is named like it.

@@ -1,4 +1,4 @@
-//! The self-test: proves disk, wire, clock and memory of the machine it boots on, then switches it off.
+//! The self-test: proves memory functions, disk, wire and clock of the machine it boots on, then switches it off.
 //!
 //! ```text
 //!   WRITE (durable, all at once) -> READ -> FLUSH -> WIRE (half a second) -> off
@@ -70,7 +70,9 @@ impl SelfTest {
 
     fn begin(&mut self, now: Instant, machine: &mut Machine<'_>, step: Step) {
         let took = now.since(self.since).as_micros();
-        machine.console.log(Level::Info, format_args!("selftest {:?} -> {step:?} after {took} us", self.step));
+        machine
+            .console
+            .log(Level::Info, format_args!("selftest {:?} -> {step:?} after {took} us", self.step));
         (self.step, self.since) = (step, now);
         let requests: Vec<DiskOperation> = match step {
             Step::Writing(_) => (0..REQUESTS).map(|id| self.write(id)).collect(),
@@ -170,6 +172,9 @@ impl super::root::Member for SelfTest {
         let ended = self.collect(machine, context);
         self.receive(now, machine, context);
         let next = match self.step {
+            Step::Start if !crate::memory_check::passes() => {
+                self.fail(machine, "a memory function does something else")
+            }
             Step::Start => Some(Step::Writing(0)),
             Step::Writing(_) if ended => Some(Step::Reading(0)),
             Step::Reading(_) if ended => Some(Step::Ending(0)),
