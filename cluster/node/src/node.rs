@@ -259,7 +259,7 @@ impl Node {
     fn own_rows(&self, now: Now, table: &str, machine: &Machine<'_>) -> Vec<Vec<Datum>> {
         let id = self.config.node;
         if table == devices::TABLE.name {
-            return machine.inventory.devices().iter().map(|device| devices::row(id, device)).collect();
+            return machine.inventory.devices().iter().flat_map(|device| devices::rows(id, device)).collect();
         }
         if table != nodes::TABLE.name {
             return Vec::new();

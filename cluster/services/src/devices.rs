@@ -1,6 +1,5 @@
-//! `sys.devices`: one row for each device of each node.
+//! `sys.devices`: one row for each queue of each device of each node.
 
-use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -17,20 +16,26 @@ pub const TABLE: LiveTable = LiveTable {
         ("name", DataType::Text),
         ("kind", DataType::Text),
         ("address", DataType::Text),
-        ("queue_depths", DataType::Text),
+        ("queue", DataType::Text),
+        ("depth", DataType::Int4),
+        ("vector", DataType::Int4),
         ("interrupts", DataType::Int8),
     ],
 };
 
-/// The row of one of `node`'s devices.
-pub fn row(node: NodeId, device: &DeviceInfo) -> Vec<Datum> {
-    let depths: Vec<_> = device.queue_depths.iter().map(|depth| depth.to_string()).collect();
-    vec![
-        Datum::Int4(node.0.into()),
-        Datum::Text(device.name.clone()),
-        Datum::Text(device.kind.clone()),
-        Datum::Text(device.address.clone()),
-        Datum::Text(depths.join(",")),
-        Datum::Int8(i64::try_from(device.interrupts).unwrap_or(i64::MAX)),
-    ]
+/// The rows of one of `node`'s devices.
+pub fn rows(node: NodeId, device: &DeviceInfo) -> Vec<Vec<Datum>> {
+    let row = |queue: &drivers_api::QueueInfo| {
+        vec![
+            Datum::Int4(node.0.into()),
+            Datum::Text(device.name.clone()),
+            Datum::Text(device.kind.into()),
+            Datum::Text(device.bus_address.clone()),
+            Datum::Text(queue.name.into()),
+            Datum::Int4(queue.depth.into()),
+            Datum::Int4(queue.vector.into()),
+            Datum::Int8(i64::try_from(queue.interrupts).unwrap_or(i64::MAX)),
+        ]
+    };
+    device.queues.iter().map(row).collect()
 }

@@ -19,6 +19,7 @@ extern crate alloc;
 
 mod clock;
 mod console;
+mod device;
 mod disk;
 mod entropy;
 mod inventory;
@@ -26,9 +27,10 @@ mod nic;
 
 pub use clock::{Instant, Now, WallTime};
 pub use console::{Console, Level};
+pub use device::{DeviceInfo, QueueInfo};
 pub use disk::{Disk, DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 pub use entropy::Entropy;
-pub use inventory::{DeviceInfo, Inventory, MemoryInfo};
+pub use inventory::{Inventory, MemoryInfo};
 pub use nic::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Nic, NicQueueFull};
 
 /// The machine one node runs on: what its root lends it for one turn.

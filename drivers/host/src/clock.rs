@@ -4,7 +4,9 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drivers_api::{Console, DeviceInfo, Entropy, Instant, Inventory, Level, MemoryInfo, Now, WallTime};
+use drivers_api::{Console, DeviceInfo, Entropy, Instant, Inventory, Level, MemoryInfo, Now, QueueInfo, WallTime};
+
+use crate::disk::QUEUE_DEPTH;
 
 /// The host's clocks.
 pub struct HostClock {
@@ -74,14 +76,13 @@ pub struct HostInventory;
 
 impl Inventory for HostInventory {
     fn devices(&self) -> Vec<DeviceInfo> {
-        let device = |name: &str, kind: &str| DeviceInfo {
+        let device = |name: &str, kind, queue, depth| DeviceInfo {
             name: name.into(),
-            kind: kind.into(),
-            address: "host".into(),
-            queue_depths: Vec::new(),
-            interrupts: 0,
+            kind,
+            bus_address: "host".into(),
+            queues: vec![QueueInfo { name: queue, depth, vector: 0, interrupts: 0 }],
         };
-        vec![device("blk0", "file"), device("net0", "unix-datagram")]
+        vec![device("disk0", "file", "requests", QUEUE_DEPTH), device("nic0", "unix-datagram", "frames", 0)]
     }
 
     fn memory(&self) -> MemoryInfo {

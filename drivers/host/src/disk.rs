@@ -15,7 +15,7 @@ use drivers_api::{
     Disk, DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE,
 };
 
-const QUEUE_DEPTH: u16 = 128;
+pub(crate) const QUEUE_DEPTH: u16 = 128;
 const TRANSFER_LEN_MAX: usize = 1024 * 1024;
 
 /// What the thread has finished, and whom to tell.

@@ -1,0 +1,211 @@
+//! virtio-net: one queue each way, buffers handed over in place.
+//!
+//! A [`Frame`]'s buffer begins with 16 free bytes; the device's 12-byte header is the last 12 of them, so
+//! header and frame are one piece of memory and one descriptor.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::task::{Context, Poll};
+
+use drivers_api::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Nic, NicQueueFull, QueueInfo};
+
+use crate::platform::PlatformRef;
+use crate::ring::WRITE;
+use crate::transport::{self, InitError, Queue, Transport, read_config};
+
+const QUEUE_RECEIVE: u16 = 0;
+const QUEUE_TRANSMIT: u16 = 1;
+const QUEUE_SIZE_MAX: u16 = 256;
+
+/// The device's header, before every frame.
+const HEADER_LEN: usize = 12;
+/// Where it begins in a frame's buffer.
+const HEADER_AT: usize = FRAME_HEADROOM - HEADER_LEN;
+const BUFFER_LEN: usize = FRAME_HEADROOM + FRAME_LEN_MAX;
+
+/// A virtio network interface.
+pub struct NetworkDevice {
+    platform: PlatformRef,
+    transport: Box<dyn Transport>,
+    address: [u8; 6],
+    receive: Queue,
+    /// Buffer i is in descriptor i, while the device has it.
+    receive_buffers: Vec<Option<Vec<u8>>>,
+    transmit: Queue,
+    transmit_buffers: Vec<Option<Vec<u8>>>,
+    transmit_free: Vec<u16>,
+    /// The device broke the protocol and was reset: nothing is sent or received any more.
+    broken: bool,
+}
+
+impl NetworkDevice {
+    pub(crate) fn new(
+        platform: PlatformRef,
+        mut transport: Box<dyn Transport>,
+    ) -> Result<NetworkDevice, InitError> {
+        let mac = virtio_spec::net::F::MAC.bits().to_ne() as u64;
+        let features = transport::negotiate(&*transport, transport::common_features() | mac)?;
+        if features & mac == 0 {
+            return Err(InitError::Incomplete);
+        }
+        let address = read_config(&*transport, |config| {
+            let mut address = [0; 6];
+            for (offset, byte) in address.iter_mut().enumerate() {
+                *byte = config.read(offset);
+            }
+            address
+        });
+        let receive = Queue::new(platform, &mut *transport, QUEUE_RECEIVE, QUEUE_SIZE_MAX, features)?;
+        let transmit = Queue::new(platform, &mut *transport, QUEUE_TRANSMIT, QUEUE_SIZE_MAX, features)?;
+        let (receive_size, transmit_size) = (receive.ring.size(), transmit.ring.size());
+        let mut device = NetworkDevice {
+            platform,
+            transport,
+            address,
+            receive,
+            receive_buffers: (0..receive_size).map(|_| None).collect(),
+            transmit,
+            transmit_buffers: (0..transmit_size).map(|_| None).collect(),
+            transmit_free: (0..transmit_size).rev().collect(),
+            broken: false,
+        };
+        (0..receive_size).for_each(|slot| device.give_buffer(slot));
+        device.transmit.ring.disable_interrupts();
+        transport::start(&*device.transport);
+        device.receive.kick();
+        Ok(device)
+    }
+
+    /// The queues, for a listing; their interrupts are counted by whoever lists.
+    pub(crate) fn queues(&self) -> Vec<QueueInfo> {
+        let info = |name, queue: &Queue| QueueInfo {
+            name,
+            depth: queue.ring.size(),
+            vector: queue.vector,
+            interrupts: 0,
+        };
+        alloc::vec![info("receive", &self.receive), info("transmit", &self.transmit)]
+    }
+
+    /// Gives the device a buffer to receive into.
+    fn give_buffer(&mut self, slot: u16) {
+        // Only the bytes before the header are initialised here; the device writes the rest.
+        let mut buffer = Vec::with_capacity(BUFFER_LEN);
+        buffer.resize(HEADER_AT, 0);
+        let address = self.platform.physical(buffer.as_ptr()) + HEADER_AT as u64;
+        self.receive.ring.describe(slot, address, (BUFFER_LEN - HEADER_AT) as u32, WRITE, 0);
+        self.receive_buffers[usize::from(slot)] = Some(buffer);
+        self.receive.ring.push(slot);
+    }
+
+    /// The next frame the device has filled a buffer with.
+    fn take_frame(&mut self) -> Option<Frame> {
+        while !self.broken {
+            let used = match self.receive.ring.pop() {
+                Ok(None) => return None,
+                Ok(Some(used)) => used,
+                Err(_) => break,
+            };
+            let Some(mut buffer) = self.receive_buffers[usize::from(used.head)].take() else { break };
+            self.give_buffer(used.head);
+            let len = used.len as usize;
+            if !(HEADER_LEN..=BUFFER_LEN - HEADER_AT).contains(&len) {
+                continue; // not a frame
+            }
+            // SAFETY: the capacity is BUFFER_LEN and len at most that less HEADER_AT. The device says it
+            // wrote these bytes; where it did not, they are what the allocation held, which is no secret
+            // here, and any byte is a value.
+            unsafe { buffer.set_len(HEADER_AT + len) };
+            return Frame::from_buffer(buffer);
+        }
+        self.give_up();
+        None
+    }
+
+    /// Frees the buffers of frames that were sent.
+    fn reclaim(&mut self) {
+        while !self.broken {
+            match self.transmit.ring.pop() {
+                Ok(None) => return,
+                Ok(Some(used)) if self.transmit_buffers[usize::from(used.head)].take().is_some() => {
+                    self.transmit_free.push(used.head);
+                }
+                _ => self.give_up(),
+            }
+        }
+    }
+
+    /// Resets a device that broke the protocol. Its buffers stay where they are.
+    fn give_up(&mut self) {
+        if !self.broken {
+            self.broken = true;
+            let _ = transport::reset(&*self.transport);
+        }
+    }
+}
+
+impl Nic for NetworkDevice {
+    fn hardware_address(&self) -> [u8; 6] {
+        self.address
+    }
+
+    fn can_transmit(&self) -> bool {
+        !self.transmit_free.is_empty() || self.transmit.ring.has_used()
+    }
+
+    fn transmit(&mut self, frame: Frame) -> Result<(), NicQueueFull> {
+        if self.transmit_free.is_empty() {
+            self.reclaim();
+        }
+        let mut buffer = frame.into_buffer();
+        if self.broken || buffer.len() > BUFFER_LEN {
+            return Ok(()); // lost, as a wire may lose any frame
+        }
+        let Some(slot) = self.transmit_free.pop() else { return Err(NicQueueFull) };
+        buffer[HEADER_AT..FRAME_HEADROOM].fill(0);
+        let address = self.platform.physical(buffer.as_ptr()) + HEADER_AT as u64;
+        self.transmit.ring.describe(slot, address, (buffer.len() - HEADER_AT) as u32, 0, 0);
+        self.transmit_buffers[usize::from(slot)] = Some(buffer);
+        self.transmit.ring.push(slot);
+        Ok(())
+    }
+
+    fn kick(&mut self) {
+        self.transmit.kick();
+    }
+
+    fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Frame> {
+        self.receive.register(context.waker());
+        self.receive.acknowledge(&*self.transport);
+        self.reclaim();
+        if let Some(frame) = self.take_frame() {
+            // Fresh buffers are shown in batches, unless the device may be short of them.
+            if self.receive.ring.unpublished() >= self.receive.ring.size() / 4 {
+                self.receive.kick();
+            }
+            return Poll::Ready(frame);
+        }
+        self.receive.kick();
+        if self.transmit_free.is_empty() && !self.broken {
+            self.transmit.register(context.waker());
+            if self.transmit.ring.enable_interrupts() {
+                context.waker().wake_by_ref();
+            }
+        } else {
+            self.transmit.ring.disable_interrupts();
+        }
+        if !self.broken && self.receive.ring.enable_interrupts() {
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for NetworkDevice {
+    fn drop(&mut self) {
+        // Before rings and buffers are freed; a device that does not stop would write to freed memory.
+        if transport::reset(&*self.transport).is_err() {
+            core::mem::forget(core::mem::take(&mut self.receive_buffers));
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The root task: lends the machine to the node for one turn after another.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::future::poll_fn;
+use core::task::{Context, Poll};
+
+use drivers_api::{Instant, Level, Machine, Now};
+use drivers_virtio::{DeviceList, Devices};
+use kernel_arch::boot::BootInfo;
+use kernel_arch::console::SerialConsole;
+use kernel_arch::power::PanicAction;
+use kernel_arch::{clock, power};
+use kernel_core::CommandLine;
+
+use crate::run::Deadline;
+use crate::selftest::SelfTest;
+
+/// What the command line asks for.
+pub struct Options {
+    text: String,
+    /// The node's number.
+    pub node: u32,
+    /// The least severe level that is printed.
+    pub log_level: Level,
+    /// What follows a panic.
+    pub after_panic: PanicAction,
+    /// The port of isa-debug-exit, or 0.
+    pub exit_port: u16,
+}
+
+impl Options {
+    /// Reads the loader's command line.
+    pub fn read(info: &BootInfo) -> Options {
+        let text = info.command_line();
+        let line = CommandLine::new(&text);
+        let log_level = match line.get("relix.log") {
+            Some("error") => Level::Error,
+            Some("warn") => Level::Warn,
+            Some("debug") => Level::Debug,
+            _ => Level::Info,
+        };
+        let after_panic = match line.get("relix.panic") {
+            Some("halt") => PanicAction::Halt,
+            Some("off") => PanicAction::Off,
+            _ => PanicAction::Reset,
+        };
+        let node = line.number("relix.node").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+        let exit_port = line.number("relix.exit-port").and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
+        Options { node, log_level, after_panic, exit_port, text }
+    }
+
+    /// The command line itself.
+    pub fn line(&self) -> CommandLine<'_> {
+        CommandLine::new(&self.text)
+    }
+}
+
+/// What runs on the machine.
+pub trait Member {
+    /// One turn: does what can be done now, leaves `context`'s waker with every device it waits for, and says
+    /// when to be called again at the latest.
+    fn poll(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> Option<Instant>;
+}
+
+/// Runs the node, for ever: a turn whenever a device interrupts or the node's own deadline passes.
+pub async fn root(devices: Devices, options: Options) {
+    let Devices { mut disks, mut nics, entropy, list, .. } = devices;
+    assert!(!disks.is_empty() && !nics.is_empty(), "a node needs a virtio disk and a virtio NIC");
+    let (mut disk, mut nic, mut console) = (disks.remove(0), nics.remove(0), SerialConsole);
+    let mut member = member(&options, entropy, list);
+    let mut deadline = Deadline::default();
+    poll_fn(move |context| {
+        let mut machine = Machine { disk: &mut disk, nic: &mut nic, console: &mut console };
+        let next = member.poll(clock::both(), &mut machine, context);
+        deadline.set(next, context.waker());
+        Poll::<()>::Pending
+    })
+    .await;
+    power::off(0)
+}
+
+fn member(options: &Options, entropy: drivers_virtio::ChaChaEntropy, list: DeviceList) -> Box<dyn Member> {
+    if options.line().is_set("relix.selftest") {
+        return Box::new(SelfTest::new(entropy, list));
+    }
+    Box::new(Idle)
+}
+
+/// Stands where the node will.
+struct Idle;
+
+impl Member for Idle {
+    fn poll(&mut self, _: Now, _: &mut Machine<'_>, _: &mut Context<'_>) -> Option<Instant> {
+        None
+    }
+}

@@ -1,0 +1,201 @@
+//! The self-test: proves memory functions, disk, wire and clock of the machine it boots on, then switches it off.
+//!
+//! ```text
+//!   WRITE (durable, all at once) -> READ -> FLUSH -> WIRE (half a second) -> off
+//! ```
+
+use alloc::vec;
+use alloc::vec::Vec;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use drivers_api::{
+    DiskError, DiskOperation, DiskRequest, Entropy, Frame, Instant, Level, Machine, Now, SECTOR_SIZE,
+};
+use drivers_virtio::{ChaChaEntropy, DeviceList};
+use kernel_arch::{memory, power};
+
+/// Requests of each kind.
+const REQUESTS: u64 = 64;
+const REQUEST_LEN: usize = 4096;
+/// How long frames are waited for.
+const WIRE_TIME: Duration = Duration::from_millis(500);
+
+/// What is being tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing yet.
+    Start,
+    /// This many durable writes have completed.
+    Writing(u64),
+    /// This many reads have completed and held what was written.
+    Reading(u64),
+    /// A flush and a request beyond the disk's end are under way; this many have completed.
+    Ending(u64),
+    /// Frames are counted until then.
+    Wire(Instant),
+}
+
+/// The self-test as a member.
+pub struct SelfTest {
+    step: Step,
+    since: Instant,
+    pattern: Vec<u8>,
+    entropy: ChaChaEntropy,
+    devices: DeviceList,
+    frames: u32,
+}
+
+/// What `id`'s sectors hold.
+fn contents(pattern: &[u8], id: u64) -> Vec<u8> {
+    pattern.iter().map(|byte| byte.wrapping_add(id as u8)).collect()
+}
+
+fn sector_of(id: u64) -> u64 {
+    8 + id * (REQUEST_LEN / SECTOR_SIZE) as u64
+}
+
+impl SelfTest {
+    /// A test whose pattern `entropy` chooses.
+    pub fn new(mut entropy: ChaChaEntropy, devices: DeviceList) -> SelfTest {
+        let mut pattern = vec![0; REQUEST_LEN];
+        entropy.fill(&mut pattern);
+        SelfTest { step: Step::Start, since: Instant::ZERO, pattern, entropy, devices, frames: 0 }
+    }
+
+    fn fail(&self, machine: &mut Machine<'_>, what: &str) -> ! {
+        machine.console.log(Level::Error, format_args!("selftest FAILED at {:?}: {what}", self.step));
+        power::off(1)
+    }
+
+    fn begin(&mut self, now: Instant, machine: &mut Machine<'_>, step: Step) {
+        let took = now.since(self.since).as_micros();
+        machine
+            .console
+            .log(Level::Info, format_args!("selftest {:?} -> {step:?} after {took} us", self.step));
+        (self.step, self.since) = (step, now);
+        let requests: Vec<DiskOperation> = match step {
+            Step::Writing(_) => (0..REQUESTS).map(|id| self.write(id)).collect(),
+            Step::Reading(_) => (0..REQUESTS).map(read).collect(),
+            Step::Ending(_) => {
+                let sector = machine.disk.geometry().sectors;
+                vec![DiskOperation::Flush, DiskOperation::Read { sector, buffer: vec![0; 512].into() }]
+            }
+            Step::Start | Step::Wire(_) => Vec::new(),
+        };
+        for (id, operation) in (0..).zip(requests) {
+            if machine.disk.submit(DiskRequest { id, operation }).is_err() {
+                self.fail(machine, "the disk's queue is full");
+            }
+        }
+        machine.disk.kick();
+    }
+
+    fn write(&self, id: u64) -> DiskOperation {
+        let buffer = contents(&self.pattern, id).into();
+        DiskOperation::Write { sector: sector_of(id), buffer, durable: true }
+    }
+
+    /// Collects completions; true if a step has ended.
+    fn collect(&mut self, machine: &mut Machine<'_>, context: &mut Context<'_>) -> bool {
+        let (mut done, wanted) = match self.step {
+            Step::Writing(done) | Step::Reading(done) => (done, REQUESTS),
+            Step::Ending(done) => (done, 2),
+            Step::Start | Step::Wire(_) => return false,
+        };
+        while let Poll::Ready(completion) = machine.disk.poll_completion(context) {
+            let ok = match (&completion.operation, completion.result) {
+                (DiskOperation::Read { buffer, .. }, Ok(())) => {
+                    **buffer == contents(&self.pattern, completion.id)[..]
+                }
+                (DiskOperation::Read { .. }, Err(DiskError::OutOfRange)) => {
+                    matches!(self.step, Step::Ending(_))
+                }
+                (_, result) => result.is_ok(),
+            };
+            if !ok {
+                self.fail(machine, "a request failed, or read what was not written");
+            }
+            done += 1;
+        }
+        match &mut self.step {
+            Step::Writing(count) | Step::Reading(count) | Step::Ending(count) => *count = done,
+            Step::Start | Step::Wire(_) => {}
+        }
+        done == wanted
+    }
+
+    /// Asks who has 10.0.2.2, as a node at 10.0.2.15.
+    fn send(&mut self, machine: &mut Machine<'_>) {
+        let mac = machine.nic.hardware_address();
+        let mut arp = Vec::from([0xff; 6]);
+        arp.extend_from_slice(&mac);
+        arp.extend_from_slice(&[8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
+        arp.extend_from_slice(&mac);
+        arp.extend_from_slice(&[10, 0, 2, 15, 0, 0, 0, 0, 0, 0, 10, 0, 2, 2]);
+        arp.resize(60, 0);
+        for _ in 0..3 {
+            if machine.nic.transmit(Frame::copy_of(&arp)).is_err() {
+                self.fail(machine, "the NIC's queue is full");
+            }
+        }
+        machine.nic.kick();
+    }
+
+    fn receive(&mut self, now: Instant, machine: &mut Machine<'_>, context: &mut Context<'_>) {
+        while let Poll::Ready(frame) = machine.nic.poll_receive(context) {
+            self.frames += 1;
+            let bytes = frame.bytes();
+            let head = &bytes[..bytes.len().min(20)];
+            let after = now.since(self.since).as_micros();
+            let console = &mut machine.console;
+            console.log(Level::Info, format_args!("frame of {} after {after} us: {head:02x?}", bytes.len()));
+        }
+    }
+
+    fn finish(&mut self, machine: &mut Machine<'_>) -> ! {
+        let console = &mut machine.console;
+        console.log(Level::Info, format_args!("{:?}", memory::statistics()));
+        for device in self.devices.list() {
+            console.log(Level::Info, format_args!("{device:?}"));
+        }
+        let seeded = self.entropy.has_device_seed();
+        let frames = self.frames;
+        console.log(Level::Info, format_args!("selftest passed: {frames} frames, device seed: {seeded}"));
+        power::off(0)
+    }
+}
+
+impl super::root::Member for SelfTest {
+    fn poll(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> Option<Instant> {
+        let now = now.monotonic;
+        let ended = self.collect(machine, context);
+        self.receive(now, machine, context);
+        let next = match self.step {
+            Step::Start if !crate::memory_check::passes() => {
+                self.fail(machine, "a memory function does something else")
+            }
+            Step::Start => Some(Step::Writing(0)),
+            Step::Writing(_) if ended => Some(Step::Reading(0)),
+            Step::Reading(_) if ended => Some(Step::Ending(0)),
+            Step::Ending(_) if ended => Some(Step::Wire(now + WIRE_TIME)),
+            Step::Wire(end) if now >= end => self.finish(machine),
+            _ => None,
+        };
+        if let Some(step) = next {
+            self.begin(now, machine, step);
+            if let Step::Wire(_) = step {
+                self.send(machine);
+            }
+            context.waker().wake_by_ref();
+        }
+        match self.step {
+            Step::Wire(end) => Some(end),
+            _ => None,
+        }
+    }
+}
+
+fn read(id: u64) -> DiskOperation {
+    DiskOperation::Read { sector: sector_of(id), buffer: vec![0; REQUEST_LEN].into() }
+}
