@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use indicatif::ProgressBar;
+use object::{Object, ObjectSymbol, SymbolKind};
 
 use crate::error::Failure;
 
@@ -51,6 +52,13 @@ fn executable(messages: &str) -> Option<PathBuf> {
 
 /// Writes the kernel's function symbols in the form its backtraces read.
 pub fn write_symbols(kernel: &Path, to: &Path) -> Result<(), Failure> {
-    let _ = kernel;
-    std::fs::write(to, b"").map_err(Failure::file("write", to))
+    let bytes = std::fs::read(kernel).map_err(Failure::file("read", kernel))?;
+    let file = object::File::parse(&*bytes)
+        .map_err(|error| Failure::Program { program: "the kernel image".into(), problem: error.to_string() })?;
+    let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
+    let named = functions.filter_map(|symbol| Some((symbol.address(), symbol.name().ok()?)));
+    let named: Vec<(u64, String)> =
+        named.map(|(address, name)| (address, format!("{:#}", rustc_demangle::demangle(name)))).collect();
+    let table = kernel_core::symbols::encode(named.iter().map(|(address, name)| (*address, name.as_str())));
+    std::fs::write(to, table).map_err(Failure::file("write", to))
 }

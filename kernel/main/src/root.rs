@@ -2,19 +2,24 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
 
-use drivers_api::{Instant, Level, Machine, Now};
+use cluster_node::{Node, NodeConfig, NodeOptions};
+use drivers_api::{Console, DeviceInfo, Instant, Inventory, Level, Machine, MemoryInfo, Now};
 use drivers_virtio::{DeviceList, Devices};
 use kernel_arch::boot::BootInfo;
 use kernel_arch::console::SerialConsole;
 use kernel_arch::power::PanicAction;
-use kernel_arch::{clock, power};
+use kernel_arch::{clock, memory, power};
 use kernel_core::CommandLine;
 
 use crate::run::Deadline;
 use crate::selftest::SelfTest;
+
+/// Settings of the kernel itself: the node passes them over.
+const KERNEL_OPTIONS: &[&str] = &["panic", "exit-port", "disk-cache", "selftest", "crash"];
 
 /// What the command line asks for.
 pub struct Options {
@@ -66,32 +71,65 @@ pub trait Member {
 /// Runs the node, for ever: a turn whenever a device interrupts or the node's own deadline passes.
 pub async fn root(devices: Devices, options: Options) {
     let Devices { mut disks, mut nics, entropy, list, .. } = devices;
-    assert!(!disks.is_empty() && !nics.is_empty(), "a node needs a virtio disk and a virtio NIC");
+    if disks.is_empty() || nics.is_empty() {
+        let line = format_args!("this machine has no virtio disk or no virtio NIC: give it both");
+        SerialConsole.log(Level::Error, line);
+        return power::off(1);
+    }
     let (mut disk, mut nic, mut console) = (disks.remove(0), nics.remove(0), SerialConsole);
-    let mut member = member(&options, entropy, list);
+    let inventory = KernelInventory { list };
+    let mut machine =
+        Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &inventory };
+    let mut member = member(&options, entropy, &mut machine);
     let mut deadline = Deadline::default();
     poll_fn(move |context| {
-        let mut machine = Machine { disk: &mut disk, nic: &mut nic, console: &mut console };
+        let mut machine =
+            Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &inventory };
         let next = member.poll(clock::both(), &mut machine, context);
         deadline.set(next, context.waker());
         Poll::<()>::Pending
     })
     .await;
-    power::off(0)
 }
 
-fn member(options: &Options, entropy: drivers_virtio::ChaChaEntropy, list: DeviceList) -> Box<dyn Member> {
+fn member(
+    options: &Options,
+    mut entropy: drivers_virtio::ChaChaEntropy,
+    machine: &mut Machine<'_>,
+) -> Box<dyn Member> {
     if options.line().is_set("relix.selftest") {
-        return Box::new(SelfTest::new(entropy, list));
+        return Box::new(SelfTest::new(entropy));
     }
-    Box::new(Idle)
+    match NodeConfig::parse(&options.text, KERNEL_OPTIONS) {
+        Ok(config) => {
+            let node_options = NodeOptions { tables_len_max: machine.inventory.memory().total as usize / 2 };
+            Box::new(Node::new(config, node_options, clock::both(), machine, &mut entropy))
+        }
+        Err(error) => {
+            machine.console.log(Level::Error, format_args!("{error}"));
+            power::off(1)
+        }
+    }
 }
 
-/// Stands where the node will.
-struct Idle;
+impl Member for Node {
+    fn poll(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> Option<Instant> {
+        Some(Node::poll(self, now, machine, context))
+    }
+}
 
-impl Member for Idle {
-    fn poll(&mut self, _: Now, _: &mut Machine<'_>, _: &mut Context<'_>) -> Option<Instant> {
-        None
+/// What this machine is made of.
+struct KernelInventory {
+    list: DeviceList,
+}
+
+impl Inventory for KernelInventory {
+    fn devices(&self) -> Vec<DeviceInfo> {
+        self.list.list()
+    }
+
+    fn memory(&self) -> MemoryInfo {
+        let heap = memory::statistics();
+        MemoryInfo { total: heap.total_bytes as u64, used: heap.used_bytes as u64 }
     }
 }

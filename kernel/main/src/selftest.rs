@@ -12,7 +12,7 @@ use core::time::Duration;
 use drivers_api::{
     DiskError, DiskOperation, DiskRequest, Entropy, Frame, Instant, Level, Machine, Now, SECTOR_SIZE,
 };
-use drivers_virtio::{ChaChaEntropy, DeviceList};
+use drivers_virtio::ChaChaEntropy;
 use kernel_arch::{memory, power};
 
 /// Requests of each kind.
@@ -42,7 +42,6 @@ pub struct SelfTest {
     since: Instant,
     pattern: Vec<u8>,
     entropy: ChaChaEntropy,
-    devices: DeviceList,
     frames: u32,
 }
 
@@ -57,10 +56,10 @@ fn sector_of(id: u64) -> u64 {
 
 impl SelfTest {
     /// A test whose pattern `entropy` chooses.
-    pub fn new(mut entropy: ChaChaEntropy, devices: DeviceList) -> SelfTest {
+    pub fn new(mut entropy: ChaChaEntropy) -> SelfTest {
         let mut pattern = vec![0; REQUEST_LEN];
         entropy.fill(&mut pattern);
-        SelfTest { step: Step::Start, since: Instant::ZERO, pattern, entropy, devices, frames: 0 }
+        SelfTest { step: Step::Start, since: Instant::ZERO, pattern, entropy, frames: 0 }
     }
 
     fn fail(&self, machine: &mut Machine<'_>, what: &str) -> ! {
@@ -156,7 +155,7 @@ impl SelfTest {
     fn finish(&mut self, machine: &mut Machine<'_>) -> ! {
         let console = &mut machine.console;
         console.log(Level::Info, format_args!("{:?}", memory::statistics()));
-        for device in self.devices.list() {
+        for device in machine.inventory.devices() {
             console.log(Level::Info, format_args!("{device:?}"));
         }
         let seeded = self.entropy.has_device_seed();

@@ -1,0 +1,130 @@
+//! A Postgres client, small: simple queries, text results.
+
+use std::fmt;
+
+use cluster_net::TcpConnection;
+
+use crate::Host;
+
+/// Rows of text, and the command's tag.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct QueryResult {
+    /// The rows of all statements.
+    pub rows: Vec<Vec<Option<String>>>,
+    /// The last statement's tag.
+    pub tag: String,
+}
+
+/// Why a query failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueryError {
+    /// The server said so: SQLSTATE and message.
+    Server(String, String),
+    /// The connection broke: the query's fate is unknown.
+    Connection,
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            QueryError::Server(state, message) => write!(f, "{state}: {message}"),
+            QueryError::Connection => f.write_str("the connection broke"),
+        }
+    }
+}
+
+/// One connection.
+pub struct Client {
+    connection: TcpConnection,
+    received: Vec<u8>,
+}
+
+impl Client {
+    /// Connects to a node.
+    pub async fn connect(host: &Host, node: u8) -> Result<Client, QueryError> {
+        let connection = host.connect(node).ok_or(QueryError::Connection)?;
+        let mut client = Client { connection, received: Vec::new() };
+        let mut startup = 196_608u32.to_be_bytes().to_vec();
+        startup.extend_from_slice(b"user\0relix\0database\0relix\0\0");
+        let mut message = (startup.len() as u32 + 4).to_be_bytes().to_vec();
+        message.append(&mut startup);
+        client.send(&message).await?;
+        client.answer().await?;
+        Ok(client)
+    }
+
+    /// Runs statements.
+    pub async fn query(&mut self, sql: &str) -> Result<QueryResult, QueryError> {
+        let mut message = vec![b'Q'];
+        message.extend_from_slice(&(sql.len() as u32 + 5).to_be_bytes());
+        message.extend_from_slice(sql.as_bytes());
+        message.push(0);
+        self.send(&message).await?;
+        self.answer().await
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), QueryError> {
+        self.connection.write(bytes).await.map_err(|_| QueryError::Connection)
+    }
+
+    /// Everything up to ReadyForQuery.
+    async fn answer(&mut self) -> Result<QueryResult, QueryError> {
+        let mut result = QueryResult::default();
+        let mut error = None;
+        loop {
+            let (kind, body) = self.message().await?;
+            match kind {
+                b'D' => result.rows.push(row(&body)),
+                b'C' => result.tag = text(&body),
+                b'E' => error = Some(server_error(&body)),
+                b'Z' => return error.map_or(Ok(result), Err),
+                _ => {}
+            }
+        }
+    }
+
+    async fn message(&mut self) -> Result<(u8, Vec<u8>), QueryError> {
+        loop {
+            if let Some(head) = self.received.get(..5) {
+                let len = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize + 1;
+                if self.received.len() >= len {
+                    let message: Vec<u8> = self.received.drain(..len).collect();
+                    return Ok((message[0], message[5..].to_vec()));
+                }
+            }
+            self.connection.read(&mut self.received).await.map_err(|_| QueryError::Connection)?;
+        }
+    }
+}
+
+fn row(body: &[u8]) -> Vec<Option<String>> {
+    let mut values = Vec::new();
+    let mut rest = &body[2..];
+    while let Some((len, behind)) = rest.split_first_chunk::<4>() {
+        match i32::from_be_bytes(*len) {
+            -1 => {
+                values.push(None);
+                rest = behind;
+            }
+            len => {
+                let (value, behind) = behind.split_at(len as usize);
+                values.push(Some(String::from_utf8_lossy(value).into_owned()));
+                rest = behind;
+            }
+        }
+    }
+    values
+}
+
+fn text(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).trim_end_matches('\0').to_string()
+}
+
+fn server_error(body: &[u8]) -> QueryError {
+    let fields: Vec<String> = body.split(|byte| *byte == 0).map(|field| String::from_utf8_lossy(field).into()).collect();
+    let field = |code: char| {
+        let found = fields.iter().find_map(|field| field.strip_prefix(code));
+        found.unwrap_or_default().to_string()
+    };
+    QueryError::Server(field('C'), field('M'))
+}
