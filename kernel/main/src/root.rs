@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
-use drivers_api::{Instant, Level, Machine, Now};
+use drivers_api::{Console, Instant, Level, Machine, Now};
 use drivers_virtio::{DeviceList, Devices};
 use kernel_arch::boot::BootInfo;
 use kernel_arch::console::SerialConsole;
@@ -15,6 +16,10 @@ use kernel_core::CommandLine;
 
 use crate::run::Deadline;
 use crate::selftest::SelfTest;
+
+/// How often the wall clock is compared with the RTC, at most: a pause of the virtual machine leaves it
+/// behind.
+const RTC_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the command line asks for.
 pub struct Options {
@@ -70,7 +75,14 @@ pub async fn root(devices: Devices, options: Options) {
     let (mut disk, mut nic, mut console) = (disks.remove(0), nics.remove(0), SerialConsole);
     let mut member = member(&options, entropy, list);
     let mut deadline = Deadline::default();
+    let mut rtc_read = clock::now();
     poll_fn(move |context| {
+        if clock::now().since(rtc_read) >= RTC_INTERVAL {
+            rtc_read = clock::now();
+            if let Some(micros) = clock::follow_rtc() {
+                console.log(Level::Warn, format_args!("the wall clock was set by {} ms", micros / 1000));
+            }
+        }
         let mut machine = Machine { disk: &mut disk, nic: &mut nic, console: &mut console };
         let next = member.poll(clock::both(), &mut machine, context);
         deadline.set(next, context.waker());
@@ -91,7 +103,7 @@ fn member(options: &Options, entropy: drivers_virtio::ChaChaEntropy, list: Devic
 struct Idle;
 
 impl Member for Idle {
-    fn poll(&mut self, _: Now, _: &mut Machine<'_>, _: &mut Context<'_>) -> Option<Instant> {
-        None
+    fn poll(&mut self, now: Now, _: &mut Machine<'_>, _: &mut Context<'_>) -> Option<Instant> {
+        Some(now.monotonic + RTC_INTERVAL)
     }
 }
