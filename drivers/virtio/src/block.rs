@@ -329,3 +329,6 @@ impl Drop for BlockDevice {
         let _ = transport::reset(&*self.transport);
     }
 }
+
+#[cfg(test)]
+mod tests;
