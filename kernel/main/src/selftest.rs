@@ -1,7 +1,7 @@
 //! The self-test: proves memory functions, disk, wire and clock of the machine it boots on, then switches it off.
 //!
 //! ```text
-//!   WRITE (durable, all at once) -> READ -> FLUSH -> WIRE (half a second) -> off
+//!   ONE BY ONE (durable) -> WRITE (durable, all at once) -> READ -> FLUSH -> WIRE (half a second) -> off
 //! ```
 
 use alloc::collections::VecDeque;
@@ -16,10 +16,12 @@ use drivers_api::{
 use drivers_virtio::{ChaChaEntropy, DeviceList};
 use kernel_arch::{memory, power};
 
-/// Requests of each kind: more than any queue holds.
+/// Requests of each kind, together: more than any queue holds.
 const REQUESTS: u64 = 600;
 /// Frames sent: likewise.
 const FRAMES: u32 = 1000;
+/// Durable writes, one after another.
+const ONE_BY_ONE: u64 = 50;
 /// Frames printed.
 const FRAMES_SHOWN: u32 = 2;
 const REQUEST_LEN: usize = 4096;
@@ -31,7 +33,9 @@ const WIRE_TIME: Duration = Duration::from_millis(500);
 enum Step {
     /// Nothing yet.
     Start,
-    /// This many durable writes have completed.
+    /// This many durable writes have completed, each submitted when the one before had.
+    OneByOne(u64),
+    /// This many durable writes have completed, submitted together.
     Writing(u64),
     /// This many reads have completed and held what was written.
     Reading(u64),
@@ -92,6 +96,7 @@ impl SelfTest {
             .log(Level::Info, format_args!("selftest {:?} -> {step:?} after {took} us", self.step));
         (self.step, self.since) = (step, now);
         let requests: Vec<DiskOperation> = match step {
+            Step::OneByOne(_) => vec![self.write(0)],
             Step::Writing(_) => (0..REQUESTS).map(|id| self.write(id)).collect(),
             Step::Reading(_) => (0..REQUESTS).map(read).collect(),
             Step::Ending(_) => {
@@ -125,6 +130,7 @@ impl SelfTest {
         let (mut done, wanted) = match self.step {
             Step::Writing(done) | Step::Reading(done) => (done, REQUESTS),
             Step::Ending(done) => (done, 2),
+            Step::OneByOne(done) => (done, ONE_BY_ONE),
             Step::Start | Step::Wire(_) => return false,
         };
         while let Poll::Ready(completion) = machine.disk.poll_completion(context) {
@@ -141,10 +147,18 @@ impl SelfTest {
                 self.fail(machine, "a request failed, or read what was not written");
             }
             done += 1;
+            if let Step::OneByOne(_) = self.step
+                && done < ONE_BY_ONE
+            {
+                self.waiting.push_back(DiskRequest { id: done, operation: self.write(done) });
+                self.submit(machine);
+            }
         }
         self.submit(machine);
         match &mut self.step {
-            Step::Writing(count) | Step::Reading(count) | Step::Ending(count) => *count = done,
+            Step::OneByOne(count) | Step::Writing(count) | Step::Reading(count) | Step::Ending(count) => {
+                *count = done;
+            }
             Step::Start | Step::Wire(_) => {}
         }
         done == wanted
@@ -210,7 +224,8 @@ impl super::root::Member for SelfTest {
             Step::Start if !crate::memory_check::passes() => {
                 self.fail(machine, "a memory function does something else")
             }
-            Step::Start => Some(Step::Writing(0)),
+            Step::Start => Some(Step::OneByOne(0)),
+            Step::OneByOne(_) if ended => Some(Step::Writing(0)),
             Step::Writing(_) if ended => Some(Step::Reading(0)),
             Step::Reading(_) if ended => Some(Step::Ending(0)),
             Step::Ending(_) if ended => Some(Step::Wire(now + WIRE_TIME)),
