@@ -20,14 +20,7 @@ const GATEWAY: u8 = 254;
 #[serde(rename_all = "lowercase")]
 pub enum Runner {
     /// A VM.
-    Vm {
-        kernel: PathBuf,
-        symbols: PathBuf,
-        machine: MachineType,
-        kvm: bool,
-        memory_mib: u32,
-        cpus: u8,
-    },
+    Vm { kernel: PathBuf, symbols: PathBuf, machine: MachineType, kvm: bool, memory_mib: u32, cpus: u8 },
     /// A process.
     Host,
 }
@@ -63,7 +56,8 @@ impl Cluster {
     /// Keeps it.
     pub fn save(&self, layout: &Layout) -> Result<(), Failure> {
         let path = layout.cluster();
-        let bytes = serde_json::to_vec(self).map_err(|error| Failure::file("describe", &path)(error.into()))?;
+        let bytes =
+            serde_json::to_vec(self).map_err(|error| Failure::file("describe", &path)(error.into()))?;
         std::fs::write(&path, bytes).map_err(Failure::file("write", path))
     }
 

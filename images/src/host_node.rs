@@ -12,14 +12,16 @@ use crate::layout::Layout;
 
 /// Runs the node until the process is ended.
 pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(), Failure> {
-    let config = NodeConfig::parse(&words.join(" "), &[]).map_err(|error| Failure::Argument(error.to_string()))?;
+    let config =
+        NodeConfig::parse(&words.join(" "), &[]).map_err(|error| Failure::Argument(error.to_string()))?;
     let cluster = Cluster::expect(layout)?;
     let id = config.node.0;
     let disk_path = layout.disk(id);
-    let mut disk =
-        HostDisk::open(&disk_path, cluster.disk_mib << 20).map_err(Failure::file("use the disk", &disk_path))?;
+    let mut disk = HostDisk::open(&disk_path, cluster.disk_mib << 20)
+        .map_err(Failure::file("use the disk", &disk_path))?;
     let (ours, theirs) = (layout.node_socket(id), layout.switch_socket(id));
-    let mut nic = HostNic::open(&ours, &theirs, hardware_address_of(id)).map_err(Failure::file("use", &ours))?;
+    let mut nic =
+        HostNic::open(&ours, &theirs, hardware_address_of(id)).map_err(Failure::file("use", &ours))?;
     let clock = HostClock::new();
     let mut console = HostConsole::new(id);
     let waiter = Waiter::new().map_err(Failure::file("use", &ours))?;
@@ -34,6 +36,8 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(
             Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &HostInventory };
         let deadline = node.poll(clock.now(), &mut machine, &mut context);
         let timeout = deadline.since(clock.now().monotonic);
-        waiter.wait(nic.descriptor(), nic.wants_to_write(), timeout).map_err(Failure::file("wait for", &ours))?;
+        waiter
+            .wait(nic.descriptor(), nic.wants_to_write(), timeout)
+            .map_err(Failure::file("wait for", &ours))?;
     }
 }

@@ -14,7 +14,15 @@ pub fn build(progress: &ProgressBar) -> Result<PathBuf, Failure> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
     let failed = |problem: String| Failure::Program { program: cargo.clone(), problem };
     let mut child = Command::new(&cargo)
-        .args(["build", "-p", "kernel-main", "--profile", "kernel", "--message-format", "json-render-diagnostics"])
+        .args([
+            "build",
+            "-p",
+            "kernel-main",
+            "--profile",
+            "kernel",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -53,8 +61,10 @@ fn executable(messages: &str) -> Option<PathBuf> {
 /// Writes the kernel's function symbols in the form its backtraces read.
 pub fn write_symbols(kernel: &Path, to: &Path) -> Result<(), Failure> {
     let bytes = std::fs::read(kernel).map_err(Failure::file("read", kernel))?;
-    let file = object::File::parse(&*bytes)
-        .map_err(|error| Failure::Program { program: "the kernel image".into(), problem: error.to_string() })?;
+    let file = object::File::parse(&*bytes).map_err(|error| Failure::Program {
+        program: "the kernel image".into(),
+        problem: error.to_string(),
+    })?;
     let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
     let named = functions.filter_map(|symbol| Some((symbol.address(), symbol.name().ok()?)));
     let named: Vec<(u64, String)> =

@@ -13,7 +13,8 @@ pub fn ensure_qemu() -> Result<(), Failure> {
     }
     let apt = ["apt-get", "install", "-y", "--no-install-recommends", "qemu-system-x86"];
     if !is_there("apt-get") {
-        let problem = "not found: install QEMU for x86_64 with your package manager, or use 'relix up --host'";
+        let problem =
+            "not found: install QEMU for x86_64 with your package manager, or use 'relix up --host'";
         return Err(Failure::Program { program: qemu::PROGRAM.into(), problem: problem.into() });
     }
     eprintln!("QEMU is missing: installing it with '{}'.", apt.join(" "));
@@ -22,7 +23,8 @@ pub fn ensure_qemu() -> Result<(), Failure> {
     if installed && is_there(qemu::PROGRAM) {
         return Ok(());
     }
-    let problem = "could not be installed: install the package qemu-system-x86 yourself, or use 'relix up --host'";
+    let problem =
+        "could not be installed: install the package qemu-system-x86 yourself, or use 'relix up --host'";
     Err(Failure::Program { program: qemu::PROGRAM.into(), problem: problem.into() })
 }
 

@@ -104,7 +104,8 @@ fn interact(layout: &Layout, cluster: &Cluster, mut session: Session) -> Result<
     println!("Relix SQL on node {}. \\? for help, \\q to leave.", session.node);
     let mut statement = String::new();
     loop {
-        let prompt = if statement.is_empty() { format!("relix {}> ", session.node) } else { "      -> ".into() };
+        let prompt =
+            if statement.is_empty() { format!("relix {}> ", session.node) } else { "      -> ".into() };
         match editor.readline(&prompt) {
             Ok(line) => match line.trim() {
                 "" if statement.is_empty() => {}

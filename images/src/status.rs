@@ -47,8 +47,11 @@ pub fn run(layout: &Layout, json: bool) -> Result<(), Failure> {
     let cluster = Cluster::expect(layout)?;
     let machines = control::machines(layout)?;
     let answers = ask_all(&cluster, &machines)?;
-    let nodes: Vec<NodeLine> =
-        machines.iter().zip(&answers).map(|(machine, answer)| line(&cluster, machine, answer.as_ref())).collect();
+    let nodes: Vec<NodeLine> = machines
+        .iter()
+        .zip(&answers)
+        .map(|(machine, answer)| line(&cluster, machine, answer.as_ref()))
+        .collect();
     let status = Status { leader: leader(&machines, &answers), nodes };
     if json {
         let text = serde_json::to_string(&status).map_err(|error| Failure::Sql(error.to_string()))?;
@@ -99,7 +102,8 @@ fn cells(node: &NodeLine) -> Vec<Option<String>> {
 
 /// The node that leads in the highest term.
 pub fn leader(machines: &[MachineStatus], answers: &[Option<NodeAnswer>]) -> Option<u8> {
-    let known = machines.iter().zip(answers).filter_map(|(machine, answer)| Some((machine.id, answer.as_ref()?)));
+    let known =
+        machines.iter().zip(answers).filter_map(|(machine, answer)| Some((machine.id, answer.as_ref()?)));
     let leaders = known.filter(|(_, answer)| answer.role == "leader");
     leaders.max_by_key(|(_, answer)| answer.term).map(|(id, _)| id)
 }

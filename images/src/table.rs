@@ -22,7 +22,8 @@ pub fn layout(header: &[String], rows: &[Vec<Option<String>>]) -> String {
         })
         .collect();
     let mut out = String::new();
-    let names: Vec<String> = header.iter().zip(&widths).map(|(name, width)| format!(" {name:^width$} ")).collect();
+    let names: Vec<String> =
+        header.iter().zip(&widths).map(|(name, width)| format!(" {name:^width$} ")).collect();
     let _ = writeln!(out, "{}", names.join("|").trim_end());
     let rules: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
     let _ = writeln!(out, "{}", rules.join("+"));

@@ -190,8 +190,10 @@ fn wait_until_serving(layout: &Layout, cluster: &Cluster, started: Instant) -> R
             progress.finish_and_clear();
             return Ok(leader);
         }
-        let ended = machines.iter().find(|machine| machine.state == MachineState::Down).map(|machine| machine.id);
-        let error = cluster.node_ids().zip(&positions).find_map(|(node, at)| logs::last_error(layout, node, *at));
+        let ended =
+            machines.iter().find(|machine| machine.state == MachineState::Down).map(|machine| machine.id);
+        let error =
+            cluster.node_ids().zip(&positions).find_map(|(node, at)| logs::last_error(layout, node, *at));
         let given_up = started.elapsed() > SERVING_WITHIN;
         if error.is_some() || ended.is_some() || given_up {
             progress.finish_and_clear();

@@ -60,7 +60,9 @@ pub enum ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            ConfigError::Unknown(key) => write!(f, "unknown setting '{PREFIX}{key}': remove it or correct its name"),
+            ConfigError::Unknown(key) => {
+                write!(f, "unknown setting '{PREFIX}{key}': remove it or correct its name")
+            }
             ConfigError::Missing(key) => write!(f, "setting '{PREFIX}{key}' is missing: add it"),
             ConfigError::Invalid { key, value, expected } => {
                 write!(f, "setting '{PREFIX}{key}={value}' is invalid: it should be {expected}")

@@ -270,7 +270,8 @@ impl Coordinator {
     }
 
     fn send_reads(&mut self, now: Now, replica: &mut Replica, leader: Option<NodeId>, outbox: &mut Outbox) {
-        let waiting = |pending: &&mut PendingRead| pending.version.is_none() && pending.send_at <= now.monotonic;
+        let waiting =
+            |pending: &&mut PendingRead| pending.version.is_none() && pending.send_at <= now.monotonic;
         let due = self.reads.iter_mut().map(|(number, pending)| (*number, pending));
         for (number, pending) in due.filter(|(_, pending)| waiting(&pending)) {
             let Some(leader) = leader else { break };
@@ -327,7 +328,8 @@ impl Coordinator {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         // Without a leader nothing is sent, so only giving up is due.
         let sends = self.sent_to.is_some();
-        let due = |send_at: Instant, give_up_at: Instant| if sends { send_at.min(give_up_at) } else { give_up_at };
+        let due =
+            |send_at: Instant, give_up_at: Instant| if sends { send_at.min(give_up_at) } else { give_up_at };
         let commits = self.commits.values().map(|pending| due(pending.send_at, pending.give_up_at));
         let reads = self.reads.values().map(|pending| match pending.version {
             None => due(pending.send_at, pending.give_up_at),

@@ -114,7 +114,11 @@ impl Node {
             stack: Arc::new(Mutex::new(stack)),
             registry: Arc::new(Registry::new()),
             tasks: Tasks::default(),
-            database: NodeDatabase::new(config.node, &config.cluster_name, ChaCha8Rng::from_seed(shared_seed)),
+            database: NodeDatabase::new(
+                config.node,
+                &config.cluster_name,
+                ChaCha8Rng::from_seed(shared_seed),
+            ),
             rng,
             next_backend: 1,
             waiting_requests: VecDeque::new(),
@@ -243,8 +247,13 @@ impl Node {
                 Request::Snapshot(reply) => self.coordinator.read(reply),
                 Request::LiveRows(table, reply) => {
                     let rows = self.own_rows(now, &table, machine);
-                    let others: Vec<_> =
-                        self.config.voters.iter().copied().filter(|voter| *voter != self.config.node).collect();
+                    let others: Vec<_> = self
+                        .config
+                        .voters
+                        .iter()
+                        .copied()
+                        .filter(|voter| *voter != self.config.node)
+                        .collect();
                     let row_if_down: Option<fn(NodeId) -> Vec<Datum>> =
                         if table == nodes::TABLE.name { Some(nodes::down_row) } else { None };
                     let number = self.coordinator.live_rows(now, rows, others.clone(), row_if_down, reply);
@@ -346,8 +355,7 @@ impl Node {
     fn deadline(&mut self, now: Now) -> Instant {
         let far = now.monotonic + Duration::from_secs(3600);
         let stack = self.stack.lock().deadline(now.monotonic);
-        let deadlines =
-            [self.replica.deadline(), self.coordinator.deadline(), self.peers.deadline(), stack];
+        let deadlines = [self.replica.deadline(), self.coordinator.deadline(), self.peers.deadline(), stack];
         deadlines.into_iter().flatten().fold(far, Instant::min)
     }
 }

@@ -62,7 +62,8 @@ impl Replica {
     /// Starts to recover what the disk holds. `seed` is for election timeouts, `journal` names a blank
     /// disk.
     pub(crate) fn new(config: &NodeConfig, geometry: DiskGeometry, seed: [u8; 32], journal: u64) -> Replica {
-        let identity = cluster_journal::Identity { cluster_name: config.cluster_name.clone(), node: config.node };
+        let identity =
+            cluster_journal::Identity { cluster_name: config.cluster_name.clone(), node: config.node };
         let (journal, phase) = match Journal::open(geometry, identity, journal) {
             Ok(journal) => (Some(journal), Phase::Recovering(Recovery::default())),
             Err(error) => (None, Phase::Stopped(error)),
@@ -111,7 +112,12 @@ impl Replica {
     }
 
     /// Exchanges requests and completions with the disk; whether anything was completed.
-    pub(crate) fn exchange(&mut self, now: Now, disk: &mut dyn Disk, context: &mut core::task::Context<'_>) -> bool {
+    pub(crate) fn exchange(
+        &mut self,
+        now: Now,
+        disk: &mut dyn Disk,
+        context: &mut core::task::Context<'_>,
+    ) -> bool {
         let mut any = false;
         while let core::task::Poll::Ready(completion) = disk.poll_completion(context) {
             any = true;
@@ -214,7 +220,8 @@ impl Replica {
 
     fn report_stop(&mut self) {
         if let Phase::Stopped(error) = &self.phase {
-            self.log_lines.push(LogLine(Level::Error, alloc::format!("this node does not take part: {error}")));
+            self.log_lines
+                .push(LogLine(Level::Error, alloc::format!("this node does not take part: {error}")));
         }
     }
 

@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
 
 /// One device and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,4 +28,10 @@ pub struct QueueInfo {
     pub vector: u8,
     /// How many interrupts arrived on that vector.
     pub interrupts: u64,
+}
+
+impl fmt::Display for DeviceInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} at {}", self.name, self.kind, self.bus_address)
+    }
 }

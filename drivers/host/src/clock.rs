@@ -4,7 +4,9 @@ use std::fmt;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use drivers_api::{Console, DeviceInfo, Entropy, Instant, Inventory, Level, MemoryInfo, Now, QueueInfo, WallTime};
+use drivers_api::{
+    Console, DeviceInfo, Entropy, Instant, Inventory, Level, MemoryInfo, Now, QueueInfo, WallTime,
+};
 
 use crate::disk::QUEUE_DEPTH;
 
@@ -42,7 +44,9 @@ impl Entropy for HostEntropy {
         let mut filled = 0;
         while filled < bytes.len() {
             // Blocks until the kernel's pool is ready, then never fails but for a signal.
-            if let Ok(len) = rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty()) {
+            if let Ok(len) =
+                rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())
+            {
                 filled += len;
             }
         }

@@ -11,9 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use drivers_api::{
-    Disk, DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE,
-};
+use drivers_api::{Disk, DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 
 pub(crate) const QUEUE_DEPTH: u16 = 128;
 const TRANSFER_LEN_MAX: usize = 1024 * 1024;
@@ -124,7 +122,9 @@ fn serve(file: &File, batches: &Receiver<Vec<DiskRequest>>, finished: &Mutex<Fin
 fn perform(file: &File, operation: &mut DiskOperation) -> io::Result<()> {
     match operation {
         DiskOperation::Read { sector, buffer } => file.read_exact_at(buffer, *sector * SECTOR_SIZE as u64),
-        DiskOperation::Write { sector, buffer, .. } => file.write_all_at(buffer, *sector * SECTOR_SIZE as u64),
+        DiskOperation::Write { sector, buffer, .. } => {
+            file.write_all_at(buffer, *sector * SECTOR_SIZE as u64)
+        }
         DiskOperation::Flush => Ok(()),
     }
 }

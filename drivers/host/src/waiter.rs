@@ -44,7 +44,8 @@ impl Waiter {
     pub fn wait(&self, readable: BorrowedFd<'_>, also_writable: bool, timeout: Duration) -> io::Result<()> {
         let wire = if also_writable { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
         let bell = self.doorbell.0.as_fd();
-        let mut descriptors = [PollFd::from_borrowed_fd(bell, PollFlags::IN), PollFd::from_borrowed_fd(readable, wire)];
+        let mut descriptors =
+            [PollFd::from_borrowed_fd(bell, PollFlags::IN), PollFd::from_borrowed_fd(readable, wire)];
         let timeout = Timespec {
             tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: timeout.subsec_nanos().into(),

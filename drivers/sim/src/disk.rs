@@ -126,7 +126,9 @@ impl Disk for SimDisk {
         if self.next_due().is_none_or(|due| due > self.now) {
             return Poll::Pending;
         }
-        let Some((_, DiskRequest { id, mut operation })) = self.in_flight.pop_front() else { return Poll::Pending };
+        let Some((_, DiskRequest { id, mut operation })) = self.in_flight.pop_front() else {
+            return Poll::Pending;
+        };
         let result = self.perform(&mut operation);
         Poll::Ready(DiskCompletion { id, operation, result })
     }

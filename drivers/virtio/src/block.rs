@@ -8,16 +8,19 @@
 //! Slot i of the driver has its own header, status byte and descriptors, so nothing is allocated per
 //! request: only the data's address changes.
 
+mod request;
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::Ordering;
 use core::task::{Context, Poll, Waker};
 
 use drivers_api::{
     Disk, DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, QueueInfo, SECTOR_SIZE,
 };
 
+use self::request::{FlushStep, HeldOperation, InFlight, PARTS, STATUS_NONE, Slot};
 use crate::platform::PlatformRef;
 use crate::ring::{Descriptor, INDIRECT, NEXT, Used, WRITE};
 use crate::transport::{self, InitError, Queue, Transport, has, read_config, read_u64};
@@ -36,16 +39,12 @@ const TYPE_WRITE: u64 = 1;
 const TYPE_FLUSH: u64 = 4;
 
 const STATUS_OK: u8 = 0;
-/// What the status byte holds until the device writes it.
-const STATUS_NONE: u8 = 0xff;
 
 const QUEUE: u16 = 0;
 const QUEUE_SIZE_MAX: u16 = 256;
 const HEADER_LEN: u32 = 16;
 /// The most bytes of one request: as one buffer, physically contiguous.
 const TRANSFER_LEN_MAX: usize = 1 << 20;
-/// Descriptors of a request: header, data, status.
-const PARTS: u16 = 3;
 
 /// How durability is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,73 +54,6 @@ pub enum CacheMode {
     WriteThrough,
     /// The device caches; a durable write is a write and then a flush.
     WriteBack,
-}
-
-/// What the device and the driver share of one request.
-#[repr(C, align(128))]
-struct Slot {
-    table: [Descriptor; PARTS as usize],
-    /// Type (and a reserved half), sector.
-    header: [AtomicU64; 2],
-    status: AtomicU8,
-}
-
-/// A request under way.
-struct InFlight {
-    id: u64,
-    operation: HeldOperation,
-    /// A flush follows, or is what the slot is doing now.
-    flush: FlushStep,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum FlushStep {
-    /// None is needed.
-    None,
-    /// To be done once the write has completed.
-    Owed,
-    /// The write has completed; the flush is under way.
-    UnderWay,
-}
-
-/// An operation whose buffer the device may be using: held as a raw pointer, for it is not ours now.
-enum HeldOperation {
-    Read { sector: u64, buffer: *mut [u8] },
-    Write { sector: u64, buffer: *mut [u8], durable: bool },
-    Flush,
-}
-
-impl HeldOperation {
-    fn hold(operation: DiskOperation) -> HeldOperation {
-        match operation {
-            DiskOperation::Read { sector, buffer } => {
-                HeldOperation::Read { sector, buffer: Box::into_raw(buffer) }
-            }
-            DiskOperation::Write { sector, buffer, durable } => {
-                HeldOperation::Write { sector, buffer: Box::into_raw(buffer), durable }
-            }
-            DiskOperation::Flush => HeldOperation::Flush,
-        }
-    }
-
-    /// Gives the buffer back.
-    ///
-    /// # Safety
-    ///
-    /// The device must be done with it.
-    unsafe fn release(self) -> DiskOperation {
-        match self {
-            HeldOperation::Read { sector, buffer } => {
-                // SAFETY: the pointer comes from Box::into_raw in hold, and self is consumed.
-                DiskOperation::Read { sector, buffer: unsafe { Box::from_raw(buffer) } }
-            }
-            HeldOperation::Write { sector, buffer, durable } => {
-                // SAFETY: as above.
-                DiskOperation::Write { sector, buffer: unsafe { Box::from_raw(buffer) }, durable }
-            }
-            HeldOperation::Flush => DiskOperation::Flush,
-        }
-    }
 }
 
 /// A virtio disk.
@@ -317,12 +249,6 @@ impl BlockDevice {
     }
 }
 
-impl Slot {
-    fn new() -> Slot {
-        Slot { table: Default::default(), header: Default::default(), status: AtomicU8::new(STATUS_NONE) }
-    }
-}
-
 /// Settles how durability is reached. Without the flush feature the device has no cache.
 fn choose_cache(transport: &dyn Transport, features: u64, wanted: CacheMode) -> CacheMode {
     if features & FEATURE_CONFIG_WCE != 0 {
@@ -403,3 +329,6 @@ impl Drop for BlockDevice {
         let _ = transport::reset(&*self.transport);
     }
 }
+
+#[cfg(test)]
+mod tests;

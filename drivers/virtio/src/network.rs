@@ -5,6 +5,7 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::task::{Context, Poll};
 
 use drivers_api::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Nic, NicQueueFull, QueueInfo};
@@ -34,6 +35,8 @@ pub struct NetworkDevice {
     transmit: Queue,
     transmit_buffers: Vec<Option<Vec<u8>>>,
     transmit_free: Vec<u16>,
+    /// Someone was told that the transmit queue is full, and is to be woken when it is not.
+    transmit_awaited: Cell<bool>,
     /// The device broke the protocol and was reset: nothing is sent or received any more.
     broken: bool,
 }
@@ -67,6 +70,7 @@ impl NetworkDevice {
             transmit,
             transmit_buffers: (0..transmit_size).map(|_| None).collect(),
             transmit_free: (0..transmit_size).rev().collect(),
+            transmit_awaited: Cell::new(false),
             broken: false,
         };
         (0..receive_size).for_each(|slot| device.give_buffer(slot));
@@ -135,6 +139,18 @@ impl NetworkDevice {
         }
     }
 
+    /// Sees to it that whoever waits for room in the transmit queue is woken: now, or by an interrupt.
+    fn await_room(&mut self, context: &mut Context<'_>) {
+        if !self.transmit_awaited.get() || self.broken {
+            return self.transmit.ring.disable_interrupts();
+        }
+        self.transmit.register(context.waker());
+        if !self.transmit_free.is_empty() || self.transmit.ring.enable_interrupts() {
+            self.transmit_awaited.set(false);
+            context.waker().wake_by_ref();
+        }
+    }
+
     /// Resets a device that broke the protocol. Its buffers stay where they are.
     fn give_up(&mut self) {
         if !self.broken {
@@ -150,7 +166,9 @@ impl Nic for NetworkDevice {
     }
 
     fn can_transmit(&self) -> bool {
-        !self.transmit_free.is_empty() || self.transmit.ring.has_used()
+        let room = !self.transmit_free.is_empty() || self.transmit.ring.has_used();
+        self.transmit_awaited.set(self.transmit_awaited.get() || !room);
+        room
     }
 
     fn transmit(&mut self, frame: Frame) -> Result<(), NicQueueFull> {
@@ -161,7 +179,10 @@ impl Nic for NetworkDevice {
         if self.broken || buffer.len() > BUFFER_LEN {
             return Ok(()); // lost, as a wire may lose any frame
         }
-        let Some(slot) = self.transmit_free.pop() else { return Err(NicQueueFull) };
+        let Some(slot) = self.transmit_free.pop() else {
+            self.transmit_awaited.set(true);
+            return Err(NicQueueFull);
+        };
         buffer[HEADER_AT..FRAME_HEADROOM].fill(0);
         let address = self.platform.physical(buffer.as_ptr()) + HEADER_AT as u64;
         self.transmit.ring.describe(slot, address, (buffer.len() - HEADER_AT) as u32, 0, 0);
@@ -186,14 +207,7 @@ impl Nic for NetworkDevice {
             return Poll::Ready(frame);
         }
         self.receive.kick();
-        if self.transmit_free.is_empty() && !self.broken {
-            self.transmit.register(context.waker());
-            if self.transmit.ring.enable_interrupts() {
-                context.waker().wake_by_ref();
-            }
-        } else {
-            self.transmit.ring.disable_interrupts();
-        }
+        self.await_room(context);
         if !self.broken && self.receive.ring.enable_interrupts() {
             context.waker().wake_by_ref();
         }

@@ -23,6 +23,12 @@ impl Registers {
         Registers { base: platform.map_device(address, len as u64), len }
     }
 
+    /// A window over leaked memory, for tests.
+    #[cfg(test)]
+    pub fn over(memory: &'static mut [u64]) -> Registers {
+        Registers { len: size_of_val(memory), base: NonNull::from(memory).cast() }
+    }
+
     /// The part from `offset` on.
     pub fn part(&self, offset: usize, len: usize) -> Option<Registers> {
         let end = offset.checked_add(len)?;

@@ -121,7 +121,9 @@ impl Machines {
     pub fn pause(&self, node: u8, paused: bool) -> Result<(), Failure> {
         let machine = &mut self.0.machines.borrow_mut()[usize::from(node) - 1];
         let Some(pid) = machine.pid() else {
-            return Err(Failure::Refused(format!("node {node} is down: start it with 'relix fault restart {node}'")));
+            return Err(Failure::Refused(format!(
+                "node {node} is down: start it with 'relix fault restart {node}'"
+            )));
         };
         let signal = if paused { Signal::STOP } else { Signal::CONT };
         kill_process(pid, signal).map_err(|error| Failure::Refused(error.to_string()))?;

@@ -52,7 +52,11 @@ async fn perform(order: Order, machines: &Machines, switch: &Rc<RefCell<Switch>>
     Ok(Answer::Done)
 }
 
-async fn inflict(fault: FaultOrder, machines: &Machines, switch: &Rc<RefCell<Switch>>) -> Result<(), Failure> {
+async fn inflict(
+    fault: FaultOrder,
+    machines: &Machines,
+    switch: &Rc<RefCell<Switch>>,
+) -> Result<(), Failure> {
     let cluster = machines.cluster();
     match fault {
         FaultOrder::Kill { node } => {

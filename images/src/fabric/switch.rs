@@ -50,7 +50,9 @@ impl Switch {
 
     /// Where a frame that came in at `from` goes. `dice` gives numbers from 0 to 1.
     pub fn route(&mut self, from: Port, frame: &[u8], dice: &mut dyn FnMut() -> f64) -> Vec<Delivery> {
-        let (Some(destination), Some(source)) = (address(frame, 0), address(frame, 6)) else { return Vec::new() };
+        let (Some(destination), Some(source)) = (address(frame, 0), address(frame, 6)) else {
+            return Vec::new();
+        };
         self.learned.insert(source, from);
         let broadcast = destination[0] & 1 == 1;
         let known = self.learned.get(&destination).copied().filter(|_| !broadcast);
@@ -66,7 +68,8 @@ impl Switch {
             let copies = if fault.duplicate > 0.0 && dice() < fault.duplicate { 2 } else { 1 };
             for _ in 0..copies {
                 let jitter = if fault.jitter_ms > 0 { dice() * fault.jitter_ms as f64 } else { 0.0 };
-                let delay = Duration::from_millis(fault.delay_ms) + Duration::from_micros((jitter * 1e3) as u64);
+                let delay =
+                    Duration::from_millis(fault.delay_ms) + Duration::from_micros((jitter * 1e3) as u64);
                 deliveries.push(Delivery { to, delay });
             }
         }
@@ -154,8 +157,7 @@ mod tests {
     #[test]
     fn link_faults_lose_double_and_delay() {
         let mut switch = Switch::new(3);
-        let lossy =
-            LinkOrder { between: Some((2, 1)), loss: 0.6, delay_ms: 0, jitter_ms: 0, duplicate: 0.0 };
+        let lossy = LinkOrder { between: Some((2, 1)), loss: 0.6, delay_ms: 0, jitter_ms: 0, duplicate: 0.0 };
         switch.set_links(&lossy);
         assert_eq!(ports(&mut switch, 1, 0xff), [0, 3]);
         let slow = LinkOrder { between: None, loss: 0.0, delay_ms: 10, jitter_ms: 4, duplicate: 1.0 };

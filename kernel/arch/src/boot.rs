@@ -102,7 +102,7 @@ impl BootInfo {
     /// The command line. Needs the heap.
     pub fn command_line(&self) -> String {
         let bytes: Vec<u8> =
-            (self.command_line.start..self.command_line.end).map(|at| super::memory::read_ram(at)).collect();
+            (self.command_line.start..self.command_line.end).map(super::memory::read_ram).collect();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 

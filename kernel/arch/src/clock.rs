@@ -53,6 +53,19 @@ pub fn both() -> Now {
     Now { monotonic, wall: WallTime { unix_micros } }
 }
 
+/// Compares the wall clock with the RTC, which goes on while a virtual machine is paused, and follows it if
+/// they are more than two seconds apart. Answers by how many microseconds the wall clock jumped.
+pub fn follow_rtc() -> Option<i64> {
+    const APART_MAX: i64 = 2_000_000;
+    let rtc = time_sources::wall_clock()? * 1_000_000;
+    let jump = rtc - both().wall.unix_micros;
+    if jump.abs() <= APART_MAX {
+        return None;
+    }
+    WALL_AT_BOOT.fetch_add(jump, Ordering::Relaxed);
+    Some(jump)
+}
+
 /// The TSC's value at `instant`, rounded up.
 pub(crate) fn tsc_at(instant: Instant) -> u64 {
     let ticks = u128::from(instant.as_nanos()) * u128::from(tsc_hz()) / u128::from(NANOS) + 1;

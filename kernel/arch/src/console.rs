@@ -85,7 +85,7 @@ pub fn configure(node: u32, level: Level) {
 /// Prints one line: time since boot, node, level, text.
 pub fn log(level: Level, line: fmt::Arguments<'_>) {
     if level as u8 <= LEVEL.load(Ordering::Relaxed) {
-        write_line(&mut *SERIAL.lock(), level, line);
+        write_line(&mut SERIAL.lock(), level, line);
     }
 }
 

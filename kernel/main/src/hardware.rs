@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::ptr::NonNull;
 use core::task::Waker;
 
-use drivers_api::Level;
+use drivers_api::{Disk, Level};
 use drivers_virtio::{CacheMode, Devices, Ecam, InterruptMessage, MmioSlot, Platform, discover};
 use kernel_arch::acpi::{IoApicInfo, Tables};
 use kernel_arch::interrupts::{self, Line};
@@ -68,18 +68,13 @@ pub fn find_devices(tables: &Tables, options: &Options) -> Devices {
         console::log(Level::Warn, format_args!("the device at {place} {error}"));
     }
     for device in devices.list.list() {
-        let queues = &device.queues;
-        console::log(
-            Level::Info,
-            format_args!(
-                "{}: {} at {}, depth {}, vector {:#x}",
-                device.name,
-                device.kind,
-                device.bus_address,
-                queues.first().map_or(0, |queue| queue.depth),
-                queues.first().map_or(0, |queue| queue.vector),
-            ),
-        );
+        let (depth, vector) = device.queues.first().map_or((0, 0), |queue| (queue.depth, queue.vector));
+        console::log(Level::Info, format_args!("{device}, depth {depth}, vector {vector:#x}"));
+    }
+    for (number, disk) in devices.disks.iter().enumerate() {
+        let mebibytes = disk.geometry().sectors >> 11;
+        let cache = disk.cache_mode();
+        console::log(Level::Info, format_args!("disk{number}: {mebibytes} MiB, {cache:?}"));
     }
     devices
 }

@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use cluster_node::{Node, NodeConfig, NodeOptions};
 use drivers_api::{Console, DeviceInfo, Instant, Inventory, Level, Machine, MemoryInfo, Now};
@@ -20,6 +21,10 @@ use crate::selftest::SelfTest;
 
 /// Settings of the kernel itself: the node passes them over.
 const KERNEL_OPTIONS: &[&str] = &["panic", "exit-port", "disk-cache", "selftest", "crash"];
+
+/// How often the wall clock is compared with the RTC, at most: a pause of the virtual machine leaves it
+/// behind.
+const RTC_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the command line asks for.
 pub struct Options {
@@ -82,7 +87,14 @@ pub async fn root(devices: Devices, options: Options) {
         Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &inventory };
     let mut member = member(&options, entropy, &mut machine);
     let mut deadline = Deadline::default();
+    let mut rtc_read = clock::now();
     poll_fn(move |context| {
+        if clock::now().since(rtc_read) >= RTC_INTERVAL {
+            rtc_read = clock::now();
+            if let Some(micros) = clock::follow_rtc() {
+                console.log(Level::Warn, format_args!("the wall clock was set by {} ms", micros / 1000));
+            }
+        }
         let mut machine =
             Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &inventory };
         let next = member.poll(clock::both(), &mut machine, context);

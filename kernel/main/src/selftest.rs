@@ -1,9 +1,10 @@
 //! The self-test: proves memory functions, disk, wire and clock of the machine it boots on, then switches it off.
 //!
 //! ```text
-//!   WRITE (durable, all at once) -> READ -> FLUSH -> WIRE (half a second) -> off
+//!   ONE BY ONE (durable) -> WRITE (durable, all at once) -> READ -> FLUSH -> WIRE (half a second) -> off
 //! ```
 
+use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::task::{Context, Poll};
@@ -15,8 +16,14 @@ use drivers_api::{
 use drivers_virtio::ChaChaEntropy;
 use kernel_arch::{memory, power};
 
-/// Requests of each kind.
-const REQUESTS: u64 = 64;
+/// Requests of each kind, together: more than any queue holds.
+const REQUESTS: u64 = 600;
+/// Frames sent: likewise.
+const FRAMES: u32 = 1000;
+/// Durable writes, one after another.
+const ONE_BY_ONE: u64 = 50;
+/// Frames printed.
+const FRAMES_SHOWN: u32 = 2;
 const REQUEST_LEN: usize = 4096;
 /// How long frames are waited for.
 const WIRE_TIME: Duration = Duration::from_millis(500);
@@ -26,7 +33,9 @@ const WIRE_TIME: Duration = Duration::from_millis(500);
 enum Step {
     /// Nothing yet.
     Start,
-    /// This many durable writes have completed.
+    /// This many durable writes have completed, each submitted when the one before had.
+    OneByOne(u64),
+    /// This many durable writes have completed, submitted together.
     Writing(u64),
     /// This many reads have completed and held what was written.
     Reading(u64),
@@ -42,6 +51,9 @@ pub struct SelfTest {
     since: Instant,
     pattern: Vec<u8>,
     entropy: ChaChaEntropy,
+    /// What the disk's queue had no room for yet.
+    waiting: VecDeque<DiskRequest>,
+    unsent: u32,
     frames: u32,
 }
 
@@ -59,7 +71,15 @@ impl SelfTest {
     pub fn new(mut entropy: ChaChaEntropy) -> SelfTest {
         let mut pattern = vec![0; REQUEST_LEN];
         entropy.fill(&mut pattern);
-        SelfTest { step: Step::Start, since: Instant::ZERO, pattern, entropy, frames: 0 }
+        SelfTest {
+            step: Step::Start,
+            since: Instant::ZERO,
+            pattern,
+            entropy,
+            waiting: VecDeque::new(),
+            unsent: FRAMES,
+            frames: 0,
+        }
     }
 
     fn fail(&self, machine: &mut Machine<'_>, what: &str) -> ! {
@@ -74,6 +94,7 @@ impl SelfTest {
             .log(Level::Info, format_args!("selftest {:?} -> {step:?} after {took} us", self.step));
         (self.step, self.since) = (step, now);
         let requests: Vec<DiskOperation> = match step {
+            Step::OneByOne(_) => vec![self.write(0)],
             Step::Writing(_) => (0..REQUESTS).map(|id| self.write(id)).collect(),
             Step::Reading(_) => (0..REQUESTS).map(read).collect(),
             Step::Ending(_) => {
@@ -82,9 +103,16 @@ impl SelfTest {
             }
             Step::Start | Step::Wire(_) => Vec::new(),
         };
-        for (id, operation) in (0..).zip(requests) {
-            if machine.disk.submit(DiskRequest { id, operation }).is_err() {
-                self.fail(machine, "the disk's queue is full");
+        self.waiting = (0..).zip(requests).map(|(id, operation)| DiskRequest { id, operation }).collect();
+        self.submit(machine);
+    }
+
+    /// Hands over what the disk's queue has room for.
+    fn submit(&mut self, machine: &mut Machine<'_>) {
+        while let Some(request) = self.waiting.pop_front() {
+            if let Err(request) = machine.disk.submit(request) {
+                self.waiting.push_front(request);
+                break;
             }
         }
         machine.disk.kick();
@@ -100,6 +128,7 @@ impl SelfTest {
         let (mut done, wanted) = match self.step {
             Step::Writing(done) | Step::Reading(done) => (done, REQUESTS),
             Step::Ending(done) => (done, 2),
+            Step::OneByOne(done) => (done, ONE_BY_ONE),
             Step::Start | Step::Wire(_) => return false,
         };
         while let Poll::Ready(completion) = machine.disk.poll_completion(context) {
@@ -116,15 +145,24 @@ impl SelfTest {
                 self.fail(machine, "a request failed, or read what was not written");
             }
             done += 1;
+            if let Step::OneByOne(_) = self.step
+                && done < ONE_BY_ONE
+            {
+                self.waiting.push_back(DiskRequest { id: done, operation: self.write(done) });
+                self.submit(machine);
+            }
         }
+        self.submit(machine);
         match &mut self.step {
-            Step::Writing(count) | Step::Reading(count) | Step::Ending(count) => *count = done,
+            Step::OneByOne(count) | Step::Writing(count) | Step::Reading(count) | Step::Ending(count) => {
+                *count = done;
+            }
             Step::Start | Step::Wire(_) => {}
         }
         done == wanted
     }
 
-    /// Asks who has 10.0.2.2, as a node at 10.0.2.15.
+    /// Asks who has 10.0.2.2, as a node at 10.0.2.15, again and again while the NIC's queue has room.
     fn send(&mut self, machine: &mut Machine<'_>) {
         let mac = machine.nic.hardware_address();
         let mut arp = Vec::from([0xff; 6]);
@@ -133,9 +171,13 @@ impl SelfTest {
         arp.extend_from_slice(&mac);
         arp.extend_from_slice(&[10, 0, 2, 15, 0, 0, 0, 0, 0, 0, 10, 0, 2, 2]);
         arp.resize(60, 0);
-        for _ in 0..3 {
+        while self.unsent > 0 && machine.nic.can_transmit() {
             if machine.nic.transmit(Frame::copy_of(&arp)).is_err() {
-                self.fail(machine, "the NIC's queue is full");
+                self.fail(machine, "the NIC's queue had room and has none");
+            }
+            self.unsent -= 1;
+            if self.unsent == 0 {
+                machine.console.log(Level::Info, format_args!("{FRAMES} frames sent"));
             }
         }
         machine.nic.kick();
@@ -144,11 +186,14 @@ impl SelfTest {
     fn receive(&mut self, now: Instant, machine: &mut Machine<'_>, context: &mut Context<'_>) {
         while let Poll::Ready(frame) = machine.nic.poll_receive(context) {
             self.frames += 1;
-            let bytes = frame.bytes();
-            let head = &bytes[..bytes.len().min(20)];
-            let after = now.since(self.since).as_micros();
-            let console = &mut machine.console;
-            console.log(Level::Info, format_args!("frame of {} after {after} us: {head:02x?}", bytes.len()));
+            if self.frames <= FRAMES_SHOWN {
+                let bytes = frame.bytes();
+                let head = &bytes[..bytes.len().min(20)];
+                let after = now.since(self.since).as_micros();
+                let console = &mut machine.console;
+                let len = bytes.len();
+                console.log(Level::Info, format_args!("frame of {len} after {after} us: {head:02x?}"));
+            }
         }
     }
 
@@ -169,23 +214,27 @@ impl super::root::Member for SelfTest {
     fn poll(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> Option<Instant> {
         let now = now.monotonic;
         let ended = self.collect(machine, context);
+        if let Step::Wire(_) = self.step {
+            self.send(machine);
+        }
         self.receive(now, machine, context);
         let next = match self.step {
             Step::Start if !crate::memory_check::passes() => {
                 self.fail(machine, "a memory function does something else")
             }
-            Step::Start => Some(Step::Writing(0)),
+            Step::Start => Some(Step::OneByOne(0)),
+            Step::OneByOne(_) if ended => Some(Step::Writing(0)),
             Step::Writing(_) if ended => Some(Step::Reading(0)),
             Step::Reading(_) if ended => Some(Step::Ending(0)),
             Step::Ending(_) if ended => Some(Step::Wire(now + WIRE_TIME)),
+            Step::Wire(end) if now >= end && self.unsent > 0 => {
+                self.fail(machine, "the NIC did not send all frames")
+            }
             Step::Wire(end) if now >= end => self.finish(machine),
             _ => None,
         };
         if let Some(step) = next {
             self.begin(now, machine, step);
-            if let Step::Wire(_) = step {
-                self.send(machine);
-            }
             context.waker().wake_by_ref();
         }
         match self.step {

@@ -121,7 +121,8 @@ fn text(body: &[u8]) -> String {
 }
 
 fn server_error(body: &[u8]) -> QueryError {
-    let fields: Vec<String> = body.split(|byte| *byte == 0).map(|field| String::from_utf8_lossy(field).into()).collect();
+    let fields: Vec<String> =
+        body.split(|byte| *byte == 0).map(|field| String::from_utf8_lossy(field).into()).collect();
     let field = |code: char| {
         let found = fields.iter().find_map(|field| field.strip_prefix(code));
         found.unwrap_or_default().to_string()

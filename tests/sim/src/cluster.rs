@@ -214,7 +214,11 @@ impl Cluster {
     }
 
     /// Runs until `future` is done; none if that takes longer than `limit` of simulated time.
-    pub fn run_until<T: 'static>(&mut self, limit: Duration, future: impl Future<Output = T> + 'static) -> Option<T> {
+    pub fn run_until<T: 'static>(
+        &mut self,
+        limit: Duration,
+        future: impl Future<Output = T> + 'static,
+    ) -> Option<T> {
         let result = Arc::new(Mutex::new(None));
         let place = result.clone();
         self.spawn(async move {

@@ -1,0 +1,291 @@
+use super::*;
+use crate::platform::{Ecam, InterruptMessage, Platform};
+use crate::registers::Registers;
+use crate::transport::Notifier;
+use alloc::rc::Rc;
+use alloc::vec;
+use core::cell::RefCell;
+use core::ptr::NonNull;
+
+const SECTORS: u64 = 64;
+const QUEUE_LEN: u16 = 16;
+
+/// A machine whose devices use the addresses the driver uses.
+struct TestPlatform;
+
+// SAFETY: the fake device runs in this process: an address is its own physical address. Nothing is mapped.
+unsafe impl Platform for TestPlatform {
+    fn physical(&self, pointer: *const u8) -> u64 {
+        pointer as u64
+    }
+    fn map_device(&self, _: u64, _: u64) -> NonNull<u8> {
+        unreachable!("the tests bring their own registers")
+    }
+    fn allocate_interrupt(&self) -> Option<u8> {
+        Some(0x30)
+    }
+    fn interrupt_message(&self, _: u8) -> InterruptMessage {
+        InterruptMessage { address: 0, data: 0 }
+    }
+    fn route_wire(&self, _: u32, _: u8) -> bool {
+        true
+    }
+    fn interrupt_count(&self, _: u8) -> u64 {
+        0
+    }
+    fn register_waker(&self, _: u8, _: &Waker) {}
+    fn ecam(&self) -> Option<Ecam> {
+        None
+    }
+    fn has_pci_ports(&self) -> bool {
+        false
+    }
+    fn read_pci_port(&self, _: u32) -> u32 {
+        0
+    }
+    fn write_pci_port(&self, _: u32, _: u32) {}
+}
+
+/// The device's side of it all.
+struct FakeDisk {
+    offered: u64,
+    status: u8,
+    config: Registers,
+    rings: [u64; 3],
+    size: u16,
+    taken: u16,
+    medium: Vec<u8>,
+    log: Vec<u64>,
+    fail_next: bool,
+}
+
+type Shared = Rc<RefCell<FakeDisk>>;
+struct FakeTransport(Shared);
+
+impl Transport for FakeTransport {
+    fn status(&self) -> u8 {
+        self.0.borrow().status
+    }
+    fn set_status(&self, status: u8) {
+        self.0.borrow_mut().status = status;
+    }
+    fn device_features(&self) -> u64 {
+        self.0.borrow().offered
+    }
+    fn set_driver_features(&self, _: u64) {}
+    fn queue_size_max(&self, _: u16) -> u16 {
+        QUEUE_LEN
+    }
+    fn enable_queue(&mut self, queue: u16, size: u16, rings: [u64; 3]) -> Result<(u8, Notifier), InitError> {
+        let mut disk = self.0.borrow_mut();
+        (disk.rings, disk.size) = (rings, size);
+        Ok((0x30, Notifier { registers: Registers::over(vec![0; 1].leak()), queue, wide: false }))
+    }
+    fn config(&self) -> Registers {
+        self.0.borrow().config
+    }
+    fn config_generation(&self) -> u32 {
+        0
+    }
+    fn acknowledge(&self) {}
+}
+
+fn peek<T: Copy>(address: u64) -> T {
+    // SAFETY: addresses the driver gave to its device, alive while the request is.
+    unsafe { (address as *const T).read() }
+}
+
+fn poke<T>(address: u64, value: T) {
+    // SAFETY: as above.
+    unsafe { (address as *mut T).write(value) }
+}
+
+impl FakeDisk {
+    /// Serves one request; false if there is none.
+    fn serve(&mut self) -> bool {
+        let [table, available, _] = self.rings;
+        if peek::<u16>(available + 2) == self.taken {
+            return false;
+        }
+        let head: u16 = peek(available + 4 + 2 * u64::from(self.taken % self.size));
+        let mut parts = Vec::new();
+        let read = |table: u64, index: u16| peek::<(u64, u64)>(table + 16 * u64::from(index));
+        let flags = |descriptor: (u64, u64)| (descriptor.1 >> 32) as u16;
+        let (mut table, mut index) = (table, head);
+        if flags(read(table, head)) & INDIRECT != 0 {
+            (table, index) = (read(table, head).0, 0);
+        }
+        loop {
+            let descriptor = read(table, index);
+            parts.push((descriptor.0, descriptor.1 as u32 as usize));
+            if flags(descriptor) & NEXT == 0 {
+                break;
+            }
+            index = (descriptor.1 >> 48) as u16;
+        }
+        let (kind, sector): (u64, u64) = peek(parts[0].0);
+        self.log.push(kind);
+        let status = parts.last().expect("a status").0;
+        let failed = core::mem::take(&mut self.fail_next);
+        if kind != TYPE_FLUSH && !failed {
+            let (address, len) = parts[1];
+            let at = sector as usize * SECTOR_SIZE;
+            for offset in 0..len {
+                match kind {
+                    TYPE_READ => poke(address + offset as u64, self.medium[at + offset]),
+                    _ => self.medium[at + offset] = peek(address + offset as u64),
+                }
+            }
+        }
+        poke(status, u8::from(failed));
+        self.finish(u32::from(head));
+        true
+    }
+
+    fn finish(&mut self, head: u32) {
+        let used = self.rings[2];
+        poke(used + 4 + 8 * u64::from(self.taken % self.size), (head, 1u32));
+        self.taken = self.taken.wrapping_add(1);
+        poke(used + 2, self.taken);
+    }
+}
+
+fn disk(features: u64, wanted: CacheMode) -> (BlockDevice, Shared) {
+    let config: &'static mut [u64] = vec![0; 16].leak();
+    config[0] = SECTORS;
+    let offered = virtio_spec::F::VERSION_1.bits().to_ne() as u64 | features;
+    let fake = Rc::new(RefCell::new(FakeDisk {
+        offered,
+        status: 0,
+        config: Registers::over(config),
+        rings: [0; 3],
+        size: 0,
+        taken: 0,
+        medium: vec![0; SECTORS as usize * SECTOR_SIZE],
+        log: Vec::new(),
+        fail_next: false,
+    }));
+    let transport = Box::new(FakeTransport(Rc::clone(&fake)));
+    (BlockDevice::new(&TestPlatform, transport, wanted).expect("a disk"), fake)
+}
+
+fn write(id: u64, sector: u64, byte: u8, durable: bool) -> DiskRequest {
+    let operation = DiskOperation::Write { sector, buffer: vec![byte; SECTOR_SIZE].into(), durable };
+    DiskRequest { id, operation }
+}
+
+fn read(id: u64, sector: u64) -> DiskRequest {
+    DiskRequest { id, operation: DiskOperation::Read { sector, buffer: vec![0; SECTOR_SIZE].into() } }
+}
+
+fn poll(disk: &mut BlockDevice) -> Option<DiskCompletion> {
+    match disk.poll_completion(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(completion) => Some(completion),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn with_a_cache_a_durable_write_completes_after_its_flush() {
+    let (mut disk, fake) = disk(FEATURE_FLUSH, CacheMode::WriteThrough);
+    assert_eq!(disk.cache_mode(), CacheMode::WriteBack);
+    disk.submit(write(7, 3, 9, true)).unwrap();
+    disk.kick();
+    assert!(fake.borrow_mut().serve());
+    assert_eq!(poll(&mut disk), None, "written, not yet durable");
+    assert!(fake.borrow_mut().serve());
+    let completion = poll(&mut disk).expect("durable");
+    assert_eq!((completion.id, completion.result), (7, Ok(())));
+    assert_eq!(fake.borrow().log, [TYPE_WRITE, TYPE_FLUSH]);
+}
+
+#[test]
+fn a_write_that_failed_is_not_flushed_and_not_durable() {
+    let (mut disk, fake) = disk(FEATURE_FLUSH, CacheMode::WriteBack);
+    fake.borrow_mut().fail_next = true;
+    disk.submit(write(1, 0, 1, true)).unwrap();
+    disk.kick();
+    fake.borrow_mut().serve();
+    assert_eq!(poll(&mut disk).unwrap().result, Err(DiskError::Device));
+    assert!(!fake.borrow_mut().serve());
+}
+
+#[test]
+fn a_flush_that_failed_fails_its_write() {
+    let (mut disk, fake) = disk(FEATURE_FLUSH, CacheMode::WriteBack);
+    disk.submit(write(1, 0, 1, true)).unwrap();
+    disk.kick();
+    fake.borrow_mut().serve();
+    assert_eq!(poll(&mut disk), None);
+    fake.borrow_mut().fail_next = true;
+    fake.borrow_mut().serve();
+    assert_eq!(poll(&mut disk).unwrap().result, Err(DiskError::Device));
+}
+
+#[test]
+fn written_through_it_is_one_request() {
+    let (mut disk, fake) = disk(FEATURE_FLUSH | FEATURE_CONFIG_WCE, CacheMode::WriteThrough);
+    assert_eq!(disk.cache_mode(), CacheMode::WriteThrough);
+    disk.submit(write(1, 0, 1, true)).unwrap();
+    disk.kick();
+    fake.borrow_mut().serve();
+    assert_eq!(poll(&mut disk).unwrap().result, Ok(()));
+    assert_eq!(fake.borrow().log, [TYPE_WRITE]);
+}
+
+#[test]
+fn what_is_read_was_written_with_and_without_indirect_tables() {
+    let indirect = virtio_spec::F::INDIRECT_DESC.bits().to_ne() as u64;
+    let event = virtio_spec::F::EVENT_IDX.bits().to_ne() as u64;
+    for (features, depth) in [(0, QUEUE_LEN / PARTS), (indirect, QUEUE_LEN), (indirect | event, QUEUE_LEN)] {
+        let (mut disk, fake) = disk(features, CacheMode::WriteThrough);
+        assert_eq!(disk.geometry().queue_depth, depth);
+        for round in 0..5 {
+            for id in 0..u64::from(depth) {
+                disk.submit(write(id, id, id as u8 + round, false)).unwrap();
+            }
+            assert!(disk.submit(read(99, 0)).is_err(), "the queue is full");
+            disk.kick();
+            while fake.borrow_mut().serve() {}
+            assert_eq!((0..depth).filter_map(|_| poll(&mut disk)).count(), usize::from(depth));
+            for id in 0..u64::from(depth) {
+                disk.submit(read(id, id)).unwrap();
+            }
+            disk.kick();
+            while fake.borrow_mut().serve() {}
+            while let Some(completion) = poll(&mut disk) {
+                let DiskOperation::Read { buffer, .. } = completion.operation else { panic!("a read") };
+                assert!(buffer.iter().all(|&byte| byte == completion.id as u8 + round));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_lies_outside_never_reaches_the_device() {
+    let (mut disk, fake) = disk(0, CacheMode::WriteThrough);
+    for (id, sector) in [SECTORS, u64::MAX].into_iter().enumerate() {
+        disk.submit(read(id as u64, sector)).unwrap();
+        assert_eq!(poll(&mut disk).unwrap().result, Err(DiskError::OutOfRange));
+    }
+    let odd = DiskOperation::Read { sector: 0, buffer: vec![0; 100].into() };
+    disk.submit(DiskRequest { id: 3, operation: odd }).unwrap();
+    assert_eq!(poll(&mut disk).unwrap().result, Err(DiskError::OutOfRange));
+    assert!(!fake.borrow_mut().serve());
+}
+
+#[test]
+fn a_device_that_makes_things_up_is_reset_and_everything_fails() {
+    for lie in [1, u32::from(QUEUE_LEN), u32::MAX] {
+        let (mut disk, fake) = disk(0, CacheMode::WriteThrough);
+        disk.submit(write(5, 0, 1, false)).unwrap();
+        disk.kick();
+        fake.borrow_mut().finish(lie);
+        let completion = poll(&mut disk).unwrap();
+        assert_eq!((completion.id, completion.result), (5, Err(DiskError::Device)));
+        assert!(matches!(completion.operation, DiskOperation::Write { .. }), "its buffer comes back");
+        assert_eq!(fake.borrow().status, 0);
+        disk.submit(read(6, 0)).unwrap();
+        assert_eq!(poll(&mut disk).unwrap().result, Err(DiskError::Device));
+    }
+}
