@@ -79,7 +79,7 @@ pub async fn root(devices: Devices, options: Options) {
     if disks.is_empty() || nics.is_empty() {
         let line = format_args!("this machine has no virtio disk or no virtio NIC: give it both");
         SerialConsole.log(Level::Error, line);
-        return power::off(1);
+        power::off(1)
     }
     let (mut disk, mut nic, mut console) = (disks.remove(0), nics.remove(0), SerialConsole);
     let inventory = KernelInventory { list };
