@@ -1,0 +1,64 @@
+//! What is done to tokens before the parser sees them: statements are split, long chains refused.
+
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
+
+use crate::error::{SqlError, SqlResult, SqlState};
+
+/// Most operators and keywords between two commas at one level of parentheses: what bounds the depth of a
+/// tree that the parser builds without recursing.
+pub const CHAIN_LEN_MAX: usize = 600;
+
+/// Splits at semicolons, dropping empty statements.
+pub(super) fn split(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<Vec<TokenWithSpan>>> {
+    let mut statements = Vec::new();
+    let mut current: Vec<TokenWithSpan> = Vec::new();
+    for token in tokens {
+        match token.token {
+            Token::SemiColon | Token::EOF => finish(&mut current, &mut statements)?,
+            Token::Whitespace(_) => {}
+            _ => current.push(token),
+        }
+    }
+    finish(&mut current, &mut statements)?;
+    Ok(statements)
+}
+
+fn finish(current: &mut Vec<TokenWithSpan>, statements: &mut Vec<Vec<TokenWithSpan>>) -> SqlResult<()> {
+    let mut tokens = core::mem::take(current);
+    let Some(first) = tokens.first() else { return Ok(()) };
+    check_chains(&tokens)?;
+    // The parser wants COPY FROM STDIN to end so, as psql's data would follow.
+    if matches!(&first.token, Token::Word(word) if word.keyword == Keyword::COPY) && is_from_stdin(&tokens) {
+        tokens.push(TokenWithSpan { token: Token::SemiColon, span: Span::empty() });
+    }
+    statements.push(tokens);
+    Ok(())
+}
+
+fn is_from_stdin(tokens: &[TokenWithSpan]) -> bool {
+    tokens.iter().any(|token| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::STDIN))
+}
+
+fn check_chains(tokens: &[TokenWithSpan]) -> SqlResult<()> {
+    let mut levels = vec![0usize];
+    for token in tokens {
+        match &token.token {
+            Token::LParen => levels.push(0),
+            Token::RParen => drop(levels.pop()),
+            Token::Comma => levels.last_mut().into_iter().for_each(|level| *level = 0),
+            Token::Word(word) if word.keyword == Keyword::NoKeyword => {}
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) | Token::Period => {}
+            _ => levels.last_mut().into_iter().for_each(|level| *level += 1),
+        }
+        if levels.last().is_some_and(|level| *level > CHAIN_LEN_MAX) {
+            let message = format!("an expression of more than {CHAIN_LEN_MAX} operators exceeds the limit");
+            return Err(SqlError::new(SqlState::TOO_COMPLEX, message));
+        }
+    }
+    Ok(())
+}
