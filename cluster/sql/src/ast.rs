@@ -315,6 +315,17 @@ pub enum Expr {
     IsDistinct(Box<Expr>, Box<Expr>, bool),
     /// `[NOT] IN`
     In(Box<Expr>, Vec<Expr>, bool),
+    /// `[NOT] BETWEEN`
+    Between {
+        /// The value.
+        expr: Box<Expr>,
+        /// The least it may be.
+        low: Box<Expr>,
+        /// The most it may be.
+        high: Box<Expr>,
+        /// `NOT`
+        negated: bool,
+    },
     /// `[NOT] LIKE`, `ILIKE`
     Like {
         /// The text.

@@ -13,6 +13,9 @@ use crate::ast::{BinaryOperator, Call, Expr, UnaryOperator};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::types::DataType;
 
+/// How deep a translated expression may be: what bounds the stack that binding and evaluation take.
+const DEPTH_MAX: usize = 120;
+
 impl Translator<'_> {
     pub(super) fn exprs(&self, exprs: Vec<ast::Expr>) -> SqlResult<Vec<Expr>> {
         exprs.into_iter().map(|expr| self.expr(expr)).collect()
@@ -27,6 +30,23 @@ impl Translator<'_> {
     }
 
     pub(super) fn expr(&self, expr: ast::Expr) -> SqlResult<Expr> {
+        self.deeper(1, || self.plain_expr(expr))
+    }
+
+    /// Runs `inner`, whose result lies `levels` below the present one.
+    fn deeper<T>(&self, levels: usize, inner: impl FnOnce() -> SqlResult<T>) -> SqlResult<T> {
+        let depth = self.depth.get();
+        if depth + levels > DEPTH_MAX {
+            let message = format!("an expression of more than {DEPTH_MAX} levels exceeds the limit");
+            return Err(SqlError::new(SqlState::TOO_COMPLEX, message));
+        }
+        self.depth.set(depth + levels);
+        let result = inner();
+        self.depth.set(depth);
+        result
+    }
+
+    fn plain_expr(&self, expr: ast::Expr) -> SqlResult<Expr> {
         use ast::Expr as E;
         match expr {
             E::Identifier(ident) => self.column(&[&ident]),
@@ -71,12 +91,8 @@ impl Translator<'_> {
             E::IsNotDistinctFrom(a, b) => Ok(Expr::IsDistinct(self.boxed(a)?, self.boxed(b)?, true)),
             E::InList { expr, list, negated } => Ok(Expr::In(self.boxed(expr)?, self.exprs(list)?, negated)),
             E::Between { expr, negated, low, high } => {
-                let expr = self.boxed(expr)?;
-                let (low, high) = (self.boxed(low)?, self.boxed(high)?);
-                let above = Expr::Binary(BinaryOperator::GtEq, expr.clone(), low, None);
-                let below = Expr::Binary(BinaryOperator::LtEq, expr, high, None);
-                let between = Expr::And(vec![above, below]);
-                Ok(if negated { Expr::Unary(UnaryOperator::Not, Box::new(between)) } else { between })
+                let (expr, low, high) = (self.boxed(expr)?, self.boxed(low)?, self.boxed(high)?);
+                Ok(Expr::Between { expr, low, high, negated })
             }
             E::Like { negated, any: false, expr, pattern, escape_char } => {
                 self.like(expr, pattern, escape_char, negated, false)
@@ -198,12 +214,16 @@ impl Translator<'_> {
             spine.push((op, *right));
             leftmost = *left;
         }
-        let mut tree = self.expr(leftmost)?;
-        while let Some((op, right)) = spine.pop() {
-            let right = self.expr(right)?;
-            tree = self.binary(tree, op, right)?;
-        }
-        Ok(tree)
+        let is_logical = |op: &ast::BinaryOperator| matches!(op, ast::BinaryOperator::And | ast::BinaryOperator::Or);
+        let levels = spine.iter().filter(|(op, _)| !is_logical(op)).count();
+        self.deeper(levels, || {
+            let mut tree = self.expr(leftmost)?;
+            while let Some((op, right)) = spine.pop() {
+                let right = self.expr(right)?;
+                tree = self.binary(tree, op, right)?;
+            }
+            Ok(tree)
+        })
     }
 
     fn binary(&self, left: Expr, op: ast::BinaryOperator, right: Expr) -> SqlResult<Expr> {

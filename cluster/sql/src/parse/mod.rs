@@ -13,6 +13,7 @@ mod tokens;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use cluster_format::limits::SQL_LEN_MAX;
 use sqlparser::ast;
@@ -62,7 +63,7 @@ fn parse_one(tokens: Vec<TokenWithSpan>, positions: &Positions) -> SqlResult<Sta
         }
     });
     match parsed {
-        Ok(statement) => Translator { positions }.statement(statement),
+        Ok(statement) => Translator { positions, depth: Cell::new(0) }.statement(statement),
         Err(error) => Err(syntax_error(error, &tokens, positions)),
     }
 }
@@ -122,6 +123,8 @@ impl Positions {
 /// Translates the parser's tree into ours.
 struct Translator<'a> {
     positions: &'a Positions,
+    /// How deep the expression in hand is.
+    depth: Cell<usize>,
 }
 
 impl Translator<'_> {

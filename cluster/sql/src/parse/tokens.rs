@@ -44,21 +44,46 @@ fn is_from_stdin(tokens: &[TokenWithSpan]) -> bool {
     tokens.iter().any(|token| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::STDIN))
 }
 
+/// Counts operators and keywords. What stands in parentheses may lie below what follows them, so its
+/// count is added to theirs; a comma starts anew.
 fn check_chains(tokens: &[TokenWithSpan]) -> SqlResult<()> {
-    let mut levels = vec![0usize];
+    let mut levels = vec![Chain::default()];
     for token in tokens {
+        let Some(level) = levels.last_mut() else { return Ok(()) };
         match &token.token {
-            Token::LParen => levels.push(0),
-            Token::RParen => drop(levels.pop()),
-            Token::Comma => levels.last_mut().into_iter().for_each(|level| *level = 0),
+            Token::LParen => {
+                levels.push(Chain::default());
+                continue;
+            }
+            Token::RParen => {
+                let inner = levels.pop().map_or(0, |inner| inner.longest);
+                let Some(outer) = levels.last_mut() else { return Ok(()) };
+                outer.extend(inner)?;
+            }
+            Token::Comma => level.now = 0,
             Token::Word(word) if word.keyword == Keyword::NoKeyword => {}
             Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) | Token::Period => {}
-            _ => levels.last_mut().into_iter().for_each(|level| *level += 1),
-        }
-        if levels.last().is_some_and(|level| *level > CHAIN_LEN_MAX) {
-            let message = format!("an expression of more than {CHAIN_LEN_MAX} operators exceeds the limit");
-            return Err(SqlError::new(SqlState::TOO_COMPLEX, message));
+            _ => level.extend(1)?,
         }
     }
     Ok(())
+}
+
+/// The chain at one level of parentheses.
+#[derive(Default)]
+struct Chain {
+    now: usize,
+    longest: usize,
+}
+
+impl Chain {
+    fn extend(&mut self, operators: usize) -> SqlResult<()> {
+        self.now += operators;
+        self.longest = self.longest.max(self.now);
+        if self.now > CHAIN_LEN_MAX {
+            let message = format!("an expression of more than {CHAIN_LEN_MAX} operators exceeds the limit");
+            return Err(SqlError::new(SqlState::TOO_COMPLEX, message));
+        }
+        Ok(())
+    }
 }
