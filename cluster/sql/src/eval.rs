@@ -2,6 +2,7 @@
 
 use alloc::borrow::Cow;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -25,9 +26,9 @@ pub(crate) struct Env<'a> {
 /// What functions such as `now()` and `current_user` answer with.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SessionFacts {
-    pub(crate) user: String,
-    pub(crate) database: String,
-    pub(crate) cluster: String,
+    pub(crate) user: Arc<str>,
+    pub(crate) database: Arc<str>,
+    pub(crate) cluster: Arc<str>,
     pub(crate) backend: u32,
     /// The wall time of the transaction's start.
     pub(crate) transaction_micros: i64,

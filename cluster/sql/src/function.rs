@@ -13,8 +13,7 @@ use crate::types::Datum;
 
 /// What a function does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "named after the functions of Postgres")]
-pub enum Function {
+pub(crate) enum Function {
     Abs,
     Ceil,
     Concat,
@@ -138,8 +137,8 @@ pub(crate) fn call(function: Function, arguments: &[Datum], session: &SessionFac
     match (function, arguments) {
         (Function::Now, _) => Ok(Datum::Timestamp(session.transaction_micros)),
         (Function::StatementTimestamp, _) => Ok(Datum::Timestamp(session.statement_micros)),
-        (Function::CurrentUser, _) => Ok(Datum::Text(session.user.clone())),
-        (Function::CurrentDatabase, _) => Ok(Datum::Text(session.database.clone())),
+        (Function::CurrentUser, _) => Ok(Datum::Text((*session.user).into())),
+        (Function::CurrentDatabase, _) => Ok(Datum::Text((*session.database).into())),
         (Function::CurrentSchema, _) => Ok(Datum::Text("public".into())),
         (Function::BackendPid, _) => Ok(Datum::Int4(session.backend.cast_signed())),
         (Function::Version, _) => {

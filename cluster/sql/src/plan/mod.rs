@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub(crate) use change::{DeletePlan, InsertPlan, InsertRows, UpdatePlan};
+pub(crate) use change::{DeletePlan, InsertPlan, InsertRows, UpdatePlan, default_of};
 pub(crate) use select::{Aggregation, SelectPlan, SortKey, Source, plan_returning};
 
 use cluster_store::Transaction;
@@ -41,6 +41,30 @@ pub(crate) enum Plan {
     Explain(Vec<String>),
     /// Needs no plan.
     Direct,
+}
+
+impl Plan {
+    /// The stored tables that the plan was made for.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<StoredTable>> {
+        fn of_select(plan: &SelectPlan) -> Option<&Arc<StoredTable>> {
+            match &plan.source {
+                Source::Table { table, .. } => Some(table),
+                _ => None,
+            }
+        }
+        let [first, second] = match self {
+            Plan::Select(plan) | Plan::CopyOut(plan, _) => [of_select(plan), None],
+            Plan::Insert(plan) => match &plan.rows {
+                InsertRows::Values(_) => [Some(&plan.table), None],
+                InsertRows::Select(select, _) => [Some(&plan.table), of_select(select)],
+            },
+            Plan::Update(plan) => [Some(&plan.table), None],
+            Plan::Delete(plan) => [of_select(&plan.rows), None],
+            Plan::CopyIn(plan) => [Some(&plan.table), None],
+            Plan::Explain(_) | Plan::Direct => [None, None],
+        };
+        first.into_iter().chain(second)
+    }
 }
 
 /// `COPY FROM STDIN`
