@@ -3,16 +3,24 @@
 //! 1. **No I/O inside.** A [`Connection`] brings bytes and takes bytes; the node gives it a socket.
 //! 2. **Any bytes are an answer.** Whatever a client sends is a message or an error, within stated limits.
 //! 3. **Backpressure is pending.** Results are produced as fast as the client takes them.
+//! 4. **Nothing is acknowledged early.** `CommandComplete` follows the commit of a statement that is alone
+//!    in its transaction; whether it is, the message behind `Execute` tells, which no client waits to send.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod backend;
+mod client;
 mod connection;
+mod extended;
+pub mod frontend;
 mod registry;
 mod serve;
+mod simple;
 
 pub use connection::{Closed, Connection};
+pub use extended::{PORTALS_MAX, STATEMENTS_LEN_MAX, STATEMENTS_MAX};
 pub use registry::Registry;
 pub use serve::serve;

@@ -1,10 +1,24 @@
 //! One connection, from its first byte to its last.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use cluster_sql::database::Database;
+use cluster_sql::{Session, SqlError, SqlState};
 
+use crate::client::{Client, Ended, Stop};
+use crate::extended::Extended;
+use crate::frontend::{Malformed, Message, Startup};
+use crate::registry::Entered;
 use crate::{Connection, Registry};
+
+/// The only user, who may do everything.
+const USER: &str = "relix";
+
+/// The only database.
+const DATABASE: &str = "relix";
 
 /// Serves one client until it leaves. `backend` is the process id the client is told and must be unique
 /// among the node's connections; `secret` is what it must show to cancel.
@@ -15,6 +29,165 @@ pub async fn serve<C: Connection, D: Database>(
     backend: u32,
     secret: u32,
 ) {
-    let _ = (connection, database);
-    let _ = registry.enter(backend, secret);
+    let mut client = Client::new(connection);
+    let ended = match begin(&mut client, database, &registry, backend, secret).await {
+        Ok(Some((session, entered))) => {
+            let mut backend = Backend { client, session, entered, extended: Extended::default() };
+            let Err(ended) = backend.run().await;
+            client = backend.client;
+            ended
+        }
+        Ok(None) => return,
+        Err(ended) => ended,
+    };
+    if let Ended::Malformed(malformed) = ended {
+        let error = match malformed {
+            Malformed::Version(version) => {
+                let message = format!("unsupported frontend protocol {}.{}", version >> 16, version & 0xffff);
+                SqlError::new(SqlState::NOT_SUPPORTED, message)
+            }
+            Malformed::Length => violation("invalid length of message".into()),
+            Malformed::Type(tag) => violation(format!("invalid frontend message type {tag}")),
+            Malformed::Body => violation("invalid message format".into()),
+        };
+        client.out.error("FATAL", &error);
+        let _ = client.flush().await;
+    }
+}
+
+pub(crate) fn violation(message: String) -> SqlError {
+    SqlError::new(SqlState::PROTOCOL_VIOLATION, message)
+}
+
+/// The session of a client that has said who it is; none if there is to be none.
+async fn begin<C: Connection, D: Database>(
+    client: &mut Client<C>,
+    database: D,
+    registry: &Arc<Registry>,
+    backend: u32,
+    secret: u32,
+) -> Result<Option<(Session<D>, Entered)>, Ended> {
+    let (minor, parameters) = loop {
+        match client.startup().await? {
+            Startup::Ssl | Startup::Gss => client.refuse_encryption().await?,
+            Startup::Cancel { backend, secret } => {
+                registry.cancel(backend, secret);
+                return Ok(None);
+            }
+            Startup::Start { minor, parameters } => break (minor, parameters),
+        }
+    };
+    let entered = match check_startup(&parameters) {
+        Ok(()) => registry.enter(backend, secret).ok_or_else(|| {
+            SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
+        }),
+        Err(error) => Err(error),
+    };
+    let entered = match entered {
+        Ok(entered) => entered,
+        Err(error) => {
+            client.out.error("FATAL", &error);
+            client.flush().await?;
+            return Ok(None);
+        }
+    };
+    let options: Vec<&str> =
+        parameters.iter().map(|(name, _)| name.as_str()).filter(|name| name.starts_with("_pq_.")).collect();
+    if minor > 0 || !options.is_empty() {
+        client.out.negotiate_version(&options);
+    }
+    let mut session = Session::new(database, USER, DATABASE, backend, entered.cancel.clone());
+    for (name, value) in &parameters {
+        session.set_at_start(name, value);
+    }
+    client.out.authentication_ok();
+    for (name, value) in session.reported_settings() {
+        client.out.parameter_status(name, &value);
+    }
+    client.out.backend_key(backend, secret);
+    client.out.ready_for_query(session.status());
+    client.flush().await?;
+    Ok(Some((session, entered)))
+}
+
+fn check_startup(parameters: &[(String, String)]) -> Result<(), SqlError> {
+    let get = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let Some(user) = get("user") else {
+        let message = "no PostgreSQL user name specified in startup packet";
+        return Err(SqlError::new(SqlState::INVALID_AUTHORIZATION, message));
+    };
+    if user != USER {
+        let error = SqlError::new(SqlState::INVALID_AUTHORIZATION, format!("role \"{user}\" does not exist"));
+        return Err(error.hint(format!("The user is \"{USER}\".")));
+    }
+    match get("database") {
+        Some(database) if !database.is_empty() && database != DATABASE => {
+            let message = format!("database \"{database}\" does not exist");
+            Err(SqlError::new(SqlState::INVALID_CATALOG_NAME, message)
+                .hint(format!("The database is \"{DATABASE}\".")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The server's end of a session.
+pub(crate) struct Backend<C, D: Database> {
+    pub(crate) client: Client<C>,
+    pub(crate) session: Session<D>,
+    pub(crate) entered: Entered,
+    pub(crate) extended: Extended,
+}
+
+impl<C: Connection, D: Database> Backend<C, D> {
+    /// Answers messages until the connection ends.
+    async fn run(&mut self) -> Result<core::convert::Infallible, Ended> {
+        loop {
+            let message = self.client.message().await?;
+            if self.extended.skipping && !matches!(message, Message::Sync | Message::Terminate) {
+                continue;
+            }
+            match message {
+                Message::Terminate => return Err(Ended::Closed),
+                Message::Query(sql) => self.simple_query(&sql).await?,
+                Message::Sync => self.sync().await?,
+                Message::Flush => self.client.flush().await?,
+                // What is left of a copy that failed.
+                Message::CopyData(_) | Message::CopyDone | Message::CopyFail(_) => {}
+                message => match self.extended_message(message).await {
+                    Ok(()) => {}
+                    Err(Stop::Ended(ended)) => return Err(ended),
+                    Err(Stop::Sql(error)) => {
+                        self.report(&error);
+                        self.extended.skipping = true;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Tells the client of a failure.
+    pub(crate) fn report(&mut self, error: &SqlError) {
+        self.session.fail();
+        self.remark();
+        self.client.out.error("ERROR", error);
+    }
+
+    /// Tells the client what is worth a remark.
+    pub(crate) fn remark(&mut self) {
+        for notice in self.session.take_notices() {
+            self.client.out.notice(&notice);
+        }
+        for (name, value) in self.session.take_changed_settings() {
+            self.client.out.parameter_status(name, &value);
+        }
+    }
+
+    /// Ends an implicit transaction and says that the next command may come.
+    pub(crate) async fn ready(&mut self) -> Result<(), Ended> {
+        if let Err(error) = self.session.sync().await {
+            self.report(&error);
+        }
+        self.client.out.ready_for_query(self.session.status());
+        self.client.flush().await
+    }
 }

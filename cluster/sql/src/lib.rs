@@ -5,9 +5,33 @@
 
 extern crate alloc;
 
+mod access;
+mod arithmetic;
+pub mod ast;
+mod bind;
 mod cancel;
+pub mod catalog;
+mod copy;
 pub mod database;
+pub mod error;
+mod eval;
+mod exec;
+mod expr;
+mod function;
+pub mod key;
+mod like;
 pub mod memory;
+pub mod parse;
+mod plan;
+pub mod row;
+mod session;
+pub mod timestamp;
 pub mod types;
+pub mod wire;
 
 pub use cancel::CancelFlag;
+pub use error::{SqlError, SqlResult, SqlState};
+pub use exec::{Row, STATEMENT_MEMORY_MAX};
+pub use function::SERVER_VERSION;
+pub use plan::OutputColumn;
+pub use session::{CopyIn, Cursor, Mode, Notice, Outcome, Parsed, Prepared, Session, Status, Tag};

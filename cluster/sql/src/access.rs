@@ -1,0 +1,218 @@
+//! Which keys a `WHERE` can concern: primary-key equality, ranges and lists become key ranges.
+//!
+//! The ranges may hold more rows than the filter lets through, never fewer: the filter is evaluated on
+//! every row all the same.
+
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use cluster_format::KeyRange;
+
+use crate::ast::BinaryOperator;
+use crate::catalog::TableDescriptor;
+use crate::error::SqlResult;
+use crate::eval::Env;
+use crate::expr::Expr;
+use crate::key::{self, KeyOrder};
+use crate::types::{DataType, Datum};
+
+/// The part of a table that a statement reads.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Access {
+    /// For each of the first columns of the primary key, the values it may have.
+    prefix: Vec<(DataType, Vec<Expr>)>,
+    /// Whether that is the whole primary key.
+    complete: bool,
+    /// Bounds of the column behind the prefix: at least, at most. Both are inclusive, if only as the
+    /// filter will drop the excess.
+    low: Option<(DataType, Expr)>,
+    high: Option<(DataType, Expr)>,
+}
+
+/// Most keys that one statement's lists multiply to; beyond it only the first columns are used.
+const KEYS_MAX: usize = 10_000;
+
+/// What is to be read.
+pub(crate) enum Keys {
+    /// These keys, sorted.
+    Points(Vec<Vec<u8>>),
+    /// These ranges, sorted and disjoint.
+    Ranges(Vec<KeyRange>),
+}
+
+impl Access {
+    /// The access of `table` under `filter`, over rows of its columns.
+    pub(crate) fn plan(table: &TableDescriptor, filter: Option<&Expr>) -> Access {
+        let mut access = Access::default();
+        let conjuncts = match filter {
+            None => return access,
+            Some(Expr::And(all)) => all.as_slice(),
+            Some(one) => core::slice::from_ref(one),
+        };
+        for column in table.primary_key.iter().map(|column| usize::from(*column)) {
+            let Some(data_type) = table.columns.get(column).map(|column| column.data_type) else { break };
+            let values = conjuncts.iter().find_map(|conjunct| equal_to(conjunct, column, data_type));
+            match values {
+                Some(values) => access.prefix.push((data_type, values)),
+                None => {
+                    access.bound(conjuncts, column, data_type);
+                    break;
+                }
+            }
+        }
+        access.complete = !access.prefix.is_empty() && access.prefix.len() == table.primary_key.len();
+        access
+    }
+
+    fn bound(&mut self, conjuncts: &[Expr], column: usize, data_type: DataType) {
+        for conjunct in conjuncts {
+            if let Some((low, high)) = bounds(conjunct, column) {
+                let usable = |bound: Option<Expr>| bound.map(|bound| (data_type, bound));
+                if self.low.is_none() {
+                    self.low = usable(low);
+                }
+                if self.high.is_none() {
+                    self.high = usable(high);
+                }
+            }
+        }
+    }
+
+    /// Whether at most one row can match.
+    pub(crate) fn is_point(&self) -> bool {
+        self.complete && self.prefix.iter().all(|(_, values)| values.len() == 1)
+    }
+
+    /// Whether the whole table is read.
+    pub(crate) fn is_full(&self) -> bool {
+        self.prefix.is_empty() && self.low.is_none() && self.high.is_none()
+    }
+
+    /// How many columns are fixed to one value.
+    pub(crate) fn fixed_columns(&self) -> usize {
+        self.prefix.iter().take_while(|(_, values)| values.len() == 1).count()
+    }
+
+    /// The keys to read in the table called `id`.
+    pub(crate) fn keys(&self, id: u32, env: &Env<'_>) -> SqlResult<Keys> {
+        let mut prefixes = vec![key::table_prefix(id)];
+        let mut used = 0;
+        for (data_type, values) in &self.prefix {
+            if prefixes.len().saturating_mul(values.len()) > KEYS_MAX {
+                break;
+            }
+            let Some(extended) = extend(&prefixes, *data_type, values, env)? else { break };
+            prefixes = extended;
+            used += 1;
+        }
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        if self.complete && used == self.prefix.len() {
+            return Ok(Keys::Points(prefixes));
+        }
+        let mut ranges = Vec::with_capacity(prefixes.len());
+        for prefix in prefixes {
+            let range = if used == self.prefix.len() { self.range(&prefix, env)? } else { Some(KeyRange::prefix(&prefix)) };
+            ranges.extend(range);
+        }
+        Ok(Keys::Ranges(ranges))
+    }
+
+    /// The range behind `prefix`; none if a bound is NULL, so that nothing matches.
+    fn range(&self, prefix: &[u8], env: &Env<'_>) -> SqlResult<Option<KeyRange>> {
+        let whole = KeyRange::prefix(prefix);
+        let mut ends: [Arc<[u8]>; 2] = [whole.start, whole.end];
+        for (index, bound) in [&self.low, &self.high].into_iter().enumerate() {
+            let Some((data_type, expr)) = bound else { continue };
+            let value = expr.eval(&[], env)?;
+            if value.is_null() {
+                return Ok(None);
+            }
+            let Some(value) = as_key(&value, *data_type) else { continue };
+            let mut key = prefix.to_vec();
+            key::write(&value, KeyOrder::Ascending, &mut key);
+            ends[index] = if index == 0 { key.into() } else { KeyRange::prefix(&key).end };
+        }
+        let [start, end] = ends;
+        Ok(Some(KeyRange { start, end }))
+    }
+}
+
+/// Each prefix with each value behind it; none if some value says nothing about the keys.
+fn extend(
+    prefixes: &[Vec<u8>],
+    data_type: DataType,
+    values: &[Expr],
+    env: &Env<'_>,
+) -> SqlResult<Option<Vec<Vec<u8>>>> {
+    let mut extended = Vec::with_capacity(prefixes.len() * values.len());
+    for expr in values {
+        let value = expr.eval(&[], env)?;
+        // Several integers may equal one float.
+        if matches!(*value, Datum::Float8(_)) && data_type != DataType::Float8 {
+            return Ok(None);
+        }
+        // A value that the column cannot hold, NULL above all, is in no row.
+        let Some(value) = as_key(&value, data_type) else { continue };
+        for prefix in prefixes {
+            let mut key = prefix.clone();
+            key::write(&value, KeyOrder::Ascending, &mut key);
+            extended.push(key);
+        }
+    }
+    Ok(Some(extended))
+}
+
+/// `value` as the column would store it, if it could.
+fn as_key(value: &Datum, data_type: DataType) -> Option<Datum> {
+    match (value, data_type) {
+        (Datum::Null, _) => None,
+        (Datum::Int8(value), DataType::Int4) => i32::try_from(*value).ok().map(Datum::Int4),
+        (Datum::Int4(value), DataType::Int8) => Some(Datum::Int8(i64::from(*value))),
+        (Datum::Int4(_) | Datum::Int8(_), DataType::Float8) => value.as_f64().map(Datum::Float8),
+        (value, to) if value.data_type() == Some(to) => Some(value.clone()),
+        _ => None,
+    }
+}
+
+/// The values that `conjunct` leaves `column`.
+fn equal_to(conjunct: &Expr, column: usize, data_type: DataType) -> Option<Vec<Expr>> {
+    match conjunct {
+        Expr::Compare(BinaryOperator::Eq, left, right) => {
+            let value = match (&**left, &**right) {
+                (Expr::Column(index), value) | (value, Expr::Column(index)) if *index == column => value,
+                _ => return None,
+            };
+            value.is_row_free().then(|| vec![value.clone()])
+        }
+        Expr::In(left, list, false) if **left == Expr::Column(column) => {
+            list.iter().all(Expr::is_row_free).then(|| list.clone())
+        }
+        Expr::Column(index) if *index == column && data_type == DataType::Bool => {
+            Some(vec![Expr::Const(Datum::Bool(true))])
+        }
+        _ => None,
+    }
+}
+
+/// The bounds that `conjunct` sets `column`.
+fn bounds(conjunct: &Expr, column: usize) -> Option<(Option<Expr>, Option<Expr>)> {
+    use BinaryOperator::{Gt, GtEq, Lt, LtEq};
+    match conjunct {
+        Expr::Compare(op @ (Lt | LtEq | Gt | GtEq), left, right) => {
+            let (value, is_low) = match (&**left, &**right) {
+                (Expr::Column(index), value) if *index == column => (value, matches!(op, Gt | GtEq)),
+                (value, Expr::Column(index)) if *index == column => (value, matches!(op, Lt | LtEq)),
+                _ => return None,
+            };
+            let value = value.is_row_free().then(|| value.clone());
+            Some(if is_low { (value, None) } else { (None, value) })
+        }
+        Expr::Between(between, false) if between.expr == Expr::Column(column) => {
+            let bound = |expr: &Expr| expr.is_row_free().then(|| expr.clone());
+            Some((bound(&between.low), bound(&between.high)))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,430 @@
+//! Statements as Relix understands them: what is left of SQL once its many spellings are gone.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::types::DataType;
+
+/// A statement.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Statement {
+    /// `CREATE TABLE`
+    CreateTable(CreateTable),
+    /// `DROP TABLE`
+    DropTable {
+        /// Which.
+        tables: Vec<TableName>,
+        /// Whether it is fine if they are not there.
+        if_exists: bool,
+    },
+    /// `INSERT`
+    Insert(Insert),
+    /// `SELECT`
+    Select(Select),
+    /// `UPDATE`
+    Update(Update),
+    /// `DELETE`
+    Delete(Delete),
+    /// `COPY`
+    Copy(Copy),
+    /// `EXPLAIN` of a statement.
+    Explain(Box<Statement>),
+    /// `BEGIN`, `START TRANSACTION`
+    Begin {
+        /// Whether it may only read.
+        read_only: bool,
+        /// Spelled `START TRANSACTION`, which is what the command tag says then.
+        start: bool,
+    },
+    /// `COMMIT`, `END`
+    Commit,
+    /// `ROLLBACK`, `ABORT`
+    Rollback,
+    /// `SAVEPOINT name`
+    Savepoint(String),
+    /// `RELEASE name`
+    Release(String),
+    /// `ROLLBACK TO name`
+    RollbackTo(String),
+    /// `SET name = value`; no value is the default.
+    Set {
+        /// In lower case.
+        name: String,
+        /// The value as text.
+        value: Option<String>,
+        /// Whether it ends with the transaction.
+        local: bool,
+    },
+    /// `RESET name`
+    Reset(String),
+    /// `RESET ALL`
+    ResetAll,
+    /// `SHOW name`
+    Show(String),
+    /// `DEALLOCATE name`, or all.
+    Deallocate(Option<String>),
+    /// `DISCARD ALL`
+    DiscardAll,
+}
+
+/// The name of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableName {
+    /// Its schema, if given.
+    pub schema: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// Where it stands: characters from 1.
+    pub position: Option<u32>,
+}
+
+/// `CREATE TABLE`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateTable {
+    /// Its name.
+    pub table: TableName,
+    /// Whether it is fine if it is there.
+    pub if_not_exists: bool,
+    /// Its columns.
+    pub columns: Vec<ColumnDefinition>,
+    /// The columns of the primary key, if any.
+    pub primary_key: Vec<String>,
+    /// The name of its constraint, if given.
+    pub primary_key_name: Option<String>,
+}
+
+/// A column of `CREATE TABLE`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnDefinition {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+    /// Most characters, for `varchar(n)`.
+    pub chars_max: Option<u32>,
+    /// `NOT NULL`
+    pub not_null: bool,
+    /// `DEFAULT`
+    pub default: Option<Expr>,
+}
+
+/// `INSERT`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Insert {
+    /// Into which table.
+    pub table: TableName,
+    /// The columns given; empty for all.
+    pub columns: Vec<String>,
+    /// The rows.
+    pub source: InsertSource,
+    /// `ON CONFLICT DO NOTHING`, of any columns.
+    pub ignore_duplicates: bool,
+    /// `RETURNING`
+    pub returning: Vec<SelectItem>,
+}
+
+/// Where the rows of an `INSERT` come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum InsertSource {
+    /// `DEFAULT VALUES`
+    Defaults,
+    /// `VALUES`; none stands for `DEFAULT`.
+    Values(Vec<Vec<Option<Expr>>>),
+    /// A query.
+    Select(Box<Select>),
+}
+
+/// `UPDATE`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// Which table.
+    pub table: TableName,
+    /// Its alias.
+    pub alias: Option<String>,
+    /// What is set; no expression stands for `DEFAULT`.
+    pub assignments: Vec<(String, Option<Expr>)>,
+    /// `WHERE`
+    pub filter: Option<Expr>,
+    /// `RETURNING`
+    pub returning: Vec<SelectItem>,
+}
+
+/// `DELETE`, and `TRUNCATE`, which is a `DELETE` of everything with another tag.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Delete {
+    /// From which table.
+    pub table: TableName,
+    /// Its alias.
+    pub alias: Option<String>,
+    /// `WHERE`
+    pub filter: Option<Expr>,
+    /// `RETURNING`
+    pub returning: Vec<SelectItem>,
+    /// Spelled `TRUNCATE`.
+    pub truncate: bool,
+}
+
+/// A query.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Select {
+    /// `DISTINCT`
+    pub distinct: bool,
+    /// The select list.
+    pub items: Vec<SelectItem>,
+    /// `FROM`
+    pub from: From,
+    /// `WHERE`
+    pub filter: Option<Expr>,
+    /// `GROUP BY`
+    pub group_by: Vec<Expr>,
+    /// `HAVING`
+    pub having: Option<Expr>,
+    /// `ORDER BY`
+    pub order_by: Vec<OrderBy>,
+    /// `LIMIT`
+    pub limit: Option<Expr>,
+    /// `OFFSET`
+    pub offset: Option<Expr>,
+}
+
+/// What a query reads.
+#[derive(Clone, Debug, PartialEq)]
+pub enum From {
+    /// Nothing: one row without columns.
+    Nothing,
+    /// A table.
+    Table {
+        /// Its name.
+        name: TableName,
+        /// Its alias.
+        alias: Option<String>,
+        /// New names for its first columns.
+        columns: Vec<String>,
+    },
+    /// `generate_series(start, stop[, step])`
+    Series {
+        /// Its arguments.
+        arguments: Vec<Expr>,
+        /// Its alias.
+        alias: Option<String>,
+        /// The name of its column.
+        column: Option<String>,
+    },
+    /// `VALUES`
+    Values(Vec<Vec<Expr>>),
+}
+
+/// An item of a select list.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SelectItem {
+    /// `*`, or `table.*`
+    All(Option<String>),
+    /// An expression.
+    Expr {
+        /// The expression.
+        expr: Expr,
+        /// Its name, if given.
+        alias: Option<String>,
+    },
+}
+
+/// A key of `ORDER BY`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OrderBy {
+    /// What it sorts by.
+    pub expr: Expr,
+    /// `DESC`
+    pub descending: bool,
+    /// `NULLS FIRST`
+    pub nulls_first: bool,
+}
+
+/// `COPY`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Copy {
+    /// Which table, or a query.
+    pub source: CopySource,
+    /// `TO STDOUT` rather than `FROM STDIN`.
+    pub to: bool,
+    /// How rows are written.
+    pub format: CopyFormat,
+}
+
+/// What is copied.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CopySource {
+    /// A table, with the columns given, or all.
+    Table(TableName, Vec<String>),
+    /// A query.
+    Select(Box<Select>),
+}
+
+/// The text formats of `COPY`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyFormat {
+    /// CSV rather than text.
+    pub csv: bool,
+    /// Between fields.
+    pub delimiter: u8,
+    /// What stands for NULL.
+    pub null: String,
+    /// Whether the first line names the columns.
+    pub header: bool,
+    /// Around fields (CSV).
+    pub quote: u8,
+    /// Before a quote within quotes (CSV).
+    pub escape: u8,
+}
+
+/// An expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expr {
+    /// NULL
+    Null,
+    /// `TRUE`, `FALSE`
+    Bool(bool),
+    /// A number, as written.
+    Number(String),
+    /// A quoted text: of any type until the context says which.
+    Text(String),
+    /// `$1` is 0.
+    Param(usize),
+    /// A column.
+    Column {
+        /// Its table or alias, if given.
+        table: Option<String>,
+        /// Its name.
+        name: String,
+        /// Where it stands.
+        position: Option<u32>,
+    },
+    /// `-`, `NOT`
+    Unary(UnaryOperator, Box<Expr>),
+    /// Arithmetic, comparison, concatenation.
+    Binary(BinaryOperator, Box<Expr>, Box<Expr>, Option<u32>),
+    /// All of them.
+    And(Vec<Expr>),
+    /// Any of them.
+    Or(Vec<Expr>),
+    /// `IS [NOT] NULL`
+    IsNull(Box<Expr>, bool),
+    /// `IS [NOT] TRUE|FALSE|UNKNOWN`; unknown is none.
+    IsBool(Box<Expr>, Option<bool>, bool),
+    /// `IS [NOT] DISTINCT FROM`; true for NOT.
+    IsDistinct(Box<Expr>, Box<Expr>, bool),
+    /// `[NOT] IN`
+    In(Box<Expr>, Vec<Expr>, bool),
+    /// `[NOT] BETWEEN`
+    Between {
+        /// The value.
+        expr: Box<Expr>,
+        /// The least it may be.
+        low: Box<Expr>,
+        /// The most it may be.
+        high: Box<Expr>,
+        /// `NOT`
+        negated: bool,
+    },
+    /// `[NOT] LIKE`, `ILIKE`
+    Like {
+        /// The text.
+        expr: Box<Expr>,
+        /// The pattern.
+        pattern: Box<Expr>,
+        /// The escape character; none is the backslash.
+        escape: Option<Box<Expr>>,
+        /// `NOT`
+        negated: bool,
+        /// `ILIKE`
+        fold_case: bool,
+    },
+    /// `CASE`
+    Case {
+        /// What the conditions are compared with, if given.
+        operand: Option<Box<Expr>>,
+        /// Conditions and results.
+        arms: Vec<(Expr, Expr)>,
+        /// `ELSE`
+        otherwise: Option<Box<Expr>>,
+    },
+    /// `CAST`, `::`
+    Cast(Box<Expr>, DataType),
+    /// A function.
+    Call(Call),
+}
+
+/// A function call.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Call {
+    /// In lower case.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Vec<Expr>,
+    /// `count(*)`
+    pub star: bool,
+    /// `DISTINCT`
+    pub distinct: bool,
+    /// Where it stands.
+    pub position: Option<u32>,
+}
+
+/// Operators with one operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnaryOperator {
+    /// `-`
+    Minus,
+    /// `+`
+    Plus,
+    /// `NOT`
+    Not,
+}
+
+/// Operators with two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryOperator {
+    /// `+`
+    Add,
+    /// `-`
+    Subtract,
+    /// `*`
+    Multiply,
+    /// `/`
+    Divide,
+    /// `%`
+    Modulo,
+    /// `||`
+    Concat,
+    /// `=`
+    Eq,
+    /// `<>`
+    NotEq,
+    /// `<`
+    Lt,
+    /// `<=`
+    LtEq,
+    /// `>`
+    Gt,
+    /// `>=`
+    GtEq,
+}
+
+impl BinaryOperator {
+    /// As it is written.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            BinaryOperator::Add => "+",
+            BinaryOperator::Subtract => "-",
+            BinaryOperator::Multiply => "*",
+            BinaryOperator::Divide => "/",
+            BinaryOperator::Modulo => "%",
+            BinaryOperator::Concat => "||",
+            BinaryOperator::Eq => "=",
+            BinaryOperator::NotEq => "<>",
+            BinaryOperator::Lt => "<",
+            BinaryOperator::LtEq => "<=",
+            BinaryOperator::Gt => ">",
+            BinaryOperator::GtEq => ">=",
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Which tables there are: one descriptor row each, in the store like everything else.
+//!
+//! Every statement reads the descriptor's key through its transaction, so a commit that came between a
+//! `DROP TABLE` and the statement is a conflict like any other.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_store::Transaction;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::key::{self, KeyOrder, SYSTEM_SPACE};
+use crate::types::{DataType, Datum};
+
+/// The schema of tables that name none.
+pub const PUBLIC: &str = "public";
+
+/// The schema of the live tables.
+pub const SYS: &str = "sys";
+
+/// Most columns of a table, as in Postgres.
+pub const COLUMNS_MAX: usize = 1600;
+
+/// Longest name of a table or column, as in Postgres.
+pub const NAME_LEN_MAX: usize = 63;
+
+const DESCRIPTORS: u8 = 1;
+const NEXT_TABLE_ID: [u8; 2] = [SYSTEM_SPACE, 2];
+
+/// What a column holds when an insert does not say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum ColumnDefault {
+    /// A constant; NULL if none was declared.
+    Value(Datum),
+    /// The time of the transaction.
+    Now,
+}
+
+/// A column of a stored table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+    /// Most characters, for `varchar(n)`.
+    pub chars_max: Option<u32>,
+    /// Whether NULL is refused.
+    pub not_null: bool,
+    /// Its default.
+    pub default: ColumnDefault,
+}
+
+/// A stored table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TableDescriptor {
+    /// Names its rows' keys; never used again after the table is dropped.
+    pub id: u32,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its columns, in order.
+    pub columns: Vec<Column>,
+    /// The columns of the primary key, in order; none if rows have a hidden id.
+    pub primary_key: Vec<u16>,
+    /// The name of the primary key's constraint.
+    pub primary_key_name: String,
+}
+
+impl TableDescriptor {
+    /// Appends the key of the row with these values; the table has a primary key.
+    pub fn write_row_key(&self, row: &[Datum], out: &mut Vec<u8>) {
+        for column in &self.primary_key {
+            key::write(row.get(usize::from(*column)).unwrap_or(&Datum::Null), KeyOrder::Ascending, out);
+        }
+    }
+}
+
+/// The key of the descriptor of `schema.name`.
+pub fn descriptor_key(schema: &str, name: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(8 + schema.len() + name.len());
+    out.extend_from_slice(&[SYSTEM_SPACE, DESCRIPTORS]);
+    for part in [schema, name] {
+        out.extend_from_slice(part.as_bytes());
+        out.push(0);
+    }
+    out
+}
+
+/// A descriptor with the bytes it was read from: equal bytes, equal table.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredTable {
+    pub(crate) key: Vec<u8>,
+    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) descriptor: TableDescriptor,
+    pub(crate) types: Vec<DataType>,
+}
+
+impl StoredTable {
+    /// Whether the table is in `transaction` what it is here.
+    pub(crate) async fn is_current(&self, transaction: &mut Transaction) -> bool {
+        match transaction.get(&self.key).await {
+            Some(bytes) => Arc::ptr_eq(&bytes, &self.bytes) || bytes == self.bytes,
+            None => false,
+        }
+    }
+}
+
+/// The table `schema.name`, if there is one.
+pub(crate) async fn find(
+    transaction: &mut Transaction,
+    schema: &str,
+    name: &str,
+) -> SqlResult<Option<Arc<StoredTable>>> {
+    let key = descriptor_key(schema, name);
+    let Some(bytes) = transaction.get(&key).await else { return Ok(None) };
+    let descriptor: TableDescriptor =
+        cluster_format::decode(&bytes).map_err(|_| SqlError::corrupted("table descriptor"))?;
+    let types = descriptor.columns.iter().map(|column| column.data_type).collect();
+    Ok(Some(Arc::new(StoredTable { key, bytes, descriptor, types })))
+}
+
+/// Stores a new table's descriptor, giving it its id.
+pub(crate) async fn create(transaction: &mut Transaction, mut table: TableDescriptor) -> SqlResult<()> {
+    let next = transaction.get(&NEXT_TABLE_ID).await;
+    let id = match next {
+        None => 1,
+        Some(bytes) => u32::from_be_bytes(
+            bytes.as_ref().try_into().map_err(|_| SqlError::corrupted("next table id"))?,
+        ),
+    };
+    let following = id
+        .checked_add(1)
+        .ok_or_else(|| SqlError::new(SqlState::LIMIT_EXCEEDED, "no table ids are left in this cluster"))?;
+    transaction.put(&NEXT_TABLE_ID, &following.to_be_bytes())?;
+    table.id = id;
+    let key = descriptor_key(&table.schema, &table.name);
+    transaction.put(&key, &cluster_format::encode(&table))?;
+    Ok(())
+}
+
+/// 42P01
+pub(crate) fn undefined_table(schema: Option<&str>, name: &str) -> SqlError {
+    let message = match schema {
+        Some(schema) => format!("relation \"{schema}.{name}\" does not exist"),
+        None => format!("relation \"{name}\" does not exist"),
+    };
+    SqlError::new(SqlState::UNDEFINED_TABLE, message)
+}

@@ -1,0 +1,229 @@
+//! What a statement can fail with, as Postgres would say it.
+
+use alloc::string::String;
+use core::fmt;
+
+use cluster_store::StoreError;
+
+use crate::database::DatabaseError;
+
+/// The five letters of an SQLSTATE.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SqlState(pub &'static str);
+
+macro_rules! states {
+    ($($(#[$doc:meta])* $name:ident = $code:literal;)*) => {
+        impl SqlState {
+            $($(#[$doc])* pub const $name: SqlState = SqlState($code);)*
+        }
+    };
+}
+
+states! {
+    /// protocol_violation
+    PROTOCOL_VIOLATION = "08P01";
+    /// transaction_resolution_unknown
+    OUTCOME_UNKNOWN = "08007";
+    /// feature_not_supported
+    NOT_SUPPORTED = "0A000";
+    /// string_data_right_truncation
+    TEXT_TOO_LONG = "22001";
+    /// numeric_value_out_of_range
+    OUT_OF_RANGE = "22003";
+    /// datetime_field_overflow
+    DATETIME_OVERFLOW = "22008";
+    /// substring_error
+    SUBSTRING_ERROR = "22011";
+    /// division_by_zero
+    DIVISION_BY_ZERO = "22012";
+    /// character_not_in_repertoire
+    BAD_CHARACTER = "22021";
+    /// invalid_parameter_value
+    INVALID_PARAMETER_VALUE = "22023";
+    /// invalid_escape_sequence
+    INVALID_ESCAPE = "22025";
+    /// invalid_row_count_in_limit_clause
+    INVALID_LIMIT = "2201W";
+    /// invalid_row_count_in_result_offset_clause
+    INVALID_OFFSET = "2201X";
+    /// invalid_text_representation
+    INVALID_TEXT = "22P02";
+    /// invalid_binary_representation
+    INVALID_BINARY = "22P03";
+    /// bad_copy_file_format
+    BAD_COPY_FORMAT = "22P04";
+    /// not_null_violation
+    NOT_NULL_VIOLATION = "23502";
+    /// unique_violation
+    UNIQUE_VIOLATION = "23505";
+    /// active_sql_transaction
+    ACTIVE_TRANSACTION = "25001";
+    /// read_only_sql_transaction
+    READ_ONLY_TRANSACTION = "25006";
+    /// no_active_sql_transaction
+    NO_TRANSACTION = "25P01";
+    /// in_failed_sql_transaction
+    FAILED_TRANSACTION = "25P02";
+    /// invalid_sql_statement_name
+    INVALID_STATEMENT_NAME = "26000";
+    /// invalid_authorization_specification
+    INVALID_AUTHORIZATION = "28000";
+    /// invalid_cursor_name
+    INVALID_CURSOR_NAME = "34000";
+    /// invalid_catalog_name
+    INVALID_CATALOG_NAME = "3D000";
+    /// savepoint exception: invalid_savepoint_specification
+    INVALID_SAVEPOINT = "3B001";
+    /// invalid_schema_name
+    INVALID_SCHEMA_NAME = "3F000";
+    /// serialization_failure
+    SERIALIZATION_FAILURE = "40001";
+    /// syntax_error
+    SYNTAX_ERROR = "42601";
+    /// duplicate_column
+    DUPLICATE_COLUMN = "42701";
+    /// ambiguous_column
+    AMBIGUOUS_COLUMN = "42702";
+    /// undefined_column
+    UNDEFINED_COLUMN = "42703";
+    /// undefined_object
+    UNDEFINED_OBJECT = "42704";
+    /// duplicate_prepared_statement
+    DUPLICATE_STATEMENT = "42P05";
+    /// duplicate_cursor
+    DUPLICATE_CURSOR = "42P03";
+    /// grouping_error
+    GROUPING_ERROR = "42803";
+    /// datatype_mismatch
+    DATATYPE_MISMATCH = "42804";
+    /// wrong_object_type
+    WRONG_OBJECT_TYPE = "42809";
+    /// cannot_coerce
+    CANNOT_COERCE = "42846";
+    /// undefined_function
+    UNDEFINED_FUNCTION = "42883";
+    /// undefined_table
+    UNDEFINED_TABLE = "42P01";
+    /// undefined_parameter
+    UNDEFINED_PARAMETER = "42P02";
+    /// duplicate_table
+    DUPLICATE_TABLE = "42P07";
+    /// invalid_column_reference
+    INVALID_COLUMN_REFERENCE = "42P10";
+    /// invalid_table_definition
+    INVALID_TABLE_DEFINITION = "42P16";
+    /// indeterminate_datatype
+    INDETERMINATE_DATATYPE = "42P18";
+    /// disk_full
+    DISK_FULL = "53100";
+    /// out_of_memory
+    OUT_OF_MEMORY = "53200";
+    /// too_many_connections
+    TOO_MANY_CONNECTIONS = "53300";
+    /// program_limit_exceeded
+    LIMIT_EXCEEDED = "54000";
+    /// statement_too_complex
+    TOO_COMPLEX = "54001";
+    /// object_not_in_prerequisite_state
+    NOT_IN_PREREQUISITE_STATE = "55000";
+    /// query_canceled
+    QUERY_CANCELED = "57014";
+    /// cannot_connect_now
+    CANNOT_CONNECT_NOW = "57P03";
+    /// cant_change_runtime_param
+    CANNOT_CHANGE_PARAMETER = "55P02";
+    /// data_corrupted
+    DATA_CORRUPTED = "XX001";
+}
+
+/// Why a statement failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlError {
+    /// Its class.
+    pub state: SqlState,
+    /// One line.
+    pub message: String,
+    /// More about it.
+    pub detail: Option<String>,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Where in the statement: characters from 1.
+    pub position: Option<u32>,
+}
+
+/// What everything in this crate returns.
+pub type SqlResult<T> = Result<T, SqlError>;
+
+impl SqlError {
+    /// An error with just a message.
+    pub fn new(state: SqlState, message: impl Into<String>) -> SqlError {
+        SqlError { state, message: message.into(), detail: None, hint: None, position: None }
+    }
+
+    /// 0A000, naming the feature.
+    pub fn not_supported(feature: &str) -> SqlError {
+        SqlError::new(SqlState::NOT_SUPPORTED, alloc::format!("{feature} is not supported"))
+    }
+
+    /// With more about it.
+    pub fn detail(mut self, detail: impl Into<String>) -> SqlError {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// With what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> SqlError {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// With where, unless that is known more exactly already.
+    pub fn at(mut self, position: Option<u32>) -> SqlError {
+        self.position = self.position.or(position);
+        self
+    }
+
+    /// Stored bytes that do not decode.
+    pub(crate) fn corrupted(what: &str) -> SqlError {
+        SqlError::new(SqlState::DATA_CORRUPTED, alloc::format!("stored {what} does not decode"))
+    }
+}
+
+impl fmt::Display for SqlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (SQLSTATE {})", self.message, self.state.0)
+    }
+}
+
+impl core::error::Error for SqlError {}
+
+impl From<StoreError> for SqlError {
+    fn from(error: StoreError) -> SqlError {
+        SqlError::new(SqlState::LIMIT_EXCEEDED, alloc::format!("{error}"))
+    }
+}
+
+impl From<DatabaseError> for SqlError {
+    fn from(error: DatabaseError) -> SqlError {
+        match error {
+            DatabaseError::NoQuorum => {
+                SqlError::new(SqlState::CANNOT_CONNECT_NOW, "the cluster has no quorum of nodes at present")
+                    .hint("Nothing was changed. Try again when a majority of the nodes is up.")
+            }
+            DatabaseError::Conflict(_) => {
+                let message = "could not serialize access due to concurrent update";
+                SqlError::new(SqlState::SERIALIZATION_FAILURE, message)
+                    .hint("The transaction might succeed if retried.")
+            }
+            DatabaseError::DiskFull => SqlError::new(SqlState::DISK_FULL, "the data disk is full"),
+            DatabaseError::MemoryFull => {
+                SqlError::new(SqlState::OUT_OF_MEMORY, "the tables have reached their memory limit")
+            }
+            DatabaseError::Unknown => {
+                let message = "the outcome of the commit is not known";
+                SqlError::new(SqlState::OUTCOME_UNKNOWN, message)
+                    .detail("It was sent, and its answer never came: it may or may not have taken place.")
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! The value of an expression for a row. Three-valued: NULL is "not known".
+
+use alloc::borrow::Cow;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cmp::Ordering;
+
+use crate::arithmetic;
+use crate::ast::BinaryOperator;
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::expr::{Between, Case, Expr, Like};
+use crate::function;
+use crate::like::like;
+use crate::types::Datum;
+
+/// What an expression may know besides its row.
+#[derive(Clone, Copy)]
+pub(crate) struct Env<'a> {
+    /// The parameters.
+    pub(crate) params: &'a [Datum],
+    /// The session.
+    pub(crate) session: &'a SessionFacts,
+}
+
+/// What functions such as `now()` and `current_user` answer with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SessionFacts {
+    pub(crate) user: Arc<str>,
+    pub(crate) database: Arc<str>,
+    pub(crate) cluster: Arc<str>,
+    pub(crate) backend: u32,
+    /// The wall time of the transaction's start.
+    pub(crate) transaction_micros: i64,
+    /// The wall time of the statement's start.
+    pub(crate) statement_micros: i64,
+}
+
+/// A borrowed or computed value.
+pub(crate) type Value<'a> = Cow<'a, Datum>;
+
+/// Longest text that an expression may compute.
+pub(crate) const TEXT_LEN_MAX: usize = 8 * 1024 * 1024;
+
+fn known(value: Option<bool>) -> Value<'static> {
+    Cow::Owned(value.map_or(Datum::Null, Datum::Bool))
+}
+
+impl Expr {
+    /// Its value for `row`.
+    pub(crate) fn eval<'a>(&'a self, row: &'a [Datum], env: &Env<'a>) -> SqlResult<Value<'a>> {
+        const NULL: Datum = Datum::Null;
+        Ok(match self {
+            Expr::Const(datum) => Cow::Borrowed(datum),
+            Expr::Column(index) => Cow::Borrowed(row.get(*index).unwrap_or(&NULL)),
+            Expr::Param(index) => Cow::Borrowed(env.params.get(*index).unwrap_or(&NULL)),
+            Expr::Aggregate(_) => Cow::Owned(Datum::Null),
+            Expr::And(all) => known(all_of(all, row, env, false)?),
+            Expr::Or(any) => known(all_of(any, row, env, true)?),
+            Expr::Not(inner) => known(inner.test(row, env)?.map(|value| !value)),
+            Expr::IsNull(inner, negated) => known(Some(inner.eval(row, env)?.is_null() != *negated)),
+            Expr::IsBool(inner, expected, negated) => {
+                known(Some((inner.test(row, env)? == *expected) != *negated))
+            }
+            Expr::IsDistinct(left, right, negated) => {
+                let (left, right) = (left.eval(row, env)?, right.eval(row, env)?);
+                known(Some(is_same(&left, &right) == *negated))
+            }
+            Expr::Compare(op, left, right) => {
+                known(compare(*op, &*left.eval(row, env)?, &*right.eval(row, env)?))
+            }
+            other => return other.eval_value(row, env),
+        })
+    }
+
+    fn eval_value<'a>(&'a self, row: &'a [Datum], env: &Env<'a>) -> SqlResult<Value<'a>> {
+        match self {
+            Expr::Arithmetic(op, data_type, left, right) => {
+                let (left, right) = (left.eval(row, env)?, right.eval(row, env)?);
+                if left.is_null() || right.is_null() {
+                    return Ok(Cow::Owned(Datum::Null));
+                }
+                arithmetic::arithmetic(*op, *data_type, &left, &right).map(Cow::Owned)
+            }
+            Expr::Negate(inner) => arithmetic::negate(&*inner.eval(row, env)?).map(Cow::Owned),
+            Expr::Concat(left, right) => concat(&*left.eval(row, env)?, &*right.eval(row, env)?),
+            Expr::In(inner, list, negated) => {
+                let found = is_in(&*inner.eval(row, env)?, list, row, env)?;
+                Ok(known(found.map(|found| found != *negated)))
+            }
+            Expr::Between(between, negated) => {
+                let within = is_between(between, row, env)?;
+                Ok(known(within.map(|within| within != *negated)))
+            }
+            Expr::Like(like) => is_like(like, row, env).map(known),
+            Expr::Case(case) => eval_case(case, row, env),
+            Expr::Cast(inner, data_type) => {
+                let value = inner.eval(row, env)?;
+                if value.data_type() == Some(*data_type) {
+                    return Ok(value);
+                }
+                arithmetic::cast(&value, *data_type).map(Cow::Owned)
+            }
+            Expr::Coalesce(all) => {
+                for expr in all {
+                    let value = expr.eval(row, env)?;
+                    if !value.is_null() {
+                        return Ok(value);
+                    }
+                }
+                Ok(Cow::Owned(Datum::Null))
+            }
+            Expr::NullIf(left, right) => {
+                let left = left.eval(row, env)?;
+                let equal = compare(BinaryOperator::Eq, &left, &*right.eval(row, env)?);
+                Ok(if equal == Some(true) { Cow::Owned(Datum::Null) } else { left })
+            }
+            Expr::Extreme(greatest, all) => extreme(*greatest, all, row, env),
+            Expr::Call(function, arguments) => {
+                let mut values = Vec::with_capacity(arguments.len());
+                for argument in arguments {
+                    values.push(argument.eval(row, env)?.into_owned());
+                }
+                function::call(*function, &values, env.session).map(Cow::Owned)
+            }
+            _ => Ok(Cow::Owned(Datum::Null)),
+        }
+    }
+
+    /// Its truth for `row`, none if not known.
+    pub(crate) fn test(&self, row: &[Datum], env: &Env<'_>) -> SqlResult<Option<bool>> {
+        Ok(match &*self.eval(row, env)? {
+            Datum::Bool(value) => Some(*value),
+            _ => None,
+        })
+    }
+}
+
+/// The truth of a comparison.
+pub(crate) fn compare(op: BinaryOperator, left: &Datum, right: &Datum) -> Option<bool> {
+    if left.is_null() || right.is_null() {
+        return None;
+    }
+    let order = left.order(right);
+    Some(match op {
+        BinaryOperator::Eq => order == Ordering::Equal,
+        BinaryOperator::NotEq => order != Ordering::Equal,
+        BinaryOperator::Lt => order == Ordering::Less,
+        BinaryOperator::LtEq => order != Ordering::Greater,
+        BinaryOperator::Gt => order == Ordering::Greater,
+        _ => order != Ordering::Less,
+    })
+}
+
+/// Whether two values are the same, NULL being the same as NULL.
+pub(crate) fn is_same(left: &Datum, right: &Datum) -> bool {
+    match (left.is_null(), right.is_null()) {
+        (false, false) => left.order(right) == Ordering::Equal,
+        (left, right) => left == right,
+    }
+}
+
+/// `AND`, or `OR` where `decisive` is true: one decisive value decides, else one that is not known.
+fn all_of(all: &[Expr], row: &[Datum], env: &Env<'_>, decisive: bool) -> SqlResult<Option<bool>> {
+    let mut result = Some(!decisive);
+    for expr in all {
+        match expr.test(row, env)? {
+            Some(value) if value == decisive => return Ok(Some(decisive)),
+            Some(_) => {}
+            None => result = None,
+        }
+    }
+    Ok(result)
+}
+
+fn is_in(value: &Datum, list: &[Expr], row: &[Datum], env: &Env<'_>) -> SqlResult<Option<bool>> {
+    let mut result = Some(false);
+    for expr in list {
+        match compare(BinaryOperator::Eq, value, &*expr.eval(row, env)?) {
+            Some(true) => return Ok(Some(true)),
+            Some(false) => {}
+            None => result = None,
+        }
+    }
+    Ok(result)
+}
+
+fn is_between(between: &Between, row: &[Datum], env: &Env<'_>) -> SqlResult<Option<bool>> {
+    let value = between.expr.eval(row, env)?;
+    let above = compare(BinaryOperator::GtEq, &value, &*between.low.eval(row, env)?);
+    let below = compare(BinaryOperator::LtEq, &value, &*between.high.eval(row, env)?);
+    Ok(match (above, below) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
+    })
+}
+
+fn is_like(expr: &Like, row: &[Datum], env: &Env<'_>) -> SqlResult<Option<bool>> {
+    let (text, pattern) = (expr.expr.eval(row, env)?, expr.pattern.eval(row, env)?);
+    let escape = match &expr.escape {
+        None => Some('\\'),
+        Some(escape) => match &*escape.eval(row, env)? {
+            Datum::Text(text) if text.chars().count() <= 1 => text.chars().next(),
+            Datum::Text(_) => {
+                return Err(SqlError::new(SqlState::INVALID_ESCAPE, "invalid escape string")
+                    .hint("Escape string must be empty or one character."));
+            }
+            _ => return Ok(None),
+        },
+    };
+    let (Datum::Text(text), Datum::Text(pattern)) = (&*text, &*pattern) else { return Ok(None) };
+    let matched = match expr.fold_case {
+        true => like(&text.to_lowercase(), &pattern.to_lowercase(), escape)?,
+        false => like(text, pattern, escape)?,
+    };
+    Ok(Some(matched != expr.negated))
+}
+
+fn eval_case<'a>(case: &'a Case, row: &'a [Datum], env: &Env<'a>) -> SqlResult<Value<'a>> {
+    let operand = case.operand.as_ref().map(|operand| operand.eval(row, env)).transpose()?;
+    for (condition, result) in &case.arms {
+        let holds = match &operand {
+            None => condition.test(row, env)?,
+            Some(operand) => compare(BinaryOperator::Eq, operand, &*condition.eval(row, env)?),
+        };
+        if holds == Some(true) {
+            return result.eval(row, env);
+        }
+    }
+    case.otherwise.as_ref().map_or(Ok(Cow::Owned(Datum::Null)), |otherwise| otherwise.eval(row, env))
+}
+
+fn extreme<'a>(greatest: bool, all: &'a [Expr], row: &'a [Datum], env: &Env<'a>) -> SqlResult<Value<'a>> {
+    let mut best: Value<'a> = Cow::Owned(Datum::Null);
+    for expr in all {
+        let value = expr.eval(row, env)?;
+        let wanted = if greatest { Ordering::Greater } else { Ordering::Less };
+        if !value.is_null() && (best.is_null() || value.order(&best) == wanted) {
+            best = value;
+        }
+    }
+    Ok(best)
+}
+
+fn concat(left: &Datum, right: &Datum) -> SqlResult<Value<'static>> {
+    let (Datum::Text(left), Datum::Text(right)) = (left, right) else { return Ok(Cow::Owned(Datum::Null)) };
+    check_text_len(left.len() + right.len())?;
+    let mut text = String::with_capacity(left.len() + right.len());
+    text.push_str(left);
+    text.push_str(right);
+    Ok(Cow::Owned(Datum::Text(text)))
+}
+
+/// 54000 if a text of `len` bytes is more than an expression may compute.
+pub(crate) fn check_text_len(len: usize) -> SqlResult<()> {
+    if len > TEXT_LEN_MAX {
+        let message = alloc::format!("a text of {len} bytes exceeds the limit of {TEXT_LEN_MAX} bytes");
+        return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
+    }
+    Ok(())
+}

@@ -1,0 +1,316 @@
+//! Inserting, updating, deleting. A statement reads all it will change before it changes any.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_format::Commit;
+use cluster_store::{Transaction, yield_now};
+
+use super::cursor::project;
+use super::{Context, Row, SelectCursor, SourceCursor};
+use crate::catalog::{StoredTable, TableDescriptor};
+use crate::database::Database;
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::key;
+use crate::plan::{DeletePlan, InsertPlan, InsertRows, SelectPlan, UpdatePlan};
+use crate::row;
+use crate::types::Datum;
+use crate::wire;
+
+/// What a statement changed.
+#[derive(Default)]
+pub(crate) struct Changed {
+    pub(crate) count: u64,
+    /// For `RETURNING`.
+    pub(crate) returned: Vec<Row>,
+}
+
+/// Hidden row ids: wall time, session, counter. No two inserts meet, so none conflict.
+#[derive(Debug)]
+pub(crate) struct RowIds {
+    session: u32,
+    next: u32,
+}
+
+impl RowIds {
+    pub(crate) fn new(session: u64) -> RowIds {
+        // The low half is as random as the whole.
+        RowIds { session: session as u32, next: 0 }
+    }
+
+    fn write_next(&mut self, wall_micros: i64, out: &mut Vec<u8>) {
+        self.next = self.next.wrapping_add(1);
+        out.extend_from_slice(&wall_micros.max(0).to_be_bytes());
+        out.extend_from_slice(&self.session.to_be_bytes());
+        out.extend_from_slice(&self.next.to_be_bytes());
+    }
+}
+
+/// What became of a row that was to be stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stored {
+    Yes,
+    /// Its key is taken, and that was to be ignored.
+    Duplicate,
+}
+
+/// Stores a new row.
+pub(crate) async fn store_row(
+    table: &StoredTable,
+    row: &mut Row,
+    ignore_duplicates: bool,
+    transaction: &mut Transaction,
+    row_ids: &mut RowIds,
+    wall_micros: i64,
+) -> SqlResult<Stored> {
+    let descriptor = &table.descriptor;
+    check_row(descriptor, row)?;
+    let mut key = key::table_prefix(descriptor.id);
+    if descriptor.primary_key.is_empty() {
+        row_ids.write_next(wall_micros, &mut key);
+    } else {
+        descriptor.write_row_key(row, &mut key);
+        if transaction.get(&key).await.is_some() {
+            if ignore_duplicates {
+                return Ok(Stored::Duplicate);
+            }
+            return Err(duplicate_key(descriptor, row));
+        }
+    }
+    put(&key, row, transaction)?;
+    Ok(Stored::Yes)
+}
+
+fn put(key: &[u8], row: &Row, transaction: &mut Transaction) -> SqlResult<()> {
+    let mut bytes = Vec::with_capacity(64);
+    row::write(row, &mut bytes);
+    Ok(transaction.put(key, &bytes)?)
+}
+
+/// Whether `row` may stand in the table.
+fn check_row(table: &TableDescriptor, row: &mut Row) -> SqlResult<()> {
+    let mut missing = None;
+    for (column, datum) in table.columns.iter().zip(row.iter_mut()) {
+        match (column.chars_max, datum) {
+            (_, Datum::Null) if column.not_null => {
+                missing.get_or_insert(column);
+            }
+            (Some(chars_max), Datum::Text(text)) => fit(text, chars_max)?,
+            _ => {}
+        }
+    }
+    let Some(column) = missing else { return Ok(()) };
+    let message = format!(
+        "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+        column.name, table.name
+    );
+    let values: Vec<String> = row.iter().map(printed).collect();
+    Err(SqlError::new(SqlState::NOT_NULL_VIOLATION, message)
+        .detail(format!("Failing row contains ({}).", values.join(", "))))
+}
+
+/// Cuts blanks off a text that is too long; anything else is an error.
+fn fit(text: &mut String, chars_max: u32) -> SqlResult<()> {
+    let chars_max = chars_max as usize;
+    if text.len() <= chars_max {
+        return Ok(());
+    }
+    let Some((end, _)) = text.char_indices().nth(chars_max) else { return Ok(()) };
+    if text.get(end..).is_some_and(|rest| rest.bytes().all(|byte| byte == b' ')) {
+        text.truncate(end);
+        return Ok(());
+    }
+    let message = format!("value too long for type character varying({chars_max})");
+    Err(SqlError::new(SqlState::TEXT_TOO_LONG, message))
+}
+
+fn printed(datum: &Datum) -> String {
+    let mut text = String::new();
+    match datum {
+        Datum::Null => text.push_str("null"),
+        datum => wire::write_text(datum, &mut text),
+    }
+    text
+}
+
+fn duplicate_key(table: &TableDescriptor, row: &Row) -> SqlError {
+    let message = format!("duplicate key value violates unique constraint \"{}\"", table.primary_key_name);
+    let (mut names, mut values) = (Vec::new(), Vec::new());
+    for column in table.primary_key.iter().map(|column| usize::from(*column)) {
+        names.extend(table.columns.get(column).map(|column| column.name.as_str()));
+        values.extend(row.get(column).map(printed));
+    }
+    let detail = format!("Key ({})=({}) already exists.", names.join(", "), values.join(", "));
+    SqlError::new(SqlState::UNIQUE_VIOLATION, message).detail(detail)
+}
+
+impl Changed {
+    fn note<D>(&mut self, row: Row, returning: Option<&SelectPlan>, context: &mut Context<'_, D>) -> SqlResult<()> {
+        self.count += 1;
+        if let Some(returning) = returning {
+            let row = project(&returning.outputs, row, &context.env)?;
+            context.budget.charge_row(&row)?;
+            self.returned.push(row);
+        }
+        Ok(())
+    }
+}
+
+/// `INSERT`
+pub(crate) async fn run_insert<D: Database>(
+    plan: &InsertPlan,
+    row_ids: &mut RowIds,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Changed> {
+    let (source, exprs) = match &plan.rows {
+        InsertRows::Values(rows) => {
+            let mut changed = Changed::default();
+            for (index, exprs) in rows.iter().enumerate() {
+                breathe(index, context).await?;
+                insert(plan, exprs, &Row::new(), row_ids, context, &mut changed).await?;
+            }
+            return Ok(changed);
+        }
+        InsertRows::Select(source, exprs) => (source, exprs),
+    };
+    let mut cursor = SelectCursor::new(source, &context.env)?;
+    let mut rows = Vec::new();
+    while let Some(batch) = cursor.next_batch(source, context).await? {
+        for row in batch {
+            context.budget.charge_row(&row)?;
+            rows.push(row);
+        }
+    }
+    let mut changed = Changed::default();
+    for (index, row) in rows.into_iter().enumerate() {
+        breathe(index, context).await?;
+        insert(plan, exprs, &row, row_ids, context, &mut changed).await?;
+    }
+    Ok(changed)
+}
+
+/// Lets others run now and then.
+async fn breathe<D>(index: usize, context: &Context<'_, D>) -> SqlResult<()> {
+    if index % 256 == 255 {
+        context.check_cancel()?;
+        yield_now().await;
+    }
+    Ok(())
+}
+
+async fn insert<D>(
+    plan: &InsertPlan,
+    exprs: &[crate::expr::Expr],
+    from: &Row,
+    row_ids: &mut RowIds,
+    context: &mut Context<'_, D>,
+    changed: &mut Changed,
+) -> SqlResult<()> {
+    let mut row = Row::with_capacity(exprs.len());
+    for expr in exprs {
+        row.push(expr.eval(from, &context.env)?.into_owned());
+    }
+    let wall_micros = context.env.session.statement_micros;
+    let ignore = plan.ignore_duplicates;
+    match store_row(&plan.table, &mut row, ignore, context.transaction, row_ids, wall_micros).await? {
+        Stored::Yes => changed.note(row, plan.returning.as_ref(), context),
+        Stored::Duplicate => Ok(()),
+    }
+}
+
+/// The rows of `plan`, with their keys.
+async fn collect<D: Database>(
+    plan: &SelectPlan,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Vec<(Arc<[u8]>, Row)>> {
+    let mut source = SourceCursor::Unopened;
+    let mut rows = Vec::new();
+    while let Some(batch) = source.next_batch(plan, context).await? {
+        for (key, row) in batch {
+            let Some(key) = key else { continue };
+            context.budget.charge_row(&row)?;
+            context.budget.charge(key.len() + 16)?;
+            rows.push((key, row));
+        }
+    }
+    Ok(rows)
+}
+
+/// `UPDATE`
+pub(crate) async fn run_update<D: Database>(
+    plan: &UpdatePlan,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Changed> {
+    let descriptor = &plan.table.descriptor;
+    let moves = plan.assignments.iter().any(|(index, _)| {
+        descriptor.primary_key.iter().any(|column| usize::from(*column) == *index)
+    });
+    let mut changed = Changed::default();
+    let mut moved = Vec::new();
+    for (index, (key, old)) in collect(&plan.rows, context).await?.into_iter().enumerate() {
+        breathe(index, context).await?;
+        let mut new = old.clone();
+        for (column, expr) in &plan.assignments {
+            if let Some(slot) = new.get_mut(*column) {
+                *slot = expr.eval(&old, &context.env)?.into_owned();
+            }
+        }
+        check_row(descriptor, &mut new)?;
+        if !moves {
+            put(&key, &new, context.transaction)?;
+            changed.note(new, plan.returning.as_ref(), context)?;
+            continue;
+        }
+        let mut new_key = key::table_prefix(descriptor.id);
+        descriptor.write_row_key(&new, &mut new_key);
+        context.transaction.delete(&key)?;
+        moved.push((new_key, new));
+    }
+    // Every old key is free by now: keys may change places.
+    for (key, row) in moved {
+        if context.transaction.get(&key).await.is_some() {
+            return Err(duplicate_key(descriptor, &row));
+        }
+        put(&key, &row, context.transaction)?;
+        changed.note(row, plan.returning.as_ref(), context)?;
+    }
+    Ok(changed)
+}
+
+/// `DELETE`
+pub(crate) async fn run_delete<D: Database>(
+    plan: &DeletePlan,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Changed> {
+    let mut changed = Changed::default();
+    for (index, (key, row)) in collect(&plan.rows, context).await?.into_iter().enumerate() {
+        breathe(index, context).await?;
+        context.transaction.delete(&key)?;
+        changed.note(row, plan.returning.as_ref(), context)?;
+    }
+    Ok(changed)
+}
+
+/// Does again, on another snapshot, a commit that only inserted into `table`: as long as the table is the
+/// same and no key is taken, the outcome is what running the statement again would give.
+pub(crate) async fn replay_inserts(
+    commit: &Commit,
+    table: &StoredTable,
+    transaction: &mut Transaction,
+) -> SqlResult<()> {
+    if !table.is_current(transaction).await {
+        let message = format!("table \"{}\" was changed while rows were copied into it", table.descriptor.name);
+        return Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, message)
+            .hint("The transaction might succeed if retried."));
+    }
+    for write in &commit.writes {
+        let Some(value) = &write.value else { continue };
+        if !table.descriptor.primary_key.is_empty() && transaction.get(&write.key).await.is_some() {
+            return Err(duplicate_key(&table.descriptor, &row::read(value, &table.types, &[])?));
+        }
+        transaction.put(&write.key, value)?;
+    }
+    Ok(())
+}

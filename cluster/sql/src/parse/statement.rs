@@ -1,0 +1,321 @@
+//! Statements other than queries and definitions.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use sqlparser::ast;
+
+use super::{Translator, fold, idents, refuse, single};
+use crate::ast::{Copy, CopyFormat, CopySource, Delete, Expr, Insert, InsertSource, Statement, Update};
+use crate::error::{SqlError, SqlResult, SqlState};
+
+impl Translator<'_> {
+    pub(super) fn statement(&self, statement: ast::Statement) -> SqlResult<Statement> {
+        use ast::Statement as S;
+        match statement {
+            S::Query(query) => Ok(Statement::Select(self.query(*query)?)),
+            S::Insert(insert) => self.insert(insert),
+            S::Update(update) => self.update(update),
+            S::Delete(delete) => self.delete(delete),
+            S::CreateTable(create) => self.create_table(create),
+            S::Drop { object_type: ast::ObjectType::Table, if_exists, names, .. } => {
+                let tables = names.iter().map(|name| self.table_name(name)).collect::<SqlResult<_>>()?;
+                Ok(Statement::DropTable { tables, if_exists })
+            }
+            S::Truncate(mut truncate) => {
+                refuse(truncate.table_names.len() > 1, "TRUNCATE of several tables")?;
+                let name = truncate.table_names.pop().map(|target| target.name);
+                let name = name.ok_or_else(|| SqlError::not_supported("TRUNCATE of nothing"))?;
+                let table = self.table_name(&name)?;
+                let (returning, truncate) = (Vec::new(), true);
+                Ok(Statement::Delete(Delete { table, alias: None, filter: None, returning, truncate }))
+            }
+            S::Copy { source, to, target, options, legacy_options, .. } => {
+                self.copy(source, to, &target, options, legacy_options)
+            }
+            S::Explain { statement, analyze: false, .. } => {
+                Ok(Statement::Explain(Box::new(self.statement(*statement)?)))
+            }
+            other => self.session_statement(other),
+        }
+    }
+
+    fn session_statement(&self, statement: ast::Statement) -> SqlResult<Statement> {
+        use ast::Statement as S;
+        match statement {
+            S::StartTransaction { modes, begin, statements, .. } if statements.is_empty() => {
+                let read_only = modes.contains(&ast::TransactionMode::AccessMode(ast::TransactionAccessMode::ReadOnly));
+                Ok(Statement::Begin { read_only, start: !begin })
+            }
+            S::Commit { chain: false, .. } => Ok(Statement::Commit),
+            S::Rollback { chain: false, savepoint: None } => Ok(Statement::Rollback),
+            S::Rollback { chain: false, savepoint: Some(name) } => Ok(Statement::RollbackTo(fold(&name))),
+            S::Savepoint { name } => Ok(Statement::Savepoint(fold(&name))),
+            S::ReleaseSavepoint { name } => Ok(Statement::Release(fold(&name))),
+            S::Set(set) => self.set(set),
+            S::Reset(reset) => match reset.reset {
+                ast::Reset::ALL => Ok(Statement::ResetAll),
+                ast::Reset::ConfigurationParameter(name) => Ok(Statement::Reset(single(&name)?)),
+                _ => Err(SqlError::not_supported("this form of RESET")),
+            },
+            S::ShowVariable { variable } => {
+                let words: Vec<String> = variable.iter().map(|word| word.value.to_lowercase()).collect();
+                Ok(Statement::Show(match words.join(" ").as_str() {
+                    "transaction isolation level" => "transaction_isolation".into(),
+                    "time zone" => "timezone".into(),
+                    "session authorization" => "session_authorization".into(),
+                    _ => words.join("."),
+                }))
+            }
+            S::Deallocate { name, .. } => {
+                let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
+                Ok(Statement::Deallocate((!all).then(|| fold(&name))))
+            }
+            S::Discard { object_type: ast::DiscardObject::ALL } => Ok(Statement::DiscardAll),
+            other => Err(SqlError::not_supported(&first_words(&other))),
+        }
+    }
+
+    fn set(&self, set: ast::Set) -> SqlResult<Statement> {
+        match set {
+            ast::Set::SingleAssignment { scope, variable, values, .. } => {
+                let name = idents(&variable)?.iter().map(|part| part.value.to_lowercase()).collect::<Vec<_>>();
+                let local = matches!(scope, Some(ast::ContextModifier::Local));
+                let values = values.iter().map(setting_value).collect::<SqlResult<Vec<_>>>()?;
+                let value = values.join(", ");
+                let is_default = value.eq_ignore_ascii_case("default");
+                Ok(Statement::Set { name: name.join("."), value: (!is_default).then_some(value), local })
+            }
+            ast::Set::SetTimeZone { local, value } => {
+                let value = setting_value(&value)?;
+                Ok(Statement::Set { name: "timezone".into(), value: Some(value), local })
+            }
+            ast::Set::SetNames { charset_name, .. } => {
+                let value = Some(charset_name.value);
+                Ok(Statement::Set { name: "client_encoding".into(), value, local: false })
+            }
+            // One isolation level serves them all: the strictest.
+            ast::Set::SetTransaction { modes, .. } => {
+                let read_only = modes.contains(&ast::TransactionMode::AccessMode(ast::TransactionAccessMode::ReadOnly));
+                let value = Some(if read_only { "on" } else { "off" }.into());
+                Ok(Statement::Set { name: "transaction_read_only".into(), value, local: true })
+            }
+            _ => Err(SqlError::not_supported("this form of SET")),
+        }
+    }
+
+    fn insert(&self, insert: ast::Insert) -> SqlResult<Statement> {
+        refuse(insert.table_alias.is_some(), "an alias in INSERT")?;
+        let ast::TableObject::TableName(name) = &insert.table else {
+            return Err(SqlError::not_supported("INSERT into anything but a table"));
+        };
+        let ignore_duplicates = match insert.on {
+            None => false,
+            Some(ast::OnInsert::OnConflict(on)) if matches!(on.action, ast::OnConflictAction::DoNothing) => true,
+            Some(_) => return Err(SqlError::not_supported("ON CONFLICT DO UPDATE")),
+        };
+        let source = match insert.source {
+            None => InsertSource::Defaults,
+            Some(query) => self.insert_source(query)?,
+        };
+        Ok(Statement::Insert(Insert {
+            table: self.table_name(name)?,
+            columns: self.column_names(&insert.columns)?,
+            source,
+            ignore_duplicates,
+            returning: self.items(insert.returning.unwrap_or_default())?,
+        }))
+    }
+
+    fn insert_source(&self, query: Box<ast::Query>) -> SqlResult<InsertSource> {
+        let is_plain = query.order_by.is_none() && query.limit_clause.is_none();
+        match *query.body {
+            ast::SetExpr::Values(values) if is_plain => {
+                let row = |row: ast::Parens<Vec<ast::Expr>>| {
+                    row.content.into_iter().map(|expr| self.or_default(expr)).collect::<SqlResult<Vec<_>>>()
+                };
+                Ok(InsertSource::Values(values.rows.into_iter().map(row).collect::<SqlResult<_>>()?))
+            }
+            _ => Ok(InsertSource::Select(self.boxed_query(query)?)),
+        }
+    }
+
+    /// An expression, or none for `DEFAULT`.
+    fn or_default(&self, expr: ast::Expr) -> SqlResult<Option<Expr>> {
+        match &expr {
+            ast::Expr::Identifier(word)
+                if word.quote_style.is_none() && word.value.eq_ignore_ascii_case("default") =>
+            {
+                Ok(None)
+            }
+            _ => self.expr(expr).map(Some),
+        }
+    }
+
+    fn update(&self, update: ast::Update) -> SqlResult<Statement> {
+        refuse(update.from.is_some(), "UPDATE ... FROM")?;
+        refuse(!update.order_by.is_empty() || update.limit.is_some(), "this clause of UPDATE")?;
+        let (table, alias) = self.target(update.table)?;
+        let mut assignments = Vec::new();
+        for assignment in update.assignments {
+            let ast::AssignmentTarget::ColumnName(name) = &assignment.target else {
+                return Err(SqlError::not_supported("assignment to a row of columns"));
+            };
+            assignments.push((single(name)?, self.or_default(assignment.value)?));
+        }
+        Ok(Statement::Update(Update {
+            table,
+            alias,
+            assignments,
+            filter: update.selection.map(|filter| self.expr(filter)).transpose()?,
+            returning: self.items(update.returning.unwrap_or_default())?,
+        }))
+    }
+
+    fn delete(&self, delete: ast::Delete) -> SqlResult<Statement> {
+        refuse(delete.using.is_some(), "DELETE ... USING")?;
+        refuse(!delete.order_by.is_empty() || delete.limit.is_some(), "this clause of DELETE")?;
+        let (ast::FromTable::WithFromKeyword(mut from) | ast::FromTable::WithoutKeyword(mut from)) = delete.from;
+        refuse(from.len() > 1 || !delete.tables.is_empty(), "DELETE from several tables")?;
+        let target = from.pop().ok_or_else(|| SqlError::not_supported("DELETE from nothing"))?;
+        let (table, alias) = self.target(target)?;
+        let filter = delete.selection.map(|filter| self.expr(filter)).transpose()?;
+        let returning = self.items(delete.returning.unwrap_or_default())?;
+        Ok(Statement::Delete(Delete { table, alias, filter, returning, truncate: false }))
+    }
+
+    fn copy(
+        &self,
+        source: ast::CopySource,
+        to: bool,
+        target: &ast::CopyTarget,
+        options: Vec<ast::CopyOption>,
+        legacy_options: Vec<ast::CopyLegacyOption>,
+    ) -> SqlResult<Statement> {
+        match (to, target) {
+            (false, ast::CopyTarget::Stdin) | (true, ast::CopyTarget::Stdout) => {}
+            _ => return Err(SqlError::not_supported("COPY with a file or program of the server")),
+        }
+        let source = match source {
+            ast::CopySource::Table { table_name, columns } => {
+                CopySource::Table(self.table_name(&table_name)?, columns.iter().map(fold).collect())
+            }
+            ast::CopySource::Query(query) => CopySource::Select(self.boxed_query(query)?),
+        };
+        let format = copy_format(options, legacy_options)?;
+        Ok(Statement::Copy(Copy { source, to, format }))
+    }
+}
+
+/// What `COPY` was told, before the defaults that depend on each other are filled in.
+#[derive(Default)]
+struct CopyOptions {
+    csv: bool,
+    delimiter: Option<char>,
+    null: Option<String>,
+    header: bool,
+    quote: Option<char>,
+    escape: Option<char>,
+}
+
+fn copy_format(options: Vec<ast::CopyOption>, legacy: Vec<ast::CopyLegacyOption>) -> SqlResult<CopyFormat> {
+    use ast::{CopyLegacyCsvOption as C, CopyLegacyOption as L, CopyOption as O};
+    let mut all = CopyOptions::default();
+    for option in options {
+        match option {
+            O::Format(name) if name.value.eq_ignore_ascii_case("csv") => all.csv = true,
+            O::Format(name) if name.value.eq_ignore_ascii_case("text") => all.csv = false,
+            O::Delimiter(delimiter) => all.delimiter = Some(delimiter),
+            O::Null(null) => all.null = Some(null),
+            O::Header(header) => all.header = header,
+            O::Quote(quote) => all.quote = Some(quote),
+            O::Escape(escape) => all.escape = Some(escape),
+            O::Freeze(_) => {}
+            O::Encoding(name) if is_utf8(&name) => {}
+            other => return Err(SqlError::not_supported(&other.to_string())),
+        }
+    }
+    for option in legacy {
+        match option {
+            L::Delimiter(delimiter) => all.delimiter = Some(delimiter),
+            L::Null(null) => all.null = Some(null),
+            L::Header => all.header = true,
+            L::Csv(options) => {
+                all.csv = true;
+                for option in options {
+                    match option {
+                        C::Header => all.header = true,
+                        C::Quote(quote) => all.quote = Some(quote),
+                        C::Escape(escape) => all.escape = Some(escape),
+                        _ => return Err(SqlError::not_supported("this option of COPY")),
+                    }
+                }
+            }
+            _ => return Err(SqlError::not_supported("this option of COPY")),
+        }
+    }
+    all.finish()
+}
+
+impl CopyOptions {
+    fn finish(self) -> SqlResult<CopyFormat> {
+        refuse(!self.csv && (self.quote.is_some() || self.escape.is_some()), "QUOTE or ESCAPE outside CSV")?;
+        let delimiter = one_byte(self.delimiter, if self.csv { b',' } else { b'\t' }, "delimiter")?;
+        let quote = one_byte(self.quote, b'"', "quote")?;
+        let format = CopyFormat {
+            csv: self.csv,
+            delimiter,
+            null: self.null.unwrap_or_else(|| if self.csv { String::new() } else { "\\N".into() }),
+            header: self.header,
+            quote,
+            escape: one_byte(self.escape, quote, "escape")?,
+        };
+        if format.csv && format.delimiter == format.quote {
+            let message = "COPY delimiter and quote must be different";
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
+        if !format.csv && (format.delimiter == b'\\' || format.delimiter.is_ascii_alphanumeric()) {
+            let message = "COPY delimiter cannot be a backslash, letter or digit";
+            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+        }
+        Ok(format)
+    }
+}
+
+fn one_byte(given: Option<char>, default: u8, what: &str) -> SqlResult<u8> {
+    let bad = |c: &u8| *c == b'\n' || *c == b'\r' || *c == 0 || !c.is_ascii();
+    match given.map(u8::try_from) {
+        None => Ok(default),
+        Some(Ok(byte)) if !bad(&byte) => Ok(byte),
+        Some(_) => {
+            let message = alloc::format!("COPY {what} must be a single one-byte character");
+            Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+        }
+    }
+}
+
+fn is_utf8(name: &str) -> bool {
+    matches!(name.to_ascii_lowercase().as_str(), "utf8" | "utf-8" | "unicode")
+}
+
+/// A setting's value as text: a quoted text, a word or a number.
+fn setting_value(expr: &ast::Expr) -> SqlResult<String> {
+    match expr {
+        ast::Expr::Identifier(word) => Ok(word.value.clone()),
+        ast::Expr::Value(value) => match &value.value {
+            ast::Value::SingleQuotedString(text) | ast::Value::EscapedStringLiteral(text) => Ok(text.clone()),
+            other => Ok(other.to_string()),
+        },
+        ast::Expr::UnaryOp { .. } => Ok(expr.to_string()),
+        _ => Err(SqlError::new(SqlState::SYNTAX_ERROR, "a setting's value must be a constant")),
+    }
+}
+
+/// What a statement is called: its first words in capitals.
+fn first_words(statement: &ast::Statement) -> String {
+    let text = statement.to_string();
+    let is_word = |word: &&str| word.chars().all(|c| c.is_ascii_uppercase());
+    let words: Vec<&str> = text.split(' ').take_while(is_word).take(3).collect();
+    if words.is_empty() { "this statement".into() } else { words.join(" ") }
+}

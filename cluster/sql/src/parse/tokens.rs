@@ -1,0 +1,89 @@
+//! What is done to tokens before the parser sees them: statements are split, long chains refused.
+
+use alloc::format;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
+
+use crate::error::{SqlError, SqlResult, SqlState};
+
+/// Most operators and keywords between two commas at one level of parentheses: what bounds the depth of a
+/// tree that the parser builds without recursing.
+pub const CHAIN_LEN_MAX: usize = 600;
+
+/// Splits at semicolons, dropping empty statements.
+pub(super) fn split(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<Vec<TokenWithSpan>>> {
+    let mut statements = Vec::new();
+    let mut current: Vec<TokenWithSpan> = Vec::new();
+    for token in tokens {
+        match token.token {
+            Token::SemiColon | Token::EOF => finish(&mut current, &mut statements)?,
+            Token::Whitespace(_) => {}
+            _ => current.push(token),
+        }
+    }
+    finish(&mut current, &mut statements)?;
+    Ok(statements)
+}
+
+fn finish(current: &mut Vec<TokenWithSpan>, statements: &mut Vec<Vec<TokenWithSpan>>) -> SqlResult<()> {
+    let mut tokens = core::mem::take(current);
+    let Some(first) = tokens.first() else { return Ok(()) };
+    check_chains(&tokens)?;
+    // The parser wants COPY FROM STDIN to end so, as psql's data would follow.
+    if matches!(&first.token, Token::Word(word) if word.keyword == Keyword::COPY) && is_from_stdin(&tokens) {
+        tokens.push(TokenWithSpan { token: Token::SemiColon, span: Span::empty() });
+    }
+    statements.push(tokens);
+    Ok(())
+}
+
+fn is_from_stdin(tokens: &[TokenWithSpan]) -> bool {
+    tokens.iter().any(|token| matches!(&token.token, Token::Word(word) if word.keyword == Keyword::STDIN))
+}
+
+/// Counts operators and keywords. What stands in parentheses may lie below what follows them, so its
+/// count is added to theirs; a comma starts anew.
+fn check_chains(tokens: &[TokenWithSpan]) -> SqlResult<()> {
+    let mut levels = vec![Chain::default()];
+    for token in tokens {
+        let Some(level) = levels.last_mut() else { return Ok(()) };
+        match &token.token {
+            Token::LParen => {
+                levels.push(Chain::default());
+                continue;
+            }
+            Token::RParen => {
+                let inner = levels.pop().map_or(0, |inner| inner.longest);
+                let Some(outer) = levels.last_mut() else { return Ok(()) };
+                outer.extend(inner)?;
+            }
+            Token::Comma => level.now = 0,
+            Token::Word(word) if word.keyword == Keyword::NoKeyword => {}
+            Token::Number(..) | Token::SingleQuotedString(_) | Token::Placeholder(_) | Token::Period => {}
+            _ => level.extend(1)?,
+        }
+    }
+    Ok(())
+}
+
+/// The chain at one level of parentheses.
+#[derive(Default)]
+struct Chain {
+    now: usize,
+    longest: usize,
+}
+
+impl Chain {
+    fn extend(&mut self, operators: usize) -> SqlResult<()> {
+        self.now += operators;
+        self.longest = self.longest.max(self.now);
+        if self.now > CHAIN_LEN_MAX {
+            let message = format!("an expression of more than {CHAIN_LEN_MAX} operators exceeds the limit");
+            return Err(SqlError::new(SqlState::TOO_COMPLEX, message));
+        }
+        Ok(())
+    }
+}

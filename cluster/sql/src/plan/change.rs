@@ -1,0 +1,245 @@
+//! Statements that change a table.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::select::plan_select;
+use super::{CopyInPlan, Plan, Relation, SelectPlan, Source, plan_returning};
+use crate::access::Access;
+use crate::ast::{Copy, CopySource, Delete, Expr as AstExpr, From, Insert, InsertSource, Select, SelectItem, Update};
+use crate::bind::{Aggregates, Binder, Params, Scope, Typed};
+use crate::catalog::{Column, ColumnDefault, StoredTable};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::expr::Expr;
+use crate::function::Function;
+
+/// `INSERT`
+#[derive(Debug)]
+pub(crate) struct InsertPlan {
+    pub(crate) table: Arc<StoredTable>,
+    pub(crate) rows: InsertRows,
+    pub(crate) ignore_duplicates: bool,
+    pub(crate) returning: Option<SelectPlan>,
+}
+
+/// The rows of an `INSERT`.
+#[derive(Debug)]
+pub(crate) enum InsertRows {
+    /// Whole rows of the table.
+    Values(Vec<Vec<Expr>>),
+    /// A query, and what becomes of its rows: whole rows of the table.
+    Select(SelectPlan, Vec<Expr>),
+}
+
+/// `UPDATE`
+#[derive(Debug)]
+pub(crate) struct UpdatePlan {
+    pub(crate) table: Arc<StoredTable>,
+    /// The rows to change, whole.
+    pub(crate) rows: SelectPlan,
+    /// Columns and their new values.
+    pub(crate) assignments: Vec<(usize, Expr)>,
+    pub(crate) returning: Option<SelectPlan>,
+}
+
+/// `DELETE`
+#[derive(Debug)]
+pub(crate) struct DeletePlan {
+    /// The rows to delete, whole.
+    pub(crate) rows: SelectPlan,
+    pub(crate) returning: Option<SelectPlan>,
+    pub(crate) truncate: bool,
+}
+
+/// What a column gets if nothing is said.
+pub(crate) fn default_of(column: &Column) -> Expr {
+    match &column.default {
+        ColumnDefault::Value(datum) => Expr::Const(datum.clone()),
+        ColumnDefault::Now => Expr::Call(Function::Now, Vec::new()),
+    }
+}
+
+/// The indexes of the columns called `names`; all if there are none.
+fn columns_named(table: &StoredTable, names: &[String]) -> SqlResult<Vec<usize>> {
+    if names.is_empty() {
+        return Ok((0..table.descriptor.columns.len()).collect());
+    }
+    let mut indexes = Vec::with_capacity(names.len());
+    for name in names {
+        let index = column_named(table, name)?;
+        if indexes.contains(&index) {
+            let message = format!("column \"{name}\" specified more than once");
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+        }
+        indexes.push(index);
+    }
+    Ok(indexes)
+}
+
+fn column_named(table: &StoredTable, name: &str) -> SqlResult<usize> {
+    table.descriptor.columns.iter().position(|column| column.name == name).ok_or_else(|| {
+        let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.descriptor.name);
+        SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+    })
+}
+
+pub(super) fn plan_insert(
+    insert: &Insert,
+    first: Relation,
+    second: Relation,
+    params: &mut Params,
+) -> SqlResult<InsertPlan> {
+    let scope = first.scope(insert.table.name.clone());
+    let table = first.writable(&insert.table)?;
+    let columns = columns_named(&table, &insert.columns)?;
+    let rows = match &insert.source {
+        InsertSource::Defaults => {
+            InsertRows::Values(vec![table.descriptor.columns.iter().map(default_of).collect()])
+        }
+        InsertSource::Values(rows) => {
+            let aggregates = Aggregates::Forbidden("VALUES");
+            let mut binder = Binder { scope: &Scope::default(), params, aggregates, calls: Vec::new() };
+            let mut bound = Vec::with_capacity(rows.len());
+            for row in rows {
+                check_width(row.len(), &columns, !insert.columns.is_empty())?;
+                bound.push(whole_row(&table, &columns, row, &mut binder)?);
+            }
+            InsertRows::Values(bound)
+        }
+        InsertSource::Select(select) => {
+            let select = plan_select(select, second, params)?;
+            check_width(select.columns.len(), &columns, !insert.columns.is_empty())?;
+            let mut binder =
+                Binder { scope: &Scope::default(), params, aggregates: Aggregates::Inside, calls: Vec::new() };
+            let mut row: Vec<Expr> = table.descriptor.columns.iter().map(default_of).collect();
+            for (index, (output, column)) in select.columns.iter().zip(&columns).enumerate() {
+                let typed = Typed { expr: Expr::Column(index), data_type: Some(output.data_type) };
+                if let (Some(slot), Some(column)) = (row.get_mut(*column), table.descriptor.columns.get(*column)) {
+                    *slot = binder.assign_typed(typed, column)?;
+                }
+            }
+            InsertRows::Select(select, row)
+        }
+    };
+    let returning = plan_returning(&insert.returning, &scope, params)?;
+    Ok(InsertPlan { table, rows, ignore_duplicates: insert.ignore_duplicates, returning })
+}
+
+fn check_width(given: usize, columns: &[usize], named: bool) -> SqlResult<()> {
+    let message = match () {
+        _ if given > columns.len() => "INSERT has more expressions than target columns",
+        _ if given < columns.len() && named => "INSERT has more target columns than expressions",
+        _ => return Ok(()),
+    };
+    Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
+}
+
+fn whole_row(
+    table: &StoredTable,
+    columns: &[usize],
+    row: &[Option<AstExpr>],
+    binder: &mut Binder<'_>,
+) -> SqlResult<Vec<Expr>> {
+    let mut whole: Vec<Option<Expr>> = vec![None; table.descriptor.columns.len()];
+    for (index, expr) in columns.iter().zip(row) {
+        if let (Some(slot), Some(column), Some(expr)) =
+            (whole.get_mut(*index), table.descriptor.columns.get(*index), expr)
+        {
+            *slot = Some(binder.assign(expr, column)?);
+        }
+    }
+    let or_default = |(expr, column): (Option<Expr>, &Column)| expr.unwrap_or_else(|| default_of(column));
+    Ok(whole.into_iter().zip(&table.descriptor.columns).map(or_default).collect())
+}
+
+/// A plan that reads the rows of `table` under `filter`, whole.
+fn rows_of(
+    table: &Arc<StoredTable>,
+    scope: &Scope,
+    filter: Option<&AstExpr>,
+    params: &mut Params,
+) -> SqlResult<SelectPlan> {
+    let mut binder = Binder { scope, params, aggregates: Aggregates::Forbidden("WHERE"), calls: Vec::new() };
+    let filter = filter.map(|filter| binder.condition(filter, "WHERE")).transpose()?;
+    let access = Access::plan(&table.descriptor, filter.as_ref());
+    let needed = vec![true; table.types.len()];
+    Ok(SelectPlan {
+        source: Source::Table { table: table.clone(), access, needed, backward: false },
+        filter,
+        aggregation: None,
+        outputs: Vec::new(),
+        distinct: false,
+        sort: Vec::new(),
+        offset: None,
+        limit: None,
+        columns: Vec::new(),
+    })
+}
+
+pub(super) fn plan_update(update: &Update, first: Relation, params: &mut Params) -> SqlResult<UpdatePlan> {
+    let scope = first.scope(update.alias.clone().unwrap_or_else(|| update.table.name.clone()));
+    let table = first.writable(&update.table)?;
+    let mut assignments: Vec<(usize, Expr)> = Vec::new();
+    let mut binder =
+        Binder { scope: &scope, params, aggregates: Aggregates::Forbidden("UPDATE"), calls: Vec::new() };
+    for (name, expr) in &update.assignments {
+        let index = column_named(&table, name)?;
+        if assignments.iter().any(|(known, _)| *known == index) {
+            let message = format!("multiple assignments to same column \"{name}\"");
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        let Some(column) = table.descriptor.columns.get(index) else { continue };
+        let value = expr.as_ref().map_or_else(|| Ok(default_of(column)), |expr| binder.assign(expr, column))?;
+        assignments.push((index, value));
+    }
+    let rows = rows_of(&table, &scope, update.filter.as_ref(), params)?;
+    let returning = plan_returning(&update.returning, &scope, params)?;
+    Ok(UpdatePlan { table, rows, assignments, returning })
+}
+
+pub(super) fn plan_delete(delete: &Delete, first: Relation, params: &mut Params) -> SqlResult<DeletePlan> {
+    let scope = first.scope(delete.alias.clone().unwrap_or_else(|| delete.table.name.clone()));
+    let table = first.writable(&delete.table)?;
+    let rows = rows_of(&table, &scope, delete.filter.as_ref(), params)?;
+    let returning = plan_returning(&delete.returning, &scope, params)?;
+    Ok(DeletePlan { rows, returning, truncate: delete.truncate })
+}
+
+pub(super) fn plan_copy(copy: &Copy, first: Relation, params: &mut Params) -> SqlResult<Plan> {
+    let select = match (&copy.source, copy.to) {
+        (CopySource::Table(name, columns), false) => {
+            let table = first.writable(name)?;
+            let columns = columns_named(&table, columns)?;
+            return Ok(Plan::CopyIn(CopyInPlan { table, columns, format: copy.format.clone() }));
+        }
+        (CopySource::Select(_), false) => {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "COPY of a query goes TO, not FROM"));
+        }
+        (CopySource::Table(name, columns), true) => &all_rows(name.clone(), columns),
+        (CopySource::Select(select), true) => &**select,
+    };
+    Ok(Plan::CopyOut(plan_select(select, first, params)?, copy.format.clone()))
+}
+
+/// `SELECT columns FROM table`
+fn all_rows(name: crate::ast::TableName, columns: &[String]) -> Select {
+    let column = |name: &String| SelectItem::Expr {
+        expr: AstExpr::Column { table: None, name: name.clone(), position: None },
+        alias: None,
+    };
+    let items = if columns.is_empty() { vec![SelectItem::All(None)] } else { columns.iter().map(column).collect() };
+    Select {
+        distinct: false,
+        items,
+        from: From::Table { name, alias: None, columns: Vec::new() },
+        filter: None,
+        group_by: Vec::new(),
+        having: None,
+        order_by: Vec::new(),
+        limit: None,
+        offset: None,
+    }
+}

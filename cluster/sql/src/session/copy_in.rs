@@ -1,0 +1,140 @@
+//! `COPY FROM STDIN`: one transaction, whose rows come piece by piece.
+
+use alloc::format;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_store::{Transaction, yield_now};
+
+use super::run::ATTEMPTS_MAX;
+use super::{Session, Tag};
+use crate::copy::CopyDecoder;
+use crate::database::{Database, DatabaseError, Freshness};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::eval::Env;
+use crate::exec::{Row, replay_inserts, store_row};
+use crate::plan::{CopyInPlan, Plan, Planned, default_of};
+use crate::wire;
+
+/// A copy in progress.
+pub struct CopyIn {
+    planned: Arc<Planned>,
+    decoder: CopyDecoder,
+    /// The transaction, if the copy is alone in it.
+    own: Option<Transaction>,
+    count: u64,
+}
+
+impl CopyIn {
+    pub(super) fn new(planned: Arc<Planned>, own: Option<Transaction>) -> SqlResult<CopyIn> {
+        let Plan::CopyIn(plan) = &planned.plan else { return Err(SqlError::not_supported("this COPY")) };
+        let decoder = CopyDecoder::new(plan.format.clone());
+        Ok(CopyIn { planned, decoder, own, count: 0 })
+    }
+
+    /// How many fields a line has.
+    pub fn columns_len(&self) -> usize {
+        match &self.planned.plan {
+            Plan::CopyIn(plan) => plan.columns.len(),
+            _ => 0,
+        }
+    }
+}
+
+impl<D: Database> Session<D> {
+    /// Takes a piece of the data.
+    pub async fn copy_data(&mut self, copy: &mut CopyIn, bytes: &[u8]) -> SqlResult<()> {
+        let mut records = Vec::new();
+        copy.decoder.push(bytes, &mut records)?;
+        self.copy_records(copy, records).await
+    }
+
+    async fn copy_records(&mut self, copy: &mut CopyIn, records: Vec<(u64, crate::copy::Record)>) -> SqlResult<()> {
+        if self.cancel.is_set() {
+            return Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
+        }
+        let planned = copy.planned.clone();
+        let Plan::CopyIn(plan) = &planned.plan else { return Ok(()) };
+        for (index, (line, record)) in records.into_iter().enumerate() {
+            if index % 256 == 255 {
+                yield_now().await;
+            }
+            let stored = self.copy_record(plan, copy.own.as_mut(), record).await;
+            stored.map_err(|error| at_line(error, plan, line))?;
+            copy.count += 1;
+        }
+        Ok(())
+    }
+
+    async fn copy_record(
+        &mut self,
+        plan: &CopyInPlan,
+        own: Option<&mut Transaction>,
+        record: crate::copy::Record,
+    ) -> SqlResult<()> {
+        let Session { state, database, facts, row_ids, .. } = self;
+        let columns = &plan.table.descriptor.columns;
+        if record.len() > plan.columns.len() {
+            return Err(SqlError::new(SqlState::BAD_COPY_FORMAT, "extra data after last expected column"));
+        }
+        let mut row = Row::with_capacity(columns.len());
+        let env = Env { params: &[], session: facts };
+        for (index, column) in columns.iter().enumerate() {
+            let field = match plan.columns.iter().position(|target| *target == index) {
+                None => {
+                    row.push(default_of(column).eval(&[], &env)?.into_owned());
+                    continue;
+                }
+                Some(at) => record.get(at).ok_or_else(|| {
+                    let message = format!("missing data for column \"{}\"", column.name);
+                    SqlError::new(SqlState::BAD_COPY_FORMAT, message)
+                })?,
+            };
+            row.push(match field {
+                None => crate::types::Datum::Null,
+                Some(text) => wire::parse_text(column.data_type, text)?,
+            });
+        }
+        let transaction = match own {
+            Some(transaction) => transaction,
+            None => state.transaction(database).await?,
+        };
+        store_row(&plan.table, &mut row, false, transaction, row_ids, facts.statement_micros).await?;
+        Ok(())
+    }
+
+    /// The end of the data: commits, if the copy is alone.
+    pub async fn copy_done(&mut self, mut copy: CopyIn) -> SqlResult<Tag> {
+        let mut records = Vec::new();
+        copy.decoder.finish(&mut records)?;
+        self.copy_records(&mut copy, records).await?;
+        let Plan::CopyIn(plan) = &copy.planned.plan else { return Ok(Tag::Copy(0)) };
+        let Some(mut transaction) = copy.own.take() else { return Ok(Tag::Copy(copy.count)) };
+        if transaction.is_read_only() {
+            return Ok(Tag::Copy(copy.count));
+        }
+        for attempt in 1.. {
+            let commit = transaction.into_commit(self.request_ids.take(), self.database.origin());
+            // Its keys and values are shared, so this copies no rows.
+            match self.database.commit(commit.clone()).await {
+                Ok(_) => break,
+                Err(DatabaseError::Conflict(_)) if attempt < ATTEMPTS_MAX => {}
+                Err(error) => return Err(error.into()),
+            }
+            yield_now().await;
+            transaction = Transaction::new(self.database.snapshot(Freshness::Linearizable).await?);
+            replay_inserts(&commit, &plan.table, &mut transaction).await?;
+        }
+        Ok(Tag::Copy(copy.count))
+    }
+}
+
+/// Says which line was at fault.
+fn at_line(mut error: SqlError, plan: &CopyInPlan, line: u64) -> SqlError {
+    let place = format!("COPY {}, line {line}", plan.table.descriptor.name);
+    error.detail = Some(match error.detail {
+        Some(detail) => format!("{detail} ({place})"),
+        None => place,
+    });
+    error
+}

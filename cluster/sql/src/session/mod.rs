@@ -1,0 +1,364 @@
+//! A session: one client's statements, one after the other.
+//!
+//! ```text
+//!           BEGIN                    error
+//!   Idle ----------> Explicit ----------------> Failed
+//!   |  ^                | COMMIT, ROLLBACK        | ROLLBACK, ROLLBACK TO
+//!   |  +----------------+-------------------------+
+//!   |
+//!   | a statement that is not alone      sync, or an error
+//!   +----------------------> Implicit ------------------> Idle
+//! ```
+//! A statement alone is a transaction of its own, run again by the session if it meets a conflict.
+
+mod copy_in;
+mod definition;
+mod run;
+mod settings;
+mod tag;
+mod transaction;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use cluster_store::Transaction;
+use spin::Mutex;
+
+pub use copy_in::CopyIn;
+pub use tag::Tag;
+
+use crate::ast::{CopyFormat, Statement};
+use crate::cancel::CancelFlag;
+use crate::copy;
+use crate::database::{Database, Freshness, RequestIds};
+use crate::error::{SqlResult, SqlState};
+use crate::eval::{Env, SessionFacts};
+use crate::exec::{Budget, Context, Row, RowIds, SelectCursor};
+use crate::parse;
+use crate::plan::{self, OutputColumn, Plan, Planned};
+use crate::types::{DataType, Datum};
+use settings::Settings;
+use transaction::State;
+
+/// Statements whose text and plan a session remembers.
+const CACHE_STATEMENTS_MAX: usize = 128;
+
+/// Longest text it remembers.
+const CACHE_TEXT_LEN_MAX: usize = 2048;
+
+/// Whether a session is in a transaction, as clients are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// In none.
+    Idle,
+    /// In one.
+    Transaction,
+    /// In one that failed and waits for its end.
+    Failed,
+}
+
+/// Something worth a remark, though no error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// `NOTICE` or `WARNING`
+    pub severity: &'static str,
+    /// Its class.
+    pub state: SqlState,
+    /// One line.
+    pub message: String,
+}
+
+/// A parsed statement, with its plan once there is one.
+pub struct Parsed {
+    statement: Statement,
+    planned: Mutex<Option<Arc<Planned>>>,
+}
+
+impl Parsed {
+    /// The statement.
+    pub fn statement(&self) -> &Statement {
+        &self.statement
+    }
+}
+
+/// A statement whose parameters and result have types.
+#[derive(Clone)]
+pub struct Prepared {
+    parsed: Arc<Parsed>,
+    given: Vec<Option<DataType>>,
+    planned: Arc<Planned>,
+}
+
+impl Prepared {
+    /// The types of its parameters.
+    pub fn params(&self) -> &[DataType] {
+        &self.planned.params
+    }
+
+    /// The columns of its result; none if it has no rows.
+    pub fn columns(&self) -> Option<&[OutputColumn]> {
+        self.planned.columns.as_deref()
+    }
+
+    /// The statement.
+    pub fn statement(&self) -> &Statement {
+        &self.parsed.statement
+    }
+}
+
+/// How a statement is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode {
+    /// Nothing else belongs to its transaction, unless one was begun.
+    pub alone: bool,
+    /// The client has been told the columns of the result: they must not have changed.
+    pub described: bool,
+}
+
+/// What running a statement gives.
+pub enum Outcome {
+    /// Rows to fetch.
+    Rows(Box<Cursor>),
+    /// Nothing more.
+    Done(Tag),
+    /// Rows to fetch and write as `COPY` does.
+    CopyOut(Box<Cursor>, CopyFormat),
+    /// Rows to send.
+    CopyIn(Box<CopyIn>),
+    /// A prepared statement is to be forgotten, or all.
+    Deallocate(Option<String>),
+    /// Everything but the connection is to be forgotten.
+    DiscardAll,
+}
+
+/// A result in progress.
+pub struct Cursor {
+    rows: CursorRows,
+    columns: Vec<OutputColumn>,
+    tag: fn(u64) -> Tag,
+    /// For `RETURNING`: the rows changed. Otherwise the rows fetched so far.
+    count: u64,
+    header: bool,
+}
+
+enum CursorRows {
+    Ready(vec::IntoIter<Row>),
+    Query {
+        planned: Arc<Planned>,
+        select: SelectCursor,
+        params: Vec<Datum>,
+        facts: SessionFacts,
+        /// The transaction, if the query is alone in it.
+        own: Option<Transaction>,
+        budget: Budget,
+    },
+}
+
+impl Cursor {
+    fn ready(rows: Vec<Row>, columns: Vec<OutputColumn>, tag: fn(u64) -> Tag, count: u64) -> Box<Cursor> {
+        Box::new(Cursor { rows: CursorRows::Ready(rows.into_iter()), columns, tag, count, header: false })
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &[OutputColumn] {
+        &self.columns
+    }
+
+    /// What the statement says it did, at its end.
+    pub fn tag(&self) -> Tag {
+        (self.tag)(self.count)
+    }
+
+    /// Appends `rows` in the format of `COPY`, behind the header if these are the first.
+    pub fn write_copy(&mut self, rows: &[Row], format: &CopyFormat, out: &mut Vec<u8>) {
+        if format.header && !core::mem::replace(&mut self.header, true) {
+            copy::write_header(&self.columns, format, out);
+        }
+        rows.iter().for_each(|row| copy::write_row(row, format, out));
+    }
+}
+
+/// One client's statements, one after the other.
+pub struct Session<D: Database> {
+    database: D,
+    facts: SessionFacts,
+    cancel: Arc<CancelFlag>,
+    request_ids: RequestIds,
+    row_ids: RowIds,
+    settings: Settings,
+    state: State,
+    cache: BTreeMap<String, Arc<[Arc<Parsed>]>>,
+    cache_order: VecDeque<String>,
+    notices: Vec<Notice>,
+    changed_settings: Vec<(&'static str, String)>,
+}
+
+impl<D: Database> Session<D> {
+    /// A session of `user`, known to others as `backend`, that stops when `cancel` is set.
+    pub fn new(database: D, user: &str, database_name: &str, backend: u32, cancel: Arc<CancelFlag>) -> Session<D> {
+        let id = database.new_session_id();
+        let facts = SessionFacts {
+            user: user.into(),
+            database: database_name.into(),
+            cluster: database.cluster_name().into(),
+            backend,
+            transaction_micros: 0,
+            statement_micros: 0,
+        };
+        Session {
+            database,
+            facts,
+            cancel,
+            request_ids: RequestIds::new(id),
+            row_ids: RowIds::new(id),
+            settings: Settings::default(),
+            state: State::Idle,
+            cache: BTreeMap::new(),
+            cache_order: VecDeque::new(),
+            notices: Vec::new(),
+            changed_settings: Vec::new(),
+        }
+    }
+
+    /// Whether it is in a transaction.
+    pub fn status(&self) -> Status {
+        self.state.status()
+    }
+
+    /// The remarks since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        core::mem::take(&mut self.notices)
+    }
+
+    /// The settings that changed since the last call and that clients are told of.
+    pub fn take_changed_settings(&mut self) -> Vec<(&'static str, String)> {
+        core::mem::take(&mut self.changed_settings)
+    }
+
+    /// Every setting that clients are told of.
+    pub fn reported_settings(&self) -> Vec<(&'static str, String)> {
+        self.settings.reported()
+    }
+
+    /// Sets what a client asks for when it comes; unknown names are ignored.
+    pub fn set_at_start(&mut self, name: &str, value: &str) {
+        let _ = self.settings.set(name, Some(value.into()), false);
+    }
+
+    /// The statements of `sql`.
+    pub fn parse(&mut self, sql: &str) -> SqlResult<Arc<[Arc<Parsed>]>> {
+        if let Some(parsed) = self.cache.get(sql) {
+            return Ok(parsed.clone());
+        }
+        let wrap = |statement| Arc::new(Parsed { statement, planned: Mutex::new(None) });
+        let parsed: Arc<[Arc<Parsed>]> = parse::parse(sql)?.into_iter().map(wrap).collect();
+        if sql.len() <= CACHE_TEXT_LEN_MAX && parsed.len() == 1 {
+            if self.cache_order.len() >= CACHE_STATEMENTS_MAX
+                && let Some(oldest) = self.cache_order.pop_front()
+            {
+                self.cache.remove(&oldest);
+            }
+            self.cache.insert(sql.into(), parsed.clone());
+            self.cache_order.push_back(sql.into());
+        }
+        Ok(parsed)
+    }
+
+    /// Plans `parsed`, whose first parameters have the types `given`, as far as known.
+    pub async fn prepare(&mut self, parsed: &Arc<Parsed>, given: &[Option<DataType>]) -> SqlResult<Prepared> {
+        self.state.check_usable(&parsed.statement)?;
+        let known = if given.is_empty() { parsed.planned.lock().clone() } else { None };
+        let planned = match known {
+            Some(planned) => planned,
+            None => {
+                let planned = Arc::new(self.plan(&parsed.statement, given).await?);
+                if given.is_empty() {
+                    *parsed.planned.lock() = Some(planned.clone());
+                }
+                planned
+            }
+        };
+        Ok(Prepared { parsed: parsed.clone(), given: given.to_vec(), planned })
+    }
+
+    /// Plans on the tables as the session sees them: in its transaction, or as this node has them, unless
+    /// that is not enough.
+    async fn plan(&mut self, statement: &Statement, given: &[Option<DataType>]) -> SqlResult<Planned> {
+        let live = self.database.live_tables();
+        if self.state.is_block() {
+            let transaction = self.state.transaction(&self.database).await?;
+            let relations = plan::relations(statement, transaction, live).await?;
+            return plan::plan(statement, relations, given);
+        }
+        let mut freshness = Freshness::Local;
+        loop {
+            let mut transaction = Transaction::new(self.database.snapshot(freshness).await?);
+            let planned = match plan::relations(statement, &mut transaction, live).await {
+                Ok(relations) => plan::plan(statement, relations, given),
+                Err(error) => Err(error),
+            };
+            match planned {
+                Err(_) if freshness == Freshness::Local => freshness = Freshness::Linearizable,
+                planned => return planned,
+            }
+        }
+    }
+
+    /// The next rows of `cursor`; none at the end. A batch may be empty.
+    pub async fn fetch(&mut self, cursor: &mut Cursor) -> SqlResult<Option<Vec<Row>>> {
+        match &mut cursor.rows {
+            CursorRows::Ready(rows) => {
+                let rows: Vec<Row> = rows.take(cluster_format::limits::BATCH_ROWS).collect();
+                Ok((!rows.is_empty()).then_some(rows))
+            }
+            CursorRows::Query { planned, select, params, facts, own, budget } => {
+                let (Plan::Select(plan) | Plan::CopyOut(plan, _)) = &planned.plan else { return Ok(None) };
+                let transaction = match own {
+                    Some(transaction) => transaction,
+                    None => self.state.transaction(&self.database).await?,
+                };
+                let env = Env { params, session: facts };
+                let mut context =
+                    Context { database: &self.database, transaction, env, cancel: &self.cancel, budget };
+                let rows = select.next_batch(plan, &mut context).await?;
+                cursor.count += rows.as_ref().map_or(0, |rows| rows.len() as u64);
+                Ok(rows)
+            }
+        }
+    }
+
+    /// Ends the implicit transaction of statements that were not alone.
+    pub async fn sync(&mut self) -> SqlResult<()> {
+        match core::mem::replace(&mut self.state, State::Idle) {
+            State::Implicit(transaction) => {
+                self.settings.end_transaction();
+                self.commit(*transaction).await
+            }
+            other => {
+                self.state = other;
+                Ok(())
+            }
+        }
+    }
+
+    /// After an error: an implicit transaction is gone, an explicit one has failed.
+    pub fn fail(&mut self) {
+        self.state.fail();
+        if self.state.status() == Status::Idle {
+            self.settings.end_transaction();
+        }
+    }
+
+    async fn commit(&mut self, transaction: Transaction) -> SqlResult<()> {
+        if transaction.is_read_only() {
+            return Ok(());
+        }
+        let commit = transaction.into_commit(self.request_ids.take(), self.database.origin());
+        self.database.commit(commit).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,406 @@
+//! Running statements.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_store::{Transaction, yield_now};
+
+use super::transaction::{Explicit, SAVEPOINTS_MAX, State};
+use super::{CopyIn, Cursor, CursorRows, Mode, Notice, Outcome, Prepared, Session, Tag, definition};
+use crate::ast::Statement;
+use crate::database::{Database, DatabaseError, Freshness};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::eval::Env;
+use crate::exec::{Budget, Context, Row, SelectCursor, run_delete, run_insert, run_update};
+use crate::plan::{self, OutputColumn, Plan, Planned, Source};
+use crate::types::Datum;
+
+/// How often a statement alone is run before its conflicts are reported.
+pub(super) const ATTEMPTS_MAX: usize = 100;
+
+/// What a statement that writes did.
+struct Written {
+    tag: Tag,
+    /// For `RETURNING`.
+    rows: Option<(Vec<Row>, Vec<OutputColumn>)>,
+    notices: Vec<Notice>,
+}
+
+impl<D: Database> Session<D> {
+    /// Runs a statement. After an error, [`Session::fail`] is due.
+    pub async fn execute(&mut self, prepared: &Prepared, params: Vec<Datum>, mode: Mode) -> SqlResult<Outcome> {
+        let statement = prepared.statement();
+        self.state.check_usable(statement)?;
+        self.facts.statement_micros = self.database.wall_micros();
+        if !self.state.is_block() {
+            self.facts.transaction_micros = self.facts.statement_micros;
+        }
+        match &prepared.planned.plan {
+            Plan::Direct => match statement {
+                Statement::CreateTable(_) | Statement::DropTable { .. } => self.write(prepared, &params, mode).await,
+                _ => self.direct(statement).await,
+            },
+            Plan::Explain(lines) => {
+                let rows = lines.iter().map(|line| [Datum::Text(line.clone())].into()).collect();
+                let columns = prepared.planned.columns.clone().unwrap_or_default();
+                Ok(Outcome::Rows(Cursor::ready(rows, columns, |_| Tag::Explain, 0)))
+            }
+            Plan::Select(_) | Plan::CopyOut(..) => self.query(prepared, params, mode).await,
+            Plan::CopyIn(_) => {
+                self.state.check_writable("COPY FROM")?;
+                Box::pin(self.begin_copy_in(prepared, mode)).await
+            }
+            Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) => self.write(prepared, &params, mode).await,
+        }
+    }
+
+    /// Opens a query. Alone, it reads a snapshot of its own.
+    async fn query(&mut self, prepared: &Prepared, params: Vec<Datum>, mode: Mode) -> SqlResult<Outcome> {
+        let live = self.database.live_tables();
+        let mut own = None;
+        let transaction = if mode.alone && !self.state.is_block() {
+            let needs_store = !matches!(
+                &prepared.planned.plan,
+                Plan::Select(plan) if !matches!(plan.source, Source::Table { .. })
+            );
+            let freshness = if needs_store { Freshness::Linearizable } else { Freshness::Local };
+            own.insert(Transaction::new(self.database.snapshot(freshness).await?))
+        } else {
+            self.state.transaction(&self.database).await?
+        };
+        let planned = current_plan(prepared, transaction, live, mode).await?;
+        let (plan, format) = match &planned.plan {
+            Plan::Select(plan) => (plan, None),
+            Plan::CopyOut(plan, format) => (plan, Some(format.clone())),
+            _ => return Err(plan_changed()),
+        };
+        let facts = self.facts.clone();
+        let select = SelectCursor::new(plan, &Env { params: &params, session: &facts })?;
+        let columns = plan.columns.clone();
+        let budget = Budget::new();
+        let tag = if format.is_some() { Tag::Copy } else { Tag::Select };
+        let rows = CursorRows::Query { planned: planned.clone(), select, params, facts, own, budget };
+        let cursor = Box::new(Cursor { rows, columns, tag, count: 0, header: false });
+        Ok(match format {
+            None => Outcome::Rows(cursor),
+            Some(format) => Outcome::CopyOut(cursor, format),
+        })
+    }
+
+    /// Runs a statement that writes: in the open transaction, or again and again in its own until no
+    /// conflict is met.
+    async fn write(&mut self, prepared: &Prepared, params: &[Datum], mode: Mode) -> SqlResult<Outcome> {
+        self.state.check_writable(command(prepared.statement()))?;
+        let written = if mode.alone && !self.state.is_block() {
+            self.write_alone(prepared, params, mode).await?
+        } else {
+            let Session { state, database, facts, cancel, row_ids, .. } = self;
+            let transaction = state.transaction(database).await?;
+            let env = Env { params, session: facts };
+            let mut budget = Budget::new();
+            let mut context = Context { database, transaction, env, cancel, budget: &mut budget };
+            write_once(prepared, row_ids, &mut context, mode).await?
+        };
+        self.notices.extend(written.notices);
+        Ok(match written.rows {
+            None => Outcome::Done(written.tag),
+            Some((rows, columns)) => {
+                let (tag, count): (fn(u64) -> Tag, u64) = match written.tag {
+                    Tag::Insert(count) => (Tag::Insert, count),
+                    Tag::Update(count) => (Tag::Update, count),
+                    Tag::Delete(count) => (Tag::Delete, count),
+                    _ => (Tag::Select, 0),
+                };
+                Outcome::Rows(Cursor::ready(rows, columns, tag, count))
+            }
+        })
+    }
+
+    async fn write_alone(&mut self, prepared: &Prepared, params: &[Datum], mode: Mode) -> SqlResult<Written> {
+        let mut freshness = Freshness::Local;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let Session { database, facts, cancel, row_ids, .. } = &mut *self;
+            let mut transaction = Transaction::new(database.snapshot(freshness).await?);
+            let env = Env { params, session: facts };
+            let mut budget = Budget::new();
+            let mut context = Context { database, transaction: &mut transaction, env, cancel, budget: &mut budget };
+            let written = write_once(prepared, row_ids, &mut context, mode).await;
+            // What is not committed is not checked, so it must have been read from the newest state: an
+            // error, or having nothing to do.
+            if freshness == Freshness::Local && (written.is_err() || transaction.is_read_only()) {
+                freshness = Freshness::Linearizable;
+                continue;
+            }
+            let written = written?;
+            if transaction.is_read_only() {
+                return Ok(written);
+            }
+            let commit = transaction.into_commit(self.request_ids.take(), self.database.origin());
+            match self.database.commit(commit).await {
+                Ok(_) => return Ok(written),
+                Err(DatabaseError::Conflict(_)) if attempt < ATTEMPTS_MAX => freshness = Freshness::Linearizable,
+                Err(error) => return Err(error.into()),
+            }
+            if self.cancel.is_set() {
+                return Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
+            }
+            yield_now().await;
+        }
+    }
+
+    async fn begin_copy_in(&mut self, prepared: &Prepared, mode: Mode) -> SqlResult<Outcome> {
+        let live = self.database.live_tables();
+        let alone = mode.alone && !self.state.is_block();
+        let mut own = None;
+        let transaction = if alone {
+            own.insert(Transaction::new(self.database.snapshot(Freshness::Linearizable).await?))
+        } else {
+            self.state.transaction(&self.database).await?
+        };
+        let planned = current_plan(prepared, transaction, live, mode).await?;
+        Ok(Outcome::CopyIn(Box::new(CopyIn::new(planned, own)?)))
+    }
+
+    /// Statements about the session itself.
+    async fn direct(&mut self, statement: &Statement) -> SqlResult<Outcome> {
+        let tag = match statement {
+            Statement::Begin { read_only, start } => {
+                self.begin(*read_only);
+                if *start { Tag::StartTransaction } else { Tag::Begin }
+            }
+            Statement::Commit => self.commit_block().await?,
+            Statement::Rollback => {
+                if matches!(self.state, State::Idle | State::Implicit(_)) {
+                    self.warn(SqlState::NO_TRANSACTION, "there is no transaction in progress");
+                }
+                self.state = State::Idle;
+                self.settings.end_transaction();
+                Tag::Rollback
+            }
+            Statement::Savepoint(name) => self.savepoint(name).await?,
+            Statement::Release(name) => self.release(name)?,
+            Statement::RollbackTo(name) => self.rollback_to(name)?,
+            Statement::Set { name, value, local } => {
+                if name == "transaction_read_only"
+                    && let State::Explicit(explicit) = &mut self.state
+                {
+                    explicit.read_only = value.as_deref() == Some("on");
+                }
+                let changed = self.settings.set(name, value.clone(), *local)?;
+                self.changed_settings.extend(changed);
+                Tag::Set
+            }
+            Statement::Reset(name) => {
+                let changed = self.settings.set(name, None, false)?;
+                self.changed_settings.extend(changed);
+                Tag::Reset
+            }
+            Statement::ResetAll => {
+                self.settings.reset_all();
+                Tag::Reset
+            }
+            Statement::Show(name) => {
+                let rows = [[Datum::Text(self.settings.show(name)?)].into()].into();
+                let columns = [OutputColumn { name: name.clone(), data_type: crate::types::DataType::Text }].into();
+                return Ok(Outcome::Rows(Cursor::ready(rows, columns, |_| Tag::Show, 0)));
+            }
+            Statement::Deallocate(name) => return Ok(Outcome::Deallocate(name.clone())),
+            Statement::DiscardAll => {
+                if self.state.is_block() {
+                    let message = "DISCARD ALL cannot run inside a transaction block";
+                    return Err(SqlError::new(SqlState::ACTIVE_TRANSACTION, message));
+                }
+                self.settings.reset_all();
+                return Ok(Outcome::DiscardAll);
+            }
+            _ => return Err(SqlError::not_supported("this statement")),
+        };
+        Ok(Outcome::Done(tag))
+    }
+
+    fn warn(&mut self, state: SqlState, message: &str) {
+        self.notices.push(Notice { severity: "WARNING", state, message: message.into() });
+    }
+
+    fn begin(&mut self, read_only: bool) {
+        self.state = match core::mem::replace(&mut self.state, State::Idle) {
+            State::Idle => State::Explicit(Explicit { read_only, ..Explicit::default() }),
+            State::Implicit(transaction) => {
+                State::Explicit(Explicit { transaction: Some(transaction), read_only, ..Explicit::default() })
+            }
+            other => {
+                self.warn(SqlState::ACTIVE_TRANSACTION, "there is already a transaction in progress");
+                other
+            }
+        };
+    }
+
+    async fn commit_block(&mut self) -> SqlResult<Tag> {
+        let state = core::mem::replace(&mut self.state, State::Idle);
+        self.settings.end_transaction();
+        let transaction = match state {
+            State::Failed(_) => return Ok(Tag::Rollback),
+            State::Explicit(explicit) => explicit.transaction,
+            State::Implicit(transaction) => {
+                self.warn(SqlState::NO_TRANSACTION, "there is no transaction in progress");
+                Some(transaction)
+            }
+            State::Idle => {
+                self.warn(SqlState::NO_TRANSACTION, "there is no transaction in progress");
+                None
+            }
+        };
+        if let Some(transaction) = transaction {
+            self.commit(*transaction).await?;
+        }
+        Ok(Tag::Commit)
+    }
+
+    async fn savepoint(&mut self, name: &str) -> SqlResult<Tag> {
+        if !matches!(self.state, State::Explicit(_)) {
+            return Err(only_in_block("SAVEPOINT"));
+        }
+        let savepoint = self.state.transaction(&self.database).await?.savepoint();
+        if let State::Explicit(explicit) = &mut self.state {
+            if explicit.savepoints.len() >= SAVEPOINTS_MAX {
+                let message = format!("a transaction of more than {SAVEPOINTS_MAX} savepoints exceeds the limit");
+                return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
+            }
+            explicit.savepoints.push((name.into(), savepoint));
+        }
+        Ok(Tag::Savepoint)
+    }
+
+    fn release(&mut self, name: &str) -> SqlResult<Tag> {
+        let State::Explicit(explicit) = &mut self.state else { return Err(only_in_block("RELEASE SAVEPOINT")) };
+        let at = explicit.savepoints.iter().rposition(|(known, _)| known == name);
+        explicit.savepoints.truncate(at.ok_or_else(|| no_savepoint(name))?);
+        Ok(Tag::Release)
+    }
+
+    fn rollback_to(&mut self, name: &str) -> SqlResult<Tag> {
+        let mut explicit = match core::mem::replace(&mut self.state, State::Idle) {
+            State::Explicit(explicit) | State::Failed(explicit) => explicit,
+            other => {
+                self.state = other;
+                return Err(only_in_block("ROLLBACK TO SAVEPOINT"));
+            }
+        };
+        let at = explicit.savepoints.iter().rposition(|(known, _)| known == name);
+        let Some(at) = at else {
+            self.state = State::Failed(explicit);
+            return Err(no_savepoint(name));
+        };
+        explicit.savepoints.truncate(at + 1);
+        if let (Some(transaction), Some((name, savepoint))) = (&mut explicit.transaction, explicit.savepoints.pop()) {
+            transaction.restore(savepoint);
+            explicit.savepoints.push((name, transaction.savepoint()));
+        }
+        self.state = State::Explicit(explicit);
+        Ok(Tag::Rollback)
+    }
+}
+
+fn only_in_block(command: &str) -> SqlError {
+    SqlError::new(SqlState::NO_TRANSACTION, format!("{command} can only be used in transaction blocks"))
+}
+
+fn no_savepoint(name: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist"))
+}
+
+fn plan_changed() -> SqlError {
+    SqlError::new(SqlState::NOT_SUPPORTED, "cached plan must not change result type")
+}
+
+fn command(statement: &Statement) -> &'static str {
+    match statement {
+        Statement::Insert(_) => "INSERT",
+        Statement::Update(_) => "UPDATE",
+        Statement::Delete(_) => "DELETE",
+        Statement::CreateTable(_) => "CREATE TABLE",
+        _ => "DROP TABLE",
+    }
+}
+
+/// The plan of `prepared` for the tables as `transaction` sees them: the one there is, as a rule.
+pub(super) async fn current_plan(
+    prepared: &Prepared,
+    transaction: &mut Transaction,
+    live: &'static [crate::database::LiveTable],
+    mode: Mode,
+) -> SqlResult<Arc<Planned>> {
+    let latest = match prepared.given.is_empty() {
+        true => prepared.parsed.planned.lock().clone(),
+        false => None,
+    };
+    let planned = latest.unwrap_or_else(|| prepared.planned.clone());
+    let mut is_current = true;
+    for table in planned.plan.tables() {
+        is_current &= table.is_current(transaction).await;
+    }
+    let planned = if is_current {
+        planned
+    } else {
+        let relations = plan::relations(prepared.statement(), transaction, live).await?;
+        let planned = Arc::new(plan::plan(prepared.statement(), relations, &prepared.given)?);
+        if prepared.given.is_empty() {
+            *prepared.parsed.planned.lock() = Some(planned.clone());
+        }
+        planned
+    };
+    if planned.params != prepared.planned.params || (mode.described && planned.columns != prepared.planned.columns) {
+        return Err(plan_changed());
+    }
+    Ok(planned)
+}
+
+/// Runs a statement that writes, once.
+async fn write_once<D: Database>(
+    prepared: &Prepared,
+    row_ids: &mut crate::exec::RowIds,
+    context: &mut Context<'_, D>,
+    mode: Mode,
+) -> SqlResult<Written> {
+    let live = context.database.live_tables();
+    let done = |tag, notices: Vec<Notice>| Written { tag, rows: None, notices };
+    match prepared.statement() {
+        Statement::CreateTable(create) => {
+            let notices = definition::create_table(create, context, live).await?;
+            return Ok(done(Tag::CreateTable, notices));
+        }
+        Statement::DropTable { tables, if_exists } => {
+            let notices = definition::drop_tables(tables, *if_exists, context, live).await?;
+            return Ok(done(Tag::DropTable, notices));
+        }
+        _ => {}
+    }
+    let planned = current_plan(prepared, context.transaction, live, mode).await?;
+    let (tag, changed): (Tag, _) = match &planned.plan {
+        Plan::Insert(plan) => {
+            let changed = run_insert(plan, row_ids, context).await?;
+            (Tag::Insert(changed.count), changed)
+        }
+        Plan::Update(plan) => {
+            let changed = run_update(plan, context).await?;
+            (Tag::Update(changed.count), changed)
+        }
+        Plan::Delete(plan) => {
+            let changed = run_delete(plan, context).await?;
+            (if plan.truncate { Tag::TruncateTable } else { Tag::Delete(changed.count) }, changed)
+        }
+        _ => return Err(plan_changed()),
+    };
+    let rows = planned.columns.clone().map(|columns| (changed.returned, columns));
+    Ok(Written { tag, rows, notices: Vec::new() })
+}
+
+/// A remark that something was not done.
+pub(super) fn skipping(state: SqlState, message: String) -> Notice {
+    Notice { severity: "NOTICE", state, message }
+}

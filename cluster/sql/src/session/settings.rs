@@ -1,0 +1,165 @@
+//! The settings that clients send, of which few mean anything here.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::function::SERVER_VERSION;
+
+/// What values a setting takes.
+#[derive(Clone, Copy)]
+enum Values {
+    /// Any text.
+    Any,
+    /// One of these, whatever the case.
+    Of(&'static [&'static str]),
+    /// `on` or `off`.
+    Switch,
+    /// Cannot be set.
+    Fixed,
+}
+
+struct Setting {
+    name: &'static str,
+    /// As it is printed and reported.
+    title: &'static str,
+    default: &'static str,
+    values: Values,
+    /// Whether clients are told when it changes.
+    reported: bool,
+}
+
+const fn setting(name: &'static str, default: &'static str, values: Values) -> Setting {
+    Setting { name, title: name, default, values, reported: false }
+}
+
+const fn reported(name: &'static str, title: &'static str, default: &'static str, values: Values) -> Setting {
+    Setting { name, title, default, values, reported: true }
+}
+
+const ISOLATION: Values =
+    Values::Of(&["serializable", "repeatable read", "read committed", "read uncommitted", "snapshot"]);
+
+/// Every known setting. UTC, UTF-8 and ISO dates are the only ones there are.
+static SETTINGS: &[Setting] = &[
+    reported("application_name", "application_name", "", Values::Any),
+    reported("client_encoding", "client_encoding", "UTF8", Values::Of(&["utf8", "utf-8", "unicode", "sql_ascii"])),
+    reported("datestyle", "DateStyle", "ISO, MDY", Values::Of(&["iso, mdy", "iso", "iso, dmy", "iso, ymd"])),
+    reported("integer_datetimes", "integer_datetimes", "on", Values::Fixed),
+    reported("intervalstyle", "IntervalStyle", "postgres", Values::Of(&["postgres"])),
+    reported("is_superuser", "is_superuser", "on", Values::Fixed),
+    reported("server_encoding", "server_encoding", "UTF8", Values::Fixed),
+    reported("server_version", "server_version", SERVER_VERSION, Values::Fixed),
+    reported("session_authorization", "session_authorization", "relix", Values::Fixed),
+    reported("standard_conforming_strings", "standard_conforming_strings", "on", Values::Of(&["on"])),
+    reported("timezone", "TimeZone", "UTC", Values::Of(&["utc", "gmt", "etc/utc", "0"])),
+    setting("bytea_output", "hex", Values::Any),
+    setting("client_min_messages", "notice", Values::Any),
+    setting("default_transaction_isolation", "serializable", ISOLATION),
+    setting("default_transaction_read_only", "off", Values::Of(&["off", "false", "0"])),
+    setting("extra_float_digits", "1", Values::Of(&["1", "2", "3"])),
+    setting("idle_in_transaction_session_timeout", "0", Values::Any),
+    setting("lc_collate", "C", Values::Fixed),
+    setting("lc_monetary", "C", Values::Any),
+    setting("lock_timeout", "0", Values::Any),
+    setting("max_identifier_length", "63", Values::Fixed),
+    setting("row_security", "off", Values::Any),
+    setting("search_path", "public", Values::Any),
+    setting("server_version_num", "150000", Values::Fixed),
+    setting("statement_timeout", "0", Values::Of(&["0"])),
+    setting("synchronous_commit", "on", Values::Switch),
+    setting("transaction_isolation", "serializable", ISOLATION),
+    setting("transaction_read_only", "off", Values::Switch),
+    setting("xmloption", "content", Values::Any),
+];
+
+fn find(name: &str) -> SqlResult<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
+        let message = format!("unrecognized configuration parameter \"{name}\"");
+        SqlError::new(SqlState::UNDEFINED_OBJECT, message)
+    })
+}
+
+/// A session's settings, where they differ from the defaults.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    changed: BTreeMap<&'static str, String>,
+    /// What was changed for this transaction only: what it was before.
+    local: Vec<(&'static str, Option<String>)>,
+}
+
+impl Settings {
+    pub(crate) fn show(&self, name: &str) -> SqlResult<String> {
+        let setting = find(name)?;
+        Ok(self.changed.get(setting.name).cloned().unwrap_or_else(|| setting.default.into()))
+    }
+
+    /// Sets `name`; to its default without a value. Returns what clients are to be told.
+    pub(crate) fn set(
+        &mut self,
+        name: &str,
+        value: Option<String>,
+        local: bool,
+    ) -> SqlResult<Option<(&'static str, String)>> {
+        let setting = find(name)?;
+        if matches!(setting.values, Values::Fixed) {
+            let message = format!("parameter \"{}\" cannot be changed", setting.title);
+            return Err(SqlError::new(SqlState::CANNOT_CHANGE_PARAMETER, message));
+        }
+        let before = self.changed.remove(setting.name);
+        if local {
+            self.local.push((setting.name, before));
+        }
+        if let Some(value) = value {
+            let value = check(setting, value)?;
+            if value != setting.default {
+                self.changed.insert(setting.name, value);
+            }
+        }
+        Ok(setting.reported.then(|| (setting.title, self.show(setting.name).unwrap_or_default())))
+    }
+
+    /// Undoes `SET LOCAL`.
+    pub(crate) fn end_transaction(&mut self) {
+        while let Some((name, before)) = self.local.pop() {
+            match before {
+                Some(value) => drop(self.changed.insert(name, value)),
+                None => drop(self.changed.remove(name)),
+            }
+        }
+    }
+
+    pub(crate) fn reset_all(&mut self) {
+        self.changed.clear();
+        self.local.clear();
+    }
+
+    /// What clients are told when they come.
+    pub(crate) fn reported(&self) -> Vec<(&'static str, String)> {
+        let reported = SETTINGS.iter().filter(|setting| setting.reported);
+        reported.map(|setting| (setting.title, self.show(setting.name).unwrap_or_default())).collect()
+    }
+}
+
+/// The value as it is kept.
+fn check(setting: &Setting, value: String) -> SqlResult<String> {
+    let lower = value.to_ascii_lowercase();
+    match setting.values {
+        Values::Switch => match lower.as_str() {
+            "on" | "true" | "yes" | "1" => return Ok("on".into()),
+            "off" | "false" | "no" | "0" => return Ok("off".into()),
+            _ => {}
+        },
+        Values::Of(values) if values.contains(&lower.as_str()) => {
+            // One of several spellings of the only thing there is.
+            let is_choice = matches!(setting.name, "extra_float_digits" | "transaction_isolation" | "default_transaction_isolation");
+            return Ok(if is_choice { lower } else { setting.default.into() });
+        }
+        Values::Any if value.len() <= 1024 => return Ok(value),
+        _ => {}
+    }
+    let message = format!("invalid value for parameter \"{}\": \"{value}\"", setting.title);
+    Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+}

@@ -1,0 +1,58 @@
+//! What a finished statement says it did.
+
+use core::fmt;
+
+/// A command tag, as Postgres words it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "named after the commands")]
+pub enum Tag {
+    Begin,
+    Commit,
+    Copy(u64),
+    CreateTable,
+    Deallocate,
+    DeallocateAll,
+    Delete(u64),
+    DiscardAll,
+    DropTable,
+    Explain,
+    Insert(u64),
+    Release,
+    Reset,
+    Rollback,
+    Savepoint,
+    Select(u64),
+    Set,
+    Show,
+    StartTransaction,
+    TruncateTable,
+    Update(u64),
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Tag::Copy(count) => return write!(f, "COPY {count}"),
+            Tag::Delete(count) => return write!(f, "DELETE {count}"),
+            Tag::Insert(count) => return write!(f, "INSERT 0 {count}"),
+            Tag::Select(count) => return write!(f, "SELECT {count}"),
+            Tag::Update(count) => return write!(f, "UPDATE {count}"),
+            Tag::Begin => "BEGIN",
+            Tag::Commit => "COMMIT",
+            Tag::CreateTable => "CREATE TABLE",
+            Tag::Deallocate => "DEALLOCATE",
+            Tag::DeallocateAll => "DEALLOCATE ALL",
+            Tag::DiscardAll => "DISCARD ALL",
+            Tag::DropTable => "DROP TABLE",
+            Tag::Explain => "EXPLAIN",
+            Tag::Release => "RELEASE",
+            Tag::Reset => "RESET",
+            Tag::Rollback => "ROLLBACK",
+            Tag::Savepoint => "SAVEPOINT",
+            Tag::Set => "SET",
+            Tag::Show => "SHOW",
+            Tag::StartTransaction => "START TRANSACTION",
+            Tag::TruncateTable => "TRUNCATE TABLE",
+        })
+    }
+}

@@ -1,0 +1,100 @@
+//! Which transaction a session is in.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use cluster_store::{Savepoint, Transaction};
+
+use super::Status;
+use crate::ast::Statement;
+use crate::database::{Database, Freshness};
+use crate::error::{SqlError, SqlResult, SqlState};
+
+/// Most savepoints of a transaction: each is a copy of the write buffer's index.
+pub(crate) const SAVEPOINTS_MAX: usize = 32;
+
+/// Which transaction a session is in. See the picture above.
+pub(crate) enum State {
+    /// In none.
+    Idle,
+    /// In one that ends with the message or the pipeline.
+    Implicit(Box<Transaction>),
+    /// In one that was begun.
+    Explicit(Explicit),
+    /// In one that was begun and has failed.
+    Failed(Explicit),
+}
+
+/// A transaction that was begun.
+#[derive(Default)]
+pub(crate) struct Explicit {
+    /// None before its first statement.
+    pub(crate) transaction: Option<Box<Transaction>>,
+    pub(crate) read_only: bool,
+    pub(crate) savepoints: Vec<(String, Savepoint)>,
+}
+
+impl State {
+    pub(crate) fn status(&self) -> Status {
+        match self {
+            State::Idle | State::Implicit(_) => Status::Idle,
+            State::Explicit(_) => Status::Transaction,
+            State::Failed(_) => Status::Failed,
+        }
+    }
+
+    /// Whether a transaction is open.
+    pub(crate) fn is_block(&self) -> bool {
+        !matches!(self, State::Idle)
+    }
+
+    /// The open transaction; opens an implicit one if there is none.
+    pub(crate) async fn transaction<D: Database>(&mut self, database: &D) -> SqlResult<&mut Transaction> {
+        if let State::Idle = self {
+            let snapshot = database.snapshot(Freshness::Linearizable).await?;
+            *self = State::Implicit(Box::new(Transaction::new(snapshot)));
+        }
+        match self {
+            State::Implicit(transaction) => Ok(transaction),
+            State::Explicit(explicit) => {
+                if explicit.transaction.is_none() {
+                    let snapshot = database.snapshot(Freshness::Linearizable).await?;
+                    explicit.transaction = Some(Box::new(Transaction::new(snapshot)));
+                }
+                explicit.transaction.as_deref_mut().ok_or_else(failed)
+            }
+            State::Idle | State::Failed(_) => Err(failed()),
+        }
+    }
+
+    pub(crate) fn fail(&mut self) {
+        *self = match core::mem::replace(self, State::Idle) {
+            State::Idle | State::Implicit(_) => State::Idle,
+            State::Explicit(explicit) | State::Failed(explicit) => State::Failed(explicit),
+        };
+    }
+
+    /// 25P02 if the transaction has failed and `statement` does not end it.
+    pub(crate) fn check_usable(&self, statement: &Statement) -> SqlResult<()> {
+        let ends = matches!(statement, Statement::Commit | Statement::Rollback | Statement::RollbackTo(_));
+        if matches!(self, State::Failed(_)) && !ends {
+            return Err(failed());
+        }
+        Ok(())
+    }
+
+    /// 25006 if the transaction only reads.
+    pub(crate) fn check_writable(&self, command: &str) -> SqlResult<()> {
+        if let State::Explicit(Explicit { read_only: true, .. }) = self {
+            let message = alloc::format!("cannot execute {command} in a read-only transaction");
+            return Err(SqlError::new(SqlState::READ_ONLY_TRANSACTION, message));
+        }
+        Ok(())
+    }
+}
+
+fn failed() -> SqlError {
+    let message = "current transaction is aborted, commands ignored until end of transaction block";
+    SqlError::new(SqlState::FAILED_TRANSACTION, message)
+}
