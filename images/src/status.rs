@@ -12,7 +12,7 @@ use crate::layout::Layout;
 use crate::table;
 
 /// A node that takes longer to answer counts as silent.
-const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// What a node says of itself.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ struct NodeLine {
 pub fn run(layout: &Layout, json: bool) -> Result<(), Failure> {
     let cluster = Cluster::expect(layout)?;
     let machines = control::machines(layout)?;
-    let answers = ask_all(&cluster, &machines)?;
+    let answers = ask_all(&cluster, &machines, ANSWER_WITHIN)?;
     let nodes: Vec<NodeLine> = machines
         .iter()
         .zip(&answers)
@@ -108,8 +108,12 @@ pub fn leader(machines: &[MachineStatus], answers: &[Option<NodeAnswer>]) -> Opt
     leaders.max_by_key(|(_, answer)| answer.term).map(|(id, _)| id)
 }
 
-/// Asks every machine that is up, all at once.
-pub fn ask_all(cluster: &Cluster, machines: &[MachineStatus]) -> Result<Vec<Option<NodeAnswer>>, Failure> {
+/// Asks every machine that is up, all at once; one that takes longer than `within` counts as silent.
+pub fn ask_all(
+    cluster: &Cluster,
+    machines: &[MachineStatus],
+    within: Duration,
+) -> Result<Vec<Option<NodeAnswer>>, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Sql(error.to_string()))?;
     let answers = runtime.block_on(async {
@@ -117,7 +121,7 @@ pub fn ask_all(cluster: &Cluster, machines: &[MachineStatus]) -> Result<Vec<Opti
         for machine in machines {
             let up = machine.state == MachineState::Up;
             let question = ask(cluster.sql_port(machine.id), machine.id);
-            asked.push(up.then(|| tokio::spawn(tokio::time::timeout(ANSWER_WITHIN, question))));
+            asked.push(up.then(|| tokio::spawn(tokio::time::timeout(within, question))));
         }
         let mut answers = Vec::new();
         for asked in asked {

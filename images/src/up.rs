@@ -25,6 +25,9 @@ const DISK_MIB: u64 = 4096;
 /// How long the cluster may take to serve.
 const SERVING_WITHIN: Duration = Duration::from_secs(60);
 
+/// While it boots, a node that does not answer for this long is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(700);
+
 /// How long the fabric may take to listen.
 const FABRIC_WITHIN: Duration = Duration::from_secs(10);
 
@@ -182,7 +185,7 @@ fn wait_until_serving(layout: &Layout, cluster: &Cluster, started: Instant) -> R
     let positions: Vec<u64> = cluster.node_ids().map(log_len).collect();
     loop {
         let machines = control::machines(layout)?;
-        let answers = status::ask_all(cluster, &machines)?;
+        let answers = status::ask_all(cluster, &machines, ASK_AGAIN_AFTER)?;
         let serving = answers.iter().flatten().count();
         let leader = status::leader(&machines, &answers);
         progress.set_message(format!("{serving} of {} nodes answer SQL", cluster.nodes));

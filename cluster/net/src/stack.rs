@@ -60,6 +60,8 @@ pub struct Stack {
     /// Dropped connections that still have something to say.
     closing: Vec<SocketHandle>,
     next_port: u16,
+    hardware_address: [u8; 6],
+    ip: Ipv4Addr,
 }
 
 /// Frames between the stack and the NIC.
@@ -92,6 +94,8 @@ impl Stack {
             connections_max: config.connections_max,
             closing: vec![],
             next_port: EPHEMERAL_PORTS.start + (config.seed % span) as u16,
+            hardware_address: config.hardware_address,
+            ip: config.ip,
         }
     }
 
@@ -107,6 +111,12 @@ impl Stack {
         if self.wire.received.len() < FRAMES_MAX {
             self.wire.received.push_back(frame);
         }
+    }
+
+    /// Notes the MAC address of a neighbour, as if it had announced itself: nobody needs to be asked for it,
+    /// and no answer can be lost.
+    pub fn introduce(&mut self, ip: Ipv4Addr, hardware_address: [u8; 6]) {
+        self.receive(crate::wire::announcement(ip, hardware_address, self.hardware_address, self.ip));
     }
 
     /// Does what is due: frames in, frames out, timeouts.

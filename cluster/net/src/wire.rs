@@ -7,7 +7,7 @@ use core::net::Ipv4Addr;
 use drivers_api::Frame;
 use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
-    EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Packet, Ipv4Repr,
+    ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Packet, Ipv4Repr,
     UdpPacket, UdpRepr,
 };
 
@@ -58,6 +58,27 @@ pub(crate) fn emit(from: Address, to: Address, len: usize, fill: impl FnOnce(&mu
     ip.emit(&mut packet, &checksums);
     let mut packet = UdpPacket::new_unchecked(packet.payload_mut());
     udp.emit(&mut packet, &from.ip.into(), &to.ip.into(), len, fill, &checksums);
+    frame
+}
+
+/// An ARP reply in which the neighbour at `ip` tells its hardware address.
+pub(crate) fn announcement(ip: Ipv4Addr, hardware: [u8; 6], to_hardware: [u8; 6], to_ip: Ipv4Addr) -> Frame {
+    let arp = ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Reply,
+        source_hardware_addr: EthernetAddress(hardware),
+        source_protocol_addr: ip,
+        target_hardware_addr: EthernetAddress(to_hardware),
+        target_protocol_addr: to_ip,
+    };
+    let ethernet = EthernetRepr {
+        src_addr: EthernetAddress(hardware),
+        dst_addr: EthernetAddress(to_hardware),
+        ethertype: EthernetProtocol::Arp,
+    };
+    let mut frame = Frame::zeroed(ETHERNET_LEN + arp.buffer_len());
+    let mut packet = EthernetFrame::new_unchecked(frame.bytes_mut());
+    ethernet.emit(&mut packet);
+    arp.emit(&mut ArpPacket::new_unchecked(packet.payload_mut()));
     frame
 }
 

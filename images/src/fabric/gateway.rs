@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::cluster::{Cluster, PREFIX_LEN, gateway_hardware_address, gateway_ip, ip_of};
+use crate::cluster::{Cluster, PREFIX_LEN, gateway_hardware_address, gateway_ip, hardware_address_of, ip_of};
 use crate::error::Failure;
 use crate::fabric::switch::GATEWAY_PORT;
 use crate::fabric::wire::Wires;
@@ -71,10 +71,7 @@ impl Gateway {
     async fn pump(self) {
         loop {
             let now = self.0.clock.now().monotonic;
-            let (frames, deadline) = self.turn(now);
-            if let Some(wires) = &*self.0.wires.borrow() {
-                frames.iter().for_each(|frame| wires.forward(GATEWAY_PORT, frame.bytes()));
-            }
+            let deadline = self.turn(now);
             let pause = deadline.map_or(Duration::from_secs(3600), |deadline| deadline.since(now));
             tokio::select! {
                 () = self.0.poked.notified() => {}
@@ -83,14 +80,17 @@ impl Gateway {
         }
     }
 
-    fn turn(&self, now: Instant) -> (Vec<Frame>, Option<Instant>) {
+    /// Moves the stack along and sends what it has to say; when it wants to be moved again.
+    fn turn(&self, now: Instant) -> Option<Instant> {
         let mut stack = self.0.stack.lock();
         stack.poll(now);
-        let mut frames = Vec::new();
-        while let Some(frame) = stack.take_frame() {
-            frames.push(frame);
+        let frames: Vec<Frame> = std::iter::from_fn(|| stack.take_frame()).collect();
+        let deadline = stack.deadline(now);
+        drop(stack);
+        if let Some(wires) = &*self.0.wires.borrow() {
+            frames.iter().for_each(|frame| wires.forward(GATEWAY_PORT, frame.bytes()));
         }
-        (frames, stack.deadline(now))
+        deadline
     }
 
     async fn listen(self, listener: TcpListener, node: u8) {
@@ -106,6 +106,8 @@ impl Gateway {
     /// Carries one connection until either side ends it.
     async fn carry(self, mut client: TcpStream, node: u8) {
         let _ = client.set_nodelay(true);
+        self.0.stack.lock().introduce(ip_of(node), hardware_address_of(node));
+        self.turn(self.0.clock.now().monotonic);
         let Ok(server) = Stack::connect(&self.0.stack, ip_of(node), SQL_PORT) else { return };
         self.0.poked.notify_one();
         let (mut from_client, mut to_client) = client.split();
