@@ -33,7 +33,15 @@ use crate::error::Failure;
 use crate::layout::Layout;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            eprintln!("relix: {}", one_line(&error.to_string()));
+            return ExitCode::from(2);
+        }
+        // Help or version, as asked.
+        Err(error) => error.exit(),
+    };
     match run(cli) {
         Ok(code) => code,
         Err(failure) => {
@@ -41,6 +49,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What clap has to say, without its paragraphs on usage.
+fn one_line(message: &str) -> String {
+    let lines = message.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let words: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
+    format!("{} (see 'relix --help')", words.join(" ").trim_start_matches("error: "))
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
