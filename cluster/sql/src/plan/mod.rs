@@ -138,6 +138,11 @@ fn names(statement: &Statement) -> [Option<&TableName>; 2] {
     }
 }
 
+/// Whether planning `statement` looks at any table.
+pub(crate) fn needs_tables(statement: &Statement) -> bool {
+    names(statement).iter().any(Option::is_some)
+}
+
 /// The tables that a statement names, looked up.
 pub(crate) async fn relations(
     statement: &Statement,

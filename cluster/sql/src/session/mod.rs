@@ -39,7 +39,7 @@ use crate::error::{SqlResult, SqlState};
 use crate::eval::{Env, SessionFacts};
 use crate::exec::{Budget, Context, Row, RowIds, SelectCursor};
 use crate::parse;
-use crate::plan::{self, OutputColumn, Plan, Planned};
+use crate::plan::{self, OutputColumn, Plan, Planned, Relation};
 use crate::types::{DataType, Datum};
 use settings::Settings;
 use transaction::State;
@@ -289,6 +289,9 @@ impl<D: Database> Session<D> {
     /// that is not enough.
     async fn plan(&mut self, statement: &Statement, given: &[Option<DataType>]) -> SqlResult<Planned> {
         let live = self.database.live_tables();
+        if !plan::needs_tables(statement) {
+            return plan::plan(statement, [Relation::Nothing, Relation::Nothing], given);
+        }
         if self.state.is_block() {
             let transaction = self.state.transaction(&self.database).await?;
             let relations = plan::relations(statement, transaction, live).await?;
