@@ -35,7 +35,8 @@ impl MemoryDatabase {
     /// An empty database whose clock stands at `wall_micros` (microseconds since the Unix epoch) until
     /// [`MemoryDatabase::set_wall_micros`].
     pub fn new(wall_micros: i64) -> MemoryDatabase {
-        let state = State { tables: Tables::new(), len_max: 64 * TRANSACTION_LEN_MAX, sessions: 0, wall_micros };
+        let state =
+            State { tables: Tables::new(), len_max: 64 * TRANSACTION_LEN_MAX, sessions: 0, wall_micros };
         MemoryDatabase { state: Arc::new(Mutex::new(state)) }
     }
 

@@ -70,7 +70,9 @@ pub fn listen_on(listener: TcpListener) -> SocketAddr {
             let _ = stream.set_nodelay(true);
             let (database, registry) = (database.clone(), registry.clone());
             let backend = BACKEND.fetch_add(1, Ordering::Relaxed);
-            thread::spawn(move || block_on(serve(Socket(stream), database, registry, backend, backend ^ 0x5eed)));
+            thread::spawn(move || {
+                block_on(serve(Socket(stream), database, registry, backend, backend ^ 0x5eed))
+            });
         }
     });
     address

@@ -147,15 +147,18 @@ pub struct Cursor {
 
 enum CursorRows {
     Ready(vec::IntoIter<Row>),
-    Query {
-        planned: Arc<Planned>,
-        select: SelectCursor,
-        params: Vec<Datum>,
-        facts: SessionFacts,
-        /// The transaction, if the query is alone in it.
-        own: Option<Transaction>,
-        budget: Budget,
-    },
+    Query(Box<Query>),
+}
+
+/// A query in progress, with what it works on.
+struct Query {
+    planned: Arc<Planned>,
+    select: SelectCursor,
+    params: Vec<Datum>,
+    facts: SessionFacts,
+    /// The transaction, if the query is alone in it.
+    own: Option<Transaction>,
+    budget: Budget,
 }
 
 impl Cursor {
@@ -199,7 +202,13 @@ pub struct Session<D: Database> {
 
 impl<D: Database> Session<D> {
     /// A session of `user`, known to others as `backend`, that stops when `cancel` is set.
-    pub fn new(database: D, user: &str, database_name: &str, backend: u32, cancel: Arc<CancelFlag>) -> Session<D> {
+    pub fn new(
+        database: D,
+        user: &str,
+        database_name: &str,
+        backend: u32,
+        cancel: Arc<CancelFlag>,
+    ) -> Session<D> {
         let id = database.new_session_id();
         let facts = SessionFacts {
             user: user.into(),
@@ -318,7 +327,8 @@ impl<D: Database> Session<D> {
                 let rows: Vec<Row> = rows.take(cluster_format::limits::BATCH_ROWS).collect();
                 Ok((!rows.is_empty()).then_some(rows))
             }
-            CursorRows::Query { planned, select, params, facts, own, budget } => {
+            CursorRows::Query(query) => {
+                let Query { planned, select, params, facts, own, budget } = &mut **query;
                 let (Plan::Select(plan) | Plan::CopyOut(plan, _)) = &planned.plan else { return Ok(None) };
                 let transaction = match own {
                     Some(transaction) => transaction,
