@@ -1,5 +1,7 @@
 //! A node for tests: the gateway over threads and the sockets of 127.0.0.1.
 
+#![allow(dead_code, reason = "each test root uses its part")]
+
 use std::future::Future;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
