@@ -88,6 +88,8 @@ async fn transactions_portals_and_errors() {
     let select = client.prepare("SELECT * FROM t WHERE id = 7").await.expect("valid");
     let other = connect(address).await;
     other.batch_execute("DROP TABLE t; CREATE TABLE t (id int8 PRIMARY KEY, n int)").await.expect("done");
+    // The same text prepared again is described anew.
+    assert_eq!(client.prepare("SELECT * FROM t WHERE id = 7").await.expect("valid").columns().len(), 2);
     let error = client.query(&select, &[]).await.expect_err("other columns");
     assert_eq!(error.code(), Some(&SqlState::FEATURE_NOT_SUPPORTED));
     assert!(client.query("SELECT * FROM t WHERE id = 7", &[]).await.expect("anew").is_empty());

@@ -46,8 +46,8 @@ fn float(op: BinaryOperator, left: f64, right: f64) -> SqlResult<f64> {
         BinaryOperator::Subtract => left - right,
         BinaryOperator::Multiply => left * right,
         _ if right == 0.0 && !left.is_nan() => return Err(division_by_zero()),
-        BinaryOperator::Divide => left / right,
-        _ => left % right,
+        // There is no remainder of floats, in Postgres either.
+        _ => left / right,
     };
     if result.is_infinite() && left.is_finite() && right.is_finite() {
         return Err(SqlError::new(SqlState::OUT_OF_RANGE, "value out of range: overflow"));

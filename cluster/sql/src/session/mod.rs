@@ -282,8 +282,8 @@ impl<D: Database> Session<D> {
         self.state.check_usable(&parsed.statement)?;
         let known = if given.is_empty() { parsed.planned.lock().clone() } else { None };
         let planned = match known {
-            Some(planned) => planned,
-            None => {
+            Some(planned) if self.is_current(&planned).await? => planned,
+            _ => {
                 let planned = Arc::new(self.plan(&parsed.statement, given).await?);
                 if given.is_empty() {
                     *parsed.planned.lock() = Some(planned.clone());
@@ -292,6 +292,23 @@ impl<D: Database> Session<D> {
             }
         };
         Ok(Prepared { parsed: parsed.clone(), given: given.to_vec(), planned })
+    }
+
+    /// Whether the tables that `planned` was made for are what they were, as far as this node knows: what
+    /// clients are told of a result should hold when they ask for it.
+    async fn is_current(&mut self, planned: &Planned) -> SqlResult<bool> {
+        let mut own = None;
+        for table in planned.plan.tables() {
+            let transaction = match (&mut own, self.state.is_block()) {
+                (_, true) => self.state.transaction(&self.database).await?,
+                (Some(own), false) => own,
+                (own, false) => own.insert(Transaction::new(self.database.snapshot(Freshness::Local).await?)),
+            };
+            if !table.is_current(transaction).await {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Plans on the tables as the session sees them: in its transaction, or as this node has them, unless
