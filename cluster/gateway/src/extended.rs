@@ -57,6 +57,9 @@ enum Progress {
     Bound,
     /// A result, and rows fetched from it that were more than asked for.
     Suspended(Box<Cursor>, vec::IntoIter<Row>),
+    /// A query whose rows have all been sent.
+    Exhausted,
+    /// Run, or failed.
     Done,
 }
 
@@ -82,7 +85,8 @@ impl Extended {
     }
 
     fn insert(&mut self, name: String, statement: NamedStatement) -> SqlResult<()> {
-        if self.statements.len() >= STATEMENTS_MAX || self.statements_len + statement.len > STATEMENTS_LEN_MAX {
+        if self.statements.len() >= STATEMENTS_MAX || self.statements_len + statement.len > STATEMENTS_LEN_MAX
+        {
             let message = format!(
                 "a session of more than {STATEMENTS_MAX} prepared statements or {STATEMENTS_LEN_MAX} bytes of them exceeds the limit"
             );
@@ -194,7 +198,9 @@ impl<C: Connection, D: Database> Backend<C, D> {
         for (index, (value, data_type)) in bind.values.iter().zip(types).enumerate() {
             let oid = statement.oids.get(index).copied().unwrap_or(0);
             let binary = format_of(&bind.formats, index) == 1;
-            params.push(value.as_ref().map_or(Ok(Datum::Null), |value| parameter(*data_type, oid, binary, value))?);
+            params.push(
+                value.as_ref().map_or(Ok(Datum::Null), |value| parameter(*data_type, oid, binary, value))?,
+            );
         }
         let prepared = statement.prepared.clone();
         if !bind.portal.is_empty() && self.extended.portals.contains_key(&bind.portal) {
@@ -237,6 +243,11 @@ impl<C: Connection, D: Database> Backend<C, D> {
         let progress = core::mem::replace(&mut portal.progress, Progress::Done);
         let (cursor, ahead) = match progress {
             Progress::Suspended(cursor, ahead) => (cursor, ahead),
+            Progress::Exhausted => {
+                portal.progress = Progress::Exhausted;
+                self.client.out.command_complete(&Tag::Select(0).to_string());
+                return Ok(());
+            }
             Progress::Done => {
                 let message = format!("portal \"{name}\" cannot be run");
                 return Err(SqlError::new(SqlState::NOT_IN_PREREQUISITE_STATE, message).into());
@@ -292,7 +303,12 @@ impl<C: Connection, D: Database> Backend<C, D> {
             }
         }
         let tag = match cursor.tag() {
-            Tag::Select(_) => Tag::Select(sent),
+            Tag::Select(_) => {
+                if let Some(portal) = self.extended.portals.get_mut(name) {
+                    portal.progress = Progress::Exhausted;
+                }
+                Tag::Select(sent)
+            }
             other => other,
         };
         self.client.out.command_complete(&tag.to_string());

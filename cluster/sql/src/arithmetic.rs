@@ -9,7 +9,12 @@ use crate::types::{DataType, Datum};
 use crate::wire;
 
 /// `left op right` in `data_type`; neither is NULL.
-pub(crate) fn arithmetic(op: BinaryOperator, data_type: DataType, left: &Datum, right: &Datum) -> SqlResult<Datum> {
+pub(crate) fn arithmetic(
+    op: BinaryOperator,
+    data_type: DataType,
+    left: &Datum,
+    right: &Datum,
+) -> SqlResult<Datum> {
     if data_type == DataType::Float8 {
         let (left, right) = (left.as_f64().unwrap_or(0.0), right.as_f64().unwrap_or(0.0));
         return float(op, left, right).map(Datum::Float8);
@@ -41,8 +46,8 @@ fn float(op: BinaryOperator, left: f64, right: f64) -> SqlResult<f64> {
         BinaryOperator::Subtract => left - right,
         BinaryOperator::Multiply => left * right,
         _ if right == 0.0 && !left.is_nan() => return Err(division_by_zero()),
-        BinaryOperator::Divide => left / right,
-        _ => left % right,
+        // There is no remainder of floats, in Postgres either.
+        _ => left / right,
     };
     if result.is_infinite() && left.is_finite() && right.is_finite() {
         return Err(SqlError::new(SqlState::OUT_OF_RANGE, "value out of range: overflow"));
@@ -61,8 +66,12 @@ pub(crate) fn out_of_range(data_type: DataType) -> SqlError {
 /// `-value`
 pub(crate) fn negate(value: &Datum) -> SqlResult<Datum> {
     match value {
-        Datum::Int4(value) => value.checked_neg().map(Datum::Int4).ok_or_else(|| out_of_range(DataType::Int4)),
-        Datum::Int8(value) => value.checked_neg().map(Datum::Int8).ok_or_else(|| out_of_range(DataType::Int8)),
+        Datum::Int4(value) => {
+            value.checked_neg().map(Datum::Int4).ok_or_else(|| out_of_range(DataType::Int4))
+        }
+        Datum::Int8(value) => {
+            value.checked_neg().map(Datum::Int8).ok_or_else(|| out_of_range(DataType::Int8))
+        }
         Datum::Float8(value) => Ok(Datum::Float8(-value)),
         other => Ok(other.clone()),
     }
@@ -101,7 +110,7 @@ pub(crate) fn cast(value: &Datum, data_type: DataType) -> SqlResult<Datum> {
 fn from_float(value: f64, data_type: DataType) -> SqlResult<Datum> {
     let rounded = round_half_even(value);
     // 2^63 itself is out of range; NaN fails both.
-    if rounded >= -9_223_372_036_854_775_808.0 && rounded < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
         integer(Some(rounded as i64), data_type)
     } else {
         Err(out_of_range(data_type))
@@ -145,7 +154,10 @@ mod tests {
             (-0.2, 0.0, 0.0, -1.0),
             (1e300, 1e300, 1e300, 1e300),
         ] {
-            assert_eq!((round_half_even(value), truncate(value), floor(value)), (rounded, truncated, floored));
+            assert_eq!(
+                (round_half_even(value), truncate(value), floor(value)),
+                (rounded, truncated, floored)
+            );
         }
     }
 }
