@@ -17,7 +17,11 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
     let (machine, bus) = match machine {
         MachineType::Q35 => ("q35,usb=off,vmport=off", "pci"),
-        MachineType::Microvm => ("microvm,pic=off,pit=off,rtc=on", "device"),
+        // Its devices speak the legacy dialect unless told not to.
+        MachineType::Microvm => {
+            add(&["-global", "virtio-mmio.force-legacy=false"]);
+            ("microvm,pic=off,pit=off,rtc=on", "device")
+        }
     };
     add(&["-machine", machine, "-nodefaults", "-no-user-config", "-display", "none"]);
     match kvm {
@@ -26,7 +30,7 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
         false => add(&["-accel", "tcg,thread=multi", "-cpu", "Nehalem"]),
     }
     add(&["-m", &memory_mib.to_string(), "-smp", &cpus.to_string()]);
-    add(&["-name", &format!("relix-{}-{node}", cluster.name)]);
+    add(&["-name", &format!("{}-{node}", cluster.name)]);
     add(&["-kernel", &text(kernel), "-initrd", &text(symbols)]);
     add(&["-append", &cluster.settings(node).join(" ")]);
     let log = escaped(&layout.node_log(node));
