@@ -33,7 +33,15 @@ use crate::error::Failure;
 use crate::layout::Layout;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => {
+            eprintln!("relix: {}", one_line(&error.to_string()));
+            return ExitCode::from(2);
+        }
+        // Help and version are not mistakes.
+        Err(told) => told.exit(),
+    };
     match run(cli) {
         Ok(code) => code,
         Err(failure) => {
@@ -41,6 +49,16 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What clap says over several lines, in one: what is wrong, what may have been meant, where to read on.
+fn one_line(told: &str) -> String {
+    let parts = told.split("\n\n").flat_map(|part| part.split("\n  tip: ")).map(str::trim);
+    let words = parts.filter(|part| !part.is_empty() && !part.starts_with("Usage:")).map(|part| {
+        let part = part.trim_start_matches("error: ").trim_start_matches("tip: ");
+        part.split_whitespace().collect::<Vec<_>>().join(" ")
+    });
+    words.collect::<Vec<_>>().join("; ")
 }
 
 fn run(cli: Cli) -> Result<ExitCode, Failure> {
@@ -70,4 +88,24 @@ fn fault_command(layout: &Layout, fault: FaultCommand) -> Result<(), Failure> {
     };
     control::send(layout, &Order::Fault(order))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_on_the_command_line_are_one_line() {
+        let told = |words: &[&str]| one_line(&Cli::try_parse_from(words).unwrap_err().to_string());
+        assert_eq!(
+            told(&["relix", "up", "--memroy", "64"]),
+            "unexpected argument '--memroy' found; a similar argument exists: '--memory'; \
+             For more information, try '--help'."
+        );
+        assert_eq!(
+            told(&["relix", "up", "--accel", "fast"]),
+            "invalid value 'fast' for '--accel <ACCEL>' [possible values: auto, kvm, tcg]; \
+             For more information, try '--help'."
+        );
+    }
 }
