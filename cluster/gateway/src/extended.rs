@@ -82,7 +82,8 @@ impl Extended {
     }
 
     fn insert(&mut self, name: String, statement: NamedStatement) -> SqlResult<()> {
-        if self.statements.len() >= STATEMENTS_MAX || self.statements_len + statement.len > STATEMENTS_LEN_MAX {
+        if self.statements.len() >= STATEMENTS_MAX || self.statements_len + statement.len > STATEMENTS_LEN_MAX
+        {
             let message = format!(
                 "a session of more than {STATEMENTS_MAX} prepared statements or {STATEMENTS_LEN_MAX} bytes of them exceeds the limit"
             );
@@ -194,7 +195,9 @@ impl<C: Connection, D: Database> Backend<C, D> {
         for (index, (value, data_type)) in bind.values.iter().zip(types).enumerate() {
             let oid = statement.oids.get(index).copied().unwrap_or(0);
             let binary = format_of(&bind.formats, index) == 1;
-            params.push(value.as_ref().map_or(Ok(Datum::Null), |value| parameter(*data_type, oid, binary, value))?);
+            params.push(
+                value.as_ref().map_or(Ok(Datum::Null), |value| parameter(*data_type, oid, binary, value))?,
+            );
         }
         let prepared = statement.prepared.clone();
         if !bind.portal.is_empty() && self.extended.portals.contains_key(&bind.portal) {

@@ -78,9 +78,9 @@ async fn begin<C: Connection, D: Database>(
         }
     };
     let entered = match check_startup(&parameters) {
-        Ok(()) => registry.enter(backend, secret).ok_or_else(|| {
-            SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")
-        }),
+        Ok(()) => registry
+            .enter(backend, secret)
+            .ok_or_else(|| SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")),
         Err(error) => Err(error),
     };
     let entered = match entered {
@@ -111,7 +111,8 @@ async fn begin<C: Connection, D: Database>(
 }
 
 fn check_startup(parameters: &[(String, String)]) -> Result<(), SqlError> {
-    let get = |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let get =
+        |wanted: &str| parameters.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
     let Some(user) = get("user") else {
         let message = "no PostgreSQL user name specified in startup packet";
         return Err(SqlError::new(SqlState::INVALID_AUTHORIZATION, message));

@@ -113,7 +113,11 @@ impl Access {
         }
         let mut ranges = Vec::with_capacity(prefixes.len());
         for prefix in prefixes {
-            let range = if used == self.prefix.len() { self.range(&prefix, env)? } else { Some(KeyRange::prefix(&prefix)) };
+            let range = if used == self.prefix.len() {
+                self.range(&prefix, env)?
+            } else {
+                Some(KeyRange::prefix(&prefix))
+            };
             ranges.extend(range);
         }
         Ok(Keys::Ranges(ranges))

@@ -9,7 +9,12 @@ use crate::types::{DataType, Datum};
 use crate::wire;
 
 /// `left op right` in `data_type`; neither is NULL.
-pub(crate) fn arithmetic(op: BinaryOperator, data_type: DataType, left: &Datum, right: &Datum) -> SqlResult<Datum> {
+pub(crate) fn arithmetic(
+    op: BinaryOperator,
+    data_type: DataType,
+    left: &Datum,
+    right: &Datum,
+) -> SqlResult<Datum> {
     if data_type == DataType::Float8 {
         let (left, right) = (left.as_f64().unwrap_or(0.0), right.as_f64().unwrap_or(0.0));
         return float(op, left, right).map(Datum::Float8);
@@ -61,8 +66,12 @@ pub(crate) fn out_of_range(data_type: DataType) -> SqlError {
 /// `-value`
 pub(crate) fn negate(value: &Datum) -> SqlResult<Datum> {
     match value {
-        Datum::Int4(value) => value.checked_neg().map(Datum::Int4).ok_or_else(|| out_of_range(DataType::Int4)),
-        Datum::Int8(value) => value.checked_neg().map(Datum::Int8).ok_or_else(|| out_of_range(DataType::Int8)),
+        Datum::Int4(value) => {
+            value.checked_neg().map(Datum::Int4).ok_or_else(|| out_of_range(DataType::Int4))
+        }
+        Datum::Int8(value) => {
+            value.checked_neg().map(Datum::Int8).ok_or_else(|| out_of_range(DataType::Int8))
+        }
         Datum::Float8(value) => Ok(Datum::Float8(-value)),
         other => Ok(other.clone()),
     }
@@ -145,7 +154,10 @@ mod tests {
             (-0.2, 0.0, 0.0, -1.0),
             (1e300, 1e300, 1e300, 1e300),
         ] {
-            assert_eq!((round_half_even(value), truncate(value), floor(value)), (rounded, truncated, floored));
+            assert_eq!(
+                (round_half_even(value), truncate(value), floor(value)),
+                (rounded, truncated, floored)
+            );
         }
     }
 }

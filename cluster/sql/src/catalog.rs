@@ -129,9 +129,9 @@ pub(crate) async fn create(transaction: &mut Transaction, mut table: TableDescri
     let next = transaction.get(&NEXT_TABLE_ID).await;
     let id = match next {
         None => 1,
-        Some(bytes) => u32::from_be_bytes(
-            bytes.as_ref().try_into().map_err(|_| SqlError::corrupted("next table id"))?,
-        ),
+        Some(bytes) => {
+            u32::from_be_bytes(bytes.as_ref().try_into().map_err(|_| SqlError::corrupted("next table id"))?)
+        }
     };
     let following = id
         .checked_add(1)

@@ -75,10 +75,14 @@ impl Expr {
     ) -> Result<(), E> {
         match self {
             Expr::Const(_) | Expr::Column(_) | Expr::Param(_) | Expr::Aggregate(_) => Ok(()),
-            Expr::And(all) | Expr::Or(all) | Expr::Coalesce(all) | Expr::Extreme(_, all) | Expr::Call(_, all) => {
-                all.iter_mut().try_for_each(visit)
+            Expr::And(all)
+            | Expr::Or(all)
+            | Expr::Coalesce(all)
+            | Expr::Extreme(_, all)
+            | Expr::Call(_, all) => all.iter_mut().try_for_each(visit),
+            Expr::Not(a) | Expr::IsNull(a, _) | Expr::IsBool(a, ..) | Expr::Negate(a) | Expr::Cast(a, _) => {
+                visit(a)
             }
-            Expr::Not(a) | Expr::IsNull(a, _) | Expr::IsBool(a, ..) | Expr::Negate(a) | Expr::Cast(a, _) => visit(a),
             Expr::IsDistinct(a, b, _)
             | Expr::Compare(_, a, b)
             | Expr::Arithmetic(_, _, a, b)

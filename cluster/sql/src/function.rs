@@ -163,13 +163,17 @@ fn concat(arguments: &[Datum]) -> SqlResult<Datum> {
 fn number_function(function: Function, arguments: &[Datum]) -> SqlResult<Datum> {
     match (function, arguments) {
         (Function::Abs, [Datum::Float8(value)]) => Ok(Datum::Float8(value.abs())),
-        (Function::Abs, [value]) if value.as_i64().is_some_and(|value| value < 0) => arithmetic::negate(value),
+        (Function::Abs, [value]) if value.as_i64().is_some_and(|value| value < 0) => {
+            arithmetic::negate(value)
+        }
         (Function::Abs, [value]) => Ok(value.clone()),
         (Function::Mod, [left, right]) => {
             let data_type = left.data_type().unwrap_or(Int8);
             arithmetic::arithmetic(BinaryOperator::Modulo, data_type, left, right)
         }
-        (Function::Round, [Datum::Float8(value), Datum::Int4(digits)]) => Ok(Datum::Float8(round(*value, *digits))),
+        (Function::Round, [Datum::Float8(value), Datum::Int4(digits)]) => {
+            Ok(Datum::Float8(round(*value, *digits)))
+        }
         (_, [Datum::Float8(value)]) => Ok(Datum::Float8(match function {
             Function::Ceil => -arithmetic::floor(-value),
             Function::Floor => arithmetic::floor(*value),

@@ -22,7 +22,10 @@ pub(crate) fn like(text: &str, pattern: &str, escape: Option<char>) -> SqlResult
             Some(expected) => {
                 let expected = match escape {
                     Some(escape) if escape == expected => pattern.next().ok_or_else(|| {
-                        SqlError::new(SqlState::INVALID_ESCAPE, "LIKE pattern must not end with escape character")
+                        SqlError::new(
+                            SqlState::INVALID_ESCAPE,
+                            "LIKE pattern must not end with escape character",
+                        )
                     })?,
                     _ => expected,
                 };

@@ -47,8 +47,7 @@ pub fn civil(micros: i64) -> Civil {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
@@ -80,11 +79,7 @@ pub fn write(micros: i64, out: &mut String) {
     let fraction = civil.micros_of_day % MICROS_PER_SECOND;
     let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     // Writing to a string does not fail.
-    let _ = write!(
-        out,
-        "{year:04}-{:02}-{:02} {hour:02}:{minute:02}:{second:02}",
-        civil.month, civil.day
-    );
+    let _ = write!(out, "{year:04}-{:02}-{:02} {hour:02}:{minute:02}:{second:02}", civil.month, civil.day);
     if fraction != 0 {
         let _ = write!(out, ".{fraction:06}");
         out.truncate(out.trim_end_matches('0').len());

@@ -119,9 +119,10 @@ fn parse_float(text: &str) -> SqlResult<f64> {
     let trimmed = text.trim();
     let value: f64 = trimmed.parse().map_err(|_| invalid_text(text, DataType::Float8))?;
     let says_infinity = trimmed.trim_start_matches(['+', '-']).starts_with(['i', 'I']);
-    let says_zero = trimmed.bytes().take_while(|byte| !byte.eq_ignore_ascii_case(&b'e')).all(|byte| {
-        !(b'1'..=b'9').contains(&byte)
-    });
+    let says_zero = trimmed
+        .bytes()
+        .take_while(|byte| !byte.eq_ignore_ascii_case(&b'e'))
+        .all(|byte| !(b'1'..=b'9').contains(&byte));
     if (value.is_infinite() && !says_infinity) || (value == 0.0 && !says_zero) {
         return Err(out_of_range(text, DataType::Float8));
     }
@@ -150,7 +151,8 @@ pub fn write_binary(datum: &Datum, out: &mut Vec<u8>) {
 /// The value of type `data_type` whose binary form is `bytes`. Integers and floats of half the width are
 /// taken too, as clients send `int2` and `float4` for them.
 pub fn parse_binary(data_type: DataType, bytes: &[u8]) -> SqlResult<Datum> {
-    let invalid = || SqlError::new(SqlState::INVALID_BINARY, "incorrect binary data format in bind parameter");
+    let invalid =
+        || SqlError::new(SqlState::INVALID_BINARY, "incorrect binary data format in bind parameter");
     let integer = || match *bytes {
         [a, b] => Ok(i64::from(i16::from_be_bytes([a, b]))),
         [a, b, c, d] => Ok(i64::from(i32::from_be_bytes([a, b, c, d]))),
@@ -225,7 +227,10 @@ mod tests {
     fn bad_input_names_type_and_text() {
         let error = parse_text(DataType::Int4, "12x").expect_err("no integer");
         assert_eq!(error.message, "invalid input syntax for type integer: \"12x\"");
-        assert_eq!(parse_text(DataType::Int4, "3000000000").map_err(|e| e.state), Err(SqlState::OUT_OF_RANGE));
+        assert_eq!(
+            parse_text(DataType::Int4, "3000000000").map_err(|e| e.state),
+            Err(SqlState::OUT_OF_RANGE)
+        );
         assert_eq!(parse_text(DataType::Float8, "1e999").map_err(|e| e.state), Err(SqlState::OUT_OF_RANGE));
         assert_eq!(parse_text(DataType::Float8, "0.0e999"), Ok(Datum::Float8(0.0)));
         assert_eq!(parse_text(DataType::Bool, " oF "), Ok(Datum::Bool(false)));

@@ -70,8 +70,8 @@ impl Binder<'_> {
         self.aggregates = Aggregates::Allowed;
         let argument = argument?;
         let given = argument.as_ref().and_then(|argument| argument.data_type);
-        let result = result_type(function, given)
-            .ok_or_else(|| super::call::undefined(&call.name, &[given]))?;
+        let result =
+            result_type(function, given).ok_or_else(|| super::call::undefined(&call.name, &[given]))?;
         let to = given.unwrap_or(result);
         let argument = argument.map(|argument| self.coerce_unknown(argument, to)).transpose()?;
         let aggregate = AggregateCall { function, argument, distinct: call.distinct, data_type: result };
@@ -96,7 +96,9 @@ fn result_type(function: AggregateFunction, argument: Option<DataType>) -> Optio
         (AggregateFunction::Least | AggregateFunction::Greatest, None) => Some(DataType::Text),
         (AggregateFunction::Least | AggregateFunction::Greatest, Some(DataType::Bool)) => None,
         (AggregateFunction::Least | AggregateFunction::Greatest, argument) => argument,
-        (AggregateFunction::All | AggregateFunction::Any, None | Some(DataType::Bool)) => Some(DataType::Bool),
+        (AggregateFunction::All | AggregateFunction::Any, None | Some(DataType::Bool)) => {
+            Some(DataType::Bool)
+        }
         _ => None,
     }
 }

@@ -18,7 +18,8 @@ impl Binder<'_> {
             return Ok(aggregate);
         }
         if call.star || call.distinct {
-            let message = format!("{}(*) or DISTINCT specified, but {0} is not an aggregate function", call.name);
+            let message =
+                format!("{}(*) or DISTINCT specified, but {0} is not an aggregate function", call.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
         }
         let mut arguments = Vec::with_capacity(call.arguments.len());
@@ -41,7 +42,8 @@ impl Binder<'_> {
                     return Err(undefined(&call.name, &[]));
                 };
                 let data_type = left.data_type.or(right.data_type).unwrap_or(DataType::Text);
-                let data_type = if left.data_type.is_none() { data_type } else { left.data_type.unwrap_or(data_type) };
+                let data_type =
+                    if left.data_type.is_none() { data_type } else { left.data_type.unwrap_or(data_type) };
                 let (left, right) = self.comparable(BinaryOperator::Eq, left, right)?;
                 typed(Expr::NullIf(Box::new(left), Box::new(right)), data_type)
             }
@@ -56,7 +58,10 @@ impl Binder<'_> {
                 typed(Expr::Call(Function::Concat, texts), DataType::Text)
             }
             ("pg_typeof", 1) => {
-                let name = arguments.first().and_then(|argument| argument.data_type).map_or("unknown", DataType::name);
+                let name = arguments
+                    .first()
+                    .and_then(|argument| argument.data_type)
+                    .map_or("unknown", DataType::name);
                 typed(Expr::Const(Datum::Text(name.into())), DataType::Text)
             }
             _ => self.function(&call.name, arguments),
@@ -94,7 +99,8 @@ fn fits(signature: &Signature, types: &[Option<DataType>], implicit: bool) -> bo
 
 /// 42883
 pub(super) fn undefined(name: &str, types: &[Option<DataType>]) -> SqlError {
-    let names: Vec<&str> = types.iter().map(|data_type| data_type.map_or("unknown", DataType::name)).collect();
+    let names: Vec<&str> =
+        types.iter().map(|data_type| data_type.map_or("unknown", DataType::name)).collect();
     let message: String = format!("function {name}({}) does not exist", names.join(", "));
     SqlError::new(SqlState::UNDEFINED_FUNCTION, message).hint(
         "No function matches the given name and argument types. You might need to add explicit type casts.",

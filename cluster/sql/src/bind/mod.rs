@@ -104,8 +104,12 @@ impl Binder<'_> {
             ast::Expr::Null => Ok(Typed { expr: Expr::Const(Datum::Null), data_type: None }),
             ast::Expr::Bool(value) => boolean(Expr::Const(Datum::Bool(*value))),
             ast::Expr::Number(digits) => number(digits),
-            ast::Expr::Text(text) => Ok(Typed { expr: Expr::Const(Datum::Text(text.clone())), data_type: None }),
-            ast::Expr::Param(index) => Ok(Typed { expr: Expr::Param(*index), data_type: self.params.get(*index) }),
+            ast::Expr::Text(text) => {
+                Ok(Typed { expr: Expr::Const(Datum::Text(text.clone())), data_type: None })
+            }
+            ast::Expr::Param(index) => {
+                Ok(Typed { expr: Expr::Param(*index), data_type: self.params.get(*index) })
+            }
             ast::Expr::Column { table, name, position } => {
                 self.column(table.as_deref(), name).map_err(|error| error.at(*position))
             }
@@ -183,8 +187,7 @@ impl Binder<'_> {
         match bound.data_type {
             None | Some(DataType::Bool) => self.coerce_unknown(bound, DataType::Bool),
             Some(other) => {
-                let message =
-                    format!("argument of {clause} must be type boolean, not type {}", other.name());
+                let message = format!("argument of {clause} must be type boolean, not type {}", other.name());
                 Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message))
             }
         }
@@ -219,7 +222,9 @@ impl Binder<'_> {
         match bound.data_type {
             None => self.coerce_unknown(bound, to),
             Some(from) if from == to => Ok(bound.expr),
-            Some(from) if to == DataType::Text || (from.is_numeric() && to.is_numeric()) => fold_cast(bound.expr, to),
+            Some(from) if to == DataType::Text || (from.is_numeric() && to.is_numeric()) => {
+                fold_cast(bound.expr, to)
+            }
             Some(from) => {
                 let message = format!(
                     "column \"{}\" is of type {} but expression is of type {}",
@@ -307,7 +312,10 @@ impl Binder<'_> {
             conditions.push(match &mut operand {
                 None => self.condition(condition, "CASE/WHEN")?,
                 Some((operand, data_type)) => {
-                    let left = Typed { expr: core::mem::replace(operand, Expr::Const(Datum::Null)), data_type: Some(*data_type) };
+                    let left = Typed {
+                        expr: core::mem::replace(operand, Expr::Const(Datum::Null)),
+                        data_type: Some(*data_type),
+                    };
                     let right = self.bind(condition)?;
                     let (left, right) = self.comparable(ast::BinaryOperator::Eq, left, right)?;
                     *operand = left;
@@ -321,7 +329,10 @@ impl Binder<'_> {
         let (mut results, data_type) = self.unify(results, "CASE")?;
         let otherwise = if has_otherwise { results.pop() } else { None };
         let arms = conditions.into_iter().zip(results).collect();
-        typed(Expr::Case(Box::new(Case { operand: operand.map(|(operand, _)| operand), arms, otherwise })), data_type)
+        typed(
+            Expr::Case(Box::new(Case { operand: operand.map(|(operand, _)| operand), arms, otherwise })),
+            data_type,
+        )
     }
 
     /// Casts all to their common type.

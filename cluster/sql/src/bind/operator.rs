@@ -43,7 +43,12 @@ impl Binder<'_> {
     }
 
     /// Makes two operands such that they can be compared. Numbers of different types can.
-    pub(super) fn comparable(&mut self, op: BinaryOperator, left: Typed, right: Typed) -> SqlResult<(Expr, Expr)> {
+    pub(super) fn comparable(
+        &mut self,
+        op: BinaryOperator,
+        left: Typed,
+        right: Typed,
+    ) -> SqlResult<(Expr, Expr)> {
         let data_type = match (left.data_type, right.data_type) {
             (None, None) => DataType::Text,
             (Some(known), None) | (None, Some(known)) => known,
@@ -71,8 +76,9 @@ impl Binder<'_> {
         let data_type = match (left.data_type, right.data_type) {
             (None, None) => {
                 let message = format!("operator is not unique: unknown {} unknown", op.symbol());
-                return Err(SqlError::new(SqlState("42725"), message)
-                    .hint("Could not choose a best candidate operator. You might need to add explicit type casts."));
+                return Err(SqlError::new(SqlState("42725"), message).hint(
+                    "Could not choose a best candidate operator. You might need to add explicit type casts.",
+                ));
             }
             (Some(known), None) | (None, Some(known)) if known.is_numeric() => known,
             (Some(left), Some(right)) if left.is_numeric() && right.is_numeric() => wider(left, right),

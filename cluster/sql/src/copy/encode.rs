@@ -63,7 +63,8 @@ fn write_field(text: &str, format: &CopyFormat, out: &mut Vec<u8>) {
 }
 
 fn write_csv(text: &str, format: &CopyFormat, out: &mut Vec<u8>) {
-    let special = |byte: u8| byte == format.delimiter || byte == format.quote || byte == b'\n' || byte == b'\r';
+    let special =
+        |byte: u8| byte == format.delimiter || byte == format.quote || byte == b'\n' || byte == b'\r';
     if text != format.null && text != "\\." && !text.bytes().any(special) {
         return out.extend_from_slice(text.as_bytes());
     }

@@ -37,7 +37,8 @@ struct Group {
 
 impl Group {
     fn new(keys: Row, calls: &[AggregateCall]) -> Group {
-        let accumulators = calls.iter().map(|call| Accumulator { value: start(call), seen: HashSet::new() }).collect();
+        let accumulators =
+            calls.iter().map(|call| Accumulator { value: start(call), seen: HashSet::new() }).collect();
         Group { keys, accumulators }
     }
 }
@@ -155,7 +156,8 @@ fn add(value: &mut Value, function: AggregateFunction, input: &Datum) {
             *count += 1;
         }
         Value::Extreme(best) => {
-            let wanted = if function == AggregateFunction::Least { Ordering::Less } else { Ordering::Greater };
+            let wanted =
+                if function == AggregateFunction::Least { Ordering::Less } else { Ordering::Greater };
             if best.is_null() || input.order(best) == wanted {
                 *best = input.clone();
             }
@@ -176,7 +178,9 @@ fn finish(value: Value, call: &AggregateCall) -> SqlResult<Datum> {
         Value::Count(count) => Datum::Int8(count),
         Value::Integers(_, 0) | Value::Floats(_, 0) => Datum::Null,
         Value::Integers(sum, _) => arithmetic::integer(sum.try_into().ok(), DataType::Int8)?,
-        Value::Floats(sum, count) if call.function == AggregateFunction::Average => Datum::Float8(sum / count as f64),
+        Value::Floats(sum, count) if call.function == AggregateFunction::Average => {
+            Datum::Float8(sum / count as f64)
+        }
         Value::Floats(sum, _) => Datum::Float8(sum),
         Value::Extreme(best) => best,
         Value::Truth(truth) => truth.map_or(Datum::Null, Datum::Bool),

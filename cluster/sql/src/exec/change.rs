@@ -147,7 +147,12 @@ fn duplicate_key(table: &TableDescriptor, row: &Row) -> SqlError {
 }
 
 impl Changed {
-    fn note<D>(&mut self, row: Row, returning: Option<&SelectPlan>, context: &mut Context<'_, D>) -> SqlResult<()> {
+    fn note<D>(
+        &mut self,
+        row: Row,
+        returning: Option<&SelectPlan>,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
         self.count += 1;
         if let Some(returning) = returning {
             let row = project(&returning.outputs, row, &context.env)?;
@@ -244,9 +249,10 @@ pub(crate) async fn run_update<D: Database>(
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
     let descriptor = &plan.table.descriptor;
-    let moves = plan.assignments.iter().any(|(index, _)| {
-        descriptor.primary_key.iter().any(|column| usize::from(*column) == *index)
-    });
+    let moves = plan
+        .assignments
+        .iter()
+        .any(|(index, _)| descriptor.primary_key.iter().any(|column| usize::from(*column) == *index));
     let mut changed = Changed::default();
     let mut moved = Vec::new();
     for (index, (key, old)) in collect(&plan.rows, context).await?.into_iter().enumerate() {
@@ -301,7 +307,8 @@ pub(crate) async fn replay_inserts(
     transaction: &mut Transaction,
 ) -> SqlResult<()> {
     if !table.is_current(transaction).await {
-        let message = format!("table \"{}\" was changed while rows were copied into it", table.descriptor.name);
+        let message =
+            format!("table \"{}\" was changed while rows were copied into it", table.descriptor.name);
         return Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, message)
             .hint("The transaction might succeed if retried."));
     }

@@ -90,7 +90,8 @@ impl SelectCursor {
                 }
             }
         } else {
-            let top = self.wanted.map(|wanted| wanted.saturating_add(self.skip)).filter(|top| *top <= TOP_ROWS_MAX);
+            let top =
+                self.wanted.map(|wanted| wanted.saturating_add(self.skip)).filter(|top| *top <= TOP_ROWS_MAX);
             while let Some(batch) = self.stream(plan, context).await? {
                 for row in batch {
                     context.budget.charge_row(&row)?;

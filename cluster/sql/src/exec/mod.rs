@@ -43,7 +43,9 @@ impl Budget {
                 Ok(())
             }
             None => {
-                let message = format!("the statement needs more than the limit of {STATEMENT_MEMORY_MAX} bytes of memory");
+                let message = format!(
+                    "the statement needs more than the limit of {STATEMENT_MEMORY_MAX} bytes of memory"
+                );
                 Err(SqlError::new(SqlState::OUT_OF_MEMORY, message))
             }
         }

@@ -214,6 +214,10 @@ async fn scan_batch<D>(
     }
 }
 
-fn decode(stored: Vec<cluster_store::Row>, table: &StoredTable, needed: &[bool]) -> SqlResult<Vec<SourceRow>> {
+fn decode(
+    stored: Vec<cluster_store::Row>,
+    table: &StoredTable,
+    needed: &[bool],
+) -> SqlResult<Vec<SourceRow>> {
     stored.into_iter().map(|(key, value)| Ok((Some(key), row::read(&value, &table.types, needed)?))).collect()
 }

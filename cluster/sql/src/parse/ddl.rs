@@ -17,7 +17,10 @@ impl Translator<'_> {
         refuse(create.like.is_some(), "CREATE TABLE LIKE")?;
         refuse(create.inherits.is_some(), "inheritance")?;
         refuse(create.partition_by.is_some() || create.partition_of.is_some(), "partitioning")?;
-        refuse(create.external || create.or_replace || create.on_commit.is_some(), "this form of CREATE TABLE")?;
+        refuse(
+            create.external || create.or_replace || create.on_commit.is_some(),
+            "this form of CREATE TABLE",
+        )?;
         let mut table = CreateTable {
             table: self.table_name(&create.name)?,
             if_not_exists: create.if_not_exists,
@@ -35,7 +38,11 @@ impl Translator<'_> {
         Ok(Statement::CreateTable(table))
     }
 
-    fn column_definition(&self, column: ast::ColumnDef, table: &mut CreateTable) -> SqlResult<ColumnDefinition> {
+    fn column_definition(
+        &self,
+        column: ast::ColumnDef,
+        table: &mut CreateTable,
+    ) -> SqlResult<ColumnDefinition> {
         let name = fold(&column.name);
         let (data_type, chars_max) = self.data_type(&column.data_type)?;
         let mut definition = ColumnDefinition { name, data_type, chars_max, not_null: false, default: None };

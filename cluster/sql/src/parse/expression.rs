@@ -59,7 +59,12 @@ impl Translator<'_> {
             }
             E::UnaryOp { op, expr } => self.unary(op, expr),
             E::BinaryOp { left, op, right } => self.chain(*left, op, *right),
-            E::Cast { kind: ast::CastKind::Cast | ast::CastKind::DoubleColon, expr, data_type, format: None } => {
+            E::Cast {
+                kind: ast::CastKind::Cast | ast::CastKind::DoubleColon,
+                expr,
+                data_type,
+                format: None,
+            } => {
                 let (data_type, _) = self.data_type(&data_type)?;
                 Ok(Expr::Cast(self.boxed(expr)?, data_type))
             }
@@ -128,7 +133,10 @@ impl Translator<'_> {
             E::Position { expr, r#in } => ("strpos", vec![*r#in, *expr]),
             E::Substring { expr, substring_from, substring_for, .. } => {
                 let start = substring_from.map_or_else(|| number("1"), |from| *from);
-                ("substr", [Some(*expr), Some(start), substring_for.map(|len| *len)].into_iter().flatten().collect())
+                (
+                    "substr",
+                    [Some(*expr), Some(start), substring_for.map(|len| *len)].into_iter().flatten().collect(),
+                )
             }
             E::Trim { trim_where, trim_what, expr, trim_characters: None } => {
                 let name = match trim_where {
@@ -160,7 +168,9 @@ impl Translator<'_> {
             let lower = name.value.to_ascii_lowercase();
             match &*lower {
                 "current_timestamp" | "localtimestamp" | "current_user" | "session_user" | "user"
-                | "current_catalog" | "current_schema" | "current_role" => return Ok(call(&lower, Vec::new())),
+                | "current_catalog" | "current_schema" | "current_role" => {
+                    return Ok(call(&lower, Vec::new()));
+                }
                 _ => {}
             }
         }
@@ -214,7 +224,8 @@ impl Translator<'_> {
             spine.push((op, *right));
             leftmost = *left;
         }
-        let is_logical = |op: &ast::BinaryOperator| matches!(op, ast::BinaryOperator::And | ast::BinaryOperator::Or);
+        let is_logical =
+            |op: &ast::BinaryOperator| matches!(op, ast::BinaryOperator::And | ast::BinaryOperator::Or);
         let levels = spine.iter().filter(|(op, _)| !is_logical(op)).count();
         self.deeper(levels, || {
             let mut tree = self.expr(leftmost)?;
@@ -229,14 +240,18 @@ impl Translator<'_> {
     fn binary(&self, left: Expr, op: ast::BinaryOperator, right: Expr) -> SqlResult<Expr> {
         use ast::BinaryOperator as B;
         let op = match op {
-            B::And => return Ok(Expr::And(joined(left, right, |expr| match expr {
-                Expr::And(all) => Ok(all),
-                other => Err(other),
-            }))),
-            B::Or => return Ok(Expr::Or(joined(left, right, |expr| match expr {
-                Expr::Or(all) => Ok(all),
-                other => Err(other),
-            }))),
+            B::And => {
+                return Ok(Expr::And(joined(left, right, |expr| match expr {
+                    Expr::And(all) => Ok(all),
+                    other => Err(other),
+                })));
+            }
+            B::Or => {
+                return Ok(Expr::Or(joined(left, right, |expr| match expr {
+                    Expr::Or(all) => Ok(all),
+                    other => Err(other),
+                })));
+            }
             B::Plus => BinaryOperator::Add,
             B::Minus => BinaryOperator::Subtract,
             B::Multiply => BinaryOperator::Multiply,
@@ -307,7 +322,8 @@ impl Translator<'_> {
             }
             other => {
                 let feature = format!("the type {}", other.to_string().to_lowercase());
-                let hint = "Types are boolean, integer, bigint, double precision, text, varchar(n) and timestamp.";
+                let hint =
+                    "Types are boolean, integer, bigint, double precision, text, varchar(n) and timestamp.";
                 return Err(SqlError::not_supported(&feature).hint(hint));
             }
         };

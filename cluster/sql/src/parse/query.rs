@@ -14,7 +14,10 @@ use crate::error::{SqlError, SqlResult};
 impl Translator<'_> {
     pub(super) fn query(&self, query: ast::Query) -> SqlResult<Select> {
         refuse(query.with.is_some(), "WITH")?;
-        refuse(query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties || fetch.percent), "FETCH with ties or percent")?;
+        refuse(
+            query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties || fetch.percent),
+            "FETCH with ties or percent",
+        )?;
         refuse(!query.locks.is_empty(), "a locking clause")?;
         refuse(!query.pipe_operators.is_empty() || query.for_clause.is_some(), "this clause")?;
         let mut select = match *query.body {
@@ -23,7 +26,9 @@ impl Translator<'_> {
             ast::SetExpr::Query(inner) if query.order_by.is_none() && query.limit_clause.is_none() => {
                 return self.query(*inner);
             }
-            ast::SetExpr::SetOperation { .. } => return Err(SqlError::not_supported("UNION, INTERSECT or EXCEPT")),
+            ast::SetExpr::SetOperation { .. } => {
+                return Err(SqlError::not_supported("UNION, INTERSECT or EXCEPT"));
+            }
             ast::SetExpr::Table(table) => self.table_command(&table)?,
             _ => return Err(SqlError::not_supported("this form of query")),
         };
@@ -41,7 +46,8 @@ impl Translator<'_> {
                 select.offset = offset.map(|offset| self.expr(offset.value)).transpose()?;
             }
             Some(ast::LimitClause::OffsetCommaLimit { .. }) => {
-                return Err(SqlError::not_supported("LIMIT #,# syntax").hint("Use separate LIMIT and OFFSET clauses."));
+                return Err(SqlError::not_supported("LIMIT #,# syntax")
+                    .hint("Use separate LIMIT and OFFSET clauses."));
             }
         }
         if let Some(fetch) = query.fetch {
@@ -100,9 +106,7 @@ impl Translator<'_> {
             ast::SelectItem::ExprWithAlias { expr, alias } => {
                 SelectItem::Expr { expr: self.expr(expr)?, alias: Some(fold(&alias)) }
             }
-            ast::SelectItem::Wildcard(options) if is_plain(&options) => {
-                SelectItem::All(None)
-            }
+            ast::SelectItem::Wildcard(options) if is_plain(&options) => SelectItem::All(None),
             ast::SelectItem::QualifiedWildcard(ast::SelectItemQualifiedWildcardKind::ObjectName(name), _) => {
                 SelectItem::All(Some(self.table_name(&name)?.name))
             }
@@ -131,7 +135,9 @@ impl Translator<'_> {
     fn factor(&self, table: ast::TableWithJoins) -> SqlResult<From> {
         refuse(!table.joins.is_empty(), "a join")?;
         match table.relation {
-            ast::TableFactor::Table { name, alias, args: None, sample: None, with_ordinality: false, .. } => {
+            ast::TableFactor::Table {
+                name, alias, args: None, sample: None, with_ordinality: false, ..
+            } => {
                 let name = self.table_name(&name)?;
                 let (alias, columns) = split_alias(alias);
                 Ok(From::Table { name, alias, columns })
@@ -159,7 +165,9 @@ impl Translator<'_> {
         let mut arguments = Vec::new();
         for argument in args {
             match argument {
-                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => arguments.push(self.expr(expr)?),
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => {
+                    arguments.push(self.expr(expr)?)
+                }
                 _ => return Err(SqlError::not_supported("a named function argument")),
             }
         }

@@ -45,7 +45,8 @@ impl Translator<'_> {
         use ast::Statement as S;
         match statement {
             S::StartTransaction { modes, begin, statements, .. } if statements.is_empty() => {
-                let read_only = modes.contains(&ast::TransactionMode::AccessMode(ast::TransactionAccessMode::ReadOnly));
+                let read_only =
+                    modes.contains(&ast::TransactionMode::AccessMode(ast::TransactionAccessMode::ReadOnly));
                 Ok(Statement::Begin { read_only, start: !begin })
             }
             S::Commit { chain: false, .. } => Ok(Statement::Commit),
@@ -80,7 +81,8 @@ impl Translator<'_> {
     fn set(&self, set: ast::Set) -> SqlResult<Statement> {
         match set {
             ast::Set::SingleAssignment { scope, variable, values, .. } => {
-                let name = idents(&variable)?.iter().map(|part| part.value.to_lowercase()).collect::<Vec<_>>();
+                let name =
+                    idents(&variable)?.iter().map(|part| part.value.to_lowercase()).collect::<Vec<_>>();
                 let local = matches!(scope, Some(ast::ContextModifier::Local));
                 let values = values.iter().map(setting_value).collect::<SqlResult<Vec<_>>>()?;
                 let value = values.join(", ");
@@ -97,7 +99,8 @@ impl Translator<'_> {
             }
             // One isolation level serves them all: the strictest.
             ast::Set::SetTransaction { modes, .. } => {
-                let read_only = modes.contains(&ast::TransactionMode::AccessMode(ast::TransactionAccessMode::ReadOnly));
+                let read_only =
+                    modes.contains(&ast::TransactionMode::AccessMode(ast::TransactionAccessMode::ReadOnly));
                 let value = Some(if read_only { "on" } else { "off" }.into());
                 Ok(Statement::Set { name: "transaction_read_only".into(), value, local: true })
             }
@@ -112,7 +115,9 @@ impl Translator<'_> {
         };
         let ignore_duplicates = match insert.on {
             None => false,
-            Some(ast::OnInsert::OnConflict(on)) if matches!(on.action, ast::OnConflictAction::DoNothing) => true,
+            Some(ast::OnInsert::OnConflict(on)) if matches!(on.action, ast::OnConflictAction::DoNothing) => {
+                true
+            }
             Some(_) => return Err(SqlError::not_supported("ON CONFLICT DO UPDATE")),
         };
         let source = match insert.source {
@@ -176,7 +181,8 @@ impl Translator<'_> {
     fn delete(&self, delete: ast::Delete) -> SqlResult<Statement> {
         refuse(delete.using.is_some(), "DELETE ... USING")?;
         refuse(!delete.order_by.is_empty() || delete.limit.is_some(), "this clause of DELETE")?;
-        let (ast::FromTable::WithFromKeyword(mut from) | ast::FromTable::WithoutKeyword(mut from)) = delete.from;
+        let (ast::FromTable::WithFromKeyword(mut from) | ast::FromTable::WithoutKeyword(mut from)) =
+            delete.from;
         refuse(from.len() > 1 || !delete.tables.is_empty(), "DELETE from several tables")?;
         let target = from.pop().ok_or_else(|| SqlError::not_supported("DELETE from nothing"))?;
         let (table, alias) = self.target(target)?;

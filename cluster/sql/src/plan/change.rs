@@ -9,7 +9,9 @@ use alloc::vec::Vec;
 use super::select::plan_select;
 use super::{CopyInPlan, Plan, Relation, SelectPlan, Source, plan_returning};
 use crate::access::Access;
-use crate::ast::{Copy, CopySource, Delete, Expr as AstExpr, From, Insert, InsertSource, Select, SelectItem, Update};
+use crate::ast::{
+    Copy, CopySource, Delete, Expr as AstExpr, From, Insert, InsertSource, Select, SelectItem, Update,
+};
 use crate::bind::{Aggregates, Binder, Params, Scope, Typed};
 use crate::catalog::{Column, ColumnDefault, StoredTable};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -112,12 +114,18 @@ pub(super) fn plan_insert(
         InsertSource::Select(select) => {
             let select = plan_select(select, second, params)?;
             check_width(select.columns.len(), &columns, !insert.columns.is_empty())?;
-            let mut binder =
-                Binder { scope: &Scope::default(), params, aggregates: Aggregates::Inside, calls: Vec::new() };
+            let mut binder = Binder {
+                scope: &Scope::default(),
+                params,
+                aggregates: Aggregates::Inside,
+                calls: Vec::new(),
+            };
             let mut row: Vec<Expr> = table.descriptor.columns.iter().map(default_of).collect();
             for (index, (output, column)) in select.columns.iter().zip(&columns).enumerate() {
                 let typed = Typed { expr: Expr::Column(index), data_type: Some(output.data_type) };
-                if let (Some(slot), Some(column)) = (row.get_mut(*column), table.descriptor.columns.get(*column)) {
+                if let (Some(slot), Some(column)) =
+                    (row.get_mut(*column), table.descriptor.columns.get(*column))
+                {
                     *slot = binder.assign_typed(typed, column)?;
                 }
             }
@@ -192,7 +200,8 @@ pub(super) fn plan_update(update: &Update, first: Relation, params: &mut Params)
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
         }
         let Some(column) = table.descriptor.columns.get(index) else { continue };
-        let value = expr.as_ref().map_or_else(|| Ok(default_of(column)), |expr| binder.assign(expr, column))?;
+        let value =
+            expr.as_ref().map_or_else(|| Ok(default_of(column)), |expr| binder.assign(expr, column))?;
         assignments.push((index, value));
     }
     let rows = rows_of(&table, &scope, update.filter.as_ref(), params)?;
@@ -230,7 +239,8 @@ fn all_rows(name: crate::ast::TableName, columns: &[String]) -> Select {
         expr: AstExpr::Column { table: None, name: name.clone(), position: None },
         alias: None,
     };
-    let items = if columns.is_empty() { vec![SelectItem::All(None)] } else { columns.iter().map(column).collect() };
+    let items =
+        if columns.is_empty() { vec![SelectItem::All(None)] } else { columns.iter().map(column).collect() };
     Select {
         distinct: false,
         items,

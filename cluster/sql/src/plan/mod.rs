@@ -101,9 +101,12 @@ impl Relation {
 
     fn scope(&self, alias: String) -> Scope {
         let columns = match self {
-            Relation::Stored(table) => {
-                table.descriptor.columns.iter().map(|column| (column.name.clone(), column.data_type)).collect()
-            }
+            Relation::Stored(table) => table
+                .descriptor
+                .columns
+                .iter()
+                .map(|column| (column.name.clone(), column.data_type))
+                .collect(),
             Relation::Live(table) => {
                 table.columns.iter().map(|(name, data_type)| (String::from(*name), *data_type)).collect()
             }

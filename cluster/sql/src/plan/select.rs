@@ -190,7 +190,8 @@ pub(crate) fn plan_returning(
 /// Plans a query over `relation`.
 pub(crate) fn plan_select(select: &Select, relation: Relation, params: &mut Params) -> SqlResult<SelectPlan> {
     let (scope, mut source) = plan_from(&select.from, relation, params)?;
-    let mut binder = Binder { scope: &scope, params, aggregates: Aggregates::Forbidden("WHERE"), calls: Vec::new() };
+    let mut binder =
+        Binder { scope: &scope, params, aggregates: Aggregates::Forbidden("WHERE"), calls: Vec::new() };
     let filter = select.filter.as_ref().map(|filter| binder.condition(filter, "WHERE")).transpose()?;
     let items = expand(&select.items, &scope)?;
     binder.aggregates = Aggregates::Forbidden("GROUP BY");
@@ -281,17 +282,21 @@ fn plan_series(
     if exprs.len() == 2 {
         exprs.push(Expr::Const(Datum::Int4(1)));
     }
-    let exprs: [Expr; 3] = exprs
-        .try_into()
-        .map_err(|_| SqlError::new(SqlState::UNDEFINED_FUNCTION, "generate_series takes two or three arguments"))?;
+    let exprs: [Expr; 3] = exprs.try_into().map_err(|_| {
+        SqlError::new(SqlState::UNDEFINED_FUNCTION, "generate_series takes two or three arguments")
+    })?;
     let table = alias.clone().unwrap_or_else(|| "generate_series".into());
     let column = column.clone().unwrap_or_else(|| table.clone());
     Ok((Scope { table, columns: vec![(column, data_type)] }, Source::Series(exprs, data_type)))
 }
 
 fn plan_values(rows: &[Vec<ast::Expr>], params: &mut Params) -> SqlResult<(Scope, Source)> {
-    let mut binder =
-        Binder { scope: &Scope::default(), params, aggregates: Aggregates::Forbidden("VALUES"), calls: Vec::new() };
+    let mut binder = Binder {
+        scope: &Scope::default(),
+        params,
+        aggregates: Aggregates::Forbidden("VALUES"),
+        calls: Vec::new(),
+    };
     let width = rows.first().map_or(0, Vec::len);
     let mut columns = vec![Vec::new(); width];
     for row in rows {
@@ -316,12 +321,18 @@ fn plan_values(rows: &[Vec<ast::Expr>], params: &mut Params) -> SqlResult<(Scope
 }
 
 /// A `GROUP BY` key may be a position, or an output's name that is no column's.
-fn group_key<'a>(key: &'a ast::Expr, items: &'a [(ast::Expr, String)], scope: &Scope) -> SqlResult<&'a ast::Expr> {
+fn group_key<'a>(
+    key: &'a ast::Expr,
+    items: &'a [(ast::Expr, String)],
+    scope: &Scope,
+) -> SqlResult<&'a ast::Expr> {
     match key {
         ast::Expr::Number(digits) => position(digits, items.len(), "GROUP BY").and_then(|at| {
             items.get(at).map(|(expr, _)| expr).ok_or_else(|| SqlError::not_supported("this GROUP BY"))
         }),
-        ast::Expr::Column { table: None, name, .. } if scope.columns.iter().all(|(column, _)| column != name) => {
+        ast::Expr::Column { table: None, name, .. }
+            if scope.columns.iter().all(|(column, _)| column != name) =>
+        {
             Ok(items.iter().find(|(_, output)| output == name).map_or(key, |(expr, _)| expr))
         }
         _ => Ok(key),
@@ -443,7 +454,8 @@ fn plan_access(plan: &mut SelectPlan, source: &mut Source) {
 fn sorted_by_key(plan: &SelectPlan, table: &StoredTable, access: &Access) -> Option<bool> {
     let descending = plan.sort.first()?.descending;
     let fixed = access.fixed_columns();
-    let mut key = table.descriptor.primary_key.iter().map(|column| usize::from(*column)).enumerate().peekable();
+    let mut key =
+        table.descriptor.primary_key.iter().map(|column| usize::from(*column)).enumerate().peekable();
     for sort in &plan.sort {
         let Expr::Column(column) = plan.outputs.get(sort.output)? else { return None };
         // Columns fixed by the filter are in any order.

@@ -49,7 +49,11 @@ impl<D: Database> Session<D> {
         self.copy_records(copy, records).await
     }
 
-    async fn copy_records(&mut self, copy: &mut CopyIn, records: Vec<(u64, crate::copy::Record)>) -> SqlResult<()> {
+    async fn copy_records(
+        &mut self,
+        copy: &mut CopyIn,
+        records: Vec<(u64, crate::copy::Record)>,
+    ) -> SqlResult<()> {
         if self.cancel.is_set() {
             return Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
         }

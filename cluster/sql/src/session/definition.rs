@@ -56,7 +56,8 @@ fn describe<D>(create: &CreateTable, schema: &str, context: &Context<'_, D>) -> 
     }
     let mut primary_key = Vec::with_capacity(create.primary_key.len());
     for name in &create.primary_key {
-        let Some((index, column)) = columns.iter_mut().enumerate().find(|(_, column)| column.name == *name) else {
+        let Some((index, column)) = columns.iter_mut().enumerate().find(|(_, column)| column.name == *name)
+        else {
             let message = format!("column \"{name}\" named in key does not exist");
             return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
         };
@@ -87,7 +88,11 @@ fn column<D>(definition: &ColumnDefinition, context: &Context<'_, D>) -> SqlResu
     Ok(column)
 }
 
-fn evaluate_default<D>(default: &AstExpr, column: &Column, context: &Context<'_, D>) -> SqlResult<ColumnDefault> {
+fn evaluate_default<D>(
+    default: &AstExpr,
+    column: &Column,
+    context: &Context<'_, D>,
+) -> SqlResult<ColumnDefault> {
     let is_now = matches!(default, AstExpr::Call(call)
         if matches!(call.name.as_str(), "now" | "current_timestamp" | "localtimestamp"));
     if is_now && column.data_type == crate::types::DataType::Timestamp {
@@ -120,7 +125,9 @@ pub(super) async fn drop_tables<D>(
         match catalog::find(context.transaction, schema, &table.name).await? {
             Some(stored) => {
                 context.transaction.delete(&stored.key)?;
-                delete_rows(stored.descriptor.id, context).await.map_err(|error| too_many(error, &table.name))?;
+                delete_rows(stored.descriptor.id, context)
+                    .await
+                    .map_err(|error| too_many(error, &table.name))?;
             }
             None => {
                 let message: String = format!("table \"{}\" does not exist", table.name);

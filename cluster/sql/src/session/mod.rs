@@ -199,7 +199,13 @@ pub struct Session<D: Database> {
 
 impl<D: Database> Session<D> {
     /// A session of `user`, known to others as `backend`, that stops when `cancel` is set.
-    pub fn new(database: D, user: &str, database_name: &str, backend: u32, cancel: Arc<CancelFlag>) -> Session<D> {
+    pub fn new(
+        database: D,
+        user: &str,
+        database_name: &str,
+        backend: u32,
+        cancel: Arc<CancelFlag>,
+    ) -> Session<D> {
         let id = database.new_session_id();
         let facts = SessionFacts {
             user: user.into(),

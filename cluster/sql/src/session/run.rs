@@ -31,7 +31,12 @@ struct Written {
 
 impl<D: Database> Session<D> {
     /// Runs a statement. After an error, [`Session::fail`] is due.
-    pub async fn execute(&mut self, prepared: &Prepared, params: Vec<Datum>, mode: Mode) -> SqlResult<Outcome> {
+    pub async fn execute(
+        &mut self,
+        prepared: &Prepared,
+        params: Vec<Datum>,
+        mode: Mode,
+    ) -> SqlResult<Outcome> {
         let statement = prepared.statement();
         self.state.check_usable(statement)?;
         self.facts.statement_micros = self.database.wall_micros();
@@ -40,7 +45,9 @@ impl<D: Database> Session<D> {
         }
         match &prepared.planned.plan {
             Plan::Direct => match statement {
-                Statement::CreateTable(_) | Statement::DropTable { .. } => self.write(prepared, &params, mode).await,
+                Statement::CreateTable(_) | Statement::DropTable { .. } => {
+                    self.write(prepared, &params, mode).await
+                }
                 _ => self.direct(statement).await,
             },
             Plan::Explain(lines) => {
@@ -128,7 +135,8 @@ impl<D: Database> Session<D> {
             let mut transaction = Transaction::new(database.snapshot(freshness).await?);
             let env = Env { params, session: facts };
             let mut budget = Budget::new();
-            let mut context = Context { database, transaction: &mut transaction, env, cancel, budget: &mut budget };
+            let mut context =
+                Context { database, transaction: &mut transaction, env, cancel, budget: &mut budget };
             let written = write_once(prepared, row_ids, &mut context, mode).await;
             // What is not committed is not checked, so it must have been read from the newest state: an
             // error, or having nothing to do.
@@ -143,11 +151,16 @@ impl<D: Database> Session<D> {
             let commit = transaction.into_commit(self.request_ids.take(), self.database.origin());
             match self.database.commit(commit).await {
                 Ok(_) => return Ok(written),
-                Err(DatabaseError::Conflict(_)) if attempt < ATTEMPTS_MAX => freshness = Freshness::Linearizable,
+                Err(DatabaseError::Conflict(_)) if attempt < ATTEMPTS_MAX => {
+                    freshness = Freshness::Linearizable
+                }
                 Err(error) => return Err(error.into()),
             }
             if self.cancel.is_set() {
-                return Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
+                return Err(SqlError::new(
+                    SqlState::QUERY_CANCELED,
+                    "canceling statement due to user request",
+                ));
             }
             yield_now().await;
         }
@@ -206,7 +219,8 @@ impl<D: Database> Session<D> {
             }
             Statement::Show(name) => {
                 let rows = [[Datum::Text(self.settings.show(name)?)].into()].into();
-                let columns = [OutputColumn { name: name.clone(), data_type: crate::types::DataType::Text }].into();
+                let columns =
+                    [OutputColumn { name: name.clone(), data_type: crate::types::DataType::Text }].into();
                 return Ok(Outcome::Rows(Cursor::ready(rows, columns, |_| Tag::Show, 0)));
             }
             Statement::Deallocate(name) => return Ok(Outcome::Deallocate(name.clone())),
@@ -268,7 +282,8 @@ impl<D: Database> Session<D> {
         let savepoint = self.state.transaction(&self.database).await?.savepoint();
         if let State::Explicit(explicit) = &mut self.state {
             if explicit.savepoints.len() >= SAVEPOINTS_MAX {
-                let message = format!("a transaction of more than {SAVEPOINTS_MAX} savepoints exceeds the limit");
+                let message =
+                    format!("a transaction of more than {SAVEPOINTS_MAX} savepoints exceeds the limit");
                 return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
             }
             explicit.savepoints.push((name.into(), savepoint));
@@ -277,7 +292,9 @@ impl<D: Database> Session<D> {
     }
 
     fn release(&mut self, name: &str) -> SqlResult<Tag> {
-        let State::Explicit(explicit) = &mut self.state else { return Err(only_in_block("RELEASE SAVEPOINT")) };
+        let State::Explicit(explicit) = &mut self.state else {
+            return Err(only_in_block("RELEASE SAVEPOINT"));
+        };
         let at = explicit.savepoints.iter().rposition(|(known, _)| known == name);
         explicit.savepoints.truncate(at.ok_or_else(|| no_savepoint(name))?);
         Ok(Tag::Release)
@@ -297,7 +314,9 @@ impl<D: Database> Session<D> {
             return Err(no_savepoint(name));
         };
         explicit.savepoints.truncate(at + 1);
-        if let (Some(transaction), Some((name, savepoint))) = (&mut explicit.transaction, explicit.savepoints.pop()) {
+        if let (Some(transaction), Some((name, savepoint))) =
+            (&mut explicit.transaction, explicit.savepoints.pop())
+        {
             transaction.restore(savepoint);
             explicit.savepoints.push((name, transaction.savepoint()));
         }
@@ -354,7 +373,9 @@ pub(super) async fn current_plan(
         }
         planned
     };
-    if planned.params != prepared.planned.params || (mode.described && planned.columns != prepared.planned.columns) {
+    if planned.params != prepared.planned.params
+        || (mode.described && planned.columns != prepared.planned.columns)
+    {
         return Err(plan_changed());
     }
     Ok(planned)

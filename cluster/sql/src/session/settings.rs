@@ -45,7 +45,12 @@ const ISOLATION: Values =
 /// Every known setting. UTC, UTF-8 and ISO dates are the only ones there are.
 static SETTINGS: &[Setting] = &[
     reported("application_name", "application_name", "", Values::Any),
-    reported("client_encoding", "client_encoding", "UTF8", Values::Of(&["utf8", "utf-8", "unicode", "sql_ascii"])),
+    reported(
+        "client_encoding",
+        "client_encoding",
+        "UTF8",
+        Values::Of(&["utf8", "utf-8", "unicode", "sql_ascii"]),
+    ),
     reported("datestyle", "DateStyle", "ISO, MDY", Values::Of(&["iso, mdy", "iso", "iso, dmy", "iso, ymd"])),
     reported("integer_datetimes", "integer_datetimes", "on", Values::Fixed),
     reported("intervalstyle", "IntervalStyle", "postgres", Values::Of(&["postgres"])),
@@ -154,7 +159,10 @@ fn check(setting: &Setting, value: String) -> SqlResult<String> {
         },
         Values::Of(values) if values.contains(&lower.as_str()) => {
             // One of several spellings of the only thing there is.
-            let is_choice = matches!(setting.name, "extra_float_digits" | "transaction_isolation" | "default_transaction_isolation");
+            let is_choice = matches!(
+                setting.name,
+                "extra_float_digits" | "transaction_isolation" | "default_transaction_isolation"
+            );
             return Ok(if is_choice { lower } else { setting.default.into() });
         }
         Values::Any if value.len() <= 1024 => return Ok(value),
