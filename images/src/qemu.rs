@@ -17,13 +17,13 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
     let (machine, bus) = match machine {
         MachineType::Q35 => ("q35,usb=off,vmport=off", "pci"),
-        // Its devices speak the legacy dialect unless told not to.
-        MachineType::Microvm => {
-            add(&["-global", "virtio-mmio.force-legacy=false"]);
-            ("microvm,pic=off,pit=off,rtc=on", "device")
-        }
+        MachineType::Microvm => ("microvm,pic=off,pit=off,rtc=on", "device"),
     };
     add(&["-machine", machine, "-nodefaults", "-no-user-config", "-display", "none"]);
+    if bus == "device" {
+        // The interface of virtio 1.0; QEMU's default is the one before.
+        add(&["-global", "virtio-mmio.force-legacy=false"]);
+    }
     match kvm {
         true => add(&["-accel", "kvm", "-cpu", "host"]),
         // The oldest model that has all the kernel uses: the translator is quickest with few features.

@@ -318,9 +318,8 @@ impl Raft {
         if self.is_backlogged() {
             return Err(NotProposed::Busy);
         }
-        let version = self.push_entry(now, payload);
-        self.replicate();
-        Ok(version)
+        // It leaves with the next messages, together with what else is proposed until then.
+        Ok(self.push_entry(now, payload))
     }
 
     pub(crate) fn push_entry(&mut self, now: Now, payload: Payload) -> Version {
@@ -384,7 +383,10 @@ impl Raft {
 
     /// Messages to send.
     pub fn take_messages(&mut self) -> Vec<(NodeId, Message)> {
-        self.announce_commit();
+        if self.is_leader() {
+            self.replicate();
+            self.announce_commit();
+        }
         core::mem::take(&mut self.outbox)
     }
 

@@ -112,7 +112,6 @@ impl Raft {
             }
             self.send_append(index, Vec::new());
         }
-        self.replicate();
         // A cluster of one has its quorum already.
         self.confirm_reads();
     }
@@ -194,9 +193,6 @@ impl Raft {
 
     /// Leader: lets idle followers know a new commit index at once, so that they can serve it.
     pub(crate) fn announce_commit(&mut self) {
-        if !self.is_leader() {
-            return;
-        }
         for index in 0..self.peers.len() {
             let peer = &self.peers[index];
             if peer.flow == Flow::Streaming && peer.commit_sent < self.commit {
@@ -294,9 +290,8 @@ impl Raft {
             AppendOutcome::Mismatch { probed, last } => self.step_back(index, probed, last),
         }
         self.confirm_reads();
-        self.replicate_to(index);
         // A probe finds out even when there is nothing to send.
-        if self.peers[index].flow == (Flow::Probing { paused: false }) {
+        if self.peers[index].flow == (Flow::Probing { paused: false }) && self.peers[index].next > last {
             self.peers[index].flow = Flow::Probing { paused: true };
             self.send_append(index, Vec::new());
         }

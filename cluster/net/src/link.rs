@@ -36,6 +36,10 @@ const TIMEOUT_FIRST: Duration = Duration::from_millis(60);
 /// An established link over which nothing is acknowledged for this long is given up.
 const DEAD_AFTER: Duration = Duration::from_secs(2);
 
+/// What has arrived is acknowledged within this, well below the least timeout, or after so many datagrams.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(4);
+const ACKNOWLEDGE_AFTER: u32 = 16;
+
 const HELLO_MIN: Duration = Duration::from_millis(20);
 const HELLO_MAX: Duration = Duration::from_millis(640);
 
@@ -128,7 +132,9 @@ pub(crate) struct Link {
     expected: u64,
     early: BTreeMap<u64, (bool, bool, Vec<u8>)>,
     assembling: Option<Vec<u8>>,
-    ack_due: bool,
+    /// When what has arrived is acknowledged, if nothing that is sent before does so.
+    ack_due: Option<Instant>,
+    unacknowledged: u32,
     delivered: VecDeque<Vec<u8>>,
     status: LinkStatus,
 }
@@ -152,7 +158,8 @@ impl Link {
             expected: 1,
             early: BTreeMap::new(),
             assembling: None,
-            ack_due: false,
+            ack_due: None,
+            unacknowledged: 0,
             delivered: VecDeque::new(),
             status: LinkStatus::default(),
         }
@@ -200,7 +207,7 @@ impl Link {
                 self.established_by_answer();
                 self.acknowledged(now, header);
                 if header.sequence != 0 {
-                    self.arrived(header, payload);
+                    self.arrived(now, header, payload);
                 }
                 false
             }
@@ -273,9 +280,13 @@ impl Link {
         }
     }
 
-    fn arrived(&mut self, header: &Header, payload: &[u8]) {
-        self.ack_due = true;
+    fn arrived(&mut self, now: Instant, header: &Header, payload: &[u8]) {
         let ahead = header.sequence.wrapping_sub(self.expected);
+        // An answer will follow as a rule, and acknowledge on its way; a gap or a repetition is told at once.
+        self.unacknowledged += 1;
+        let at_once = ahead != 0 || !self.early.is_empty() || self.unacknowledged >= ACKNOWLEDGE_AFTER;
+        let due = if at_once { now } else { now + ACKNOWLEDGE_WITHIN };
+        self.ack_due = Some(self.ack_due.map_or(due, |earlier| earlier.min(due)));
         if ahead >= 2 * WINDOW {
             return;
         }
@@ -326,7 +337,8 @@ impl Link {
         if self.established {
             self.send_again(now, emit);
             self.send_new(now, emit);
-            if core::mem::take(&mut self.ack_due) {
+            if self.ack_due.is_some_and(|due| now >= due) {
+                self.acknowledges();
                 emit(self.fragment(Kind::Data, 0, (false, false), &[]));
             }
         }
@@ -398,10 +410,15 @@ impl Link {
 
     fn emit_flight(&mut self, index: usize, emit: &mut dyn FnMut(Fragment<'_>)) {
         // Every fragment acknowledges as well.
-        self.ack_due = false;
+        self.acknowledges();
         let flight = &self.flights[index];
         let ends = (flight.start == 0, flight.end == flight.message.len());
         emit(self.fragment(Kind::Data, flight.sequence, ends, &flight.message[flight.start..flight.end]));
+    }
+
+    fn acknowledges(&mut self) {
+        self.ack_due = None;
+        self.unacknowledged = 0;
     }
 
     fn fragment<'a>(&self, kind: Kind, sequence: u64, ends: (bool, bool), payload: &'a [u8]) -> Fragment<'a> {
@@ -425,7 +442,8 @@ impl Link {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let oldest = self.flights.iter().find(|flight| !flight.arrived);
         let timeout = oldest.filter(|_| self.established).map(|flight| flight.sent_at + self.timeout);
-        [self.hello_due, timeout].into_iter().flatten().min()
+        let ack = self.ack_due.filter(|_| self.established);
+        [self.hello_due, timeout, ack].into_iter().flatten().min()
     }
 }
 

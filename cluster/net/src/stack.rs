@@ -27,6 +27,9 @@ const LISTENING_MAX: usize = 8;
 const RECEIVE_BUFFER_LEN: usize = 16 * 1024;
 const TRANSMIT_BUFFER_LEN: usize = 32 * 1024;
 
+/// An acknowledgement waits this long for something to travel with.
+const ACK_DELAY: smoltcp::time::Duration = smoltcp::time::Duration::from_millis(10);
+
 /// Frames that wait for the wire, at most.
 const FRAMES_MAX: usize = 512;
 
@@ -204,9 +207,10 @@ fn new_socket() -> tcp::Socket<'static> {
     let receive = tcp::SocketBuffer::new(vec![0; RECEIVE_BUFFER_LEN]);
     let transmit = tcp::SocketBuffer::new(vec![0; TRANSMIT_BUFFER_LEN]);
     let mut socket = tcp::Socket::new(receive, transmit);
-    // Replies are small and awaited: Nagle's algorithm and delayed acknowledgements only add waiting.
+    // Replies are small and awaited: Nagle's algorithm only adds waiting. An acknowledgement travels with
+    // the reply, which follows within milliseconds as a rule.
     socket.set_nagle_enabled(false);
-    socket.set_ack_delay(None);
+    socket.set_ack_delay(Some(ACK_DELAY));
     // A client whose machine is gone must not keep its connection for ever.
     socket.set_keep_alive(Some(smoltcp::time::Duration::from_secs(30)));
     socket.set_timeout(Some(smoltcp::time::Duration::from_secs(90)));

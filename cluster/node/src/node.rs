@@ -31,6 +31,9 @@ use crate::shared::{NodeDatabase, Request};
 /// The port for SQL.
 const SQL_PORT: u16 = 5432;
 
+/// Connections beyond the limit that are open at once, to be told so.
+const REFUSALS_MAX: usize = 8;
+
 /// Rounds of work in one turn, at most: then the root looks after its devices.
 const ROUNDS_MAX: usize = 16;
 
@@ -101,7 +104,7 @@ impl Node {
             ip: config.ip,
             prefix_len: config.prefix_len,
             seed: rng.next_u64(),
-            connections_max: CONNECTIONS_MAX,
+            connections_max: CONNECTIONS_MAX + REFUSALS_MAX,
         };
         let mut stack = Stack::new(stack, now.monotonic);
         stack.listen(SQL_PORT);

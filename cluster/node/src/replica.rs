@@ -54,6 +54,8 @@ pub(crate) struct Replica {
     writing: Option<WriteMark>,
     /// A write that the disk has no room for.
     stalled: Option<LogWrite>,
+    /// That has been said.
+    is_full: bool,
     fetching: VecDeque<NodeId>,
     pub(crate) log_lines: Vec<LogLine>,
 }
@@ -76,6 +78,7 @@ impl Replica {
             raft_config: Some(Config { id: config.node, voters, timing: Timing::default(), seed }),
             writing: None,
             stalled: None,
+            is_full: false,
             fetching: VecDeque::new(),
             log_lines: Vec::new(),
         };
@@ -251,7 +254,7 @@ impl Replica {
     fn write(&mut self, write: LogWrite) {
         let Some(journal) = &mut self.journal else { return };
         if !journal.has_room_for(&write.entries) {
-            if self.stalled.is_none() {
+            if !core::mem::replace(&mut self.is_full, true) {
                 let line = "the data disk is full: this node no longer takes writes".to_string();
                 self.log_lines.push(LogLine(Level::Error, line));
             }

@@ -3,6 +3,7 @@
 
 mod client;
 mod cluster;
+pub mod workload;
 
 pub use client::{Client, QueryError, QueryResult};
 pub use cluster::{Cluster, Host};

@@ -1,0 +1,304 @@
+//! Stories: what a user would see, step by step.
+
+use std::time::Duration;
+
+use drivers_api::Level;
+use drivers_sim::LinkFaults;
+use tests_sim::workload::{Bank, Inserts, query_anywhere, within};
+use tests_sim::{Client, Cluster, QueryError};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The answer of one node to one query, within a simulated minute.
+fn ask(cluster: &mut Cluster, node: u8, sql: &str) -> Result<Vec<Vec<Option<String>>>, QueryError> {
+    let (host, sql) = (cluster.host(), sql.to_string());
+    let asked = cluster.run_until(MINUTE, async move {
+        let mut client = Client::connect(&host, node).await?;
+        client.query(&sql).await.map(|result| result.rows)
+    });
+    asked.unwrap_or_else(|| panic!("node {node} does not answer"))
+}
+
+fn cell(text: &str) -> Vec<Vec<Option<String>>> {
+    vec![vec![Some(text.to_string())]]
+}
+
+fn setup_inserts(cluster: &mut Cluster) {
+    let (host, nodes) = (cluster.host(), cluster.len());
+    cluster.run_until(MINUTE, Inserts::setup(host, nodes)).expect("the table is made");
+}
+
+/// All rows as one node sees them.
+fn numbers(cluster: &mut Cluster, node: u8) -> Vec<Vec<Option<String>>> {
+    ask(cluster, node, "SELECT n FROM numbers ORDER BY n").unwrap()
+}
+
+fn leader_of(cluster: &mut Cluster) -> u8 {
+    let (host, nodes) = (cluster.host(), cluster.len());
+    let sql = "SELECT id FROM sys.nodes WHERE role = 'leader' ORDER BY term DESC LIMIT 1";
+    let rows = cluster.run_until(MINUTE, query_anywhere(host, nodes, sql.into())).expect("an answer");
+    rows[0][0].as_ref().expect("a leader").parse().expect("a node")
+}
+
+#[test]
+fn what_one_node_wrote_every_node_reads() {
+    let mut cluster = Cluster::new(3, 1);
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();
+    ask(&mut cluster, 2, "INSERT INTO t VALUES (1, 'one'), (2, NULL)").unwrap();
+    for node in 1..=3 {
+        assert_eq!(ask(&mut cluster, node, "SELECT v FROM t WHERE id = 1"), Ok(cell("one")));
+    }
+    ask(&mut cluster, 3, "UPDATE t SET v = 'two' WHERE id = 2").unwrap();
+    assert_eq!(ask(&mut cluster, 1, "SELECT count(*) FROM t WHERE v IS NOT NULL"), Ok(cell("2")));
+}
+
+#[test]
+fn a_node_alone_is_a_cluster() {
+    let mut cluster = Cluster::new(1, 2);
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY)").unwrap();
+    ask(&mut cluster, 1, "INSERT INTO t VALUES (1)").unwrap();
+    cluster.crash(1);
+    cluster.start(1);
+    assert_eq!(ask(&mut cluster, 1, "SELECT count(*) FROM t"), Ok(cell("1")));
+}
+
+#[test]
+fn the_leader_dies_during_a_stream_of_inserts() {
+    let mut cluster = Cluster::new(3, 3);
+    setup_inserts(&mut cluster);
+    let inserts = Inserts::default();
+    (0..4).for_each(|client| inserts.start(&mut cluster, client));
+    cluster.run(Duration::from_secs(2));
+    let leader = leader_of(&mut cluster);
+    cluster.crash(leader);
+    let before = inserts.acknowledged.borrow().len();
+    cluster.run(Duration::from_secs(4));
+    assert!(inserts.acknowledged.borrow().len() > before + 100, "writes go on");
+    cluster.start(leader);
+    cluster.run(Duration::from_secs(2));
+    inserts.stop();
+    cluster.run(Duration::from_secs(20));
+    for node in 1..=3 {
+        let rows = numbers(&mut cluster, node);
+        assert_eq!(inserts.check(&rows), Ok(()));
+    }
+}
+
+#[test]
+fn all_nodes_lose_power_at_once() {
+    let mut cluster = Cluster::new(3, 4);
+    setup_inserts(&mut cluster);
+    let inserts = Inserts::default();
+    (0..4).for_each(|client| inserts.start(&mut cluster, client));
+    cluster.run(Duration::from_secs(2));
+    (1..=3).for_each(|node| cluster.crash(node));
+    inserts.stop();
+    cluster.run(Duration::from_secs(20));
+    (1..=3).for_each(|node| cluster.start(node));
+    assert!(inserts.acknowledged.borrow().len() > 100);
+    for node in 1..=3 {
+        let rows = numbers(&mut cluster, node);
+        assert_eq!(inserts.check(&rows), Ok(()));
+    }
+}
+
+#[test]
+fn a_minority_acknowledges_nothing_and_the_majority_goes_on() {
+    let mut cluster = Cluster::new(3, 5);
+    setup_inserts(&mut cluster);
+    let leader = leader_of(&mut cluster);
+    let others: Vec<usize> = (1..=3).filter(|node| *node != usize::from(leader)).collect();
+    cluster.network.set_cut(&[leader.into()], &others, true);
+    let refused = ask(&mut cluster, leader, "INSERT INTO numbers VALUES (1)").unwrap_err();
+    assert!(
+        matches!(&refused, QueryError::Server(state, _) if state == "08007" || state == "57P03"),
+        "{refused}"
+    );
+    let refused = ask(&mut cluster, leader, "SELECT * FROM numbers").unwrap_err();
+    assert!(matches!(&refused, QueryError::Server(state, _) if state == "57P03"), "{refused}");
+    ask(&mut cluster, others[0] as u8, "INSERT INTO numbers VALUES (2)").unwrap();
+    cluster.network.set_cut(&[leader.into()], &others, false);
+    for node in 1..=3 {
+        assert_eq!(ask(&mut cluster, node, "SELECT count(*) FROM numbers WHERE n = 2"), Ok(cell("1")));
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_serves_reads() {
+    let mut cluster = Cluster::with_disks(3, 6, 8 * 2048);
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();
+    let filler = "x".repeat(200_000);
+    let mut stored = 0;
+    let refused = loop {
+        match ask(&mut cluster, 1, &format!("INSERT INTO t VALUES ({stored}, '{filler}')")) {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+        assert!(stored < 100, "8 MiB do not hold this much");
+    };
+    assert!(matches!(&refused, QueryError::Server(state, _) if state == "53100"), "{refused}");
+    for node in 1..=3 {
+        let count = stored.to_string();
+        assert_eq!(ask(&mut cluster, node, "SELECT count(*) FROM t"), Ok(cell(&count)));
+    }
+}
+
+#[test]
+fn tables_have_a_bound_and_deletes_make_room() {
+    let mut cluster = Cluster::new(3, 7);
+    cluster.tables_len_max = 1 << 20;
+    (1..=3).for_each(|node| cluster.crash(node));
+    (1..=3).for_each(|node| cluster.start(node));
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();
+    let insert = |id: u32| format!("INSERT INTO t VALUES ({id}, '{}')", "y".repeat(100_000));
+    let mut stored = 0;
+    let refused = loop {
+        match ask(&mut cluster, 2, &insert(stored)) {
+            Ok(_) => stored += 1,
+            Err(error) => break error,
+        }
+        assert!(stored < 20);
+    };
+    assert!(matches!(&refused, QueryError::Server(state, _) if state == "53200"), "{refused}");
+    ask(&mut cluster, 3, "DELETE FROM t WHERE id = 0").unwrap();
+    ask(&mut cluster, 2, &insert(99)).unwrap();
+}
+
+#[test]
+fn a_node_that_was_away_for_long_catches_up_from_the_journal() {
+    let mut cluster = Cluster::new(3, 8);
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();
+    let leader = leader_of(&mut cluster);
+    let away = leader % 3 + 1;
+    cluster.crash(away);
+    for id in 0..30 {
+        let sql = format!("INSERT INTO t VALUES ({id}, '{}')", "z".repeat(300_000));
+        ask(&mut cluster, leader, &sql).unwrap();
+    }
+    cluster.start(away);
+    assert_eq!(ask(&mut cluster, away, "SELECT count(*) FROM t"), Ok(cell("30")));
+}
+
+#[test]
+fn a_disk_of_another_cluster_is_refused_and_said_so() {
+    let mut cluster = Cluster::new(3, 9);
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY)").unwrap();
+    cluster.crash(3);
+    cluster.start_with(3, "relix.cluster=other");
+    cluster.run(Duration::from_secs(2));
+    let said = |cluster: &Cluster, node, words: &str| {
+        cluster.console(node).iter().any(|(_, line)| line.contains(words))
+    };
+    assert!(said(&cluster, 3, "belongs to the cluster 'relix'"));
+    assert!(said(&cluster, 1, "another cluster"), "its peers refuse its datagrams");
+    ask(&mut cluster, 1, "INSERT INTO t VALUES (1)").unwrap();
+}
+
+#[test]
+fn a_broken_disk_stops_its_node_and_nobody_else() {
+    let mut cluster = Cluster::new(3, 10);
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY)").unwrap();
+    let leader = leader_of(&mut cluster);
+    cluster.disk(leader).broken = true;
+    let other = leader % 3 + 1;
+    ask(&mut cluster, other, "INSERT INTO t VALUES (1)").unwrap();
+    let errors = cluster.console(leader).iter().filter(|(level, _)| *level == Level::Error).count();
+    assert_eq!(errors, 1);
+}
+
+#[test]
+fn garbage_on_the_sql_port_disturbs_nobody() {
+    let mut cluster = Cluster::new(3, 11);
+    let host = cluster.host();
+    cluster.run(Duration::from_secs(1));
+    let answer = cluster.run_until(MINUTE, async move {
+        let connection = host.connect(1).expect("room");
+        let _ = connection.write(b"GET / HTTP/1.0\r\n\r\n").await;
+        let mut bytes = Vec::new();
+        while connection.read(&mut bytes).await.is_ok() {}
+        bytes
+    });
+    let answer = String::from_utf8_lossy(&answer.expect("the node ends the connection")).into_owned();
+    assert!(answer.contains("FATAL") && answer.contains("08P01"), "{answer:?}");
+    assert_eq!(ask(&mut cluster, 1, "SELECT 1"), Ok(cell("1")));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    let run = |seed| {
+        let mut cluster = Cluster::new(3, seed);
+        cluster.network.faults =
+            LinkFaults { loss_per_mille: 20, jitter: Duration::from_millis(2), ..LinkFaults::default() };
+        setup_inserts(&mut cluster);
+        let inserts = Inserts::default();
+        (0..3).for_each(|client| inserts.start(&mut cluster, client));
+        cluster.run(Duration::from_secs(3));
+        let acknowledged = inserts.acknowledged.borrow().clone();
+        let consoles: Vec<_> = (1..=3).map(|node| cluster.console(node).to_vec()).collect();
+        (acknowledged, consoles)
+    };
+    assert!(run(12) == run(12));
+    assert!(run(12) != run(13));
+}
+
+#[test]
+fn transfers_keep_their_sum_through_crashes_loss_and_partitions() {
+    for seed in 0..6 {
+        let mut cluster = Cluster::new(3, 100 + seed);
+        let (host, nodes) = (cluster.host(), cluster.len());
+        cluster.run_until(MINUTE, Bank::setup(host.clone(), nodes)).expect("the bank opens");
+        let bank = Bank::default();
+        (0..5).for_each(|client| bank.start(&mut cluster, client));
+        cluster.network.faults = LinkFaults {
+            loss_per_mille: 10 * seed as u32,
+            duplicate_per_mille: 5,
+            corrupt_per_mille: 2,
+            jitter: Duration::from_micros(500 * seed),
+        };
+        for _ in 0..12 {
+            disturb(&mut cluster);
+            let span = 200 + cluster.below(1_500);
+            cluster.run(Duration::from_millis(span));
+        }
+        cluster.network.cut.clear();
+        cluster.network.faults = LinkFaults::default();
+        (1..=3)
+            .filter(|node| !cluster.is_up(*node))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|node| cluster.start(node));
+        cluster.run(Duration::from_secs(5));
+        bank.stop();
+        cluster.run(Duration::from_secs(20));
+        assert_eq!(bank.verdict(), Ok(()), "seed {seed}");
+        assert!(
+            *bank.transfers.borrow() > 100 && *bank.audits.borrow() > 20,
+            "seed {seed}: {}",
+            bank.transfers.borrow()
+        );
+        for node in 1..=3 {
+            assert_eq!(
+                ask(&mut cluster, node, "SELECT sum(balance) FROM accounts"),
+                Ok(cell("800")),
+                "seed {seed}"
+            );
+        }
+        let _ = within(&host, MINUTE, async {});
+    }
+}
+
+/// One random fault, never leaving fewer than two nodes up.
+fn disturb(cluster: &mut Cluster) {
+    let victim = 1 + cluster.below(3) as u8;
+    let others: Vec<usize> = (1..=3).filter(|node| *node != usize::from(victim)).collect();
+    match cluster.below(4) {
+        0 if (1..=3).all(|node| cluster.is_up(node)) => cluster.crash(victim),
+        1 => cluster.network.set_cut(&[victim.into()], &others, true),
+        2 => cluster.network.cut.clear(),
+        _ => (1..=3)
+            .filter(|node| !cluster.is_up(*node))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|node| cluster.start(node)),
+    }
+}
