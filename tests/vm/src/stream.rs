@@ -48,6 +48,15 @@ impl InsertStream {
     }
 }
 
+/// The longest silence that `event` falls into or precedes: between two acknowledged inserts, the later of
+/// them after the event.
+pub fn longest_silence_from(records: &[Record], event: Instant) -> Option<Duration> {
+    let acknowledged: Vec<Instant> =
+        records.iter().filter(|record| record.outcome.is_ok()).map(|record| record.at).collect();
+    let after = acknowledged.windows(2).filter(|pair| pair[1] > event);
+    after.map(|pair| pair[1] - pair[0].max(event)).max()
+}
+
 fn insert_until(stop: &AtomicBool, table: &str, first_id: i64, ports: &[u16]) -> Vec<Record> {
     let mut records = Vec::new();
     let mut client: Option<Client> = None;
