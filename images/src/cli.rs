@@ -120,6 +120,9 @@ pub struct UpOptions {
     /// Runs the nodes as host processes, without VMs.
     #[arg(long)]
     pub host: bool,
+    /// The size of a new cluster's data disks, in MiB; they take space as they are written.
+    #[arg(long, hide = true, default_value_t = 4096)]
+    pub disk_mib: u64,
 }
 
 impl Default for UpOptions {

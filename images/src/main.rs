@@ -53,7 +53,8 @@ fn main() -> ExitCode {
 
 /// What clap has to say, without its paragraphs on usage.
 fn one_line(message: &str) -> String {
-    let lines = message.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
+    let lines =
+        message.lines().take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"));
     let words: Vec<&str> = lines.map(str::trim).filter(|line| !line.is_empty()).collect();
     format!("{} (see 'relix --help')", words.join(" ").trim_start_matches("error: "))
 }

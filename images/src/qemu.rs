@@ -30,7 +30,7 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
         false => add(&["-accel", "tcg,thread=multi", "-cpu", "Nehalem"]),
     }
     add(&["-m", &memory_mib.to_string(), "-smp", &cpus.to_string()]);
-    add(&["-name", &format!("relix-{}-{node}", cluster.name)]);
+    add(&["-name", &format!("{}-{node}", cluster.name)]);
     add(&["-kernel", &text(kernel), "-initrd", &text(symbols)]);
     add(&["-append", &cluster.settings(node).join(" ")]);
     let log = escaped(&layout.node_log(node));

@@ -7,6 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use drivers_api::Entropy;
+use drivers_host::HostEntropy;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::{Accel, UpOptions};
@@ -18,9 +20,6 @@ use crate::{down, kernel_image, logs, packages, shell, status};
 
 /// The least memory of a VM, in MiB.
 const MEMORY_MIB_MIN: u32 = 48;
-
-/// The size of a data disk, which takes space as it is written.
-const DISK_MIB: u64 = 4096;
 
 /// How long the cluster may take to serve.
 const SERVING_WITHIN: Duration = Duration::from_secs(60);
@@ -105,7 +104,8 @@ fn finish(layout: &Layout, cluster: &Cluster, options: &UpOptions, started: Inst
 
 /// Decides what runs the nodes, and builds it.
 fn prepare(layout: &Layout, options: &UpOptions) -> Result<Cluster, Failure> {
-    if let Some(earlier) = Cluster::load(layout)?
+    let earlier = Cluster::load(layout)?;
+    if let Some(earlier) = &earlier
         && earlier.nodes != options.nodes
     {
         return Err(Failure::Argument(format!(
@@ -116,13 +116,19 @@ fn prepare(layout: &Layout, options: &UpOptions) -> Result<Cluster, Failure> {
         )));
     }
     let runner = if options.host { Runner::Host } else { prepare_vm(layout, options)? };
-    Ok(Cluster {
-        name: "relix".into(),
-        nodes: options.nodes,
-        base_port: options.base_port,
-        disk_mib: DISK_MIB,
-        runner,
-    })
+    // The disks carry the name: a cluster keeps it.
+    let (name, disk_mib) = match earlier {
+        Some(earlier) => (earlier.name, earlier.disk_mib),
+        None => (new_name(), options.disk_mib),
+    };
+    Ok(Cluster { name, nodes: options.nodes, base_port: options.base_port, disk_mib, runner })
+}
+
+/// A name that no other cluster has, so that none takes another's disk or message for its own.
+fn new_name() -> String {
+    let mut bytes = [0; 4];
+    HostEntropy.fill(&mut bytes);
+    format!("relix-{:08x}", u32::from_le_bytes(bytes))
 }
 
 fn prepare_vm(layout: &Layout, options: &UpOptions) -> Result<Runner, Failure> {
@@ -218,4 +224,16 @@ fn spinner(message: &'static str) -> ProgressBar {
     }
     progress.enable_steady_tick(Duration::from_millis(100));
     progress
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clusters_have_names_of_their_own() {
+        let (a, b) = (new_name(), new_name());
+        assert_ne!(a, b);
+        assert_eq!(a.len(), "relix-01234567".len());
+    }
 }

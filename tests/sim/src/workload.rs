@@ -202,7 +202,13 @@ impl Bank {
         }
     }
 
-    async fn try_transfer(&self, client: &mut Client, from: u64, to: u64, amount: i64) -> Result<(), QueryError> {
+    async fn try_transfer(
+        &self,
+        client: &mut Client,
+        from: u64,
+        to: u64,
+        amount: i64,
+    ) -> Result<(), QueryError> {
         client.query("BEGIN").await?;
         let balance = |rows: Vec<Vec<Option<String>>>| rows.first()?.first()?.as_ref()?.parse::<i64>().ok();
         let read = |id| format!("SELECT balance FROM accounts WHERE id = {id}");

@@ -110,7 +110,10 @@ fn a_minority_acknowledges_nothing_and_the_majority_goes_on() {
     let others: Vec<usize> = (1..=3).filter(|node| *node != usize::from(leader)).collect();
     cluster.network.set_cut(&[leader.into()], &others, true);
     let refused = ask(&mut cluster, leader, "INSERT INTO numbers VALUES (1)").unwrap_err();
-    assert!(matches!(&refused, QueryError::Server(state, _) if state == "08007" || state == "57P03"), "{refused}");
+    assert!(
+        matches!(&refused, QueryError::Server(state, _) if state == "08007" || state == "57P03"),
+        "{refused}"
+    );
     let refused = ask(&mut cluster, leader, "SELECT * FROM numbers").unwrap_err();
     assert!(matches!(&refused, QueryError::Server(state, _) if state == "57P03"), "{refused}");
     ask(&mut cluster, others[0] as u8, "INSERT INTO numbers VALUES (2)").unwrap();
@@ -259,14 +262,26 @@ fn transfers_keep_their_sum_through_crashes_loss_and_partitions() {
         }
         cluster.network.cut.clear();
         cluster.network.faults = LinkFaults::default();
-        (1..=3).filter(|node| !cluster.is_up(*node)).collect::<Vec<_>>().into_iter().for_each(|node| cluster.start(node));
+        (1..=3)
+            .filter(|node| !cluster.is_up(*node))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|node| cluster.start(node));
         cluster.run(Duration::from_secs(5));
         bank.stop();
         cluster.run(Duration::from_secs(20));
         assert_eq!(bank.verdict(), Ok(()), "seed {seed}");
-        assert!(*bank.transfers.borrow() > 100 && *bank.audits.borrow() > 20, "seed {seed}: {}", bank.transfers.borrow());
+        assert!(
+            *bank.transfers.borrow() > 100 && *bank.audits.borrow() > 20,
+            "seed {seed}: {}",
+            bank.transfers.borrow()
+        );
         for node in 1..=3 {
-            assert_eq!(ask(&mut cluster, node, "SELECT sum(balance) FROM accounts"), Ok(cell("800")), "seed {seed}");
+            assert_eq!(
+                ask(&mut cluster, node, "SELECT sum(balance) FROM accounts"),
+                Ok(cell("800")),
+                "seed {seed}"
+            );
         }
         let _ = within(&host, MINUTE, async {});
     }
@@ -280,6 +295,10 @@ fn disturb(cluster: &mut Cluster) {
         0 if (1..=3).all(|node| cluster.is_up(node)) => cluster.crash(victim),
         1 => cluster.network.set_cut(&[victim.into()], &others, true),
         2 => cluster.network.cut.clear(),
-        _ => (1..=3).filter(|node| !cluster.is_up(*node)).collect::<Vec<_>>().into_iter().for_each(|node| cluster.start(node)),
+        _ => (1..=3)
+            .filter(|node| !cluster.is_up(*node))
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|node| cluster.start(node)),
     }
 }

@@ -1,0 +1,73 @@
+# Every verb is one cargo command, which works without just, too.
+
+# What there is.
+default:
+    @just --list --unsorted
+
+# Builds the kernel, boots three VMs, opens the SQL shell.
+up *ARGS:
+    cargo run -- up {{ARGS}}
+
+# How the nodes are.
+status *ARGS:
+    cargo run -- status {{ARGS}}
+
+# The SQL shell of the running cluster, or a statement: just sql -c 'SELECT 1'.
+sql *ARGS:
+    cargo run -- sql {{ARGS}}
+
+# Breaks something, or mends it: just fault kill 1.
+fault *ARGS:
+    cargo run -- fault {{ARGS}}
+
+# What the nodes print.
+logs *ARGS:
+    cargo run -- logs {{ARGS}}
+
+# Stops the cluster; with --wipe, removes its data.
+down *ARGS:
+    cargo run -- down {{ARGS}}
+
+# All tests: units, properties, simulation, whole VMs, clients.
+test *ARGS:
+    cargo test {{ARGS}}
+
+# The simulated clusters.
+sim *ARGS:
+    cargo test -p tests-sim {{ARGS}}
+
+# The stories of whole clusters, with what they measure.
+vm *ARGS:
+    cargo test -p tests-vm -- --nocapture {{ARGS}}
+
+# The story of the leader that dies.
+failover:
+    cargo test -p tests-vm -- --nocapture failover
+
+# What Postgres clients expect.
+conformance:
+    cargo test -p tests-conformance -- --nocapture
+
+# The rules of the tree.
+tidy:
+    cargo test -p tests-tidy
+
+# How fast it is; --quick for a first look.
+bench *ARGS:
+    cargo bench -p tests-bench -- {{ARGS}}
+
+# The kernel alone.
+kernel:
+    cargo build -p kernel-main --profile kernel
+
+# Whether everything compiles.
+check:
+    cargo check --all-targets
+
+# Lints; warnings are errors.
+clippy:
+    cargo clippy --all-targets -- -D warnings
+
+# Formats the sources.
+fmt:
+    cargo fmt

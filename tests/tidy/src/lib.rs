@@ -1,0 +1,3 @@
+//! The rules of the tree. There is nothing here but tests.
+
+#![forbid(unsafe_code)]

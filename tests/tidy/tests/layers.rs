@@ -1,0 +1,112 @@
+//! The arrows between packages, read from the manifests.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// A package of the workspace, and those of them it depends on.
+struct Package {
+    name: String,
+    /// Its folder, from the root of the repository.
+    path: String,
+    /// With dev-dependencies, which may point where others may not.
+    depends_on: Vec<Dependency>,
+}
+
+struct Dependency {
+    name: String,
+    for_tests: bool,
+}
+
+fn packages() -> Vec<Package> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository");
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let arguments = ["metadata", "--no-deps", "--offline", "--format-version", "1"];
+    let output = Command::new(cargo).args(arguments).current_dir(&root).output().expect("cargo runs");
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo gives JSON");
+    let text = |value: &Value| value.as_str().expect("a text").to_string();
+    let package = |package: &Value| {
+        let manifest = text(&package["manifest_path"]);
+        let folder = Path::new(&manifest).parent().expect("a folder");
+        let path = folder.strip_prefix(&root).expect("below the root").to_string_lossy().into_owned();
+        let ours = package["dependencies"].as_array().expect("a list").iter();
+        let ours = ours.filter(|dependency| dependency["path"].is_string());
+        let depends_on = ours.map(|dependency| Dependency {
+            name: text(&dependency["name"]),
+            for_tests: dependency["kind"] == "dev",
+        });
+        Package { name: text(&package["name"]), path, depends_on: depends_on.collect() }
+    };
+    let packages: Vec<Package> =
+        metadata["packages"].as_array().expect("a list").iter().map(package).collect();
+    assert!(packages.len() > 10, "the whole workspace is looked at");
+    packages
+}
+
+/// Whether a package may import another.
+fn may_import(from: &str, to: &str) -> bool {
+    let layer = |name: &str| name.split('-').next().unwrap_or_default().to_string();
+    match (layer(from).as_str(), layer(to).as_str()) {
+        // The roots join what they run.
+        _ if from == "kernel-main" => to != "relix" && layer(to) != "tests",
+        ("relix", "tests") => false,
+        ("relix", _) => to != "kernel-main" && to != "kernel-arch" && to != "drivers-virtio",
+        ("tests", other) => other != "relix",
+        // Pure: they see hardware only as the contract.
+        ("cluster", "cluster") => true,
+        ("cluster", _) => to == "drivers-api",
+        ("drivers", "drivers") => to == "drivers-api",
+        ("drivers", _) => false,
+        // The pure core is below the machine and knows devices as the contract only.
+        ("kernel", "kernel") => to == "kernel-core",
+        ("kernel", _) => to == "drivers-api",
+        _ => false,
+    }
+}
+
+#[test]
+fn arrows_point_down() {
+    for package in packages() {
+        for Dependency { name, for_tests } in &package.depends_on {
+            // Unit tests of a pure crate may stand it on simulated devices.
+            let on_simulation = *for_tests && name == "drivers-sim";
+            let (from, to) = (&package.name, name);
+            assert!(on_simulation || may_import(from, to), "{from} must not import {to}");
+        }
+    }
+}
+
+#[test]
+fn packages_are_named_after_their_path() {
+    for Package { name, path, .. } in packages() {
+        let expected = if path == "images" { "relix".to_string() } else { path.replace('/', "-") };
+        assert_eq!(name, expected, "the package in {path}");
+    }
+}
+
+#[test]
+fn the_rule_itself_says_no() {
+    let forbidden = [
+        ("cluster-node", "drivers-host"),
+        ("cluster-sql", "kernel-core"),
+        ("kernel-core", "kernel-arch"),
+        ("kernel-core", "drivers-virtio"),
+        ("kernel-arch", "cluster-format"),
+        ("drivers-virtio", "cluster-format"),
+        ("drivers-virtio", "kernel-arch"),
+        ("kernel-main", "relix"),
+        ("relix", "kernel-main"),
+        ("tests-sim", "relix"),
+        ("cluster-node", "tests-sim"),
+    ];
+    forbidden.iter().for_each(|(from, to)| assert!(!may_import(from, to), "{from} -> {to}"));
+    let allowed = [
+        ("kernel-main", "cluster-node"),
+        ("relix", "cluster-net"),
+        ("cluster-node", "drivers-api"),
+        ("cluster-node", "cluster-store"),
+        ("tests-sim", "drivers-sim"),
+    ];
+    allowed.iter().for_each(|(from, to)| assert!(may_import(from, to), "{from} -> {to}"));
+}

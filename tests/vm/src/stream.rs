@@ -1,0 +1,83 @@
+//! A stream of inserts that goes on whatever breaks, and remembers what it was told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, SqlFailure};
+
+/// A client this impatient moves on to another node when one says nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What became of one insert.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// The row's id: each insert has its own, so an insert is sent once.
+    pub id: i64,
+    /// The node it was sent to.
+    pub port: u16,
+    /// When the outcome was known, or given up on.
+    pub at: Instant,
+    /// What the client was told.
+    pub outcome: Result<(), SqlFailure>,
+}
+
+/// A thread that inserts into a table one row after the other, through whichever node answers.
+pub struct InsertStream {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Vec<Record>>,
+}
+
+impl InsertStream {
+    /// Starts to insert ids from `first_id` on into column `id` of `table`.
+    pub fn start(table: &str, first_id: i64, ports: Vec<u16>) -> InsertStream {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (table, stopped) = (table.to_string(), stop.clone());
+        let thread = std::thread::spawn(move || insert_until(&stopped, &table, first_id, &ports));
+        InsertStream { stop, thread }
+    }
+
+    /// Ends it; what became of every insert.
+    ///
+    /// # Panics
+    /// If the thread did.
+    pub fn finish(self) -> Vec<Record> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the stream ends in order")
+    }
+}
+
+/// The longest silence that `event` falls into or precedes: between two acknowledged inserts, the later of
+/// them after the event.
+pub fn longest_silence_from(records: &[Record], event: Instant) -> Option<Duration> {
+    let acknowledged: Vec<Instant> =
+        records.iter().filter(|record| record.outcome.is_ok()).map(|record| record.at).collect();
+    let after = acknowledged.windows(2).filter(|pair| pair[1] > event);
+    after.map(|pair| pair[1] - pair[0].max(event)).max()
+}
+
+fn insert_until(stop: &AtomicBool, table: &str, first_id: i64, ports: &[u16]) -> Vec<Record> {
+    let mut records = Vec::new();
+    let mut client: Option<Client> = None;
+    let mut turn = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let port = ports[turn % ports.len()];
+        let connected = match client.take() {
+            Some(client) => Ok(client),
+            None => Client::connect(port, PATIENCE).map(|client| client.with_patience(PATIENCE)),
+        };
+        let id = first_id + records.len() as i64;
+        let outcome = connected.and_then(|connected| {
+            connected.query(&format!("INSERT INTO {table} (id) VALUES ({id})"))?;
+            client = Some(connected);
+            Ok(())
+        });
+        if outcome.is_err() {
+            turn += 1;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        records.push(Record { id, port, at: Instant::now(), outcome });
+    }
+    records
+}

@@ -1,0 +1,128 @@
+//! The leader dies under load: nothing acknowledged is lost, nothing is done twice, and the rest goes on.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tests_vm::{Cluster, InsertStream, Record, longest_silence_from, turn};
+
+/// Tells "slow" from "never"; the figure that counts is printed.
+const GOES_ON_WITHIN: Duration = Duration::from_secs(30);
+
+/// How often each id is in the table, as node `node` sees it.
+fn ids_at(cluster: &Cluster, node: u8, table: &str) -> BTreeMap<i64, usize> {
+    let rows = cluster.client(node).query(&format!("SELECT id FROM {table}")).expect("SELECT");
+    let mut ids = BTreeMap::new();
+    for row in rows {
+        let id = row[0].as_deref().and_then(|text| text.parse().ok()).expect("an id");
+        *ids.entry(id).or_default() += 1;
+    }
+    ids
+}
+
+/// What clients were told and what the table holds are one story, at every node.
+pub fn check_every_outcome(cluster: &Cluster, records: &[Record], table: &str) {
+    let seen = ids_at(cluster, 1, table);
+    for node in 2..=3 {
+        assert_eq!(ids_at(cluster, node, table), seen, "nodes 1 and {node} agree");
+    }
+    for record in records {
+        let times = seen.get(&record.id).copied().unwrap_or(0);
+        match &record.outcome {
+            Ok(()) => assert_eq!(times, 1, "{record:?} was acknowledged"),
+            Err(failure) if failure.may_have_happened() => {
+                assert!(times <= 1, "{record:?} is there {times} times")
+            }
+            Err(_) => assert_eq!(times, 0, "{record:?} was refused"),
+        }
+    }
+    let known: usize = records.iter().filter(|record| seen.contains_key(&record.id)).count();
+    assert_eq!(known, seen.len(), "no row that nobody sent");
+    let acknowledged = records.iter().filter(|record| record.outcome.is_ok()).count();
+    let unknown = records.iter().filter(|r| r.outcome.as_ref().is_err_and(|f| f.may_have_happened())).count();
+    println!("  {acknowledged} acknowledged, {unknown} of unknown outcome, {} rows", seen.len());
+}
+
+/// Two streams of inserts into `written`: by clients of the survivors, and by one that starts at `leader`
+/// and loses it.
+pub struct Streams {
+    survivors: InsertStream,
+    bereft: InsertStream,
+}
+
+impl Streams {
+    /// Makes the table and starts both.
+    pub fn start(cluster: &Cluster, leader: u8) -> Streams {
+        // Without a primary key: whatever is done twice is there twice.
+        cluster.client(1).query("CREATE TABLE written (id bigint)").expect("CREATE TABLE");
+        let others: Vec<u16> = cluster.others(leader).iter().map(|node| cluster.port(*node)).collect();
+        let all = [&[cluster.port(leader)], &others[..]].concat();
+        let survivors = InsertStream::start("written", 1, others);
+        Streams { survivors, bereft: InsertStream::start("written", 1_000_000, all) }
+    }
+
+    /// Ends both; what became of all inserts, and the longest silence at the survivors from `event` on.
+    pub fn finish(self, event: Instant) -> (Vec<Record>, Option<Duration>) {
+        let mut records = self.survivors.finish();
+        let silence = longest_silence_from(&records, event);
+        records.extend(self.bereft.finish());
+        (records, silence)
+    }
+}
+
+fn the_leader_dies(name: &str, up_options: &[&str]) {
+    let _turn = turn();
+    let cluster = Cluster::start(name, up_options);
+    let leader = cluster.leader();
+    let streams = Streams::start(&cluster, leader);
+    std::thread::sleep(Duration::from_secs(2));
+    let killed = Instant::now();
+    cluster.fault(&["kill", &leader.to_string()]);
+    std::thread::sleep(Duration::from_secs(4));
+    let restarted = Instant::now();
+    cluster.fault(&["restart", &leader.to_string()]);
+    cluster.client(leader).row("SELECT 1").expect("the restarted node answers");
+    println!("{name}: the restarted node answers after {:.2?}", restarted.elapsed());
+    std::thread::sleep(Duration::from_secs(1));
+    let (records, silence) = streams.finish(killed);
+    println!("{name}: leader killed to next acknowledged write at the others: {silence:.2?} (aim: 2 s)");
+    assert!(silence.is_some_and(|silence| silence < GOES_ON_WITHIN), "writes go on: {silence:?}");
+    check_every_outcome(&cluster, &records, "written");
+    catches_up(&cluster, leader);
+}
+
+/// Waits until `node` has applied what the others had, by its own word.
+pub fn catches_up(cluster: &Cluster, node: u8) {
+    let applied = |node: u8| cluster.status().nodes.iter().find(|n| n.id == node).and_then(|n| n.applied);
+    let other = cluster.others(node)[0];
+    let target = cluster.wait("the other's position", || applied(other));
+    cluster.wait("the node catches up", || applied(node).filter(|applied| *applied >= target));
+}
+
+#[test]
+fn vms_survive_the_loss_of_their_leader() {
+    the_leader_dies("failover", &[]);
+}
+
+#[test]
+fn host_processes_survive_the_loss_of_their_leader() {
+    the_leader_dies("host-failover", &["--host"]);
+}
+
+#[test]
+fn every_member_may_die_in_turn() {
+    let _turn = turn();
+    let cluster = Cluster::start("rolling", &["--host"]);
+    cluster.client(1).query("CREATE TABLE written (id bigint)").expect("CREATE TABLE");
+    let stream = InsertStream::start("written", 1, (1..=3).map(|node| cluster.port(node)).collect());
+    for node in 1..=3u8 {
+        std::thread::sleep(Duration::from_millis(700));
+        cluster.fault(&["kill", &node.to_string()]);
+        std::thread::sleep(Duration::from_millis(700));
+        cluster.fault(&["restart", &node.to_string()]);
+        // A majority must stand before the next one falls.
+        cluster.client(node).row("SELECT count(*) FROM written").expect("the restarted node answers");
+        catches_up(&cluster, node);
+    }
+    let records = stream.finish();
+    check_every_outcome(&cluster, &records, "written");
+}

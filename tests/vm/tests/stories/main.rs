@@ -1,0 +1,11 @@
+//! Stories of whole clusters: three VMs of one image, or three host processes, told by the real command.
+//!
+//! Each story prints what it measured. `cargo test -p tests-vm -- --nocapture` shows it.
+
+mod bad_input;
+mod failover;
+mod full_disk;
+mod idle;
+mod network;
+mod serving;
+mod tables;

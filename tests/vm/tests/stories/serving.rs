@@ -1,0 +1,56 @@
+//! A cluster comes up, has a leader, and every node answers.
+
+use tests_vm::{Cluster, State, turn};
+
+/// Three nodes answer SQL and agree on who leads.
+fn serves(name: &str, up_options: &[&str], accel: &[&str]) {
+    let _turn = turn();
+    let cluster = Cluster::start(name, up_options);
+    let status = cluster.status();
+    assert!(status.leader.is_some(), "there is a leader");
+    assert_eq!(status.nodes.len(), 3);
+    for node in &status.nodes {
+        assert_eq!(node.state, State::Up, "node {}", node.id);
+        assert!(accel.contains(&node.accel.as_str()), "node {} runs on {}", node.id, node.accel);
+        let client = cluster.client(node.id);
+        assert_eq!(client.row("SELECT 1").as_deref(), Ok("1"));
+        let members = client.row("SELECT count(*) FROM sys.nodes WHERE state = 'up'");
+        assert_eq!(members.as_deref(), Ok("3"), "as node {} sees it", node.id);
+        let leaders = client.row("SELECT id FROM sys.nodes WHERE role = 'leader'").expect("one leader");
+        assert_eq!(leaders, status.leader.map(|id| id.to_string()).unwrap_or_default());
+        assert_ne!(client.row("SELECT count(*) FROM sys.devices").as_deref(), Ok("0"));
+    }
+    // The same command again finds everything in order.
+    cluster.up();
+    // A statement by the command itself, and its aligned answer.
+    let answer = cluster.relix(&["sql", "--node", "2", "-c", "SELECT 40 + 2 AS answer"]);
+    let table = answer.expect_success("relix sql");
+    assert!(table.contains(" answer\n") && table.contains("     42\n"), "aligned: {table}");
+    let console = cluster.relix(&["logs", "1"]).expect_success("relix logs");
+    assert!(!console.is_empty(), "node 1 has printed something");
+    cluster.relix(&["down"]).expect_success("relix down");
+    let gone = cluster.relix(&["status"]).expect_one_line_error("status of nothing");
+    assert!(gone.contains("relix up"), "it says what to do: {gone}");
+}
+
+const VM: &[&str] = &["tcg", "kvm"];
+
+#[test]
+fn three_vms_serve() {
+    serves("vms", &[], VM);
+}
+
+#[test]
+fn three_vms_of_64_mib_serve() {
+    serves("small", &["--memory", "64"], VM);
+}
+
+#[test]
+fn three_microvms_serve() {
+    serves("microvm", &["--machine", "microvm"], VM);
+}
+
+#[test]
+fn three_host_processes_serve() {
+    serves("host", &["--host"], &["host"]);
+}
