@@ -121,6 +121,12 @@ fn golden_scripts_answer_as_written() {
 
 #[test]
 fn statements_nested_or_chained_too_deep_are_refused() {
+    // What the documentation of cluster_sql::parse promises.
+    let small = std::thread::Builder::new().stack_size(512 * 1024).spawn(refuse_deep_statements);
+    small.expect("a thread").join().expect("512 KiB of stack are enough");
+}
+
+fn refuse_deep_statements() {
     let database = MemoryDatabase::new(0);
     let mut session = Session::new(database, "relix", "relix", 1, Arc::new(CancelFlag::default()));
     let chain = |operator: &str, len: usize| format!("SELECT 1{}", format!("{operator}1").repeat(len));
