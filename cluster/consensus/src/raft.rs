@@ -286,7 +286,7 @@ impl Raft {
 
     /// A message has come from the voter `from`.
     pub fn receive(&mut self, now: Now, from: NodeId, message: Message) {
-        if from == self.id || !self.voters.contains(&from) {
+        if from == self.id || !self.voters.contains(&from) || !message.is_plausible() {
             return;
         }
         match message.body {

@@ -40,3 +40,20 @@ pub enum Refused {
     /// The tables are as large as they may be.
     MemoryFull,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cluster_format::{decode, encode};
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Any bytes are a message or are refused.
+        #[test]
+        fn any_bytes_decode_or_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(message) = decode::<PeerMessage>(&bytes) {
+                prop_assert_eq!(decode(&encode(&message)), Ok(message));
+            }
+        }
+    }
+}
