@@ -37,6 +37,11 @@ impl Inbound {
         self.delivered.pop_front()
     }
 
+    /// Whether a message has begun to arrive and is not whole yet.
+    pub(super) fn is_assembling(&self) -> bool {
+        self.assembling.is_some()
+    }
+
     /// Everything up to here has arrived, and which of the 64 behind that.
     pub(super) fn received(&self) -> (u64, u64) {
         let next = self.received + 1;

@@ -125,6 +125,11 @@ impl Link {
         self.inbound.take_message()
     }
 
+    /// Whether a message is on its way from the peer in pieces.
+    pub(crate) fn is_receiving(&self) -> bool {
+        self.inbound.is_assembling()
+    }
+
     /// A datagram from the peer. True if what was sent before may be lost: a new session has begun.
     pub(crate) fn receive(&mut self, now: Instant, header: &Header, payload: &[u8]) -> bool {
         if header.kind == Kind::Hello {

@@ -165,9 +165,10 @@ impl Outbound {
 
     fn send_again(&mut self, now: Instant, emit: &mut dyn FnMut(Departure<'_>)) {
         let mut timed_out = false;
-        for flight in self.flights.iter_mut().filter(|flight| !flight.arrived) {
+        let unarrived = self.flights.iter_mut().filter(|flight| !flight.arrived);
+        for (index, flight) in unarrived.enumerate() {
             // Only the oldest times out: its arrival tells about the others.
-            let late = !timed_out && now.since(flight.sent_at) >= self.timeout;
+            let late = index == 0 && now.since(flight.sent_at) >= self.timeout;
             if !late && flight.passed_over < PASSED_OVER_MAX {
                 continue;
             }
