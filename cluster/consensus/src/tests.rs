@@ -30,6 +30,7 @@ struct Member {
 }
 
 struct Network {
+    log_len_max: usize,
     now: Instant,
     rng: ChaCha8Rng,
     members: Vec<Member>,
@@ -47,6 +48,7 @@ impl Network {
     fn new(members: u8, seed: u64) -> Network {
         let members = (0..members).map(|_| Member { raft: None, disk: Disk::default(), writing: None });
         let mut network = Network {
+            log_len_max: 1 << 20,
             now: Instant::ZERO,
             rng: ChaCha8Rng::seed_from_u64(seed),
             members: members.collect(),
@@ -79,7 +81,7 @@ impl Network {
             voters,
             timing: Timing::default(),
             seed,
-            log_len_max: 1 << 20,
+            log_len_max: self.log_len_max,
         };
         let now = self.time();
         let member = &mut self.members[index];
@@ -234,6 +236,48 @@ fn reads_are_confirmed_by_a_quorum_only() {
     let now = network.time();
     let answers = network.members[leader].raft.as_mut().unwrap().take_reads(now);
     assert_eq!(answers, [(9, None)]);
+}
+
+#[test]
+fn a_backlog_that_only_the_next_leader_can_commit_does_not_stop_it() {
+    let mut network = Network::new(3, 4);
+    network.run(500);
+    for _ in 0..50 {
+        network.propose();
+    }
+    network.run(100);
+    // All lose power; what they flushed is more than they now keep in memory, and none of it is applied.
+    (0..3).for_each(|index| network.crash(index));
+    network.log_len_max = 1;
+    (0..3).for_each(|index| network.start(index));
+    network.run(2_000);
+    let last = network.committed.last_key_value().map(|(version, _)| *version);
+    assert_eq!(last, Some(Version(52)), "50 entries and two starts of a term");
+}
+
+#[test]
+fn a_member_that_lost_its_disk_votes_for_nobody_until_it_has_the_log_again() {
+    let mut network = Network::new(3, 5);
+    network.run(500);
+    let leader = usize::from(network.leader().unwrap().0) - 1;
+    let (blank, behind) = ((leader + 1) % 3, (leader + 2) % 3);
+    network.crash(behind);
+    for _ in 0..10 {
+        network.propose();
+    }
+    network.run(100);
+    let committed = network.committed.len();
+    network.crash(leader);
+    network.crash(blank);
+    network.members[blank].disk = Disk::default();
+    network.start(blank);
+    network.start(behind);
+    network.run(5_000);
+    assert_eq!(network.leader(), None, "the two that are up do not have what was committed");
+    network.start(leader);
+    network.run(3_000);
+    assert!(network.committed.len() > committed);
+    assert_eq!(network.members[blank].disk.entries.len(), network.committed.len(), "it has caught up");
 }
 
 #[test]

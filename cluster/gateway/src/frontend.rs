@@ -20,6 +20,8 @@ pub enum Malformed {
     Version(u32),
     /// A body that does not hold what its type says.
     Body,
+    /// A text that is no UTF-8.
+    Encoding,
 }
 
 /// The first message of a connection.
@@ -189,13 +191,12 @@ impl<'a> Reader<'a> {
         Ok(u32::from_be_bytes(bytes))
     }
 
-    /// A text that ends with a zero byte. Bytes that are no UTF-8 are replaced: names and statements with
-    /// them mean nothing here.
+    /// A text that ends with a zero byte.
     fn text(&mut self) -> Result<String, Malformed> {
         let len = self.0.iter().position(|byte| *byte == 0).ok_or(Malformed::Body)?;
         let text = self.bytes(len)?;
         self.bytes(1)?;
-        Ok(String::from_utf8_lossy(text).into_owned())
+        String::from_utf8(text.to_vec()).map_err(|_| Malformed::Encoding)
     }
 
     fn kind(&mut self) -> Result<Kind, Malformed> {
@@ -236,6 +237,7 @@ mod tests {
             assert_eq!(decode(&bytes[..len]), Ok(None));
         }
         assert_eq!(decode(&framed(b'Q', b"SELECT 1")), Err(Malformed::Body));
+        assert_eq!(decode(&framed(b'Q', b"SELECT '\xe9'\0")), Err(Malformed::Encoding));
         assert_eq!(decode(b"GET / HTTP/1.1"), Err(Malformed::Type(b'G')));
         assert_eq!(decode(&[b'Q', 0xff, 0, 0, 0]), Err(Malformed::Length));
         assert_eq!(decode_startup(b"GET / HTTP/1.1"), Err(Malformed::Length));

@@ -49,6 +49,9 @@ pub async fn serve<C: Connection, D: Database>(
             Malformed::Length => violation("invalid length of message".into()),
             Malformed::Type(tag) => violation(format!("invalid frontend message type {tag}")),
             Malformed::Body => violation("invalid message format".into()),
+            Malformed::Encoding => {
+                SqlError::new(SqlState::BAD_CHARACTER, "invalid byte sequence for encoding \"UTF8\"")
+            }
         };
         client.out.error("FATAL", &error);
         let _ = client.flush().await;

@@ -141,6 +141,10 @@ fn a_disk_of_something_else_is_refused_and_left_alone() {
     foreign.bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
     assert_eq!(open_as(&mut foreign, "test", 1), JournalError::Foreign);
 
+    let mut elsewhere = blank.clone();
+    elsewhere.bytes[64 * 1024 + 64..][..8].copy_from_slice(b"_BHRfS_M");
+    assert_eq!(open_as(&mut elsewhere, "test", 1), JournalError::Foreign, "btrfs has its mark at 64 KiB");
+
     let mut newer = ours.clone();
     for copy in [0, 8] {
         newer.bytes[copy * SECTOR_SIZE + 8] = 9;

@@ -133,11 +133,12 @@ impl Transaction {
         let _ = self.lease.resize(self.writes_len);
     }
 
-    /// What the leader needs to commit this.
-    pub fn into_commit(self, request: RequestId, origin: Origin) -> Commit {
+    /// What the leader needs to commit this, and the lease that is to be held until its fate is known.
+    pub fn into_commit(self, request: RequestId, origin: Origin) -> (Commit, Lease) {
         let reads = self.reads.into_iter().map(|(start, end)| KeyRange { start, end }).collect();
         let writes = self.writes.into_iter().map(|(key, value)| Write { key, value }).collect();
-        Commit { request, origin, read_version: self.snapshot.version(), reads, writes }
+        let read_version = self.snapshot.version();
+        (Commit { request, origin, read_version, reads, writes }, self.lease)
     }
 
     /// Merges `range` into the disjoint ranges read so far.

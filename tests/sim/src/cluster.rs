@@ -160,6 +160,13 @@ impl Cluster {
         &mut self.members[usize::from(id) - 1].disk
     }
 
+    /// Gives a node that is down a blank disk of so many sectors.
+    pub fn replace_disk(&mut self, id: u8, sectors: u64) {
+        assert!(!self.is_up(id), "disks are replaced while the node is down");
+        let seed = self.below(u64::MAX);
+        self.members[usize::from(id) - 1].disk = SimDisk::new(sectors, seed);
+    }
+
     /// What a node has printed.
     pub fn console(&self, id: u8) -> &[(Level, String)] {
         &self.members[usize::from(id) - 1].console.lines

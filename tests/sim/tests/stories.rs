@@ -144,6 +144,42 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
 }
 
 #[test]
+fn nodes_whose_disks_are_full_still_elect_and_read() {
+    let mut cluster = Cluster::new(3, 16);
+    (1..=3).for_each(|node| cluster.crash(node));
+    // Two small disks, which the leader of the third's size knows nothing of.
+    (1..=2).for_each(|node| cluster.replace_disk(node, 8 * 2048));
+    cluster.replace_disk(3, 64 * 2048);
+    (1..=3).for_each(|node| cluster.start(node));
+    ask(&mut cluster, 3, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();
+    let filler = "x".repeat(300_000);
+    let mut stored = 0;
+    while ask(&mut cluster, 3, &format!("INSERT INTO t VALUES ({stored}, '{filler}')")).is_ok() {
+        stored += 1;
+        assert!(stored < 100);
+    }
+    for node in 1..=3 {
+        cluster.crash(node);
+        cluster.start(node);
+    }
+    let rows = ask(&mut cluster, 1, "SELECT count(*) FROM t").unwrap();
+    let count: u64 = rows[0][0].as_ref().unwrap().parse().unwrap();
+    assert!(count == stored || count == stored + 1, "{count} of {stored}");
+}
+
+#[test]
+fn a_node_on_a_new_disk_is_brought_the_ledger() {
+    let mut cluster = Cluster::new(3, 17);
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY)").unwrap();
+    let replaced = leader_of(&mut cluster) % 3 + 1;
+    cluster.crash(replaced);
+    cluster.replace_disk(replaced, 64 * 2048);
+    cluster.start(replaced);
+    ask(&mut cluster, replaced, "INSERT INTO t VALUES (1)").unwrap();
+    assert_eq!(ask(&mut cluster, replaced, "SELECT count(*) FROM t"), Ok(cell("1")));
+}
+
+#[test]
 fn tables_have_a_bound_and_deletes_make_room() {
     let mut cluster = Cluster::new(3, 7);
     cluster.tables_len_max = 1 << 20;

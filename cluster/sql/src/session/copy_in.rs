@@ -118,7 +118,7 @@ impl<D: Database> Session<D> {
             return Ok(Tag::Copy(copy.count));
         }
         for attempt in 1.. {
-            let commit = transaction.into_commit(self.request_ids.take(), self.database.origin());
+            let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
             // Its keys and values are shared, so this copies no rows.
             match self.database.commit(commit.clone()).await {
                 Ok(_) => break,

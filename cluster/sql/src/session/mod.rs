@@ -391,7 +391,7 @@ impl<D: Database> Session<D> {
         if transaction.is_read_only() {
             return Ok(());
         }
-        let commit = transaction.into_commit(self.request_ids.take(), self.database.origin());
+        let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
         self.database.commit(commit).await?;
         Ok(())
     }

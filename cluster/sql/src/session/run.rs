@@ -153,7 +153,7 @@ impl<D: Database> Session<D> {
             if transaction.is_read_only() {
                 return Ok(written);
             }
-            let commit = transaction.into_commit(self.request_ids.take(), self.database.origin());
+            let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
             match self.database.commit(commit).await {
                 Ok(_) => return Ok(written),
                 Err(DatabaseError::Conflict(_)) if attempt < ATTEMPTS_MAX => {
