@@ -55,7 +55,8 @@ pub fn build(progress: &ProgressBar) -> Result<PathBuf, Failure> {
 
 fn executable(messages: &str) -> Option<PathBuf> {
     let values = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-    values.filter_map(|value| Some(PathBuf::from(value.get("executable")?.as_str()?))).last()
+    let executables = values.filter_map(|value| Some(PathBuf::from(value.get("executable")?.as_str()?)));
+    executables.reduce(|_, later| later)
 }
 
 /// Writes the kernel's function symbols in the form its backtraces read.

@@ -57,6 +57,9 @@ enum Progress {
     Bound,
     /// A result, and rows fetched from it that were more than asked for.
     Suspended(Box<Cursor>, vec::IntoIter<Row>),
+    /// A query whose rows have all been sent.
+    Exhausted,
+    /// Run, or failed.
     Done,
 }
 
@@ -240,6 +243,11 @@ impl<C: Connection, D: Database> Backend<C, D> {
         let progress = core::mem::replace(&mut portal.progress, Progress::Done);
         let (cursor, ahead) = match progress {
             Progress::Suspended(cursor, ahead) => (cursor, ahead),
+            Progress::Exhausted => {
+                portal.progress = Progress::Exhausted;
+                self.client.out.command_complete(&Tag::Select(0).to_string());
+                return Ok(());
+            }
             Progress::Done => {
                 let message = format!("portal \"{name}\" cannot be run");
                 return Err(SqlError::new(SqlState::NOT_IN_PREREQUISITE_STATE, message).into());
@@ -295,7 +303,12 @@ impl<C: Connection, D: Database> Backend<C, D> {
             }
         }
         let tag = match cursor.tag() {
-            Tag::Select(_) => Tag::Select(sent),
+            Tag::Select(_) => {
+                if let Some(portal) = self.extended.portals.get_mut(name) {
+                    portal.progress = Progress::Exhausted;
+                }
+                Tag::Select(sent)
+            }
             other => other,
         };
         self.client.out.command_complete(&tag.to_string());

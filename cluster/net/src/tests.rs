@@ -50,8 +50,8 @@ impl Wire {
             for (_, to, frame) in arrived {
                 self.nodes[to].receive(self.now, frame.bytes());
             }
-            for index in 0..2 {
-                events[index].append(&mut self.nodes[index].take_events());
+            for (index, events) in events.iter_mut().enumerate() {
+                events.append(&mut self.nodes[index].take_events());
                 let mut sent = vec![];
                 self.nodes[index].poll(self.now, &mut |frame| sent.push(frame));
                 sent.into_iter().for_each(|frame| self.fly(1 - index, frame));

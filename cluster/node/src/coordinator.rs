@@ -273,7 +273,7 @@ impl Coordinator {
         let waiting =
             |pending: &&mut PendingRead| pending.version.is_none() && pending.send_at <= now.monotonic;
         let due = self.reads.iter_mut().map(|(number, pending)| (*number, pending));
-        for (number, pending) in due.filter(|(_, pending)| waiting(&pending)) {
+        for (number, pending) in due.filter(|(_, pending)| waiting(pending)) {
             let Some(leader) = leader else { break };
             pending.send_at = now.monotonic + SEND_AGAIN_AFTER;
             if leader == self.node {

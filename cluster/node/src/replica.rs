@@ -7,6 +7,7 @@
 //!         └──────────── the disk cannot be used ─────────────────────────────────▲
 //! ```
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -32,7 +33,7 @@ pub(crate) enum Phase {
     /// Reads its journal.
     Recovering(Recovery),
     /// Takes part.
-    Running(Raft),
+    Running(Box<Raft>),
     /// Cannot go on; the message says why.
     Stopped(JournalError),
 }
@@ -212,7 +213,8 @@ impl Replica {
         };
         self.log_lines.push(line);
         let commit = commit.min(log.last().version);
-        self.phase = Phase::Running(Raft::new(config, Recovered { vote, log, commit, applied }, now));
+        let recovered = Recovered { vote, log, commit, applied };
+        self.phase = Phase::Running(Box::new(Raft::new(config, recovered, now)));
     }
 
     fn stop(&mut self, error: JournalError) {

@@ -46,8 +46,8 @@ fn float(op: BinaryOperator, left: f64, right: f64) -> SqlResult<f64> {
         BinaryOperator::Subtract => left - right,
         BinaryOperator::Multiply => left * right,
         _ if right == 0.0 && !left.is_nan() => return Err(division_by_zero()),
-        BinaryOperator::Divide => left / right,
-        _ => left % right,
+        // There is no remainder of floats, in Postgres either.
+        _ => left / right,
     };
     if result.is_infinite() && left.is_finite() && right.is_finite() {
         return Err(SqlError::new(SqlState::OUT_OF_RANGE, "value out of range: overflow"));
@@ -110,7 +110,7 @@ pub(crate) fn cast(value: &Datum, data_type: DataType) -> SqlResult<Datum> {
 fn from_float(value: f64, data_type: DataType) -> SqlResult<Datum> {
     let rounded = round_half_even(value);
     // 2^63 itself is out of range; NaN fails both.
-    if rounded >= -9_223_372_036_854_775_808.0 && rounded < 9_223_372_036_854_775_808.0 {
+    if (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&rounded) {
         integer(Some(rounded as i64), data_type)
     } else {
         Err(out_of_range(data_type))

@@ -21,7 +21,7 @@ pub enum Statement {
     /// `INSERT`
     Insert(Insert),
     /// `SELECT`
-    Select(Select),
+    Select(Box<Select>),
     /// `UPDATE`
     Update(Update),
     /// `DELETE`

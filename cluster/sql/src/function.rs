@@ -87,6 +87,7 @@ signatures! {
     "current_user" () Text CurrentUser;
     "date_part" (Text, Timestamp) Float8 DatePart;
     "date_trunc" (Text, Timestamp) Timestamp DateTrunc;
+    "extract" (Text, Timestamp) Float8 DatePart;
     "floor" (Float8) Float8 Floor;
     "left" (Text, Int4) Text Left;
     "length" (Text) Int4 Length;

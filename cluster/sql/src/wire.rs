@@ -184,7 +184,9 @@ pub fn parse_binary(data_type: DataType, bytes: &[u8]) -> SqlResult<Datum> {
             let since_2000 = i64::from_be_bytes(bytes.try_into().map_err(|_| invalid())?);
             Ok(Datum::Timestamp(match since_2000 {
                 timestamp::INFINITY | timestamp::MINUS_INFINITY => since_2000,
-                _ => since_2000.saturating_add(POSTGRES_EPOCH_MICROS),
+                _ => since_2000
+                    .checked_add(POSTGRES_EPOCH_MICROS)
+                    .ok_or_else(|| SqlError::new(SqlState::DATETIME_OVERFLOW, "timestamp out of range"))?,
             }))
         }
     }

@@ -131,10 +131,10 @@ impl Translator<'_> {
             E::Ceil { expr, field } if no_field(&field) => ("ceil", vec![*expr]),
             E::Floor { expr, field } if no_field(&field) => ("floor", vec![*expr]),
             E::Position { expr, r#in } => ("strpos", vec![*r#in, *expr]),
-            E::Substring { expr, substring_from, substring_for, .. } => {
+            E::Substring { expr, substring_from, substring_for, shorthand, .. } => {
                 let start = substring_from.map_or_else(|| number("1"), |from| *from);
                 (
-                    "substr",
+                    if shorthand { "substr" } else { "substring" },
                     [Some(*expr), Some(start), substring_for.map(|len| *len)].into_iter().flatten().collect(),
                 )
             }
@@ -148,7 +148,7 @@ impl Translator<'_> {
             }
             E::Extract { field, expr, .. } => {
                 let field = Expr::Text(field.to_string().to_lowercase());
-                let call = call("date_part", vec![field, self.expr(*expr)?]);
+                let call = call("extract", vec![field, self.expr(*expr)?]);
                 return Ok(call);
             }
             other => return Err(SqlError::not_supported(unsupported_name(&other))),

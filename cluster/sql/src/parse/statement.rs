@@ -14,7 +14,7 @@ impl Translator<'_> {
     pub(super) fn statement(&self, statement: ast::Statement) -> SqlResult<Statement> {
         use ast::Statement as S;
         match statement {
-            S::Query(query) => Ok(Statement::Select(self.query(*query)?)),
+            S::Query(query) => Ok(Statement::Select(self.boxed_query(query)?)),
             S::Insert(insert) => self.insert(insert),
             S::Update(update) => self.update(update),
             S::Delete(delete) => self.delete(delete),

@@ -1,5 +1,6 @@
 //! Statements that change a table.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -33,7 +34,7 @@ pub(crate) enum InsertRows {
     /// Whole rows of the table.
     Values(Vec<Vec<Expr>>),
     /// A query, and what becomes of its rows: whole rows of the table.
-    Select(SelectPlan, Vec<Expr>),
+    Select(Box<SelectPlan>, Vec<Expr>),
 }
 
 /// `UPDATE`
@@ -129,7 +130,7 @@ pub(super) fn plan_insert(
                     *slot = binder.assign_typed(typed, column)?;
                 }
             }
-            InsertRows::Select(select, row)
+            InsertRows::Select(Box::new(select), row)
         }
     };
     let returning = plan_returning(&insert.returning, &scope, params)?;

@@ -1,6 +1,7 @@
 //! What is to be done for a statement: names resolved, types known, keys found.
 
 mod change;
+mod explain;
 mod select;
 
 use alloc::format;
@@ -141,6 +142,11 @@ fn names(statement: &Statement) -> [Option<&TableName>; 2] {
     }
 }
 
+/// Whether planning `statement` looks at any table.
+pub(crate) fn needs_tables(statement: &Statement) -> bool {
+    names(statement).iter().any(Option::is_some)
+}
+
 /// The tables that a statement names, looked up.
 pub(crate) async fn relations(
     statement: &Statement,
@@ -210,7 +216,7 @@ pub(crate) fn plan(
         Statement::Explain(inner) => {
             let planned = plan_inner(inner, [first, second], given)?;
             let columns = [OutputColumn { name: "QUERY PLAN".into(), data_type: DataType::Text }].into();
-            (Plan::Explain(explain(&planned.plan)), Some(columns))
+            (Plan::Explain(explain::explain(&planned.plan)), Some(columns))
         }
         Statement::Show(name) => {
             (Plan::Direct, Some([OutputColumn { name: name.clone(), data_type: DataType::Text }].into()))
@@ -232,23 +238,4 @@ fn plan_inner(
         }
         _ => Err(SqlError::not_supported("EXPLAIN of this statement")),
     }
-}
-
-fn explain(plan: &Plan) -> Vec<String> {
-    match plan {
-        Plan::Select(select) => select.explain(),
-        Plan::Insert(insert) => [format!("Insert on {}", insert.table.descriptor.name)].into(),
-        Plan::Update(update) => explain_change("Update", &update.rows),
-        Plan::Delete(delete) => explain_change("Delete", &delete.rows),
-        _ => Vec::new(),
-    }
-}
-
-fn explain_change(verb: &str, rows: &SelectPlan) -> Vec<String> {
-    let mut lines = rows.explain();
-    for line in &mut lines {
-        line.insert_str(0, "  ");
-    }
-    lines.insert(0, verb.into());
-    lines
 }

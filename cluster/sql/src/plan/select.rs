@@ -67,44 +67,6 @@ pub(crate) struct SelectPlan {
     pub(crate) columns: Vec<OutputColumn>,
 }
 
-impl SelectPlan {
-    pub(crate) fn explain(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        let mut push = |line: String| {
-            let indent = "  ".repeat(lines.len());
-            lines.push(indent + &line);
-        };
-        if self.limit.is_some() || self.offset.is_some() {
-            push("Limit".into());
-        }
-        if !self.sort.is_empty() {
-            push("Sort".into());
-        }
-        if self.distinct {
-            push("Unique".into());
-        }
-        if let Some(aggregation) = &self.aggregation {
-            push(if aggregation.keys.is_empty() { "Aggregate" } else { "HashAggregate" }.into());
-        }
-        push(match &self.source {
-            Source::Nothing => "Result".into(),
-            Source::Table { table, access, backward, .. } => {
-                let name = &table.descriptor.name;
-                let direction = if *backward { " backward" } else { "" };
-                match () {
-                    _ if access.is_point() => format!("Point get on {name}"),
-                    _ if access.is_full() => format!("Scan{direction} of {name}"),
-                    _ => format!("Range scan{direction} of {name}"),
-                }
-            }
-            Source::Live(table) => format!("Live table sys.{}", table.name),
-            Source::Series(..) => "Function scan on generate_series".into(),
-            Source::Values(rows) => format!("Values of {} rows", rows.len()),
-        });
-        lines
-    }
-}
-
 /// What a select list says: expressions with names, wildcards spelled out.
 fn expand(items: &[SelectItem], scope: &Scope) -> SqlResult<Vec<(ast::Expr, String)>> {
     let mut expanded = Vec::new();

@@ -39,7 +39,7 @@ use crate::error::{SqlResult, SqlState};
 use crate::eval::{Env, SessionFacts};
 use crate::exec::{Budget, Context, Row, RowIds, SelectCursor};
 use crate::parse;
-use crate::plan::{self, OutputColumn, Plan, Planned};
+use crate::plan::{self, OutputColumn, Plan, Planned, Relation};
 use crate::types::{DataType, Datum};
 use settings::Settings;
 use transaction::State;
@@ -147,15 +147,18 @@ pub struct Cursor {
 
 enum CursorRows {
     Ready(vec::IntoIter<Row>),
-    Query {
-        planned: Arc<Planned>,
-        select: SelectCursor,
-        params: Vec<Datum>,
-        facts: SessionFacts,
-        /// The transaction, if the query is alone in it.
-        own: Option<Transaction>,
-        budget: Budget,
-    },
+    Query(Box<Query>),
+}
+
+/// A query in progress, with what it works on.
+struct Query {
+    planned: Arc<Planned>,
+    select: SelectCursor,
+    params: Vec<Datum>,
+    facts: SessionFacts,
+    /// The transaction, if the query is alone in it.
+    own: Option<Transaction>,
+    budget: Budget,
 }
 
 impl Cursor {
@@ -279,8 +282,8 @@ impl<D: Database> Session<D> {
         self.state.check_usable(&parsed.statement)?;
         let known = if given.is_empty() { parsed.planned.lock().clone() } else { None };
         let planned = match known {
-            Some(planned) => planned,
-            None => {
+            Some(planned) if self.is_current(&planned).await? => planned,
+            _ => {
                 let planned = Arc::new(self.plan(&parsed.statement, given).await?);
                 if given.is_empty() {
                     *parsed.planned.lock() = Some(planned.clone());
@@ -291,10 +294,30 @@ impl<D: Database> Session<D> {
         Ok(Prepared { parsed: parsed.clone(), given: given.to_vec(), planned })
     }
 
+    /// Whether the tables that `planned` was made for are what they were, as far as this node knows: what
+    /// clients are told of a result should hold when they ask for it.
+    async fn is_current(&mut self, planned: &Planned) -> SqlResult<bool> {
+        let mut own = None;
+        for table in planned.plan.tables() {
+            let transaction = match (&mut own, self.state.is_block()) {
+                (_, true) => self.state.transaction(&self.database).await?,
+                (Some(own), false) => own,
+                (own, false) => own.insert(Transaction::new(self.database.snapshot(Freshness::Local).await?)),
+            };
+            if !table.is_current(transaction).await {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Plans on the tables as the session sees them: in its transaction, or as this node has them, unless
     /// that is not enough.
     async fn plan(&mut self, statement: &Statement, given: &[Option<DataType>]) -> SqlResult<Planned> {
         let live = self.database.live_tables();
+        if !plan::needs_tables(statement) {
+            return plan::plan(statement, [Relation::Nothing, Relation::Nothing], given);
+        }
         if self.state.is_block() {
             let transaction = self.state.transaction(&self.database).await?;
             let relations = plan::relations(statement, transaction, live).await?;
@@ -321,7 +344,8 @@ impl<D: Database> Session<D> {
                 let rows: Vec<Row> = rows.take(cluster_format::limits::BATCH_ROWS).collect();
                 Ok((!rows.is_empty()).then_some(rows))
             }
-            CursorRows::Query { planned, select, params, facts, own, budget } => {
+            CursorRows::Query(query) => {
+                let Query { planned, select, params, facts, own, budget } = &mut **query;
                 let (Plan::Select(plan) | Plan::CopyOut(plan, _)) = &planned.plan else { return Ok(None) };
                 let transaction = match own {
                     Some(transaction) => transaction,

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use cluster_store::{Transaction, yield_now};
 
 use super::transaction::{Explicit, SAVEPOINTS_MAX, State};
-use super::{CopyIn, Cursor, CursorRows, Mode, Notice, Outcome, Prepared, Session, Tag, definition};
+use super::{CopyIn, Cursor, CursorRows, Mode, Notice, Outcome, Prepared, Query, Session, Tag, definition};
 use crate::ast::Statement;
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -89,7 +89,8 @@ impl<D: Database> Session<D> {
         let columns = plan.columns.clone();
         let budget = Budget::new();
         let tag = if format.is_some() { Tag::Copy } else { Tag::Select };
-        let rows = CursorRows::Query { planned: planned.clone(), select, params, facts, own, budget };
+        let query = Query { planned: planned.clone(), select, params, facts, own, budget };
+        let rows = CursorRows::Query(Box::new(query));
         let cursor = Box::new(Cursor { rows, columns, tag, count: 0, header: false });
         Ok(match format {
             None => Outcome::Rows(cursor),

@@ -1,0 +1,157 @@
+//! Golden scripts: statements with exactly what they answer, over the in-memory database.
+//!
+//! A line `a> SQL` runs in session `a`; what stands below it, up to an empty line, is the answer. Other
+//! lines are comments. `UPDATE_GOLDEN=1 cargo test -p cluster-sql --test golden` rewrites the answers.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::future::Future;
+use std::path::Path;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use cluster_sql::memory::MemoryDatabase;
+use cluster_sql::types::Datum;
+use cluster_sql::{CancelFlag, Mode, Outcome, Session, SqlResult, wire};
+
+/// Nothing here waits for anything but its turn.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return output;
+        }
+    }
+}
+
+fn line(row: &[Datum]) -> String {
+    let text = |datum: &Datum| match datum {
+        Datum::Null => "NULL".into(),
+        datum => {
+            let mut text = String::new();
+            wire::write_text(datum, &mut text);
+            text
+        }
+    };
+    row.iter().map(text).collect::<Vec<String>>().join(" | ")
+}
+
+async fn run(session: &mut Session<MemoryDatabase>, sql: &str, out: &mut String) -> SqlResult<()> {
+    let statements = session.parse(sql)?;
+    let mode = Mode { alone: statements.len() == 1, described: false };
+    for statement in statements.iter() {
+        let prepared = session.prepare(statement, &[]).await?;
+        let tag = match session.execute(&prepared, Vec::new(), mode).await? {
+            Outcome::Rows(mut cursor) => {
+                let names: Vec<&str> = cursor.columns().iter().map(|column| column.name.as_str()).collect();
+                let _ = writeln!(out, "{}", names.join(" | "));
+                while let Some(rows) = session.fetch(&mut cursor).await? {
+                    rows.iter().for_each(|row| out.push_str(&(line(row) + "\n")));
+                }
+                cursor.tag()
+            }
+            Outcome::Done(tag) => tag,
+            _ => continue,
+        };
+        for notice in session.take_notices() {
+            let _ = writeln!(out, "{}: {}", notice.severity, notice.message);
+        }
+        let _ = writeln!(out, "{tag}");
+    }
+    session.sync().await
+}
+
+fn answer(session: &mut Session<MemoryDatabase>, sql: &str) -> String {
+    let mut out = String::new();
+    if let Err(error) = block_on(run(session, sql, &mut out)) {
+        session.fail();
+        let _ = writeln!(out, "ERROR {}: {}", error.state.0, error.message);
+        for (title, text) in [("DETAIL", error.detail), ("HINT", error.hint)] {
+            text.into_iter().for_each(|text| out.push_str(&format!("{title}: {text}\n")));
+        }
+        error.position.into_iter().for_each(|position| out.push_str(&format!("AT {position}\n")));
+    }
+    out
+}
+
+fn replay(script: &str) -> String {
+    let database = MemoryDatabase::new(1_700_000_000_000_000);
+    let mut sessions = BTreeMap::new();
+    let mut replayed = String::new();
+    let mut in_answer = false;
+    for line in script.lines() {
+        match line.split_once("> ") {
+            Some((name, sql)) if name.len() == 1 => {
+                let new =
+                    || Session::new(database.clone(), "relix", "relix", 1, Arc::new(CancelFlag::default()));
+                let session = sessions.entry(name.to_string()).or_insert_with(new);
+                replayed.push_str(&format!("{line}\n{}", answer(session, sql)));
+                in_answer = true;
+            }
+            _ => {
+                in_answer &= !line.is_empty();
+                if !in_answer {
+                    replayed.push_str(&format!("{line}\n"));
+                }
+            }
+        }
+    }
+    replayed
+}
+
+#[test]
+fn golden_scripts_answer_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut paths: Vec<_> = std::fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("readable").path())
+        .collect();
+    paths.sort();
+    for path in paths {
+        let script = std::fs::read_to_string(&path).expect("a script");
+        let replayed = replay(&script);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &replayed).expect("writable");
+        } else {
+            assert_eq!(script, replayed, "{} answers otherwise", path.display());
+        }
+    }
+}
+
+#[test]
+fn statements_nested_or_chained_too_deep_are_refused() {
+    // What the documentation of cluster_sql::parse promises.
+    let small = std::thread::Builder::new().stack_size(512 * 1024).spawn(refuse_deep_statements);
+    small.expect("a thread").join().expect("512 KiB of stack are enough");
+}
+
+fn refuse_deep_statements() {
+    let database = MemoryDatabase::new(0);
+    let mut session = Session::new(database, "relix", "relix", 1, Arc::new(CancelFlag::default()));
+    let chain = |operator: &str, len: usize| format!("SELECT 1{}", format!("{operator}1").repeat(len));
+    let texts = [
+        chain("+", 100_000),
+        chain("::int", 1_000).replace("int1", "int"),
+        chain(" UNION SELECT ", 10_000),
+        chain(" OR ", 100_000).replace('1', "true"),
+        format!("SELECT {}1{}", "(".repeat(100_000), ")".repeat(100_000)),
+        format!("SELECT {}1", "- ".repeat(100_000)),
+        format!("SELECT {}true", "NOT ".repeat(100_000)),
+        format!("SELECT 1 {}", "IS NULL ".repeat(50_000)),
+        format!("SELECT {}1{}", "((1".repeat(40), "+1)+1)".repeat(40)),
+        format!("SELECT a{}", "[1]".repeat(10_000)),
+        format!("SELECT {}1{}", "CASE WHEN true THEN ".repeat(1_000), " END".repeat(1_000)),
+    ];
+    for text in texts {
+        let code = match block_on(run(&mut session, &text, &mut String::new())) {
+            Ok(()) => "",
+            Err(error) => error.state.0,
+        };
+        assert!(matches!(code, "54001" | "42601"), "{code} for {}", &text[..40]);
+    }
+    let wide = format!("SELECT 1 WHERE 1 IN ({}1)", "1,".repeat(50_000));
+    assert!(block_on(run(&mut session, &wide, &mut String::new())).is_ok());
+    let terms = format!("SELECT 1 WHERE {}", vec!["1 = 2"; 250].join(" OR "));
+    assert!(block_on(run(&mut session, &terms, &mut String::new())).is_ok());
+}
