@@ -10,6 +10,9 @@ use crate::cluster::{Cluster, hardware_address_of};
 use crate::error::Failure;
 use crate::layout::Layout;
 
+/// Bytes of the ledger's newest entries: 64 MiB.
+const HOST_LOG_LEN_MAX: usize = 64 << 20;
+
 /// Runs the node until the process is ended.
 pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(), Failure> {
     let config =
@@ -29,7 +32,8 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(
     let mut context = Context::from_waker(&waker);
     let mut machine =
         Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &HostInventory };
-    let options = NodeOptions { tables_len_max };
+    let options =
+        NodeOptions { tables_len_max, sessions_len_max: tables_len_max / 4, log_len_max: HOST_LOG_LEN_MAX };
     let mut node = Node::new(config, options, clock.now(), &mut machine, &mut HostEntropy);
     loop {
         let mut machine =

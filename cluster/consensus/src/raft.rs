@@ -5,7 +5,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use cluster_format::limits::ENTRY_LEN_MAX;
 use cluster_format::{Entry, NodeId, Payload, Version};
 use drivers_api::{Instant, Now};
 use rand_chacha::ChaCha8Rng;
@@ -48,6 +47,8 @@ pub struct Config {
     pub timing: Timing,
     /// Seeds the randomised timeouts.
     pub seed: [u8; 32],
+    /// Most bytes of entries in memory: those that wait for disk and quorum, and recent ones.
+    pub log_len_max: usize,
 }
 
 /// What a member must never forget about elections.
@@ -138,11 +139,8 @@ pub struct PeerProgress {
     pub heard: Instant,
 }
 
-/// Most bytes of entries that may wait for a quorum.
-const UNCOMMITTED_LEN_MAX: usize = 2 * ENTRY_LEN_MAX;
-
-/// Bytes of committed entries kept in memory for followers that are a little behind.
-const RECENT_LEN_MAX: usize = 4 * 1024 * 1024;
+/// The share of the log's memory that is kept for followers that are a little behind.
+const RECENT_SHARE: usize = 4;
 
 /// Most bytes of entries in one [`LogWrite`], unless one entry alone is longer.
 const WRITE_LEN_MAX: usize = 1024 * 1024;
@@ -152,6 +150,7 @@ pub struct Raft {
     pub(crate) id: NodeId,
     pub(crate) voters: Vec<NodeId>,
     pub(crate) timing: Timing,
+    log_len_max: usize,
     rng: ChaCha8Rng,
 
     pub(crate) role: Role,
@@ -195,6 +194,7 @@ impl Raft {
             id: config.id,
             voters: config.voters,
             timing: config.timing,
+            log_len_max: config.log_len_max,
             rng: ChaCha8Rng::from_seed(config.seed),
             role: Role::Follower { leader: None },
             vote,
@@ -377,7 +377,8 @@ impl Raft {
             self.committed_taken = last.version;
         }
         // What a follower still needs comes from the journal; what is not durable yet stays here.
-        self.log.forget(self.committed_taken.min(self.durable), RECENT_LEN_MAX);
+        let recent = self.log_len_max / RECENT_SHARE;
+        self.log.forget(self.committed_taken.min(self.durable), recent);
         entries
     }
 
@@ -448,7 +449,7 @@ impl Raft {
 
     /// Whether too many entries wait for the disk or the quorum to take more.
     pub(crate) fn is_backlogged(&self) -> bool {
-        self.log.recent_len() > RECENT_LEN_MAX + UNCOMMITTED_LEN_MAX
+        self.log.recent_len() > self.log_len_max
     }
 
     pub(crate) fn quorum(&self) -> usize {

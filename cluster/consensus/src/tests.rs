@@ -71,7 +71,13 @@ impl Network {
         let voters = (1..=self.members.len() as u8).map(NodeId).collect();
         let mut seed = [0; 32];
         self.rng.fill_bytes(&mut seed);
-        let config = Config { id: NodeId(index as u8 + 1), voters, timing: Timing::default(), seed };
+        let config = Config {
+            id: NodeId(index as u8 + 1),
+            voters,
+            timing: Timing::default(),
+            seed,
+            log_len_max: 1 << 20,
+        };
         let now = self.time();
         let member = &mut self.members[index];
         let mut log = Log::default();

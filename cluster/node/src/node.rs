@@ -48,6 +48,10 @@ const REFUSAL_PAUSE: Duration = Duration::from_secs(5);
 pub struct NodeOptions {
     /// Bytes that the tables may take.
     pub tables_len_max: usize,
+    /// Bytes that the statements and transactions of all sessions may hold.
+    pub sessions_len_max: usize,
+    /// Bytes of the ledger's newest entries.
+    pub log_len_max: usize,
 }
 
 /// A line for the console.
@@ -108,7 +112,13 @@ impl Node {
         };
         let mut stack = Stack::new(stack, now.monotonic);
         stack.listen(SQL_PORT);
-        let replica = Replica::new(&config, machine.disk.geometry(), election_seed, rng.next_u64());
+        let replica = Replica::new(
+            &config,
+            machine.disk.geometry(),
+            options.log_len_max,
+            election_seed,
+            rng.next_u64(),
+        );
         Node {
             started: now.monotonic,
             replica,
@@ -120,6 +130,7 @@ impl Node {
             database: NodeDatabase::new(
                 config.node,
                 &config.cluster_name,
+                options.sessions_len_max,
                 ChaCha8Rng::from_seed(shared_seed),
             ),
             rng,

@@ -64,7 +64,13 @@ pub(crate) struct Replica {
 impl Replica {
     /// Starts to recover what the disk holds. `seed` is for election timeouts, `journal` names a blank
     /// disk.
-    pub(crate) fn new(config: &NodeConfig, geometry: DiskGeometry, seed: [u8; 32], journal: u64) -> Replica {
+    pub(crate) fn new(
+        config: &NodeConfig,
+        geometry: DiskGeometry,
+        log_len_max: usize,
+        seed: [u8; 32],
+        journal: u64,
+    ) -> Replica {
         let identity =
             cluster_journal::Identity { cluster_name: config.cluster_name.clone(), node: config.node };
         let (journal, phase) = match Journal::open(geometry, identity, journal) {
@@ -76,7 +82,13 @@ impl Replica {
             phase,
             journal,
             tables: Tables::new(),
-            raft_config: Some(Config { id: config.node, voters, timing: Timing::default(), seed }),
+            raft_config: Some(Config {
+                id: config.node,
+                voters,
+                timing: Timing::default(),
+                seed,
+                log_len_max,
+            }),
             writing: None,
             stalled: None,
             is_full: false,

@@ -9,7 +9,7 @@ use cluster_format::{Commit, NodeId, Origin, Version};
 use cluster_services::LIVE_TABLES;
 use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable};
 use cluster_sql::types::Datum;
-use cluster_store::Snapshot;
+use cluster_store::{MemoryPool, Snapshot};
 use futures_channel::oneshot;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
@@ -40,12 +40,18 @@ pub(crate) struct NodeDatabase {
     shared: Arc<Mutex<Shared>>,
     node: NodeId,
     cluster_name: Arc<str>,
+    memory: Arc<MemoryPool>,
 }
 
 impl NodeDatabase {
-    pub(crate) fn new(node: NodeId, cluster_name: &str, rng: ChaCha8Rng) -> NodeDatabase {
+    pub(crate) fn new(node: NodeId, cluster_name: &str, memory_len: usize, rng: ChaCha8Rng) -> NodeDatabase {
         let shared = Shared { requests: VecDeque::new(), newest: Snapshot::empty(), wall_micros: 0, rng };
-        NodeDatabase { shared: Arc::new(Mutex::new(shared)), node, cluster_name: cluster_name.into() }
+        NodeDatabase {
+            shared: Arc::new(Mutex::new(shared)),
+            node,
+            cluster_name: cluster_name.into(),
+            memory: MemoryPool::new(memory_len),
+        }
     }
 
     pub(crate) fn lock(&self) -> spin::MutexGuard<'_, Shared> {
@@ -91,6 +97,10 @@ impl Database for NodeDatabase {
     async fn live_rows(&self, name: &str) -> Result<Vec<Vec<Datum>>, DatabaseError> {
         let name = name.to_string();
         self.ask(|reply| Request::LiveRows(name, reply)).await
+    }
+
+    fn memory(&self) -> &Arc<MemoryPool> {
+        &self.memory
     }
 
     fn cluster_name(&self) -> String {

@@ -1,11 +1,12 @@
 //! What SQL asks of the node below it. Replication slides in behind this trait.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::Future;
 
 use cluster_format::{Commit, Origin, RequestId, Version};
-use cluster_store::{Conflict, Snapshot};
+use cluster_store::{Conflict, MemoryPool, Snapshot};
 
 use crate::types::{DataType, Datum};
 
@@ -66,6 +67,9 @@ pub trait Database: Clone + Send + Sync + 'static {
 
     /// The rows of one of them, in the order of its columns.
     fn live_rows(&self, name: &str) -> impl Future<Output = Result<Vec<Vec<Datum>>, DatabaseError>> + Send;
+
+    /// The memory that this node's sessions share.
+    fn memory(&self) -> &Arc<MemoryPool>;
 
     /// The cluster's name, for people.
     fn cluster_name(&self) -> String;

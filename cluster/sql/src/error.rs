@@ -199,7 +199,11 @@ impl core::error::Error for SqlError {}
 
 impl From<StoreError> for SqlError {
     fn from(error: StoreError) -> SqlError {
-        SqlError::new(SqlState::LIMIT_EXCEEDED, alloc::format!("{error}"))
+        let state = match error {
+            StoreError::MemoryFull => SqlState::OUT_OF_MEMORY,
+            _ => SqlState::LIMIT_EXCEEDED,
+        };
+        SqlError::new(state, alloc::format!("{error}"))
     }
 }
 

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use cluster_format::limits::TRANSACTION_LEN_MAX;
 use cluster_format::{Commit, Entry, NodeId, Origin, Payload, Version};
-use cluster_store::{RequestState, Snapshot, Tables};
+use cluster_store::{MemoryPool, RequestState, Snapshot, Tables};
 use spin::Mutex;
 
 use crate::database::{Database, DatabaseError, Freshness, LiveTable};
@@ -17,7 +17,11 @@ use crate::types::{DataType, Datum};
 #[derive(Clone)]
 pub struct MemoryDatabase {
     state: Arc<Mutex<State>>,
+    memory: Arc<MemoryPool>,
 }
+
+/// What its sessions share, in bytes.
+const SESSIONS_MEMORY: usize = 256 << 20;
 
 struct State {
     tables: Tables,
@@ -37,7 +41,7 @@ impl MemoryDatabase {
     pub fn new(wall_micros: i64) -> MemoryDatabase {
         let state =
             State { tables: Tables::new(), len_max: 64 * TRANSACTION_LEN_MAX, sessions: 0, wall_micros };
-        MemoryDatabase { state: Arc::new(Mutex::new(state)) }
+        MemoryDatabase { state: Arc::new(Mutex::new(state)), memory: MemoryPool::new(SESSIONS_MEMORY) }
     }
 
     /// Moves the clock.
@@ -100,6 +104,10 @@ impl Database for MemoryDatabase {
             }
             _ => Ok(Vec::new()),
         }
+    }
+
+    fn memory(&self) -> &Arc<MemoryPool> {
+        &self.memory
     }
 
     fn cluster_name(&self) -> String {

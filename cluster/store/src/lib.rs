@@ -12,12 +12,14 @@
 
 extern crate alloc;
 
+mod memory;
 mod resolver;
 mod snapshot;
 mod tables;
 mod transaction;
 mod yielding;
 
+pub use memory::{Lease, MemoryPool, PoolEmpty};
 pub use resolver::{Conflict, Resolver};
 pub use snapshot::{Direction, Row, Snapshot};
 pub use tables::{ApplyError, RequestState, Tables};

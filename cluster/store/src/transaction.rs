@@ -9,9 +9,9 @@ use core::ops::Bound;
 use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX, READ_RANGES_MAX, ROW_LEN_MAX, TRANSACTION_LEN_MAX};
 use cluster_format::{Commit, KeyRange, Origin, RequestId, Version, Write};
 
-use crate::{Direction, Row, Snapshot, yield_now};
+use crate::{Direction, Lease, Row, Snapshot, yield_now};
 
-/// Why a write was refused. Each is the caller's fault and fails alike everywhere.
+/// Why a write was refused. All but the last are the caller's fault and fail alike everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreError {
     /// The key is longer than [`KEY_LEN_MAX`].
@@ -26,6 +26,8 @@ pub enum StoreError {
     },
     /// The transaction would write more than [`TRANSACTION_LEN_MAX`].
     TransactionTooLong,
+    /// The node's memory for sessions is used up for now.
+    MemoryFull,
 }
 
 impl fmt::Display for StoreError {
@@ -40,6 +42,9 @@ impl fmt::Display for StoreError {
             StoreError::TransactionTooLong => {
                 write!(f, "the transaction writes more than the limit of {TRANSACTION_LEN_MAX} bytes")
             }
+            StoreError::MemoryFull => {
+                write!(f, "this node's memory for sessions is used up: try again later, or on another node")
+            }
         }
     }
 }
@@ -49,14 +54,15 @@ pub struct Transaction {
     snapshot: Snapshot,
     writes: BTreeMap<Arc<[u8]>, Option<Arc<[u8]>>>,
     writes_len: usize,
+    lease: Lease,
     /// Disjoint ranges: start -> end.
     reads: BTreeMap<Arc<[u8]>, Arc<[u8]>>,
 }
 
 impl Transaction {
-    /// A transaction that reads `snapshot`.
-    pub fn new(snapshot: Snapshot) -> Transaction {
-        Transaction { snapshot, writes: BTreeMap::new(), writes_len: 0, reads: BTreeMap::new() }
+    /// A transaction that reads `snapshot` and holds what it writes on `lease`.
+    pub fn new(snapshot: Snapshot, lease: Lease) -> Transaction {
+        Transaction { snapshot, writes: BTreeMap::new(), writes_len: 0, lease, reads: BTreeMap::new() }
     }
 
     /// The version it reads at.
@@ -107,6 +113,7 @@ impl Transaction {
         if len > TRANSACTION_LEN_MAX {
             return Err(StoreError::TransactionTooLong);
         }
+        self.lease.resize(len).map_err(|_| StoreError::MemoryFull)?;
         self.writes_len = len;
         self.writes.insert(key.into(), value);
         Ok(())
@@ -122,6 +129,8 @@ impl Transaction {
     pub fn restore(&mut self, savepoint: Savepoint) {
         self.writes = savepoint.writes;
         self.writes_len = savepoint.writes_len;
+        // A savepoint holds no more than was held when it was taken, or is held now.
+        let _ = self.lease.resize(self.writes_len);
     }
 
     /// What the leader needs to commit this.

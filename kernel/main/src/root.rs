@@ -114,7 +114,7 @@ fn member(
     }
     match NodeConfig::parse(&options.text, KERNEL_OPTIONS) {
         Ok(config) => {
-            let node_options = NodeOptions { tables_len_max: machine.inventory.memory().total as usize / 2 };
+            let node_options = shares_of(machine.inventory.memory().total as usize);
             Box::new(Node::new(config, node_options, clock::both(), machine, &mut entropy))
         }
         Err(error) => {
@@ -122,6 +122,11 @@ fn member(
             power::off(1)
         }
     }
+}
+
+/// How RAM is shared out: what is left is for buffers and the kernel.
+fn shares_of(total: usize) -> NodeOptions {
+    NodeOptions { tables_len_max: total * 3 / 8, sessions_len_max: total / 8, log_len_max: total / 8 }
 }
 
 impl Member for Node {

@@ -20,6 +20,12 @@ const SQL_PORT: u16 = 5432;
 /// Wall time at the start: 2026-01-01T00:00:00Z.
 const WALL_START_MICROS: i64 = 1_767_225_600_000_000;
 
+/// Bytes each node's sessions share.
+const SESSIONS_LEN_MAX: usize = 16 << 20;
+
+/// Bytes each node's newest entries may take.
+const LOG_LEN_MAX: usize = 8 << 20;
+
 /// Nobody is ever woken: everything is polled whenever time moves.
 fn context() -> Context<'static> {
     Context::from_waker(Waker::noop())
@@ -189,7 +195,11 @@ impl Cluster {
         let Member { disk, console, .. } = member;
         disk.advance(now.monotonic);
         let mut machine = Machine { disk, nic, console, inventory: &SimInventory };
-        let options = NodeOptions { tables_len_max: self.tables_len_max };
+        let options = NodeOptions {
+            tables_len_max: self.tables_len_max,
+            sessions_len_max: SESSIONS_LEN_MAX,
+            log_len_max: LOG_LEN_MAX,
+        };
         member.node = Some(Node::new(config, options, now, &mut machine, &mut entropy));
         member.deadline = now.monotonic;
     }

@@ -165,6 +165,19 @@ fn tables_have_a_bound_and_deletes_make_room() {
 }
 
 #[test]
+fn a_statement_that_needs_too_much_memory_ends_alone() {
+    let mut cluster = Cluster::new(1, 14);
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();
+    for id in 0..30 {
+        let sql = format!("INSERT INTO t VALUES ({id}, '{}')", "w".repeat(800_000));
+        ask(&mut cluster, 1, &sql).unwrap();
+    }
+    let refused = ask(&mut cluster, 1, "SELECT v FROM t ORDER BY v").unwrap_err();
+    assert!(matches!(&refused, QueryError::Server(state, _) if state == "53200"), "{refused}");
+    assert_eq!(ask(&mut cluster, 1, "SELECT count(*) FROM t"), Ok(cell("30")));
+}
+
+#[test]
 fn a_node_that_was_away_for_long_catches_up_from_the_journal() {
     let mut cluster = Cluster::new(3, 8);
     ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();

@@ -6,9 +6,10 @@ mod cursor;
 mod source;
 
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_store::Transaction;
+use cluster_store::{Lease, MemoryPool, Transaction};
 
 pub(crate) use change::{RowIds, replay_inserts, run_delete, run_insert, run_update, store_row};
 pub(crate) use cursor::SelectCursor;
@@ -28,27 +29,24 @@ pub const STATEMENT_MEMORY_MAX: usize = 64 * 1024 * 1024;
 /// What is left of a statement's memory.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    left: usize,
+    lease: Lease,
 }
 
 impl Budget {
-    pub(crate) fn new() -> Budget {
-        Budget { left: STATEMENT_MEMORY_MAX }
+    pub(crate) fn new(pool: &Arc<MemoryPool>) -> Budget {
+        Budget { lease: pool.lease() }
     }
 
     pub(crate) fn charge(&mut self, len: usize) -> SqlResult<()> {
-        match self.left.checked_sub(len) {
-            Some(left) => {
-                self.left = left;
-                Ok(())
-            }
-            None => {
-                let message = format!(
-                    "the statement needs more than the limit of {STATEMENT_MEMORY_MAX} bytes of memory"
-                );
-                Err(SqlError::new(SqlState::OUT_OF_MEMORY, message))
-            }
-        }
+        let needed = self.lease.len().saturating_add(len);
+        let message = if needed > STATEMENT_MEMORY_MAX {
+            format!("the statement needs more than the limit of {STATEMENT_MEMORY_MAX} bytes of memory")
+        } else if self.lease.resize(needed).is_err() {
+            format!("the statement needs more than the {needed} bytes of memory this node has left for it")
+        } else {
+            return Ok(());
+        };
+        Err(SqlError::new(SqlState::OUT_OF_MEMORY, message))
     }
 
     pub(crate) fn charge_row(&mut self, row: &Row) -> SqlResult<()> {
@@ -56,7 +54,8 @@ impl Budget {
     }
 
     pub(crate) fn refund(&mut self, len: usize) {
-        self.left += len;
+        // Giving back never fails.
+        let _ = self.lease.resize(self.lease.len().saturating_sub(len));
     }
 }
 

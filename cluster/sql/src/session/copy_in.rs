@@ -126,7 +126,10 @@ impl<D: Database> Session<D> {
                 Err(error) => return Err(error.into()),
             }
             yield_now().await;
-            transaction = Transaction::new(self.database.snapshot(Freshness::Linearizable).await?);
+            transaction = Transaction::new(
+                self.database.snapshot(Freshness::Linearizable).await?,
+                self.database.memory().lease(),
+            );
             replay_inserts(&commit, &plan.table, &mut transaction).await?;
         }
         Ok(Tag::Copy(copy.count))

@@ -74,7 +74,10 @@ impl<D: Database> Session<D> {
                 Plan::Select(plan) if !matches!(plan.source, Source::Table { .. })
             );
             let freshness = if needs_store { Freshness::Linearizable } else { Freshness::Local };
-            own.insert(Transaction::new(self.database.snapshot(freshness).await?))
+            own.insert(Transaction::new(
+                self.database.snapshot(freshness).await?,
+                self.database.memory().lease(),
+            ))
         } else {
             self.state.transaction(&self.database).await?
         };
@@ -87,7 +90,7 @@ impl<D: Database> Session<D> {
         let facts = self.facts.clone();
         let select = SelectCursor::new(plan, &Env { params: &params, session: &facts })?;
         let columns = plan.columns.clone();
-        let budget = Budget::new();
+        let budget = Budget::new(self.database.memory());
         let tag = if format.is_some() { Tag::Copy } else { Tag::Select };
         let query = Query { planned: planned.clone(), select, params, facts, own, budget };
         let rows = CursorRows::Query(Box::new(query));
@@ -108,7 +111,7 @@ impl<D: Database> Session<D> {
             let Session { state, database, facts, cancel, row_ids, .. } = self;
             let transaction = state.transaction(database).await?;
             let env = Env { params, session: facts };
-            let mut budget = Budget::new();
+            let mut budget = Budget::new(database.memory());
             let mut context = Context { database, transaction, env, cancel, budget: &mut budget };
             write_once(prepared, row_ids, &mut context, mode).await?
         };
@@ -133,9 +136,10 @@ impl<D: Database> Session<D> {
         loop {
             attempt += 1;
             let Session { database, facts, cancel, row_ids, .. } = &mut *self;
-            let mut transaction = Transaction::new(database.snapshot(freshness).await?);
+            let mut transaction =
+                Transaction::new(database.snapshot(freshness).await?, database.memory().lease());
             let env = Env { params, session: facts };
-            let mut budget = Budget::new();
+            let mut budget = Budget::new(database.memory());
             let mut context =
                 Context { database, transaction: &mut transaction, env, cancel, budget: &mut budget };
             let written = write_once(prepared, row_ids, &mut context, mode).await;
@@ -172,7 +176,10 @@ impl<D: Database> Session<D> {
         let alone = mode.alone && !self.state.is_block();
         let mut own = None;
         let transaction = if alone {
-            own.insert(Transaction::new(self.database.snapshot(Freshness::Linearizable).await?))
+            own.insert(Transaction::new(
+                self.database.snapshot(Freshness::Linearizable).await?,
+                self.database.memory().lease(),
+            ))
         } else {
             self.state.transaction(&self.database).await?
         };

@@ -53,14 +53,15 @@ impl State {
     pub(crate) async fn transaction<D: Database>(&mut self, database: &D) -> SqlResult<&mut Transaction> {
         if let State::Idle = self {
             let snapshot = database.snapshot(Freshness::Linearizable).await?;
-            *self = State::Implicit(Box::new(Transaction::new(snapshot)));
+            *self = State::Implicit(Box::new(Transaction::new(snapshot, database.memory().lease())));
         }
         match self {
             State::Implicit(transaction) => Ok(transaction),
             State::Explicit(explicit) => {
                 if explicit.transaction.is_none() {
                     let snapshot = database.snapshot(Freshness::Linearizable).await?;
-                    explicit.transaction = Some(Box::new(Transaction::new(snapshot)));
+                    explicit.transaction =
+                        Some(Box::new(Transaction::new(snapshot, database.memory().lease())));
                 }
                 explicit.transaction.as_deref_mut().ok_or_else(failed)
             }
