@@ -61,12 +61,9 @@ async fn six_types_in_binary(client: &Client) {
             (row.get(0), row.get(1), row.get(2), row.get(3), row.get(4), row.get(5));
         assert_eq!(seen, (id, big, real, word.to_string(), flag, at));
     }
-    let nulls: (Option<i64>, Option<f64>, Option<&str>, Option<bool>, Option<SystemTime>) =
-        Default::default();
-    client
-        .execute(&insert, &[&7i32, &nulls.0, &nulls.1, &nulls.2, &nulls.3, &nulls.4])
-        .await
-        .expect("NULL in every column but the key");
+    let (big, real, word, flag): (Option<i64>, Option<f64>, Option<&str>, Option<bool>) = Default::default();
+    let inserted = client.execute(&insert, &[&7i32, &big, &real, &word, &flag, &None::<SystemTime>]).await;
+    assert_eq!(inserted.expect("NULL in every column but the key"), 1);
     let row = client.query_one("SELECT * FROM kinds WHERE id = 7", &[]).await.expect("the row");
     assert_eq!(row.get::<_, Option<i64>>(1), None);
     assert_eq!(row.get::<_, Option<f64>>(2), None);
