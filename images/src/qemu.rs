@@ -35,9 +35,11 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
     add(&["-append", &cluster.settings(node).join(" ")]);
     let log = escaped(&layout.node_log(node));
     add(&["-chardev", &format!("file,id=console,path={log},append=on"), "-serial", "chardev:console"]);
-    // The default cache mode: a flush by the guest reaches the host's disk.
+    // The default cache mode: a flush by the guest reaches the host's disk. The guest is told of errors,
+    // where the default is to pause it when the host's disk is full.
     let disk = escaped(&layout.disk(node));
-    add(&["-drive", &format!("if=none,id=data,format=raw,file={disk}")]);
+    let drive = format!("if=none,id=data,format=raw,werror=report,rerror=report,file={disk}");
+    add(&["-drive", &drive]);
     add(&["-device", &format!("virtio-blk-{bus},drive=data")]);
     let (ours, theirs) = (escaped(&layout.node_socket(node)), escaped(&layout.switch_socket(node)));
     add(&[

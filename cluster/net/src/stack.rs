@@ -11,6 +11,7 @@ use core::fmt;
 use core::future::poll_fn;
 use core::net::Ipv4Addr;
 use core::task::Poll;
+use core::time::Duration;
 
 use drivers_api::{FRAME_LEN_MAX, Frame, Instant};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
@@ -29,6 +30,9 @@ const TRANSMIT_BUFFER_LEN: usize = 32 * 1024;
 
 /// An acknowledgement waits this long for something to travel with.
 const ACK_DELAY: smoltcp::time::Duration = smoltcp::time::Duration::from_millis(10);
+
+/// A client must say something within this.
+pub const SILENT_MAX: Duration = Duration::from_secs(10);
 
 /// Frames that wait for the wire, at most.
 const FRAMES_MAX: usize = 512;
@@ -60,6 +64,8 @@ pub struct Stack {
     listening: Vec<SocketHandle>,
     connections: usize,
     connections_max: usize,
+    /// Accepted connections that have not said anything yet, and when they are given up.
+    silent: Vec<(SocketHandle, Instant)>,
     /// Dropped connections that still have something to say.
     closing: Vec<SocketHandle>,
     next_port: u16,
@@ -95,6 +101,7 @@ impl Stack {
             listening: vec![],
             connections: 0,
             connections_max: config.connections_max,
+            silent: vec![],
             closing: vec![],
             next_port: EPHEMERAL_PORTS.start + (config.seed % span) as u16,
             hardware_address: config.hardware_address,
@@ -126,6 +133,9 @@ impl Stack {
     pub fn poll(&mut self, now: Instant) {
         self.interface.poll(time(now), &mut self.wire, &mut self.sockets);
         let sockets = &mut self.sockets;
+        for (handle, _) in self.silent.extract_if(.., |(_, due)| *due <= now) {
+            sockets.get_mut::<tcp::Socket<'_>>(handle).abort();
+        }
         self.closing.retain(|handle| {
             let done = sockets.get::<tcp::Socket<'_>>(*handle).state() == tcp::State::Closed;
             if done {
@@ -142,8 +152,9 @@ impl Stack {
 
     /// When [`Stack::poll`] has something to do, if ever.
     pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
-        let delay = self.interface.poll_delay(time(now), &self.sockets)?;
-        Some(now + core::time::Duration::from_micros(delay.total_micros()))
+        let delay = self.interface.poll_delay(time(now), &self.sockets);
+        let due = delay.map(|delay| now + Duration::from_micros(delay.total_micros()));
+        due.into_iter().chain(self.silent.iter().map(|(_, due)| *due)).min()
     }
 
     /// Connections open now.
@@ -151,14 +162,15 @@ impl Stack {
         self.connections
     }
 
-    /// The next client that has connected.
-    pub fn accept(stack: &Arc<Mutex<Stack>>) -> Option<TcpConnection> {
+    /// The next client that has connected. One that says nothing is given up after [`SILENT_MAX`].
+    pub fn accept(stack: &Arc<Mutex<Stack>>, now: Instant) -> Option<TcpConnection> {
         let mut locked = stack.lock();
         let index = locked.listening.iter().position(|handle| {
             let state = locked.sockets.get::<tcp::Socket<'_>>(*handle).state();
             !matches!(state, tcp::State::Listen | tcp::State::SynReceived)
         })?;
         let handle = locked.listening.swap_remove(index);
+        locked.silent.push((handle, now + SILENT_MAX));
         locked.connections += 1;
         locked.replenish();
         drop(locked);
@@ -196,6 +208,7 @@ impl Stack {
     }
 
     fn release(&mut self, handle: SocketHandle) {
+        self.silent.retain(|(silent, _)| *silent != handle);
         self.sockets.get_mut::<tcp::Socket<'_>>(handle).close();
         self.closing.push(handle);
         self.connections -= 1;
@@ -250,6 +263,7 @@ impl TcpConnection {
                 }
             }
             if into.len() > before {
+                stack.silent.retain(|(silent, _)| *silent != self.handle);
                 return Poll::Ready(Ok(()));
             }
             if !socket.may_recv() && !is_opening(socket) {

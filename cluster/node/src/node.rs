@@ -166,7 +166,7 @@ impl Node {
         more |= self.replica.exchange(now, machine.disk, context);
         self.take_peer_events(now, machine);
         self.stack.lock().poll(now.monotonic);
-        self.accept_clients();
+        self.accept_clients(now);
         more |= self.tasks.run();
         self.take_requests(now, machine);
         self.coordinator.advance(now, &mut self.replica, &mut self.outbox);
@@ -242,8 +242,8 @@ impl Node {
         }
     }
 
-    fn accept_clients(&mut self) {
-        while let Some(connection) = Stack::accept(&self.stack) {
+    fn accept_clients(&mut self, now: Now) {
+        while let Some(connection) = Stack::accept(&self.stack, now.monotonic) {
             let backend = self.next_backend;
             // Postgres clients take process ids for positive 32-bit integers.
             self.next_backend = if backend < i32::MAX as u32 { backend + 1 } else { 1 };

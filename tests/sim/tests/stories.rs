@@ -237,6 +237,18 @@ fn garbage_on_the_sql_port_disturbs_nobody() {
 }
 
 #[test]
+fn a_client_that_says_nothing_is_given_up() {
+    let mut cluster = Cluster::new(1, 15);
+    let host = cluster.host();
+    cluster.run(Duration::from_secs(1));
+    let ended = cluster.run_until(MINUTE, async move {
+        let connection = host.connect(1).expect("room");
+        connection.read(&mut Vec::new()).await
+    });
+    assert!(ended.expect("the node ends the connection").is_err());
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let run = |seed| {
         let mut cluster = Cluster::new(3, seed);
