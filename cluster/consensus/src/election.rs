@@ -40,7 +40,10 @@ impl Raft {
     }
 
     pub(crate) fn pre_vote_requested(&mut self, now: Now, from: NodeId, term: u64, last: LogPosition) {
-        let granted = term > self.vote.term && last >= self.log.last() && !self.leader_is_alive(now);
+        let granted = term > self.vote.term
+            && last >= self.log.last()
+            && self.may_vote_for(last)
+            && !self.leader_is_alive(now);
         // A refusal tells the newest term, so that a member that was away catches up.
         let term = if granted { term } else { self.vote.term };
         self.send(from, term, MessageBody::PreVoteReply { granted });
@@ -69,12 +72,18 @@ impl Raft {
             self.follow(now, term, None);
         }
         let free = self.vote.voted_for.is_none_or(|candidate| candidate == from);
-        let granted = term == self.vote.term && free && last >= self.log.last();
+        let granted = term == self.vote.term && free && last >= self.log.last() && self.may_vote_for(last);
         if granted {
             self.set_vote(Vote { term, voted_for: Some(from) });
             self.reset_election_timer(now);
         }
         self.send_with_vote(from, MessageBody::VoteReply { granted });
+    }
+
+    /// A member that has lost its disk may have acknowledged what a candidate lacks, so it votes only in a
+    /// cluster that is all new; else a leader must bring it the log first.
+    fn may_vote_for(&self, last: LogPosition) -> bool {
+        !self.is_blank() || last.version == Version::ZERO
     }
 
     pub(crate) fn vote_replied(&mut self, now: Now, from: NodeId, term: u64, granted: bool) {

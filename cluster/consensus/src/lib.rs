@@ -32,7 +32,7 @@ mod replication;
 
 pub use log::{Log, LogPosition};
 pub use message::{AppendOutcome, Message, MessageBody};
-pub use raft::{Config, LogWrite, NotProposed, PeerProgress, Raft, Recovered, Role, Timing, Vote, WriteMark};
+pub use raft::{Config, LogWrite, NotProposed, Raft, Recovered, Role, Timing, Vote, WriteMark};
 pub use replication::EntriesWanted;
 
 #[cfg(test)]

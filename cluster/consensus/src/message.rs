@@ -16,6 +16,26 @@ pub struct Message {
     pub body: MessageBody,
 }
 
+/// No cluster lives to see this many terms or versions: whoever speaks of more is broken, and arithmetic
+/// on what is less cannot overflow.
+const COUNT_MAX: u64 = u64::MAX / 4;
+
+impl Message {
+    /// Whether its numbers can be real.
+    pub(crate) fn is_plausible(&self) -> bool {
+        let versions = match &self.body {
+            MessageBody::PreVoteRequest { last } | MessageBody::VoteRequest { last } => last.version,
+            MessageBody::PreVoteReply { .. } | MessageBody::VoteReply { .. } => Version::ZERO,
+            MessageBody::Append { previous, .. } => previous.version,
+            MessageBody::AppendReply { outcome: AppendOutcome::Matched(version), .. } => *version,
+            MessageBody::AppendReply { outcome: AppendOutcome::Mismatch { probed, last }, .. } => {
+                *probed.max(last)
+            }
+        };
+        self.term < COUNT_MAX && versions.0 < COUNT_MAX
+    }
+}
+
 /// What a message says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum MessageBody {

@@ -128,17 +128,6 @@ pub enum NotProposed {
     Busy,
 }
 
-/// How far a peer has come, for people.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PeerProgress {
-    /// The peer.
-    pub node: NodeId,
-    /// What is known to be durable there.
-    pub matched: Version,
-    /// When it was last heard.
-    pub heard: Instant,
-}
-
 /// The share of the log's memory that is kept for followers that are a little behind.
 const RECENT_SHARE: usize = 4;
 
@@ -240,11 +229,6 @@ impl Raft {
         self.log.last()
     }
 
-    /// The term of the entry at `version`.
-    pub fn term_at(&self, version: Version) -> Option<u64> {
-        self.log.term_at(version)
-    }
-
     /// Whether it leads.
     pub fn is_leader(&self) -> bool {
         matches!(self.role, Role::Leader { .. })
@@ -257,15 +241,6 @@ impl Raft {
             Role::Follower { leader } => *leader,
             _ => None,
         }
-    }
-
-    /// The peers, as the leader knows them. A follower knows nothing of its peers.
-    pub fn progress(&self) -> impl Iterator<Item = PeerProgress> + '_ {
-        self.peers.iter().map(|peer| PeerProgress {
-            node: peer.node,
-            matched: peer.matched,
-            heard: peer.heard,
-        })
     }
 
     /// When [`Raft::tick`] has something to do.
@@ -286,7 +261,7 @@ impl Raft {
 
     /// A message has come from the voter `from`.
     pub fn receive(&mut self, now: Now, from: NodeId, message: Message) {
-        if from == self.id || !self.voters.contains(&from) {
+        if from == self.id || !self.voters.contains(&from) || !message.is_plausible() {
             return;
         }
         match message.body {
@@ -346,9 +321,6 @@ impl Raft {
     /// The write with this mark is durable.
     pub fn written(&mut self, now: Now, mark: WriteMark) {
         self.writing = false;
-        self.vote_saved = self.vote_saved.max(mark.vote_change);
-        let released = self.withheld.extract_if(.., |(change, _, _)| *change <= mark.vote_change);
-        self.outbox.extend(released.map(|(_, to, message)| (to, message)));
         // Entries that were replaced while they were being written are not durable.
         if let Some(last) = mark.last
             && self.log.holds(last)
@@ -361,7 +333,7 @@ impl Raft {
                 _ => {}
             }
         }
-        self.count_own_vote(now);
+        self.vote_written(now, mark);
     }
 
     /// Whether the newest vote is durable.
@@ -450,6 +422,44 @@ impl Raft {
     /// Whether too many entries wait for the disk or the quorum to take more.
     pub(crate) fn is_backlogged(&self) -> bool {
         self.log.recent_len() > self.log_len_max
+    }
+
+    /// Whether a write under way, or entries still to be applied, will shrink what is in memory.
+    pub(crate) fn will_make_room(&self) -> bool {
+        self.durable < self.log.last().version || self.committed_taken < self.commit
+    }
+
+    /// Whether this member may have lost its disk: it remembers neither an entry nor a vote.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.log.last().version == Version::ZERO && self.vote.voted_for.is_none()
+    }
+
+    /// A part of a long message has come from `from`, which is therefore alive.
+    pub fn heard(&mut self, now: Now, from: NodeId) {
+        if self.is_leader() {
+            self.peers
+                .iter_mut()
+                .filter(|peer| peer.node == from)
+                .for_each(|peer| peer.heard = now.monotonic);
+        } else if self.leader() == Some(from) {
+            self.leader_heard = Some(now.monotonic);
+            self.reset_election_timer(now);
+        }
+    }
+
+    /// The newest vote, to make durable by itself while a [`LogWrite`] cannot be written.
+    pub fn take_vote_write(&self) -> Option<LogWrite> {
+        let mark = WriteMark { vote_change: self.vote_change, last: None };
+        let unsaved = self.vote_saved < self.vote_change;
+        unsaved.then(|| LogWrite { mark, vote: self.vote, commit: self.commit, entries: Vec::new() })
+    }
+
+    /// The vote of [`Raft::take_vote_write`] is durable.
+    pub fn vote_written(&mut self, now: Now, mark: WriteMark) {
+        self.vote_saved = self.vote_saved.max(mark.vote_change);
+        let released = self.withheld.extract_if(.., |(change, _, _)| *change <= mark.vote_change);
+        self.outbox.extend(released.map(|(_, to, message)| (to, message)));
+        self.count_own_vote(now);
     }
 
     pub(crate) fn quorum(&self) -> usize {

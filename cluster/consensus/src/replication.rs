@@ -213,8 +213,9 @@ impl Raft {
         if !self.is_well_formed(previous, &entries) {
             return;
         }
-        // A disk that does not keep up must not fill the memory: the leader offers them again.
-        if !entries.is_empty() && self.is_backlogged() {
+        // A disk or tables that do not keep up must not fill the memory: the leader offers them again. When
+        // nothing here will make room, only these entries can.
+        if !entries.is_empty() && self.is_backlogged() && self.will_make_room() {
             return;
         }
         let new_round = round > self.round_heard;
@@ -300,6 +301,12 @@ impl Raft {
     /// Leader: a follower's log, which ends at `follower_last`, does not meet this one at `probed`.
     fn step_back(&mut self, index: usize, probed: Version, follower_last: Version) {
         let peer = &mut self.peers[index];
+        if follower_last < peer.matched {
+            // It has lost its disk and begins anew.
+            peer.matched = Version::ZERO;
+            peer.next = follower_last.next();
+            return peer.probe();
+        }
         let current = Version(peer.next.0 - 1);
         // An answer to an older probe says nothing new.
         if probed <= peer.matched || probed > current || (peer.flow != Flow::Streaming && probed != current) {

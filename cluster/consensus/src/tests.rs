@@ -8,10 +8,13 @@ use core::time::Duration;
 
 use cluster_format::{Commit, Entry, NodeId, Origin, Payload, RequestId, Version};
 use drivers_api::{Instant, Now, WallTime};
+use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_oneof, proptest};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::{Config, Log, LogWrite, Message, Raft, Recovered, Timing, Vote};
+use crate::{
+    AppendOutcome, Config, Log, LogPosition, LogWrite, Message, MessageBody, Raft, Recovered, Timing, Vote,
+};
 
 /// What a member's disk holds.
 #[derive(Clone, Default)]
@@ -281,5 +284,62 @@ fn heal_and_converge(network: &mut Network, seed: u64) {
         assert_eq!(Some(raft.commit()), last, "seed {seed}: {raft:?}");
         let log: Vec<_> = network.committed.values().cloned().collect();
         assert!(member.disk.entries == log, "seed {seed}: {raft:?} holds something else than was committed");
+    }
+}
+
+/// A message that says anything at all.
+fn any_message() -> impl Strategy<Value = Message> {
+    let number = prop_oneof![0u64..12, Just(u64::MAX), Just(u64::MAX / 2), any::<u64>()];
+    let position = (number.clone(), number.clone());
+    let position = position.prop_map(|(term, version)| LogPosition { term, version: Version(version) });
+    let entry = (number.clone(), number.clone()).prop_map(|(version, term)| {
+        Arc::new(Entry { version: Version(version), term, wall_micros: 0, payload: Payload::TermStart })
+    });
+    let append = (position.clone(), prop::collection::vec(entry, 0..4), number.clone(), number.clone());
+    let outcome = prop_oneof![
+        number.clone().prop_map(|version| AppendOutcome::Matched(Version(version))),
+        (number.clone(), number.clone()).prop_map(|(probed, last)| AppendOutcome::Mismatch {
+            probed: Version(probed),
+            last: Version(last)
+        }),
+    ];
+    let body = prop_oneof![
+        position.clone().prop_map(|last| MessageBody::PreVoteRequest { last }),
+        any::<bool>().prop_map(|granted| MessageBody::PreVoteReply { granted }),
+        position.prop_map(|last| MessageBody::VoteRequest { last }),
+        any::<bool>().prop_map(|granted| MessageBody::VoteReply { granted }),
+        append.prop_map(|(previous, entries, commit, round)| MessageBody::Append {
+            previous,
+            entries,
+            commit: Version(commit),
+            round
+        }),
+        (number.clone(), outcome).prop_map(|(round, outcome)| MessageBody::AppendReply { round, outcome }),
+    ];
+    (number, body).prop_map(|(term, body)| Message { term, body })
+}
+
+proptest! {
+    /// Whatever a broken peer says, a member stays standing and keeps what it committed.
+    #[test]
+    fn no_message_brings_a_member_down(
+        steps in prop::collection::vec((2u8..4, any_message(), 0u64..700), 1..40),
+    ) {
+        let mut network = Network::new(3, 9);
+        network.run(400);
+        for (from, message, pause) in steps {
+            let committed = network.members[0].raft.as_ref().unwrap().commit();
+            network.now = network.now + Duration::from_millis(pause);
+            let now = network.time();
+            let member = &mut network.members[0];
+            let raft = member.raft.as_mut().unwrap();
+            raft.receive(now, NodeId(from), message);
+            raft.tick(now);
+            if let Some(write) = raft.take_write() {
+                raft.written(now, write.mark);
+            }
+            raft.take_messages();
+            prop_assert!(raft.commit() >= committed);
+        }
     }
 }

@@ -21,6 +21,9 @@ use crate::superblock::{
 /// Kept free for votes when entries no longer fit: 1 MiB.
 const RESERVE_SECTORS: u64 = 2048;
 
+/// A record of this many sectors at most counts as small: 4 KiB.
+const SMALL_SECTORS: u64 = 8;
+
 /// Why a disk cannot be used. Nothing was written to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JournalError {
@@ -130,6 +133,8 @@ pub enum JournalEvent {
 enum State {
     /// Reads the superblock copies.
     ReadingSuperblocks { found: Vec<Found> },
+    /// Makes sure that a disk whose superblocks are blank holds nothing else where records begin.
+    CheckingBlank { reader: Reader },
     /// Writes them, on a blank disk.
     Formatting { left: usize },
     /// Reads the records.
@@ -234,11 +239,16 @@ impl Journal {
         self.head == RECORDS_START
     }
 
-    /// Whether a record of `entries` fits, in the reserve if it has none.
+    /// Whether a record of `entries` fits. Votes may use all of the reserve; the few entries that open a
+    /// leader's term, half of it.
     pub fn has_room_for(&self, entries: &[Arc<Entry>]) -> bool {
         let len: usize = entries.iter().map(|entry| entry.len_estimate() + 16).sum();
         let sectors = (len / SECTOR_SIZE) as u64 + 2;
-        let reserve = if entries.is_empty() { 0 } else { RESERVE_SECTORS };
+        let reserve = match sectors {
+            _ if entries.is_empty() => 0,
+            0..=SMALL_SECTORS => RESERVE_SECTORS / 2,
+            _ => RESERVE_SECTORS,
+        };
         self.head + sectors + reserve <= self.geometry.sectors
     }
 
@@ -320,6 +330,16 @@ impl Journal {
                     self.superblocks_read(found)?;
                 }
             }
+            (State::CheckingBlank { reader }, DiskOperation::Read { buffer, .. }) => {
+                if buffer.iter().any(|byte| *byte != 0) {
+                    return Err(JournalError::Foreign);
+                }
+                reader.advance((buffer.len() / SECTOR_SIZE) as u64);
+                match reader.wanted(self.geometry.transfer_len_max) {
+                    Some(piece) => self.request(Purpose::Opening, read_of(piece.sector, piece.sectors)),
+                    None => self.format(),
+                }
+            }
             (State::Formatting { left }, _) => {
                 *left -= 1;
                 if *left == 0 {
@@ -329,7 +349,7 @@ impl Journal {
             }
             (State::Scanning { reader }, DiskOperation::Read { buffer, .. }) => {
                 reader.grow(&buffer);
-                self.continue_scan();
+                self.continue_scan()?;
             }
             (State::CheckingEnd { reader, .. }, DiskOperation::Read { buffer, .. }) => {
                 reader.grow(&buffer);
@@ -342,12 +362,12 @@ impl Journal {
 
     fn superblocks_read(&mut self, found: Vec<Found>) -> Result<(), JournalError> {
         if found.iter().all(|found| *found == Found::Blank) {
-            let sector = self.superblock.to_sector();
-            self.state = State::Formatting { left: COPIES.len() };
-            for copy in COPIES {
-                let write = DiskOperation::Write { sector: copy, buffer: sector.clone(), durable: true };
-                self.request(Purpose::Opening, write);
+            // Other systems keep their marks elsewhere in the first mebibyte.
+            let reader = Reader::new(0, RECORDS_START + 1);
+            if let Some(piece) = reader.wanted(self.geometry.transfer_len_max) {
+                self.request(Purpose::Opening, read_of(piece.sector, piece.sectors));
             }
+            self.state = State::CheckingBlank { reader };
             return Ok(());
         }
         let mut error = JournalError::Foreign;
@@ -366,6 +386,15 @@ impl Journal {
             }
         }
         Err(error)
+    }
+
+    fn format(&mut self) {
+        let sector = self.superblock.to_sector();
+        self.state = State::Formatting { left: COPIES.len() };
+        for copy in COPIES {
+            let write = DiskOperation::Write { sector: copy, buffer: sector.clone(), durable: true };
+            self.request(Purpose::Opening, write);
+        }
     }
 
     fn check_identity(&self, found: &Superblock) -> Result<(), JournalError> {
@@ -390,8 +419,8 @@ impl Journal {
         self.state = State::Scanning { reader };
     }
 
-    fn continue_scan(&mut self) {
-        let State::Scanning { reader } = &mut self.state else { return };
+    fn continue_scan(&mut self) -> Result<(), JournalError> {
+        let State::Scanning { reader } = &mut self.state else { return Ok(()) };
         loop {
             let piece = reader.wanted(self.geometry.transfer_len_max);
             match next_record(reader, &mut self.chain, piece.is_none()) {
@@ -401,7 +430,8 @@ impl Journal {
                 }
                 Next::More => {
                     if let Some(piece) = piece {
-                        return self.request(Purpose::Opening, read_of(piece.sector, piece.sectors));
+                        self.request(Purpose::Opening, read_of(piece.sector, piece.sectors));
+                        return Ok(());
                     }
                 }
                 Next::End => break,
@@ -409,14 +439,11 @@ impl Journal {
         }
         let end = reader.position();
         let check = EndCheck::new(reader);
-        let State::Scanning { reader } = core::mem::replace(&mut self.state, State::Open) else { return };
+        let State::Scanning { reader } = core::mem::replace(&mut self.state, State::Open) else {
+            return Ok(());
+        };
         self.state = State::CheckingEnd { reader, check, end };
-        // The check goes on with the next piece, so that its result has a place to be reported.
-        let State::CheckingEnd { reader, .. } = &self.state else { return };
-        match reader.wanted(self.geometry.transfer_len_max) {
-            Some(piece) => self.request(Purpose::Opening, read_of(piece.sector, piece.sectors)),
-            None => self.opened(end),
-        }
+        self.continue_check()
     }
 
     fn continue_check(&mut self) -> Result<(), JournalError> {

@@ -11,9 +11,11 @@ const PIECE_SECTORS: u64 = 512;
 /// A window of the disk that slides forward.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    /// The sector that `bytes` begins with.
+    /// The sector that the window begins with.
     start: u64,
     bytes: Vec<u8>,
+    /// How many of `bytes` lie before the window: they are dropped when it grows.
+    passed: usize,
     /// The sector behind the last that may be read.
     end: u64,
 }
@@ -34,7 +36,7 @@ impl Piece {
 impl Reader {
     /// A window that begins, empty, at `sector`.
     pub(crate) fn new(sector: u64, end: u64) -> Reader {
-        Reader { start: sector, bytes: Vec::new(), end }
+        Reader { start: sector, bytes: Vec::new(), passed: 0, end }
     }
 
     /// The sector the window begins with.
@@ -44,12 +46,12 @@ impl Reader {
 
     /// What the window holds.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.bytes[self.passed..]
     }
 
     /// What to read so that the window grows; none at the end of the disk.
     pub(crate) fn wanted(&self, transfer_len_max: usize) -> Option<Piece> {
-        let sector = self.start + (self.bytes.len() / SECTOR_SIZE) as u64;
+        let sector = self.start + (self.bytes().len() / SECTOR_SIZE) as u64;
         let most = PIECE_SECTORS.min((transfer_len_max / SECTOR_SIZE).max(1) as u64);
         let sectors = self.end.saturating_sub(sector).min(most);
         (sectors > 0).then_some(Piece { sector, sectors })
@@ -57,13 +59,14 @@ impl Reader {
 
     /// The piece that was wanted.
     pub(crate) fn grow(&mut self, piece: &[u8]) {
+        self.bytes.drain(..self.passed);
+        self.passed = 0;
         self.bytes.extend_from_slice(piece);
     }
 
     /// Moves the window's beginning forward.
     pub(crate) fn advance(&mut self, sectors: u64) {
-        let len = (sectors as usize * SECTOR_SIZE).min(self.bytes.len());
-        self.bytes.drain(..len);
+        self.passed += (sectors as usize * SECTOR_SIZE).min(self.bytes().len());
         self.start += sectors;
     }
 }

@@ -10,10 +10,10 @@ use drivers_api::{Frame, Instant};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::LinkError;
 use crate::datagram::{HEADER_LEN, Header, Malformed};
 use crate::link::{Fragment, Link};
 use crate::wire::{Address, emit, parse};
-use crate::{LinkError, LinkStatus};
 
 /// Who this node is on the wire, and whom it looks for.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct PeersConfig {
 pub enum PeerEvent {
     /// A message has arrived whole.
     Message(NodeId, Vec<u8>),
+    /// A part of a message has arrived: the peer is there and at it.
+    Receiving(NodeId),
     /// The peer can be reached.
     Up(NodeId),
     /// What was sent to the peer may be lost: it was restarted, or has not answered for long.
@@ -155,6 +157,9 @@ impl Peers {
             peer.was_up = true;
             self.events.push(PeerEvent::Up(header.from));
         }
+        if header.sequence != 0 && peer.link.is_receiving() {
+            self.events.push(PeerEvent::Receiving(header.from));
+        }
         while let Some(message) = peer.link.take_message() {
             self.events.push(PeerEvent::Message(header.from, message));
         }
@@ -209,14 +214,6 @@ impl Peers {
     /// When [`Peers::poll`] has something to do, if ever.
     pub fn deadline(&self) -> Option<Instant> {
         self.peers.values().filter_map(|peer| peer.link.deadline()).min()
-    }
-
-    /// The links, for people: the peer, its address once heard, and the counters.
-    pub fn status(&self) -> impl Iterator<Item = (NodeId, Option<Ipv4Addr>, LinkStatus)> + '_ {
-        self.peers.iter().map(|(node, peer)| {
-            let ip = peer.address.map(|address| address.ip).or(peer.configured_ip);
-            (*node, ip, peer.link.status())
-        })
     }
 }
 

@@ -24,6 +24,9 @@ use spin::Mutex;
 /// Sockets that wait for a connection, at most.
 const LISTENING_MAX: usize = 8;
 
+/// Dropped connections that still have something to say, at most; then the oldest is broken off.
+const CLOSING_MAX: usize = 32;
+
 /// Each socket's buffers.
 const RECEIVE_BUFFER_LEN: usize = 16 * 1024;
 const TRANSMIT_BUFFER_LEN: usize = 32 * 1024;
@@ -137,7 +140,9 @@ impl Stack {
             sockets.get_mut::<tcp::Socket<'_>>(handle).abort();
         }
         self.closing.retain(|handle| {
-            let done = sockets.get::<tcp::Socket<'_>>(*handle).state() == tcp::State::Closed;
+            // What TIME-WAIT guards against, old segments, cannot hurt a protocol whose sessions have names.
+            let state = sockets.get::<tcp::Socket<'_>>(*handle).state();
+            let done = matches!(state, tcp::State::Closed | tcp::State::TimeWait);
             if done {
                 sockets.remove(*handle);
             }
@@ -211,6 +216,9 @@ impl Stack {
         self.silent.retain(|(silent, _)| *silent != handle);
         self.sockets.get_mut::<tcp::Socket<'_>>(handle).close();
         self.closing.push(handle);
+        if self.closing.len() > CLOSING_MAX {
+            self.sockets.get_mut::<tcp::Socket<'_>>(self.closing[0]).abort();
+        }
         self.connections -= 1;
         self.replenish();
     }

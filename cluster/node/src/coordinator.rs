@@ -31,14 +31,19 @@ const LIVE_ANSWER_WITHIN: Duration = Duration::from_millis(500);
 /// Forwarded commits that wait for this node to be ready to lead, at most.
 const DEFERRED_MAX: usize = 1024;
 
+/// Bytes of them, at most, unless one alone is longer.
+const DEFERRED_LEN_MAX: usize = 1024 * 1024;
+
 /// Messages to send, by receiver.
 pub(crate) type Outbox = Vec<(NodeId, PeerMessage)>;
 
 struct PendingCommit {
     commit: Arc<Commit>,
     reply: Reply<Version>,
-    /// A leader may have it: its fate is not ours to declare.
-    ever_sent: bool,
+    /// How often a leader may have got it: from the first time on its fate is not ours to declare.
+    sent: u32,
+    /// The term it was last sent in: what leaders of earlier ones say of it no longer counts.
+    sent_term: u64,
     send_at: Instant,
     give_up_at: Instant,
 }
@@ -78,7 +83,8 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    pub(crate) fn new(node: NodeId, leader: Leader) -> Coordinator {
+    /// Numbers begin at `first_number`, at random: answers to an earlier life must not fit.
+    pub(crate) fn new(node: NodeId, leader: Leader, first_number: u64) -> Coordinator {
         Coordinator {
             node,
             leader,
@@ -88,7 +94,7 @@ impl Coordinator {
             forwarded_reads: BTreeMap::new(),
             deferred: VecDeque::new(),
             live: BTreeMap::new(),
-            next_number: 1,
+            next_number: first_number,
             sent_to: None,
         }
     }
@@ -101,7 +107,7 @@ impl Coordinator {
     /// A session wants to commit.
     pub(crate) fn commit(&mut self, now: Now, commit: Arc<Commit>, reply: Reply<Version>) {
         let (send_at, give_up_at) = (now.monotonic, now.monotonic + GIVE_UP_AFTER);
-        let pending = PendingCommit { commit, reply, ever_sent: false, send_at, give_up_at };
+        let pending = PendingCommit { commit, reply, sent: 0, sent_term: 0, send_at, give_up_at };
         self.commits.insert(pending.commit.request, pending);
     }
 
@@ -134,7 +140,7 @@ impl Coordinator {
         }
     }
 
-    /// A peer cannot be reached now: its rows are not waited for, and what it was asked is asked again.
+    /// What the peer was asked may be lost, and is asked again.
     pub(crate) fn peer_reset(&mut self, now: Now, peer: NodeId) {
         if self.sent_to == Some(peer) {
             self.send_everything_at(now.monotonic);
@@ -151,18 +157,34 @@ impl Coordinator {
     ) {
         match self.leader.admit(now, replica, &commit) {
             Admission::Refused(refused) => {
-                outbox.push((commit.origin.node, PeerMessage::CommitRefused(commit.request, refused)));
+                let term = replica.raft().map_or(0, |raft| raft.term());
+                outbox.push((commit.origin.node, PeerMessage::CommitRefused(commit.request, refused, term)));
             }
-            Admission::NotYet if self.deferred.len() < DEFERRED_MAX => self.deferred.push_back(commit),
+            Admission::NotYet if self.has_room_for(&commit) => self.deferred.push_back(commit),
             // Whoever asked asks the next leader.
             _ => {}
         }
     }
 
-    /// The leader has refused a commit.
-    pub(crate) fn commit_refused(&mut self, request: RequestId, refused: Refused) {
-        if let Some(pending) = self.commits.remove(&request) {
-            let _ = pending.reply.send(Err(error_of(refused)));
+    /// Whether `commit` may wait here: once, and among not too many.
+    fn has_room_for(&self, commit: &Commit) -> bool {
+        let len: usize = self.deferred.iter().map(|deferred| deferred.len_estimate()).sum();
+        let waits_already = self.deferred.iter().any(|deferred| deferred.request == commit.request);
+        !waits_already && self.deferred.len() < DEFERRED_MAX && len < DEFERRED_LEN_MAX
+    }
+
+    /// The leader of `term` has refused a commit. A leader that was deposed since does not know what became
+    /// of it.
+    pub(crate) fn commit_refused(&mut self, request: RequestId, refused: Refused, term: u64) {
+        if self.commits.get(&request).is_some_and(|pending| term >= pending.sent_term)
+            && let Some(pending) = self.commits.remove(&request)
+        {
+            let error = match refused {
+                // Sent once, it was refused the first time it was looked at.
+                Refused::Forgotten if pending.sent > 1 => DatabaseError::Unknown,
+                refused => error_of(refused),
+            };
+            let _ = pending.reply.send(Err(error));
         }
     }
 
@@ -220,7 +242,7 @@ impl Coordinator {
         self.send_commits(now, replica, leader, outbox);
         self.send_reads(now, replica, leader, outbox);
         self.answer_raft_reads(now, replica, outbox);
-        self.answer_reads(now, replica);
+        self.answer_reads(replica);
         self.answer_live(now);
     }
 
@@ -243,28 +265,31 @@ impl Coordinator {
     }
 
     fn send_commits(&mut self, now: Now, replica: &mut Replica, leader: Option<NodeId>, outbox: &mut Outbox) {
+        let term = replica.raft().map_or(0, |raft| raft.term());
         let due = self.commits.values_mut().filter(|pending| pending.send_at <= now.monotonic);
         let mut refused = Vec::new();
         for pending in due {
             let Some(leader) = leader else { break };
-            pending.send_at = now.monotonic + SEND_AGAIN_AFTER;
+            // The link is reliable, so an answer that is long in coming is not hurried by asking often.
+            pending.send_at = now.monotonic + SEND_AGAIN_AFTER * (1 << pending.sent.min(4));
+            pending.sent_term = term;
             if leader != self.node {
-                pending.ever_sent = true;
+                pending.sent += 1;
                 outbox.push((leader, PeerMessage::Commit(pending.commit.clone())));
                 continue;
             }
             match self.leader.admit(now, replica, &pending.commit) {
-                Admission::Appended => pending.ever_sent = true,
+                Admission::Appended => pending.sent += 1,
                 Admission::Refused(why) => refused.push((pending.commit.request, why)),
                 Admission::NotYet | Admission::NotLeader => pending.send_at = now.monotonic + NOT_YET_PAUSE,
             }
         }
         for (request, why) in refused {
-            self.commit_refused(request, why);
+            self.commit_refused(request, why, term);
         }
         let late = self.commits.extract_if(.., |_, pending| pending.give_up_at <= now.monotonic);
         for (_, pending) in late {
-            let error = if pending.ever_sent { DatabaseError::Unknown } else { DatabaseError::NoQuorum };
+            let error = if pending.sent > 0 { DatabaseError::Unknown } else { DatabaseError::NoQuorum };
             let _ = pending.reply.send(Err(error));
         }
     }
@@ -301,7 +326,7 @@ impl Coordinator {
         }
     }
 
-    fn answer_reads(&mut self, _now: Now, replica: &Replica) {
+    fn answer_reads(&mut self, replica: &Replica) {
         let applied = replica.tables.version();
         let ready = |pending: &PendingRead| pending.version.is_some_and(|version| version <= applied);
         let done: Vec<_> = self.reads.extract_if(.., |_, pending| ready(pending)).collect();
@@ -343,7 +368,7 @@ impl Coordinator {
 fn error_of(refused: Refused) -> DatabaseError {
     match refused {
         Refused::Conflict(version) => DatabaseError::Conflict(Conflict::Written(version)),
-        Refused::TooOld => DatabaseError::Conflict(Conflict::TooOld),
+        Refused::TooOld | Refused::Forgotten => DatabaseError::Conflict(Conflict::TooOld),
         Refused::DiskFull => DatabaseError::DiskFull,
         Refused::MemoryFull => DatabaseError::MemoryFull,
     }

@@ -1,5 +1,6 @@
 //! What the leader decides: whether a commit may be appended.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use cluster_consensus::{NotProposed, Role};
@@ -33,6 +34,8 @@ pub(crate) struct Leader {
     pending: Resolver,
     /// The session and sequence of requests in those entries.
     requests: HashMap<u64, (u64, Version)>,
+    /// The length of each of those entries, oldest first.
+    pending_lens: VecDeque<(Version, usize)>,
     pending_len: usize,
     memory_len_max: usize,
 }
@@ -41,7 +44,8 @@ impl Leader {
     /// `memory_len_max` bounds the tables, in bytes.
     pub(crate) fn new(memory_len_max: usize) -> Leader {
         let pending = Resolver::with_len_max(Version::ZERO, usize::MAX);
-        Leader { term: 0, pending, requests: HashMap::new(), pending_len: 0, memory_len_max }
+        let (requests, pending_lens) = (HashMap::new(), VecDeque::new());
+        Leader { term: 0, pending, requests, pending_lens, pending_len: 0, memory_len_max }
     }
 
     /// Decides about `commit`, and appends it if it may be.
@@ -60,6 +64,10 @@ impl Leader {
         if appended || replica.tables.request_state(request) != RequestState::Unknown {
             return Admission::Appended;
         }
+        // Were it appended again after it was forgotten, it would take place twice.
+        if commit.read_version < replica.tables.requests_horizon() {
+            return Admission::Refused(Refused::Forgotten);
+        }
         if let Some(refused) = self.refusal(replica, commit) {
             return Admission::Refused(refused);
         }
@@ -68,6 +76,7 @@ impl Leader {
             Ok(version) => {
                 self.pending.record(version, commit);
                 self.requests.insert(request.session, (request.sequence, version));
+                self.pending_lens.push_back((version, commit.len_estimate()));
                 self.pending_len += commit.len_estimate();
                 Admission::Appended
             }
@@ -110,7 +119,12 @@ impl Leader {
         let session = commit.request.session;
         if self.requests.get(&session).is_some_and(|(_, version)| *version == entry.version) {
             self.requests.remove(&session);
-            self.pending_len = self.pending_len.saturating_sub(commit.len_estimate());
+        }
+        while let Some((version, len)) = self.pending_lens.front()
+            && *version <= entry.version
+        {
+            self.pending_len -= len;
+            self.pending_lens.pop_front();
         }
     }
 }

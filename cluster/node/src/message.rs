@@ -16,8 +16,8 @@ pub enum PeerMessage {
     Raft(Message),
     /// To the leader: commit this. Whoever asked learns of success by applying the entry.
     Commit(Arc<Commit>),
-    /// From the leader: this commit was refused.
-    CommitRefused(RequestId, Refused),
+    /// From the leader of this term: this commit was refused.
+    CommitRefused(RequestId, Refused, u64),
     /// To the leader: at which version may I read? The number is the asker's.
     Read(u64),
     /// From the leader: at this one; or none, when it no longer leads.
@@ -39,4 +39,23 @@ pub enum Refused {
     DiskFull,
     /// The tables are as large as they may be.
     MemoryFull,
+    /// It is so old that an earlier request with its id may have been forgotten.
+    Forgotten,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cluster_format::{decode, encode};
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Any bytes are a message or are refused.
+        #[test]
+        fn any_bytes_decode_or_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            if let Ok(message) = decode::<PeerMessage>(&bytes) {
+                prop_assert_eq!(decode(&encode(&message)), Ok(message));
+            }
+        }
+    }
 }

@@ -122,7 +122,11 @@ impl Node {
         Node {
             started: now.monotonic,
             replica,
-            coordinator: Coordinator::new(config.node, Leader::new(options.tables_len_max)),
+            coordinator: Coordinator::new(
+                config.node,
+                Leader::new(options.tables_len_max),
+                rng.next_u64() >> 1,
+            ),
             peers: Peers::new(peers, now.monotonic),
             stack: Arc::new(Mutex::new(stack)),
             registry: Arc::new(Registry::new()),
@@ -153,7 +157,7 @@ impl Node {
                 break;
             }
         }
-        self.show(now, machine);
+        self.show(machine);
         if more {
             return now.monotonic;
         }
@@ -205,6 +209,7 @@ impl Node {
                         self.replica.log_lines.push(LogLine(Level::Warn, line));
                     }
                 },
+                PeerEvent::Receiving(peer) => self.replica.heard(now, peer),
                 PeerEvent::Up(peer) => {
                     let line = alloc::format!("node {peer} is reachable");
                     self.replica.log_lines.push(LogLine(Level::Info, line));
@@ -231,7 +236,9 @@ impl Node {
         match message {
             PeerMessage::Raft(message) => replica.receive(now, from, message),
             PeerMessage::Commit(commit) => coordinator.forwarded_commit(now, replica, commit, outbox),
-            PeerMessage::CommitRefused(request, refused) => coordinator.commit_refused(request, refused),
+            PeerMessage::CommitRefused(request, refused, term) => {
+                coordinator.commit_refused(request, refused, term);
+            }
             PeerMessage::Read(number) => coordinator.forwarded_read(now, replica, from, number, outbox),
             PeerMessage::ReadAnswer(number, version) => coordinator.read_answered(now, number, version),
             PeerMessage::LiveAnswer(number, rows) => coordinator.live_answered(from, number, rows),
@@ -346,7 +353,7 @@ impl Node {
         }
     }
 
-    fn show(&mut self, _now: Now, machine: &mut Machine<'_>) {
+    fn show(&mut self, machine: &mut Machine<'_>) {
         let raft = self.replica.raft().map(|raft| (raft.term(), raft.leader()));
         let (term, leader) = raft.unwrap_or((0, None));
         let shown = (self.role(), term, leader);

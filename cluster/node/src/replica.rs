@@ -46,13 +46,22 @@ pub(crate) struct Recovery {
     commit: Version,
 }
 
+/// What the journal is writing.
+#[derive(Clone, Copy)]
+enum Writing {
+    /// What Raft gave.
+    Entries,
+    /// A vote, past entries that do not fit.
+    VoteAlone,
+}
+
 /// The replicated state of one node.
 pub(crate) struct Replica {
     pub(crate) phase: Phase,
     pub(crate) journal: Option<Journal>,
     pub(crate) tables: Tables,
     raft_config: Option<Config>,
-    writing: Option<WriteMark>,
+    writing: Option<(Writing, WriteMark)>,
     /// A write that the disk has no room for.
     stalled: Option<LogWrite>,
     /// That has been said.
@@ -127,6 +136,13 @@ impl Replica {
         }
     }
 
+    /// A part of a message has come from a peer.
+    pub(crate) fn heard(&mut self, now: Now, from: NodeId) {
+        if let Some(raft) = self.raft_mut() {
+            raft.heard(now, from);
+        }
+    }
+
     /// Exchanges requests and completions with the disk; whether anything was completed.
     pub(crate) fn exchange(
         &mut self,
@@ -174,8 +190,13 @@ impl Replica {
                 JournalEvent::Recovered(record) => self.recovered(record),
                 JournalEvent::Opened { formatted } => self.opened(now, formatted),
                 JournalEvent::Appended(_) => {
-                    if let (Some(mark), Phase::Running(raft)) = (self.writing.take(), &mut self.phase) {
-                        raft.written(now, mark);
+                    if let (Some((writing, mark)), Phase::Running(raft)) =
+                        (self.writing.take(), &mut self.phase)
+                    {
+                        match writing {
+                            Writing::Entries => raft.written(now, mark),
+                            Writing::VoteAlone => raft.vote_written(now, mark),
+                        }
                     }
                 }
                 JournalEvent::Read(_, entries) => {
@@ -265,19 +286,23 @@ impl Replica {
         applied
     }
 
-    fn write(&mut self, write: LogWrite) {
-        let Some(journal) = &mut self.journal else { return };
+    fn write(&mut self, mut write: LogWrite) {
+        let (Some(journal), Phase::Running(raft)) = (&mut self.journal, &self.phase) else { return };
+        let mut writing = Writing::Entries;
         if !journal.has_room_for(&write.entries) {
             if !core::mem::replace(&mut self.is_full, true) {
                 let line = "the data disk is full: this node no longer takes writes".to_string();
                 self.log_lines.push(LogLine(Level::Error, line));
             }
+            // Elections go on, so that reads do: votes have a place of their own.
+            let vote = raft.take_vote_write().filter(|_| journal.has_room_for(&[]));
             self.stalled = Some(write);
-            return;
+            let Some(vote) = vote else { return };
+            (write, writing) = (vote, Writing::VoteAlone);
         }
         let Vote { term, voted_for } = write.vote;
         journal.append(0, RecordState { term, voted_for, commit: write.commit }, &write.entries);
-        self.writing = Some(write.mark);
+        self.writing = Some((writing, write.mark));
     }
 
     /// Whether entries that are committed wait for a turn.

@@ -46,6 +46,8 @@ pub struct Tables {
     requests: HashMap<u64, (u64, Version)>,
     /// Sessions by the version of their last commit, oldest first; entries may be stale.
     requests_by_age: VecDeque<(Version, u64)>,
+    /// Requests up to this version may have been forgotten.
+    requests_horizon: Version,
     len: usize,
 }
 
@@ -57,6 +59,7 @@ impl Tables {
             resolver: Resolver::new(Version::ZERO),
             requests: HashMap::new(),
             requests_by_age: VecDeque::new(),
+            requests_horizon: Version::ZERO,
             len: 0,
         }
     }
@@ -123,6 +126,12 @@ impl Tables {
         }
     }
 
+    /// The version up to which requests may have been forgotten: one that began later is remembered if it
+    /// was applied.
+    pub fn requests_horizon(&self) -> Version {
+        self.requests_horizon
+    }
+
     fn note_request(&mut self, version: Version, request: RequestId) {
         self.requests.insert(request.session, (request.sequence, version));
         self.requests_by_age.push_back((version, request.session));
@@ -138,6 +147,7 @@ impl Tables {
     /// Drops the oldest mark, and the session with it if the mark is its newest.
     fn forget_oldest_request(&mut self) {
         let Some((version, session)) = self.requests_by_age.pop_front() else { return };
+        self.requests_horizon = version;
         if self.requests.get(&session).is_some_and(|(_, newest)| *newest == version) {
             self.requests.remove(&session);
         }

@@ -18,7 +18,11 @@ const ORDER_WITHIN: Duration = Duration::from_secs(2);
 /// Takes orders until one is to stop.
 pub async fn serve(listener: &UnixListener, machines: &Machines, switch: &Rc<RefCell<Switch>>) {
     loop {
-        let Ok((mut stream, _)) = listener.accept().await else { continue };
+        let Ok((mut stream, _)) = listener.accept().await else {
+            // Out of descriptors, perhaps: those in use will be freed.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
         let Ok(Some(order)) = tokio::time::timeout(ORDER_WITHIN, read(&mut stream)).await else { continue };
         let stop = matches!(order, Order::Down);
         let answer = match perform(order, machines, switch).await {

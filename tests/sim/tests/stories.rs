@@ -268,17 +268,20 @@ fn the_same_seed_gives_the_same_run() {
 
 #[test]
 fn transfers_keep_their_sum_through_crashes_loss_and_partitions() {
-    for seed in 0..6 {
-        let mut cluster = Cluster::new(3, 100 + seed);
+    for seed in seeds() {
+        let mut cluster = Cluster::new(3, seed);
         let (host, nodes) = (cluster.host(), cluster.len());
         cluster.run_until(MINUTE, Bank::setup(host, nodes)).expect("the bank opens");
-        let bank = Bank::default();
+        setup_inserts(&mut cluster);
+        let (bank, inserts) = (Bank::default(), Inserts::default());
         (0..5).for_each(|client| bank.start(&mut cluster, client));
+        (0..2).for_each(|client| inserts.start(&mut cluster, client));
+        let severity = seed % 7;
         cluster.network.faults = LinkFaults {
-            loss_per_mille: 10 * seed as u32,
+            loss_per_mille: 10 * severity as u32,
             duplicate_per_mille: 5,
             corrupt_per_mille: 2,
-            jitter: Duration::from_micros(500 * seed),
+            jitter: Duration::from_micros(500 * severity),
         };
         for _ in 0..12 {
             disturb(&mut cluster);
@@ -287,26 +290,36 @@ fn transfers_keep_their_sum_through_crashes_loss_and_partitions() {
         }
         cluster.network.cut.clear();
         cluster.network.faults = LinkFaults::default();
-        (1..=3)
-            .filter(|node| !cluster.is_up(*node))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .for_each(|node| cluster.start(node));
+        (1..=3).for_each(|node| cluster.pause(node, false));
+        start_those_down(&mut cluster);
         cluster.run(Duration::from_secs(5));
         bank.stop();
+        inserts.stop();
         cluster.run(Duration::from_secs(20));
         assert_eq!(bank.verdict(), Ok(()), "seed {seed}");
-        assert!(
-            *bank.transfers.borrow() > 100 && *bank.audits.borrow() > 20,
-            "seed {seed}: {}",
-            bank.transfers.borrow()
-        );
+        let (transfers, audits) = (*bank.transfers.borrow(), *bank.audits.borrow());
+        assert!(transfers > 100 && audits > 20, "seed {seed}: only {transfers} transfers, {audits} audits");
         for node in 1..=3 {
-            assert_eq!(
-                ask(&mut cluster, node, "SELECT sum(balance) FROM accounts"),
-                Ok(cell("800")),
-                "seed {seed}"
-            );
+            let sum = ask(&mut cluster, node, "SELECT sum(balance) FROM accounts");
+            assert_eq!(sum, Ok(cell("800")), "seed {seed}");
+            let rows = numbers(&mut cluster, node);
+            assert_eq!(inserts.check(&rows), Ok(()), "seed {seed}");
+        }
+    }
+}
+
+/// The seeds to try: a few, or those from `SIM_SEED` on, `SIM_SEEDS` of them.
+fn seeds() -> std::ops::Range<u64> {
+    let number =
+        |name, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let first = number("SIM_SEED", 100);
+    first..first + number("SIM_SEEDS", 5)
+}
+
+fn start_those_down(cluster: &mut Cluster) {
+    for node in 1..=cluster.len() {
+        if !cluster.is_up(node) {
+            cluster.start(node);
         }
     }
 }
@@ -315,14 +328,14 @@ fn transfers_keep_their_sum_through_crashes_loss_and_partitions() {
 fn disturb(cluster: &mut Cluster) {
     let victim = 1 + cluster.below(3) as u8;
     let others: Vec<usize> = (1..=3).filter(|node| *node != usize::from(victim)).collect();
-    match cluster.below(4) {
+    match cluster.below(5) {
         0 if (1..=3).all(|node| cluster.is_up(node)) => cluster.crash(victim),
         1 => cluster.network.set_cut(&[victim.into()], &others, true),
         2 => cluster.network.cut.clear(),
-        _ => (1..=3)
-            .filter(|node| !cluster.is_up(*node))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .for_each(|node| cluster.start(node)),
+        3 => {
+            let paused = cluster.below(2) == 0;
+            cluster.pause(victim, paused);
+        }
+        _ => start_those_down(cluster),
     }
 }

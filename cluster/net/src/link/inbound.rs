@@ -1,0 +1,100 @@
+//! What arrives: fragments put in order, messages put together, acknowledgements due.
+
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use cluster_format::limits::MESSAGE_LEN_MAX;
+use drivers_api::Instant;
+
+use super::outbound::WINDOW;
+use crate::datagram::Header;
+
+/// What has arrived is acknowledged within this, well below the least timeout, or after so many datagrams.
+const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(4);
+const ACKNOWLEDGE_AFTER: u32 = 16;
+
+/// A fragment: whether it begins and ends a message, and its bytes.
+type Fragment = (bool, bool, Vec<u8>);
+
+/// The receiving half of a link.
+#[derive(Default)]
+pub(super) struct Inbound {
+    /// Every sequence up to this has arrived.
+    received: u64,
+    /// Fragments that came before their turn.
+    early: BTreeMap<u64, Fragment>,
+    assembling: Option<Vec<u8>>,
+    delivered: VecDeque<Vec<u8>>,
+    /// When what has arrived is acknowledged, if nothing that is sent before does so.
+    due: Option<Instant>,
+    unacknowledged: u32,
+}
+
+impl Inbound {
+    /// The next message that has arrived whole.
+    pub(super) fn take_message(&mut self) -> Option<Vec<u8>> {
+        self.delivered.pop_front()
+    }
+
+    /// Whether a message has begun to arrive and is not whole yet.
+    pub(super) fn is_assembling(&self) -> bool {
+        self.assembling.is_some()
+    }
+
+    /// Everything up to here has arrived, and which of the 64 behind that.
+    pub(super) fn received(&self) -> (u64, u64) {
+        let next = self.received + 1;
+        let behind = self.early.range(next..next + 64);
+        (self.received, behind.fold(0, |bits, (early, _)| bits | 1 << (early - next)))
+    }
+
+    /// What has arrived is being acknowledged.
+    pub(super) fn acknowledged(&mut self) {
+        self.due = None;
+        self.unacknowledged = 0;
+    }
+
+    /// When an acknowledgement is due, if one is.
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// A fragment has arrived.
+    pub(super) fn arrived(&mut self, now: Instant, header: &Header, payload: &[u8]) {
+        let ahead = header.sequence.wrapping_sub(self.received + 1);
+        // An answer will follow as a rule, and acknowledge on its way; a gap or a repetition is told at once.
+        self.unacknowledged += 1;
+        let at_once = ahead != 0 || !self.early.is_empty() || self.unacknowledged >= ACKNOWLEDGE_AFTER;
+        let due = if at_once { now } else { now + ACKNOWLEDGE_WITHIN };
+        self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
+        if ahead >= 2 * WINDOW {
+            return;
+        }
+        if ahead > 0 {
+            self.early.insert(header.sequence, (header.first, header.last, payload.to_vec()));
+            return;
+        }
+        self.assemble(header.first, header.last, payload);
+        while let Some((first, last, payload)) = self.early.remove(&(self.received + 1)) {
+            self.assemble(first, last, &payload);
+        }
+    }
+
+    /// Takes the next fragment in order.
+    fn assemble(&mut self, first: bool, last: bool, payload: &[u8]) {
+        self.received += 1;
+        if first {
+            self.assembling = Some(Vec::new());
+        }
+        let Some(message) = &mut self.assembling else { return };
+        if message.len() + payload.len() > MESSAGE_LEN_MAX {
+            self.assembling = None;
+            return;
+        }
+        message.extend_from_slice(payload);
+        if last && let Some(message) = self.assembling.take() {
+            self.delivered.push_back(message);
+        }
+    }
+}

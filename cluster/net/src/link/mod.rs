@@ -1,0 +1,243 @@
+//! A link: reliable, ordered messages to one peer, over datagrams that may be lost.
+//!
+//! ```text
+//!                 hello, and its answer                    nothing acknowledged for long,
+//!   ┌─────────┐ ────────────────────────► ┌─────────────┐  or the peer has begun a new session
+//!   │ Greeting│                           │ Established │ ─────────┐
+//!   └─────────┘ ◄───────────────────────  └─────────────┘          │
+//!        ▲     hellos with backoff                                 │
+//!        └─────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Loss is repaired by selective acknowledgement (as RFC 2018) after three later arrivals, or by a timeout
+//! that follows the round trip (RFC 6298) from 20 ms on: what a lost frame may cost is milliseconds.
+
+mod inbound;
+mod outbound;
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::time::Duration;
+
+use drivers_api::Instant;
+use inbound::Inbound;
+use outbound::{Departure, Outbound};
+
+use crate::datagram::{Header, Kind};
+
+const HELLO_MIN: Duration = Duration::from_millis(20);
+const HELLO_MAX: Duration = Duration::from_millis(640);
+
+/// Why a message was not taken. It is as if it had been lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkError {
+    /// The peer has not been heard yet, or no longer.
+    NotEstablished,
+    /// Too much is waiting already.
+    QueueFull,
+    /// The message is longer than [`cluster_format::limits::MESSAGE_LEN_MAX`].
+    TooLong,
+}
+
+impl fmt::Display for LinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LinkError::NotEstablished => "the peer cannot be reached",
+            LinkError::QueueFull => "too much is waiting for the peer",
+            LinkError::TooLong => "the message is too long",
+        })
+    }
+}
+
+/// A link's counters, for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkStatus {
+    /// Whether the peer answers.
+    pub established: bool,
+    /// Smoothed round trip, in microseconds; 0 if not measured yet.
+    pub round_trip_micros: u64,
+    /// Datagrams sent again in this session.
+    pub retransmits: u64,
+    /// Sessions begun with the peer.
+    pub sessions: u64,
+}
+
+/// What [`Link::poll`] emits: a datagram still without the names of its ends and of the cluster.
+pub(crate) struct Fragment<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) source_session: u64,
+    pub(crate) destination_session: u64,
+    pub(crate) sequence: u64,
+    pub(crate) received: u64,
+    pub(crate) received_behind: u64,
+    pub(crate) first: bool,
+    pub(crate) last: bool,
+    pub(crate) payload: &'a [u8],
+}
+
+/// One end of a link.
+pub(crate) struct Link {
+    local_session: u64,
+    /// 0 until the peer's hello.
+    remote_session: u64,
+    established: bool,
+    hello_due: Option<Instant>,
+    hello_interval: Duration,
+    sessions: u64,
+    outbound: Outbound,
+    inbound: Inbound,
+}
+
+impl Link {
+    /// A link that greets its peer at once. `session` must never repeat: a random number, not 0.
+    pub(crate) fn new(session: u64, now: Instant) -> Link {
+        Link {
+            local_session: session,
+            remote_session: 0,
+            established: false,
+            hello_due: Some(now),
+            hello_interval: HELLO_MIN,
+            sessions: 0,
+            outbound: Outbound::new(now),
+            inbound: Inbound::default(),
+        }
+    }
+
+    pub(crate) fn status(&self) -> LinkStatus {
+        LinkStatus {
+            established: self.established,
+            round_trip_micros: self.outbound.round_trip().map_or(0, |mean| mean.as_micros() as u64),
+            retransmits: self.outbound.retransmits,
+            sessions: self.sessions,
+        }
+    }
+
+    /// Queues a message.
+    pub(crate) fn send(&mut self, message: Vec<u8>) -> Result<(), LinkError> {
+        if !self.established {
+            return Err(LinkError::NotEstablished);
+        }
+        self.outbound.push(message)
+    }
+
+    /// The next message that has arrived whole.
+    pub(crate) fn take_message(&mut self) -> Option<Vec<u8>> {
+        self.inbound.take_message()
+    }
+
+    /// Whether a message is on its way from the peer in pieces.
+    pub(crate) fn is_receiving(&self) -> bool {
+        self.inbound.is_assembling()
+    }
+
+    /// A datagram from the peer. True if what was sent before may be lost: a new session has begun.
+    pub(crate) fn receive(&mut self, now: Instant, header: &Header, payload: &[u8]) -> bool {
+        if header.kind == Kind::Hello {
+            return self.greeted(now, header);
+        }
+        if header.destination_session != self.local_session {
+            // Left over from another session: a greeting tells the peer of this one.
+            self.hello_due.get_or_insert(now);
+        } else if header.source_session == self.remote_session {
+            self.establish();
+            self.outbound.acknowledged(now, header);
+            if header.sequence != 0 {
+                self.inbound.arrived(now, header, payload);
+            }
+        }
+        false
+    }
+
+    fn greeted(&mut self, now: Instant, header: &Header) -> bool {
+        if header.source_session == 0 {
+            return false;
+        }
+        let new_session = header.source_session != self.remote_session;
+        if new_session {
+            self.restart(self.local_session, now);
+            self.remote_session = header.source_session;
+            self.sessions += 1;
+        }
+        if header.destination_session != self.local_session {
+            self.hello_due = Some(now);
+        } else if !self.established {
+            self.establish();
+            // The peer may not know yet that it was heard.
+            self.hello_due = Some(now);
+        }
+        new_session
+    }
+
+    /// The peer has answered to this session.
+    fn establish(&mut self) {
+        if !self.established {
+            self.established = true;
+            self.hello_due = None;
+            self.hello_interval = HELLO_MIN;
+        }
+    }
+
+    /// Forgets everything of the session with the peer.
+    fn restart(&mut self, session: u64, now: Instant) {
+        let (hello_due, sessions) = (self.hello_due, self.sessions);
+        *self = Link { hello_due, sessions, ..Link::new(session, now) };
+    }
+
+    /// Emits what is due. If the peer must be gone, begins anew as `new_session` and returns true.
+    pub(crate) fn poll(
+        &mut self,
+        now: Instant,
+        new_session: u64,
+        emit: &mut dyn FnMut(Fragment<'_>),
+    ) -> bool {
+        let dead = self.established && self.outbound.is_dead(now);
+        if dead {
+            self.restart(new_session, now);
+            self.hello_due = Some(now);
+        }
+        let (received, received_behind) = self.inbound.received();
+        let (source_session, destination_session) = (self.local_session, self.remote_session);
+        let mut send = |kind, Departure { sequence, first, last, payload }: Departure<'_>| {
+            emit(Fragment {
+                kind,
+                source_session,
+                destination_session,
+                sequence,
+                received,
+                received_behind,
+                first,
+                last,
+                payload,
+            });
+        };
+        let nothing = || Departure { sequence: 0, first: false, last: false, payload: &[] };
+        if self.hello_due.is_some_and(|due| now >= due) {
+            send(Kind::Hello, nothing());
+            self.hello_due = (!self.established).then(|| now + self.hello_interval);
+            self.hello_interval = (self.hello_interval * 2).min(HELLO_MAX);
+        }
+        if self.established {
+            let mut sent = false;
+            self.outbound.poll(now, &mut |departure| {
+                sent = true;
+                send(Kind::Data, departure);
+            });
+            // Every fragment acknowledges as well.
+            if !sent && self.inbound.due().is_some_and(|due| now >= due) {
+                sent = true;
+                send(Kind::Data, nothing());
+            }
+            if sent {
+                self.inbound.acknowledged();
+            }
+        }
+        dead
+    }
+
+    /// When [`Link::poll`] has something to do, if ever.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let established = [self.outbound.deadline(), self.inbound.due()].into_iter().flatten().min();
+        let established = established.filter(|_| self.established);
+        [self.hello_due, established].into_iter().flatten().min()
+    }
+}

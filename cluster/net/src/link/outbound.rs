@@ -1,0 +1,238 @@
+//! What leaves: messages cut into fragments, kept until they are acknowledged, sent again when lost.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use cluster_format::limits::MESSAGE_LEN_MAX;
+use drivers_api::Instant;
+
+use super::LinkError;
+use crate::datagram::{Header, PAYLOAD_LEN_MAX};
+
+/// Datagrams in flight at most: about 180 KB.
+pub(super) const WINDOW: u64 = 128;
+
+/// Bytes of messages waiting at most.
+const QUEUE_LEN_MAX: usize = 2 * MESSAGE_LEN_MAX;
+
+const TIMEOUT_MIN: Duration = Duration::from_millis(20);
+const TIMEOUT_MAX: Duration = Duration::from_millis(400);
+const TIMEOUT_FIRST: Duration = Duration::from_millis(60);
+
+/// A link over which nothing is acknowledged for this long is given up.
+const DEAD_AFTER: Duration = Duration::from_secs(2);
+
+/// A datagram counts as lost when this many acknowledgements have passed it over.
+const PASSED_OVER_MAX: u8 = 3;
+
+/// A message, or what is left of it.
+struct Waiting {
+    message: Arc<[u8]>,
+    sent: usize,
+}
+
+/// A fragment on its way.
+struct Flight {
+    sequence: u64,
+    message: Arc<[u8]>,
+    start: usize,
+    end: usize,
+    sent_at: Instant,
+    sent_again: bool,
+    arrived: bool,
+    passed_over: u8,
+}
+
+/// A fragment to send.
+pub(super) struct Departure<'a> {
+    pub(super) sequence: u64,
+    pub(super) first: bool,
+    pub(super) last: bool,
+    pub(super) payload: &'a [u8],
+}
+
+/// The sending half of a link.
+pub(super) struct Outbound {
+    queue: VecDeque<Waiting>,
+    queue_len: usize,
+    next_sequence: u64,
+    flights: VecDeque<Flight>,
+    /// When something was last acknowledged, or first sent after a pause.
+    progress_at: Instant,
+    timeout: Duration,
+    round_trip: Option<RoundTrip>,
+    /// Fragments sent again.
+    pub(super) retransmits: u64,
+}
+
+/// Mean and variation of the round trip (RFC 6298, section 2).
+#[derive(Clone, Copy)]
+struct RoundTrip {
+    mean: Duration,
+    variation: Duration,
+}
+
+impl RoundTrip {
+    fn measured(earlier: Option<RoundTrip>, sample: Duration) -> RoundTrip {
+        match earlier {
+            None => RoundTrip { mean: sample, variation: sample / 2 },
+            Some(RoundTrip { mean, variation }) => RoundTrip {
+                mean: (mean * 7 + sample) / 8,
+                variation: (variation * 3 + mean.abs_diff(sample)) / 4,
+            },
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        (self.mean + self.variation * 4).clamp(TIMEOUT_MIN, TIMEOUT_MAX)
+    }
+}
+
+impl Outbound {
+    pub(super) fn new(now: Instant) -> Outbound {
+        Outbound {
+            queue: VecDeque::new(),
+            queue_len: 0,
+            next_sequence: 1,
+            flights: VecDeque::new(),
+            progress_at: now,
+            timeout: TIMEOUT_FIRST,
+            round_trip: None,
+            retransmits: 0,
+        }
+    }
+
+    /// The smoothed round trip, once measured.
+    pub(super) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip.map(|round_trip| round_trip.mean)
+    }
+
+    /// Queues a message.
+    pub(super) fn push(&mut self, message: Vec<u8>) -> Result<(), LinkError> {
+        if message.len() > MESSAGE_LEN_MAX {
+            return Err(LinkError::TooLong);
+        }
+        if self.queue_len + message.len() > QUEUE_LEN_MAX {
+            return Err(LinkError::QueueFull);
+        }
+        self.queue_len += message.len();
+        self.queue.push_back(Waiting { message: message.into(), sent: 0 });
+        Ok(())
+    }
+
+    /// Takes the acknowledgement that every datagram carries.
+    pub(super) fn acknowledged(&mut self, now: Instant, header: &Header) {
+        let mut highest = header.received;
+        for flight in &mut self.flights {
+            let behind = flight.sequence.checked_sub(header.received.saturating_add(1));
+            let selected = behind.is_some_and(|bit| bit < 64 && header.received_behind >> bit & 1 == 1);
+            if (flight.sequence <= header.received || selected) && !flight.arrived {
+                flight.arrived = true;
+                self.progress_at = now;
+                // The answer to one that was sent twice does not say to which.
+                if !flight.sent_again {
+                    let round_trip = RoundTrip::measured(self.round_trip, now.since(flight.sent_at));
+                    self.timeout = round_trip.timeout();
+                    self.round_trip = Some(round_trip);
+                }
+            }
+            if flight.arrived {
+                highest = highest.max(flight.sequence);
+            }
+        }
+        while self.flights.front().is_some_and(|flight| flight.arrived) {
+            self.flights.pop_front();
+        }
+        for flight in &mut self.flights {
+            if !flight.arrived && flight.sequence < highest {
+                flight.passed_over = flight.passed_over.saturating_add(1);
+            }
+        }
+    }
+
+    /// Whether the peer has acknowledged nothing for so long that it must be gone.
+    pub(super) fn is_dead(&self, now: Instant) -> bool {
+        !self.flights.is_empty() && now.since(self.progress_at) >= DEAD_AFTER
+    }
+
+    /// Emits what is due: first what was lost, then what is new.
+    pub(super) fn poll(&mut self, now: Instant, emit: &mut dyn FnMut(Departure<'_>)) {
+        self.send_again(now, emit);
+        self.send_new(now, emit);
+    }
+
+    fn send_again(&mut self, now: Instant, emit: &mut dyn FnMut(Departure<'_>)) {
+        let mut timed_out = false;
+        let unarrived = self.flights.iter_mut().filter(|flight| !flight.arrived);
+        for (index, flight) in unarrived.enumerate() {
+            // Only the oldest times out: its arrival tells about the others.
+            let late = index == 0 && now.since(flight.sent_at) >= self.timeout;
+            if !late && flight.passed_over < PASSED_OVER_MAX {
+                continue;
+            }
+            timed_out |= late;
+            flight.sent_at = now;
+            flight.sent_again = true;
+            flight.passed_over = 0;
+            self.retransmits += 1;
+            emit(flight.departure());
+        }
+        if timed_out {
+            self.timeout = (self.timeout * 2).min(TIMEOUT_MAX);
+        }
+    }
+
+    fn send_new(&mut self, now: Instant, emit: &mut dyn FnMut(Departure<'_>)) {
+        while let Some(waiting) = self.queue.front_mut() {
+            let oldest = self.flights.front().map_or(self.next_sequence, |flight| flight.sequence);
+            if self.next_sequence - oldest >= WINDOW {
+                return;
+            }
+            if self.flights.is_empty() {
+                self.progress_at = now;
+            }
+            let start = waiting.sent;
+            let end = (start + PAYLOAD_LEN_MAX).min(waiting.message.len());
+            waiting.sent = end;
+            let message = waiting.message.clone();
+            if end == message.len() {
+                self.queue_len -= message.len();
+                self.queue.pop_front();
+            }
+            let flight = Flight {
+                sequence: self.next_sequence,
+                message,
+                start,
+                end,
+                sent_at: now,
+                sent_again: false,
+                arrived: false,
+                passed_over: 0,
+            };
+            self.next_sequence += 1;
+            emit(flight.departure());
+            self.flights.push_back(flight);
+        }
+    }
+
+    /// When [`Outbound::poll`] has something to do, if ever. (What was passed over is sent in the turn in
+    /// which it is found out.)
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let oldest = self.flights.iter().find(|flight| !flight.arrived)?;
+        Some((oldest.sent_at + self.timeout).min(self.progress_at + DEAD_AFTER))
+    }
+}
+
+impl Flight {
+    fn departure(&self) -> Departure<'_> {
+        let Flight { sequence, message, start, end, .. } = self;
+        Departure {
+            sequence: *sequence,
+            first: *start == 0,
+            last: *end == message.len(),
+            payload: &message[*start..*end],
+        }
+    }
+}
