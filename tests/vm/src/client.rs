@@ -71,7 +71,10 @@ impl Client {
                 runtime.spawn(connection);
                 Ok(Client { runtime, client, answer_within: ANSWER_WITHIN })
             }
-            Ok(Err(error)) => Err(failed(error.to_string())),
+            Ok(Err(error)) => match failure_of(&error) {
+                SqlFailure::Lost(why) => Err(failed(why)),
+                refused => Err(refused),
+            },
             Err(_) => Err(failed(format!("no answer within {within:?}"))),
         }
     }

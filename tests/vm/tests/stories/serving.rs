@@ -1,6 +1,8 @@
 //! A cluster comes up, has a leader, and every node answers.
 
-use tests_vm::{Cluster, State, turn};
+use std::time::{Duration, Instant};
+
+use tests_vm::{Client, Cluster, State, turn};
 
 /// Three nodes answer SQL and agree on who leads.
 fn serves(name: &str, up_options: &[&str], accel: &[&str]) {
@@ -53,4 +55,46 @@ fn three_microvms_serve() {
 #[test]
 fn three_host_processes_serve() {
     serves("host", &["--host"], &["host"]);
+}
+
+#[test]
+fn a_long_query_holds_nobody_up() {
+    let _turn = turn();
+    let cluster = Cluster::start("long-query", &["--host"]);
+    let leader = cluster.leader();
+    let client = cluster.client(leader);
+    client.query("CREATE TABLE t (id int PRIMARY KEY)").expect("CREATE TABLE");
+    let busy = cluster.client(leader).with_patience(Duration::from_secs(300));
+    let long = std::thread::spawn(move || busy.row("SELECT count(*) FROM generate_series(1, 20000000) AS n"));
+    let mut slowest = Duration::ZERO;
+    let mut inserted = 0;
+    while !long.is_finished() {
+        let started = Instant::now();
+        client.query(&format!("INSERT INTO t VALUES ({inserted})")).expect("INSERT beside the long query");
+        slowest = slowest.max(started.elapsed());
+        inserted += 1;
+    }
+    let answer = long.join().expect("the long query ends");
+    assert_eq!(answer.as_deref(), Ok("20000000"));
+    println!("beside a long query: {inserted} inserts, the slowest took {slowest:.2?}");
+    assert!(inserted > 1, "inserts go on beside it");
+    assert_eq!(cluster.status().leader, Some(leader), "the leader has kept its word to its followers");
+}
+
+#[test]
+fn too_many_clients_are_told_so() {
+    let _turn = turn();
+    let cluster = Cluster::start("crowd", &["--host"]);
+    let connected: Vec<_> = (0..80).map(|_| cluster.try_client(1)).collect();
+    let refused: Vec<_> = connected.iter().filter_map(|client| client.as_ref().err()).collect();
+    let served: Vec<&Client> = connected.iter().flatten().collect();
+    println!("80 clients of one node: {} served, first refusal: {:?}", served.len(), refused.first());
+    assert!(served.len() >= 60, "most are served");
+    assert!(
+        refused.iter().all(|refusal| refusal.state() == Some("53300")),
+        "the others are told why: {refused:?}"
+    );
+    served.iter().for_each(|client| assert_eq!(client.row("SELECT 1").as_deref(), Ok("1")));
+    drop(connected);
+    assert_eq!(cluster.client(1).row("SELECT 1").as_deref(), Ok("1"), "there is room again");
 }

@@ -1,0 +1,128 @@
+"""What a psycopg user expects of a cluster. Arguments: the SQL ports of its nodes."""
+
+import datetime
+import sys
+import threading
+import time
+
+import psycopg
+from psycopg import errors
+
+
+def connect(port, **options):
+    return psycopg.connect(
+        f"host=127.0.0.1 port={port} user=relix dbname=relix connect_timeout=10", autocommit=True, **options
+    )
+
+
+def fails_with(state, connection, sql, parameters=None):
+    try:
+        connection.execute(sql, parameters)
+    except psycopg.Error as error:
+        assert error.sqlstate == state, f"{sql}: {error.sqlstate} instead of {state}: {error}"
+    else:
+        raise AssertionError(f"{sql} succeeded")
+
+
+def types(connection):
+    connection.execute(
+        "CREATE TABLE kinds (id int PRIMARY KEY, big bigint, real double precision, word text,"
+        " flag bool, at timestamp)"
+    )
+    at = datetime.datetime(2024, 2, 29, 23, 59, 59, 123456)
+    rows = [
+        (1, 2**63 - 1, 0.1, "plain", True, at),
+        (2, -(2**63), -1e300, "日本 'quoted' \\ \n", False, datetime.datetime(1999, 12, 31)),
+        (3, None, None, None, None, None),
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO kinds VALUES (%s, %s, %s, %s, %s, %s)", rows)
+    for binary in (False, True):
+        with connection.cursor(binary=binary) as cursor:
+            seen = cursor.execute("SELECT * FROM kinds ORDER BY id").fetchall()
+            assert seen == rows, f"binary={binary}: {seen}"
+            names = [column.name for column in cursor.description]
+            assert names == ["id", "big", "real", "word", "flag", "at"], names
+            one = cursor.execute("SELECT word FROM kinds WHERE id = %b", (1,)).fetchone()
+            assert one == ("plain",), one
+
+
+def error_states(connection):
+    fails_with("42601", connection, "SELEC 1")
+    fails_with("42P01", connection, "SELECT * FROM nowhere")
+    fails_with("23505", connection, "INSERT INTO kinds (id) VALUES (%s)", (1,))
+    fails_with("22012", connection, "SELECT 1 / 0")
+    try:
+        connection.execute("SELECT missing FROM kinds")
+    except errors.UndefinedColumn as error:
+        assert "missing" in str(error)
+
+
+def transactions(ports):
+    with psycopg.connect(f"host=127.0.0.1 port={ports[0]} user=relix dbname=relix") as connection:
+        connection.execute("INSERT INTO kinds (id, word) VALUES (10, 'kept')")
+    with psycopg.connect(f"host=127.0.0.1 port={ports[1]} user=relix dbname=relix") as connection:
+        connection.execute("INSERT INTO kinds (id, word) VALUES (11, 'dropped')")
+        connection.rollback()
+        seen = connection.execute("SELECT id FROM kinds WHERE id >= 10").fetchall()
+        assert seen == [(10,)], seen
+
+
+def conflicts(ports):
+    """Two transactions read and write the same row: the second to commit is told to run again."""
+    with connect(ports[0]) as first, connect(ports[1]) as second:
+        for connection in (first, second):
+            connection.execute("BEGIN")
+            connection.execute("SELECT big FROM kinds WHERE id = 1").fetchone()
+        first.execute("UPDATE kinds SET big = 1 WHERE id = 1")
+        second.execute("UPDATE kinds SET big = 2 WHERE id = 1")
+        first.execute("COMMIT")
+        fails_with("40001", second, "COMMIT")
+        assert second.execute("SELECT big FROM kinds WHERE id = 1").fetchone() == (1,)
+
+
+def copy(connection, elsewhere):
+    connection.execute("CREATE TABLE copied (id int PRIMARY KEY, word text, amount double precision)")
+    with connection.cursor() as cursor:
+        with cursor.copy("COPY copied (id, word, amount) FROM STDIN") as copied:
+            for number in range(1000):
+                word = None if number % 10 == 0 else f"tab\t and line\n {number}"
+                copied.write_row((number, word, number / 4))
+        assert cursor.rowcount == 1000, cursor.rowcount
+    row = elsewhere.execute("SELECT word, amount FROM copied WHERE id = 7").fetchone()
+    assert row == ("tab\t and line\n 7", 1.75), row
+    nulls = elsewhere.execute("SELECT count(*) FROM copied WHERE word IS NULL").fetchone()
+    assert nulls == (100,), nulls
+
+
+def cancel(connection):
+    slow = "SELECT count(*) FROM generate_series(1, 10000000000) AS n"
+
+    def later():
+        time.sleep(0.3)
+        connection.cancel()
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    fails_with("57014", connection, slow)
+    thread.join()
+    assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def main(ports):
+    with connect(ports[0]) as connection, connect(ports[1]) as elsewhere:
+        steps = [
+            ("six types and NULL, text and binary", lambda: types(connection)),
+            ("errors carry their SQLSTATE", lambda: error_states(connection)),
+            ("transactions", lambda: transactions(ports)),
+            ("conflicts", lambda: conflicts(ports)),
+            ("COPY", lambda: copy(connection, elsewhere)),
+            ("cancel", lambda: cancel(connection)),
+        ]
+        for name, step in steps:
+            step()
+            print(f"{name}: as expected")
+    print("all expectations hold")
+
+
+main([int(port) for port in sys.argv[1:]])
