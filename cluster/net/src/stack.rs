@@ -255,6 +255,20 @@ pub struct TcpConnection {
 }
 
 impl TcpConnection {
+    /// Waits until the other side has accepted the connection.
+    pub async fn established(&self) -> Result<(), TcpError> {
+        poll_fn(|context| {
+            let mut stack = self.stack.lock();
+            let socket = stack.sockets.get_mut::<tcp::Socket<'_>>(self.handle);
+            if is_opening(socket) {
+                socket.register_send_waker(context.waker());
+                return Poll::Pending;
+            }
+            Poll::Ready(if socket.may_send() { Ok(()) } else { Err(TcpError) })
+        })
+        .await
+    }
+
     /// Appends what has arrived to `into`, at least a byte. Waits for it.
     pub async fn read(&self, into: &mut Vec<u8>) -> Result<(), TcpError> {
         poll_fn(|context| {

@@ -68,7 +68,9 @@ impl Leader {
         if commit.read_version < replica.tables.requests_horizon() {
             return Admission::Refused(Refused::Forgotten);
         }
-        if let Some(refused) = self.refusal(replica, commit) {
+        let refused = self.refusal(replica, commit);
+        replica.note_admission(refused);
+        if let Some(refused) = refused {
             return Admission::Refused(refused);
         }
         let Some(raft) = replica.raft_mut() else { return Admission::NotLeader };

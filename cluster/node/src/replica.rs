@@ -20,6 +20,7 @@ use cluster_store::Tables;
 use drivers_api::{Disk, DiskGeometry, Instant, Level, Now};
 
 use crate::config::NodeConfig;
+use crate::message::Refused;
 use crate::node::LogLine;
 
 /// Most bytes of entries applied in one turn.
@@ -66,6 +67,8 @@ pub(crate) struct Replica {
     stalled: Option<LogWrite>,
     /// That has been said.
     is_full: bool,
+    /// Why the last commit was refused, for want of room.
+    refused: Option<Refused>,
     fetching: VecDeque<NodeId>,
     pub(crate) log_lines: Vec<LogLine>,
 }
@@ -101,6 +104,7 @@ impl Replica {
             writing: None,
             stalled: None,
             is_full: false,
+            refused: None,
             fetching: VecDeque::new(),
             log_lines: Vec::new(),
         };
@@ -303,6 +307,22 @@ impl Replica {
         let Vote { term, voted_for } = write.vote;
         journal.append(0, RecordState { term, voted_for, commit: write.commit }, &write.entries);
         self.writing = Some((writing, write.mark));
+    }
+
+    /// The leader has admitted or refused a commit: says so when room has run out.
+    pub(crate) fn note_admission(&mut self, refused: Option<Refused>) {
+        let line = match refused {
+            Some(Refused::DiskFull) => "the data disk is full: commits are refused, reads go on",
+            Some(Refused::MemoryFull) => "the tables have reached their limit: delete rows to make room",
+            Some(_) => return,
+            None => "",
+        };
+        if self.refused != refused {
+            self.refused = refused;
+            if !line.is_empty() {
+                self.log_lines.push(LogLine(Level::Warn, line.to_string()));
+            }
+        }
     }
 
     /// Whether entries that are committed wait for a turn.

@@ -21,6 +21,12 @@ use crate::fabric::wire::Wires;
 /// The port of SQL in the virtual network.
 const SQL_PORT: u16 = 5432;
 
+/// An attempt to connect is given this time at first, then twice as much each time.
+const ATTEMPT_WITHIN: Duration = Duration::from_millis(100);
+
+/// A node that does not accept a connection within this is not there.
+const OPENED_WITHIN: Duration = Duration::from_secs(3);
+
 /// Connections at once, over all nodes.
 const CONNECTIONS_MAX: usize = 512;
 
@@ -31,6 +37,8 @@ pub struct Gateway(Rc<Inner>);
 struct Inner {
     stack: Arc<Mutex<Stack>>,
     clock: HostClock,
+    /// Node K's machine was ended, at place K - 1: its connections end too.
+    ended: Vec<Notify>,
     /// Something was put into the stack: it must be polled.
     poked: Notify,
     wires: RefCell<Option<Wires>>,
@@ -49,7 +57,9 @@ impl Gateway {
             connections_max: CONNECTIONS_MAX,
         };
         let stack = Arc::new(Mutex::new(Stack::new(config, clock.now().monotonic)));
-        let inner = Inner { stack, clock, poked: Notify::new(), wires: RefCell::new(Some(wires.clone())) };
+        let ended = cluster.node_ids().map(|_| Notify::new()).collect();
+        let wires = RefCell::new(Some(wires.clone()));
+        let inner = Inner { stack, clock, ended, poked: Notify::new(), wires };
         let gateway = Gateway(Rc::new(inner));
         for node in cluster.node_ids() {
             let port = cluster.sql_port(node);
@@ -59,6 +69,11 @@ impl Gateway {
         }
         tokio::task::spawn_local(gateway.clone().pump());
         Ok(gateway)
+    }
+
+    /// Node `node`'s machine was ended: nobody will tell its connections.
+    pub fn node_ended(&self, node: u8) {
+        self.0.ended[usize::from(node) - 1].notify_waiters();
     }
 
     /// A frame for the gateway.
@@ -103,13 +118,28 @@ impl Gateway {
         }
     }
 
+    /// Connects to a node. One that is booting does not hear the first attempts.
+    async fn open(&self, node: u8) -> Option<TcpConnection> {
+        let start = self.0.clock.now().monotonic;
+        let mut patience = ATTEMPT_WITHIN;
+        while self.0.clock.now().monotonic.since(start) < OPENED_WITHIN {
+            self.0.stack.lock().introduce(ip_of(node), hardware_address_of(node));
+            self.turn(self.0.clock.now().monotonic);
+            let server = Stack::connect(&self.0.stack, ip_of(node), SQL_PORT).ok()?;
+            self.0.poked.notify_one();
+            match tokio::time::timeout(patience, server.established()).await {
+                Ok(opened) => return opened.ok().map(|()| server),
+                Err(_) => server.abort(),
+            }
+            patience *= 2;
+        }
+        None
+    }
+
     /// Carries one connection until either side ends it.
     async fn carry(self, mut client: TcpStream, node: u8) {
         let _ = client.set_nodelay(true);
-        self.0.stack.lock().introduce(ip_of(node), hardware_address_of(node));
-        self.turn(self.0.clock.now().monotonic);
-        let Ok(server) = Stack::connect(&self.0.stack, ip_of(node), SQL_PORT) else { return };
-        self.0.poked.notify_one();
+        let Some(server) = self.open(node).await else { return };
         let (mut from_client, mut to_client) = client.split();
         let inward = async {
             let mut buffer = vec![0; 16 * 1024];
@@ -137,6 +167,7 @@ impl Gateway {
             tokio::pin!(inward, outward);
             tokio::select! {
                 () = &mut outward => {}
+                () = self.0.ended[usize::from(node) - 1].notified() => server.abort(),
                 // The client has said all; the node may still answer.
                 () = &mut inward => { let _ = tokio::time::timeout(Duration::from_secs(10), outward).await; }
             }

@@ -28,6 +28,13 @@ use crate::fabric::switch::Switch;
 use crate::fabric::wire::Wires;
 use crate::layout::Layout;
 
+/// What orders act on.
+struct Parts {
+    machines: Machines,
+    switch: Rc<RefCell<Switch>>,
+    gateway: Gateway,
+}
+
 /// Runs until it is told to stop.
 pub fn run(layout: &Layout) -> Result<(), Failure> {
     let cluster = Cluster::expect(layout)?;
@@ -42,14 +49,14 @@ async fn serve(layout: Layout, cluster: Cluster) -> Result<(), Failure> {
     let switch = Rc::new(RefCell::new(Switch::new(cluster.nodes)));
     let wires = Wires::open(&layout, &cluster, switch.clone())?;
     let gateway = Gateway::start(&cluster, &wires).await?;
-    wires.start(gateway);
+    wires.start(gateway.clone());
     let machines = Machines::new(layout.clone(), cluster);
     let path = layout.control_socket();
     let _ = std::fs::remove_file(&path);
     let listener = UnixListener::bind(&path).map_err(Failure::file("listen on", path))?;
     let pid_path = layout.fabric_pid();
     std::fs::write(&pid_path, std::process::id().to_string()).map_err(Failure::file("write", &pid_path))?;
-    orders::serve(&listener, &machines, &switch).await;
+    orders::serve(&listener, &Parts { machines: machines.clone(), switch, gateway }).await;
     machines.stop_all().await;
     let _ = std::fs::remove_file(&pid_path);
     let _ = std::fs::remove_file(layout.control_socket());

@@ -1,7 +1,5 @@
 //! Orders, one connection after the other.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -9,14 +7,13 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::control::{Answer, FaultOrder, Order};
 use crate::error::Failure;
-use crate::fabric::machines::Machines;
-use crate::fabric::switch::Switch;
+use crate::fabric::Parts;
 
 /// A client that says nothing does not keep others waiting for longer.
 const ORDER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Takes orders until one is to stop.
-pub async fn serve(listener: &UnixListener, machines: &Machines, switch: &Rc<RefCell<Switch>>) {
+pub async fn serve(listener: &UnixListener, parts: &Parts) {
     loop {
         let Ok((mut stream, _)) = listener.accept().await else {
             // Out of descriptors, perhaps: those in use will be freed.
@@ -25,7 +22,7 @@ pub async fn serve(listener: &UnixListener, machines: &Machines, switch: &Rc<Ref
         };
         let Ok(Some(order)) = tokio::time::timeout(ORDER_WITHIN, read(&mut stream)).await else { continue };
         let stop = matches!(order, Order::Down);
-        let answer = match perform(order, machines, switch).await {
+        let answer = match perform(order, parts).await {
             Ok(answer) => answer,
             Err(failure) => Answer::Refused(failure.to_string()),
         };
@@ -46,30 +43,29 @@ async fn read(stream: &mut UnixStream) -> Option<Order> {
     serde_json::from_str(&line).ok()
 }
 
-async fn perform(order: Order, machines: &Machines, switch: &Rc<RefCell<Switch>>) -> Result<Answer, Failure> {
+async fn perform(order: Order, parts: &Parts) -> Result<Answer, Failure> {
     match order {
-        Order::Status => return Ok(Answer::Machines(machines.status())),
-        Order::Start => machines.start_all()?,
-        Order::Fault(fault) => inflict(fault, machines, switch).await?,
-        Order::Down => machines.stop_all().await,
+        Order::Status => return Ok(Answer::Machines(parts.machines.status())),
+        Order::Start => parts.machines.start_all()?,
+        Order::Fault(fault) => inflict(fault, parts).await?,
+        Order::Down => parts.machines.stop_all().await,
     }
     Ok(Answer::Done)
 }
 
-async fn inflict(
-    fault: FaultOrder,
-    machines: &Machines,
-    switch: &Rc<RefCell<Switch>>,
-) -> Result<(), Failure> {
+async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<(), Failure> {
+    let Parts { machines, switch, gateway } = parts;
     let cluster = machines.cluster();
     match fault {
         FaultOrder::Kill { node } => {
             cluster.check_node(node)?;
             machines.kill(node).await;
+            gateway.node_ended(node);
         }
         FaultOrder::Restart { node } => {
             cluster.check_node(node)?;
             machines.kill(node).await;
+            gateway.node_ended(node);
             machines.start(node)?;
         }
         FaultOrder::Pause { node } => {

@@ -53,7 +53,13 @@ impl Options {
         let after_panic = match line.get("relix.panic") {
             Some("halt") => PanicAction::Halt,
             Some("off") => PanicAction::Off,
-            _ => PanicAction::Reset,
+            Some("reset") | None => PanicAction::Reset,
+            Some(other) => {
+                let line =
+                    format_args!("relix.panic={other} is none of reset, halt and off: taken for reset");
+                SerialConsole.log(Level::Error, line);
+                PanicAction::Reset
+            }
         };
         let node = line.number("relix.node").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         let exit_port = line.number("relix.exit-port").and_then(|n| u16::try_from(n).ok()).unwrap_or(0);

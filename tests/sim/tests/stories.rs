@@ -137,6 +137,8 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
         assert!(stored < 100, "8 MiB do not hold this much");
     };
     assert!(matches!(&refused, QueryError::Server(state, _) if state == "53100"), "{refused}");
+    let said = |node| cluster.console(node).iter().filter(|(_, line)| line.contains("disk is full")).count();
+    assert_eq!((1..=3).map(said).sum::<usize>(), 1, "the leader says so, once");
     for node in 1..=3 {
         let count = stored.to_string();
         assert_eq!(ask(&mut cluster, node, "SELECT count(*) FROM t"), Ok(cell(&count)));
