@@ -164,22 +164,23 @@ impl Outbound {
     }
 
     fn send_again(&mut self, now: Instant, emit: &mut dyn FnMut(Departure<'_>)) {
-        let mut timed_out = false;
+        let (mut timed_out, mut oldest_timed_out) = (false, false);
         let unarrived = self.flights.iter_mut().filter(|flight| !flight.arrived);
         for (index, flight) in unarrived.enumerate() {
-            // Only the oldest times out: its arrival tells about the others.
-            let late = index == 0 && now.since(flight.sent_at) >= self.timeout;
+            // One a turn times out: its arrival tells about the others.
+            let late = !timed_out && now.since(flight.sent_at) >= self.timeout;
             if !late && flight.passed_over < PASSED_OVER_MAX {
                 continue;
             }
             timed_out |= late;
+            oldest_timed_out |= late && index == 0;
             flight.sent_at = now;
             flight.sent_again = true;
             flight.passed_over = 0;
             self.retransmits += 1;
             emit(flight.departure());
         }
-        if timed_out {
+        if oldest_timed_out {
             self.timeout = (self.timeout * 2).min(TIMEOUT_MAX);
         }
     }
