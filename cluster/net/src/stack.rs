@@ -22,7 +22,7 @@ use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Ci
 use spin::Mutex;
 
 /// Sockets that wait for a connection, at most.
-const LISTENING_MAX: usize = 8;
+const LISTENING_MAX: usize = 32;
 
 /// Dropped connections that still have something to say, at most; then the oldest is broken off.
 const CLOSING_MAX: usize = 32;

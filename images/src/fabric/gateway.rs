@@ -118,7 +118,8 @@ impl Gateway {
         }
     }
 
-    /// Connects to a node. One that is booting does not hear the first attempts.
+    /// Connects to a node. One that is booting does not hear the first attempts; one that very many connect
+    /// to at once refuses some.
     async fn open(&self, node: u8) -> Option<TcpConnection> {
         let start = self.0.clock.now().monotonic;
         let mut patience = ATTEMPT_WITHIN;
@@ -128,7 +129,9 @@ impl Gateway {
             let server = Stack::connect(&self.0.stack, ip_of(node), SQL_PORT).ok()?;
             self.0.poked.notify_one();
             match tokio::time::timeout(patience, server.established()).await {
-                Ok(opened) => return opened.ok().map(|()| server),
+                Ok(Ok(())) => return Some(server),
+                // All that listen were taken at this moment: others follow.
+                Ok(Err(_)) => tokio::time::sleep(patience).await,
                 Err(_) => server.abort(),
             }
             patience *= 2;
