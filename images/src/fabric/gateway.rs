@@ -21,7 +21,7 @@ use crate::fabric::wire::Wires;
 /// The port of SQL in the virtual network.
 const SQL_PORT: u16 = 5432;
 
-/// An attempt to connect is given this time at first, then twice as much each time.
+/// An attempt to connect is given this time at first, then a quarter more each time.
 const ATTEMPT_WITHIN: Duration = Duration::from_millis(100);
 
 /// A node that does not accept a connection within this is not there.
@@ -134,7 +134,7 @@ impl Gateway {
                 Ok(Err(_)) => tokio::time::sleep(patience).await,
                 Err(_) => server.abort(),
             }
-            patience *= 2;
+            patience = patience * 5 / 4;
         }
         None
     }
