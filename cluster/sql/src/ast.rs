@@ -188,6 +188,23 @@ pub struct Select {
     pub offset: Option<Expr>,
 }
 
+impl Select {
+    /// `SELECT items FROM from`, and nothing more.
+    pub fn of(items: Vec<SelectItem>, from: From) -> Select {
+        Select {
+            distinct: false,
+            items,
+            from,
+            filter: None,
+            group_by: Vec::new(),
+            having: None,
+            order_by: Vec::new(),
+            limit: None,
+            offset: None,
+        }
+    }
+}
+
 /// What a query reads.
 #[derive(Clone, Debug, PartialEq)]
 pub enum From {

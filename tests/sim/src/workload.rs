@@ -72,11 +72,7 @@ impl Inserts {
         let mut next = client * 1_000_000;
         let mut node = (client % i64::from(nodes)) as u8;
         while !*self.stop.borrow() {
-            node = node % nodes + 1;
-            let Some(Ok(mut connection)) = within(&host, PATIENCE, Client::connect(&host, node)).await else {
-                host.sleep(Duration::from_millis(50)).await;
-                continue;
-            };
+            let Some(mut connection) = connect_next(&host, nodes, &mut node).await else { continue };
             while !*self.stop.borrow() {
                 next += 1;
                 let sql = format!("INSERT INTO numbers VALUES ({next})");
@@ -162,11 +158,7 @@ impl Bank {
     async fn run(self, host: Host, nodes: u8, client: u64, mut dice: u64) {
         let mut node = (client % u64::from(nodes)) as u8;
         while !*self.stop.borrow() {
-            node = node % nodes + 1;
-            let Some(Ok(mut connection)) = within(&host, PATIENCE, Client::connect(&host, node)).await else {
-                host.sleep(Duration::from_millis(50)).await;
-                continue;
-            };
+            let Some(mut connection) = connect_next(&host, nodes, &mut node).await else { continue };
             while !*self.stop.borrow() {
                 dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
                 let step = match dice >> 60 {
@@ -226,6 +218,18 @@ impl Bank {
         client.query("COMMIT").await?;
         *self.transfers.borrow_mut() += 1;
         Ok(())
+    }
+}
+
+/// Connects to the node after `node`; none, after a little pause, if it does not answer.
+async fn connect_next(host: &Host, nodes: u8, node: &mut u8) -> Option<Client> {
+    *node = *node % nodes + 1;
+    match within(host, PATIENCE, Client::connect(host, *node)).await {
+        Some(Ok(client)) => Some(client),
+        _ => {
+            host.sleep(Duration::from_millis(50)).await;
+            None
+        }
     }
 }
 

@@ -213,15 +213,5 @@ fn split_alias(alias: Option<ast::TableAlias>) -> (Option<String>, Vec<String>) 
 
 /// `SELECT * FROM from`
 fn all_of(from: From) -> Select {
-    Select {
-        distinct: false,
-        items: vec![SelectItem::All(None)],
-        from,
-        filter: None,
-        group_by: Vec::new(),
-        having: None,
-        order_by: Vec::new(),
-        limit: None,
-        offset: None,
-    }
+    Select::of(vec![SelectItem::All(None)], from)
 }

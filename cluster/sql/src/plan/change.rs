@@ -242,15 +242,5 @@ fn all_rows(name: crate::ast::TableName, columns: &[String]) -> Select {
     };
     let items =
         if columns.is_empty() { vec![SelectItem::All(None)] } else { columns.iter().map(column).collect() };
-    Select {
-        distinct: false,
-        items,
-        from: From::Table { name, alias: None, columns: Vec::new() },
-        filter: None,
-        group_by: Vec::new(),
-        having: None,
-        order_by: Vec::new(),
-        limit: None,
-        offset: None,
-    }
+    Select::of(items, From::Table { name, alias: None, columns: Vec::new() })
 }
