@@ -30,7 +30,8 @@ mod raft;
 mod reading;
 mod replication;
 
-pub use log::{Log, LogPosition};
+pub use cluster_format::LogPosition;
+pub use log::Log;
 pub use message::{AppendOutcome, Message, MessageBody};
 pub use raft::{Config, LogWrite, NotProposed, Raft, Recovered, Role, Timing, Vote, WriteMark};
 pub use replication::EntriesWanted;

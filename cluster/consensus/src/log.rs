@@ -6,17 +6,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use cluster_format::{Entry, Version};
-use serde::{Deserialize, Serialize};
-
-/// A version and the term of the entry there. Ordered as logs are compared in elections (Raft, 5.4.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct LogPosition {
-    /// The term of the entry; 0 before the first.
-    pub term: u64,
-    /// The entry's version; 0 before the first.
-    pub version: Version,
-}
+use cluster_format::{Digest, Entry, LogPosition, Version};
 
 /// The log.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +14,7 @@ pub struct Log {
     /// Where each term's entries begin, ascending: terms only grow along a log.
     runs: Vec<LogPosition>,
     last: Version,
+    last_digest: Digest,
     /// The newest entries, up to `last`.
     recent: VecDeque<Arc<Entry>>,
     recent_len: usize,
@@ -33,6 +24,11 @@ impl Log {
     /// The end of the log.
     pub fn last(&self) -> LogPosition {
         LogPosition { term: self.runs.last().map_or(0, |run| run.term), version: self.last }
+    }
+
+    /// The digest of the last entry.
+    pub fn last_digest(&self) -> Digest {
+        self.last_digest
     }
 
     /// The term of the entry at `version`, if the log has one; 0 for version 0.
@@ -98,6 +94,7 @@ impl Log {
             self.runs.push(LogPosition { term: entry.term, version: entry.version });
         }
         self.last = entry.version;
+        self.last_digest = entry.digest();
         self.recent_len += entry.len_estimate();
         self.recent.push_back(entry);
     }
@@ -106,6 +103,7 @@ impl Log {
     pub fn truncate(&mut self, first: Version) {
         while self.last >= first && self.last > Version::ZERO {
             if let Some(entry) = self.recent.pop_back() {
+                self.last_digest = entry.previous;
                 self.recent_len -= entry.len_estimate();
             }
             self.last = Version(self.last.0 - 1);
@@ -133,7 +131,8 @@ mod tests {
         let mut log = Log::default();
         for (index, term) in terms.iter().enumerate() {
             let version = Version(index as u64 + 1);
-            log.push(Arc::new(Entry { version, term: *term, wall_micros: 0, payload: Payload::TermStart }));
+            let (previous, payload) = (log.last_digest(), Payload::TermStart);
+            log.push(Arc::new(Entry { version, term: *term, wall_micros: 0, previous, payload }));
         }
         log
     }

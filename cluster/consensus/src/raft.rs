@@ -299,7 +299,8 @@ impl Raft {
 
     pub(crate) fn push_entry(&mut self, now: Now, payload: Payload) -> Version {
         let version = self.log.last().version.next();
-        let entry = Entry { version, term: self.vote.term, wall_micros: now.wall.unix_micros, payload };
+        let (term, wall_micros, previous) = (self.vote.term, now.wall.unix_micros, self.log.last_digest());
+        let entry = Entry { version, term, wall_micros, previous, payload };
         self.log.push(Arc::new(entry));
         version
     }

@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use cluster_format::{Commit, Entry, NodeId, Origin, Payload, RequestId, Version};
+use cluster_format::{Commit, Digest, Entry, NodeId, Origin, Payload, RequestId, Version};
 use drivers_api::{Instant, Now, WallTime};
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_oneof, proptest};
 use rand_chacha::ChaCha8Rng;
@@ -337,7 +337,13 @@ fn any_message() -> impl Strategy<Value = Message> {
     let position = (number.clone(), number.clone());
     let position = position.prop_map(|(term, version)| LogPosition { term, version: Version(version) });
     let entry = (number.clone(), number.clone()).prop_map(|(version, term)| {
-        Arc::new(Entry { version: Version(version), term, wall_micros: 0, payload: Payload::TermStart })
+        Arc::new(Entry {
+            version: Version(version),
+            term,
+            wall_micros: 0,
+            previous: Digest::ZERO,
+            payload: Payload::TermStart,
+        })
     });
     let append = (position.clone(), prop::collection::vec(entry, 0..4), number.clone(), number.clone());
     let outcome = prop_oneof![

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{NodeId, RequestId, Version, shared_bytes};
+use crate::{Digest, LogPosition, Membership, NodeId, RequestId, Version, shared_bytes};
 
 /// A half-open range of keys, `start <= key < end`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +102,8 @@ pub struct Entry {
     pub term: u64,
     /// The leader's wall time when it did, in microseconds since the Unix epoch.
     pub wall_micros: i64,
+    /// The digest of the entry before it; [`Digest::ZERO`] before the first.
+    pub previous: Digest,
     /// What it says.
     pub payload: Payload,
 }
@@ -113,14 +115,27 @@ pub enum Payload {
     TermStart,
     /// A transaction that passed the conflict check.
     Commit(Arc<Commit>),
+    /// The members from here on, in force as soon as it is in a member's log.
+    Membership(Arc<Membership>),
 }
 
 impl Entry {
+    /// Its digest, which the next entry repeats: BLAKE3 of its bytes.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&encode(self))
+    }
+
+    /// Where it stands.
+    pub fn position(&self) -> LogPosition {
+        LogPosition { term: self.term, version: self.version }
+    }
+
     /// About how many bytes it takes, in memory and encoded.
     pub fn len_estimate(&self) -> usize {
         match &self.payload {
-            Payload::TermStart => 24,
-            Payload::Commit(commit) => 24 + commit.len_estimate(),
+            Payload::TermStart => 56,
+            Payload::Commit(commit) => 56 + commit.len_estimate(),
+            Payload::Membership(membership) => 64 + membership.members().count() * 16,
         }
     }
 }
@@ -175,8 +190,9 @@ mod tests {
             reads: [KeyRange::single(b"a")].into(),
             writes: [Write { key: b"k"[..].into(), value: None }].into(),
         };
-        let entry =
-            Entry { version: Version(4), term: 1, wall_micros: -5, payload: Payload::Commit(commit.into()) };
+        let (version, previous) = (Version(4), Digest::of(b"an earlier entry"));
+        let payload = Payload::Commit(commit.into());
+        let entry = Entry { version, term: 1, wall_micros: -5, previous, payload };
         let mut bytes = encode(&entry);
         assert_eq!(decode::<Entry>(&bytes), Ok(entry));
         bytes.push(0);

@@ -9,13 +9,23 @@
 extern crate alloc;
 
 mod checksum;
+mod digest;
 mod id;
 mod ledger;
 pub mod limits;
+mod marks;
+mod membership;
+mod mistake;
 mod shared_bytes;
+mod snapshot;
 
 pub use checksum::{Crc32c, crc32c};
+pub use digest::{Digest, StateHash};
 pub use id::{ClusterId, NodeId, RequestId, Version};
 pub use ledger::{
     Commit, Entry, FormatError, KeyRange, Origin, Payload, Write, decode, decode_prefix, encode,
 };
+pub use marks::Marks;
+pub use membership::{Incarnation, Member, Membership};
+pub use mistake::{Mistake, Planted};
+pub use snapshot::{LogPosition, SnapshotChunk, SnapshotHead};

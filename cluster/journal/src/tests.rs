@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use cluster_format::{Commit, Entry, NodeId, Origin, Payload, RequestId, Version, Write};
+use cluster_format::{Commit, Digest, Entry, NodeId, Origin, Payload, RequestId, Version, Write};
 use drivers_api::{DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 use proptest::prelude::*;
 
@@ -99,6 +99,7 @@ fn entry(version: u64, term: u64, len: usize) -> Arc<Entry> {
         version: Version(version),
         term,
         wall_micros: 0,
+        previous: Digest::ZERO,
         payload: Payload::Commit(Arc::new(commit)),
     })
 }
