@@ -1,34 +1,64 @@
-//! Elections: pre-vote (Ongaro's thesis, 9.6), vote, and who may disturb a leader (check-quorum, 6.2).
+//! Elections: pre-vote (thesis, 9.6), vote, and who may disturb a leader (check-quorum, 6.2).
 
 use alloc::vec;
-use cluster_format::{NodeId, Payload, Version};
+use alloc::vec::Vec;
+use cluster_format::{LogPosition, Mistake, NodeId, Payload, Version};
 use drivers_api::Now;
 
 use crate::raft::{Raft, Role, Vote};
-use crate::{LogPosition, MessageBody};
+use crate::{Mark, MessageBody};
 
 impl Raft {
     /// No leader was heard in time: asks whether an election could be won.
     pub(crate) fn stand(&mut self, now: Now) {
         self.reset_election_timer(now);
+        // Whoever leads may be nobody that this member knows of.
+        let in_vain = matches!(self.role, Role::PreCandidate { .. }) || !self.is_voter();
+        if in_vain && !self.removed {
+            self.send(NodeId::EVERYONE, self.vote.term, MessageBody::Join);
+        }
+        if !self.may_stand() {
+            self.role = Role::Follower { leader: None };
+            return;
+        }
         self.role = Role::PreCandidate { granted: vec![self.id] };
-        if self.quorum() == 1 {
-            return self.campaign(now);
+        if self.log.membership().quorum() == 1 {
+            return self.campaign(now, false);
         }
         let (term, last) = (self.vote.term + 1, self.log.last());
-        for voter in self.others() {
+        for voter in self.other_voters() {
             self.send(voter, term, MessageBody::PreVoteRequest { last });
         }
     }
 
-    fn campaign(&mut self, now: Now) {
+    /// Whether this member could lead: it votes, and has not lost what it promised to keep.
+    fn may_stand(&mut self) -> bool {
+        let whole = self.log.last() >= self.promised;
+        if !whole {
+            self.marks.hit(Mark::StoodAside as u32);
+        }
+        whole && self.is_voter() && !self.removed
+    }
+
+    fn campaign(&mut self, now: Now, leader_agrees: bool) {
         self.set_vote(Vote { term: self.vote.term + 1, voted_for: Some(self.id) });
         self.reset_election_timer(now);
         // Its own vote counts once it is durable, see `count_own_vote`.
         self.role = Role::Candidate { granted: vec![] };
         let last = self.log.last();
-        for voter in self.others() {
-            self.send_with_vote(voter, MessageBody::VoteRequest { last });
+        for voter in self.other_voters() {
+            self.send_with_vote(voter, MessageBody::VoteRequest { last, leader_agrees });
+        }
+        if self.makes(Mistake::VoteNotFlushed) {
+            self.count_own_vote(now);
+        }
+    }
+
+    /// The leader hands over to this member.
+    pub(crate) fn told_to_stand(&mut self, now: Now, from: NodeId, term: u64) {
+        if term == self.vote.term && self.leader() == Some(from) && self.may_stand() {
+            self.marks.hit(Mark::TransferDone as u32);
+            self.campaign(now, true);
         }
     }
 
@@ -40,10 +70,10 @@ impl Raft {
     }
 
     pub(crate) fn pre_vote_requested(&mut self, now: Now, from: NodeId, term: u64, last: LogPosition) {
-        let granted = term > self.vote.term
-            && last >= self.log.last()
-            && self.may_vote_for(last)
-            && !self.leader_is_alive(now);
+        let granted = term > self.vote.term && self.may_vote_for(now, last) && !self.leader_is_alive(now);
+        if !granted {
+            self.marks.hit(Mark::PreVoteRefused as u32);
+        }
         // A refusal tells the newest term, so that a member that was away catches up.
         let term = if granted { term } else { self.vote.term };
         self.send(from, term, MessageBody::PreVoteReply { granted });
@@ -53,26 +83,33 @@ impl Raft {
         if !granted && term > self.vote.term {
             return self.follow(now, term, None);
         }
-        let quorum = self.quorum();
         let Role::PreCandidate { granted: voters } = &mut self.role else { return };
         if granted && term == self.vote.term + 1 && !voters.contains(&from) {
             voters.push(from);
-            if voters.len() >= quorum {
-                self.campaign(now);
+            let voters = voters.clone();
+            if self.is_quorum(&voters) {
+                self.campaign(now, false);
             }
         }
     }
 
-    pub(crate) fn vote_requested(&mut self, now: Now, from: NodeId, term: u64, last: LogPosition) {
+    pub(crate) fn vote_requested(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        term: u64,
+        last: LogPosition,
+        leader_agrees: bool,
+    ) {
         if term > self.vote.term {
             // A member that cannot hear the leader must not depose it for those who can.
-            if self.leader_is_alive(now) {
+            if self.leader_is_alive(now) && !leader_agrees {
                 return;
             }
             self.follow(now, term, None);
         }
         let free = self.vote.voted_for.is_none_or(|candidate| candidate == from);
-        let granted = term == self.vote.term && free && last >= self.log.last() && self.may_vote_for(last);
+        let granted = term == self.vote.term && free && self.may_vote_for(now, last);
         if granted {
             self.set_vote(Vote { term, voted_for: Some(from) });
             self.reset_election_timer(now);
@@ -80,10 +117,12 @@ impl Raft {
         self.send_with_vote(from, MessageBody::VoteReply { granted });
     }
 
-    /// A member that has lost its disk may have acknowledged what a candidate lacks, so it votes only in a
-    /// cluster that is all new; else a leader must bring it the log first.
-    fn may_vote_for(&self, last: LogPosition) -> bool {
-        !self.is_blank() || last.version == Version::ZERO
+    /// Whether a log that ends in `last` holds everything that this member may have helped to commit. A
+    /// member that remembers nothing may have acknowledged anything, so it votes only in a cluster that is
+    /// all new; else a leader must bring it the log first.
+    fn may_vote_for(&self, now: Now, last: LogPosition) -> bool {
+        let known = !self.is_blank() || last.version == Version::ZERO || self.makes(Mistake::BlankDiskVotes);
+        known && last >= self.log.last().max(self.promised) && now.monotonic >= self.grants_from
     }
 
     pub(crate) fn vote_replied(&mut self, now: Now, from: NodeId, term: u64, granted: bool) {
@@ -95,14 +134,19 @@ impl Raft {
     }
 
     fn count_vote(&mut self, now: Now, from: NodeId) {
-        let quorum = self.quorum();
         let Role::Candidate { granted } = &mut self.role else { return };
         if !granted.contains(&from) {
             granted.push(from);
         }
-        if granted.len() >= quorum {
+        let granted = granted.clone();
+        if self.is_quorum(&granted) {
             self.lead(now);
         }
+    }
+
+    fn is_quorum(&self, nodes: &[NodeId]) -> bool {
+        let membership = self.log.membership();
+        nodes.iter().filter(|node| membership.voter(**node).is_some()).count() >= membership.quorum()
     }
 
     fn lead(&mut self, now: Now) {
@@ -111,8 +155,11 @@ impl Raft {
             peer.start(next, now.monotonic);
         }
         self.reads.restart();
-        let term_start = self.push_entry(now, Payload::TermStart);
-        self.role = Role::Leader { term_start };
+        // The members that voted are known by now, and are bound to their disks from the first entry on.
+        let opening = self.bound_membership().map_or(Payload::TermStart, Payload::Membership);
+        self.role = Role::Leader { term_start: next };
+        self.elected_at = now.monotonic;
+        self.push_entry(now, opening);
         self.heartbeat(now);
     }
 
@@ -132,6 +179,7 @@ impl Raft {
             self.follow(now, term, Some(from));
         }
         self.leader_heard = Some(now.monotonic);
+        self.removed = false;
         self.reset_election_timer(now);
         true
     }
@@ -141,7 +189,8 @@ impl Raft {
         self.is_leader() || (self.leader().is_some() && self.leader_heard.is_some_and(heard))
     }
 
-    fn others(&self) -> alloc::vec::Vec<NodeId> {
-        self.peers.iter().map(|peer| peer.node).collect()
+    fn other_voters(&self) -> Vec<NodeId> {
+        let voters = self.log.membership().voters.iter().map(|voter| voter.node);
+        voters.filter(|node| *node != self.id).collect()
     }
 }

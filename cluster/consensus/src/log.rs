@@ -1,26 +1,67 @@
-//! The log, as consensus sees it: the term of every entry, and the newest entries themselves.
+//! The log, as consensus sees it: the term of every entry, the members as of every entry, and the newest
+//! entries themselves.
+//!
+//! ```text
+//!   1 ....... base      base + 1 ....... recent_first .............. last
+//!   in the snapshot     in the journal   in memory (and the journal)
+//! ```
 //!
 //! Entries that are durable and applied may be dropped from memory; a follower that still needs them gets
-//! them from the journal (see [`crate::EntriesWanted`]).
+//! them from the journal (see [`crate::EntriesWanted`]), or a snapshot if they are no longer there either.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use cluster_format::{Digest, Entry, LogPosition, Version};
+use cluster_format::{Digest, Entry, LogPosition, Membership, Payload, SnapshotHead, Version};
 
 /// The log.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Log {
+    /// The last entry that is only in the snapshot.
+    base: LogPosition,
     /// Where each term's entries begin, ascending: terms only grow along a log.
     runs: Vec<LogPosition>,
     last: Version,
     last_digest: Digest,
+    /// The members as of some version, ascending: the first as of the base or later, then every change.
+    memberships: Vec<(Version, Arc<Membership>)>,
     /// The newest entries, up to `last`.
     recent: VecDeque<Arc<Entry>>,
     recent_len: usize,
 }
 
 impl Log {
+    /// The empty log of a cluster with these founding members.
+    pub fn new(founding: Membership) -> Log {
+        Log {
+            base: LogPosition::default(),
+            runs: Vec::new(),
+            last: Version::ZERO,
+            last_digest: Digest::ZERO,
+            memberships: [(Version::ZERO, Arc::new(founding))].into(),
+            recent: VecDeque::new(),
+            recent_len: 0,
+        }
+    }
+
+    /// The log that begins behind a snapshot.
+    pub fn behind(head: &SnapshotHead) -> Log {
+        Log {
+            base: head.last,
+            runs: [head.last].into(),
+            last: head.last.version,
+            last_digest: head.digest,
+            memberships: [(head.last.version, Arc::new(head.membership.clone()))].into(),
+            recent: VecDeque::new(),
+            recent_len: 0,
+        }
+    }
+
+    /// The last entry that is only in the snapshot; version 0 if there is no snapshot.
+    pub fn base(&self) -> LogPosition {
+        self.base
+    }
+
     /// The end of the log.
     pub fn last(&self) -> LogPosition {
         LogPosition { term: self.runs.last().map_or(0, |run| run.term), version: self.last }
@@ -31,9 +72,17 @@ impl Log {
         self.last_digest
     }
 
-    /// The term of the entry at `version`, if the log has one; 0 for version 0.
+    /// The digest of the entry at `version`, if memory tells.
+    pub fn digest_at(&self, version: Version) -> Option<Digest> {
+        if version == self.last {
+            return Some(self.last_digest);
+        }
+        self.entry(version.next()).map(|next| next.previous)
+    }
+
+    /// The term of the entry at `version`, if it is in the log or at its base; 0 for version 0.
     pub fn term_at(&self, version: Version) -> Option<u64> {
-        if version > self.last {
+        if version > self.last || version < self.base.version {
             return None;
         }
         let behind = self.runs.partition_point(|run| run.version <= version);
@@ -49,6 +98,22 @@ impl Log {
     /// Whether the log holds `position`.
     pub fn holds(&self, position: LogPosition) -> bool {
         self.term_at(position.version) == Some(position.term)
+    }
+
+    /// The newest members, in force from the moment they are in the log (Ongaro's thesis, 4.1).
+    pub fn membership(&self) -> &Arc<Membership> {
+        &self.memberships[self.memberships.len() - 1].1
+    }
+
+    /// The version that brought them, or an earlier one that had them.
+    pub fn membership_version(&self) -> Version {
+        self.memberships[self.memberships.len() - 1].0
+    }
+
+    /// The members as of `version`, which must not be forgotten.
+    pub fn membership_at(&self, version: Version) -> &Arc<Membership> {
+        let behind = self.memberships.partition_point(|(from, _)| *from <= version);
+        &self.memberships[behind.saturating_sub(1)].1
     }
 
     /// The first version whose entry is in memory; behind the last if none is.
@@ -85,13 +150,22 @@ impl Log {
         entries
     }
 
+    /// Whether `entry` continues this history: it repeats the digest of the last one.
+    pub fn is_continued_by(&self, entry: &Entry) -> bool {
+        let LogPosition { term, version } = self.last();
+        entry.version == version.next() && entry.term >= term && entry.previous == self.last_digest
+    }
+
     /// Appends the entry that follows the last. Its term must not be lower than the last one's.
     pub fn push(&mut self, entry: Arc<Entry>) {
         assert_eq!(entry.version, self.last.next(), "log entries are contiguous");
         let last_term = self.last().term;
         assert!(entry.term >= last_term, "terms never fall along a log");
         if entry.term > last_term {
-            self.runs.push(LogPosition { term: entry.term, version: entry.version });
+            self.runs.push(entry.position());
+        }
+        if let Payload::Membership(membership) = &entry.payload {
+            self.memberships.push((entry.version, membership.clone()));
         }
         self.last = entry.version;
         self.last_digest = entry.digest();
@@ -99,41 +173,44 @@ impl Log {
         self.recent.push_back(entry);
     }
 
-    /// Drops `first` and everything behind it.
+    /// Drops `first` and everything behind it, all of which must be in memory.
     pub fn truncate(&mut self, first: Version) {
-        while self.last >= first && self.last > Version::ZERO {
-            if let Some(entry) = self.recent.pop_back() {
-                self.last_digest = entry.previous;
-                self.recent_len -= entry.len_estimate();
-            }
-            self.last = Version(self.last.0 - 1);
+        assert!(first >= self.recent_first(), "what is forgotten is committed, and never replaced");
+        while self.last >= first {
+            let Some(entry) = self.recent.pop_back() else { break };
+            self.recent_len -= entry.len_estimate();
+            self.last_digest = entry.previous;
+            self.last = Version(entry.version.0 - 1);
         }
-        while self.runs.last().is_some_and(|run| run.version >= first) {
-            self.runs.pop();
-        }
+        // The base stays, as the first run and the first membership.
+        self.runs.retain(|run| run.version < first);
+        self.memberships.retain(|(version, _)| *version < first);
     }
 
-    /// Drops the oldest entries up to `through` from memory, while more than `len_max` bytes are held.
+    /// Drops the oldest entries up to `through`, which is applied, from memory, while more than `len_max`
+    /// bytes are held; and the members before those of `through`.
     pub fn forget(&mut self, through: Version, len_max: usize) {
         while self.recent_len > len_max && self.recent_first() <= through {
-            let Some(entry) = self.recent.pop_front() else { return };
+            let Some(entry) = self.recent.pop_front() else { break };
             self.recent_len -= entry.len_estimate();
         }
+        let behind = self.memberships.partition_point(|(from, _)| *from <= through);
+        self.memberships.drain(..behind.saturating_sub(1));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cluster_format::Payload;
+
+    fn push(log: &mut Log, term: u64, payload: Payload) {
+        let (version, previous) = (log.last().version.next(), log.last_digest());
+        log.push(Arc::new(Entry { version, term, wall_micros: 0, previous, payload }));
+    }
 
     fn log(terms: &[u64]) -> Log {
-        let mut log = Log::default();
-        for (index, term) in terms.iter().enumerate() {
-            let version = Version(index as u64 + 1);
-            let (previous, payload) = (log.last_digest(), Payload::TermStart);
-            log.push(Arc::new(Entry { version, term: *term, wall_micros: 0, previous, payload }));
-        }
+        let mut log = Log::new(Membership::founding(3));
+        terms.iter().for_each(|term| push(&mut log, *term, Payload::TermStart));
         log
     }
 
@@ -149,12 +226,30 @@ mod tests {
     }
 
     #[test]
-    fn truncation_takes_terms_with_it() {
-        let mut log = log(&[1, 2, 2, 3]);
+    fn truncation_takes_terms_members_and_digests_with_it() {
+        let mut log = log(&[1, 2, 2]);
+        let digest = log.last_digest();
+        push(&mut log, 3, Payload::Membership(Arc::new(Membership::founding(1))));
+        assert_eq!((log.membership().voters.len(), log.membership_version()), (1, Version(4)));
+        log.truncate(Version(4));
+        assert_eq!((log.membership().voters.len(), log.membership_version()), (3, Version::ZERO));
+        assert_eq!(log.last_digest(), digest);
         log.truncate(Version(3));
         assert_eq!(log.last(), LogPosition { term: 2, version: Version(2) });
         log.truncate(Version(1));
-        assert_eq!(log.last(), LogPosition::default());
+        assert_eq!((log.last(), log.last_digest()), (LogPosition::default(), Digest::ZERO));
         assert_eq!(log.recent_len(), 0);
+    }
+
+    #[test]
+    fn a_log_behind_a_snapshot_begins_there() {
+        let last = LogPosition { term: 4, version: Version(9) };
+        let head = SnapshotHead { last, membership: Membership::founding(5), ..SnapshotHead::default() };
+        let mut log = Log::behind(&head);
+        assert_eq!((log.last(), log.base(), log.membership().voters.len()), (last, last, 5));
+        assert!(log.holds(last) && log.term_at(Version(8)).is_none());
+        push(&mut log, 5, Payload::TermStart);
+        log.truncate(Version(10));
+        assert_eq!((log.last(), log.first_of_term_at(Version(9))), (last, Version(9)));
     }
 }

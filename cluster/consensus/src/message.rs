@@ -2,16 +2,16 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use cluster_format::{Entry, Version};
+use cluster_format::{Entry, Incarnation, LogPosition, SnapshotChunk, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::LogPosition;
-
 /// One message.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
     /// The sender's term; in a pre-vote the term it would stand in.
     pub term: u64,
+    /// The sender's disk: what it promises counts only if that is the one the receiver knows.
+    pub incarnation: Incarnation,
     /// What it says.
     pub body: MessageBody,
 }
@@ -23,21 +23,29 @@ const COUNT_MAX: u64 = u64::MAX / 4;
 impl Message {
     /// Whether its numbers can be real.
     pub(crate) fn is_plausible(&self) -> bool {
-        let versions = match &self.body {
-            MessageBody::PreVoteRequest { last } | MessageBody::VoteRequest { last } => last.version,
-            MessageBody::PreVoteReply { .. } | MessageBody::VoteReply { .. } => Version::ZERO,
-            MessageBody::Append { previous, .. } => previous.version,
-            MessageBody::AppendReply { outcome: AppendOutcome::Matched(version), .. } => *version,
-            MessageBody::AppendReply { outcome: AppendOutcome::Mismatch { probed, last }, .. } => {
-                *probed.max(last)
+        let (term, version) = match &self.body {
+            MessageBody::PreVoteRequest { last } | MessageBody::VoteRequest { last, .. } => {
+                (last.term, last.version)
             }
+            MessageBody::Append { previous, .. } => (previous.term, previous.version),
+            MessageBody::AppendReply { outcome: AppendOutcome::Matched(version), .. } => (0, *version),
+            MessageBody::AppendReply { outcome: AppendOutcome::Mismatch { probed, last }, .. } => {
+                (0, *probed.max(last))
+            }
+            MessageBody::Snapshot(chunk) => (chunk.head.last.term, chunk.head.last.version),
+            MessageBody::SnapshotReply { last, .. } => (last.term, last.version),
+            MessageBody::PreVoteReply { .. }
+            | MessageBody::VoteReply { .. }
+            | MessageBody::StandNow
+            | MessageBody::Join
+            | MessageBody::Removed => (0, Version::ZERO),
         };
-        self.term < COUNT_MAX && versions.0 < COUNT_MAX
+        self.term < COUNT_MAX && term < COUNT_MAX && version.0 < COUNT_MAX
     }
 }
 
 /// What a message says.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MessageBody {
     /// Would you vote for me? Changes nothing at the receiver.
     PreVoteRequest {
@@ -53,6 +61,8 @@ pub enum MessageBody {
     VoteRequest {
         /// The end of the sender's log.
         last: LogPosition,
+        /// The leader has asked the sender to stand, so it is not in the way.
+        leader_agrees: bool,
     },
     /// The answer, durable before it is sent.
     VoteReply {
@@ -76,7 +86,24 @@ pub enum MessageBody {
         round: u64,
         /// Whether the logs meet.
         outcome: AppendOutcome,
+        /// How much the sender is to be preferred as leader.
+        priority: u8,
     },
+    /// A piece of the leader's snapshot, for a member that cannot be brought there entry by entry.
+    Snapshot(SnapshotChunk),
+    /// The answer, once the piece is durable.
+    SnapshotReply {
+        /// The snapshot's end.
+        last: LogPosition,
+        /// The piece that is due next; none when the snapshot is of no use to the sender.
+        next: Option<u64>,
+    },
+    /// From the leader: stand for election at once (Ongaro's thesis, 3.10).
+    StandNow,
+    /// I hear no leader: take me in, if I am no member.
+    Join,
+    /// You were taken out of the cluster.
+    Removed,
 }
 
 /// Whether an append fitted.

@@ -1,19 +1,27 @@
 //! The member: its role, its term, and what enters and leaves.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use cluster_format::{Entry, NodeId, Payload, Version};
+use cluster_format::{
+    Entry, Incarnation, LogPosition, Marks, Mistake, NodeId, Payload, Planted, SnapshotHead, Version,
+};
 use drivers_api::{Instant, Now};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
+use crate::follower::Refused;
+use crate::membership::Stranger;
+use crate::progress::Progress;
 use crate::reading::Reads;
-use crate::replication::{EntriesWanted, Progress};
-use crate::{Log, LogPosition, Message, MessageBody};
+use crate::replication::EntriesWanted;
+use crate::snapshot::{ChunkWanted, Incoming};
+use crate::transfer::Transfer;
+use crate::{Log, Mark, Message, MessageBody};
 
 /// Intervals. Heartbeats must be well below elections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +32,12 @@ pub struct Timing {
     pub election: Duration,
     /// The same for a member that has just started and never heard a leader.
     pub first_election: Duration,
+    /// How long a leader may serve reads after a quorum has heard from it, without asking again; zero
+    /// switches that off. At most half of `election`, and safe only where no node's clock stands still or
+    /// runs more than a tenth faster or slower than another's: not where VMs are paused or migrated.
+    pub lease: Duration,
+    /// Between pieces of a snapshot, so that it leaves room for other traffic.
+    pub snapshot_pause: Duration,
 }
 
 impl Default for Timing {
@@ -32,27 +46,33 @@ impl Default for Timing {
             heartbeat: Duration::from_millis(100),
             election: Duration::from_millis(600),
             first_election: Duration::from_millis(150),
+            lease: Duration::ZERO,
+            snapshot_pause: Duration::from_millis(2),
         }
     }
 }
 
-/// Who this member is and who may vote.
+/// Who this member is.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// This member.
     pub id: NodeId,
-    /// All voters, this member among them.
-    pub voters: Vec<NodeId>,
+    /// The life of its disk.
+    pub incarnation: Incarnation,
     /// Intervals.
     pub timing: Timing,
     /// Seeds the randomised timeouts.
     pub seed: [u8; 32],
     /// Most bytes of entries in memory: those that wait for disk and quorum, and recent ones.
     pub log_len_max: usize,
+    /// Leadership goes to the member with the highest, when it can.
+    pub priority: u8,
+    /// A mistake to make, in test builds.
+    pub planted: Planted,
 }
 
 /// What a member must never forget about elections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Vote {
     /// The highest term seen.
     pub term: u64,
@@ -61,20 +81,25 @@ pub struct Vote {
 }
 
 /// What the journal brought back.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Recovered {
     /// The last vote.
     pub vote: Vote,
-    /// The whole log; entries behind `applied` are in memory.
+    /// The log up to the first damage; entries behind `applied` are in memory.
     pub log: Log,
     /// An index known to be committed.
     pub commit: Version,
     /// How far the tables are.
     pub applied: Version,
+    /// Where the log ended before something of it was lost, or an earlier position if nothing was. The
+    /// member has promised to keep it up to here.
+    pub promised: LogPosition,
+    /// A snapshot that had begun to arrive, and how many pieces are there.
+    pub incoming: Option<(Arc<SnapshotHead>, u64)>,
 }
 
 /// What a member is doing.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Takes entries from a leader, or waits for one.
     Follower {
@@ -98,120 +123,139 @@ pub enum Role {
     },
 }
 
-/// Something to make durable: append `entries` to the journal (the first of them and everything behind it
-/// is replaced), with the vote.
-#[derive(Clone, Debug)]
-pub struct LogWrite {
-    /// To be given to [`Raft::written`].
-    pub mark: WriteMark,
-    /// The vote.
-    pub vote: Vote,
-    /// An index known to be committed.
-    pub commit: Version,
-    /// The entries, contiguous; may be empty.
-    pub entries: Vec<Arc<Entry>>,
-}
-
-/// Names a [`LogWrite`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WriteMark {
-    pub(crate) vote_change: u64,
-    pub(crate) last: Option<LogPosition>,
-}
-
 /// Why a proposal was not appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotProposed {
     /// This member does not lead; here is who does, as far as it knows.
     NotLeader(Option<NodeId>),
-    /// Too much is waiting for the quorum.
+    /// Too much is waiting for the quorum, or leadership is being handed over: ask again soon.
     Busy,
 }
 
 /// The share of the log's memory that is kept for followers that are a little behind.
 const RECENT_SHARE: usize = 4;
 
-/// Most bytes of entries in one [`LogWrite`], unless one entry alone is longer.
-const WRITE_LEN_MAX: usize = 1024 * 1024;
-
 /// One member. See the crate's head for the rules of driving it.
+#[derive(Clone)]
 pub struct Raft {
     pub(crate) id: NodeId,
-    pub(crate) voters: Vec<NodeId>,
+    pub(crate) incarnation: Incarnation,
     pub(crate) timing: Timing,
-    log_len_max: usize,
+    pub(crate) log_len_max: usize,
+    pub(crate) priority: u8,
+    pub(crate) planted: Planted,
     rng: ChaCha8Rng,
 
     pub(crate) role: Role,
     pub(crate) vote: Vote,
     pub(crate) log: Log,
     pub(crate) commit: Version,
-    committed_taken: Version,
+    pub(crate) committed_taken: Version,
+    /// Where the log ended before something of it was lost; of no account once the log is as long again.
+    pub(crate) promised: LogPosition,
 
     /// Counts changes of `vote`; those up to `vote_saved` are durable.
-    vote_change: u64,
-    vote_saved: u64,
-    writing: bool,
-    write_next: Version,
+    pub(crate) vote_change: u64,
+    pub(crate) vote_saved: u64,
+    /// Since when something is being written.
+    pub(crate) writing_since: Option<Instant>,
+    pub(crate) write_next: Version,
     pub(crate) durable: Version,
 
+    /// Leader: the other members. Kept in step with the membership in every role.
     pub(crate) peers: Vec<Progress>,
     pub(crate) reads: Reads,
+    pub(crate) transfer: Option<Transfer>,
+    pub(crate) strangers: BTreeMap<NodeId, Stranger>,
     pub(crate) wanted: Vec<EntriesWanted>,
+    pub(crate) chunks_wanted: Vec<ChunkWanted>,
     /// Follower: how far the log is known to equal the leader's, in this term.
     pub(crate) verified: Version,
     /// Follower: the leader's newest round heard.
     pub(crate) round_heard: u64,
+    pub(crate) incoming: Option<Incoming>,
+    pub(crate) refused: Option<Refused>,
+    pub(crate) removed: bool,
 
+    /// Leader: when it was elected.
+    pub(crate) elected_at: Instant,
     pub(crate) leader_heard: Option<Instant>,
+    /// No vote is granted before.
+    pub(crate) grants_from: Instant,
     pub(crate) election_due: Instant,
     pub(crate) heartbeat_due: Instant,
-    outbox: Vec<(NodeId, Message)>,
+    pub(crate) outbox: Vec<(NodeId, Message)>,
     /// Messages that promise the vote of this change.
-    withheld: Vec<(u64, NodeId, Message)>,
+    pub(crate) withheld: Vec<(u64, NodeId, Message)>,
+    pub(crate) marks: Marks,
 }
 
 impl Raft {
-    /// A member that has just started. Panics if `config.voters` lacks `config.id`.
+    /// A member that has just started.
     pub fn new(config: Config, recovered: Recovered, now: Now) -> Raft {
-        assert!(config.voters.contains(&config.id), "a member is one of the voters");
-        let Recovered { vote, log, commit, applied } = recovered;
+        let Recovered { vote, log, commit, applied, promised, incoming } = recovered;
         let last = log.last().version;
-        let peers = config.voters.iter().filter(|voter| **voter != config.id);
         let mut raft = Raft {
-            peers: peers.map(|peer| Progress::new(*peer)).collect(),
             id: config.id,
-            voters: config.voters,
+            incarnation: config.incarnation,
             timing: config.timing,
             log_len_max: config.log_len_max,
+            priority: config.priority,
+            planted: config.planted,
             rng: ChaCha8Rng::from_seed(config.seed),
             role: Role::Follower { leader: None },
             vote,
-            commit,
+            commit: commit.max(log.base().version).min(last),
             committed_taken: applied,
+            promised,
             vote_change: 0,
             vote_saved: 0,
-            writing: false,
+            writing_since: None,
             write_next: last.next(),
             durable: last,
             log,
+            peers: Vec::new(),
             reads: Reads::default(),
+            transfer: None,
+            strangers: BTreeMap::new(),
             wanted: Vec::new(),
+            chunks_wanted: Vec::new(),
             verified: Version::ZERO,
             round_heard: 0,
+            incoming: incoming.map(|(head, next)| Incoming::recovered(head, next)),
+            refused: None,
+            removed: false,
+            elected_at: Instant::ZERO,
             leader_heard: None,
+            grants_from: Instant::ZERO,
             election_due: Instant::ZERO,
             heartbeat_due: Instant::ZERO,
             outbox: Vec::new(),
             withheld: Vec::new(),
+            marks: Marks::NONE,
         };
-        raft.election_due = now.monotonic + raft.randomised(raft.timing.first_election);
+        raft.sync_peers();
+        // In its last life it may have told a leader that it heard it, just now.
+        if !raft.is_blank() {
+            raft.grants_from = now.monotonic + raft.timing.lease;
+        }
+        raft.election_due = now.monotonic + raft.timing.lease + raft.randomised(raft.timing.first_election);
         raft
+    }
+
+    /// This member.
+    pub fn id(&self) -> NodeId {
+        self.id
     }
 
     /// Its role.
     pub fn role(&self) -> &Role {
         &self.role
+    }
+
+    /// Its vote, and so its term.
+    pub fn vote(&self) -> Vote {
+        self.vote
     }
 
     /// Its term.
@@ -224,14 +268,19 @@ impl Raft {
         self.commit
     }
 
-    /// The end of its log.
-    pub fn last(&self) -> LogPosition {
-        self.log.last()
+    /// Its log.
+    pub fn log(&self) -> &Log {
+        &self.log
     }
 
     /// Whether it leads.
     pub fn is_leader(&self) -> bool {
         matches!(self.role, Role::Leader { .. })
+    }
+
+    /// Whether it was told that it was taken out of the cluster.
+    pub fn is_removed(&self) -> bool {
+        self.removed
     }
 
     /// The leader of its term, itself perhaps, as far as it knows.
@@ -243,45 +292,93 @@ impl Raft {
         }
     }
 
+    /// The rare branches it took.
+    pub fn marks(&self) -> Marks {
+        self.marks
+    }
+
     /// When [`Raft::tick`] has something to do.
     pub fn deadline(&self) -> Instant {
-        if self.is_leader() { self.heartbeat_due } else { self.election_due }
+        if !self.is_leader() {
+            return self.election_due;
+        }
+        let pauses = self.peers.iter().filter_map(Progress::pause_ends);
+        pauses.fold(self.heartbeat_due, Instant::min)
     }
 
     /// Time has passed.
     pub fn tick(&mut self, now: Now) {
         if self.is_leader() {
+            self.end_pauses(now);
             if now.monotonic >= self.heartbeat_due {
-                self.heartbeat(now);
+                self.look_around(now);
             }
         } else if now.monotonic >= self.election_due {
             self.stand(now);
         }
     }
 
-    /// A message has come from the voter `from`.
+    /// Leader: once in a while, besides the heartbeat, what no message brings about.
+    fn look_around(&mut self, now: Now) {
+        self.heartbeat(now);
+        if self.is_leader() {
+            self.advance_transfer(now);
+            self.advance_membership(now);
+        }
+    }
+
+    /// A message has come from the node `from`.
     pub fn receive(&mut self, now: Now, from: NodeId, message: Message) {
-        if from == self.id || !self.voters.contains(&from) || !message.is_plausible() {
+        if from == self.id || !message.is_plausible() {
             return;
         }
-        match message.body {
-            MessageBody::PreVoteRequest { last } => self.pre_vote_requested(now, from, message.term, last),
-            MessageBody::PreVoteReply { granted } => self.pre_vote_replied(now, from, message.term, granted),
-            MessageBody::VoteRequest { last } => self.vote_requested(now, from, message.term, last),
-            MessageBody::VoteReply { granted } => self.vote_replied(now, from, message.term, granted),
+        let Message { term, incarnation, body } = message;
+        self.note_incarnation(from, incarnation);
+        let counts = self.is_member(from, incarnation);
+        if self.is_leader() && !counts {
+            self.meet_stranger(now, from, incarnation);
+        }
+        match body {
+            MessageBody::PreVoteRequest { last } => self.pre_vote_requested(now, from, term, last),
+            MessageBody::VoteRequest { last, leader_agrees } => {
+                self.vote_requested(now, from, term, last, leader_agrees);
+            }
             MessageBody::Append { previous, entries, commit, round } => {
-                if self.accept_leader(now, from, message.term) {
+                if self.accept_leader(now, from, term) {
                     self.append(from, previous, entries, commit, round);
                 }
             }
-            MessageBody::AppendReply { round, outcome } => {
-                if message.term > self.vote.term {
-                    self.follow(now, message.term, None);
-                } else if message.term == self.vote.term && self.is_leader() {
-                    self.append_replied(now, from, round, outcome);
+            MessageBody::Snapshot(chunk) => {
+                if self.accept_leader(now, from, term) {
+                    self.chunk_received(from, chunk);
+                }
+            }
+            MessageBody::StandNow => self.told_to_stand(now, from, term),
+            MessageBody::Removed => self.told_removed(now, term),
+            MessageBody::Join => {}
+            // What follows are promises, and those of another disk are worth nothing.
+            _ if !counts => self.marks.hit(Mark::StrangerIgnored as u32),
+            MessageBody::PreVoteReply { granted } => self.pre_vote_replied(now, from, term, granted),
+            MessageBody::VoteReply { granted } => self.vote_replied(now, from, term, granted),
+            MessageBody::AppendReply { round, outcome, priority } => {
+                if self.is_reply_to_leader(now, term) {
+                    self.append_replied(now, from, round, outcome, priority);
+                }
+            }
+            MessageBody::SnapshotReply { last, next } => {
+                if self.is_reply_to_leader(now, term) {
+                    self.chunk_replied(now, from, last, next);
                 }
             }
         }
+    }
+
+    /// Whether a reply of `term` answers this member's leadership. A higher term ends it.
+    fn is_reply_to_leader(&mut self, now: Now, term: u64) -> bool {
+        if term > self.vote.term {
+            self.follow(now, term, None);
+        }
+        term == self.vote.term && self.is_leader()
     }
 
     /// Appends `payload` if this member leads, and returns its version: committed when an entry of this
@@ -290,7 +387,7 @@ impl Raft {
         if !self.is_leader() {
             return Err(NotProposed::NotLeader(self.leader()));
         }
-        if self.is_backlogged() {
+        if self.is_backlogged() || self.transfer.is_some() {
             return Err(NotProposed::Busy);
         }
         // It leaves with the next messages, together with what else is proposed until then.
@@ -300,46 +397,17 @@ impl Raft {
     pub(crate) fn push_entry(&mut self, now: Now, payload: Payload) -> Version {
         let version = self.log.last().version.next();
         let (term, wall_micros, previous) = (self.vote.term, now.wall.unix_micros, self.log.last_digest());
-        let entry = Entry { version, term, wall_micros, previous, payload };
-        self.log.push(Arc::new(entry));
+        self.push(Arc::new(Entry { version, term, wall_micros, previous, payload }));
         version
     }
 
-    /// What to make durable next, if anything, and nothing is being written.
-    pub fn take_write(&mut self) -> Option<LogWrite> {
-        let last = self.log.last().version;
-        if self.writing || (self.vote_saved == self.vote_change && self.write_next > last) {
-            return None;
+    /// Appends an entry to the log, and heeds what it says about the members.
+    pub(crate) fn push(&mut self, entry: Arc<Entry>) {
+        let changes_members = matches!(entry.payload, Payload::Membership(_));
+        self.log.push(entry);
+        if changes_members {
+            self.sync_peers();
         }
-        let entries = self.log.entries(self.write_next, last, WRITE_LEN_MAX);
-        let position = entries.last().map(|entry| LogPosition { term: entry.term, version: entry.version });
-        self.write_next = position.map_or(self.write_next, |position| position.version.next());
-        self.writing = true;
-        let mark = WriteMark { vote_change: self.vote_change, last: position };
-        Some(LogWrite { mark, vote: self.vote, commit: self.commit, entries })
-    }
-
-    /// The write with this mark is durable.
-    pub fn written(&mut self, now: Now, mark: WriteMark) {
-        self.writing = false;
-        // Entries that were replaced while they were being written are not durable.
-        if let Some(last) = mark.last
-            && self.log.holds(last)
-            && last.version > self.durable
-        {
-            self.durable = last.version;
-            match self.role {
-                Role::Leader { .. } => self.advance_commit(),
-                Role::Follower { leader: Some(leader) } => self.acknowledge(leader),
-                _ => {}
-            }
-        }
-        self.vote_written(now, mark);
-    }
-
-    /// Whether the newest vote is durable.
-    pub(crate) fn vote_is_durable(&self) -> bool {
-        self.vote_saved == self.vote_change
     }
 
     /// Entries that became committed since the last call, in order; only those in memory, which are all
@@ -355,7 +423,7 @@ impl Raft {
         entries
     }
 
-    /// Messages to send.
+    /// Messages to send, some of them to [`NodeId::EVERYONE`].
     pub fn take_messages(&mut self) -> Vec<(NodeId, Message)> {
         if self.is_leader() {
             self.replicate();
@@ -364,56 +432,36 @@ impl Raft {
         core::mem::take(&mut self.outbox)
     }
 
-    /// Entries that a follower needs and memory no longer has: read them from the journal and give them
-    /// to [`Raft::fetched`].
-    pub fn take_wanted(&mut self) -> Vec<EntriesWanted> {
-        core::mem::take(&mut self.wanted)
-    }
-
     pub(crate) fn send(&mut self, to: NodeId, term: u64, body: MessageBody) {
-        self.outbox.push((to, Message { term, body }));
-    }
-
-    /// Sends once the newest vote is durable.
-    pub(crate) fn send_with_vote(&mut self, to: NodeId, body: MessageBody) {
-        let message = Message { term: self.vote.term, body };
-        if self.vote_is_durable() {
-            self.outbox.push((to, message));
-        } else {
-            self.withheld.push((self.vote_change, to, message));
-        }
-    }
-
-    pub(crate) fn set_vote(&mut self, vote: Vote) {
-        if vote != self.vote {
-            self.vote = vote;
-            self.vote_change += 1;
-        }
+        self.outbox.push((to, Message { term, incarnation: self.incarnation, body }));
     }
 
     /// Becomes a follower in `term`, no lower than its own.
     pub(crate) fn follow(&mut self, now: Now, term: u64, leader: Option<NodeId>) {
         assert!(term >= self.vote.term, "terms never fall");
+        if self.is_leader() {
+            if term > self.vote.term {
+                self.marks.hit(Mark::LeaderDeposed as u32);
+            }
+            self.leave_office();
+        }
         if term > self.vote.term {
             self.set_vote(Vote { term, voted_for: None });
-        }
-        if self.is_leader() {
-            self.reads.drop_pending();
         }
         self.role = Role::Follower { leader };
         self.verified = Version::ZERO;
         self.round_heard = 0;
-        self.wanted.clear();
         self.reset_election_timer(now);
     }
 
-    pub(crate) fn truncate(&mut self, first: Version) {
-        assert!(first > self.commit, "committed entries are never replaced");
-        self.log.truncate(first);
-        let before = Version(first.0 - 1);
-        self.write_next = self.write_next.min(first);
-        self.durable = self.durable.min(before);
-        self.verified = self.verified.min(before);
+    fn leave_office(&mut self) {
+        if self.reads.drop_pending() {
+            self.marks.hit(Mark::ReadDropped as u32);
+        }
+        self.transfer = None;
+        self.strangers.clear();
+        self.wanted.clear();
+        self.chunks_wanted.clear();
     }
 
     pub(crate) fn reset_election_timer(&mut self, now: Now) {
@@ -425,14 +473,11 @@ impl Raft {
         self.log.recent_len() > self.log_len_max
     }
 
-    /// Whether a write under way, or entries still to be applied, will shrink what is in memory.
-    pub(crate) fn will_make_room(&self) -> bool {
-        self.durable < self.log.last().version || self.committed_taken < self.commit
-    }
-
-    /// Whether this member may have lost its disk: it remembers neither an entry nor a vote.
+    /// Whether this member remembers neither an entry nor a vote: it is new, or has lost its disk.
     pub(crate) fn is_blank(&self) -> bool {
-        self.log.last().version == Version::ZERO && self.vote.voted_for.is_none()
+        self.log.last().version == Version::ZERO
+            && self.vote.voted_for.is_none()
+            && self.promised.version == Version::ZERO
     }
 
     /// A part of a long message has come from `from`, which is therefore alive.
@@ -448,23 +493,20 @@ impl Raft {
         }
     }
 
-    /// The newest vote, to make durable by itself while a [`LogWrite`] cannot be written.
-    pub fn take_vote_write(&self) -> Option<LogWrite> {
-        let mark = WriteMark { vote_change: self.vote_change, last: None };
-        let unsaved = self.vote_saved < self.vote_change;
-        unsaved.then(|| LogWrite { mark, vote: self.vote, commit: self.commit, entries: Vec::new() })
+    /// What a quorum of voters has reached: the largest value that this many of them have or exceed.
+    pub(crate) fn by_quorum<T: Ord + Copy>(&self, own: T, of: impl Fn(&Progress) -> T) -> Option<T> {
+        let membership = self.log.membership();
+        let value = |node: NodeId| match self.peers.iter().find(|peer| peer.node == node) {
+            Some(peer) => Some(of(peer)),
+            None => (node == self.id).then_some(own),
+        };
+        let mut values: Vec<T> = membership.voters.iter().filter_map(|voter| value(voter.node)).collect();
+        values.sort_unstable_by(|a, b| b.cmp(a));
+        values.get(membership.quorum() - 1).copied()
     }
 
-    /// The vote of [`Raft::take_vote_write`] is durable.
-    pub fn vote_written(&mut self, now: Now, mark: WriteMark) {
-        self.vote_saved = self.vote_saved.max(mark.vote_change);
-        let released = self.withheld.extract_if(.., |(change, _, _)| *change <= mark.vote_change);
-        self.outbox.extend(released.map(|(_, to, message)| (to, message)));
-        self.count_own_vote(now);
-    }
-
-    pub(crate) fn quorum(&self) -> usize {
-        self.voters.len() / 2 + 1
+    pub(crate) fn makes(&self, mistake: Mistake) -> bool {
+        self.planted.is(mistake)
     }
 
     /// Between one and two times `base`.
@@ -477,7 +519,7 @@ impl Raft {
 impl fmt::Debug for Raft {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Raft { id, role, vote, commit, durable, .. } = self;
-        let last = self.log.last();
-        write!(f, "n{id} {role:?} {vote:?} last {last:?} durable {durable} commit {commit}")
+        let (last, membership) = (self.log.last(), self.log.membership());
+        write!(f, "n{id} {role:?} {vote:?} last {last} durable {durable} commit {commit} {membership}")
     }
 }

@@ -26,6 +26,6 @@ pub use ledger::{
     Commit, Entry, FormatError, KeyRange, Origin, Payload, Write, decode, decode_prefix, encode,
 };
 pub use marks::Marks;
-pub use membership::{Incarnation, Member, Membership};
+pub use membership::{Incarnation, Member, Membership, REMOVED_MAX};
 pub use mistake::{Mistake, Planted};
 pub use snapshot::{LogPosition, SnapshotChunk, SnapshotHead};

@@ -32,13 +32,19 @@ pub struct Membership {
     pub voters: Vec<Member>,
     /// Those who get the ledger and have no vote, by ascending id.
     pub learners: Vec<Member>,
+    /// Those who were taken out on purpose, the newest last, at most [`REMOVED_MAX`]: they do not join again
+    /// unless with another disk.
+    pub removed: Vec<Member>,
 }
+
+/// Removed members that are remembered. One that was forgotten could join again by itself.
+pub const REMOVED_MAX: usize = 64;
 
 impl Membership {
     /// The membership a cluster of nodes 1 to `size` is founded with.
     pub fn founding(size: u8) -> Membership {
         let founder = |id| Member { node: NodeId(id), incarnation: Incarnation::UNKNOWN };
-        Membership { voters: (1..=size).map(founder).collect(), learners: Vec::new() }
+        Membership { voters: (1..=size).map(founder).collect(), ..Membership::default() }
     }
 
     /// The voter with this id.

@@ -1,0 +1,117 @@
+//! What must be durable before what is said.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_format::{Entry, LogPosition, Mistake, NodeId, Version};
+use drivers_api::Now;
+
+use crate::raft::{Raft, Role, Vote};
+use crate::{Mark, Message, MessageBody};
+
+/// Something to make durable: append `entries` to the journal (the first of them and everything behind it
+/// is replaced), with the vote.
+#[derive(Clone, Debug)]
+pub struct LogWrite {
+    /// To be given to [`Raft::written`].
+    pub mark: WriteMark,
+    /// The vote.
+    pub vote: Vote,
+    /// An index known to be committed.
+    pub commit: Version,
+    /// The entries, contiguous; may be empty.
+    pub entries: Vec<Arc<Entry>>,
+}
+
+/// Names a [`LogWrite`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteMark {
+    pub(crate) vote_change: u64,
+    pub(crate) last: Option<LogPosition>,
+}
+
+/// Most bytes of entries in one [`LogWrite`], unless one entry alone is longer.
+const WRITE_LEN_MAX: usize = 1024 * 1024;
+
+impl Raft {
+    /// What to make durable next, if anything, and nothing is being written.
+    pub fn take_write(&mut self, now: Now) -> Option<LogWrite> {
+        let last = self.log.last().version;
+        let nothing_new = self.vote_saved == self.vote_change && self.write_next > last;
+        if self.writing_since.is_some() || nothing_new {
+            return None;
+        }
+        let entries = self.log.entries(self.write_next, last, WRITE_LEN_MAX);
+        let position = entries.last().map(|entry| entry.position());
+        self.write_next = position.map_or(self.write_next, |position| position.version.next());
+        self.writing_since = Some(now.monotonic);
+        let mark = WriteMark { vote_change: self.vote_change, last: position };
+        Some(LogWrite { mark, vote: self.vote, commit: self.commit, entries })
+    }
+
+    /// The write with this mark is durable.
+    pub fn written(&mut self, now: Now, mark: WriteMark) {
+        self.writing_since = None;
+        // Entries that were replaced while they were being written are not durable.
+        if let Some(last) = mark.last
+            && self.log.holds(last)
+            && last.version > self.durable
+        {
+            self.durable = last.version;
+            match self.role {
+                Role::Leader { .. } => self.advance_commit(now),
+                Role::Follower { leader: Some(leader) } => self.acknowledge(leader),
+                _ => {}
+            }
+        }
+        self.vote_written(now, mark);
+    }
+
+    /// The newest vote, to make durable by itself while a [`LogWrite`] cannot be written.
+    pub fn take_vote_write(&self) -> Option<LogWrite> {
+        let mark = WriteMark { vote_change: self.vote_change, last: None };
+        let unsaved = self.vote_saved < self.vote_change;
+        unsaved.then(|| LogWrite { mark, vote: self.vote, commit: self.commit, entries: Vec::new() })
+    }
+
+    /// The vote of [`Raft::take_vote_write`] is durable.
+    pub fn vote_written(&mut self, now: Now, mark: WriteMark) {
+        self.vote_saved = self.vote_saved.max(mark.vote_change);
+        let released = self.withheld.extract_if(.., |(change, _, _)| *change <= mark.vote_change);
+        self.outbox.extend(released.map(|(_, to, message)| (to, message)));
+        self.count_own_vote(now);
+    }
+
+    /// Whether the newest vote is durable.
+    pub(crate) fn vote_is_durable(&self) -> bool {
+        self.vote_saved == self.vote_change || self.makes(Mistake::VoteNotFlushed)
+    }
+
+    /// Sends once the newest vote is durable.
+    pub(crate) fn send_with_vote(&mut self, to: NodeId, body: MessageBody) {
+        let message = Message { term: self.vote.term, incarnation: self.incarnation, body };
+        if self.vote_is_durable() {
+            self.outbox.push((to, message));
+        } else {
+            self.marks.hit(Mark::VoteWithheld as u32);
+            self.withheld.push((self.vote_change, to, message));
+        }
+    }
+
+    pub(crate) fn set_vote(&mut self, vote: Vote) {
+        if vote != self.vote {
+            self.vote = vote;
+            self.vote_change += 1;
+        }
+    }
+
+    /// How far this member may say that its log is kept.
+    pub(crate) fn kept(&self) -> Version {
+        if self.makes(Mistake::AckBeforeFlush) { self.log.last().version } else { self.durable }
+    }
+
+    /// Whether a write under way, or entries still to be applied, will shrink what is in memory.
+    pub(crate) fn will_make_room(&self) -> bool {
+        self.durable < self.log.last().version || self.committed_taken < self.commit
+    }
+}

@@ -1,0 +1,233 @@
+//! Bringing a member there that the log cannot: the leader's tables, piece by piece, each durable at the
+//! receiver before the next is sent. A receiver that was restarted goes on where it was, as long as the
+//! leader offers the same snapshot.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_format::{LogPosition, NodeId, SnapshotChunk, SnapshotHead, StateHash, Version};
+use drivers_api::{Instant, Now};
+
+use crate::progress::{Flow, Progress};
+use crate::raft::Raft;
+use crate::{Log, Mark, MessageBody};
+
+/// A piece that a member needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChunkWanted {
+    /// Who needs it.
+    pub peer: NodeId,
+    /// Of which snapshot; none: the first piece of a new one.
+    pub head: Option<Arc<SnapshotHead>>,
+    /// Its number.
+    pub index: u64,
+}
+
+/// Leader: where a snapshot to a member stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sending {
+    /// Once its first piece was read.
+    head: Option<Arc<SnapshotHead>>,
+    /// The piece that is due.
+    next: u64,
+    /// When the piece was sent or, while it is awaited from the driver, nothing.
+    sent: Option<Instant>,
+    /// When the next piece may be read.
+    pause_ends: Option<Instant>,
+}
+
+impl Sending {
+    /// Whether a member whose log matches up to `matched` has the snapshot.
+    pub(crate) fn is_reached(&self, matched: Version) -> bool {
+        self.head.as_ref().is_some_and(|head| matched >= head.last.version)
+    }
+}
+
+/// Follower: a snapshot that arrives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Incoming {
+    head: Arc<SnapshotHead>,
+    /// Pieces that are durable.
+    next: u64,
+    /// The piece that is to be made durable, until the driver takes it.
+    chunk: Option<SnapshotChunk>,
+    writing: bool,
+    /// It began to arrive before a restart.
+    is_recovered: bool,
+}
+
+impl Incoming {
+    fn new(head: Arc<SnapshotHead>) -> Incoming {
+        Incoming { head, next: 0, chunk: None, writing: false, is_recovered: false }
+    }
+
+    pub(crate) fn recovered(head: Arc<SnapshotHead>, next: u64) -> Incoming {
+        Incoming { next, is_recovered: true, ..Incoming::new(head) }
+    }
+}
+
+impl Progress {
+    /// When the pause between two pieces ends.
+    pub(crate) fn pause_ends(&self) -> Option<Instant> {
+        match &self.flow {
+            Flow::Snapshot(sending) => sending.pause_ends,
+            _ => None,
+        }
+    }
+}
+
+impl Raft {
+    /// What a snapshot of the tables would be, whose rows amount to `state` and which hold everything that
+    /// [`Raft::take_committed`] has given.
+    pub fn snapshot_head(&self, state: StateHash) -> Option<SnapshotHead> {
+        let version = self.committed_taken;
+        let last = LogPosition { term: self.log.term_at(version)?, version };
+        let membership = self.log.membership_at(version).as_ref().clone();
+        Some(SnapshotHead { last, digest: self.log.digest_at(version)?, membership, state })
+    }
+
+    /// Pieces to be read from the tables and given to [`Raft::chunk_fetched`].
+    pub fn take_chunks_wanted(&mut self) -> Vec<ChunkWanted> {
+        core::mem::take(&mut self.chunks_wanted)
+    }
+
+    pub(crate) fn want_chunk(&mut self, index: usize) {
+        let Progress { node, flow: Flow::Snapshot(sending), .. } = &mut self.peers[index] else { return };
+        sending.sent = None;
+        sending.pause_ends = None;
+        let wanted = ChunkWanted { peer: *node, head: sending.head.clone(), index: sending.next };
+        self.chunks_wanted.push(wanted);
+    }
+
+    /// Leader: a piece that was wanted; none if its snapshot is no longer there, and a new one is begun.
+    pub fn chunk_fetched(&mut self, now: Now, peer: NodeId, chunk: Option<SnapshotChunk>) {
+        if !self.is_leader() {
+            return;
+        }
+        let Some(index) = self.peers.iter().position(|progress| progress.node == peer) else { return };
+        let Flow::Snapshot(sending) = &mut self.peers[index].flow else { return };
+        let Some(chunk) = chunk else {
+            *sending = Sending::default();
+            return self.want_chunk(index);
+        };
+        if chunk.index != sending.next {
+            return;
+        }
+        sending.head = Some(chunk.head.clone());
+        sending.sent = Some(now.monotonic);
+        self.send(peer, self.vote.term, MessageBody::Snapshot(chunk));
+    }
+
+    /// Leader: a member has made a piece durable, or says which one it needs.
+    pub(crate) fn chunk_replied(&mut self, now: Now, from: NodeId, last: LogPosition, next: Option<u64>) {
+        let pause_ends = now.monotonic + self.timing.snapshot_pause;
+        let Some(peer) = self.peers.iter_mut().find(|peer| peer.node == from) else { return };
+        peer.heard = now.monotonic;
+        let Flow::Snapshot(sending) = &mut peer.flow else { return };
+        if sending.head.as_ref().is_none_or(|head| head.last != last) || sending.sent.is_none() {
+            return;
+        }
+        match next {
+            Some(next) => {
+                sending.next = next;
+                sending.sent = None;
+                sending.pause_ends = Some(pause_ends);
+            }
+            // Its log goes on from there.
+            None => {
+                peer.next = last.version.next();
+                peer.probe();
+            }
+        }
+    }
+
+    /// Leader: asks for pieces whose pause has ended, and again for those whose answer is lost.
+    pub(crate) fn end_pauses(&mut self, now: Now) {
+        for index in 0..self.peers.len() {
+            let Flow::Snapshot(sending) = &self.peers[index].flow else { continue };
+            let paused = sending.pause_ends.is_some_and(|ends| now.monotonic >= ends);
+            let lost = sending.sent.is_some_and(|at| now.monotonic.since(at) > self.timing.election * 2);
+            if paused || lost {
+                self.want_chunk(index);
+            }
+        }
+    }
+
+    /// Follower: a piece has come.
+    pub(crate) fn chunk_received(&mut self, from: NodeId, chunk: SnapshotChunk) {
+        let last = chunk.head.last;
+        if self.log.holds(last) || last.version <= self.commit {
+            self.marks.hit(Mark::SnapshotUseless as u32);
+            self.incoming = None;
+            return self.send(from, self.vote.term, MessageBody::SnapshotReply { last, next: None });
+        }
+        let same = self.incoming.as_ref().is_some_and(|incoming| incoming.head == chunk.head);
+        if !same && self.incoming.as_ref().is_some_and(|incoming| incoming.writing) {
+            return;
+        }
+        if !same {
+            self.incoming = Some(Incoming::new(chunk.head.clone()));
+        }
+        let Some(incoming) = &mut self.incoming else { return };
+        if incoming.writing || incoming.chunk.is_some() {
+            return;
+        }
+        if incoming.next != chunk.index {
+            let next = Some(incoming.next);
+            return self.send(from, self.vote.term, MessageBody::SnapshotReply { last, next });
+        }
+        if incoming.is_recovered {
+            self.marks.hit(Mark::SnapshotResumed as u32);
+        }
+        incoming.chunk = Some(chunk);
+    }
+
+    /// Follower: a piece to make durable, if nothing else is being written.
+    pub fn take_chunk_write(&mut self, now: Now) -> Option<SnapshotChunk> {
+        if self.writing_since.is_some() {
+            return None;
+        }
+        let incoming = self.incoming.as_mut()?;
+        let chunk = incoming.chunk.take()?;
+        incoming.writing = true;
+        self.writing_since = Some(now.monotonic);
+        Some(chunk)
+    }
+
+    /// Follower: the piece of [`Raft::take_chunk_write`] is durable, and it is not the last.
+    pub fn chunk_written(&mut self) {
+        self.writing_since = None;
+        let Some(incoming) = &mut self.incoming else { return };
+        incoming.writing = false;
+        incoming.next += 1;
+        let (last, next) = (incoming.head.last, Some(incoming.next));
+        if let Some(leader) = self.leader() {
+            self.send(leader, self.vote.term, MessageBody::SnapshotReply { last, next });
+        }
+    }
+
+    /// Follower: the last piece is durable, and the tables are what the snapshot says: the log goes on
+    /// behind it.
+    pub fn installed(&mut self, head: &SnapshotHead) {
+        self.marks.hit(Mark::SnapshotInstalled as u32);
+        self.writing_since = None;
+        self.incoming = None;
+        self.log = Log::behind(head);
+        let version = head.last.version;
+        self.commit = self.commit.max(version);
+        self.committed_taken = version;
+        self.write_next = version.next();
+        self.durable = version;
+        self.verified = version;
+        self.sync_peers();
+        if let Some(leader) = self.leader() {
+            self.acknowledge(leader);
+        }
+    }
+
+    /// Follower: the rows that came are not what the snapshot's head says. It is asked for again.
+    pub fn snapshot_refused(&mut self) {
+        self.writing_since = None;
+        self.incoming = None;
+    }
+}

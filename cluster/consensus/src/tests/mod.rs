@@ -1,0 +1,145 @@
+//! Members in a network: elections, replication, membership, snapshots, and what must never be.
+
+mod hostile;
+mod network;
+mod scenarios;
+
+use alloc::vec;
+use cluster_format::{NodeId, Version};
+
+use network::Network;
+
+#[test]
+fn three_members_elect_one_leader_and_commit() {
+    let mut network = Network::new(3, 1);
+    network.run(500);
+    assert!(network.leader().is_some());
+    for _ in 0..20 {
+        assert!(network.propose());
+    }
+    network.run(100);
+    assert_eq!(network.committed.len(), 21, "20 entries and the start of the term");
+}
+
+#[test]
+fn a_member_alone_serves_itself() {
+    let mut network = Network::new(1, 1);
+    network.run(500);
+    assert!(network.propose());
+    network.run(20);
+    assert_eq!(network.committed.len(), 2);
+}
+
+#[test]
+fn a_leader_cut_off_steps_down_and_the_others_go_on() {
+    let mut network = Network::new(3, 2);
+    network.run(500);
+    let old = network.leader().expect("a leader");
+    network.cut = vec![old];
+    network.run(3_000);
+    let new = network.leader().expect("another leader");
+    assert_ne!(old, new);
+    let raft = |network: &Network| network.members[usize::from(old.0) - 1].raft.as_ref().unwrap().term();
+    let term = raft(&network);
+    assert!(!network.members[usize::from(old.0) - 1].raft.as_ref().unwrap().is_leader());
+    network.cut.clear();
+    network.run(1_000);
+    assert_eq!(network.leader(), Some(new), "pre-vote: the one that was away disturbs nobody");
+    assert!(raft(&network) > term);
+}
+
+#[test]
+fn reads_are_confirmed_by_a_quorum_only() {
+    let mut network = Network::new(3, 3);
+    network.run(500);
+    let now = network.time();
+    let leader = usize::from(network.leader().unwrap().0) - 1;
+    network.members[leader].raft.as_mut().unwrap().read(now, 7).unwrap();
+    network.members[leader].raft.as_mut().unwrap().read(now, 8).unwrap();
+    network.run(20);
+    let now = network.time();
+    let answers = network.members[leader].raft.as_mut().unwrap().take_reads(now);
+    network.run(20);
+    let now = network.time();
+    let more = network.members[leader].raft.as_mut().unwrap().take_reads(now);
+    assert_eq!([answers, more].concat(), [(7, Some(Version(1))), (8, Some(Version(1)))]);
+
+    network.cut = vec![NodeId(leader as u8 + 1)];
+    let now = network.time();
+    network.members[leader].raft.as_mut().unwrap().read(now, 9).unwrap();
+    network.run(3_000);
+    let now = network.time();
+    let answers = network.members[leader].raft.as_mut().unwrap().take_reads(now);
+    assert_eq!(answers, [(9, None)]);
+}
+
+#[test]
+fn a_backlog_that_only_the_next_leader_can_commit_does_not_stop_it() {
+    let mut network = Network::new(3, 4);
+    network.run(500);
+    for _ in 0..50 {
+        network.propose();
+    }
+    network.run(100);
+    // All lose power; what they flushed is more than they now keep in memory, and none of it is applied.
+    (0..3).for_each(|index| network.crash(index));
+    network.log_len_max = 1;
+    (0..3).for_each(|index| network.start(index));
+    network.run(2_000);
+    let last = network.committed.last_key_value().map(|(version, _)| *version);
+    assert_eq!(last, Some(Version(52)), "50 entries and two starts of a term");
+}
+
+#[test]
+fn a_member_that_lost_its_disk_votes_for_nobody_until_it_has_the_log_again() {
+    let mut network = Network::new(3, 5);
+    network.run(500);
+    let leader = usize::from(network.leader().unwrap().0) - 1;
+    let (blank, behind) = ((leader + 1) % 3, (leader + 2) % 3);
+    network.crash(behind);
+    for _ in 0..10 {
+        network.propose();
+    }
+    network.run(100);
+    let committed = network.committed.len();
+    network.crash(leader);
+    network.wipe(blank);
+    network.start(blank);
+    network.start(behind);
+    network.run(5_000);
+    assert_eq!(network.leader(), None, "the two that are up do not have what was committed");
+    network.start(leader);
+    network.run(3_000);
+    assert!(network.committed.len() > committed);
+    assert_eq!(network.members[blank].disk.entries.len(), network.committed.len(), "it has caught up");
+}
+
+#[test]
+fn committed_entries_survive_crashes_loss_and_partitions() {
+    for seed in 0..60 {
+        let mut network = Network::new(if seed % 2 == 0 { 3 } else { 5 }, seed);
+        network.loss_percent = seed % 4 * 10;
+        let count = network.members.len() as u64;
+        for _ in 0..40 {
+            let victim = network.below(count) as usize;
+            match network.below(6) {
+                0 => network.crash(victim),
+                1 => network.cut = vec![NodeId(victim as u8 + 1)],
+                2 => network.cut.clear(),
+                _ => {
+                    for index in 0..network.members.len() {
+                        if network.members[index].raft.is_none() && network.below(2) == 0 {
+                            network.start(index);
+                        }
+                    }
+                }
+            }
+            for _ in 0..network.below(10) {
+                network.propose();
+            }
+            let span = 20 + network.below(800);
+            network.run(span);
+        }
+        network.heal_and_converge(seed);
+    }
+}
