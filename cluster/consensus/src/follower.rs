@@ -136,19 +136,36 @@ impl Raft {
         (self.log.last() < self.promised).then(|| self.log.last().version.next())
     }
 
-    /// Entries that were lost, from a peer or from behind the damage, where their hash chain continues the
-    /// log: takes as many as do, and says how many. Whoever gives them has made sure that the chain leads
-    /// to what this member had promised.
-    pub fn restore(&mut self, entries: &[Arc<Entry>]) -> usize {
-        let mut taken = 0;
-        while self.missing().is_some() && !self.is_leader() {
-            let Some(entry) = entries.get(taken).filter(|entry| self.log.is_continued_by(entry)) else {
-                break;
-            };
+    /// Entries of a peer's log, in order: takes those that go on from this one, while something is missing.
+    ///
+    /// They need not be the very ones that were lost. Where two logs differ at a version, the entry of the
+    /// lower term cannot have been committed (Raft, 5.4.3), so the higher term wins, as it would if its
+    /// leader had sent it; and a log that ends no earlier than was promised holds all that was committed
+    /// with this member's help.
+    pub fn restore(&mut self, entries: &[Arc<Entry>]) {
+        for entry in entries {
+            if self.missing().is_none() || self.is_leader() {
+                return;
+            }
+            match self.log.term_at(entry.version) {
+                Some(term) if term >= entry.term => continue,
+                Some(_) if entry.version <= self.commit => return,
+                Some(_) if self.log.digest_at(Version(entry.version.0 - 1)) == Some(entry.previous) => {
+                    self.truncate(entry.version);
+                }
+                _ => {}
+            }
+            if !self.log.is_continued_by(entry) {
+                return;
+            }
             self.marks.hit(Mark::PromisedRestored as u32);
             self.push(entry.clone());
-            taken += 1;
         }
-        taken
+    }
+
+    /// Where the log must end at least, if it does not: to be made durable with every write, so that a
+    /// restart does not forget it.
+    pub fn promised(&self) -> LogPosition {
+        if self.missing().is_some() { self.promised } else { LogPosition::default() }
     }
 }

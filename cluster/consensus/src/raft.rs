@@ -423,6 +423,17 @@ impl Raft {
         entries
     }
 
+    /// The tables were replaced by those of `version`, which is committed: [`Raft::take_committed`] goes on
+    /// behind it. False if the entries there are no longer in memory.
+    pub fn resume_behind(&mut self, version: Version) -> bool {
+        let known = version == self.log.last().version || self.log.entry(version.next()).is_some();
+        let possible = version <= self.commit && known;
+        if possible {
+            self.committed_taken = version;
+        }
+        possible
+    }
+
     /// Messages to send, some of them to [`NodeId::EVERYONE`].
     pub fn take_messages(&mut self) -> Vec<(NodeId, Message)> {
         if self.is_leader() {

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
 
+use cluster_format::limits::MEMBERS_MAX;
 use cluster_format::{ClusterId, NodeId};
 use drivers_api::{Frame, Instant};
 use rand_chacha::ChaCha8Rng;
@@ -26,8 +27,8 @@ pub struct PeersConfig {
     pub hardware_address: [u8; 6],
     /// Its address.
     pub ip: Ipv4Addr,
-    /// The others, with their addresses where the configuration gives them. Those without are found by
-    /// broadcast.
+    /// The others that are known beforehand, with their addresses where the configuration gives them. Those
+    /// without are found by broadcast; further ones make themselves known.
     pub peers: Vec<(NodeId, Option<Ipv4Addr>)>,
     /// Seeds the session numbers: never the same twice.
     pub seed: [u8; 32],
@@ -59,8 +60,8 @@ pub enum Refusal {
     OtherCluster(Ipv4Addr),
     /// It claims to come from this very node.
     SameNode(Ipv4Addr),
-    /// Its sender is not in the configuration.
-    UnknownNode(Ipv4Addr, NodeId),
+    /// There are as many nodes as there may be, without its sender.
+    TooMany(Ipv4Addr, NodeId),
 }
 
 impl fmt::Display for Refusal {
@@ -77,8 +78,8 @@ impl fmt::Display for Refusal {
             Refusal::SameNode(ip) => {
                 write!(f, "{ip} uses this node's id: give every node of the cluster an id of its own")
             }
-            Refusal::UnknownNode(ip, node) => {
-                write!(f, "refused node {node} at {ip}: it is not one of the cluster's nodes")
+            Refusal::TooMany(ip, node) => {
+                write!(f, "refused node {node} at {ip}: a cluster has at most {MEMBERS_MAX} nodes")
             }
         }
     }
@@ -111,13 +112,12 @@ impl Peers {
             let link = Link::new(session_number(&mut rng), now);
             (*node, Peer { link, configured_ip: *ip, address: None, was_up: false })
         });
-        let peers = peers.collect();
         Peers {
+            peers: peers.collect(),
             cluster: config.cluster,
             node: config.node,
             local: Address { hardware: config.hardware_address, ip: config.ip },
             rng,
-            peers,
             events: Vec::new(),
         }
     }
@@ -146,8 +146,9 @@ impl Peers {
             // A broadcast greeting for another.
             return Ok(());
         }
+        self.add(now, header.from);
         let Some(peer) = self.peers.get_mut(&header.from) else {
-            return Err(Refusal::UnknownNode(from.ip, header.from));
+            return Err(Refusal::TooMany(from.ip, header.from));
         };
         peer.address = Some(from);
         if peer.link.receive(now, &header, payload) && core::mem::take(&mut peer.was_up) {
@@ -166,9 +167,30 @@ impl Peers {
         Ok(())
     }
 
+    /// Begins to look for a further node, unless it is known or there are as many as there may be.
+    pub fn add(&mut self, now: Instant, node: NodeId) {
+        let known = node == self.node || node == NodeId::EVERYONE || self.peers.contains_key(&node);
+        if !known && self.peers.len() + 1 < MEMBERS_MAX {
+            let link = Link::new(session_number(&mut self.rng), now);
+            self.peers.insert(node, Peer { link, configured_ip: None, address: None, was_up: false });
+        }
+    }
+
+    /// The nodes that can be reached.
+    pub fn reachable(&self) -> Vec<NodeId> {
+        let up = self.peers.iter().filter(|(_, peer)| peer.link.status().established);
+        up.map(|(node, _)| *node).collect()
+    }
+
     /// Queues a message for `to`.
     pub fn send(&mut self, to: NodeId, message: Vec<u8>) -> Result<(), LinkError> {
         self.peers.get_mut(&to).ok_or(LinkError::NotEstablished)?.link.send(message)
+    }
+
+    /// Queues a message for every node that can be reached.
+    pub fn send_to_all(&mut self, message: &[u8]) -> Result<(), LinkError> {
+        let up = self.peers.values_mut().filter(|peer| peer.link.status().established);
+        up.map(|peer| peer.link.send(message.to_vec())).fold(Ok(()), Result::and)
     }
 
     /// What has happened since the last call.

@@ -4,21 +4,27 @@
 //! |---|---|---|
 //! | `relix.cluster` | the cluster's name | `relix` |
 //! | `relix.node` | this node, from 1 | required |
-//! | `relix.size` | how many nodes the cluster has, 1 to 7 | 1 |
+//! | `relix.size` | how many nodes the cluster was founded with, 1 to 7; a node beyond joins it | 1 |
 //! | `relix.ip` | this node's address and prefix, `10.77.0.1/24` | required |
 //! | `relix.peers` | addresses of others, `2@10.77.0.2,3@10.77.0.3`; the rest are found by broadcast | none |
+//! | `relix.priority` | the node with the highest leads, when it can; 0 to 255 | 0 |
+//! | `relix.lease` | `on`: the leader serves reads without asking a quorum, for up to 270 ms after one has heard from it. Only where no node's clock ever stands still: not where VMs are paused or migrated | `off` |
 //! | `relix.log` | the least severe log level shown: `error`, `warn`, `info` or `debug` | `info` |
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
+use core::time::Duration;
 
 use cluster_format::NodeId;
 use cluster_format::limits::VOTERS_MAX;
 use drivers_api::Level;
 
 const PREFIX: &str = "relix.";
+
+/// Half of the shortest election timeout; a tenth of it is never used, for clocks that differ.
+const LEASE: Duration = Duration::from_millis(300);
 
 /// A node's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,14 +33,18 @@ pub struct NodeConfig {
     pub cluster_name: String,
     /// This node.
     pub node: NodeId,
-    /// All nodes.
-    pub voters: Vec<NodeId>,
+    /// The nodes from 1 to this founded the cluster.
+    pub founders: u8,
     /// This node's address.
     pub ip: Ipv4Addr,
     /// Bits of its network's prefix.
     pub prefix_len: u8,
     /// Addresses of others that are known beforehand.
     pub peers: Vec<(NodeId, Ipv4Addr)>,
+    /// How much this node is to be preferred as leader.
+    pub priority: u8,
+    /// How long a leader serves reads without asking a quorum; zero: never.
+    pub lease: Duration,
     /// The least severe level to log.
     pub log_level: Level,
 }
@@ -77,7 +87,7 @@ impl NodeConfig {
     pub fn parse(line: &str, others: &[&str]) -> Result<NodeConfig, ConfigError> {
         let mut cluster_name = "relix".to_string();
         let (mut node, mut size, mut ip, mut peers) = (None, 1, None, Vec::new());
-        let mut log_level = Level::Info;
+        let (mut priority, mut lease, mut log_level) = (0, Duration::ZERO, Level::Info);
         for word in line.split_whitespace() {
             let Some(setting) = word.strip_prefix(PREFIX) else { continue };
             let (key, value) = setting.split_once('=').unwrap_or((setting, ""));
@@ -87,6 +97,8 @@ impl NodeConfig {
                 "size" => size = parse_size(value)?,
                 "ip" => ip = Some(parse_ip(value)?),
                 "peers" => peers = parse_peers(value)?,
+                "priority" => priority = parse_priority(value)?,
+                "lease" => lease = parse_lease(value)?,
                 "log" => log_level = parse_level(value)?,
                 _ if others.contains(&key) => {}
                 _ => return Err(ConfigError::Unknown(key.to_string())),
@@ -94,11 +106,8 @@ impl NodeConfig {
         }
         let node = node.ok_or(ConfigError::Missing("node"))?;
         let (ip, prefix_len) = ip.ok_or(ConfigError::Missing("ip"))?;
-        if node.0 > size {
-            return Err(invalid("node", &node.to_string(), "no larger than relix.size"));
-        }
-        let voters = (1..=size).map(NodeId).collect();
-        Ok(NodeConfig { cluster_name, node, voters, ip, prefix_len, peers, log_level })
+        let founders = size;
+        Ok(NodeConfig { cluster_name, node, founders, ip, prefix_len, peers, priority, lease, log_level })
     }
 }
 
@@ -125,6 +134,18 @@ fn parse_size(value: &str) -> Result<u8, ConfigError> {
     match value.parse::<u8>() {
         Ok(size) if size >= 1 && usize::from(size) <= VOTERS_MAX => Ok(size),
         _ => Err(invalid("size", value, "a number from 1 to 7")),
+    }
+}
+
+fn parse_priority(value: &str) -> Result<u8, ConfigError> {
+    value.parse().map_err(|_| invalid("priority", value, "a number from 0 to 255"))
+}
+
+fn parse_lease(value: &str) -> Result<Duration, ConfigError> {
+    match value {
+        "on" => Ok(LEASE),
+        "off" => Ok(Duration::ZERO),
+        _ => Err(invalid("lease", value, "on or off")),
     }
 }
 
@@ -165,9 +186,9 @@ mod tests {
     #[test]
     fn a_full_line_is_understood() {
         let line = "console=ttyS0 relix.cluster=lab relix.node=2 relix.size=3 relix.ip=10.77.0.2/24 \
-                    relix.peers=1@10.77.0.1 relix.panic=halt";
+                    relix.peers=1@10.77.0.1 relix.panic=halt relix.priority=7 relix.lease=on";
         let config = NodeConfig::parse(line, &["panic"]).unwrap();
-        assert_eq!(config.voters, vec![NodeId(1), NodeId(2), NodeId(3)]);
+        assert_eq!((config.founders, config.priority, config.lease), (3, 7, LEASE));
         assert_eq!((config.ip, config.prefix_len), (Ipv4Addr::new(10, 77, 0, 2), 24));
         assert_eq!(config.peers, vec![(NodeId(1), Ipv4Addr::new(10, 77, 0, 1))]);
     }
@@ -182,8 +203,8 @@ mod tests {
             "setting 'relix.size=9' is invalid: it should be a number from 1 to 7"
         );
         assert_eq!(
-            error("relix.node=4 relix.size=3 relix.ip=10.0.0.1/24"),
-            "setting 'relix.node=4' is invalid: it should be no larger than relix.size"
+            error("relix.node=1 relix.lease=maybe"),
+            "setting 'relix.lease=maybe' is invalid: it should be on or off"
         );
     }
 }

@@ -8,11 +8,13 @@ use core::time::Duration;
 use cluster_format::{Commit, Entry, NodeId, Payload, RequestId, Version};
 use cluster_sql::database::DatabaseError;
 use cluster_sql::types::Datum;
-use cluster_store::{Conflict, Snapshot};
+use cluster_store::{Conflict, RequestState, Snapshot, Tables};
 use drivers_api::{Instant, Now};
 
 use crate::leader::{Admission, Leader};
-use crate::message::{PeerMessage, Refused};
+use crate::marks::Mark;
+use crate::message::{Change, ChangeRefused, PeerMessage, Refused};
+use crate::node::change_cluster;
 use crate::replica::Replica;
 use crate::shared::Reply;
 
@@ -24,6 +26,9 @@ const SEND_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
 /// A leader that is not ready is asked again after this long.
 const NOT_YET_PAUSE: Duration = Duration::from_millis(5);
+
+/// A change of the cluster that cannot be made yet is asked for again after this long.
+const CHANGE_PAUSE: Duration = Duration::from_millis(50);
 
 /// A node that does not answer within this is shown as down.
 const LIVE_ANSWER_WITHIN: Duration = Duration::from_millis(500);
@@ -66,6 +71,13 @@ struct PendingLive {
     give_up_at: Instant,
 }
 
+struct PendingChange {
+    change: Change,
+    reply: Reply<()>,
+    send_at: Instant,
+    give_up_at: Instant,
+}
+
 /// Everything that waits.
 pub(crate) struct Coordinator {
     node: NodeId,
@@ -76,6 +88,7 @@ pub(crate) struct Coordinator {
     /// Reads that others asked this node, while it leads: raft's number, the asker and its number.
     forwarded_reads: BTreeMap<u64, (NodeId, u64)>,
     deferred: VecDeque<Arc<Commit>>,
+    changes: BTreeMap<u64, PendingChange>,
     live: BTreeMap<u64, PendingLive>,
     next_number: u64,
     /// The leader that unanswered requests were sent to.
@@ -93,6 +106,7 @@ impl Coordinator {
             new_reads: Vec::new(),
             forwarded_reads: BTreeMap::new(),
             deferred: VecDeque::new(),
+            changes: BTreeMap::new(),
             live: BTreeMap::new(),
             next_number: first_number,
             sent_to: None,
@@ -114,6 +128,29 @@ impl Coordinator {
     /// A session wants to read what is newest.
     pub(crate) fn read(&mut self, reply: Reply<Snapshot>) {
         self.new_reads.push(reply);
+    }
+
+    /// A session wants the cluster changed.
+    pub(crate) fn change(&mut self, now: Now, change: Change, reply: Reply<()>) {
+        let (send_at, give_up_at) = (now.monotonic, now.monotonic + GIVE_UP_AFTER);
+        let number = self.number();
+        self.changes.insert(number, PendingChange { change, reply, send_at, give_up_at });
+    }
+
+    /// The leader has changed the cluster, or not.
+    pub(crate) fn change_answered(&mut self, now: Now, number: u64, answer: Result<(), ChangeRefused>) {
+        if answer == Err(ChangeRefused::NotYet) {
+            if let Some(pending) = self.changes.get_mut(&number) {
+                pending.send_at = now.monotonic + CHANGE_PAUSE;
+            }
+            return;
+        }
+        if let Some(pending) = self.changes.remove(&number) {
+            let _ = pending.reply.send(answer.map_err(|refused| match refused {
+                ChangeRefused::NoSuchNode => DatabaseError::NoSuchNode,
+                ChangeRefused::NoSuccessor | ChangeRefused::NotYet => DatabaseError::NoSuccessor,
+            }));
+        }
     }
 
     /// A session wants rows of a live table: `rows` are this node's, `others` are to be asked.
@@ -160,7 +197,10 @@ impl Coordinator {
                 let term = replica.raft().map_or(0, |raft| raft.term());
                 outbox.push((commit.origin.node, PeerMessage::CommitRefused(commit.request, refused, term)));
             }
-            Admission::NotYet if self.has_room_for(&commit) => self.deferred.push_back(commit),
+            Admission::NotYet if self.has_room_for(&commit) => {
+                replica.hit(Mark::CommitDeferred);
+                self.deferred.push_back(commit);
+            }
             // Whoever asked asks the next leader.
             _ => {}
         }
@@ -225,9 +265,22 @@ impl Coordinator {
         }
     }
 
+    /// The tables were replaced as a whole: what they say of requests is the answer to those that wait.
+    pub(crate) fn tables_replaced(&mut self, tables: &Tables) {
+        let applied = |pending: &PendingCommit| match tables.request_state(pending.commit.request) {
+            RequestState::Applied(version) => Some(version),
+            RequestState::Unknown | RequestState::Superseded => None,
+        };
+        for (_, pending) in self.commits.extract_if(.., |_, pending| applied(pending).is_some()) {
+            let version = applied(&pending).ok_or(DatabaseError::Unknown);
+            let _ = pending.reply.send(version);
+        }
+    }
+
     fn send_everything_at(&mut self, at: Instant) {
         self.commits.values_mut().for_each(|pending| pending.send_at = pending.send_at.min(at));
         self.reads.values_mut().for_each(|pending| pending.send_at = pending.send_at.min(at));
+        self.changes.values_mut().for_each(|pending| pending.send_at = pending.send_at.min(at));
     }
 
     /// Moves everything along that can be.
@@ -241,6 +294,7 @@ impl Coordinator {
         self.retry_deferred(now, replica, outbox);
         self.send_commits(now, replica, leader, outbox);
         self.send_reads(now, replica, leader, outbox);
+        self.send_changes(now, replica, leader, outbox);
         self.answer_raft_reads(now, replica, outbox);
         self.answer_reads(replica);
         self.answer_live(now);
@@ -290,6 +344,9 @@ impl Coordinator {
         let late = self.commits.extract_if(.., |_, pending| pending.give_up_at <= now.monotonic);
         for (_, pending) in late {
             let error = if pending.sent > 0 { DatabaseError::Unknown } else { DatabaseError::NoQuorum };
+            if pending.sent > 0 {
+                replica.hit(Mark::CommitUnknown);
+            }
             let _ = pending.reply.send(Err(error));
         }
     }
@@ -316,6 +373,26 @@ impl Coordinator {
         }
     }
 
+    fn send_changes(&mut self, now: Now, replica: &mut Replica, leader: Option<NodeId>, outbox: &mut Outbox) {
+        let Some(leader) = leader else { return self.give_changes_up(now) };
+        let mut answers = Vec::new();
+        for (number, pending) in self.changes.iter_mut().filter(|(_, p)| p.send_at <= now.monotonic) {
+            pending.send_at = now.monotonic + SEND_AGAIN_AFTER;
+            match leader == self.node {
+                true => answers.push((*number, change_cluster(now, replica, pending.change))),
+                false => outbox.push((leader, PeerMessage::Change(*number, pending.change))),
+            }
+        }
+        answers.into_iter().for_each(|(number, answer)| self.change_answered(now, number, answer));
+        self.give_changes_up(now);
+    }
+
+    fn give_changes_up(&mut self, now: Now) {
+        for (_, pending) in self.changes.extract_if(.., |_, pending| pending.give_up_at <= now.monotonic) {
+            let _ = pending.reply.send(Err(DatabaseError::NoQuorum));
+        }
+    }
+
     fn answer_raft_reads(&mut self, now: Now, replica: &mut Replica, outbox: &mut Outbox) {
         let Some(raft) = replica.raft_mut() else { return };
         for (number, version) in raft.take_reads(now) {
@@ -327,6 +404,12 @@ impl Coordinator {
     }
 
     fn answer_reads(&mut self, replica: &Replica) {
+        if replica.is_rebuilding() {
+            for reply in core::mem::take(&mut self.reads).into_values().flat_map(|pending| pending.replies) {
+                let _ = reply.send(Err(DatabaseError::Rebuilding));
+            }
+            return;
+        }
         let applied = replica.tables.version();
         let ready = |pending: &PendingRead| pending.version.is_some_and(|version| version <= applied);
         let done: Vec<_> = self.reads.extract_if(.., |_, pending| ready(pending)).collect();
@@ -361,7 +444,8 @@ impl Coordinator {
             Some(_) => pending.give_up_at,
         });
         let live = self.live.values().map(|pending| pending.give_up_at);
-        commits.chain(reads).chain(live).min()
+        let changes = self.changes.values().map(|pending| due(pending.send_at, pending.give_up_at));
+        commits.chain(reads).chain(live).chain(changes).min()
     }
 }
 

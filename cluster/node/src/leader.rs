@@ -4,11 +4,12 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use cluster_consensus::{NotProposed, Role};
-use cluster_format::{Commit, Entry, Payload, Version};
+use cluster_format::{Commit, Entry, Mistake, Payload, Planted, Version};
 use cluster_store::{Conflict, RequestState, Resolver, Tables};
 use drivers_api::Now;
 use hashbrown::HashMap;
 
+use crate::marks::Mark;
 use crate::message::Refused;
 use crate::replica::Replica;
 
@@ -38,14 +39,15 @@ pub(crate) struct Leader {
     pending_lens: VecDeque<(Version, usize)>,
     pending_len: usize,
     memory_len_max: usize,
+    planted: Planted,
 }
 
 impl Leader {
     /// `memory_len_max` bounds the tables, in bytes.
-    pub(crate) fn new(memory_len_max: usize) -> Leader {
+    pub(crate) fn new(memory_len_max: usize, planted: Planted) -> Leader {
         let pending = Resolver::with_len_max(Version::ZERO, usize::MAX);
         let (requests, pending_lens) = (HashMap::new(), VecDeque::new());
-        Leader { term: 0, pending, requests, pending_lens, pending_len: 0, memory_len_max }
+        Leader { term: 0, pending, requests, pending_lens, pending_len: 0, memory_len_max, planted }
     }
 
     /// Decides about `commit`, and appends it if it may be.
@@ -53,23 +55,31 @@ impl Leader {
         let Some(raft) = replica.raft() else { return Admission::NotLeader };
         let Role::Leader { term_start } = *raft.role() else { return Admission::NotLeader };
         // What earlier leaders committed must be known before anything is decided.
-        if replica.tables.version() < term_start {
+        if replica.tables.version() < term_start || replica.is_rebuilding() {
             return Admission::NotYet;
         }
         if raft.term() != self.term {
-            *self = Leader { term: raft.term(), ..Leader::new(self.memory_len_max) };
+            *self = Leader { term: raft.term(), ..Leader::new(self.memory_len_max, self.planted) };
         }
         let request = commit.request;
         let appended = self.requests.get(&request.session).is_some_and(|(last, _)| *last >= request.sequence);
         if appended || replica.tables.request_state(request) != RequestState::Unknown {
+            replica.hit(Mark::CommitRepeated);
             return Admission::Appended;
         }
         // Were it appended again after it was forgotten, it would take place twice.
         if commit.read_version < replica.tables.requests_horizon() {
+            replica.hit(Mark::CommitForgotten);
             return Admission::Refused(Refused::Forgotten);
         }
         let refused = self.refusal(replica, commit);
         replica.note_admission(refused);
+        match refused {
+            Some(Refused::Conflict(_) | Refused::TooOld) => replica.hit(Mark::CommitConflict),
+            Some(Refused::DiskFull) => replica.hit(Mark::DiskFull),
+            Some(Refused::MemoryFull) => replica.hit(Mark::MemoryFull),
+            Some(Refused::Forgotten) | None => {}
+        }
         if let Some(refused) = refused {
             return Admission::Refused(refused);
         }
@@ -90,7 +100,10 @@ impl Leader {
     fn refusal(&self, replica: &Replica, commit: &Commit) -> Option<Refused> {
         let Replica { tables, journal, .. } = replica;
         let checked = tables.resolver().check(commit.read_version, &commit.reads);
-        let checked = checked.and_then(|()| self.pending.check(commit.read_version, &commit.reads));
+        let checked = match self.planted.is(Mistake::PendingWritesNotChecked) {
+            true => checked,
+            false => checked.and_then(|()| self.pending.check(commit.read_version, &commit.reads)),
+        };
         if let Err(conflict) = checked {
             return Some(match conflict {
                 Conflict::Written(version) => Refused::Conflict(version),

@@ -18,14 +18,19 @@
 
 extern crate alloc;
 
+mod agreement;
 mod config;
 mod coordinator;
 mod leader;
+mod marks;
 mod message;
 mod node;
+mod rebuilding;
+mod recovery;
 mod replica;
 mod session;
 mod shared;
+mod writing;
 
 pub use config::{ConfigError, NodeConfig};
 pub use node::{Node, NodeOptions};

@@ -5,9 +5,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_consensus::Message;
-use cluster_format::{Commit, RequestId, Version};
+use cluster_format::{Commit, Entry, NodeId, RequestId, SnapshotChunk, SnapshotHead, Version};
 use cluster_sql::types::Datum;
 use serde::{Deserialize, Serialize};
+
+use crate::agreement::AgreementMessage;
 
 /// One message between two nodes, in postcard.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,10 +24,44 @@ pub enum PeerMessage {
     Read(u64),
     /// From the leader: at this one; or none, when it no longer leads.
     ReadAnswer(u64, Option<Version>),
+    /// Your ledger entries from this version on, please: as many as fit one message.
+    Entries(Version),
+    /// Here they are; none if there are none.
+    EntriesAnswer(Vec<Arc<Entry>>),
+    /// This piece of your tables, please: of this snapshot, or the first of a new one.
+    Tables(Option<Arc<SnapshotHead>>, u64),
+    /// Here it is; none if that snapshot is no longer there.
+    TablesAnswer(Option<SnapshotChunk>),
+    /// Whether all tables are equal.
+    Agreement(AgreementMessage),
+    /// To the leader: change the cluster. The number is the asker's.
+    Change(u64, Change),
+    /// From the leader: done, or why not.
+    ChangeAnswer(u64, Result<(), ChangeRefused>),
     /// Your rows of this live table, please.
     Live(u64, String),
     /// Here they are.
     LiveAnswer(u64, Vec<Vec<Datum>>),
+}
+
+/// A change of the cluster itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Change {
+    /// Let this node lead; none: whichever is best.
+    Lead(Option<NodeId>),
+    /// Take this node out.
+    Remove(NodeId),
+}
+
+/// Why the cluster was not changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ChangeRefused {
+    /// Whoever was asked does not lead, or another change is under way: ask again soon.
+    NotYet,
+    /// There is no such node.
+    NoSuchNode,
+    /// No node can take over.
+    NoSuccessor,
 }
 
 /// Why a commit was refused.

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use cluster_consensus::Role;
+use cluster_consensus::{NotChanged, Role};
 use cluster_format::limits::CONNECTIONS_MAX;
-use cluster_format::{ClusterId, NodeId, decode, encode};
+use cluster_format::{ClusterId, Entry, NodeId, Payload, Planted, decode, encode};
 use cluster_gateway::Registry;
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
 use cluster_services::nodes::NodeStatus;
@@ -23,7 +23,7 @@ use spin::Mutex;
 use crate::config::NodeConfig;
 use crate::coordinator::{Coordinator, Outbox};
 use crate::leader::Leader;
-use crate::message::PeerMessage;
+use crate::message::{Change, ChangeRefused, PeerMessage};
 use crate::replica::{Phase, Replica};
 use crate::session::{Client, Tasks};
 use crate::shared::{NodeDatabase, Request};
@@ -52,6 +52,8 @@ pub struct NodeOptions {
     pub sessions_len_max: usize,
     /// Bytes of the ledger's newest entries.
     pub log_len_max: usize,
+    /// A mistake to make, in test builds.
+    pub planted: Planted,
 }
 
 /// A line for the console.
@@ -99,7 +101,7 @@ impl Node {
             node: config.node,
             hardware_address,
             ip: config.ip,
-            peers: config.voters.iter().map(|voter| (*voter, known_ip(&config, *voter))).collect(),
+            peers: (1..=config.founders).map(|id| (NodeId(id), known_ip(&config, NodeId(id)))).collect(),
             seed: new_seed(),
         };
         let (election_seed, shared_seed) = (new_seed(), new_seed());
@@ -112,19 +114,13 @@ impl Node {
         };
         let mut stack = Stack::new(stack, now.monotonic);
         stack.listen(SQL_PORT);
-        let replica = Replica::new(
-            &config,
-            machine.disk.geometry(),
-            options.log_len_max,
-            election_seed,
-            rng.next_u64(),
-        );
+        let replica = Replica::new(&config, machine.disk.geometry(), &options, election_seed, rng.next_u64());
         Node {
             started: now.monotonic,
             replica,
             coordinator: Coordinator::new(
                 config.node,
-                Leader::new(options.tables_len_max),
+                Leader::new(options.tables_len_max, options.planted),
                 rng.next_u64() >> 1,
             ),
             peers: Peers::new(peers, now.monotonic),
@@ -175,18 +171,33 @@ impl Node {
         self.take_requests(now, machine);
         self.coordinator.advance(now, &mut self.replica, &mut self.outbox);
         let applied = self.replica.advance(now);
-        more |= !applied.is_empty();
-        if !applied.is_empty() {
-            self.database.lock().newest = self.replica.tables.snapshot();
+        let replaced = self.replica.take_replaced();
+        more |= !applied.is_empty() || replaced;
+        if more {
+            let mut shared = self.database.lock();
+            shared.newest = self.replica.tables.snapshot();
+            shared.is_rebuilding = self.replica.is_rebuilding();
         }
         for entry in applied {
-            self.coordinator.applied(&entry);
+            self.entry_applied(now, &entry);
+        }
+        if replaced {
+            self.coordinator.tables_replaced(&self.replica.tables);
         }
         // What was applied may be what readers wait for.
         self.coordinator.advance(now, &mut self.replica, &mut self.outbox);
         self.replica.submit(machine.disk, &mut self.waiting_requests);
         self.send(now, machine);
         more || self.tasks.any_ready() || self.replica.has_more()
+    }
+
+    fn entry_applied(&mut self, now: Now, entry: &Entry) {
+        if let Payload::Membership(membership) = &entry.payload {
+            membership.members().for_each(|member| self.peers.add(now.monotonic, member.node));
+            let line = alloc::format!("the cluster has {membership} from version {} on", entry.version);
+            self.replica.log_lines.push(LogLine(Level::Info, line));
+        }
+        self.coordinator.applied(entry);
     }
 
     fn take_frames(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> bool {
@@ -241,6 +252,16 @@ impl Node {
             }
             PeerMessage::Read(number) => coordinator.forwarded_read(now, replica, from, number, outbox),
             PeerMessage::ReadAnswer(number, version) => coordinator.read_answered(now, number, version),
+            PeerMessage::Entries(first) => replica.entries_asked(from, first),
+            PeerMessage::EntriesAnswer(entries) => replica.entries_lent(now, &entries),
+            PeerMessage::Tables(head, index) => replica.tables_asked(from, head.as_ref(), index),
+            PeerMessage::TablesAnswer(chunk) => replica.tables_lent(now, chunk),
+            PeerMessage::Agreement(message) => replica.agreement_received(now, from, message),
+            PeerMessage::Change(number, change) => {
+                let answer = change_cluster(now, replica, change);
+                outbox.push((from, PeerMessage::ChangeAnswer(number, answer)));
+            }
+            PeerMessage::ChangeAnswer(number, answer) => coordinator.change_answered(now, number, answer),
             PeerMessage::LiveAnswer(number, rows) => coordinator.live_answered(from, number, rows),
             PeerMessage::Live(number, table) => {
                 let rows = self.own_rows(now, &table, machine);
@@ -265,16 +286,11 @@ impl Node {
             let Some(request) = self.database.lock().requests.pop_front() else { return };
             match request {
                 Request::Commit(commit, reply) => self.coordinator.commit(now, commit, reply),
+                Request::Change(change, reply) => self.coordinator.change(now, change, reply),
                 Request::Snapshot(reply) => self.coordinator.read(reply),
                 Request::LiveRows(table, reply) => {
                     let rows = self.own_rows(now, &table, machine);
-                    let others: Vec<_> = self
-                        .config
-                        .voters
-                        .iter()
-                        .copied()
-                        .filter(|voter| *voter != self.config.node)
-                        .collect();
+                    let others = self.others();
                     let row_if_down: Option<fn(NodeId) -> Vec<Datum>> =
                         if table == nodes::TABLE.name { Some(nodes::down_row) } else { None };
                     let number = self.coordinator.live_rows(now, rows, others.clone(), row_if_down, reply);
@@ -283,6 +299,18 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// The other members, and nodes that are not members and can be reached.
+    fn others(&self) -> Vec<NodeId> {
+        let mut others = self.peers.reachable();
+        if let Some(raft) = self.replica.raft() {
+            others.extend(raft.log().membership().members().map(|member| member.node));
+        }
+        others.sort_unstable();
+        others.dedup();
+        others.retain(|node| *node != self.config.node);
+        others
     }
 
     /// This node's rows of a live table.
@@ -298,6 +326,7 @@ impl Node {
         let raft = self.replica.raft();
         let status = NodeStatus {
             id,
+            state: if self.replica.is_rebuilding() { "rebuilding" } else { "up" },
             role: self.role(),
             address: self.config.ip.to_string(),
             term: raft.map_or(0, |raft| raft.term()),
@@ -320,6 +349,8 @@ impl Node {
             Phase::Stopped(_) => "stopped",
             Phase::Running(raft) => match raft.role() {
                 Role::Leader { .. } => "leader",
+                _ if raft.is_removed() => "removed",
+                Role::Follower { .. } if !raft.is_voter() => "learner",
                 Role::Follower { .. } => "follower",
                 Role::PreCandidate { .. } | Role::Candidate { .. } => "candidate",
             },
@@ -331,9 +362,14 @@ impl Node {
             let messages = raft.take_messages();
             self.outbox.extend(messages.into_iter().map(|(to, message)| (to, PeerMessage::Raft(message))));
         }
+        self.outbox.append(&mut self.replica.outbox);
         for (to, message) in self.outbox.drain(..) {
+            let bytes = encode(&message);
             // A message to a peer that cannot be reached is lost, as any may be.
-            let _ = self.peers.send(to, encode(&message));
+            let _ = match to {
+                NodeId::EVERYONE => self.peers.send_to_all(&bytes),
+                to => self.peers.send(to, bytes),
+            };
         }
         let mut any = false;
         let nic = &mut *machine.nic;
@@ -373,11 +409,41 @@ impl Node {
         }
     }
 
+    /// The rare branches this node took since it started, and those it did not, by name.
+    pub fn marks(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let [raft, journal, replica] = self.replica.marks();
+        let names = [cluster_consensus::Mark::NAMES, cluster_journal::Mark::NAMES, crate::marks::Mark::NAMES];
+        [raft, journal, replica].into_iter().zip(names).flat_map(|(marks, names)| {
+            (0..).zip(names).map(move |(number, name)| (*name, marks.contains(number)))
+        })
+    }
+
     fn deadline(&mut self, now: Now) -> Instant {
         let far = now.monotonic + Duration::from_secs(3600);
         let stack = self.stack.lock().deadline(now.monotonic);
         let deadlines = [self.replica.deadline(), self.coordinator.deadline(), self.peers.deadline(), stack];
         deadlines.into_iter().flatten().fold(far, Instant::min)
+    }
+}
+
+/// What the leader does about a change of the cluster.
+pub(crate) fn change_cluster(now: Now, replica: &mut Replica, change: Change) -> Result<(), ChangeRefused> {
+    let Some(raft) = replica.raft_mut() else { return Err(ChangeRefused::NotYet) };
+    let changed = match change {
+        // Whoever asked for what is the case has it.
+        Change::Lead(Some(node)) if node == raft.id() && raft.is_leader() => Ok(()),
+        Change::Lead(to) => raft.transfer(now, to),
+        Change::Remove(node) => raft.remove(now, node).map(drop),
+    };
+    match changed {
+        Ok(()) => Ok(()),
+        Err(NotChanged::IsLeader) => {
+            // It hands over, and the next leader is asked again.
+            raft.transfer(now, None).map_or(Err(ChangeRefused::NoSuccessor), |()| Err(ChangeRefused::NotYet))
+        }
+        Err(NotChanged::NotLeader(_) | NotChanged::Busy) => Err(ChangeRefused::NotYet),
+        Err(NotChanged::NotMember) => Err(ChangeRefused::NoSuchNode),
+        Err(NotChanged::NoSuccessor) => Err(ChangeRefused::NoSuccessor),
     }
 }
 

@@ -6,54 +6,55 @@
 //!   └────────────┘                         └─────────┘                     └─────────┘
 //!         └──────────── the disk cannot be used ─────────────────────────────────▲
 //! ```
+//!
+//! While it runs, its tables may turn out to differ from a quorum's: then it still keeps the ledger and
+//! votes, but does not serve until it has rebuilt them ([`Replica::is_rebuilding`]).
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_consensus::{Config, Log, LogWrite, Message, Raft, Recovered, Timing, Vote, WriteMark};
-use cluster_format::{Entry, NodeId, Version};
-use cluster_journal::{Journal, JournalError, JournalEvent, Record, RecordState};
-use cluster_store::Tables;
+use cluster_consensus::{Config, Message, Raft, Refused as HistoryRefused, Timing};
+use cluster_format::limits::APPEND_LEN_MAX;
+use cluster_format::{
+    Entry, Incarnation, Marks, Membership, Mistake, NodeId, Planted, SnapshotChunk, SnapshotHead, Version,
+};
+use cluster_journal::{Journal, JournalError, JournalEvent};
+use cluster_store::{Incoming, Outgoing, Tables};
 use drivers_api::{Disk, DiskGeometry, Instant, Level, Now};
 
+use crate::agreement::{Agreement, AgreementMessage};
 use crate::config::NodeConfig;
-use crate::message::Refused;
-use crate::node::LogLine;
+use crate::coordinator::Outbox;
+use crate::marks::Mark;
+use crate::message::{PeerMessage, Refused};
+use crate::node::{LogLine, NodeOptions};
+use crate::rebuilding::{Rebuilding, Restoring, entries_in_memory};
+use crate::recovery::Recovery;
+use crate::writing::{Writer, Written};
 
 /// Most bytes of entries applied in one turn.
 const APPLY_LEN_MAX: usize = 1024 * 1024;
 
-/// Bytes of recovered entries kept in memory for followers.
-const RECOVERED_LEN_MAX: usize = 1024 * 1024;
-
 /// Where this node stands.
 pub(crate) enum Phase {
     /// Reads its journal.
-    Recovering(Recovery),
+    Recovering(Box<Recovery>),
     /// Takes part.
     Running(Box<Raft>),
     /// Cannot go on; the message says why.
     Stopped(JournalError),
 }
 
-/// What was recovered so far.
-#[derive(Default)]
-pub(crate) struct Recovery {
-    vote: Vote,
-    log: Log,
-    commit: Version,
-}
-
-/// What the journal is writing.
+/// For whom the journal is being read.
 #[derive(Clone, Copy)]
-enum Writing {
-    /// What Raft gave.
-    Entries,
-    /// A vote, past entries that do not fit.
-    VoteAlone,
+enum Reader {
+    /// A follower, on behalf of Raft.
+    Follower(NodeId),
+    /// A peer that has lost entries.
+    Peer(NodeId),
 }
 
 /// The replicated state of one node.
@@ -61,16 +62,25 @@ pub(crate) struct Replica {
     pub(crate) phase: Phase,
     pub(crate) journal: Option<Journal>,
     pub(crate) tables: Tables,
+    pub(crate) log_lines: Vec<LogLine>,
+    pub(crate) outbox: Outbox,
     raft_config: Option<Config>,
-    writing: Option<(Writing, WriteMark)>,
-    /// A write that the disk has no room for.
-    stalled: Option<LogWrite>,
-    /// That has been said.
-    is_full: bool,
+    writer: Writer,
+    readers: VecDeque<Reader>,
+    /// A snapshot that arrives through Raft.
+    incoming: Option<Incoming>,
+    /// Tables that are being sent, to whomever asks for them.
+    outgoing: Option<Outgoing>,
+    agreement: Agreement,
+    restoring: Restoring,
+    rebuilding: Option<Rebuilding>,
+    /// The tables were replaced as a whole since [`Replica::take_replaced`].
+    replaced: bool,
     /// Why the last commit was refused, for want of room.
     refused: Option<Refused>,
-    fetching: VecDeque<NodeId>,
-    pub(crate) log_lines: Vec<LogLine>,
+    said_removed: bool,
+    planted: Planted,
+    marks: Marks,
 }
 
 impl Replica {
@@ -79,34 +89,45 @@ impl Replica {
     pub(crate) fn new(
         config: &NodeConfig,
         geometry: DiskGeometry,
-        log_len_max: usize,
+        options: &NodeOptions,
         seed: [u8; 32],
         journal: u64,
     ) -> Replica {
         let identity =
             cluster_journal::Identity { cluster_name: config.cluster_name.clone(), node: config.node };
-        let (journal, phase) = match Journal::open(geometry, identity, journal) {
-            Ok(journal) => (Some(journal), Phase::Recovering(Recovery::default())),
+        let founding = Membership::founding(config.founders);
+        let (journal, phase) = match Journal::open(geometry, identity, journal, options.planted) {
+            Ok(journal) => (Some(journal), Phase::Recovering(Box::new(Recovery::new(founding)))),
             Err(error) => (None, Phase::Stopped(error)),
         };
-        let voters = config.voters.clone();
+        let raft_config = Config {
+            id: config.node,
+            incarnation: Incarnation::UNKNOWN,
+            timing: Timing { lease: config.lease, ..Timing::default() },
+            seed,
+            log_len_max: options.log_len_max,
+            priority: config.priority,
+            planted: options.planted,
+        };
         let mut replica = Replica {
             phase,
             journal,
             tables: Tables::new(),
-            raft_config: Some(Config {
-                id: config.node,
-                voters,
-                timing: Timing::default(),
-                seed,
-                log_len_max,
-            }),
-            writing: None,
-            stalled: None,
-            is_full: false,
-            refused: None,
-            fetching: VecDeque::new(),
             log_lines: Vec::new(),
+            outbox: Vec::new(),
+            raft_config: Some(raft_config),
+            writer: Writer::default(),
+            readers: VecDeque::new(),
+            incoming: None,
+            outgoing: None,
+            agreement: Agreement::default(),
+            restoring: Restoring::default(),
+            rebuilding: None,
+            replaced: false,
+            refused: None,
+            said_removed: false,
+            planted: options.planted,
+            marks: Marks::NONE,
         };
         replica.report_stop();
         replica
@@ -128,12 +149,32 @@ impl Replica {
         }
     }
 
-    /// When [`Replica::advance`] has something to do.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.raft().map(Raft::deadline)
+    /// Whether its tables are not to be read, because they differ from a quorum's.
+    pub(crate) fn is_rebuilding(&self) -> bool {
+        self.rebuilding.is_some()
     }
 
-    /// A message from a peer.
+    /// The rare branches that consensus, the journal and this module took.
+    pub(crate) fn marks(&self) -> [Marks; 3] {
+        let raft = self.raft().map_or(Marks::NONE, Raft::marks);
+        let journal = self.journal.as_ref().map_or(Marks::NONE, Journal::marks);
+        [raft, journal, self.marks]
+    }
+
+    pub(crate) fn hit(&mut self, mark: Mark) {
+        self.marks.hit(mark as u32);
+    }
+
+    /// When [`Replica::advance`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let raft = self.raft()?;
+        let rebuilding = self.rebuilding.as_ref().and_then(Rebuilding::deadline);
+        let agreement = self.agreement.deadline().filter(|_| raft.is_leader());
+        let others = [rebuilding, self.restoring.deadline(), self.writer.seal_at(), agreement];
+        Some(others.into_iter().flatten().fold(raft.deadline(), Instant::min))
+    }
+
+    /// A message of Raft from a peer.
     pub(crate) fn receive(&mut self, now: Now, from: NodeId, message: Message) {
         if let Some(raft) = self.raft_mut() {
             raft.receive(now, from, message);
@@ -191,67 +232,56 @@ impl Replica {
         let events = self.journal.as_mut().map(Journal::take_events).unwrap_or_default();
         for event in events {
             match event {
-                JournalEvent::Recovered(record) => self.recovered(record),
-                JournalEvent::Opened { formatted } => self.opened(now, formatted),
-                JournalEvent::Appended(_) => {
-                    if let (Some((writing, mark)), Phase::Running(raft)) =
-                        (self.writing.take(), &mut self.phase)
-                    {
-                        match writing {
-                            Writing::Entries => raft.written(now, mark),
-                            Writing::VoteAlone => raft.vote_written(now, mark),
-                        }
+                JournalEvent::Recovered(record) => {
+                    let Phase::Recovering(recovery) = &mut self.phase else { continue };
+                    if let Err(error) = recovery.take(record) {
+                        self.log_lines.push(LogLine(Level::Error, error.to_string()));
                     }
                 }
-                JournalEvent::Read(_, entries) => {
-                    if let (Some(peer), Phase::Running(raft)) = (self.fetching.pop_front(), &mut self.phase) {
-                        raft.fetched(peer, entries);
-                    }
+                JournalEvent::Opened { formatted, incarnation, damaged_regions } => {
+                    self.opened(now, formatted, incarnation, damaged_regions);
                 }
+                JournalEvent::Appended(_) => self.appended(now),
+                JournalEvent::Read(_, entries) => self.have_read(entries),
             }
         }
     }
 
-    fn recovered(&mut self, record: Record) {
-        let Phase::Recovering(recovery) = &mut self.phase else { return };
-        let RecordState { term, voted_for, commit } = record.state;
-        recovery.vote = Vote { term, voted_for };
-        recovery.commit = recovery.commit.max(commit);
-        if let Some(first) = record.entries.first() {
-            recovery.log.truncate(first.version);
-        }
-        for entry in record.entries {
-            recovery.log.push(entry);
-        }
-        // What is known to be committed needs no memory but the tables'.
-        let committed = recovery.log.entries(self.tables.version().next(), recovery.commit, usize::MAX);
-        for entry in committed {
-            apply(&mut self.tables, &entry, &mut self.log_lines);
-        }
-        recovery.log.forget(self.tables.version(), RECOVERED_LEN_MAX);
-    }
-
-    fn opened(&mut self, now: Now, formatted: bool) {
-        let Phase::Recovering(recovery) = &mut self.phase else { return };
-        let Some(config) = self.raft_config.take() else { return };
-        let Recovery { vote, log, commit } = core::mem::take(recovery);
-        let applied = self.tables.version();
-        let line = match formatted {
-            true => LogLine(Level::Info, "the data disk was blank and has been formatted".to_string()),
-            false => {
-                let last = log.last();
-                let line = alloc::format!(
-                    "recovered the ledger up to version {} (term {}), applied {applied}",
-                    last.version,
-                    last.term
-                );
-                LogLine(Level::Info, line)
-            }
+    fn opened(&mut self, now: Now, formatted: bool, incarnation: Incarnation, damaged_regions: u64) {
+        let running_without_raft = Phase::Stopped(JournalError::Foreign);
+        let (Phase::Recovering(recovery), Some(config)) =
+            (core::mem::replace(&mut self.phase, running_without_raft), self.raft_config.take())
+        else {
+            return;
         };
-        self.log_lines.push(line);
-        let commit = commit.min(log.last().version);
-        let recovered = Recovered { vote, log, commit, applied };
-        self.phase = Phase::Running(Box::new(Raft::new(config, recovered, now)));
+        let (recovered, tables, incoming) = recovery.finish();
+        let (last, applied, promised) = (recovered.log.last(), recovered.applied, recovered.promised);
+        self.say(Level::Info, match formatted {
+            true => "the data disk was blank and has been formatted".to_string(),
+            false => alloc::format!(
+                "recovered the ledger up to version {} (term {}), applied {applied}",
+                last.version,
+                last.term
+            ),
+        });
+        if damaged_regions > 0 {
+            let lost = match last < promised {
+                true => alloc::format!("versions {} to {} are missing", last.version.next(), promised.version),
+                false => "nothing that counts was lost".to_string(),
+            };
+            self.say(Level::Warn, alloc::format!("the data disk is damaged in {damaged_regions} places: {lost}"));
+        }
+        (self.tables, self.incoming) = (tables, incoming);
+        #[cfg(feature = "mistakes")]
+        if self.planted.is(Mistake::RequestsForgottenOnRestart) {
+            self.tables.forget_requests();
+        }
+        self.agreement.restart(self.tables.version(), self.tables.state());
+        self.phase = Phase::Running(Box::new(Raft::new(Config { incarnation, ..config }, recovered, now)));
+    }
+
+    fn say(&mut self, level: Level, line: String) {
+        self.log_lines.push(LogLine(level, line));
     }
 
     fn stop(&mut self, error: JournalError) {
@@ -262,9 +292,49 @@ impl Replica {
 
     fn report_stop(&mut self) {
         if let Phase::Stopped(error) = &self.phase {
-            self.log_lines
-                .push(LogLine(Level::Error, alloc::format!("this node does not take part: {error}")));
+            let line = alloc::format!("this node does not take part: {error}");
+            self.say(Level::Error, line);
         }
+    }
+
+    /// What was written last is durable.
+    fn appended(&mut self, now: Now) {
+        let Phase::Running(raft) = &mut self.phase else { return };
+        match self.writer.written(now) {
+            Some(Written::Log(mark)) => raft.written(now, mark),
+            Some(Written::VoteAlone(mark)) => raft.vote_written(now, mark),
+            Some(Written::Chunk { is_last: false, .. }) => raft.chunk_written(),
+            Some(Written::Chunk { head, is_last: true }) => self.install(&head),
+            Some(Written::Seal) | None => {}
+        }
+    }
+
+    /// A snapshot has arrived whole, and is durable.
+    fn install(&mut self, head: &Arc<SnapshotHead>) {
+        let (Some(incoming), Phase::Running(raft)) = (self.incoming.take(), &mut self.phase) else { return };
+        match incoming.finish() {
+            Ok(tables) => {
+                raft.installed(head);
+                self.replace_tables(tables);
+                let line = alloc::format!("installed a snapshot of version {}", head.last.version);
+                self.say(Level::Info, line);
+            }
+            Err(error) => {
+                raft.snapshot_refused();
+                self.say(Level::Error, error.to_string());
+            }
+        }
+    }
+
+    fn replace_tables(&mut self, tables: Tables) {
+        self.agreement.restart(tables.version(), tables.state());
+        self.tables = tables;
+        self.replaced = true;
+    }
+
+    /// Whether the tables were replaced as a whole since the last call.
+    pub(crate) fn take_replaced(&mut self) -> bool {
+        core::mem::take(&mut self.replaced)
     }
 
     /// Lets time pass and moves entries along: committed ones into the tables, new ones to the journal,
@@ -272,41 +342,243 @@ impl Replica {
     pub(crate) fn advance(&mut self, now: Now) -> Vec<Arc<Entry>> {
         let Phase::Running(raft) = &mut self.phase else { return Vec::new() };
         raft.tick(now);
-        let applied = raft.take_committed(APPLY_LEN_MAX);
-        for entry in &applied {
-            apply(&mut self.tables, entry, &mut self.log_lines);
-        }
-        let Some(journal) = &mut self.journal else { return applied };
-        for wanted in raft.take_wanted() {
-            self.fetching.push_back(wanted.peer);
-            journal.read(0, wanted.first, wanted.through, wanted.len_max);
-        }
-        if self.writing.is_none()
-            && let Some(write) = self.stalled.take().or_else(|| raft.take_write())
-        {
-            self.write(write);
-        }
+        let applied = match &self.rebuilding {
+            None => raft.take_committed(APPLY_LEN_MAX),
+            Some(_) => Vec::new(),
+        };
+        self.apply(&applied);
+        self.read_for_followers();
+        self.send_snapshots(now);
+        self.write(now);
         self.take_events(now);
+        self.agree(now);
+        self.restore(now);
+        self.rebuild(now);
+        self.report();
         applied
     }
 
-    fn write(&mut self, mut write: LogWrite) {
-        let (Some(journal), Phase::Running(raft)) = (&mut self.journal, &self.phase) else { return };
-        let mut writing = Writing::Entries;
-        if !journal.has_room_for(&write.entries) {
-            if !core::mem::replace(&mut self.is_full, true) {
-                let line = "the data disk is full: this node no longer takes writes".to_string();
-                self.log_lines.push(LogLine(Level::Error, line));
+    fn apply(&mut self, entries: &[Arc<Entry>]) {
+        for entry in entries {
+            // Entries come in order from a log that has no gaps, so this cannot fail while Raft keeps its
+            // word.
+            if let Err(error) = self.tables.apply(entry) {
+                self.say(Level::Error, error.to_string());
             }
-            // Elections go on, so that reads do: votes have a place of their own.
-            let vote = raft.take_vote_write().filter(|_| journal.has_room_for(&[]));
-            self.stalled = Some(write);
-            let Some(vote) = vote else { return };
-            (write, writing) = (vote, Writing::VoteAlone);
+            self.agreement.note(self.tables.version(), self.tables.state());
         }
-        let Vote { term, voted_for } = write.vote;
-        journal.append(0, RecordState { term, voted_for, commit: write.commit }, &write.entries);
-        self.writing = Some((writing, write.mark));
+    }
+
+    fn read_for_followers(&mut self) {
+        let (Phase::Running(raft), Some(journal)) = (&mut self.phase, &mut self.journal) else { return };
+        for wanted in raft.take_wanted() {
+            self.readers.push_back(Reader::Follower(wanted.peer));
+            journal.read(0, wanted.first, wanted.through, wanted.len_max);
+        }
+    }
+
+    fn have_read(&mut self, entries: Vec<Arc<Entry>>) {
+        match self.readers.pop_front() {
+            Some(Reader::Follower(peer)) => {
+                if let Phase::Running(raft) = &mut self.phase {
+                    raft.fetched(peer, entries);
+                }
+            }
+            Some(Reader::Peer(peer)) => self.outbox.push((peer, PeerMessage::EntriesAnswer(entries))),
+            None => {}
+        }
+    }
+
+    fn send_snapshots(&mut self, now: Now) {
+        let Phase::Running(raft) = &mut self.phase else { return };
+        let wanted = raft.take_chunks_wanted();
+        for wanted in wanted {
+            let chunk = self.chunk(wanted.head.as_ref(), wanted.index);
+            if let Phase::Running(raft) = &mut self.phase {
+                raft.chunk_fetched(now, wanted.peer, chunk);
+            }
+        }
+    }
+
+    /// A piece of this node's tables.
+    fn chunk(&mut self, head: Option<&Arc<SnapshotHead>>, index: u64) -> Option<SnapshotChunk> {
+        let Phase::Running(raft) = &self.phase else { return None };
+        match head {
+            None if self.rebuilding.is_none() => {
+                let head = raft.snapshot_head(self.tables.state())?;
+                self.outgoing = Some(Outgoing::new(&self.tables, head));
+            }
+            head if self.outgoing.as_ref().map(Outgoing::head) != head => return None,
+            _ => {}
+        }
+        self.outgoing.as_mut()?.chunk(index)
+    }
+
+    fn write(&mut self, now: Now) {
+        let (Phase::Running(raft), Some(journal)) = (&mut self.phase, &mut self.journal) else { return };
+        if self.writer.is_busy() {
+            return;
+        }
+        if let Some(chunk) = raft.take_chunk_write(now) {
+            return self.write_chunk(chunk);
+        }
+        if let Some(line) = self.writer.write(now, raft, journal) {
+            self.log_lines.push(line);
+        }
+    }
+
+    fn write_chunk(&mut self, chunk: SnapshotChunk) {
+        let (Phase::Running(raft), Some(journal)) = (&mut self.phase, &mut self.journal) else { return };
+        if chunk.index == 0 {
+            self.incoming = Some(Incoming::new(chunk.head.clone()));
+        }
+        let taken = self.incoming.as_mut().map(|incoming| match self.planted.is(Mistake::SnapshotLosesTail) {
+            true if chunk.is_last => Ok(()),
+            _ => incoming.add(&chunk),
+        });
+        if !matches!(taken, Some(Ok(()))) || !journal.has_room_for_chunk(&chunk) {
+            self.incoming = None;
+            raft.snapshot_refused();
+            return self.say(Level::Error, "a piece of a snapshot cannot be taken".to_string());
+        }
+        self.writer.write_chunk(raft, journal, &chunk);
+    }
+
+    fn agree(&mut self, now: Now) {
+        let Phase::Running(raft) = &mut self.phase else { return };
+        if raft.is_leader()
+            && let Some(check) = self.agreement.begin(now, raft.id())
+        {
+            let membership = raft.log().membership();
+            let others = membership.members().filter(|member| member.node != raft.id());
+            self.outbox.extend(others.map(|member| (member.node, PeerMessage::Agreement(check))));
+        }
+        if let Some((leader, report)) = self.agreement.take_report() {
+            self.outbox.push((leader, PeerMessage::Agreement(report)));
+        }
+    }
+
+    /// A peer speaks of its tables, or of everyone's.
+    pub(crate) fn agreement_received(&mut self, now: Now, from: NodeId, message: AgreementMessage) {
+        let Phase::Running(raft) = &mut self.phase else { return };
+        match message {
+            AgreementMessage::Check(version) if self.rebuilding.is_none() => {
+                self.agreement.asked(from, version);
+            }
+            AgreementMessage::Check(_) => {}
+            AgreementMessage::Report(version, state) => {
+                let membership = raft.log().membership().clone();
+                let verdict = self.agreement.reported(from, version, state, &membership);
+                let Some(AgreementMessage::Verdict(version, agreed)) = verdict else { return };
+                let others = membership.members().filter(|member| member.node != raft.id());
+                let message = PeerMessage::Agreement(AgreementMessage::Verdict(version, agreed));
+                self.outbox.extend(others.map(|member| (member.node, message.clone())));
+                self.judge(now, version, agreed);
+            }
+            AgreementMessage::Verdict(version, agreed) => self.judge(now, version, agreed),
+        }
+    }
+
+    fn judge(&mut self, now: Now, version: Version, agreed: cluster_format::StateHash) {
+        if self.rebuilding.is_some() {
+            return;
+        }
+        let Some(found) = self.agreement.judge(version, agreed) else { return };
+        self.hit(Mark::TablesDiverged);
+        let line = alloc::format!(
+            "the tables differ from a quorum's at version {version} ({} instead of {}): rebuilding them",
+            found.own,
+            found.agreed
+        );
+        self.say(Level::Error, line);
+        self.rebuilding = Some(Rebuilding::default());
+        self.outgoing = None;
+        if let Phase::Running(raft) = &mut self.phase {
+            // Whoever does not serve does not lead; if nobody can take over, an election follows.
+            let _ = raft.transfer(now, None);
+        }
+    }
+
+    fn restore(&mut self, now: Now) {
+        let Phase::Running(raft) = &mut self.phase else { return };
+        if let Some(question) = self.restoring.advance(now, raft) {
+            self.marks.hit(Mark::EntriesAsked as u32);
+            self.outbox.push((NodeId::EVERYONE, question));
+        }
+    }
+
+    /// A peer has lost entries and asks for this node's.
+    pub(crate) fn entries_asked(&mut self, from: NodeId, first: Version) {
+        let (Phase::Running(raft), Some(journal)) = (&mut self.phase, &mut self.journal) else { return };
+        match entries_in_memory(raft, first, APPEND_LEN_MAX) {
+            Some(entries) if entries.is_empty() => {}
+            Some(entries) => self.outbox.push((from, PeerMessage::EntriesAnswer(entries))),
+            None => {
+                self.readers.push_back(Reader::Peer(from));
+                journal.read(0, first, raft.log().last().version, APPEND_LEN_MAX);
+            }
+        }
+    }
+
+    /// A peer lends what this node has lost.
+    pub(crate) fn entries_lent(&mut self, now: Now, entries: &[Arc<Entry>]) {
+        let Phase::Running(raft) = &mut self.phase else { return };
+        let before = raft.log().last();
+        raft.restore(entries);
+        if raft.log().last() != before {
+            self.restoring.progressed(now);
+        }
+        if raft.missing().is_none() && raft.log().last() != before {
+            let line = alloc::format!("the ledger is whole again up to version {}", raft.log().last().version);
+            self.say(Level::Info, line);
+        }
+    }
+
+    fn rebuild(&mut self, now: Now) {
+        let (Some(rebuilding), Phase::Running(raft)) = (&mut self.rebuilding, &mut self.phase) else { return };
+        if raft.is_leader() {
+            // Nobody else could lead so far.
+            let _ = raft.transfer(now, None);
+            return;
+        }
+        if let Some(question) = rebuilding.advance(now, raft.leader()) {
+            self.outbox.push(question);
+        }
+        if let Some(tables) = rebuilding.finish(raft) {
+            self.rebuilding = None;
+            self.replace_tables(tables);
+            self.hit(Mark::TablesRebuilt);
+            let line = alloc::format!("the tables are rebuilt as of version {}", self.tables.version());
+            self.say(Level::Info, line);
+        }
+    }
+
+    /// A peer rebuilds its tables and asks for a piece of this node's.
+    pub(crate) fn tables_asked(&mut self, from: NodeId, head: Option<&Arc<SnapshotHead>>, index: u64) {
+        let chunk = self.chunk(head, index);
+        self.outbox.push((from, PeerMessage::TablesAnswer(chunk)));
+    }
+
+    /// A piece of a peer's tables.
+    pub(crate) fn tables_lent(&mut self, now: Now, chunk: Option<SnapshotChunk>) {
+        if let Some(rebuilding) = &mut self.rebuilding {
+            rebuilding.chunk(now, chunk);
+        }
+    }
+
+    fn report(&mut self) {
+        let Phase::Running(raft) = &mut self.phase else { return };
+        let (removed, refused) = (raft.is_removed(), raft.take_refused());
+        if removed && !core::mem::replace(&mut self.said_removed, removed) {
+            let line = "this node was removed from the cluster: give it a blank disk to join again";
+            self.say(Level::Warn, line.to_string());
+        }
+        if let Some(HistoryRefused { from, version }) = refused {
+            let line = alloc::format!(
+                "refused the history of node {from}: its entry {version} does not follow from this node's ledger"
+            );
+            self.say(Level::Error, line);
+        }
     }
 
     /// The leader has admitted or refused a commit: says so when room has run out.
@@ -320,20 +592,14 @@ impl Replica {
         if self.refused != refused {
             self.refused = refused;
             if !line.is_empty() {
-                self.log_lines.push(LogLine(Level::Warn, line.to_string()));
+                self.say(Level::Warn, line.to_string());
             }
         }
     }
 
     /// Whether entries that are committed wait for a turn.
     pub(crate) fn has_more(&self) -> bool {
-        self.raft().is_some_and(|raft| raft.commit() > self.tables.version())
-    }
-}
-
-fn apply(tables: &mut Tables, entry: &Entry, log_lines: &mut Vec<LogLine>) {
-    // Entries come in order from a log that has no gaps, so this cannot fail while Raft keeps its word.
-    if let Err(error) = tables.apply(entry) {
-        log_lines.push(LogLine(Level::Error, error.to_string()));
+        let behind = self.raft().is_some_and(|raft| raft.commit() > self.tables.version());
+        behind && self.rebuilding.is_none()
     }
 }

@@ -7,13 +7,15 @@ use alloc::vec::Vec;
 
 use cluster_format::{Commit, NodeId, Origin, Version};
 use cluster_services::LIVE_TABLES;
-use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable};
+use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure};
 use cluster_sql::types::Datum;
 use cluster_store::{MemoryPool, Snapshot};
 use futures_channel::oneshot;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
 use spin::Mutex;
+
+use crate::message::Change;
 
 /// An answer to a session. A session that has gone is not missed.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, DatabaseError>>;
@@ -22,6 +24,7 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, DatabaseError>>;
 pub(crate) enum Request {
     Snapshot(Reply<Snapshot>),
     Commit(Arc<Commit>, Reply<Version>),
+    Change(Change, Reply<()>),
     LiveRows(String, Reply<Vec<Vec<Datum>>>),
 }
 
@@ -30,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) requests: VecDeque<Request>,
     /// What this node has applied.
     pub(crate) newest: Snapshot,
+    /// Which is not to be read, because it differs from a quorum's.
+    pub(crate) is_rebuilding: bool,
     pub(crate) wall_micros: i64,
     rng: ChaCha8Rng,
 }
@@ -45,7 +50,7 @@ pub(crate) struct NodeDatabase {
 
 impl NodeDatabase {
     pub(crate) fn new(node: NodeId, cluster_name: &str, memory_len: usize, rng: ChaCha8Rng) -> NodeDatabase {
-        let shared = Shared { requests: VecDeque::new(), newest: Snapshot::empty(), wall_micros: 0, rng };
+        let shared = Shared { requests: VecDeque::new(), newest: Snapshot::empty(), is_rebuilding: false, wall_micros: 0, rng };
         NodeDatabase {
             shared: Arc::new(Mutex::new(shared)),
             node,
@@ -68,6 +73,9 @@ impl NodeDatabase {
 
 impl Database for NodeDatabase {
     async fn snapshot(&self, freshness: Freshness) -> Result<Snapshot, DatabaseError> {
+        if self.lock().is_rebuilding {
+            return Err(DatabaseError::Rebuilding);
+        }
         match freshness {
             Freshness::Local => Ok(self.lock().newest.clone()),
             Freshness::Linearizable => self.ask(Request::Snapshot).await,
@@ -76,6 +84,16 @@ impl Database for NodeDatabase {
 
     async fn commit(&self, commit: Commit) -> Result<Version, DatabaseError> {
         self.ask(|reply| Request::Commit(Arc::new(commit), reply)).await
+    }
+
+    async fn call(&self, procedure: Procedure) -> Result<(), DatabaseError> {
+        let node = |id: i64| u8::try_from(id).ok().filter(|id| *id > 0).map(NodeId);
+        let change = match procedure {
+            Procedure::TransferLeadership(None) => Change::Lead(None),
+            Procedure::TransferLeadership(Some(id)) => Change::Lead(Some(node(id).ok_or(DatabaseError::NoSuchNode)?)),
+            Procedure::RemoveNode(id) => Change::Remove(node(id).ok_or(DatabaseError::NoSuchNode)?),
+        };
+        self.ask(|reply| Request::Change(change, reply)).await
     }
 
     fn origin(&self) -> Origin {

@@ -36,7 +36,9 @@ pub const TABLE: LiveTable = LiveTable {
 pub struct NodeStatus {
     /// The node.
     pub id: NodeId,
-    /// Its role: `leader`, `follower` or `candidate`.
+    /// `up`, or `rebuilding` while its tables are not to be read.
+    pub state: &'static str,
+    /// Its role: `leader`, `follower`, `candidate`, `learner`, `removed`, `recovering` or `stopped`.
     pub role: &'static str,
     /// Its IPv4 address.
     pub address: String,
@@ -67,7 +69,7 @@ impl NodeStatus {
     pub fn row(&self) -> Vec<Datum> {
         vec![
             Datum::Int4(self.id.0.into()),
-            Datum::Text("up".into()),
+            Datum::Text(self.state.into()),
             Datum::Text(self.role.into()),
             Datum::Text(self.address.clone()),
             int8(self.term),

@@ -33,6 +33,21 @@ pub enum DatabaseError {
     MemoryFull,
     /// The commit was sent and its answer never came: it may or may not have taken place (08007).
     Unknown,
+    /// This node's tables are being rebuilt: ask another (57P03).
+    Rebuilding,
+    /// The cluster has no such node (42704).
+    NoSuchNode,
+    /// No node can take over leadership (55000).
+    NoSuccessor,
+}
+
+/// What `CALL sys.NAME(...)` does: changes of the cluster itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Procedure {
+    /// `transfer_leadership([node])`: that node leads, or the one that is best fit.
+    TransferLeadership(Option<i64>),
+    /// `remove_node(node)`: takes it out of the cluster, for good unless it gets a blank disk.
+    RemoveNode(i64),
 }
 
 /// A table that is computed rather than stored, such as `sys.nodes`.
@@ -52,6 +67,9 @@ pub trait Database: Clone + Send + Sync + 'static {
     /// Commits, durably on a quorum, and returns the version. Retries with the same request id until the
     /// outcome is known or time is up.
     fn commit(&self, commit: Commit) -> impl Future<Output = Result<Version, DatabaseError>> + Send;
+
+    /// Changes the cluster itself.
+    fn call(&self, procedure: Procedure) -> impl Future<Output = Result<(), DatabaseError>> + Send;
 
     /// Who this node's sessions are, for the ledger.
     fn origin(&self) -> Origin;

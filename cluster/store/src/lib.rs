@@ -13,15 +13,19 @@
 extern crate alloc;
 
 mod memory;
+mod requests;
 mod resolver;
 mod snapshot;
 mod tables;
 mod transaction;
+mod transfer;
 mod yielding;
 
 pub use memory::{Lease, MemoryPool, PoolEmpty};
+pub use requests::RequestState;
 pub use resolver::{Conflict, Resolver};
 pub use snapshot::{Direction, Row, Snapshot};
-pub use tables::{ApplyError, RequestState, Tables};
+pub use tables::{ApplyError, Tables};
 pub use transaction::{Savepoint, Scan, StoreError, Transaction};
+pub use transfer::{Incoming, Outgoing, TransferError};
 pub use yielding::yield_now;

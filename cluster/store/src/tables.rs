@@ -1,27 +1,15 @@
 //! The applied state: what the ledger amounts to so far.
 
-use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use core::fmt;
 
-use cluster_format::limits::REQUEST_SESSIONS_MAX;
-use cluster_format::{Commit, Entry, Payload, RequestId, Version};
-use hashbrown::HashMap;
+use cluster_format::{Commit, Entry, Payload, RequestId, StateHash, Version};
 
-use crate::{Resolver, Snapshot};
+use crate::requests::{RequestList, Requests};
+use crate::{RequestState, Resolver, Snapshot};
 
 /// Bytes a row costs in memory beyond its key and value: tree node, two reference counts each.
 const ROW_OVERHEAD: usize = 128;
-
-/// What is known of a commit request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RequestState {
-    /// It was applied, at this version.
-    Applied(Version),
-    /// It was not applied so far.
-    Unknown,
-    /// Its session asked for something newer since: its fate is no longer known, and nobody waits for it.
-    Superseded,
-}
 
 /// An entry that does not follow from the state: the ledger has a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,23 +31,25 @@ impl fmt::Display for ApplyError {
 pub struct Tables {
     newest: Snapshot,
     resolver: Resolver,
-    requests: HashMap<u64, (u64, Version)>,
-    /// Sessions by the version of their last commit, oldest first; entries may be stale.
-    requests_by_age: VecDeque<(Version, u64)>,
-    /// Requests up to this version may have been forgotten.
-    requests_horizon: Version,
+    requests: Requests,
+    /// What rows and requests amount to.
+    state: StateHash,
     len: usize,
 }
 
 impl Tables {
     /// The empty state.
     pub fn new() -> Tables {
+        Tables::starting_at(Version::ZERO)
+    }
+
+    /// No rows, at `version`: to be filled from a snapshot.
+    pub(crate) fn starting_at(version: Version) -> Tables {
         Tables {
-            newest: Snapshot::empty(),
-            resolver: Resolver::new(Version::ZERO),
-            requests: HashMap::new(),
-            requests_by_age: VecDeque::new(),
-            requests_horizon: Version::ZERO,
+            newest: Snapshot { version, ..Snapshot::empty() },
+            resolver: Resolver::new(version),
+            requests: Requests::default(),
+            state: StateHash::default(),
             len: 0,
         }
     }
@@ -72,6 +62,11 @@ impl Tables {
     /// The state at [`Tables::version`].
     pub fn snapshot(&self) -> Snapshot {
         self.newest.clone()
+    }
+
+    /// What the state amounts to: equal on every node at equal version.
+    pub fn state(&self) -> StateHash {
+        self.state
     }
 
     /// The recent writes, for the conflict check.
@@ -99,58 +94,60 @@ impl Tables {
 
     fn apply_commit(&mut self, version: Version, commit: &Commit) {
         for write in &commit.writes {
-            let old_len = self.newest.map.get(&write.key).map(|old| old.len());
             match &write.value {
-                Some(value) => {
-                    self.len += value.len();
-                    self.len += if old_len.is_none() { write.key.len() + ROW_OVERHEAD } else { 0 };
-                    self.newest.map.insert_mut(write.key.clone(), value.clone());
-                }
-                None => {
-                    self.len -= old_len.map_or(0, |_| write.key.len() + ROW_OVERHEAD);
-                    self.newest.map.remove_mut(&write.key);
-                }
+                Some(value) => self.put(&write.key, value.clone()),
+                None => self.delete(&write.key),
             }
-            self.len -= old_len.unwrap_or(0);
         }
         self.resolver.record(version, commit);
-        self.note_request(version, commit.request);
+        self.state = self.requests.note(self.state, version, commit.request);
+    }
+
+    pub(crate) fn put(&mut self, key: &Arc<[u8]>, value: Arc<[u8]>) {
+        self.take_out(key);
+        self.len += value.len() + key.len() + ROW_OVERHEAD;
+        self.state = self.state.with(StateHash::of(&[key, &value]));
+        self.newest.map.insert_mut(key.clone(), value);
+    }
+
+    fn delete(&mut self, key: &Arc<[u8]>) {
+        self.take_out(key);
+        self.newest.map.remove_mut(key);
+    }
+
+    /// Takes the row of `key` out of what is counted.
+    fn take_out(&mut self, key: &Arc<[u8]>) {
+        if let Some(old) = self.newest.map.get(key) {
+            self.len -= old.len() + key.len() + ROW_OVERHEAD;
+            self.state = self.state.without(StateHash::of(&[key, old]));
+        }
     }
 
     /// What is known of `request`.
     pub fn request_state(&self, request: RequestId) -> RequestState {
-        match self.requests.get(&request.session) {
-            Some((sequence, version)) if *sequence == request.sequence => RequestState::Applied(*version),
-            Some((sequence, _)) if *sequence > request.sequence => RequestState::Superseded,
-            _ => RequestState::Unknown,
-        }
+        self.requests.state(request)
     }
 
     /// The version up to which requests may have been forgotten: one that began later is remembered if it
     /// was applied.
     pub fn requests_horizon(&self) -> Version {
-        self.requests_horizon
+        self.requests.horizon()
     }
 
-    fn note_request(&mut self, version: Version, request: RequestId) {
-        self.requests.insert(request.session, (request.sequence, version));
-        self.requests_by_age.push_back((version, request.session));
-        while self.requests.len() > REQUEST_SESSIONS_MAX {
-            self.forget_oldest_request();
-        }
-        // A busy session leaves stale marks behind its newest one: drop those at the front.
-        while self.requests_by_age.len() > 2 * REQUEST_SESSIONS_MAX {
-            self.forget_oldest_request();
-        }
+    pub(crate) fn requests(&self) -> &Requests {
+        &self.requests
     }
 
-    /// Drops the oldest mark, and the session with it if the mark is its newest.
-    fn forget_oldest_request(&mut self) {
-        let Some((version, session)) = self.requests_by_age.pop_front() else { return };
-        self.requests_horizon = version;
-        if self.requests.get(&session).is_some_and(|(_, newest)| *newest == version) {
-            self.requests.remove(&session);
-        }
+    pub(crate) fn set_requests(&mut self, list: &RequestList) {
+        let (requests, state) = Requests::from_list(list);
+        self.requests = requests;
+        self.state = self.state.with(state);
+    }
+
+    /// Forgets all requests, as a test build may by mistake.
+    #[cfg(feature = "mistakes")]
+    pub fn forget_requests(&mut self) {
+        self.requests = Requests::default();
     }
 }
 

@@ -262,8 +262,17 @@ fn what_was_lost_comes_back_from_a_peer_before_anyone_is_elected_without_it() {
     assert_eq!(network.raft(holed).missing(), Some(Version(10)));
     // What the one behind has is a start; the rest comes from where it is intact.
     let lent: Vec<_> = network.members[leader].disk.entries.iter().skip(9).cloned().collect();
-    assert_eq!(network.raft(holed).restore(&lent[1..]), 0, "it does not continue the log");
-    assert_eq!(network.raft(holed).restore(&lent), lent.len());
+    network.raft(holed).restore(&lent[1..]);
+    assert_eq!(network.raft(holed).missing(), Some(Version(10)), "it does not continue the log");
+    network.raft(holed).restore(&lent[..3]);
+    assert_eq!(network.raft(holed).missing(), Some(Version(13)));
+    // A restart in between does not make it forget what it still lacks.
+    network.run(50);
+    network.crash(holed);
+    network.start(holed);
+    assert_eq!(network.raft(holed).missing(), Some(Version(13)));
+    network.raft(holed).restore(&lent);
+    assert_eq!(network.raft(holed).missing(), None);
     network.run(3_000);
     assert_eq!(network.leader_index(), holed);
     assert!(network.committed.len() > committed);

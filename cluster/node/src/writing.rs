@@ -1,0 +1,112 @@
+//! What goes to the journal, one record at a time: entries, votes, pieces of snapshots, seals.
+
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use cluster_consensus::{LogWrite, Raft, Vote, WriteMark};
+use cluster_format::{SnapshotChunk, SnapshotHead, Version};
+use cluster_journal::{Journal, RecordState};
+use drivers_api::{Instant, Level, Now};
+
+use crate::node::LogLine;
+
+/// When nothing was written for this long behind entries, an empty record seals them: should they be lost
+/// later, it tells them from a write that was cut short.
+const SEAL_AFTER: Duration = Duration::from_millis(200);
+
+/// What has become durable.
+pub(crate) enum Written {
+    /// What Raft gave.
+    Log(WriteMark),
+    /// A vote, past entries that do not fit.
+    VoteAlone(WriteMark),
+    /// A piece of a snapshot.
+    Chunk { head: Arc<SnapshotHead>, is_last: bool },
+    /// Nothing new.
+    Seal,
+}
+
+/// The one who writes.
+#[derive(Default)]
+pub(crate) struct Writer {
+    writing: Option<Written>,
+    /// A write that the disk has no room for.
+    stalled: Option<LogWrite>,
+    /// That has been said.
+    is_full: bool,
+    /// Whether the last record holds something that a seal would protect.
+    unsealed: bool,
+    seal_at: Option<Instant>,
+}
+
+impl Writer {
+    /// Whether a write is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// When the last entries are to be sealed.
+    pub(crate) fn seal_at(&self) -> Option<Instant> {
+        self.seal_at.filter(|_| self.writing.is_none())
+    }
+
+    /// What was under way is durable.
+    pub(crate) fn written(&mut self, now: Now) -> Option<Written> {
+        self.seal_at = self.unsealed.then(|| now.monotonic + SEAL_AFTER);
+        self.writing.take()
+    }
+
+    /// Begins the next write of Raft's, or a seal, if one is due. Gives what is to be said.
+    pub(crate) fn write(&mut self, now: Now, raft: &mut Raft, journal: &mut Journal) -> Option<LogLine> {
+        let Some(write) = self.stalled.take().or_else(|| raft.take_write(now)) else {
+            self.seal(now, raft, journal);
+            return None;
+        };
+        let written = Written::Log(write.mark);
+        if journal.has_room_for(&write.entries) {
+            self.append(raft, journal, &write, written);
+            return None;
+        }
+        // Elections go on, so that reads do: votes have a place of their own.
+        let vote = raft.take_vote_write().filter(|_| journal.has_room_for(&[]));
+        self.stalled = Some(write);
+        if let Some(vote) = vote {
+            let written = Written::VoteAlone(vote.mark);
+            self.append(raft, journal, &vote, written);
+        }
+        let line = "the data disk is full: this node no longer takes writes".to_string();
+        (!core::mem::replace(&mut self.is_full, true)).then_some(LogLine(Level::Error, line))
+    }
+
+    fn append(&mut self, raft: &Raft, journal: &mut Journal, write: &LogWrite, written: Written) {
+        journal.append(0, state_of(raft, write.vote, write.commit), &write.entries);
+        self.writing = Some(written);
+        self.unsealed = !write.entries.is_empty();
+        self.seal_at = None;
+    }
+
+    /// Writes a piece of a snapshot, for which there must be room.
+    pub(crate) fn write_chunk(&mut self, raft: &Raft, journal: &mut Journal, chunk: &SnapshotChunk) {
+        journal.append_chunk(0, state_of(raft, raft.vote(), raft.commit()), chunk);
+        self.writing = Some(Written::Chunk { head: chunk.head.clone(), is_last: chunk.is_last });
+        self.unsealed = true;
+        self.seal_at = None;
+    }
+
+    fn seal(&mut self, now: Now, raft: &Raft, journal: &mut Journal) {
+        if self.seal_at.is_some_and(|at| now.monotonic >= at) && journal.has_room_for(&[]) {
+            journal.append(0, state_of(raft, raft.vote(), raft.commit()), &[]);
+            self.writing = Some(Written::Seal);
+            self.unsealed = false;
+        }
+        if !self.unsealed || self.seal_at.is_some_and(|at| now.monotonic >= at) {
+            self.seal_at = None;
+        }
+    }
+}
+
+fn state_of(raft: &Raft, vote: Vote, commit: Version) -> RecordState {
+    let Vote { term, voted_for } = vote;
+    RecordState { term, voted_for, commit, promised: raft.promised() }
+}
