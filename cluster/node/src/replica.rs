@@ -14,8 +14,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_consensus::{Config, Log, LogWrite, Message, Raft, Recovered, Timing, Vote, WriteMark};
-use cluster_format::{Entry, NodeId, Version};
-use cluster_journal::{Journal, JournalError, JournalEvent, Record, RecordState};
+use cluster_format::{Entry, NodeId, Planted, Version};
+use cluster_journal::{Journal, JournalError, JournalEvent, Record, RecordBody, RecordState};
 use cluster_store::Tables;
 use drivers_api::{Disk, DiskGeometry, Instant, Level, Now};
 
@@ -85,7 +85,7 @@ impl Replica {
     ) -> Replica {
         let identity =
             cluster_journal::Identity { cluster_name: config.cluster_name.clone(), node: config.node };
-        let (journal, phase) = match Journal::open(geometry, identity, journal) {
+        let (journal, phase) = match Journal::open(geometry, identity, journal, Planted::NONE) {
             Ok(journal) => (Some(journal), Phase::Recovering(Recovery::default())),
             Err(error) => (None, Phase::Stopped(error)),
         };
@@ -191,8 +191,12 @@ impl Replica {
         let events = self.journal.as_mut().map(Journal::take_events).unwrap_or_default();
         for event in events {
             match event {
+                // Peers could repair it, once nodes ask them to.
+                JournalEvent::Recovered(Record { after_damage: true, .. }) => {
+                    return self.stop(JournalError::Damaged { sector: 0 });
+                }
                 JournalEvent::Recovered(record) => self.recovered(record),
-                JournalEvent::Opened { formatted } => self.opened(now, formatted),
+                JournalEvent::Opened { formatted, .. } => self.opened(now, formatted),
                 JournalEvent::Appended(_) => {
                     if let (Some((writing, mark)), Phase::Running(raft)) =
                         (self.writing.take(), &mut self.phase)
@@ -217,10 +221,11 @@ impl Replica {
         let RecordState { term, voted_for, commit } = record.state;
         recovery.vote = Vote { term, voted_for };
         recovery.commit = recovery.commit.max(commit);
-        if let Some(first) = record.entries.first() {
+        let RecordBody::Entries(entries) = record.body else { return };
+        if let Some(first) = entries.first() {
             recovery.log.truncate(first.version);
         }
-        for entry in record.entries {
+        for entry in entries {
             recovery.log.push(entry);
         }
         // What is known to be committed needs no memory but the tables'.
