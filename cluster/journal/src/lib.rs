@@ -1,39 +1,61 @@
 //! The ledger on a disk.
 //!
 //! ```text
-//!  sector 0        8          2048                                        end
-//!  ┌────────────┬────────────┬──────────┬──────────┬─────┬───────────────┐
-//!  │ superblock │ superblock │ record 1 │ record 2 │ ... │ never written │
-//!  │            │ copy       │          │          │     │               │
-//!  └────────────┴────────────┴──────────┴──────────┴─────┴───────────────┘
-//!  record = header (64 bytes) + entries, padded to sectors
+//!  sector 0      8        512      1024     2048                                        end
+//!  ┌────────────┬────────┬────────┬────────┬──────────┬──────────┬─────┬───────────────┐
+//!  │ superblock │ copy 2 │ copy 3 │ copy 4 │ record 1 │ record 2 │ ... │ never written │
+//!  └────────────┴────────┴────────┴────────┴──────────┴──────────┴─────┴───────────────┘
+//!  record = header (128 bytes) + entries or a snapshot chunk, padded to sectors
 //! ```
 //!
-//! What it assumes of the disk, and no more:
-//! 1. A durable write that completed is there after any crash.
-//! 2. A write cut short by a crash leaves each of its sectors old, new, or damaged.
-//! 3. Sectors that were not written keep their contents.
+//! Records are appended one after the other, never over an older one that was acknowledged. A record that
+//! starts at an earlier version than the last ended replaces what it overlaps, as Raft's followers must.
 //!
-//! Records are appended one after the other, never over an older one. A record that starts at an earlier
-//! version than the last ended replaces what it overlaps, as Raft's followers must. Each header carries the
-//! checksum of the one before, so records form a chain; a record that does not verify ends it. If nothing
-//! of this journal lies behind, it was a torn write, never acknowledged, and is written over; otherwise
-//! something acknowledged is damaged, and the journal refuses to open rather than forget it.
+//! # What it assumes of the disk
+//! 1. A durable write that completed is there after any crash, as a rule: see below for the exceptions.
+//! 2. A write cut short by a crash leaves each of its sectors old, new, or damaged.
+//! 3. Anything may happen to a sector at any time: it may decay, become unreadable, lose what was written
+//!    to it, or get what was meant for another.
+//!
+//! # Damage is reported, not hidden
+//! After "Protocol-Aware Recovery for Consensus-Based Storage" (Alagappan et al., FAST 2018): a journal
+//! that is damaged opens, and says exactly what is intact, so that the node can fetch the rest from its
+//! peers. Each record names its journal, its own sector and its sequence, repeats the checksum of the header
+//! before it, and says what the log ends in. Where the next record does not verify, the journal looks on
+//! sector by sector for a later one:
+//!
+//! * If there is one, what lies between was acknowledged and is lost; the later record is reported with
+//!   [`Record::after_damage`], and its [`Record::end`] says whether entries were lost with it.
+//! * If there is none, it was a torn write that nobody was told of, and is written over.
+//!
+//! # What cannot be noticed
+//! Damage to the last record *and to every record behind it* looks like a torn write. So a node that
+//! appends an empty record (a *seal*) soon after the last one with entries loses entries unnoticed only if
+//! both go; until it has, the last record is as safe as one sector. Records that begin more than 1 MiB and
+//! a request's length behind a region of zeros, or a longest record's length more behind one of other bytes,
+//! are not found either. A record whose header alone is left counts as evidence of what came before it,
+//! but not as a record with entries.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod error;
 mod index;
 mod journal;
+mod marks;
+mod opening;
 mod reader;
+mod reading;
 mod record;
-mod recovery;
+mod scanner;
 mod superblock;
 
-pub use journal::{Journal, JournalError, JournalEvent};
-pub use record::{Record, RecordState};
+pub use error::JournalError;
+pub use journal::{Journal, JournalEvent};
+pub use marks::Mark;
+pub use record::{LogEnd, Record, RecordBody, RecordState};
 pub use superblock::Identity;
 
 #[cfg(test)]

@@ -1,14 +1,27 @@
-//! Reading records one after the other, a large piece of disk at a time.
+//! A window of the disk that slides forward, read a large piece at a time.
+//!
+//! Where the device reports an error, pieces become smaller until a single sector fails: that one is
+//! taken as damaged bytes. Behind it they become larger again.
 
-use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
-use drivers_api::SECTOR_SIZE;
+
+use cluster_format::Marks;
+use drivers_api::{DiskError, DiskGeometry, DiskOperation, SECTOR_SIZE};
+
+use crate::{JournalError, Mark};
 
 /// Sectors read at a time: 256 KiB.
 const PIECE_SECTORS: u64 = 512;
 
-/// A window of the disk that slides forward.
+/// A device with more unreadable sectors than these (2 MiB) has not aged but failed: going on could take
+/// all it holds for lost.
+const UNREADABLE_MAX: u64 = 4096;
+
+/// What the bytes of an unreadable sector are taken to be: no header and no blank sector is made of them.
+pub(crate) const UNREADABLE: [u8; SECTOR_SIZE] = [0xdb; SECTOR_SIZE];
+
+/// A window of the disk.
 #[derive(Debug)]
 pub(crate) struct Reader {
     /// The sector that the window begins with.
@@ -18,25 +31,26 @@ pub(crate) struct Reader {
     passed: usize,
     /// The sector behind the last that may be read.
     end: u64,
-}
-
-/// Sectors to read next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Piece {
-    pub(crate) sector: u64,
-    pub(crate) sectors: u64,
-}
-
-impl Piece {
-    pub(crate) fn buffer(&self) -> Box<[u8]> {
-        vec![0; self.sectors as usize * SECTOR_SIZE].into()
-    }
+    /// Sectors of a piece at most, as the device allows.
+    piece_max: u64,
+    /// Sectors of the next piece at most: fewer near an unreadable sector.
+    piece: u64,
+    unreadable: u64,
 }
 
 impl Reader {
-    /// A window that begins, empty, at `sector`.
-    pub(crate) fn new(sector: u64, end: u64) -> Reader {
-        Reader { start: sector, bytes: Vec::new(), passed: 0, end }
+    /// A window that begins, empty, at `sector`, and never reaches `end`.
+    pub(crate) fn new(sector: u64, end: u64, geometry: &DiskGeometry) -> Reader {
+        let piece_max = PIECE_SECTORS.min((geometry.transfer_len_max / SECTOR_SIZE).max(1) as u64);
+        Reader {
+            start: sector,
+            bytes: Vec::new(),
+            passed: 0,
+            end,
+            piece_max,
+            piece: piece_max,
+            unreadable: 0,
+        }
     }
 
     /// The sector the window begins with.
@@ -44,24 +58,51 @@ impl Reader {
         self.start
     }
 
+    /// The sector behind the last that may be read.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
     /// What the window holds.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes[self.passed..]
     }
 
-    /// What to read so that the window grows; none at the end of the disk.
-    pub(crate) fn wanted(&self, transfer_len_max: usize) -> Option<Piece> {
+    /// What to read so that the window grows; none if it reaches the end.
+    pub(crate) fn wanted(&self) -> Option<DiskOperation> {
         let sector = self.start + (self.bytes().len() / SECTOR_SIZE) as u64;
-        let most = PIECE_SECTORS.min((transfer_len_max / SECTOR_SIZE).max(1) as u64);
-        let sectors = self.end.saturating_sub(sector).min(most);
-        (sectors > 0).then_some(Piece { sector, sectors })
+        let sectors = self.end.saturating_sub(sector).min(self.piece);
+        (sectors > 0).then(|| read_of(sector, sectors))
     }
 
-    /// The piece that was wanted.
-    pub(crate) fn grow(&mut self, piece: &[u8]) {
+    /// The piece that was wanted: `buffer` as long as asked for, filled if `result` says so. Fails if the
+    /// device does no longer work.
+    pub(crate) fn arrived(
+        &mut self,
+        buffer: &[u8],
+        result: Result<(), DiskError>,
+        marks: &mut Marks,
+    ) -> Result<(), JournalError> {
         self.bytes.drain(..self.passed);
         self.passed = 0;
-        self.bytes.extend_from_slice(piece);
+        let sectors = (buffer.len() / SECTOR_SIZE) as u64;
+        match result {
+            Ok(()) => {
+                self.bytes.extend_from_slice(buffer);
+                self.piece = (self.piece * 2).min(self.piece_max);
+            }
+            Err(DiskError::OutOfRange) => return Err(DiskError::OutOfRange.into()),
+            Err(DiskError::Device) if sectors > 1 => self.piece = sectors / 2,
+            Err(DiskError::Device) => {
+                marks.hit(Mark::UnreadableSector as u32);
+                self.bytes.extend_from_slice(&UNREADABLE);
+                self.unreadable += 1;
+                if self.unreadable > UNREADABLE_MAX {
+                    return Err(DiskError::Device.into());
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Moves the window's beginning forward.
@@ -69,4 +110,16 @@ impl Reader {
         self.passed += (sectors as usize * SECTOR_SIZE).min(self.bytes().len());
         self.start += sectors;
     }
+
+    /// Moves the window to a later sector, and empties it.
+    pub(crate) fn move_to(&mut self, sector: u64) {
+        self.bytes.clear();
+        self.passed = 0;
+        self.start = sector;
+    }
+}
+
+/// A request to read so many sectors.
+pub(crate) fn read_of(sector: u64, sectors: u64) -> DiskOperation {
+    DiskOperation::Read { sector, buffer: vec![0; sectors as usize * SECTOR_SIZE].into() }
 }

@@ -1,12 +1,17 @@
-//! One record: a header and the entries that were made durable together.
+//! One record: a header and what was made durable with it.
 //!
 //! ```text
-//!   0  magic "RLXJ"        4  format      6  zero     8  journal      16  sequence
-//!  24  previous record's header checksum             28  voted for (0: nobody), 3 zeros
-//!  32  term               40  commit                 48  payload length
-//!  52  entry count        56  payload checksum       60  checksum of bytes 0..60
+//!   0  magic "RLXJ"           4  format      6  kind       7  voted for (0: nobody)
+//!   8  journal               16  sequence                 24  sector, this record's own
+//!  32  previous record's header checksum                  36  payload length
+//!  40  term                  48  commit                   56  entry count
+//!  60  payload checksum      64  end of the log: term     72  end of the log: version
+//!  80  end of the log: digest, 32 bytes                  112  life
+//! 120  zero                 124  checksum of bytes 0..124
 //! ```
-//! Numbers are little-endian; checksums are CRC-32C; entries are postcard, one after the other.
+//! Numbers are little-endian; checksums are CRC-32C; the payload is postcard: entries one after the other
+//! (kind 0), or one snapshot chunk (kind 1). The payload follows the header at once, and the record is
+//! padded to sectors with zeros.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -14,17 +19,23 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_format::limits::ENTRY_LEN_MAX;
-use cluster_format::{Entry, NodeId, Version, crc32c, encode};
+use cluster_format::{
+    Digest, Entry, LogPosition, NodeId, SnapshotChunk, Version, crc32c, decode, decode_prefix, encode,
+};
 use drivers_api::SECTOR_SIZE;
 
+use crate::superblock::FORMAT;
+
 const MAGIC: u32 = u32::from_le_bytes(*b"RLXJ");
-const FORMAT: u16 = 1;
-pub(crate) const HEADER_LEN: usize = 64;
+pub(crate) const HEADER_LEN: usize = 128;
 
-/// Longest payload: what one write may carry, or one entry.
-const PAYLOAD_LEN_MAX: usize = ENTRY_LEN_MAX + 64;
+const KIND_ENTRIES: u8 = 0;
+const KIND_CHUNK: u8 = 1;
 
-/// What every record carries beside its entries: the newest is what counts.
+/// Longest payload: what one write may carry, one entry, or one snapshot chunk.
+pub(crate) const PAYLOAD_LEN_MAX: usize = ENTRY_LEN_MAX + 4096;
+
+/// What every record carries beside its body: the newest is what counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RecordState {
     /// The member's term.
@@ -35,22 +46,62 @@ pub struct RecordState {
     pub commit: Version,
 }
 
+/// What a log ends in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogEnd {
+    /// The last entry's place; zeros if there was never one.
+    pub position: LogPosition,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+impl LogEnd {
+    /// The end of a log whose last entry is `entry`.
+    pub fn of(entry: &Entry) -> LogEnd {
+        LogEnd { position: entry.position(), digest: entry.digest() }
+    }
+}
+
+/// What a record is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RecordBody {
+    /// Contiguous entries, or none. They replace everything from the first of them on; only while the log
+    /// has a hole may it go on behind them, as [`Record::end`] says.
+    Entries(Vec<Arc<Entry>>),
+    /// A piece of a snapshot. After its last piece the log starts at the snapshot's head, and no entry from
+    /// before counts.
+    Chunk(SnapshotChunk),
+}
+
 /// One record, verified.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// The state as of this record.
     pub state: RecordState,
-    /// Contiguous entries; they replace everything from the first of them on.
-    pub entries: Vec<Arc<Entry>>,
+    /// What it holds.
+    pub body: RecordBody,
+    /// What the log must end in as of this record. If what came before does not lead there, entries were
+    /// lost.
+    pub end: LogEnd,
+    /// Whether records that came before this one, and after the one reported before it, are lost. They may
+    /// have held votes, entries, and entries in place of earlier ones: up to the commit index known before,
+    /// what precedes is certain; behind it, only if its chain of digests leads to what follows.
+    pub after_damage: bool,
 }
 
 /// A record's header, verified by its own checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
+    pub(crate) journal: u64,
     pub(crate) sequence: u64,
+    pub(crate) life: u64,
+    /// Where the record was meant to be.
+    pub(crate) sector: u64,
     pub(crate) previous: u32,
     pub(crate) state: RecordState,
+    pub(crate) end: LogEnd,
     pub(crate) payload_len: usize,
+    kind: u8,
     entry_count: u32,
     payload_sum: u32,
     /// This header's own checksum, which the next one repeats.
@@ -63,43 +114,53 @@ impl Header {
         sectors_of(self.payload_len)
     }
 
-    /// Reads the header of a record of `journal`; none if these bytes hold none.
-    pub(crate) fn parse(bytes: &[u8], journal: u64) -> Option<Header> {
+    /// Reads a header of any journal; none if these bytes hold none.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<Header> {
         let bytes: &[u8; HEADER_LEN] = bytes.get(..HEADER_LEN)?.try_into().ok()?;
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
         let format = u16::from_le_bytes([bytes[4], bytes[5]]);
-        if u32_at(0) != MAGIC || format != FORMAT || u64_at(8) != journal {
+        if u32_at(0) != MAGIC || format != FORMAT || crc32c(&bytes[..124]) != u32_at(124) {
             return None;
         }
-        let sum = u32_at(60);
-        let payload_len = u32_at(48) as usize;
-        if crc32c(&bytes[..60]) != sum || payload_len > PAYLOAD_LEN_MAX {
-            return None;
-        }
-        let voted_for = (bytes[28] != 0).then_some(NodeId(bytes[28]));
-        let state = RecordState { term: u64_at(32), voted_for, commit: Version(u64_at(40)) };
-        let (entry_count, payload_sum) = (u32_at(52), u32_at(56));
-        Some(Header {
+        let mut digest = Digest::ZERO;
+        digest.0.copy_from_slice(&bytes[80..112]);
+        let position = LogPosition { term: u64_at(64), version: Version(u64_at(72)) };
+        let voted_for = (bytes[7] != 0).then_some(NodeId(bytes[7]));
+        let header = Header {
+            journal: u64_at(8),
             sequence: u64_at(16),
-            previous: u32_at(24),
-            state,
-            payload_len,
-            entry_count,
-            payload_sum,
-            sum,
-        })
+            life: u64_at(112),
+            sector: u64_at(24),
+            previous: u32_at(32),
+            state: RecordState { term: u64_at(40), voted_for, commit: Version(u64_at(48)) },
+            end: LogEnd { position, digest },
+            payload_len: u32_at(36) as usize,
+            kind: bytes[6],
+            entry_count: u32_at(56),
+            payload_sum: u32_at(60),
+            sum: u32_at(124),
+        };
+        (header.payload_len <= PAYLOAD_LEN_MAX).then_some(header)
     }
 
-    /// Reads the entries from `payload`, which must be all of them; none if it does not verify.
-    pub(crate) fn entries(&self, payload: &[u8]) -> Option<Vec<Arc<Entry>>> {
+    /// Reads the body from `payload`, which must be all of it; none if it does not verify.
+    pub(crate) fn body(&self, payload: &[u8]) -> Option<RecordBody> {
         if payload.len() != self.payload_len || crc32c(payload) != self.payload_sum {
             return None;
         }
+        match self.kind {
+            KIND_ENTRIES => self.entries(payload).map(RecordBody::Entries),
+            KIND_CHUNK => decode(payload).ok().map(RecordBody::Chunk),
+            _ => None,
+        }
+    }
+
+    fn entries(&self, payload: &[u8]) -> Option<Vec<Arc<Entry>>> {
         let mut rest = payload;
         let mut entries: Vec<Arc<Entry>> = Vec::new();
         for _ in 0..self.entry_count {
-            let (entry, behind) = cluster_format::decode_prefix::<Entry>(rest).ok()?;
+            let (entry, behind) = decode_prefix::<Entry>(rest).ok()?;
             let follows = entries.last().is_none_or(|last| entry.version == last.version.next());
             if !follows || entry.version == Version::ZERO {
                 return None;
@@ -111,32 +172,74 @@ impl Header {
     }
 }
 
+/// What a record will hold, encoded.
+pub(crate) struct Payload {
+    kind: u8,
+    entry_count: u32,
+    bytes: Vec<u8>,
+    /// The last entry, or the head of a snapshot that is complete with this piece.
+    pub(crate) last: Option<LogEnd>,
+}
+
+impl Payload {
+    pub(crate) fn of_entries(entries: &[Arc<Entry>]) -> Payload {
+        let mut bytes = Vec::new();
+        let mut last = None;
+        for (index, entry) in entries.iter().enumerate() {
+            let encoded = encode(&**entry);
+            if index + 1 == entries.len() {
+                // As `Entry::digest`, without encoding it twice.
+                last = Some(LogEnd { position: entry.position(), digest: Digest::of(&encoded) });
+            }
+            bytes.extend_from_slice(&encoded);
+        }
+        Payload { kind: KIND_ENTRIES, entry_count: entries.len() as u32, bytes, last }
+    }
+
+    pub(crate) fn of_chunk(chunk: &SnapshotChunk) -> Payload {
+        let head = LogEnd { position: chunk.head.last, digest: chunk.head.digest };
+        let last = chunk.is_last.then_some(head);
+        Payload { kind: KIND_CHUNK, entry_count: 0, bytes: encode(chunk), last }
+    }
+
+    /// How many sectors the record takes.
+    pub(crate) fn sectors(&self) -> u64 {
+        sectors_of(self.bytes.len())
+    }
+}
+
+/// Where a record stands.
+pub(crate) struct Place {
+    pub(crate) journal: u64,
+    pub(crate) sequence: u64,
+    pub(crate) life: u64,
+    pub(crate) previous: u32,
+    pub(crate) sector: u64,
+}
+
 /// Builds the sectors of a record, and its header's checksum.
-pub(crate) fn build(
-    journal: u64,
-    sequence: u64,
-    previous: u32,
-    state: RecordState,
-    entries: &[Arc<Entry>],
-) -> (Box<[u8]>, u32) {
-    let mut payload = Vec::new();
-    entries.iter().for_each(|entry| payload.extend_from_slice(&encode(&**entry)));
-    let mut bytes = vec![0; sectors_of(payload.len()) as usize * SECTOR_SIZE];
+pub(crate) fn build(place: &Place, state: RecordState, end: &LogEnd, payload: &Payload) -> (Box<[u8]>, u32) {
+    let mut bytes = vec![0; payload.sectors() as usize * SECTOR_SIZE];
     let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
     put(0, &MAGIC.to_le_bytes());
     put(4, &FORMAT.to_le_bytes());
-    put(8, &journal.to_le_bytes());
-    put(16, &sequence.to_le_bytes());
-    put(24, &previous.to_le_bytes());
-    put(28, &[state.voted_for.map_or(0, |node| node.0)]);
-    put(32, &state.term.to_le_bytes());
-    put(40, &state.commit.0.to_le_bytes());
-    put(48, &(payload.len() as u32).to_le_bytes());
-    put(52, &(entries.len() as u32).to_le_bytes());
-    put(56, &crc32c(&payload).to_le_bytes());
-    put(HEADER_LEN, &payload);
-    let sum = crc32c(&bytes[..60]);
-    bytes[60..64].copy_from_slice(&sum.to_le_bytes());
+    put(6, &[payload.kind, state.voted_for.map_or(0, |node| node.0)]);
+    put(8, &place.journal.to_le_bytes());
+    put(16, &place.sequence.to_le_bytes());
+    put(24, &place.sector.to_le_bytes());
+    put(32, &place.previous.to_le_bytes());
+    put(36, &(payload.bytes.len() as u32).to_le_bytes());
+    put(40, &state.term.to_le_bytes());
+    put(48, &state.commit.0.to_le_bytes());
+    put(56, &payload.entry_count.to_le_bytes());
+    put(60, &crc32c(&payload.bytes).to_le_bytes());
+    put(64, &end.position.term.to_le_bytes());
+    put(72, &end.position.version.0.to_le_bytes());
+    put(80, &end.digest.0);
+    put(112, &place.life.to_le_bytes());
+    put(HEADER_LEN, &payload.bytes);
+    let sum = crc32c(&bytes[..124]);
+    bytes[124..128].copy_from_slice(&sum.to_le_bytes());
     (bytes.into(), sum)
 }
 

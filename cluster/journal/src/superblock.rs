@@ -1,4 +1,5 @@
-//! Whose disk this is.
+//! Whose disk this is: a sector of which there are four copies, far enough from each other that one
+//! mishap does not reach two.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -8,8 +9,8 @@ use cluster_format::{ClusterId, NodeId, crc32c, decode, encode};
 use drivers_api::SECTOR_SIZE;
 use serde::{Deserialize, Serialize};
 
-/// Where the two copies are.
-pub(crate) const COPIES: [u64; 2] = [0, 8];
+/// Where the copies are.
+pub(crate) const COPIES: [u64; 4] = [0, 8, 512, 1024];
 
 /// Where the records begin.
 pub(crate) const RECORDS_START: u64 = 2048;
@@ -18,7 +19,10 @@ pub(crate) const RECORDS_START: u64 = 2048;
 pub(crate) const SECTORS_MIN: u64 = 8 * 2048;
 
 const MAGIC: [u8; 8] = *b"RELIXDSK";
-const FORMAT: u16 = 1;
+
+/// The format of everything on the disk, records too.
+pub(crate) const FORMAT: u16 = 2;
+
 /// Magic, format, length of the body, checksum of the body.
 const HEAD_LEN: usize = 8 + 2 + 2 + 4;
 
@@ -41,23 +45,25 @@ impl Identity {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Superblock {
     pub(crate) identity: Identity,
-    /// Drawn when the disk was formatted: every record repeats it.
+    /// Drawn when the disk was formatted, never 0: every record repeats it.
     pub(crate) journal: u64,
     /// The disk's size when it was formatted.
     pub(crate) sectors: u64,
 }
 
 /// What a sector that should hold a superblock holds.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// Only zeros.
     Blank,
     /// A superblock.
     Valid(Superblock),
-    /// One of a later format.
-    NewerFormat(u16),
+    /// One of another format.
+    OtherFormat(u16),
     /// One that is damaged.
     Damaged,
+    /// Nothing: the device reports an error.
+    Unreadable,
     /// Something else.
     Foreign,
 }
@@ -84,13 +90,16 @@ impl Superblock {
             return Found::Foreign;
         }
         let format = u16::from_le_bytes([sector[8], sector[9]]);
-        if format > FORMAT {
-            return Found::NewerFormat(format);
+        if format != FORMAT {
+            return Found::OtherFormat(format);
         }
         let len = usize::from(u16::from_le_bytes([sector[10], sector[11]]));
         let sum = u32::from_le_bytes([sector[12], sector[13], sector[14], sector[15]]);
-        match sector.get(HEAD_LEN..HEAD_LEN + len) {
-            Some(body) if crc32c(body) == sum => decode(body).map_or(Found::Damaged, Found::Valid),
+        let Some(body) = sector.get(HEAD_LEN..HEAD_LEN + len).filter(|body| crc32c(body) == sum) else {
+            return Found::Damaged;
+        };
+        match decode::<Superblock>(body) {
+            Ok(superblock) if superblock.journal != 0 => Found::Valid(superblock),
             _ => Found::Damaged,
         }
     }
@@ -99,3 +108,4 @@ impl Superblock {
 /// The longest name a cluster may have, so that the superblock fits its sector.
 pub(crate) const CLUSTER_NAME_LEN_MAX: usize = 64;
 const _: () = assert!(HEAD_LEN + CLUSTER_NAME_LEN_MAX + 40 < SECTOR_SIZE);
+const _: () = assert!(COPIES[COPIES.len() - 1] < RECORDS_START && RECORDS_START < SECTORS_MIN);

@@ -1,31 +1,45 @@
 //! A journal on a disk of bytes, with torn writes and damage.
 
+mod properties;
+mod recovery;
+
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use cluster_format::{Commit, Digest, Entry, NodeId, Origin, Payload, RequestId, Version, Write};
-use drivers_api::{DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
-use proptest::prelude::*;
+use cluster_format::{
+    Commit, Digest, Entry, Incarnation, LogPosition, NodeId, Origin, Payload, Planted, RequestId,
+    SnapshotChunk, SnapshotHead, Version, Write,
+};
+use drivers_api::{DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 
-use crate::record::Header;
-use crate::superblock::{RECORDS_START, SECTORS_MIN, Superblock};
-use crate::{Identity, Journal, JournalError, JournalEvent, Record, RecordState};
+use crate::superblock::{COPIES, Found, RECORDS_START, SECTORS_MIN, Superblock};
+use crate::{Identity, Journal, JournalError, JournalEvent, LogEnd, Mark, Record, RecordBody, RecordState};
 
 #[derive(Clone)]
 struct Disk {
     bytes: Vec<u8>,
+    /// How often it was opened.
+    lives: u64,
+    unreadable: BTreeSet<u64>,
+    transfer_len_max: usize,
 }
 
 impl Disk {
     fn blank() -> Disk {
-        Disk { bytes: vec![0; SECTORS_MIN as usize * SECTOR_SIZE] }
+        Disk {
+            bytes: vec![0; SECTORS_MIN as usize * SECTOR_SIZE],
+            lives: 0,
+            unreadable: BTreeSet::new(),
+            transfer_len_max: 64 * 1024,
+        }
     }
 
     fn geometry(&self) -> DiskGeometry {
         let sectors = (self.bytes.len() / SECTOR_SIZE) as u64;
-        DiskGeometry { sectors, queue_depth: 8, transfer_len_max: 64 * 1024 }
+        DiskGeometry { sectors, queue_depth: 8, transfer_len_max: self.transfer_len_max }
     }
 
     fn range(sector: u64, len: usize) -> core::ops::Range<usize> {
@@ -33,27 +47,43 @@ impl Disk {
         start..start + len
     }
 
+    fn sector(&mut self, sector: u64) -> &mut [u8] {
+        &mut self.bytes[Self::range(sector, SECTOR_SIZE)]
+    }
+
     fn serve(&mut self, mut request: DiskRequest) -> DiskCompletion {
+        let mut result = Ok(());
         match &mut request.operation {
             DiskOperation::Read { sector, buffer } => {
-                buffer.copy_from_slice(&self.bytes[Self::range(*sector, buffer.len())])
+                assert!(buffer.len() <= self.transfer_len_max);
+                let sectors = *sector..*sector + (buffer.len() / SECTOR_SIZE) as u64;
+                if self.unreadable.range(sectors).next().is_some() {
+                    result = Err(DiskError::Device);
+                }
+                buffer.copy_from_slice(&self.bytes[Self::range(*sector, buffer.len())]);
             }
             DiskOperation::Write { sector, buffer, .. } => {
-                self.bytes[Self::range(*sector, buffer.len())].copy_from_slice(buffer)
+                assert!(buffer.len() <= self.transfer_len_max);
+                self.write(*sector, buffer, u64::MAX);
             }
             DiskOperation::Flush => {}
         }
-        DiskCompletion { id: request.id, operation: request.operation, result: Ok(()) }
+        DiskCompletion { id: request.id, operation: request.operation, result }
     }
 
     /// Only the sectors whose bit is set in `written` reach the disk.
-    fn tear(&mut self, request: DiskRequest, written: u64) {
-        let DiskOperation::Write { sector, buffer, .. } = request.operation else { return };
-        for (index, piece) in buffer.chunks(SECTOR_SIZE).enumerate() {
+    fn write(&mut self, sector: u64, buffer: &[u8], written: u64) {
+        for (index, piece) in (0..).zip(buffer.chunks(SECTOR_SIZE)) {
             if written >> (index % 64) & 1 == 1 {
-                self.bytes[Self::range(sector + index as u64, SECTOR_SIZE)].copy_from_slice(piece);
+                self.unreadable.remove(&(sector + index));
+                self.sector(sector + index).copy_from_slice(piece);
             }
         }
+    }
+
+    fn tear(&mut self, request: DiskRequest, written: u64) {
+        let DiskOperation::Write { sector, buffer, .. } = request.operation else { return };
+        self.write(sector, &buffer, written);
     }
 }
 
@@ -61,6 +91,7 @@ fn identity(name: &str, node: u8) -> Identity {
     Identity { cluster_name: name.into(), node: NodeId(node) }
 }
 
+/// Serves all requests, the newest first, since a disk may answer in any order.
 fn run(journal: &mut Journal, disk: &mut Disk) -> Result<Vec<JournalEvent>, JournalError> {
     let mut events = journal.take_events();
     loop {
@@ -68,58 +99,145 @@ fn run(journal: &mut Journal, disk: &mut Disk) -> Result<Vec<JournalEvent>, Jour
         if requests.is_empty() {
             return Ok(events);
         }
-        for request in requests {
+        for request in requests.into_iter().rev() {
             journal.completed(disk.serve(request))?;
             events.append(&mut journal.take_events());
         }
     }
 }
 
-fn open(disk: &mut Disk) -> Result<(Journal, Vec<Record>), JournalError> {
-    let mut journal = Journal::open(disk.geometry(), identity("test", 1), 42)?;
+fn open_with(disk: &mut Disk, planted: Planted) -> Result<(Journal, Vec<Record>), JournalError> {
+    disk.lives += 1;
+    let mut journal = Journal::open(disk.geometry(), identity("test", 1), 41 + disk.lives, planted)?;
     let mut events = run(&mut journal, disk)?;
-    assert!(matches!(events.pop(), Some(JournalEvent::Opened { .. })));
-    let records = events.into_iter().map(|event| match event {
-        JournalEvent::Recovered(record) => record,
-        other => panic!("{other:?}"),
-    });
-    Ok((journal, records.collect()))
+    let Some(JournalEvent::Opened { incarnation, damaged_regions, .. }) = events.pop() else {
+        panic!("it opens")
+    };
+    assert_eq!(incarnation, Incarnation(42));
+    let records: Vec<Record> = events
+        .into_iter()
+        .map(|event| match event {
+            JournalEvent::Recovered(record) => record,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(records.iter().filter(|record| record.after_damage).count() as u64, damaged_regions);
+    Ok((journal, records))
 }
 
-fn entry(version: u64, term: u64, len: usize) -> Arc<Entry> {
-    let write = Write { key: b"key"[..].into(), value: Some(vec![term as u8; len].into()) };
-    let commit = Commit {
-        request: RequestId { session: term, sequence: version },
-        origin: Origin { node: NodeId(1) },
-        read_version: Version(0),
-        reads: vec![],
-        writes: vec![write],
-    };
-    Arc::new(Entry {
-        version: Version(version),
-        term,
-        wall_micros: 0,
-        previous: Digest::ZERO,
-        payload: Payload::Commit(Arc::new(commit)),
-    })
+fn open(disk: &mut Disk) -> Result<(Journal, Vec<Record>), JournalError> {
+    open_with(disk, Planted::NONE)
+}
+
+fn append(journal: &mut Journal, disk: &mut Disk, state: RecordState, entries: &[Arc<Entry>]) {
+    journal.append(1, state, entries);
+    assert_eq!(run(journal, disk), Ok(vec![JournalEvent::Appended(1)]));
+}
+
+fn read(journal: &mut Journal, disk: &mut Disk, first: u64, through: u64) -> Vec<Arc<Entry>> {
+    journal.read(2, Version(first), Version(through), usize::MAX);
+    match run(journal, disk).unwrap().pop() {
+        Some(JournalEvent::Read(2, entries)) => entries,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn has(journal: &Journal, mark: Mark) -> bool {
+    journal.marks().contains(mark as u32)
+}
+
+/// `count` entries of `term`, each with `len` bytes, that follow `end`.
+fn entries(end: LogEnd, term: u64, count: u64, len: usize) -> Vec<Arc<Entry>> {
+    let mut previous = end;
+    let mut made = Vec::new();
+    for _ in 0..count {
+        let version = previous.position.version.next();
+        let write = Write { key: b"key"[..].into(), value: Some(vec![term as u8; len].into()) };
+        let commit = Commit {
+            request: RequestId { session: term, sequence: version.0 },
+            origin: Origin { node: NodeId(1) },
+            read_version: Version(0),
+            reads: vec![],
+            writes: vec![write],
+        };
+        let payload = Payload::Commit(Arc::new(commit));
+        let entry = Arc::new(Entry { version, term, wall_micros: 0, previous: previous.digest, payload });
+        previous = LogEnd::of(&entry);
+        made.push(entry);
+    }
+    made
+}
+
+fn end_of(log: &[Arc<Entry>]) -> LogEnd {
+    log.last().map_or(LogEnd::default(), |entry| LogEnd::of(entry))
 }
 
 fn state(term: u64) -> RecordState {
-    RecordState { term, voted_for: Some(NodeId(3)), commit: Version(term) }
+    RecordState { term, voted_for: Some(NodeId(3)), commit: Version(0) }
+}
+
+fn committed(commit: u64) -> RecordState {
+    RecordState { commit: Version(commit), ..state(1) }
+}
+
+fn chunk(last: LogEnd, index: u64, is_last: bool) -> SnapshotChunk {
+    let head = SnapshotHead { last: last.position, digest: last.digest, ..SnapshotHead::default() };
+    SnapshotChunk { head: Arc::new(head), index, is_last, body: vec![index as u8; 700].into() }
+}
+
+fn recovered(state: RecordState, entries: &[Arc<Entry>], end: LogEnd) -> Record {
+    Record { state, body: RecordBody::Entries(entries.to_vec()), end, after_damage: false }
 }
 
 #[test]
 fn records_come_back_in_order() {
     let mut disk = Disk::blank();
     let (mut journal, records) = open(&mut disk).unwrap();
-    assert!(records.is_empty() && journal.is_empty());
-    journal.append(7, state(1), &[entry(1, 1, 10), entry(2, 1, 3000)]);
-    assert_eq!(run(&mut journal, &mut disk), Ok(vec![JournalEvent::Appended(7)]));
-    journal.append(8, state(2), &[]);
-    run(&mut journal, &mut disk).unwrap();
-    let (_, records) = open(&mut disk).unwrap();
-    assert_eq!(records[0], Record { state: state(1), entries: vec![entry(1, 1, 10), entry(2, 1, 3000)] });
-    assert_eq!(records[1], Record { state: state(2), entries: vec![] });
+    assert!(records.is_empty() && journal.is_empty() && has(&journal, Mark::DiskFormatted));
+    let log = entries(LogEnd::default(), 1, 2, 3000);
+    append(&mut journal, &mut disk, state(1), &log);
+    append(&mut journal, &mut disk, state(2), &[]);
+    let other = entries(end_of(&log[..1]), 2, 1, 10);
+    append(&mut journal, &mut disk, state(2), &other);
+    let (journal, records) = open(&mut disk).unwrap();
+    assert_eq!(records[0], recovered(state(1), &log, end_of(&log)));
+    assert_eq!(records[1], recovered(state(2), &[], end_of(&log)));
+    assert_eq!(records[2], recovered(state(2), &other, end_of(&other)));
+    assert_eq!(journal.log_end(), end_of(&other));
+    assert!(!has(&journal, Mark::TornTail) && has(&journal, Mark::LogReplaced));
+}
+
+#[test]
+fn a_snapshot_starts_the_log_anew() {
+    let mut disk = Disk::blank();
+    let (mut journal, _) = open(&mut disk).unwrap();
+    let old = entries(LogEnd::default(), 1, 3, 10);
+    append(&mut journal, &mut disk, state(1), &old);
+    let last = LogEnd {
+        position: LogPosition { term: 2, version: Version(9) },
+        digest: Digest::of(b"what the ninth entry is"),
+    };
+    let chunks = [chunk(last, 0, false), chunk(last, 1, true)];
+    for piece in &chunks {
+        assert!(journal.has_room_for_chunk(piece));
+        assert_eq!(journal.log_end(), end_of(&old), "until it is complete, nothing changes");
+        assert_eq!(read(&mut journal, &mut disk, 1, 3), old);
+        journal.append_chunk(1, state(2), piece);
+        run(&mut journal, &mut disk).unwrap();
+    }
+    let new = entries(last, 2, 2, 10);
+    append(&mut journal, &mut disk, state(2), &new);
+    let check = |journal: &mut Journal, disk: &mut Disk| {
+        assert_eq!(journal.log_end(), end_of(&new));
+        assert!(read(journal, disk, 1, 3).is_empty());
+        assert_eq!(read(journal, disk, 10, 11), new);
+    };
+    check(&mut journal, &mut disk);
+    let (mut journal, records) = open(&mut disk).unwrap();
+    check(&mut journal, &mut disk);
+    let ends: Vec<LogEnd> = records.iter().map(|record| record.end).collect();
+    assert_eq!(ends, [end_of(&old), end_of(&old), last, end_of(&new)]);
+    assert_eq!(records[2].body, RecordBody::Chunk(chunks[1].clone()));
 }
 
 #[test]
@@ -129,7 +247,7 @@ fn a_disk_of_something_else_is_refused_and_left_alone() {
     open(&mut ours).unwrap();
     let open_as = |disk: &mut Disk, name, node| {
         let before = disk.bytes.clone();
-        let mut journal = Journal::open(disk.geometry(), identity(name, node), 1).unwrap();
+        let mut journal = Journal::open(disk.geometry(), identity(name, node), 1, Planted::NONE).unwrap();
         let result = run(&mut journal, disk);
         assert!(disk.bytes == before, "nothing is written");
         result.unwrap_err()
@@ -142,117 +260,124 @@ fn a_disk_of_something_else_is_refused_and_left_alone() {
     foreign.bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
     assert_eq!(open_as(&mut foreign, "test", 1), JournalError::Foreign);
 
-    let mut elsewhere = blank.clone();
-    elsewhere.bytes[64 * 1024 + 64..][..8].copy_from_slice(b"_BHRfS_M");
-    assert_eq!(open_as(&mut elsewhere, "test", 1), JournalError::Foreign, "btrfs has its mark at 64 KiB");
-
-    let mut newer = ours.clone();
-    for copy in [0, 8] {
-        newer.bytes[copy * SECTOR_SIZE + 8] = 9;
+    for place in [64 * 1024 + 64, RECORDS_START as usize * SECTOR_SIZE] {
+        let mut elsewhere = blank.clone();
+        elsewhere.bytes[place..][..8].copy_from_slice(b"_BHRfS_M");
+        assert_eq!(open_as(&mut elsewhere, "test", 1), JournalError::Foreign, "a file system's mark");
     }
-    assert_eq!(open_as(&mut newer, "test", 1), JournalError::NewerFormat { format: 9 });
 
-    let mut larger = Disk { bytes: vec![0; (SECTORS_MIN as usize + 8) * SECTOR_SIZE] };
+    for format in [1, 9] {
+        let mut other = ours.clone();
+        for copy in COPIES {
+            other.sector(copy)[8] = format as u8;
+        }
+        assert_eq!(open_as(&mut other, "test", 1), JournalError::OtherFormat { format });
+    }
+
+    let mut larger = Disk { bytes: vec![0; (SECTORS_MIN as usize + 8) * SECTOR_SIZE], ..blank.clone() };
     open(&mut larger).unwrap();
     larger.bytes.truncate(SECTORS_MIN as usize * SECTOR_SIZE);
     let truncated = JournalError::TooSmall { sectors: SECTORS_MIN, needed: SECTORS_MIN + 8 };
     assert_eq!(open_as(&mut larger, "test", 1), truncated);
+
+    let mut dead = ours.clone();
+    dead.unreadable.extend(0..SECTORS_MIN);
+    assert_eq!(open_as(&mut dead, "test", 1), JournalError::Device(DiskError::Device));
 }
 
 #[test]
-fn one_damaged_superblock_copy_is_enough() {
-    let mut disk = Disk::blank();
-    open(&mut disk).unwrap();
-    disk.bytes[3] ^= 1;
-    assert!(open(&mut disk).is_ok());
-}
-
-#[test]
-fn damage_before_intact_records_is_told_from_a_torn_end() {
+fn one_superblock_is_enough_and_the_others_are_written_again() {
     let mut disk = Disk::blank();
     let (mut journal, _) = open(&mut disk).unwrap();
-    for version in 1..=3 {
-        journal.append(version, state(1), &[entry(version, 1, 600)]);
-        run(&mut journal, &mut disk).unwrap();
+    append(&mut journal, &mut disk, state(1), &[]);
+    let pristine = disk.clone();
+    for kept in COPIES {
+        let mut disk = pristine.clone();
+        for (kind, copy) in COPIES.into_iter().filter(|copy| *copy != kept).enumerate() {
+            match kind {
+                0 => disk.sector(copy).fill(0),
+                1 => disk.sector(copy)[20] ^= 1,
+                _ => assert!(disk.unreadable.insert(copy)),
+            }
+        }
+        let (journal, records) = open(&mut disk).unwrap();
+        assert!(records.len() == 1 && has(&journal, Mark::SuperblockRepaired));
+        assert!(disk.bytes == pristine.bytes && disk.unreadable.is_empty());
     }
-    let record = |number: usize| (RECORDS_START as usize + 2 * number) * SECTOR_SIZE;
-    let mut torn = disk.clone();
-    torn.bytes[record(2) + 500] ^= 1;
-    assert_eq!(open(&mut torn).unwrap().1.len(), 2, "the last record may be torn");
-    for at in [record(1), record(1) + 500] {
-        let mut damaged = disk.clone();
-        damaged.bytes[at] ^= 1;
-        let sector = RECORDS_START + 2;
-        assert_eq!(open(&mut damaged).err(), Some(JournalError::Damaged { sector }));
+}
+
+#[test]
+fn a_first_format_that_was_cut_short_is_repeated() {
+    for torn in 0..4u64.pow(COPIES.len() as u32) {
+        let mut disk = Disk::blank();
+        let mut format = Disk::blank();
+        open(&mut format).unwrap();
+        for (index, copy) in COPIES.into_iter().enumerate() {
+            match torn >> (2 * index) & 3 {
+                0 => {}
+                1 => disk.sector(copy).copy_from_slice(format.sector(copy)),
+                2 => disk.sector(copy)[..100].copy_from_slice(&format.sector(copy)[..20].repeat(5)),
+                _ => assert!(disk.unreadable.insert(copy)),
+            }
+        }
+        if disk.unreadable.len() == COPIES.len() {
+            assert_eq!(open(&mut disk).err(), Some(JournalError::Device(DiskError::Device)));
+            continue;
+        }
+        let (_, records) = open(&mut disk).unwrap();
+        assert!(records.is_empty());
+        let valid = COPIES.map(|copy| matches!(Superblock::parse(disk.sector(copy)), Found::Valid(_)));
+        assert!(valid == [true; 4] && disk.unreadable.is_empty(), "{torn:#b}");
     }
+}
+
+#[test]
+fn a_journal_that_lost_every_superblock_is_not_formatted() {
+    let mut disk = Disk::blank();
+    let (mut journal, _) = open(&mut disk).unwrap();
+    append(&mut journal, &mut disk, state(1), &entries(LogEnd::default(), 1, 1, 600));
+    append(&mut journal, &mut disk, state(1), &[]);
+    for copy in COPIES {
+        disk.sector(copy).fill(0);
+    }
+    assert_eq!(open(&mut disk).err(), Some(JournalError::Damaged { sector: 0 }));
+    disk.sector(0)[..8].copy_from_slice(b"RELIXDSK");
+    disk.sector(0)[8] = 2;
+    for sector in [RECORDS_START, RECORDS_START + 1] {
+        disk.sector(sector).fill(0);
+    }
+    assert_eq!(open(&mut disk).err(), Some(JournalError::Damaged { sector: 0 }));
 }
 
 #[test]
 fn a_full_journal_keeps_room_for_votes() {
     let mut disk = Disk::blank();
     let (mut journal, _) = open(&mut disk).unwrap();
-    let mut version = 1;
-    while journal.has_room_for(&[entry(version, 1, 100_000)]) {
-        journal.append(0, state(1), &[entry(version, 1, 100_000)]);
-        run(&mut journal, &mut disk).unwrap();
-        version += 1;
+    let mut end = LogEnd::default();
+    loop {
+        let more = entries(end, 1, 1, 100_000);
+        if !journal.has_room_for(&more) {
+            break;
+        }
+        append(&mut journal, &mut disk, state(1), &more);
+        end = end_of(&more);
     }
-    assert!(version > 50 && journal.has_room_for(&[]));
-    assert!(journal.free_len() < 200_000);
+    assert!(end.position.version > Version(50) && journal.has_room_for(&[]));
+    assert!(journal.free_len() < 200_000 && has(&journal, Mark::MultiPieceAppend));
+    while journal.has_room_for(&[]) {
+        append(&mut journal, &mut disk, state(2), &[]);
+    }
+    let (mut journal, _) = open(&mut disk).unwrap();
+    assert_eq!(journal.log_end(), end);
+    assert_eq!(read(&mut journal, &mut disk, 1, u64::MAX).len() as u64, end.position.version.0);
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
-
-    /// Whatever is appended, replaced and torn: acknowledged records come back, and reads find the newest.
-    #[test]
-    fn acknowledged_records_survive_a_torn_write(
-        steps in prop::collection::vec((1usize..5, 0usize..2000, 0u64..3), 1..30),
-        written in any::<u64>(),
-    ) {
-        let mut disk = Disk::blank();
-        let (mut journal, _) = open(&mut disk).unwrap();
-        let mut log: Vec<Arc<Entry>> = vec![];
-        let mut records = 0;
-        let last_step = steps.len() - 1;
-        for (term, (count, len, replaced)) in steps.into_iter().enumerate() {
-            let kept = log.len().saturating_sub(replaced as usize);
-            let first = kept as u64 + 1;
-            let entries: Vec<_> = (0..count as u64).map(|i| entry(first + i, term as u64, len)).collect();
-            journal.append(term as u64, state(term as u64), &entries);
-            if term == last_step {
-                let requests = journal.take_requests();
-                requests.into_iter().for_each(|request| disk.tear(request, written));
-                break;
-            }
-            run(&mut journal, &mut disk).unwrap();
-            log.truncate(kept);
-            log.extend(entries);
-            records += 1;
-            journal.read(1, Version(1), Version(log.len() as u64), usize::MAX);
-            let events = run(&mut journal, &mut disk).unwrap();
-            prop_assert_eq!(events, vec![JournalEvent::Read(1, log.clone())]);
-        }
-        let (_, recovered) = open(&mut disk).unwrap();
-        prop_assert!(recovered.len() == records || recovered.len() == records + 1);
-        let mut replayed: Vec<Arc<Entry>> = vec![];
-        for record in recovered.iter().take(records) {
-            if let Some(first) = record.entries.first() {
-                replayed.truncate(first.version.0 as usize - 1);
-                replayed.extend(record.entries.iter().cloned());
-            }
-        }
-        prop_assert_eq!(replayed, log);
-    }
-
-    /// Decoders take any bytes.
-    #[test]
-    fn any_bytes_decode_or_are_refused(bytes in prop::collection::vec(any::<u8>(), 0..2048)) {
-        Superblock::parse(&bytes);
-        Header::parse(&bytes, 42);
-        let mut sector = bytes.clone();
-        sector.resize(SECTOR_SIZE, 0);
-        sector[..8].copy_from_slice(b"RELIXDSK");
-        Superblock::parse(&sector);
-    }
+#[test]
+fn errors_of_writes_are_the_devices() {
+    let mut disk = Disk::blank();
+    let (mut journal, _) = open(&mut disk).unwrap();
+    journal.append(1, state(1), &[]);
+    let DiskRequest { id, operation } = journal.take_requests().pop().unwrap();
+    let completion = DiskCompletion { id, operation, result: Err(DiskError::Device) };
+    assert_eq!(journal.completed(completion), Err(JournalError::Device(DiskError::Device)));
 }

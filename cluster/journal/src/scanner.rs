@@ -1,0 +1,236 @@
+//! Goes through the records in order, and past damage.
+//!
+//! ```text
+//!               the next record verifies
+//!                    ┌───────┐
+//!                    ▼       │      nothing that follows verifies      ┌───────────┐
+//!                 ┌─────────────┐ ──────────────────────────────────►  │ searching │
+//!   starts ─────► │  following  │                                      │ sector by │
+//!                 └─────────────┘ ◄──────────────────────────────────  │  sector   │
+//!                               a later record verifies: after_damage  └───────────┘
+//!                                                                            │ nothing within
+//!                                                                            ▼ the lookahead
+//!                                                              the end, where the search began
+//! ```
+
+use cluster_format::{Marks, Mistake, Planted};
+use drivers_api::{DiskGeometry, DiskOperation, SECTOR_SIZE};
+
+use crate::Mark;
+use crate::reader::Reader;
+use crate::record::{HEADER_LEN, Header, RecordBody, sectors_max};
+
+/// How far records are looked for behind the last sector that is not blank: 1 MiB, beyond what one request
+/// may carry, since a whole request may be lost.
+const LOOKAHEAD_SECTORS: u64 = 2048;
+
+/// The chain of records so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Chain {
+    pub(crate) journal: u64,
+    /// The newest record's sequence: its upper half counts the lives of the journal, from one opening to the
+    /// next.
+    pub(crate) sequence: u64,
+    /// The newest record's header checksum.
+    pub(crate) sum: u32,
+    /// A random number that the records of one life have in common. What an earlier life wrote, a later one
+    /// gave up as torn, and the medium shows again after all, is told by it from what came in its place.
+    pub(crate) life: u64,
+}
+
+impl Chain {
+    /// The chain before the first record.
+    pub(crate) fn of(journal: u64) -> Chain {
+        Chain { journal, sequence: 0, sum: 0, life: 0 }
+    }
+
+    /// The chain as the next life continues it.
+    pub(crate) fn reopened(self, life: u64) -> Chain {
+        Chain { sequence: (life_count(self.sequence) + 1) << 32, life, ..self }
+    }
+
+    /// The chain with a record's header at its end.
+    fn through(self, header: &Header) -> Chain {
+        Chain { sequence: header.sequence, sum: header.sum, life: header.life, ..self }
+    }
+
+    /// Whether a record with this header may come later in the chain.
+    fn allows(&self, header: &Header) -> bool {
+        let same_life = life_count(header.sequence) != life_count(self.sequence) || header.life == self.life;
+        header.journal == self.journal && header.sequence > self.sequence && same_life
+    }
+}
+
+fn life_count(sequence: u64) -> u64 {
+    sequence >> 32
+}
+
+/// A record and where it was found.
+pub(crate) struct Found {
+    pub(crate) sector: u64,
+    pub(crate) header: Header,
+    pub(crate) body: RecordBody,
+    pub(crate) after_damage: bool,
+}
+
+/// What comes next on the disk.
+pub(crate) enum Next {
+    /// A record.
+    Record(Found),
+    /// This must be read first.
+    More(DiskOperation),
+    /// No record.
+    End,
+}
+
+/// What the window begins with.
+enum Candidate {
+    /// An intact record of this journal, newer than those before.
+    Record(Header, RecordBody),
+    /// Perhaps one: more must be read to tell.
+    Incomplete,
+    /// None.
+    Nothing,
+}
+
+/// The search for an intact record behind damage.
+#[derive(Debug)]
+struct Search {
+    /// Where the damage begins.
+    start: u64,
+    /// Where to give up.
+    until: u64,
+    /// The last intact header whose payload is not, if another record came before it than the chain's last:
+    /// that one is lost, and was durable, since the next is written only then.
+    proof: Option<Header>,
+}
+
+/// Goes through the records in order.
+#[derive(Debug)]
+pub(crate) struct Scanner {
+    pub(crate) reader: Reader,
+    chain: Chain,
+    search: Option<Search>,
+    /// What lies behind damage does not count.
+    stops_at_damage: bool,
+    lookahead: u64,
+}
+
+impl Scanner {
+    /// Starts at `sector` with the record that follows `chain`, and looks at nothing from `end` on.
+    pub(crate) fn new(
+        sector: u64,
+        end: u64,
+        chain: Chain,
+        geometry: &DiskGeometry,
+        planted: Planted,
+    ) -> Scanner {
+        let request_sectors = (geometry.transfer_len_max / SECTOR_SIZE) as u64;
+        Scanner {
+            reader: Reader::new(sector, end, geometry),
+            chain,
+            search: None,
+            stops_at_damage: planted.is(Mistake::DamageTakenForTornTail),
+            lookahead: LOOKAHEAD_SECTORS + request_sectors,
+        }
+    }
+
+    /// The chain up to the last record returned.
+    pub(crate) fn chain(&self) -> Chain {
+        self.chain
+    }
+
+    /// After [`Next::End`]: the sector behind the last record, where the next one goes.
+    pub(crate) fn end(&self) -> u64 {
+        self.search.as_ref().map_or(self.reader.position(), |search| search.start)
+    }
+
+    /// After [`Next::End`]: whether something other than zeros lies behind the last record.
+    pub(crate) fn tail_is_torn(&self) -> bool {
+        self.search.as_ref().is_some_and(|search| search.until > search.start + self.lookahead)
+    }
+
+    /// The next record.
+    pub(crate) fn next(&mut self, marks: &mut Marks) -> Next {
+        loop {
+            if self.search.as_ref().is_some_and(|search| self.reader.position() >= search.until) {
+                return self.give_up();
+            }
+            let wanted = self.reader.wanted();
+            if self.reader.bytes().is_empty() {
+                return wanted.map_or_else(|| self.give_up(), Next::More);
+            }
+            match (self.candidate(marks), wanted) {
+                (Candidate::Record(header, body), _) => {
+                    return Next::Record(self.take(header, body, marks));
+                }
+                (Candidate::Incomplete, Some(wanted)) => return Next::More(wanted),
+                _ => self.pass_sector(),
+            }
+        }
+    }
+
+    fn candidate(&mut self, marks: &mut Marks) -> Candidate {
+        let bytes = self.reader.bytes();
+        let header = Header::parse(bytes).filter(|header| self.chain.allows(header));
+        let Some(header) = header else { return Candidate::Nothing };
+        if header.sector != self.reader.position() {
+            marks.hit(Mark::MisdirectedRecord as u32);
+            return Candidate::Nothing;
+        }
+        if header.sector + header.sectors() > self.reader.end() {
+            return Candidate::Nothing;
+        }
+        let Some(payload) = bytes.get(HEADER_LEN..HEADER_LEN + header.payload_len) else {
+            return Candidate::Incomplete;
+        };
+        match (header.body(payload), &mut self.search) {
+            (Some(body), _) => Candidate::Record(header, body),
+            (None, Some(search)) if header.previous != self.chain.sum => {
+                search.proof = Some(header);
+                Candidate::Nothing
+            }
+            _ => Candidate::Nothing,
+        }
+    }
+
+    fn take(&mut self, header: Header, body: RecordBody, marks: &mut Marks) -> Found {
+        let follows = header.previous == self.chain.sum;
+        if self.search.take().is_some() {
+            marks.hit(Mark::DamagedRegion as u32);
+        } else if !follows {
+            marks.hit(Mark::SequenceBroken as u32);
+        }
+        // Whatever is between two records that follow each other, nothing is lost there.
+        let after_damage = !follows;
+        self.reader.advance(header.sectors());
+        self.chain = self.chain.through(&header);
+        Found { sector: header.sector, header, body, after_damage }
+    }
+
+    fn pass_sector(&mut self) {
+        let position = self.reader.position();
+        let first = self.reader.bytes().get(..SECTOR_SIZE).unwrap_or(&[]);
+        let blank = first.iter().all(|byte| *byte == 0);
+        let lookahead = if self.stops_at_damage { 0 } else { self.lookahead };
+        let search =
+            self.search.get_or_insert(Search { start: position, until: position + lookahead, proof: None });
+        if !blank && !self.stops_at_damage {
+            // A piece of a record: the next one may be as far as the longest reaches.
+            search.until = position + sectors_max() + self.lookahead;
+        }
+        self.reader.advance(1);
+    }
+
+    /// Nothing intact lies behind the damage.
+    fn give_up(&mut self) -> Next {
+        let proof = self.search.as_mut().and_then(|search| search.proof.take());
+        let Some(header) = proof else { return Next::End };
+        // What its payload was is lost too, so it counts as a record without entries.
+        self.search = None;
+        self.reader.move_to(header.sector + header.sectors());
+        self.chain = self.chain.through(&header);
+        let body = RecordBody::Entries(Default::default());
+        Next::Record(Found { sector: header.sector, header, body, after_damage: true })
+    }
+}
