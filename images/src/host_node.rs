@@ -2,7 +2,7 @@
 
 use std::task::Context;
 
-use cluster_node::{Node, NodeConfig, NodeOptions};
+use cluster_node::{Node, NodeConfig, NodeOptions, Planted};
 use drivers_api::Machine;
 use drivers_host::{HostClock, HostConsole, HostDisk, HostEntropy, HostInventory, HostNic, Waiter};
 
@@ -32,8 +32,12 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(
     let mut context = Context::from_waker(&waker);
     let mut machine =
         Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &HostInventory };
-    let options =
-        NodeOptions { tables_len_max, sessions_len_max: tables_len_max / 4, log_len_max: HOST_LOG_LEN_MAX };
+    let options = NodeOptions {
+        tables_len_max,
+        sessions_len_max: tables_len_max / 4,
+        log_len_max: HOST_LOG_LEN_MAX,
+        planted: Planted::NONE,
+    };
     let mut node = Node::new(config, options, clock.now(), &mut machine, &mut HostEntropy);
     loop {
         let mut machine =

@@ -7,7 +7,8 @@
 //!  40  term                  48  commit                   56  entry count
 //!  60  payload checksum      64  end of the log: term     72  end of the log: version
 //!  80  end of the log: digest, 32 bytes                  112  life
-//! 120  zero                 124  checksum of bytes 0..124
+//! 120  promised: term       128  promised: version        136  zero
+//! 140  checksum of bytes 0..140
 //! ```
 //! Numbers are little-endian; checksums are CRC-32C; the payload is postcard: entries one after the other
 //! (kind 0), or one snapshot chunk (kind 1). The payload follows the header at once, and the record is
@@ -27,7 +28,7 @@ use drivers_api::SECTOR_SIZE;
 use crate::superblock::FORMAT;
 
 const MAGIC: u32 = u32::from_le_bytes(*b"RLXJ");
-pub(crate) const HEADER_LEN: usize = 128;
+pub(crate) const HEADER_LEN: usize = 144;
 
 const KIND_ENTRIES: u8 = 0;
 const KIND_CHUNK: u8 = 1;
@@ -44,6 +45,8 @@ pub struct RecordState {
     pub voted_for: Option<NodeId>,
     /// An index known to be committed.
     pub commit: Version,
+    /// Where the log must end at least, if it does not because something of it was lost; else zeros.
+    pub promised: LogPosition,
 }
 
 /// What a log ends in.
@@ -120,12 +123,13 @@ impl Header {
         let u32_at = |at: usize| u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
         let u64_at = |at: usize| u64::from(u32_at(at)) | u64::from(u32_at(at + 4)) << 32;
         let format = u16::from_le_bytes([bytes[4], bytes[5]]);
-        if u32_at(0) != MAGIC || format != FORMAT || crc32c(&bytes[..124]) != u32_at(124) {
+        if u32_at(0) != MAGIC || format != FORMAT || crc32c(&bytes[..140]) != u32_at(140) {
             return None;
         }
         let mut digest = Digest::ZERO;
         digest.0.copy_from_slice(&bytes[80..112]);
         let position = LogPosition { term: u64_at(64), version: Version(u64_at(72)) };
+        let promised = LogPosition { term: u64_at(120), version: Version(u64_at(128)) };
         let voted_for = (bytes[7] != 0).then_some(NodeId(bytes[7]));
         let header = Header {
             journal: u64_at(8),
@@ -133,13 +137,13 @@ impl Header {
             life: u64_at(112),
             sector: u64_at(24),
             previous: u32_at(32),
-            state: RecordState { term: u64_at(40), voted_for, commit: Version(u64_at(48)) },
+            state: RecordState { term: u64_at(40), voted_for, commit: Version(u64_at(48)), promised },
             end: LogEnd { position, digest },
             payload_len: u32_at(36) as usize,
             kind: bytes[6],
             entry_count: u32_at(56),
             payload_sum: u32_at(60),
-            sum: u32_at(124),
+            sum: u32_at(140),
         };
         (header.payload_len <= PAYLOAD_LEN_MAX).then_some(header)
     }
@@ -238,8 +242,10 @@ pub(crate) fn build(place: &Place, state: RecordState, end: &LogEnd, payload: &P
     put(80, &end.digest.0);
     put(112, &place.life.to_le_bytes());
     put(HEADER_LEN, &payload.bytes);
-    let sum = crc32c(&bytes[..124]);
-    bytes[124..128].copy_from_slice(&sum.to_le_bytes());
+    put(120, &state.promised.term.to_le_bytes());
+    put(128, &state.promised.version.0.to_le_bytes());
+    let sum = crc32c(&bytes[..140]);
+    bytes[140..144].copy_from_slice(&sum.to_le_bytes());
     (bytes.into(), sum)
 }
 

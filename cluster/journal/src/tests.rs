@@ -173,7 +173,7 @@ fn end_of(log: &[Arc<Entry>]) -> LogEnd {
 }
 
 fn state(term: u64) -> RecordState {
-    RecordState { term, voted_for: Some(NodeId(3)), commit: Version(0) }
+    RecordState { term, voted_for: Some(NodeId(3)), commit: Version(0), ..RecordState::default() }
 }
 
 fn committed(commit: u64) -> RecordState {

@@ -160,10 +160,12 @@ mod tests {
     /// Runs one check of a leader among two others and gives back the verdict and who differs.
     fn check(nodes: [&mut Agreement; 3]) -> (Option<StateHash>, [bool; 3]) {
         let membership = Membership::founding(3);
-        let [leader, others @ ..] = nodes;
-        let Some(AgreementMessage::Check(version)) = leader.begin(now(0), NodeId(1)) else { panic!("a check") };
+        let [leader, mut others @ ..] = nodes;
+        let Some(AgreementMessage::Check(version)) = leader.begin(now(0), NodeId(1)) else {
+            panic!("a check")
+        };
         let mut verdict = None;
-        for (id, other) in (2..).zip(&mut *others.each_mut().map(|other| &mut **other)) {
+        for (id, other) in (2..).zip(&mut others) {
             other.asked(NodeId(1), version);
             if let Some((_, AgreementMessage::Report(version, state))) = other.take_report() {
                 verdict = leader.reported(NodeId(id), version, state, &membership).or(verdict);

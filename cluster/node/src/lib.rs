@@ -32,5 +32,6 @@ mod session;
 mod shared;
 mod writing;
 
+pub use cluster_format::Planted;
 pub use config::{ConfigError, NodeConfig};
 pub use node::{Node, NodeOptions};

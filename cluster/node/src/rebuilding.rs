@@ -123,7 +123,11 @@ impl Rebuilding {
 }
 
 /// Entries for a peer, of those in memory; none if the journal must be read for them.
-pub(crate) fn entries_in_memory(raft: &Raft, first: Version, len_max: usize) -> Option<Vec<Arc<cluster_format::Entry>>> {
+pub(crate) fn entries_in_memory(
+    raft: &Raft,
+    first: Version,
+    len_max: usize,
+) -> Option<Vec<Arc<cluster_format::Entry>>> {
     let log = raft.log();
     if first > log.last().version {
         return Some(Vec::new());

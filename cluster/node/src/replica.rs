@@ -256,20 +256,28 @@ impl Replica {
         };
         let (recovered, tables, incoming) = recovery.finish();
         let (last, applied, promised) = (recovered.log.last(), recovered.applied, recovered.promised);
-        self.say(Level::Info, match formatted {
-            true => "the data disk was blank and has been formatted".to_string(),
-            false => alloc::format!(
-                "recovered the ledger up to version {} (term {}), applied {applied}",
-                last.version,
-                last.term
-            ),
-        });
+        self.say(
+            Level::Info,
+            match formatted {
+                true => "the data disk was blank and has been formatted".to_string(),
+                false => alloc::format!(
+                    "recovered the ledger up to version {} (term {}), applied {applied}",
+                    last.version,
+                    last.term
+                ),
+            },
+        );
         if damaged_regions > 0 {
             let lost = match last < promised {
-                true => alloc::format!("versions {} to {} are missing", last.version.next(), promised.version),
+                true => {
+                    alloc::format!("versions {} to {} are missing", last.version.next(), promised.version)
+                }
                 false => "nothing that counts was lost".to_string(),
             };
-            self.say(Level::Warn, alloc::format!("the data disk is damaged in {damaged_regions} places: {lost}"));
+            self.say(
+                Level::Warn,
+                alloc::format!("the data disk is damaged in {damaged_regions} places: {lost}"),
+            );
         }
         (self.tables, self.incoming) = (tables, incoming);
         #[cfg(feature = "mistakes")]
@@ -432,10 +440,11 @@ impl Replica {
         if chunk.index == 0 {
             self.incoming = Some(Incoming::new(chunk.head.clone()));
         }
-        let taken = self.incoming.as_mut().map(|incoming| match self.planted.is(Mistake::SnapshotLosesTail) {
-            true if chunk.is_last => Ok(()),
-            _ => incoming.add(&chunk),
-        });
+        let taken =
+            self.incoming.as_mut().map(|incoming| match self.planted.is(Mistake::SnapshotLosesTail) {
+                true if chunk.is_last => Ok(()),
+                _ => incoming.add(&chunk),
+            });
         if !matches!(taken, Some(Ok(()))) || !journal.has_room_for_chunk(&chunk) {
             self.incoming = None;
             raft.snapshot_refused();
@@ -529,13 +538,16 @@ impl Replica {
             self.restoring.progressed(now);
         }
         if raft.missing().is_none() && raft.log().last() != before {
-            let line = alloc::format!("the ledger is whole again up to version {}", raft.log().last().version);
+            let line =
+                alloc::format!("the ledger is whole again up to version {}", raft.log().last().version);
             self.say(Level::Info, line);
         }
     }
 
     fn rebuild(&mut self, now: Now) {
-        let (Some(rebuilding), Phase::Running(raft)) = (&mut self.rebuilding, &mut self.phase) else { return };
+        let (Some(rebuilding), Phase::Running(raft)) = (&mut self.rebuilding, &mut self.phase) else {
+            return;
+        };
         if raft.is_leader() {
             // Nobody else could lead so far.
             let _ = raft.transfer(now, None);

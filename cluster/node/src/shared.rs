@@ -50,7 +50,13 @@ pub(crate) struct NodeDatabase {
 
 impl NodeDatabase {
     pub(crate) fn new(node: NodeId, cluster_name: &str, memory_len: usize, rng: ChaCha8Rng) -> NodeDatabase {
-        let shared = Shared { requests: VecDeque::new(), newest: Snapshot::empty(), is_rebuilding: false, wall_micros: 0, rng };
+        let shared = Shared {
+            requests: VecDeque::new(),
+            newest: Snapshot::empty(),
+            is_rebuilding: false,
+            wall_micros: 0,
+            rng,
+        };
         NodeDatabase {
             shared: Arc::new(Mutex::new(shared)),
             node,
@@ -90,7 +96,9 @@ impl Database for NodeDatabase {
         let node = |id: i64| u8::try_from(id).ok().filter(|id| *id > 0).map(NodeId);
         let change = match procedure {
             Procedure::TransferLeadership(None) => Change::Lead(None),
-            Procedure::TransferLeadership(Some(id)) => Change::Lead(Some(node(id).ok_or(DatabaseError::NoSuchNode)?)),
+            Procedure::TransferLeadership(Some(id)) => {
+                Change::Lead(Some(node(id).ok_or(DatabaseError::NoSuchNode)?))
+            }
             Procedure::RemoveNode(id) => Change::Remove(node(id).ok_or(DatabaseError::NoSuchNode)?),
         };
         self.ask(|reply| Request::Change(change, reply)).await

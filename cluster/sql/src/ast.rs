@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::database::Procedure;
 use crate::types::DataType;
 
 /// A statement.
@@ -66,6 +67,8 @@ pub enum Statement {
     Deallocate(Option<String>),
     /// `DISCARD ALL`
     DiscardAll,
+    /// `CALL sys.procedure(...)`
+    Call(Procedure),
 }
 
 /// The name of a table.

@@ -88,6 +88,8 @@ states! {
     UNDEFINED_COLUMN = "42703";
     /// undefined_object
     UNDEFINED_OBJECT = "42704";
+    /// Something is not in a state that allows it.
+    OBJECT_NOT_IN_STATE = "55000";
     /// duplicate_prepared_statement
     DUPLICATE_STATEMENT = "42P05";
     /// duplicate_cursor
@@ -227,6 +229,19 @@ impl From<DatabaseError> for SqlError {
                 let message = "the outcome of the commit is not known";
                 SqlError::new(SqlState::OUTCOME_UNKNOWN, message)
                     .detail("It was sent, and its answer never came: it may or may not have taken place.")
+            }
+            DatabaseError::Rebuilding => {
+                SqlError::new(SqlState::CANNOT_CONNECT_NOW, "this node is rebuilding its tables")
+                    .hint("Nothing was changed. Ask another node, or this one a little later.")
+            }
+            DatabaseError::NoSuchNode => {
+                SqlError::new(SqlState::UNDEFINED_OBJECT, "the cluster has no such node")
+                    .hint("SELECT id FROM sys.nodes lists them.")
+            }
+            DatabaseError::NoSuccessor => {
+                let message = "no node can take over leadership";
+                SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)
+                    .hint("Nothing was changed. Name a voting node that is up, or try again later.")
             }
         }
     }

@@ -10,7 +10,7 @@ use cluster_format::{Commit, Digest, Entry, NodeId, Origin, Payload, Version};
 use cluster_store::{MemoryPool, RequestState, Snapshot, Tables};
 use spin::Mutex;
 
-use crate::database::{Database, DatabaseError, Freshness, LiveTable};
+use crate::database::{Database, DatabaseError, Freshness, LiveTable, Procedure};
 use crate::types::{DataType, Datum};
 
 /// A single-node, in-memory [`Database`]. Clones are the same database.
@@ -77,6 +77,11 @@ impl Database for MemoryDatabase {
 
     async fn commit(&self, commit: Commit) -> Result<Version, DatabaseError> {
         self.commit_now(commit)
+    }
+
+    async fn call(&self, _procedure: Procedure) -> Result<(), DatabaseError> {
+        // One that is alone can neither hand over nor remove itself.
+        Err(DatabaseError::NoSuccessor)
     }
 
     fn origin(&self) -> Origin {

@@ -7,7 +7,7 @@ use core::future::poll_fn;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use cluster_node::{Node, NodeConfig, NodeOptions};
+use cluster_node::{Node, NodeConfig, NodeOptions, Planted};
 use drivers_api::{Console, DeviceInfo, Instant, Inventory, Level, Machine, MemoryInfo, Now};
 use drivers_virtio::{DeviceList, Devices};
 use kernel_arch::boot::BootInfo;
@@ -132,7 +132,12 @@ fn member(
 
 /// How RAM is shared out: what is left is for buffers and the kernel.
 fn shares_of(total: usize) -> NodeOptions {
-    NodeOptions { tables_len_max: total * 3 / 8, sessions_len_max: total / 8, log_len_max: total / 8 }
+    NodeOptions {
+        tables_len_max: total * 3 / 8,
+        sessions_len_max: total / 8,
+        log_len_max: total / 8,
+        planted: Planted::NONE,
+    }
 }
 
 impl Member for Node {

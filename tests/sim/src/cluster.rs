@@ -8,7 +8,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use cluster_net::{Stack, StackConfig, TcpConnection};
-use cluster_node::{Node, NodeConfig, NodeOptions};
+use cluster_node::{Node, NodeConfig, NodeOptions, Planted};
 use drivers_api::{Instant, Level, Machine, Nic, Now, WallTime};
 use drivers_sim::{SimConsole, SimDisk, SimEntropy, SimInventory, SimNetwork, SimNic};
 use rand_chacha::ChaCha8Rng;
@@ -206,6 +206,7 @@ impl Cluster {
             tables_len_max: self.tables_len_max,
             sessions_len_max: SESSIONS_LEN_MAX,
             log_len_max: LOG_LEN_MAX,
+            planted: Planted::NONE,
         };
         member.node = Some(Node::new(config, options, now, &mut machine, &mut entropy));
         member.deadline = now.monotonic;

@@ -8,6 +8,7 @@ use sqlparser::ast;
 
 use super::{Translator, fold, idents, refuse, single};
 use crate::ast::{Copy, CopyFormat, CopySource, Delete, Expr, Insert, InsertSource, Statement, Update};
+use crate::database::Procedure;
 use crate::error::{SqlError, SqlResult, SqlState};
 
 impl Translator<'_> {
@@ -37,6 +38,7 @@ impl Translator<'_> {
             S::Explain { statement, analyze: false, .. } => {
                 Ok(Statement::Explain(Box::new(self.statement(*statement)?)))
             }
+            S::Call(function) => call(&function).map(Statement::Call),
             other => self.session_statement(other),
         }
     }
@@ -324,4 +326,41 @@ fn first_words(statement: &ast::Statement) -> String {
     let is_word = |word: &&str| word.chars().all(|c| c.is_ascii_uppercase());
     let words: Vec<&str> = text.split(' ').take_while(is_word).take(3).collect();
     if words.is_empty() { "this statement".into() } else { words.join(" ") }
+}
+
+/// A procedure of schema `sys`, which changes the cluster itself.
+fn call(function: &ast::Function) -> SqlResult<Procedure> {
+    let name = match idents(&function.name)?.as_slice() {
+        [name] => fold(name),
+        [schema, name] if fold(schema) == "sys" => fold(name),
+        _ => return Err(no_procedure(&function.name.to_string())),
+    };
+    let arguments = match &function.args {
+        ast::FunctionArguments::List(list) => {
+            list.args.iter().map(integer).collect::<SqlResult<Vec<i64>>>()?
+        }
+        _ => Vec::new(),
+    };
+    match (name.as_str(), arguments.as_slice()) {
+        ("transfer_leadership", []) => Ok(Procedure::TransferLeadership(None)),
+        ("transfer_leadership", [node]) => Ok(Procedure::TransferLeadership(Some(*node))),
+        ("remove_node", [node]) => Ok(Procedure::RemoveNode(*node)),
+        _ => Err(no_procedure(&function.to_string())),
+    }
+}
+
+fn no_procedure(name: &str) -> SqlError {
+    SqlError::new(SqlState::UNDEFINED_FUNCTION, alloc::format!("procedure {name} does not exist"))
+        .hint("There are sys.transfer_leadership([node]) and sys.remove_node(node).")
+}
+
+fn integer(argument: &ast::FunctionArg) -> SqlResult<i64> {
+    let ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(ast::Expr::Value(value))) = argument else {
+        return Err(SqlError::not_supported("an argument of CALL that is not a number"));
+    };
+    let ast::Value::Number(digits, _) = &value.value else {
+        return Err(SqlError::not_supported("an argument of CALL that is not a number"));
+    };
+    let out_of_range = || SqlError::new(SqlState::OUT_OF_RANGE, "a node's number is out of range");
+    digits.to_string().parse().map_err(|_| out_of_range())
 }

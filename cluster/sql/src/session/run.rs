@@ -231,6 +231,14 @@ impl<D: Database> Session<D> {
                     [OutputColumn { name: name.clone(), data_type: crate::types::DataType::Text }].into();
                 return Ok(Outcome::Rows(Cursor::ready(rows, columns, |_| Tag::Show, 0)));
             }
+            Statement::Call(procedure) => {
+                if self.state.is_block() {
+                    let message = "CALL of a system procedure cannot run inside a transaction block";
+                    return Err(SqlError::new(SqlState::ACTIVE_TRANSACTION, message));
+                }
+                self.database.call(*procedure).await?;
+                Tag::Call
+            }
             Statement::Deallocate(name) => return Ok(Outcome::Deallocate(name.clone())),
             Statement::DiscardAll => {
                 if self.state.is_block() {

@@ -7,6 +7,7 @@ use core::fmt;
 #[expect(missing_docs, reason = "named after the commands")]
 pub enum Tag {
     Begin,
+    Call,
     Commit,
     Copy(u64),
     CreateTable,
@@ -38,6 +39,7 @@ impl fmt::Display for Tag {
             Tag::Select(count) => return write!(f, "SELECT {count}"),
             Tag::Update(count) => return write!(f, "UPDATE {count}"),
             Tag::Begin => "BEGIN",
+            Tag::Call => "CALL",
             Tag::Commit => "COMMIT",
             Tag::CreateTable => "CREATE TABLE",
             Tag::Deallocate => "DEALLOCATE",
