@@ -28,7 +28,7 @@ fn cell(text: &str) -> Vec<Row> {
 fn start(cluster: &mut Cluster, workload: Arc<dyn Workload<Host>>, clients: u64) -> Arc<Pace> {
     let (host, one) = (cluster.host(), workload.clone());
     cluster.run_until(MINUTE, async move { one.setup(&host).await }).expect("the tables are made");
-    let pace = Arc::new(Pace::default());
+    let pace = Arc::new(Pace::new(Duration::from_millis(4)));
     for client in 0..clients {
         let (host, workload, pace) = (cluster.host(), workload.clone(), pace.clone());
         cluster.spawn(async move { run_client(&*workload, &host, client, &pace).await });
