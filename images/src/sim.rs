@@ -71,7 +71,8 @@ fn run_one(seed: u64, nodes: Option<u8>) -> Option<Failed> {
         println!("run again      the same trace");
         return None;
     }
-    let what = format!("run again, the trace was {:016x}: the simulator is not deterministic", again.trace.hash);
+    let what =
+        format!("run again, the trace was {:016x}: the simulator is not deterministic", again.trace.hash);
     Some(Failed { options, what })
 }
 

@@ -125,7 +125,11 @@ impl Injector {
             }),
             FaultKind::CrashInBurst => cluster.is_up(victim).then(|| {
                 cluster.crash_after_requests(victim, self.dice.between(0, 12) as u32);
-                mend(move |cluster| restart(cluster, victim))
+                mend(move |cluster| {
+                    // At the latest now: nothing breaks by itself later.
+                    cluster.crash(victim);
+                    restart(cluster, victim);
+                })
             }),
             FaultKind::CrashAll => {
                 (1..=cluster.len()).for_each(|id| cluster.crash(id));

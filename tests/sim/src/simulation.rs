@@ -194,13 +194,19 @@ impl Simulation {
 
     /// All nodes have applied the same, and show the same.
     fn agreement(&mut self) -> Result<(), String> {
-        let host = self.cluster.host();
-        let agreed = self.cluster.run_until(AGREED_WITHIN, async move {
-            while !nodes_agree(&host).await {
-                host.sleep(LOOK_AGAIN).await;
+        let end = self.cluster.now() + AGREED_WITHIN;
+        loop {
+            let states = self.ask(1, "SELECT id, state, applied FROM sys.nodes ORDER BY id".into())?;
+            if states.iter().all(|row| row[1].as_deref() == Some("up") && row[2] == states[0][2]) {
+                break;
             }
-        });
-        agreed.ok_or_else(|| format!("the nodes do not reach the same version within {AGREED_WITHIN:?}"))?;
+            if self.cluster.now() >= end {
+                return Err(format!(
+                    "the nodes have not applied the same within {AGREED_WITHIN:?}: {states:?}"
+                ));
+            }
+            self.cluster.run(LOOK_AGAIN);
+        }
         let tables: Vec<_> = self.running.iter().flat_map(|one| one.workload.tables()).copied().collect();
         for table in tables {
             let sql = format!("SELECT * FROM {} ORDER BY {}", table.name, table.order);
@@ -266,17 +272,6 @@ impl Simulation {
         }
         text
     }
-}
-
-/// Whether all nodes are up and have applied the same version, by the word of the first.
-async fn nodes_agree(host: &Host) -> bool {
-    let sql = "SELECT state, applied FROM sys.nodes";
-    let answer = async { host.connect(1).await?.query(sql).await }.await;
-    answer.is_ok_and(|answer| {
-        let first = answer.rows.first().cloned();
-        let up = |row: &tests_workloads::Row| row[0].as_deref() == Some("up");
-        answer.rows.iter().all(|row| up(row) && Some(row) == first.as_ref())
-    })
 }
 
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
