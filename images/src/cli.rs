@@ -42,6 +42,8 @@ pub enum Command {
         #[arg(short, long)]
         follow: bool,
     },
+    /// Runs whole clusters in this process, from a seed, and breaks them; needs no cluster.
+    Sim(SimOptions),
     /// Stops the cluster. Its data stays.
     Down {
         /// Removes the data too.
@@ -146,6 +148,22 @@ pub struct SqlOptions {
     /// Runs what this file holds.
     #[arg(short, long)]
     pub file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct SimOptions {
+    /// The first seed; alone, it is run twice and compared. Random if not given.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// How many seeds, on all cores.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub seeds: Option<u64>,
+    /// As many seeds as fit into so many hours.
+    #[arg(long)]
+    pub hours: Option<f64>,
+    /// How many nodes; else as the seed says.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=7))]
+    pub nodes: Option<u8>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -19,6 +19,7 @@ mod logs;
 mod packages;
 mod qemu;
 mod shell;
+mod sim;
 mod status;
 mod table;
 mod up;
@@ -67,6 +68,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Sql(options) => return shell::run(&layout, &options),
         Command::Fault(fault) => fault_command(&layout, fault)?,
         Command::Logs { node, follow } => logs::run(&layout, node, follow)?,
+        Command::Sim(options) => return sim::run(&options),
         Command::Down { wipe } => down::run(&layout, wipe)?,
         Command::Fabric => fabric::run(&layout)?,
         Command::HostNode { words, tables_len_max } => host_node::run(&layout, &words, tables_len_max)?,

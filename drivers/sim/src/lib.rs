@@ -10,7 +10,7 @@ mod disk;
 mod network;
 
 pub use disk::SimDisk;
-pub use network::{LinkFaults, SimNetwork, SimNic};
+pub use network::{LinkFaults, NetworkFaultCounts, SimNetwork, SimNic};
 
 use alloc::string::String;
 use alloc::vec::Vec;

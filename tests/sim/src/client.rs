@@ -1,37 +1,9 @@
 //! A Postgres client, small: simple queries, text results.
 
-use std::fmt;
-
 use cluster_net::TcpConnection;
+use tests_workloads::{Answer, Failure, Row};
 
-use crate::Host;
-
-/// Rows of text, and the command's tag.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct QueryResult {
-    /// The rows of all statements.
-    pub rows: Vec<Vec<Option<String>>>,
-    /// The last statement's tag.
-    pub tag: String,
-}
-
-/// Why a query failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum QueryError {
-    /// The server said so: SQLSTATE and message.
-    Server(String, String),
-    /// The connection broke: the query's fate is unknown.
-    Connection,
-}
-
-impl fmt::Display for QueryError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            QueryError::Server(state, message) => write!(f, "{state}: {message}"),
-            QueryError::Connection => f.write_str("the connection broke"),
-        }
-    }
-}
+use crate::host::Host;
 
 /// One connection.
 pub struct Client {
@@ -41,8 +13,8 @@ pub struct Client {
 
 impl Client {
     /// Connects to a node.
-    pub async fn connect(host: &Host, node: u8) -> Result<Client, QueryError> {
-        let connection = host.connect(node).ok_or(QueryError::Connection)?;
+    pub async fn connect(host: &Host, node: u8) -> Result<Client, Failure> {
+        let connection = host.open(node).ok_or(Failure::Lost)?;
         let mut client = Client { connection, received: Vec::new() };
         let mut startup = 196_608u32.to_be_bytes().to_vec();
         startup.extend_from_slice(b"user\0relix\0database\0relix\0\0");
@@ -54,7 +26,7 @@ impl Client {
     }
 
     /// Runs statements.
-    pub async fn query(&mut self, sql: &str) -> Result<QueryResult, QueryError> {
+    pub async fn query(&mut self, sql: &str) -> Result<Answer, Failure> {
         let mut message = vec![b'Q'];
         message.extend_from_slice(&(sql.len() as u32 + 5).to_be_bytes());
         message.extend_from_slice(sql.as_bytes());
@@ -63,19 +35,19 @@ impl Client {
         self.answer().await
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), QueryError> {
-        self.connection.write(bytes).await.map_err(|_| QueryError::Connection)
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        self.connection.write(bytes).await.map_err(|_| Failure::Lost)
     }
 
     /// Everything up to ReadyForQuery.
-    async fn answer(&mut self) -> Result<QueryResult, QueryError> {
-        let mut result = QueryResult::default();
+    async fn answer(&mut self) -> Result<Answer, Failure> {
+        let mut result = Answer::default();
         let mut error = None;
         loop {
             let (kind, body) = self.message().await?;
             match kind {
                 b'D' => result.rows.push(row(&body)),
-                b'C' => result.tag = text(&body),
+                b'C' => result.affected = affected(&body),
                 b'E' => error = Some(server_error(&body)),
                 b'Z' => return error.map_or(Ok(result), Err),
                 _ => {}
@@ -83,7 +55,7 @@ impl Client {
         }
     }
 
-    async fn message(&mut self) -> Result<(u8, Vec<u8>), QueryError> {
+    async fn message(&mut self) -> Result<(u8, Vec<u8>), Failure> {
         loop {
             if let Some(head) = self.received.get(..5) {
                 let len = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize + 1;
@@ -92,12 +64,12 @@ impl Client {
                     return Ok((message[0], message[5..].to_vec()));
                 }
             }
-            self.connection.read(&mut self.received).await.map_err(|_| QueryError::Connection)?;
+            self.connection.read(&mut self.received).await.map_err(|_| Failure::Lost)?;
         }
     }
 }
 
-fn row(body: &[u8]) -> Vec<Option<String>> {
+fn row(body: &[u8]) -> Row {
     let mut values = Vec::new();
     let mut rest = &body[2..];
     while let Some((len, behind)) = rest.split_first_chunk::<4>() {
@@ -116,16 +88,18 @@ fn row(body: &[u8]) -> Vec<Option<String>> {
     values
 }
 
-fn text(body: &[u8]) -> String {
-    String::from_utf8_lossy(body).trim_end_matches('\0').to_string()
+/// The count at the end of a command's tag.
+fn affected(body: &[u8]) -> u64 {
+    let tag = String::from_utf8_lossy(body);
+    tag.trim_end_matches('\0').rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
-fn server_error(body: &[u8]) -> QueryError {
+fn server_error(body: &[u8]) -> Failure {
     let fields: Vec<String> =
         body.split(|byte| *byte == 0).map(|field| String::from_utf8_lossy(field).into()).collect();
     let field = |code: char| {
         let found = fields.iter().find_map(|field| field.strip_prefix(code));
         found.unwrap_or_default().to_string()
     };
-    QueryError::Server(field('C'), field('M'))
+    Failure::Server(field('C'), field('M'))
 }

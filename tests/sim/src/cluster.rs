@@ -1,76 +1,34 @@
 //! The simulation: machines, time, and whoever runs on them.
 
-use std::future::Future;
+use std::cell::RefCell;
 use std::net::Ipv4Addr;
-use std::pin::Pin;
-use std::sync::Arc;
+use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use cluster_net::{Stack, StackConfig, TcpConnection};
-use cluster_node::{Node, NodeConfig, NodeOptions, Planted};
-use drivers_api::{Instant, Level, Machine, Nic, Now, WallTime};
-use drivers_sim::{SimConsole, SimDisk, SimEntropy, SimInventory, SimNetwork, SimNic};
+use cluster_node::{NodeConfig, NodeOptions, Planted};
+use drivers_api::{Instant, Level};
+use drivers_sim::{SimDisk, SimNetwork, SimNic};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use spin::Mutex;
 
-const SQL_PORT: u16 = 5432;
+use crate::clock::SimClock;
+use crate::host::{Host, HostMachine};
+use crate::member::Member;
+use crate::trace::{Event, Trace};
 
-/// Wall time at the start: 2026-01-01T00:00:00Z.
-const WALL_START_MICROS: i64 = 1_767_225_600_000_000;
+/// What a node may take, unless the test says otherwise.
+const NODE_OPTIONS: NodeOptions = NodeOptions {
+    tables_len_max: 64 << 20,
+    sessions_len_max: 16 << 20,
+    log_len_max: 8 << 20,
+    planted: Planted::NONE,
+};
 
-/// Bytes each node's sessions share.
-const SESSIONS_LEN_MAX: usize = 16 << 20;
-
-/// Bytes each node's newest entries may take.
-const LOG_LEN_MAX: usize = 8 << 20;
-
-/// Nobody is ever woken: everything is polled whenever time moves.
-fn context() -> Context<'static> {
+/// Simulated devices wake nobody: the simulation knows itself what has happened, and whom it concerns.
+pub(crate) fn nobody() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
-
-/// Where clients run: a machine with nothing but a TCP stack.
-#[derive(Clone)]
-pub struct Host {
-    stack: Arc<Mutex<Stack>>,
-    clock: Arc<Mutex<Instant>>,
-}
-
-impl Host {
-    /// Connects to a node's SQL port.
-    pub fn connect(&self, node: u8) -> Option<TcpConnection> {
-        Stack::connect(&self.stack, ip_of(node as usize), SQL_PORT).ok()
-    }
-
-    /// The simulated time.
-    pub fn now(&self) -> Instant {
-        *self.clock.lock()
-    }
-
-    /// Waits, in simulated time.
-    pub async fn sleep(&self, span: Duration) {
-        let until = self.now() + span;
-        std::future::poll_fn(|_| match self.now() >= until {
-            true => std::task::Poll::Ready(()),
-            false => std::task::Poll::Pending,
-        })
-        .await
-    }
-}
-
-struct Member {
-    node: Option<Node>,
-    disk: SimDisk,
-    console: SimConsole,
-    deadline: Instant,
-    starts: u64,
-    paused: bool,
-}
-
-/// A task of the test's own.
-type Task = Pin<Box<dyn Future<Output = ()>>>;
 
 /// The simulated cluster. Node K is `node(K)`, from 1; port K of the network is its NIC's, port 0 the host's.
 pub struct Cluster {
@@ -79,12 +37,14 @@ pub struct Cluster {
     rng: ChaCha8Rng,
     members: Vec<Member>,
     nics: Vec<SimNic>,
+    /// Whom a frame has reached in this step.
+    has_frames: Vec<bool>,
     /// The wire, for faults.
     pub network: SimNetwork,
-    host: Host,
-    tasks: Vec<Task>,
-    /// Bytes each node's tables may take.
-    pub tables_len_max: usize,
+    host: HostMachine,
+    trace: Rc<RefCell<Trace>>,
+    /// How often a machine has lost its power amid a burst of disk requests.
+    pub crashes_in_burst: u64,
     /// Prints what the nodes say, as they say it.
     pub verbose: bool,
 }
@@ -97,36 +57,24 @@ impl Cluster {
 
     /// As [`Cluster::new`], with disks of so many sectors.
     pub fn with_disks(nodes: usize, seed: u64, sectors: u64) -> Cluster {
-        let nics = (0..=nodes).map(|port| SimNic::new(hardware_address_of(port))).collect();
-        let config = StackConfig {
-            hardware_address: hardware_address_of(0),
-            ip: ip_of(254),
-            prefix_len: 24,
-            seed,
-            connections_max: 256,
+        let member = |port: usize| {
+            let disk = SimDisk::new(sectors, seed ^ (port as u64) << 32);
+            Member::new(port, disk, NODE_OPTIONS)
         };
-        let stack = Arc::new(Mutex::new(Stack::new(config, Instant::ZERO)));
-        let host = Host { stack, clock: Arc::new(Mutex::new(Instant::ZERO)) };
-        let members = (1..=nodes as u64).map(|id| Member {
-            node: None,
-            disk: SimDisk::new(sectors, seed ^ id << 32),
-            console: SimConsole::default(),
-            deadline: Instant::ZERO,
-            starts: 0,
-            paused: false,
-        });
         let mut network = SimNetwork::new(seed ^ 0x6e65_7477);
         network.spared.insert(0);
+        let trace = Rc::new(RefCell::new(Trace::default()));
         let mut cluster = Cluster {
             seed,
             now: Instant::ZERO,
             rng: ChaCha8Rng::seed_from_u64(seed),
-            members: members.collect(),
-            nics,
+            members: (1..=nodes).map(member).collect(),
+            nics: (0..=nodes).map(|port| SimNic::new(hardware_address_of(port))).collect(),
+            has_frames: vec![false; nodes + 1],
             network,
-            host,
-            tasks: Vec::new(),
-            tables_len_max: 64 << 20,
+            host: HostMachine::new(nodes as u8, seed, trace.clone()),
+            trace,
+            crashes_in_burst: 0,
             verbose: std::env::var_os("SIM_VERBOSE").is_some(),
         };
         for id in 1..=nodes as u8 {
@@ -137,7 +85,7 @@ impl Cluster {
 
     /// Where clients run.
     pub fn host(&self) -> Host {
-        self.host.clone()
+        self.host.host.clone()
     }
 
     /// A number below `bound`, from the seed.
@@ -155,16 +103,25 @@ impl Cluster {
         self.members.is_empty()
     }
 
+    fn member(&mut self, id: u8) -> &mut Member {
+        &mut self.members[usize::from(id) - 1]
+    }
+
     /// A node's disk, for faults.
     pub fn disk(&mut self, id: u8) -> &mut SimDisk {
-        &mut self.members[usize::from(id) - 1].disk
+        &mut self.member(id).disk
+    }
+
+    /// What a node may take from its next start on.
+    pub fn options(&mut self, id: u8) -> &mut NodeOptions {
+        &mut self.member(id).options
     }
 
     /// Gives a node that is down a blank disk of so many sectors.
     pub fn replace_disk(&mut self, id: u8, sectors: u64) {
         assert!(!self.is_up(id), "disks are replaced while the node is down");
         let seed = self.below(u64::MAX);
-        self.members[usize::from(id) - 1].disk = SimDisk::new(sectors, seed);
+        self.member(id).disk = SimDisk::new(sectors, seed);
     }
 
     /// What a node has printed.
@@ -178,9 +135,21 @@ impl Cluster {
     }
 
     /// The simulated time.
-    pub fn now(&self) -> Now {
-        let unix_micros = WALL_START_MICROS + self.now.as_micros() as i64;
-        Now { monotonic: self.now, wall: WallTime { unix_micros } }
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    /// What has happened so far.
+    pub fn trace(&self) -> Trace {
+        *self.trace.borrow()
+    }
+
+    /// Makes a fault part of the trace.
+    pub fn note_fault(&mut self, what: &str) {
+        self.trace.borrow_mut().note(Event::Fault, self.now, 0, what.as_bytes());
+        if self.verbose {
+            println!("[{:9.6}] -- {what}", self.now.as_micros() as f64 / 1e6);
+        }
     }
 
     /// Starts a node that is down.
@@ -190,45 +159,39 @@ impl Cluster {
 
     /// Starts a node with further settings.
     pub fn start_with(&mut self, id: u8, settings: &str) {
-        let now = self.now();
-        let size = self.members.len();
-        let ip = ip_of(id.into());
+        let (size, ip) = (self.members.len(), ip_of(id.into()));
         let line = format!("relix.node={id} relix.size={size} relix.ip={ip}/24 {settings}");
         let config = NodeConfig::parse(&line, &[]).expect("the simulation's settings are right");
+        let (now, seed) = (self.now, self.seed ^ u64::from(id) << 16);
         let member = &mut self.members[usize::from(id) - 1];
-        member.starts += 1;
-        let mut entropy = SimEntropy::new(self.seed ^ u64::from(id) << 16 ^ member.starts << 40);
-        let nic = &mut self.nics[usize::from(id)];
-        let Member { disk, console, .. } = member;
-        disk.advance(now.monotonic);
-        let mut machine = Machine { disk, nic, console, inventory: &SimInventory };
-        let options = NodeOptions {
-            tables_len_max: self.tables_len_max,
-            sessions_len_max: SESSIONS_LEN_MAX,
-            log_len_max: LOG_LEN_MAX,
-            planted: Planted::NONE,
-        };
-        member.node = Some(Node::new(config, options, now, &mut machine, &mut entropy));
-        member.deadline = now.monotonic;
+        member.start(now, config, seed, &mut self.nics[usize::from(id)]);
     }
 
     /// Ends a node as a power failure does.
     pub fn crash(&mut self, id: u8) {
-        let member = &mut self.members[usize::from(id) - 1];
-        member.node = None;
-        member.paused = false;
-        member.disk.crash();
-        self.nics[usize::from(id)].crash();
+        self.members[usize::from(id) - 1].crash(&mut self.nics[usize::from(id)]);
+    }
+
+    /// Ends a node as a power failure does, when it has submitted this many more requests to its disk.
+    pub fn crash_after_requests(&mut self, id: u8, requests: u32) {
+        self.member(id).crash_after_requests(requests);
     }
 
     /// Stops a node in its tracks, or lets it go on.
     pub fn pause(&mut self, id: u8, paused: bool) {
-        self.members[usize::from(id) - 1].paused = paused;
+        let now = self.now;
+        self.member(id).pause(now, paused);
+    }
+
+    /// Sets a node's clocks.
+    pub fn set_clock(&mut self, id: u8, set: impl FnOnce(&mut SimClock)) {
+        let now = self.now;
+        self.member(id).set_clock(now, set);
     }
 
     /// Runs `future` beside the nodes.
     pub fn spawn(&mut self, future: impl Future<Output = ()> + 'static) {
-        self.tasks.push(Box::pin(future));
+        self.host.spawn(future);
     }
 
     /// Runs until `future` is done; none if that takes longer than `limit` of simulated time.
@@ -237,16 +200,16 @@ impl Cluster {
         limit: Duration,
         future: impl Future<Output = T> + 'static,
     ) -> Option<T> {
-        let result = Arc::new(Mutex::new(None));
+        let result = Rc::new(RefCell::new(None));
         let place = result.clone();
         self.spawn(async move {
             let value = future.await;
-            *place.lock() = Some(value);
+            *place.borrow_mut() = Some(value);
         });
         let end = self.now + limit;
         while self.now < end {
-            self.step();
-            if let Some(value) = result.lock().take() {
+            self.step(end);
+            if let Some(value) = result.borrow_mut().take() {
                 return Some(value);
             }
         }
@@ -257,75 +220,52 @@ impl Cluster {
     pub fn run(&mut self, span: Duration) {
         let end = self.now + span;
         while self.now < end {
-            self.step();
+            self.step(end);
         }
     }
 
-    /// Goes to the next moment at which something happens.
-    fn step(&mut self) {
-        self.now = self.next_moment();
-        *self.host.clock.lock() = self.now;
-        let now = self.now();
-        self.network.advance(self.now, &mut self.nics);
-        for index in 0..self.members.len() {
-            self.turn(index, now);
+    /// Goes to the next moment at which something happens, no later than `end`.
+    fn step(&mut self, end: Instant) {
+        self.now = self.next_moment().min(end).max(self.now);
+        let now = self.now;
+        self.host.set_time(now);
+        let mut trace = self.trace.borrow_mut();
+        let has_frames = &mut self.has_frames;
+        has_frames.fill(false);
+        self.network.deliver(now, &mut self.nics, &mut |port, frame| {
+            has_frames[port] = true;
+            trace.note(Event::Frame, now, port, frame.bytes());
+        });
+        for (index, member) in self.members.iter_mut().enumerate() {
+            let port = index + 1;
+            let nic = &mut self.nics[port];
+            let died = member.turn(now, has_frames[port], nic, &mut trace);
+            member.note_lines(now, &mut trace, self.verbose);
+            if died {
+                member.crash(nic);
+                self.crashes_in_burst += 1;
+            }
+            self.network.collect(port, &mut self.nics);
         }
-        self.turn_host();
+        let host_due = has_frames[0];
+        drop(trace);
+        if host_due || self.host.next_due(now).is_some_and(|due| due <= now) {
+            self.host.turn(now, &mut self.nics[0]);
+            self.network.collect(0, &mut self.nics);
+        }
     }
 
     fn next_moment(&self) -> Instant {
-        // Tasks may wait for time alone, so it moves by a millisecond at most.
-        let mut next = self.now + Duration::from_millis(1);
-        for member in self.members.iter().filter(|member| member.node.is_some() && !member.paused) {
-            next = next.min(member.deadline);
-            next = member.disk.next_due().map_or(next, |due| next.min(due));
-        }
-        next = self.network.next_due().map_or(next, |due| next.min(due));
-        // A node that has more to do at once is given a microsecond of time for it.
-        next.max(self.now + Duration::from_micros(1))
-    }
-
-    fn turn(&mut self, index: usize, now: Now) {
-        let port = index + 1;
-        let member = &mut self.members[index];
-        member.disk.advance(now.monotonic);
-        let Some(node) = member.node.as_mut().filter(|_| !member.paused) else { return };
-        let nic = &mut self.nics[port];
-        let mut machine =
-            Machine { disk: &mut member.disk, nic, console: &mut member.console, inventory: &SimInventory };
-        member.deadline = node.poll(now, &mut machine, &mut context());
-        if self.verbose {
-            for (level, line) in member.console.lines.drain(..) {
-                println!("[{:9.6}] n{port} {} {line}", now.monotonic.as_micros() as f64 / 1e6, level.label());
-            }
-        }
-        self.network.collect(port, &mut self.nics);
-    }
-
-    fn turn_host(&mut self) {
-        let now = self.now;
-        while let std::task::Poll::Ready(frame) = self.nics[0].poll_receive(&mut context()) {
-            self.host.stack.lock().receive(frame);
-        }
-        self.host.stack.lock().poll(now);
-        let mut tasks = std::mem::take(&mut self.tasks);
-        tasks.retain_mut(|task| task.as_mut().poll(&mut context()).is_pending());
-        self.tasks.append(&mut tasks);
-        let mut stack = self.host.stack.lock();
-        stack.poll(now);
-        while let Some(frame) = stack.take_frame() {
-            // The simulated NIC takes every frame.
-            let _ = self.nics[0].transmit(frame);
-        }
-        drop(stack);
-        self.network.collect(0, &mut self.nics);
+        let members = self.members.iter().filter_map(Member::next_due);
+        let others = self.network.next_due().into_iter().chain(self.host.next_due(self.now));
+        members.chain(others).min().unwrap_or(self.now + Duration::from_secs(1))
     }
 }
 
-fn ip_of(node: usize) -> Ipv4Addr {
+pub(crate) fn ip_of(node: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, node as u8)
 }
 
-fn hardware_address_of(port: usize) -> [u8; 6] {
+pub(crate) fn hardware_address_of(port: usize) -> [u8; 6] {
     [2, 0, 0, 0, 0, port as u8]
 }

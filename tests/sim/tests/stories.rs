@@ -1,16 +1,17 @@
 //! Stories: what a user would see, step by step.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use drivers_api::Level;
 use drivers_sim::LinkFaults;
-use tests_sim::workload::{Bank, Inserts, query_anywhere};
-use tests_sim::{Client, Cluster, QueryError};
+use tests_sim::{Client, Cluster, Host};
+use tests_workloads::{Bank, Failure, Inserts, Pace, Row, Workload, query_anywhere, run_client};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The answer of one node to one query, within a simulated minute.
-fn ask(cluster: &mut Cluster, node: u8, sql: &str) -> Result<Vec<Vec<Option<String>>>, QueryError> {
+fn ask(cluster: &mut Cluster, node: u8, sql: &str) -> Result<Vec<Row>, Failure> {
     let (host, sql) = (cluster.host(), sql.to_string());
     let asked = cluster.run_until(MINUTE, async move {
         let mut client = Client::connect(&host, node).await?;
@@ -19,24 +20,44 @@ fn ask(cluster: &mut Cluster, node: u8, sql: &str) -> Result<Vec<Vec<Option<Stri
     asked.unwrap_or_else(|| panic!("node {node} does not answer"))
 }
 
-fn cell(text: &str) -> Vec<Vec<Option<String>>> {
+fn cell(text: &str) -> Vec<Row> {
     vec![vec![Some(text.to_string())]]
 }
 
-fn setup_inserts(cluster: &mut Cluster) {
-    let (host, nodes) = (cluster.host(), cluster.len());
-    cluster.run_until(MINUTE, Inserts::setup(host, nodes)).expect("the table is made");
+/// Sets a workload up and starts its clients.
+fn start(cluster: &mut Cluster, workload: Arc<dyn Workload<Host>>, clients: u64) -> Arc<Pace> {
+    let (host, one) = (cluster.host(), workload.clone());
+    cluster.run_until(MINUTE, async move { one.setup(&host).await }).expect("the tables are made");
+    let pace = Arc::new(Pace::new(Duration::from_millis(4)));
+    for client in 0..clients {
+        let (host, workload, pace) = (cluster.host(), workload.clone(), pace.clone());
+        cluster.spawn(async move { run_client(&*workload, &host, client, &pace).await });
+    }
+    pace
+}
+
+fn make_numbers(cluster: &mut Cluster) {
+    ask(cluster, 1, "CREATE TABLE numbers (n bigint NOT NULL)").unwrap();
+}
+
+/// The table is as the clients were told, at every node.
+fn check_inserts(cluster: &mut Cluster, inserts: &Inserts) {
+    for node in 1..=cluster.len() {
+        let rows = numbers(cluster, node);
+        assert_eq!(inserts.check_rows(&rows), Ok(()), "at node {node}");
+    }
 }
 
 /// All rows as one node sees them.
-fn numbers(cluster: &mut Cluster, node: u8) -> Vec<Vec<Option<String>>> {
+fn numbers(cluster: &mut Cluster, node: u8) -> Vec<Row> {
     ask(cluster, node, "SELECT n FROM numbers ORDER BY n").unwrap()
 }
 
 fn leader_of(cluster: &mut Cluster) -> u8 {
-    let (host, nodes) = (cluster.host(), cluster.len());
+    let host = cluster.host();
     let sql = "SELECT id FROM sys.nodes WHERE role = 'leader' ORDER BY term DESC LIMIT 1";
-    let rows = cluster.run_until(MINUTE, query_anywhere(host, nodes, sql.into())).expect("an answer");
+    let rows = cluster.run_until(MINUTE, async move { query_anywhere(&host, sql).await });
+    let rows = rows.expect("an answer");
     rows[0][0].as_ref().expect("a leader").parse().expect("a node")
 }
 
@@ -65,57 +86,49 @@ fn a_node_alone_is_a_cluster() {
 #[test]
 fn the_leader_dies_during_a_stream_of_inserts() {
     let mut cluster = Cluster::new(3, 3);
-    setup_inserts(&mut cluster);
-    let inserts = Inserts::default();
-    (0..4).for_each(|client| inserts.start(&mut cluster, client));
+    let inserts = Arc::new(Inserts::default());
+    let pace = start(&mut cluster, inserts.clone(), 4);
     cluster.run(Duration::from_secs(2));
     let leader = leader_of(&mut cluster);
     cluster.crash(leader);
-    let before = inserts.acknowledged.borrow().len();
+    let before = pace.tally().committed;
     cluster.run(Duration::from_secs(4));
-    assert!(inserts.acknowledged.borrow().len() > before + 100, "writes go on");
+    assert!(pace.tally().committed > before + 100, "writes go on");
     cluster.start(leader);
     cluster.run(Duration::from_secs(2));
-    inserts.stop();
+    pace.stop();
     cluster.run(Duration::from_secs(20));
-    for node in 1..=3 {
-        let rows = numbers(&mut cluster, node);
-        assert_eq!(inserts.check(&rows), Ok(()));
-    }
+    check_inserts(&mut cluster, &inserts);
 }
 
 #[test]
 fn all_nodes_lose_power_at_once() {
     let mut cluster = Cluster::new(3, 4);
-    setup_inserts(&mut cluster);
-    let inserts = Inserts::default();
-    (0..4).for_each(|client| inserts.start(&mut cluster, client));
+    let inserts = Arc::new(Inserts::default());
+    let pace = start(&mut cluster, inserts.clone(), 4);
     cluster.run(Duration::from_secs(2));
     (1..=3).for_each(|node| cluster.crash(node));
-    inserts.stop();
+    pace.stop();
     cluster.run(Duration::from_secs(20));
     (1..=3).for_each(|node| cluster.start(node));
-    assert!(inserts.acknowledged.borrow().len() > 100);
-    for node in 1..=3 {
-        let rows = numbers(&mut cluster, node);
-        assert_eq!(inserts.check(&rows), Ok(()));
-    }
+    assert!(pace.tally().committed > 100);
+    check_inserts(&mut cluster, &inserts);
 }
 
 #[test]
 fn a_minority_acknowledges_nothing_and_the_majority_goes_on() {
     let mut cluster = Cluster::new(3, 5);
-    setup_inserts(&mut cluster);
+    make_numbers(&mut cluster);
     let leader = leader_of(&mut cluster);
     let others: Vec<usize> = (1..=3).filter(|node| *node != usize::from(leader)).collect();
     cluster.network.set_cut(&[leader.into()], &others, true);
     let refused = ask(&mut cluster, leader, "INSERT INTO numbers VALUES (1)").unwrap_err();
     assert!(
-        matches!(&refused, QueryError::Server(state, _) if state == "08007" || state == "57P03"),
+        matches!(&refused, Failure::Server(state, _) if state == "08007" || state == "57P03"),
         "{refused}"
     );
     let refused = ask(&mut cluster, leader, "SELECT * FROM numbers").unwrap_err();
-    assert!(matches!(&refused, QueryError::Server(state, _) if state == "57P03"), "{refused}");
+    assert!(matches!(&refused, Failure::Server(state, _) if state == "57P03"), "{refused}");
     ask(&mut cluster, others[0] as u8, "INSERT INTO numbers VALUES (2)").unwrap();
     cluster.network.set_cut(&[leader.into()], &others, false);
     for node in 1..=3 {
@@ -136,7 +149,7 @@ fn a_full_disk_refuses_writes_and_serves_reads() {
         }
         assert!(stored < 100, "8 MiB do not hold this much");
     };
-    assert!(matches!(&refused, QueryError::Server(state, _) if state == "53100"), "{refused}");
+    assert!(matches!(&refused, Failure::Server(state, _) if state == "53100"), "{refused}");
     let said = |node| cluster.console(node).iter().filter(|(_, line)| line.contains("disk is full")).count();
     assert_eq!((1..=3).map(said).sum::<usize>(), 1, "the leader says so, once");
     for node in 1..=3 {
@@ -184,7 +197,7 @@ fn a_node_on_a_new_disk_is_brought_the_ledger() {
 #[test]
 fn tables_have_a_bound_and_deletes_make_room() {
     let mut cluster = Cluster::new(3, 7);
-    cluster.tables_len_max = 1 << 20;
+    (1..=3).for_each(|node| cluster.options(node).tables_len_max = 1 << 20);
     (1..=3).for_each(|node| cluster.crash(node));
     (1..=3).for_each(|node| cluster.start(node));
     ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();
@@ -197,7 +210,7 @@ fn tables_have_a_bound_and_deletes_make_room() {
         }
         assert!(stored < 20);
     };
-    assert!(matches!(&refused, QueryError::Server(state, _) if state == "53200"), "{refused}");
+    assert!(matches!(&refused, Failure::Server(state, _) if state == "53200"), "{refused}");
     ask(&mut cluster, 3, "DELETE FROM t WHERE id = 0").unwrap();
     ask(&mut cluster, 2, &insert(99)).unwrap();
 }
@@ -211,7 +224,7 @@ fn a_statement_that_needs_too_much_memory_ends_alone() {
         ask(&mut cluster, 1, &sql).unwrap();
     }
     let refused = ask(&mut cluster, 1, "SELECT v FROM t ORDER BY v").unwrap_err();
-    assert!(matches!(&refused, QueryError::Server(state, _) if state == "53200"), "{refused}");
+    assert!(matches!(&refused, Failure::Server(state, _) if state == "53200"), "{refused}");
     assert_eq!(ask(&mut cluster, 1, "SELECT count(*) FROM t"), Ok(cell("30")));
 }
 
@@ -263,7 +276,7 @@ fn garbage_on_the_sql_port_disturbs_nobody() {
     let host = cluster.host();
     cluster.run(Duration::from_secs(1));
     let answer = cluster.run_until(MINUTE, async move {
-        let connection = host.connect(1).expect("room");
+        let connection = host.open(1).expect("room");
         let _ = connection.write(b"GET / HTTP/1.0\r\n\r\n").await;
         let mut bytes = Vec::new();
         while connection.read(&mut bytes).await.is_ok() {}
@@ -280,7 +293,7 @@ fn a_client_that_says_nothing_is_given_up() {
     let host = cluster.host();
     cluster.run(Duration::from_secs(1));
     let ended = cluster.run_until(MINUTE, async move {
-        let connection = host.connect(1).expect("room");
+        let connection = host.open(1).expect("room");
         connection.read(&mut Vec::new()).await
     });
     assert!(ended.expect("the node ends the connection").is_err());
@@ -292,13 +305,9 @@ fn the_same_seed_gives_the_same_run() {
         let mut cluster = Cluster::new(3, seed);
         cluster.network.faults =
             LinkFaults { loss_per_mille: 20, jitter: Duration::from_millis(2), ..LinkFaults::default() };
-        setup_inserts(&mut cluster);
-        let inserts = Inserts::default();
-        (0..3).for_each(|client| inserts.start(&mut cluster, client));
+        let pace = start(&mut cluster, Arc::new(Inserts::default()), 3);
         cluster.run(Duration::from_secs(3));
-        let acknowledged = inserts.acknowledged.borrow().clone();
-        let consoles: Vec<_> = (1..=3).map(|node| cluster.console(node).to_vec()).collect();
-        (acknowledged, consoles)
+        (pace.tally(), cluster.trace())
     };
     assert!(run(12) == run(12));
     assert!(run(12) != run(13));
@@ -308,18 +317,15 @@ fn the_same_seed_gives_the_same_run() {
 fn transfers_keep_their_sum_through_crashes_loss_and_partitions() {
     for seed in seeds() {
         let mut cluster = Cluster::new(3, seed);
-        let (host, nodes) = (cluster.host(), cluster.len());
-        cluster.run_until(MINUTE, Bank::setup(host, nodes)).expect("the bank opens");
-        setup_inserts(&mut cluster);
-        let (bank, inserts) = (Bank::default(), Inserts::default());
-        (0..5).for_each(|client| bank.start(&mut cluster, client));
-        (0..2).for_each(|client| inserts.start(&mut cluster, client));
+        let (bank, inserts) = (Arc::new(Bank::default()), Arc::new(Inserts::default()));
+        let paces = [start(&mut cluster, bank.clone(), 5), start(&mut cluster, inserts.clone(), 2)];
         let severity = seed % 7;
         cluster.network.faults = LinkFaults {
             loss_per_mille: 10 * severity as u32,
             duplicate_per_mille: 5,
             corrupt_per_mille: 2,
             jitter: Duration::from_micros(500 * severity),
+            ..LinkFaults::default()
         };
         for _ in 0..12 {
             disturb(&mut cluster);
@@ -331,18 +337,16 @@ fn transfers_keep_their_sum_through_crashes_loss_and_partitions() {
         (1..=3).for_each(|node| cluster.pause(node, false));
         start_those_down(&mut cluster);
         cluster.run(Duration::from_secs(5));
-        bank.stop();
-        inserts.stop();
+        paces.iter().for_each(|pace| pace.stop());
         cluster.run(Duration::from_secs(20));
-        assert_eq!(bank.verdict(), Ok(()), "seed {seed}");
-        let (transfers, audits) = (*bank.transfers.borrow(), *bank.audits.borrow());
-        assert!(transfers > 100 && audits > 20, "seed {seed}: only {transfers} transfers, {audits} audits");
+        assert_eq!(Workload::<Host>::verdict(&*bank), Ok(()), "seed {seed}");
+        let transfers = paces[0].tally().committed;
+        assert!(transfers > 100, "seed {seed}: only {transfers} transfers and audits");
         for node in 1..=3 {
             let sum = ask(&mut cluster, node, "SELECT sum(balance) FROM accounts");
             assert_eq!(sum, Ok(cell("800")), "seed {seed}");
-            let rows = numbers(&mut cluster, node);
-            assert_eq!(inserts.check(&rows), Ok(()), "seed {seed}");
         }
+        check_inserts(&mut cluster, &inserts);
     }
 }
 

@@ -1,0 +1,235 @@
+//! What is broken at random times, and mended again.
+//!
+//! A new kind of fault is a variant of [`FaultKind`] with its name, and an arm in [`Injector::inject`] that
+//! breaks something and returns what mends it. Its count follows by itself.
+
+use std::time::Duration;
+
+use drivers_api::Instant;
+use drivers_sim::LinkFaults;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use crate::clock::DRIFT_PPM_MAX;
+use crate::cluster::Cluster;
+use crate::options::Dice;
+use crate::report::Counts;
+
+macro_rules! fault_kinds {
+    ($($kind:ident = $name:literal,)+) => {
+        /// The kinds of faults there are.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum FaultKind {
+            $(#[doc = $name] $kind,)+
+        }
+
+        impl FaultKind {
+            /// All of them.
+            pub const ALL: [FaultKind; [$(FaultKind::$kind),+].len()] = [$(FaultKind::$kind),+];
+
+            /// Its name.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(FaultKind::$kind => $name,)+
+                }
+            }
+        }
+    };
+}
+
+fault_kinds! {
+    Crash = "crash",
+    CrashInBurst = "crash amid disk requests",
+    CrashAll = "crash of all nodes",
+    Pause = "pause",
+    Partition = "partition",
+    OneWayPartition = "one-way partition",
+    LossyWire = "lossy wire",
+    JitteryWire = "jittery wire",
+    BadLink = "bad link",
+    SlowLink = "slow link",
+    ClockDrift = "clock drift",
+    ClockJump = "clock jump",
+    SlowDisk = "slow disk",
+}
+
+/// What ends a fault.
+type Remedy = Box<dyn FnOnce(&mut Cluster)>;
+
+/// Breaks and mends, from a seed.
+pub struct Injector {
+    dice: Dice,
+    enabled: Vec<FaultKind>,
+    /// What is broken at present, and when it is mended.
+    broken: Vec<(Instant, Remedy)>,
+    injected: [u64; FaultKind::ALL.len()],
+    disk_latency: Duration,
+}
+
+impl Injector {
+    /// Faults of these kinds.
+    pub fn new(seed: u64, enabled: &[FaultKind], disk_latency: Duration) -> Injector {
+        let dice = Dice(ChaCha8Rng::seed_from_u64(seed ^ 0x6661_756c_7473));
+        let (broken, injected) = (Vec::new(), [0; FaultKind::ALL.len()]);
+        Injector { dice, enabled: enabled.to_vec(), broken, injected, disk_latency }
+    }
+
+    /// How long until the next fault, up to `most`.
+    pub fn pause(&mut self, most: Duration) -> Duration {
+        self.dice.span(1, most.as_millis() as u64)
+    }
+
+    /// Mends what is due, and breaks one more thing.
+    pub fn disturb(&mut self, cluster: &mut Cluster) {
+        let now = cluster.now();
+        for (_, mend) in self.broken.extract_if(.., |(due, _)| *due <= now).collect::<Vec<_>>() {
+            mend(cluster);
+        }
+        let kind = *self.dice.one_of(&self.enabled);
+        if let Some(mend) = self.inject(kind, cluster) {
+            cluster.note_fault(kind.name());
+            self.injected[kind as usize] += 1;
+            self.broken.push((now + self.dice.span(50, 6_000), mend));
+        }
+    }
+
+    /// Mends everything, and starts every node.
+    pub fn mend_all(&mut self, cluster: &mut Cluster) {
+        self.broken.drain(..).for_each(|(_, mend)| mend(cluster));
+        cluster.network.heal();
+        for id in 1..=cluster.len() {
+            cluster.pause(id, false);
+            restart(cluster, id);
+        }
+        cluster.note_fault("all mended");
+    }
+
+    /// How often what has happened.
+    pub fn counts(&self, cluster: &Cluster) -> Counts {
+        let mut counts = Counts::default();
+        for kind in FaultKind::ALL {
+            counts.add(kind.name(), self.injected[kind as usize]);
+        }
+        counts.add("power failed amid disk requests", cluster.crashes_in_burst);
+        counts.add_network(&cluster.network.counts);
+        counts
+    }
+
+    /// Breaks something; none if there is nothing to break that way now.
+    fn inject(&mut self, kind: FaultKind, cluster: &mut Cluster) -> Option<Remedy> {
+        let victim = self.dice.between(1, cluster.len().into()) as u8;
+        match kind {
+            FaultKind::Crash => cluster.is_up(victim).then(|| {
+                cluster.crash(victim);
+                mend(move |cluster| restart(cluster, victim))
+            }),
+            FaultKind::CrashInBurst => cluster.is_up(victim).then(|| {
+                cluster.crash_after_requests(victim, self.dice.between(0, 12) as u32);
+                mend(move |cluster| {
+                    // At the latest now: nothing breaks by itself later.
+                    cluster.crash(victim);
+                    restart(cluster, victim);
+                })
+            }),
+            FaultKind::CrashAll => {
+                (1..=cluster.len()).for_each(|id| cluster.crash(id));
+                Some(mend(|cluster| (1..=cluster.len()).for_each(|id| restart(cluster, id))))
+            }
+            FaultKind::Pause => {
+                cluster.pause(victim, true);
+                Some(mend(move |cluster| cluster.pause(victim, false)))
+            }
+            FaultKind::Partition | FaultKind::OneWayPartition => self.cut(kind, cluster),
+            FaultKind::LossyWire | FaultKind::JitteryWire => {
+                cluster.network.faults = self.link_faults(kind);
+                Some(mend(|cluster| cluster.network.faults = LinkFaults::default()))
+            }
+            FaultKind::BadLink | FaultKind::SlowLink => self.spoil_link(kind, cluster),
+            FaultKind::ClockDrift => {
+                let drift = self.dice.between(0, 2 * DRIFT_PPM_MAX as u64) as i64 - DRIFT_PPM_MAX;
+                let now = cluster.now();
+                cluster.set_clock(victim, |clock| clock.drift(now, drift));
+                Some(mend(move |cluster| {
+                    let now = cluster.now();
+                    cluster.set_clock(victim, |clock| clock.drift(now, 0));
+                }))
+            }
+            FaultKind::ClockJump => {
+                let hours = [-24, -1, 1, 24 * 365];
+                let (jump, now) = (self.dice.one_of(&hours) * 3_600_000_000, cluster.now());
+                cluster.set_clock(victim, |clock| clock.jump(now, jump));
+                Some(mend(|_| {}))
+            }
+            FaultKind::SlowDisk => self.disturb_disk(kind, cluster, victim),
+        }
+    }
+
+    /// Faults of disks. Those that destroy data belong here, and must spare a majority of the copies.
+    fn disturb_disk(&mut self, kind: FaultKind, cluster: &mut Cluster, victim: u8) -> Option<Remedy> {
+        let usual = self.disk_latency;
+        match kind {
+            FaultKind::SlowDisk => {
+                cluster.disk(victim).latency = self.dice.span(5, 400);
+                Some(mend(move |cluster| cluster.disk(victim).latency = usual))
+            }
+            _ => None,
+        }
+    }
+
+    fn cut(&mut self, kind: FaultKind, cluster: &mut Cluster) -> Option<Remedy> {
+        let ports: Vec<usize> = (1..=usize::from(cluster.len())).collect();
+        let (one, other): (Vec<usize>, Vec<usize>) =
+            ports.into_iter().partition(|_| self.dice.between(0, 1) == 1);
+        if one.is_empty() || other.is_empty() {
+            return None;
+        }
+        match kind {
+            FaultKind::OneWayPartition => cluster.network.set_cut_one_way(&one, &other, true),
+            _ => cluster.network.set_cut(&one, &other, true),
+        }
+        Some(mend(move |cluster| cluster.network.set_cut(&one, &other, false)))
+    }
+
+    fn spoil_link(&mut self, kind: FaultKind, cluster: &mut Cluster) -> Option<Remedy> {
+        let nodes = u64::from(cluster.len());
+        let (from, to) = (self.dice.between(1, nodes) as usize, self.dice.between(1, nodes) as usize);
+        let faults = self.link_faults(kind);
+        (from != to).then(|| {
+            cluster.network.set_link(from, to, Some(faults));
+            mend(move |cluster| cluster.network.set_link(from, to, None))
+        })
+    }
+
+    fn link_faults(&mut self, kind: FaultKind) -> LinkFaults {
+        let per_mille = |dice: &mut Dice, most| dice.between(0, most) as u32;
+        let dice = &mut self.dice;
+        match kind {
+            FaultKind::SlowLink => {
+                LinkFaults { bytes_per_second: dice.between(2_000, 200_000), ..LinkFaults::default() }
+            }
+            FaultKind::JitteryWire => LinkFaults {
+                jitter: dice.span(1, 30),
+                reorder_per_mille: per_mille(dice, 100),
+                ..LinkFaults::default()
+            },
+            _ => LinkFaults {
+                loss_per_mille: per_mille(dice, if kind == FaultKind::BadLink { 600 } else { 120 }),
+                duplicate_per_mille: per_mille(dice, 50),
+                corrupt_per_mille: per_mille(dice, 20),
+                jitter: dice.span(0, 3),
+                ..LinkFaults::default()
+            },
+        }
+    }
+}
+
+fn mend(remedy: impl FnOnce(&mut Cluster) + 'static) -> Remedy {
+    Box::new(remedy)
+}
+
+/// Starts a node that is down.
+fn restart(cluster: &mut Cluster, id: u8) {
+    if !cluster.is_up(id) {
+        cluster.start(id);
+    }
+}

@@ -1,0 +1,177 @@
+//! One machine of the cluster, and the node that runs on it.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use cluster_node::{Node, NodeConfig, NodeOptions};
+use drivers_api::{Disk, DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, Instant, Machine};
+use drivers_sim::{SimConsole, SimDisk, SimEntropy, SimInventory, SimNic};
+
+use crate::clock::SimClock;
+use crate::cluster::nobody;
+use crate::trace::{Event, Trace};
+
+/// A machine.
+pub(crate) struct Member {
+    port: usize,
+    pub(crate) node: Option<Node>,
+    pub(crate) disk: SimDisk,
+    pub(crate) console: SimConsole,
+    pub(crate) clock: SimClock,
+    pub(crate) options: NodeOptions,
+    pub(crate) starts: u64,
+    paused: bool,
+    /// The simulated time at which the node wants to be called again.
+    deadline: Instant,
+    /// The machine loses its power when it submits this many more requests to its disk.
+    dies_after_requests: Option<u32>,
+    /// Lines of the console that the trace has seen.
+    lines_noted: usize,
+}
+
+impl Member {
+    pub(crate) fn new(port: usize, disk: SimDisk, options: NodeOptions) -> Member {
+        Member {
+            port,
+            node: None,
+            disk,
+            console: SimConsole::default(),
+            clock: SimClock::new(),
+            options,
+            starts: 0,
+            paused: false,
+            deadline: Instant::ZERO,
+            dies_after_requests: None,
+            lines_noted: 0,
+        }
+    }
+
+    /// Boots the machine.
+    pub(crate) fn start(&mut self, now: Instant, config: NodeConfig, seed: u64, nic: &mut SimNic) {
+        self.starts += 1;
+        self.clock.boot(now);
+        self.disk.advance(now);
+        let mut entropy = SimEntropy::new(seed ^ self.starts << 40);
+        let Member { disk, console, .. } = self;
+        let mut machine = Machine { disk, nic, console, inventory: &SimInventory };
+        let local = self.clock.now(now);
+        self.node = Some(Node::new(config, self.options, local, &mut machine, &mut entropy));
+        self.deadline = now;
+    }
+
+    /// Takes the machine's power.
+    pub(crate) fn crash(&mut self, nic: &mut SimNic) {
+        self.node = None;
+        self.paused = false;
+        self.dies_after_requests = None;
+        self.disk.crash();
+        nic.crash();
+    }
+
+    /// Takes the machine's power amid a burst of requests to its disk.
+    pub(crate) fn crash_after_requests(&mut self, requests: u32) {
+        self.dies_after_requests = Some(requests);
+    }
+
+    pub(crate) fn pause(&mut self, now: Instant, paused: bool) {
+        self.paused = paused;
+        // What has arrived meanwhile waits.
+        self.deadline = now;
+    }
+
+    pub(crate) fn set_clock(&mut self, now: Instant, set: impl FnOnce(&mut SimClock)) {
+        set(&mut self.clock);
+        // The deadline was counted at the old rate.
+        self.deadline = now;
+    }
+
+    /// When the machine has something to do by itself, if ever.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let runs = self.node.is_some() && !self.paused;
+        runs.then(|| self.disk.next_due().map_or(self.deadline, |due| due.min(self.deadline)))
+    }
+
+    /// One turn, if it has something to do; whether its power failed in it.
+    pub(crate) fn turn(
+        &mut self,
+        now: Instant,
+        has_frames: bool,
+        nic: &mut SimNic,
+        trace: &mut Trace,
+    ) -> bool {
+        if self.next_due().is_none_or(|due| due > now && !has_frames) {
+            return false;
+        }
+        self.disk.advance(now);
+        let Some(node) = &mut self.node else { return false };
+        let requests_left = self.dies_after_requests.as_mut();
+        let mut disk =
+            WatchedDisk { disk: &mut self.disk, port: self.port, now, trace, requests_left, died: false };
+        let mut machine =
+            Machine { disk: &mut disk, nic, console: &mut self.console, inventory: &SimInventory };
+        let deadline = node.poll(self.clock.now(now), &mut machine, &mut nobody());
+        let died = disk.died;
+        // A node that has more to do at once is given a microsecond of time for it.
+        self.deadline = self.clock.when(deadline).max(now + Duration::from_micros(1));
+        died
+    }
+
+    /// Shows the trace, and the user if wanted, what the node has printed.
+    pub(crate) fn note_lines(&mut self, now: Instant, trace: &mut Trace, verbose: bool) {
+        for (level, line) in &self.console.lines[self.lines_noted..] {
+            trace.note(Event::Line, now, self.port, line.as_bytes());
+            if verbose {
+                let seconds = now.as_micros() as f64 / 1e6;
+                println!("[{seconds:9.6}] n{} {} {line}", self.port, level.label());
+            }
+        }
+        self.lines_noted = self.console.lines.len();
+    }
+}
+
+/// The disk as its node sees it: completions are noted, and the power may fail between two requests.
+struct WatchedDisk<'a> {
+    disk: &'a mut SimDisk,
+    port: usize,
+    now: Instant,
+    trace: &'a mut Trace,
+    requests_left: Option<&'a mut u32>,
+    died: bool,
+}
+
+impl Disk for WatchedDisk<'_> {
+    fn geometry(&self) -> DiskGeometry {
+        self.disk.geometry()
+    }
+
+    fn submit(&mut self, request: DiskRequest) -> Result<(), DiskRequest> {
+        if let Some(left) = self.requests_left.as_deref_mut() {
+            match left.checked_sub(1) {
+                Some(fewer) => *left = fewer,
+                None => {
+                    // What the machine still does in this turn, nobody will know of.
+                    self.died = true;
+                    return Ok(());
+                }
+            }
+        }
+        self.disk.submit(request)
+    }
+
+    fn kick(&mut self) {
+        self.disk.kick();
+    }
+
+    fn poll_completion(&mut self, context: &mut Context<'_>) -> Poll<DiskCompletion> {
+        let completion = self.disk.poll_completion(context);
+        if let Poll::Ready(DiskCompletion { id, operation, result }) = &completion {
+            let contents: &[u8] = match operation {
+                DiskOperation::Read { buffer, .. } | DiskOperation::Write { buffer, .. } => buffer,
+                DiskOperation::Flush => &[],
+            };
+            let whose = self.port | usize::from(result.is_err()) << 7 | (*id as usize) << 8;
+            self.trace.note(Event::Disk, self.now, whose, contents);
+        }
+        completion
+    }
+}

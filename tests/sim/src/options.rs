@@ -1,0 +1,153 @@
+//! What one seed stands for: sizes, workloads, speeds, and which faults there are.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use tests_workloads::{Appends, Bank, Inserts, Queue, Ring, Schema, Workload};
+
+use crate::faults::FaultKind;
+use crate::host::Host;
+
+/// The workloads there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkloadKind {
+    /// [`Bank`]
+    Bank,
+    /// [`Inserts`]
+    Inserts,
+    /// [`Ring`]
+    Ring,
+    /// [`Appends`]
+    Appends,
+    /// [`Queue`]
+    Queue,
+    /// [`Schema`]
+    Schema,
+}
+
+impl WorkloadKind {
+    /// All of them.
+    pub const ALL: [WorkloadKind; 6] = [
+        WorkloadKind::Bank,
+        WorkloadKind::Inserts,
+        WorkloadKind::Ring,
+        WorkloadKind::Appends,
+        WorkloadKind::Queue,
+        WorkloadKind::Schema,
+    ];
+
+    /// A fresh one.
+    pub fn make(self) -> Arc<dyn Workload<Host>> {
+        match self {
+            WorkloadKind::Bank => Arc::new(Bank::default()),
+            WorkloadKind::Inserts => Arc::new(Inserts::default()),
+            WorkloadKind::Ring => Arc::new(Ring::default()),
+            WorkloadKind::Appends => Arc::new(Appends::default()),
+            WorkloadKind::Queue => Arc::new(Queue::default()),
+            WorkloadKind::Schema => Arc::new(Schema::default()),
+        }
+    }
+}
+
+/// Everything about a simulation that is decided before it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What everything else depends on.
+    pub seed: u64,
+    /// How many nodes.
+    pub nodes: u8,
+    /// What clients do, and how many of them.
+    pub workloads: Vec<(WorkloadKind, u64)>,
+    /// The most a client waits between two transactions.
+    pub think: Duration,
+    /// How long faults happen.
+    pub safety: Duration,
+    /// The most between two faults.
+    pub fault_pause: Duration,
+    /// Which faults happen.
+    pub faults: Vec<FaultKind>,
+    /// The most a disk request takes.
+    pub disk_latency: Duration,
+    /// What a frame takes at least.
+    pub wire_latency: Duration,
+    /// Bytes of the tables of a node.
+    pub tables_len_max: usize,
+    /// Bytes of the newest entries of a node.
+    pub log_len_max: usize,
+}
+
+impl Options {
+    /// Those of a seed; `nodes` overrides how many nodes there are.
+    pub fn of_seed(seed: u64, nodes: Option<u8>) -> Options {
+        let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed ^ 0x6f70_7469_6f6e));
+        let drawn = *dice.one_of(&[3, 3, 3, 3, 3, 3, 3, 5, 5, 1]);
+        let workloads = dice.some_of(&WorkloadKind::ALL);
+        let clients = |kind| (kind, if kind == WorkloadKind::Queue { 2 } else { dice.between(1, 3) });
+        let workloads: Vec<(WorkloadKind, u64)> = workloads.into_iter().map(clients).collect();
+        let total: u64 = workloads.iter().map(|(_, clients)| clients).sum();
+        Options {
+            seed,
+            nodes: nodes.unwrap_or(drawn),
+            workloads,
+            // The more clients there are, the longer each thinks.
+            think: Duration::from_millis(dice.between(30, 120) * total),
+            safety: Duration::from_secs(dice.between(20, 40)),
+            fault_pause: Duration::from_millis(*dice.one_of(&[500, 1_500, 4_000])),
+            faults: dice.some_of(&FaultKind::ALL),
+            disk_latency: Duration::from_micros(*dice.one_of(&[100, 1_000, 8_000])),
+            wire_latency: Duration::from_micros(*dice.one_of(&[50, 200, 2_000])),
+            tables_len_max: *dice.one_of(&[2 << 20, 64 << 20]),
+            log_len_max: *dice.one_of(&[32 << 10, 8 << 20]),
+        }
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let workloads: Vec<String> = self
+            .workloads
+            .iter()
+            .map(|(kind, clients)| format!("{} x{clients}", kind.make().name()))
+            .collect();
+        let faults: Vec<&str> = self.faults.iter().map(|kind| kind.name()).collect();
+        writeln!(f, "seed          {}", self.seed)?;
+        writeln!(f, "nodes         {}", self.nodes)?;
+        writeln!(f, "workloads     {}; a client thinks up to {:?}", workloads.join(", "), self.think)?;
+        writeln!(f, "faults        for {:?}, one within {:?}", self.safety, self.fault_pause)?;
+        writeln!(f, "fault kinds   {}", faults.join(", "))?;
+        writeln!(f, "latencies     disk up to {:?}, wire from {:?}", self.disk_latency, self.wire_latency)?;
+        write!(
+            f,
+            "limits        tables {} KiB, newest entries {} KiB",
+            self.tables_len_max >> 10,
+            self.log_len_max >> 10
+        )
+    }
+}
+
+/// Choices from a seed.
+pub(crate) struct Dice(pub(crate) ChaCha8Rng);
+
+impl Dice {
+    /// A number from `least` to `most`.
+    pub(crate) fn between(&mut self, least: u64, most: u64) -> u64 {
+        least + self.0.next_u64() % (most - least + 1)
+    }
+
+    pub(crate) fn span(&mut self, least_ms: u64, most_ms: u64) -> Duration {
+        Duration::from_millis(self.between(least_ms, most_ms))
+    }
+
+    pub(crate) fn one_of<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[self.0.next_u64() as usize % choices.len()]
+    }
+
+    /// Each with even chances, at least one.
+    fn some_of<T: Copy>(&mut self, choices: &[T]) -> Vec<T> {
+        let some: Vec<T> = choices.iter().copied().filter(|_| self.between(0, 1) == 1).collect();
+        if some.is_empty() { vec![*self.one_of(choices)] } else { some }
+    }
+}

@@ -1,0 +1,280 @@
+//! One seed, from blank disks to the last check.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tests_workloads::{Connection, Pace, Tally, Workload, World, run_client};
+
+use crate::cluster::Cluster;
+use crate::faults::Injector;
+use crate::host::Host;
+use crate::options::Options;
+use crate::report::{Counts, marks};
+use crate::trace::Trace;
+
+/// A healthy cluster has set up its tables within this.
+const SETUP_WITHIN: Duration = Duration::from_secs(60);
+
+/// Every workload has committed something within this, once all faults have ended. Clients may still wait
+/// for answers that were lost, and links for their next attempt.
+const PROGRESS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Clients that were told to stop have ended within this.
+const ENDED_WITHIN: Duration = Duration::from_secs(60);
+
+/// All nodes have applied the same within this.
+const AGREED_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often the nodes are asked how far they are.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Sectors of a disk.
+const DISK_SECTORS: u64 = 64 * 2048;
+
+/// A simulation that went well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its length.
+    pub simulated: Duration,
+    /// What happened: equal for equal seeds.
+    pub trace: Trace,
+    /// Transactions.
+    pub tally: Tally,
+    /// Faults.
+    pub counts: Counts,
+    /// Rare branches, and whether a node has reached them.
+    pub marks: BTreeMap<&'static str, bool>,
+}
+
+/// A simulation that found something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Its options.
+    pub options: Options,
+    /// What was found, and when.
+    pub what: String,
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n\nFAILED: {}", self.options, self.what)
+    }
+}
+
+struct Running {
+    workload: Arc<dyn Workload<Host>>,
+    pace: Arc<Pace>,
+    clients: u64,
+}
+
+/// A simulation under way.
+pub struct Simulation {
+    options: Options,
+    cluster: Cluster,
+    injector: Injector,
+    running: Vec<Running>,
+    ended: Rc<Cell<u64>>,
+}
+
+impl Simulation {
+    /// Runs what the options say. A panic, wherever it is, is a finding.
+    pub fn run(options: &Options) -> Result<Outcome, Failed> {
+        let failed = |what| Failed { options: options.clone(), what };
+        let run = || {
+            let mut simulation = Simulation::new(options.clone());
+            let result = simulation.phases();
+            result.map_err(|what| simulation.describe(&what))
+        };
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(result) => result.map_err(failed),
+            Err(panic) => Err(failed(format!("a panic: {}", panic_message(&*panic)))),
+        }
+    }
+
+    fn new(options: Options) -> Simulation {
+        let mut cluster = Cluster::with_disks(options.nodes.into(), options.seed, DISK_SECTORS);
+        cluster.network.latency = options.wire_latency;
+        for id in 1..=options.nodes {
+            cluster.disk(id).latency = options.disk_latency;
+            let limits = cluster.options(id);
+            (limits.tables_len_max, limits.log_len_max) = (options.tables_len_max, options.log_len_max);
+            // The limits count from the start on.
+            cluster.crash(id);
+            cluster.start(id);
+        }
+        let injector = Injector::new(options.seed, &options.faults, options.disk_latency);
+        let running = options.workloads.iter().map(|(kind, clients)| Running {
+            workload: kind.make(),
+            pace: Arc::new(Pace::new(options.think)),
+            clients: *clients,
+        });
+        let running = running.collect();
+        Simulation { options, cluster, injector, running, ended: Rc::default() }
+    }
+
+    fn phases(&mut self) -> Result<Outcome, String> {
+        self.set_up()?;
+        self.safety()?;
+        self.liveness()?;
+        self.agreement()?;
+        self.checks()?;
+        Ok(Outcome {
+            simulated: self.cluster.host().now(),
+            trace: self.cluster.trace(),
+            tally: self.tally(),
+            counts: self.injector.counts(&self.cluster),
+            marks: marks(&self.cluster),
+        })
+    }
+
+    fn set_up(&mut self) -> Result<(), String> {
+        for Running { workload, .. } in &self.running {
+            let (host, workload) = (self.cluster.host(), workload.clone());
+            let name = workload.name();
+            let done = self.cluster.run_until(SETUP_WITHIN, async move { workload.setup(&host).await });
+            done.ok_or_else(|| format!("{name} is not set up within {SETUP_WITHIN:?}"))?;
+        }
+        for Running { workload, pace, clients } in &self.running {
+            for client in 0..*clients {
+                let (host, workload, pace) = (self.cluster.host(), workload.clone(), pace.clone());
+                let ended = self.ended.clone();
+                self.cluster.spawn(async move {
+                    run_client(&*workload, &host, client, &pace).await;
+                    ended.set(ended.get() + 1);
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn safety(&mut self) -> Result<(), String> {
+        let end = self.cluster.now() + self.options.safety;
+        while self.cluster.now() < end {
+            let pause = self.injector.pause(self.options.fault_pause);
+            self.cluster.run(pause);
+            self.injector.disturb(&mut self.cluster);
+            self.verdicts()?;
+        }
+        Ok(())
+    }
+
+    /// All faults have ended: everyone gets on.
+    fn liveness(&mut self) -> Result<(), String> {
+        self.injector.mend_all(&mut self.cluster);
+        let before: Vec<u64> = self.running.iter().map(|one| one.pace.tally().committed).collect();
+        let end = self.cluster.now() + PROGRESS_WITHIN;
+        loop {
+            let now: Vec<u64> = self.running.iter().map(|one| one.pace.tally().committed).collect();
+            let Some(stuck) = now.iter().zip(&before).position(|(now, before)| now <= before) else { break };
+            if self.cluster.now() >= end {
+                let name = self.running[stuck].workload.name();
+                return Err(format!(
+                    "{name} makes no progress within {PROGRESS_WITHIN:?} after the last fault"
+                ));
+            }
+            self.cluster.run(LOOK_AGAIN);
+        }
+        self.running.iter().for_each(|one| one.pace.stop());
+        let clients: u64 = self.running.iter().map(|one| one.clients).sum();
+        let end = self.cluster.now() + ENDED_WITHIN;
+        while self.ended.get() < clients {
+            if self.cluster.now() >= end {
+                let waiting = clients - self.ended.get();
+                return Err(format!("{waiting} clients do not end within {ENDED_WITHIN:?}"));
+            }
+            self.cluster.run(LOOK_AGAIN);
+        }
+        Ok(())
+    }
+
+    /// All nodes have applied the same, and show the same.
+    fn agreement(&mut self) -> Result<(), String> {
+        let end = self.cluster.now() + AGREED_WITHIN;
+        loop {
+            let states = self.ask(1, "SELECT id, state, applied FROM sys.nodes ORDER BY id".into())?;
+            if states.iter().all(|row| row[1].as_deref() == Some("up") && row[2] == states[0][2]) {
+                break;
+            }
+            if self.cluster.now() >= end {
+                return Err(format!(
+                    "the nodes have not applied the same within {AGREED_WITHIN:?}: {states:?}"
+                ));
+            }
+            self.cluster.run(LOOK_AGAIN);
+        }
+        let tables: Vec<_> = self.running.iter().flat_map(|one| one.workload.tables()).copied().collect();
+        for table in tables {
+            let sql = format!("SELECT * FROM {} ORDER BY {}", table.name, table.order);
+            let shown = (1..=self.options.nodes).map(|node| self.ask(node, sql.clone()));
+            let shown: Vec<_> = shown.collect::<Result<_, _>>()?;
+            if let Some(other) = shown.iter().position(|rows| *rows != shown[0]) {
+                let node = other + 1;
+                return Err(format!("nodes 1 and {node} do not show the same rows of {}", table.name));
+            }
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, node: u8, sql: String) -> Result<Vec<tests_workloads::Row>, String> {
+        let host = self.cluster.host();
+        let asked = self.cluster.run_until(SETUP_WITHIN, async move {
+            let answer = async { host.connect(node).await?.query(&sql).await }.await;
+            answer.map(|answer| answer.rows).map_err(|failure| format!("node {node}: {sql}: {failure}"))
+        });
+        asked.unwrap_or_else(|| Err(format!("node {node} does not answer")))
+    }
+
+    fn checks(&mut self) -> Result<(), String> {
+        for index in 0..self.running.len() {
+            for node in 1..=self.options.nodes {
+                let (host, workload) = (self.cluster.host(), self.running[index].workload.clone());
+                let name = workload.name();
+                let checked = self.cluster.run_until(SETUP_WITHIN, async move {
+                    let mut connection = host.connect(node).await.map_err(|failure| failure.to_string())?;
+                    workload.check(&host, &mut connection).await
+                });
+                let checked = checked.unwrap_or_else(|| Err("no answer".into()));
+                checked.map_err(|wrong| format!("{name}, checked at node {node}: {wrong}"))?;
+            }
+        }
+        self.verdicts()?;
+        let wrong = |one: &Running, wrong| format!("{}: {wrong}", one.workload.name());
+        self.running.iter().try_for_each(|one| one.workload.final_verdict().map_err(|what| wrong(one, what)))
+    }
+
+    fn verdicts(&self) -> Result<(), String> {
+        let wrong = |one: &Running, wrong| format!("{}: {wrong}", one.workload.name());
+        self.running.iter().try_for_each(|one| one.workload.verdict().map_err(|what| wrong(one, what)))
+    }
+
+    fn tally(&self) -> Tally {
+        self.running.iter().map(|one| one.pace.tally()).fold(Tally::default(), |sum, one| Tally {
+            committed: sum.committed + one.committed,
+            refused: sum.refused + one.refused,
+            unknown: sum.unknown + one.unknown,
+        })
+    }
+
+    /// What went wrong, when, and what the nodes said last.
+    fn describe(&self, what: &str) -> String {
+        let seconds = self.cluster.now().as_micros() as f64 / 1e6;
+        let mut text = format!("at {seconds:.6} s: {what}\n");
+        for id in 1..=self.options.nodes {
+            let lines = self.cluster.console(id);
+            for (level, line) in &lines[lines.len().saturating_sub(4)..] {
+                text += &format!("  node {id} {} {line}\n", level.label());
+            }
+        }
+        text
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without words".into())
+}

@@ -1,0 +1,26 @@
+//! A few seeds of the whole simulation. `relix sim` runs as many as there is time for.
+
+use tests_sim::{Fleet, Options, Simulation, run_fleet};
+
+#[test]
+fn a_few_seeds_find_nothing() {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let fleet = Fleet { first: 1, seeds: 12, until: None, nodes: None, threads };
+    let began = std::time::Instant::now();
+    let (summary, failed) = run_fleet(&fleet, &mut |_| {});
+    println!("{}", summary.report(began.elapsed()));
+    if let Some(failed) = failed {
+        panic!("{failed}\nrepeat it by: relix sim --seed {}", failed.options.seed);
+    }
+    assert!(summary.tally.committed > 1_000, "{:?}", summary.tally);
+}
+
+#[test]
+fn the_same_seed_is_the_same_simulation() {
+    let options = Options::of_seed(7, None);
+    let run = || Simulation::run(&options).map(|outcome| (outcome.trace, outcome.tally));
+    let first = run().unwrap_or_else(|failed| panic!("{failed}"));
+    assert_eq!(Ok(first), run());
+    let other = Options { seed: 8, ..options };
+    assert_ne!(Ok(first), Simulation::run(&other).map(|outcome| (outcome.trace, outcome.tally)));
+}

@@ -1,0 +1,30 @@
+//! What clients do to a cluster, and what must hold whatever befalls it meanwhile.
+//!
+//! 1. **One workload, every cluster.** A workload sees a [`World`]: connections to nodes, time, chance. The
+//!    simulator gives it simulated ones, the stories of real clusters give it sockets and threads.
+//! 2. **A tiny invariant.** Each workload rests on one property that is easily stated, and that a system
+//!    which loses, doubles or mixes up transactions cannot keep.
+//! 3. **Three fates.** A transaction is committed, refused (nothing was changed) or of unknown fate, and no
+//!    workload takes one for another.
+
+#![forbid(unsafe_code)]
+
+mod appends;
+mod bank;
+mod inserts;
+mod queue;
+mod ring;
+mod schema;
+mod transaction;
+mod workload;
+mod world;
+
+pub use appends::Appends;
+pub use bank::Bank;
+pub use inserts::Inserts;
+pub use queue::Queue;
+pub use ring::Ring;
+pub use schema::Schema;
+pub use transaction::{Fate, single, transaction};
+pub use workload::{Pace, Step, Table, Tally, Task, Workload, query_anywhere, run_client};
+pub use world::{Answer, Connection, Failure, Row, World, below};
