@@ -95,9 +95,10 @@ pub enum MachineType {
 
 #[derive(Clone, Debug, Args)]
 pub struct UpOptions {
-    /// How many nodes.
-    #[arg(long, default_value_t = 3)]
-    pub nodes: u8,
+    /// How many nodes, 1 to 16; more than a running cluster has: the new ones join it. Without: those it has,
+    /// or 3.
+    #[arg(long)]
+    pub nodes: Option<u8>,
     /// Memory of each VM, in MiB.
     #[arg(long, default_value_t = 128)]
     pub memory: u32,
@@ -170,7 +171,7 @@ pub struct SimOptions {
 pub enum FaultCommand {
     /// Ends a node at once, as a power failure does.
     Kill { node: u8 },
-    /// Starts a node again, ending it first if it runs.
+    /// Starts a node again, ending it first if it runs; a leader hands over before.
     Restart { node: u8 },
     /// Stops a node in its tracks.
     Pause { node: u8 },
@@ -257,7 +258,7 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
-        assert_eq!(UpOptions::default().nodes, 3);
+        assert_eq!(UpOptions::default().nodes, None);
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::layout::Layout;
 /// The virtual network's prefix.
 pub const PREFIX_LEN: u8 = 24;
 
+/// Most nodes of a cluster here: up to seven vote, the others learn.
+pub const NODES_MAX: u8 = 16;
+
 /// The gateway's last byte in the virtual network.
 const GATEWAY: u8 = 254;
 
@@ -29,6 +32,8 @@ pub enum Runner {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cluster {
     pub name: String,
+    /// How many nodes it was founded with; those behind have joined, or will.
+    pub founders: u8,
     pub nodes: u8,
     pub base_port: u16,
     pub disk_mib: u64,
@@ -84,7 +89,7 @@ impl Cluster {
         vec![
             format!("relix.cluster={}", self.name),
             format!("relix.node={node}"),
-            format!("relix.size={}", self.nodes),
+            format!("relix.size={}", self.founders),
             format!("relix.ip={}/{PREFIX_LEN}", ip_of(node)),
         ]
     }

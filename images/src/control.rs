@@ -16,6 +16,8 @@ pub enum Order {
     Status,
     /// Start those that are down.
     Start,
+    /// The cluster's description has more nodes now: make room for them.
+    Grow,
     /// Break or mend something.
     Fault(FaultOrder),
     /// Stop everything.

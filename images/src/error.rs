@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use crate::cluster::NODES_MAX;
+
 /// A command's failure.
 #[derive(Debug)]
 pub enum Failure {
@@ -54,7 +56,7 @@ impl fmt::Display for Failure {
             Failure::TooLittleMemory { asked, least } => {
                 write!(f, "{asked} MiB are too little for a node: give it --memory {least} or more")
             }
-            Failure::NodeCount(count) => write!(f, "a cluster has 1 to 7 nodes, not {count}"),
+            Failure::NodeCount(count) => write!(f, "a cluster has 1 to {NODES_MAX} nodes, not {count}"),
             Failure::NoSuchNode { node, nodes } => {
                 write!(f, "there is no node {node}: this cluster has nodes 1 to {nodes}")
             }

@@ -18,6 +18,7 @@ mod layout;
 mod logs;
 mod packages;
 mod qemu;
+mod restart;
 mod shell;
 mod sim;
 mod status;
@@ -79,7 +80,10 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
 fn fault_command(layout: &Layout, fault: FaultCommand) -> Result<(), Failure> {
     let order = match fault {
         FaultCommand::Kill { node } => FaultOrder::Kill { node },
-        FaultCommand::Restart { node } => FaultOrder::Restart { node },
+        FaultCommand::Restart { node } => {
+            restart::hand_over(layout, node)?;
+            FaultOrder::Restart { node }
+        }
         FaultCommand::Pause { node } => FaultOrder::Pause { node },
         FaultCommand::Resume { node } => FaultOrder::Resume { node },
         FaultCommand::Partition { groups } => FaultOrder::Partition { groups: groups.0 },

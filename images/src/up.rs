@@ -7,16 +7,20 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use cluster_format::limits::VOTERS_MAX;
 use drivers_api::Entropy;
 use drivers_host::HostEntropy;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::{Accel, UpOptions};
-use crate::cluster::{Cluster, Runner};
+use crate::cluster::{Cluster, NODES_MAX, Runner};
 use crate::control::{self, MachineState, Order};
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::{down, kernel_image, logs, packages, shell, status};
+
+/// How many nodes a new cluster has, unless told otherwise.
+const NODES_DEFAULT: u8 = 3;
 
 /// The least memory of a VM, in MiB.
 const MEMORY_MIB_MIN: u32 = 48;
@@ -33,22 +37,21 @@ const FABRIC_WITHIN: Duration = Duration::from_secs(10);
 /// Runs `relix up`.
 pub fn run(layout: &Layout, options: &UpOptions) -> Result<(), Failure> {
     check(options)?;
+    let earlier = if options.fresh { None } else { Cluster::load(layout)? };
+    let nodes = options.nodes.or(earlier.map(|earlier| earlier.nodes)).unwrap_or(NODES_DEFAULT);
     let running = control::machines(layout).is_ok();
     if running && options.fresh {
         down::run(layout, true)?;
     } else if running {
-        return go_on(layout, options);
+        return go_on(layout, options, nodes);
     }
     down::end_leftovers(layout);
     if options.fresh {
         layout.wipe()?;
     }
     layout.create()?;
-    let cluster = prepare(layout, options)?;
-    for node in cluster.node_ids() {
-        let port = cluster.sql_port(node);
-        TcpListener::bind(("127.0.0.1", port)).map_err(|_| Failure::PortInUse(port))?;
-    }
+    let cluster = prepare(layout, options, nodes)?;
+    cluster.node_ids().try_for_each(|node| check_port(cluster.sql_port(node)))?;
     cluster.save(layout)?;
     start_fabric(layout)?;
     let started = Instant::now();
@@ -57,8 +60,8 @@ pub fn run(layout: &Layout, options: &UpOptions) -> Result<(), Failure> {
 }
 
 fn check(options: &UpOptions) -> Result<(), Failure> {
-    if !(1..=7).contains(&options.nodes) {
-        return Err(Failure::NodeCount(options.nodes));
+    if let Some(nodes) = options.nodes.filter(|nodes| !(1..=NODES_MAX).contains(nodes)) {
+        return Err(Failure::NodeCount(nodes));
     }
     if !options.host && options.memory < MEMORY_MIB_MIN {
         return Err(Failure::TooLittleMemory { asked: options.memory, least: MEMORY_MIB_MIN });
@@ -73,18 +76,45 @@ fn check(options: &UpOptions) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A cluster runs: starts what is down, if it is the same cluster.
-fn go_on(layout: &Layout, options: &UpOptions) -> Result<(), Failure> {
-    let cluster = Cluster::expect(layout)?;
-    let same = cluster.nodes == options.nodes
-        && cluster.base_port == options.base_port
-        && matches!(cluster.runner, Runner::Host) == options.host;
+/// A cluster runs: adds nodes to it and starts what is down, if it is the same cluster.
+fn go_on(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<(), Failure> {
+    let mut cluster = Cluster::expect(layout)?;
+    let same =
+        cluster.base_port == options.base_port && matches!(cluster.runner, Runner::Host) == options.host;
     if !same {
         return Err(Failure::AlreadyRunning);
     }
+    grow(layout, &mut cluster, nodes)?;
     let started = Instant::now();
+    if control::machines(layout)?.len() < usize::from(nodes) {
+        control::send(layout, &Order::Grow)?;
+    }
     control::send(layout, &Order::Start)?;
     finish(layout, &cluster, options, started)
+}
+
+/// Gives the cluster further nodes, which will join it by themselves.
+fn grow(layout: &Layout, cluster: &mut Cluster, nodes: u8) -> Result<(), Failure> {
+    if nodes < cluster.nodes {
+        return Err(Failure::Argument(format!(
+            "{} holds a cluster of {} nodes: remove nodes with 'CALL sys.remove_node(K)', or use --fresh to begin anew, \
+             or another --dir",
+            layout.dir().display(),
+            cluster.nodes
+        )));
+    }
+    let added = cluster.nodes + 1..=nodes;
+    added.clone().try_for_each(|node| check_port(cluster.sql_port(node)))?;
+    if !added.is_empty() {
+        cluster.nodes = nodes;
+        cluster.save(layout)?;
+        println!("The cluster grows to {nodes} nodes.");
+    }
+    Ok(())
+}
+
+fn check_port(port: u16) -> Result<(), Failure> {
+    TcpListener::bind(("127.0.0.1", port)).map(drop).map_err(|_| Failure::PortInUse(port))
 }
 
 fn finish(layout: &Layout, cluster: &Cluster, options: &UpOptions, started: Instant) -> Result<(), Failure> {
@@ -103,25 +133,18 @@ fn finish(layout: &Layout, cluster: &Cluster, options: &UpOptions, started: Inst
 }
 
 /// Decides what runs the nodes, and builds it.
-fn prepare(layout: &Layout, options: &UpOptions) -> Result<Cluster, Failure> {
-    let earlier = Cluster::load(layout)?;
-    if let Some(earlier) = &earlier
-        && earlier.nodes != options.nodes
-    {
-        return Err(Failure::Argument(format!(
-            "{} holds a cluster of {} nodes: use --nodes {}, --fresh to remove it, or another --dir",
-            layout.dir().display(),
-            earlier.nodes,
-            earlier.nodes
-        )));
+fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, Failure> {
+    let mut earlier = Cluster::load(layout)?;
+    if let Some(earlier) = &mut earlier {
+        grow(layout, earlier, nodes)?;
     }
     let runner = if options.host { Runner::Host } else { prepare_vm(layout, options)? };
     // The disks carry the name: a cluster keeps it.
-    let (name, disk_mib) = match earlier {
-        Some(earlier) => (earlier.name, earlier.disk_mib),
-        None => (new_name(), options.disk_mib),
+    let (name, founders, disk_mib) = match earlier {
+        Some(earlier) => (earlier.name, earlier.founders, earlier.disk_mib),
+        None => (new_name(), nodes.min(VOTERS_MAX as u8), options.disk_mib),
     };
-    Ok(Cluster { name, nodes: options.nodes, base_port: options.base_port, disk_mib, runner })
+    Ok(Cluster { name, founders, nodes, base_port: options.base_port, disk_mib, runner })
 }
 
 /// A name that no other cluster has, so that none takes another's disk or message for its own.

@@ -38,7 +38,7 @@ struct Inner {
     stack: Arc<Mutex<Stack>>,
     clock: HostClock,
     /// Node K's machine was ended, at place K - 1: its connections end too.
-    ended: Vec<Notify>,
+    ended: RefCell<Vec<Rc<Notify>>>,
     /// Something was put into the stack: it must be polled.
     poked: Notify,
     wires: RefCell<Option<Wires>>,
@@ -57,23 +57,32 @@ impl Gateway {
             connections_max: CONNECTIONS_MAX,
         };
         let stack = Arc::new(Mutex::new(Stack::new(config, clock.now().monotonic)));
-        let ended = cluster.node_ids().map(|_| Notify::new()).collect();
+        let ended = RefCell::default();
         let wires = RefCell::new(Some(wires.clone()));
         let inner = Inner { stack, clock, ended, poked: Notify::new(), wires };
         let gateway = Gateway(Rc::new(inner));
         for node in cluster.node_ids() {
-            let port = cluster.sql_port(node);
-            let listener =
-                TcpListener::bind(("127.0.0.1", port)).await.map_err(|_| Failure::PortInUse(port))?;
-            tokio::task::spawn_local(gateway.clone().listen(listener, node));
+            gateway.add(cluster, node).await?;
         }
         tokio::task::spawn_local(gateway.clone().pump());
         Ok(gateway)
     }
 
+    /// Listens on the port of the node behind the last.
+    pub async fn add(&self, cluster: &Cluster, node: u8) -> Result<(), Failure> {
+        let port = cluster.sql_port(node);
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|_| Failure::PortInUse(port))?;
+        let ended = Rc::new(Notify::new());
+        self.0.ended.borrow_mut().push(ended.clone());
+        tokio::task::spawn_local(self.clone().listen(listener, node, ended));
+        Ok(())
+    }
+
     /// Node `node`'s machine was ended: nobody will tell its connections.
     pub fn node_ended(&self, node: u8) {
-        self.0.ended[usize::from(node) - 1].notify_waiters();
+        if let Some(ended) = self.0.ended.borrow().get(usize::from(node) - 1) {
+            ended.notify_waiters();
+        }
     }
 
     /// A frame for the gateway.
@@ -108,10 +117,12 @@ impl Gateway {
         deadline
     }
 
-    async fn listen(self, listener: TcpListener, node: u8) {
+    async fn listen(self, listener: TcpListener, node: u8, ended: Rc<Notify>) {
         loop {
             match listener.accept().await {
-                Ok((client, _)) => drop(tokio::task::spawn_local(self.clone().carry(client, node))),
+                Ok((client, _)) => {
+                    drop(tokio::task::spawn_local(self.clone().carry(client, node, ended.clone())))
+                }
                 // Out of descriptors, perhaps: those in use will be freed.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
@@ -140,7 +151,7 @@ impl Gateway {
     }
 
     /// Carries one connection until either side ends it.
-    async fn carry(self, mut client: TcpStream, node: u8) {
+    async fn carry(self, mut client: TcpStream, node: u8, ended: Rc<Notify>) {
         let _ = client.set_nodelay(true);
         let Some(server) = self.open(node).await else { return };
         let (mut from_client, mut to_client) = client.split();
@@ -170,7 +181,7 @@ impl Gateway {
             tokio::pin!(inward, outward);
             tokio::select! {
                 () = &mut outward => {}
-                () = self.0.ended[usize::from(node) - 1].notified() => server.abort(),
+                () = ended.notified() => server.abort(),
                 // The client has said all; the node may still answer.
                 () = &mut inward => { let _ = tokio::time::timeout(Duration::from_secs(10), outward).await; }
             }

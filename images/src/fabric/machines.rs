@@ -32,7 +32,7 @@ pub struct Machines(Rc<Inner>);
 
 struct Inner {
     layout: Layout,
-    cluster: Cluster,
+    cluster: RefCell<Cluster>,
     machines: RefCell<Vec<Machine>>,
 }
 
@@ -40,18 +40,26 @@ impl Machines {
     /// None runs yet.
     pub fn new(layout: Layout, cluster: Cluster) -> Machines {
         let machines = cluster.node_ids().map(|_| Machine { child: None, paused: false }).collect();
-        Machines(Rc::new(Inner { layout, cluster, machines: RefCell::new(machines) }))
+        let (cluster, machines) = (RefCell::new(cluster), RefCell::new(machines));
+        Machines(Rc::new(Inner { layout, cluster, machines }))
     }
 
     /// The cluster's constants.
-    pub fn cluster(&self) -> &Cluster {
-        &self.0.cluster
+    pub fn cluster(&self) -> Cluster {
+        self.0.cluster.borrow().clone()
+    }
+
+    /// The cluster has become `cluster`, with further nodes; they are down so far.
+    pub fn grow(&self, cluster: Cluster) {
+        let down = || Machine { child: None, paused: false };
+        self.0.machines.borrow_mut().resize_with(cluster.nodes.into(), down);
+        *self.0.cluster.borrow_mut() = cluster;
     }
 
     /// How each is.
     pub fn status(&self) -> Vec<MachineStatus> {
         let mut machines = self.0.machines.borrow_mut();
-        let status = self.0.cluster.node_ids().zip(machines.iter_mut()).map(|(id, machine)| {
+        let status = (1..).zip(machines.iter_mut()).map(|(id, machine)| {
             let pid = machine.pid();
             let state = match pid {
                 None => MachineState::Down,
@@ -72,6 +80,7 @@ impl Machines {
     /// Starts one that is down.
     pub fn start(&self, node: u8) -> Result<(), Failure> {
         let Inner { layout, cluster, machines } = &*self.0;
+        let cluster = &*cluster.borrow();
         let log_path = layout.node_log(node);
         let log = OpenOptions::new().create(true).append(true).open(&log_path);
         let log = log.map_err(Failure::file("open", &log_path))?;
@@ -84,7 +93,7 @@ impl Machines {
                 command.args(arguments);
                 command
             }
-            None => self.host_command(node)?,
+            None => host_command(layout, cluster, node)?,
         };
         // A key pressed in the terminal is not meant for the machines.
         command.stdin(Stdio::null()).stdout(log).stderr(errors);
@@ -96,16 +105,6 @@ impl Machines {
         let mut machines = machines.borrow_mut();
         machines[usize::from(node) - 1] = Machine { child: Some(child), paused: false };
         Ok(())
-    }
-
-    fn host_command(&self, node: u8) -> Result<Command, Failure> {
-        let Inner { layout, cluster, .. } = &*self.0;
-        let program = std::env::current_exe().map_err(Failure::file("find", "this program"))?;
-        let mut command = Command::new(program);
-        command.arg("--dir").arg(layout.dir()).arg("host-node");
-        command.arg("--tables-len-max").arg(HOST_TABLES_LEN_MAX.to_string());
-        command.args(cluster.settings(node));
-        Ok(command)
     }
 
     /// Ends one at once; one that is down stays so.
@@ -158,6 +157,15 @@ impl Machine {
             _ => None,
         }
     }
+}
+
+fn host_command(layout: &Layout, cluster: &Cluster, node: u8) -> Result<Command, Failure> {
+    let program = std::env::current_exe().map_err(Failure::file("find", "this program"))?;
+    let mut command = Command::new(program);
+    command.arg("--dir").arg(layout.dir()).arg("host-node");
+    command.arg("--tables-len-max").arg(HOST_TABLES_LEN_MAX.to_string());
+    command.args(cluster.settings(node));
+    Ok(command)
 }
 
 fn pid_of(child: &Child) -> Option<Pid> {

@@ -33,6 +33,21 @@ struct Parts {
     machines: Machines,
     switch: Rc<RefCell<Switch>>,
     gateway: Gateway,
+    wires: Wires,
+    layout: Layout,
+}
+
+impl Parts {
+    /// The cluster's description has more nodes now: makes room for them, and starts them.
+    async fn grow(&self) -> Result<(), Failure> {
+        let cluster = Cluster::expect(&self.layout)?;
+        for node in self.machines.cluster().nodes + 1..=cluster.nodes {
+            self.wires.add(&self.layout, node)?;
+            self.gateway.add(&cluster, node).await?;
+            self.machines.grow(Cluster { nodes: node, ..cluster.clone() });
+        }
+        self.machines.start_all()
+    }
 }
 
 /// Runs until it is told to stop.
@@ -56,7 +71,8 @@ async fn serve(layout: Layout, cluster: Cluster) -> Result<(), Failure> {
     let listener = UnixListener::bind(&path).map_err(Failure::file("listen on", path))?;
     let pid_path = layout.fabric_pid();
     std::fs::write(&pid_path, std::process::id().to_string()).map_err(Failure::file("write", &pid_path))?;
-    orders::serve(&listener, &Parts { machines: machines.clone(), switch, gateway }).await;
+    let parts = Parts { machines: machines.clone(), switch, gateway, wires, layout: layout.clone() };
+    orders::serve(&listener, &parts).await;
     machines.stop_all().await;
     let _ = std::fs::remove_file(&pid_path);
     let _ = std::fs::remove_file(layout.control_socket());

@@ -47,6 +47,7 @@ async fn perform(order: Order, parts: &Parts) -> Result<Answer, Failure> {
     match order {
         Order::Status => return Ok(Answer::Machines(parts.machines.status())),
         Order::Start => parts.machines.start_all()?,
+        Order::Grow => parts.grow().await?,
         Order::Fault(fault) => inflict(fault, parts).await?,
         Order::Down => parts.machines.stop_all().await,
     }
@@ -54,7 +55,7 @@ async fn perform(order: Order, parts: &Parts) -> Result<Answer, Failure> {
 }
 
 async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<(), Failure> {
-    let Parts { machines, switch, gateway } = parts;
+    let Parts { machines, switch, gateway, .. } = parts;
     let cluster = machines.cluster();
     match fault {
         FaultOrder::Kill { node } => {

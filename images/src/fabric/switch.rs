@@ -48,6 +48,13 @@ impl Switch {
         }
     }
 
+    /// A further node's port.
+    pub fn add_port(&mut self, port: Port) {
+        if !self.ports.contains(&port) {
+            self.ports.push(port);
+        }
+    }
+
     /// Where a frame that came in at `from` goes. `dice` gives numbers from 0 to 1.
     pub fn route(&mut self, from: Port, frame: &[u8], dice: &mut dyn FnMut() -> f64) -> Vec<Delivery> {
         let (Some(destination), Some(source)) = (address(frame, 0), address(frame, 6)) else {

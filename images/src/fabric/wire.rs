@@ -34,22 +34,27 @@ pub struct Wires(Rc<Inner>);
 
 struct Inner {
     switch: Rc<RefCell<Switch>>,
-    wires: Vec<Wire>,
+    wires: RefCell<Vec<Rc<Wire>>>,
     gateway: RefCell<Option<Gateway>>,
     dice: Cell<u64>,
+}
+
+impl Wire {
+    /// Binds the switch's end.
+    fn open(layout: &Layout, port: Port) -> Result<Wire, Failure> {
+        let path = layout.switch_socket(port);
+        let _ = std::fs::remove_file(&path);
+        let socket = UnixDatagram::bind(&path).map_err(Failure::file("bind", path))?;
+        let node = layout.node_socket(port);
+        Ok(Wire { port, socket, node, waiting: RefCell::default(), filled: Notify::new() })
+    }
 }
 
 impl Wires {
     /// Binds the switch's end of each wire.
     pub fn open(layout: &Layout, cluster: &Cluster, switch: Rc<RefCell<Switch>>) -> Result<Wires, Failure> {
-        let wires = cluster.node_ids().map(|port| {
-            let path = layout.switch_socket(port);
-            let _ = std::fs::remove_file(&path);
-            let socket = UnixDatagram::bind(&path).map_err(Failure::file("bind", path))?;
-            let node = layout.node_socket(port);
-            Ok(Wire { port, socket, node, waiting: RefCell::default(), filled: Notify::new() })
-        });
-        let wires = wires.collect::<Result<_, Failure>>()?;
+        let wires = cluster.node_ids().map(|port| Wire::open(layout, port).map(Rc::new));
+        let wires = RefCell::new(wires.collect::<Result<_, Failure>>()?);
         let dice = Cell::new(0x9e37_79b9_7f4a_7c15);
         Ok(Wires(Rc::new(Inner { switch, wires, gateway: RefCell::default(), dice })))
     }
@@ -57,10 +62,21 @@ impl Wires {
     /// Starts to carry frames.
     pub fn start(&self, gateway: Gateway) {
         *self.0.gateway.borrow_mut() = Some(gateway);
-        for index in 0..self.0.wires.len() {
-            tokio::task::spawn_local(self.clone().receive(index));
-            tokio::task::spawn_local(self.clone().drain(index));
-        }
+        self.0.wires.borrow().iter().for_each(|wire| self.carry(wire));
+    }
+
+    /// A further node's wire.
+    pub fn add(&self, layout: &Layout, port: Port) -> Result<(), Failure> {
+        let wire = Rc::new(Wire::open(layout, port)?);
+        self.carry(&wire);
+        self.0.wires.borrow_mut().push(wire);
+        self.0.switch.borrow_mut().add_port(port);
+        Ok(())
+    }
+
+    fn carry(&self, wire: &Rc<Wire>) {
+        tokio::task::spawn_local(self.clone().receive(wire.clone()));
+        tokio::task::spawn_local(self.clone().drain(wire.clone()));
     }
 
     /// A frame has come in at `from`.
@@ -96,7 +112,8 @@ impl Wires {
             }
             return;
         }
-        let Some(wire) = self.0.wires.iter().find(|wire| wire.port == to) else { return };
+        let wires = self.0.wires.borrow();
+        let Some(wire) = wires.iter().find(|wire| wire.port == to) else { return };
         let mut waiting = wire.waiting.borrow_mut();
         if waiting.is_empty() {
             match wire.socket.try_send_to(frame, &wire.node) {
@@ -111,8 +128,7 @@ impl Wires {
         }
     }
 
-    async fn receive(self, index: usize) {
-        let wire = &self.0.wires[index];
+    async fn receive(self, wire: Rc<Wire>) {
         let mut buffer = vec![0; FRAME_LEN_MAX];
         loop {
             // The socket is bound, so receiving can only fail for want of memory.
@@ -124,8 +140,7 @@ impl Wires {
     }
 
     /// Sends what had to wait.
-    async fn drain(self, index: usize) {
-        let wire = &self.0.wires[index];
+    async fn drain(self, wire: Rc<Wire>) {
         loop {
             let next = wire.waiting.borrow().front().cloned();
             match next {

@@ -1,0 +1,55 @@
+//! Before a node is restarted: if it leads, another takes over first, so that nobody waits for an election.
+
+use std::time::{Duration, Instant};
+
+use tokio_postgres::NoTls;
+
+use crate::cluster::Cluster;
+use crate::control::{self, MachineState};
+use crate::error::Failure;
+use crate::layout::Layout;
+use crate::status;
+
+/// How long another may take to lead; then the node is restarted anyway.
+const HANDED_OVER_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long the node may take to say whether it leads. One that hangs is restarted because it does.
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+
+/// Lets the leader, if it is `node`, hand over. What fails here does not keep a node from being restarted.
+pub fn hand_over(layout: &Layout, node: u8) -> Result<(), Failure> {
+    let cluster = Cluster::expect(layout)?;
+    cluster.check_node(node)?;
+    let start = Instant::now();
+    let mut asked = false;
+    while start.elapsed() < HANDED_OVER_WITHIN {
+        let mut machines = control::machines(layout)?;
+        machines.retain(|machine| machine.id == node && machine.state == MachineState::Up);
+        let answers = status::ask_all(&cluster, &machines, ANSWER_WITHIN)?;
+        let leads = answers.iter().flatten().any(|answer| answer.role == "leader");
+        if !leads {
+            break;
+        }
+        if !core::mem::replace(&mut asked, true) {
+            call(cluster.sql_port(node));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
+}
+
+fn call(port: u16) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    runtime.block_on(async {
+        let call = async {
+            let (client, connection) = status::config(port).connect(NoTls).await.ok()?;
+            let driver = tokio::spawn(connection);
+            let called = client.simple_query("CALL sys.transfer_leadership()").await.ok();
+            drop(client);
+            let _ = driver.await;
+            called.map(drop)
+        };
+        // Alone, or without a quorum, it cannot.
+        let _ = tokio::time::timeout(HANDED_OVER_WITHIN, call).await;
+    });
+}
