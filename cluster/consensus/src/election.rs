@@ -32,7 +32,7 @@ impl Raft {
     }
 
     /// Whether this member could lead: it votes, and has not lost what it promised to keep.
-    fn may_stand(&mut self) -> bool {
+    pub(crate) fn may_stand(&mut self) -> bool {
         let whole = self.log.last() >= self.promised;
         if !whole {
             self.marks.hit(Mark::StoodAside as u32);
@@ -40,7 +40,7 @@ impl Raft {
         whole && self.is_voter() && !self.removed
     }
 
-    fn campaign(&mut self, now: Now, leader_agrees: bool) {
+    pub(crate) fn campaign(&mut self, now: Now, leader_agrees: bool) {
         self.set_vote(Vote { term: self.vote.term + 1, voted_for: Some(self.id) });
         self.reset_election_timer(now);
         // Its own vote counts once it is durable, see `count_own_vote`.

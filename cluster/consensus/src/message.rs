@@ -6,7 +6,7 @@ use cluster_format::{Entry, Incarnation, LogPosition, SnapshotChunk, Version};
 use serde::{Deserialize, Serialize};
 
 /// One message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Message {
     /// The sender's term; in a pre-vote the term it would stand in.
     pub term: u64,
@@ -45,7 +45,7 @@ impl Message {
 }
 
 /// What a message says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MessageBody {
     /// Would you vote for me? Changes nothing at the receiver.
     PreVoteRequest {
@@ -107,7 +107,7 @@ pub enum MessageBody {
 }
 
 /// Whether an append fitted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AppendOutcome {
     /// The receiver's log equals the leader's up to here, durably.
     Matched(Version),

@@ -20,7 +20,7 @@ use drivers_api::Instant;
 use crate::snapshot::Sending;
 
 /// How the leader sends to a member.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Flow {
     /// It is not known where the logs meet: one append at a time.
     Probing {

@@ -24,7 +24,7 @@ pub struct ChunkWanted {
 }
 
 /// Leader: where a snapshot to a member stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Sending {
     /// Once its first piece was read.
     head: Option<Arc<SnapshotHead>>,

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{Digest, LogPosition, Membership, NodeId, RequestId, Version, shared_bytes};
 
 /// A half-open range of keys, `start <= key < end`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct KeyRange {
     /// The first key in the range.
     #[serde(with = "shared_bytes")]
@@ -51,7 +51,7 @@ impl KeyRange {
 }
 
 /// One change to one key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Write {
     /// The key.
     #[serde(with = "shared_bytes")]
@@ -62,14 +62,14 @@ pub struct Write {
 }
 
 /// Who asked for a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// The node the session is on.
     pub node: NodeId,
 }
 
 /// What a transaction asks the leader to commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Commit {
     /// Makes the commit exactly-once.
     pub request: RequestId,
@@ -94,7 +94,7 @@ impl Commit {
 }
 
 /// One position of the ledger.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// The position.
     pub version: Version,
@@ -109,7 +109,7 @@ pub struct Entry {
 }
 
 /// What an entry says.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Payload {
     /// Opens a leader's term; changes nothing.
     TermStart,

@@ -22,7 +22,7 @@ impl fmt::Display for LogPosition {
 }
 
 /// What a snapshot stands for: the ledger up to here.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SnapshotHead {
     /// The newest entry it contains.
     pub last: LogPosition,
@@ -35,7 +35,7 @@ pub struct SnapshotHead {
 }
 
 /// A piece of a snapshot. Pieces are numbered from 0 and come in order; what is in `body` is the store's.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SnapshotChunk {
     /// What it is a piece of. Snapshots are the same if their heads are.
     pub head: Arc<SnapshotHead>,

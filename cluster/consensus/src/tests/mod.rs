@@ -1,6 +1,7 @@
 //! Members in a network: elections, replication, membership, snapshots, and what must never be.
 
 mod hostile;
+mod model;
 mod network;
 mod scenarios;
 
