@@ -14,10 +14,10 @@
 //! ```
 
 use cluster_format::{Marks, Mistake, Planted};
-use drivers_api::{DiskGeometry, DiskOperation, SECTOR_SIZE};
+use drivers_api::{DiskGeometry, SECTOR_SIZE};
 
 use crate::Mark;
-use crate::reader::Reader;
+use crate::reader::{BLANK, Piece, Reader};
 use crate::record::{HEADER_LEN, Header, RecordBody, sectors_max};
 
 /// How far records are looked for behind the last sector that is not blank: 1 MiB, beyond what one request
@@ -78,7 +78,7 @@ pub(crate) enum Next {
     /// A record.
     Record(Found),
     /// This must be read first.
-    More(DiskOperation),
+    More(Piece),
     /// No record.
     End,
 }
@@ -212,7 +212,7 @@ impl Scanner {
     fn pass_sector(&mut self) {
         let position = self.reader.position();
         let first = self.reader.bytes().get(..SECTOR_SIZE).unwrap_or(&[]);
-        let blank = first.iter().all(|byte| *byte == 0);
+        let blank = first == BLANK;
         let lookahead = if self.stops_at_damage { 0 } else { self.lookahead };
         let search = self.search.get_or_insert(Search { start: position, until: position + lookahead });
         if !blank && !self.stops_at_damage {

@@ -302,7 +302,7 @@ fn outlines(records: &[Record]) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
 
     /// Whatever happened: what is intact comes back, nothing else does, and what is lost is known.
     #[test]
