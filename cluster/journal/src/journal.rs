@@ -1,6 +1,7 @@
 //! The journal: opens a disk, appends records, reads old entries. A state machine: requests for the disk
 //! come out of [`Journal::take_requests`], completions go into [`Journal::completed`].
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -48,7 +49,7 @@ pub enum JournalEvent {
 
 pub(crate) enum State {
     /// Reads what is there.
-    Opening(Opening),
+    Opening(Box<Opening>),
     /// Takes appends.
     Open,
 }
@@ -105,7 +106,7 @@ impl Journal {
             geometry,
             superblock: Superblock { identity, journal, sectors: geometry.sectors },
             planted,
-            state: State::Opening(Opening::new()),
+            state: State::Opening(Box::new(Opening::new())),
             chain: Chain::of(journal),
             life: random,
             head: RECORDS_START,

@@ -20,7 +20,7 @@ use cluster_format::{Incarnation, Version};
 use drivers_api::{DiskError, DiskOperation, SECTOR_SIZE};
 
 use crate::journal::{Journal, Purpose, State};
-use crate::reader::{Reader, read_of};
+use crate::reader::{BLANK, Piece, Reader};
 use crate::record::{Header, Record, RecordBody};
 use crate::scanner::{self, Next, Scanner};
 use crate::superblock::{COPIES, Found, RECORDS_START, Superblock};
@@ -59,7 +59,7 @@ impl Opening {
 impl Journal {
     pub(crate) fn read_superblocks(&mut self) {
         for sector in COPIES {
-            self.request(Purpose::Opening, read_of(sector, 1));
+            self.request(Purpose::Opening, Piece { sector, sectors: 1 }.read());
         }
     }
 
@@ -92,7 +92,7 @@ impl Journal {
                 reader.arrived(buffer, result, &mut self.marks)?;
                 check_blank(reader)?;
                 match reader.wanted() {
-                    Some(wanted) => self.request(Purpose::Opening, wanted),
+                    Some(wanted) => self.request(Purpose::Opening, wanted.read()),
                     None => {
                         self.chain.journal = self.superblock.journal;
                         opening.formatted = true;
@@ -163,12 +163,12 @@ impl Journal {
         Ok(())
     }
 
-    fn enter(&mut self, stage: Stage, wanted: Option<DiskOperation>) {
+    fn enter(&mut self, stage: Stage, wanted: Option<Piece>) {
         if let Some(opening) = self.opening() {
             opening.stage = stage;
         }
         if let Some(wanted) = wanted {
-            self.request(Purpose::Opening, wanted);
+            self.request(Purpose::Opening, wanted.read());
         }
     }
 
@@ -202,7 +202,7 @@ impl Journal {
             let Stage::Scanning { scanner } = &mut opening.stage else { return };
             match scanner.next(&mut self.marks) {
                 Next::Record(found) => self.recovered(found),
-                Next::More(wanted) => return self.request(Purpose::Opening, wanted),
+                Next::More(wanted) => return self.request(Purpose::Opening, wanted.read()),
                 Next::End => {
                     if scanner.tail_is_torn() {
                         self.marks.hit(Mark::TornTail as u32);
@@ -258,7 +258,7 @@ fn choose(found: &[Found]) -> Option<&Superblock> {
 fn check_blank(reader: &mut Reader) -> Result<(), JournalError> {
     while let Some(bytes) = reader.bytes().get(..SECTOR_SIZE) {
         let sector = reader.position();
-        let blank = bytes.iter().all(|byte| *byte == 0);
+        let blank = bytes == BLANK;
         if Header::parse(bytes).is_some() {
             return Err(JournalError::Damaged { sector: COPIES[0] });
         }

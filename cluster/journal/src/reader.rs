@@ -18,8 +18,26 @@ const PIECE_SECTORS: u64 = 512;
 /// all it holds for lost.
 const UNREADABLE_MAX: u64 = 4096;
 
+/// A sector that was never written.
+pub(crate) const BLANK: [u8; SECTOR_SIZE] = [0; SECTOR_SIZE];
+
 /// What the bytes of an unreadable sector are taken to be: no header and no blank sector is made of them.
 pub(crate) const UNREADABLE: [u8; SECTOR_SIZE] = [0xdb; SECTOR_SIZE];
+
+/// Sectors to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub(crate) sector: u64,
+    pub(crate) sectors: u64,
+}
+
+impl Piece {
+    /// The request for it.
+    pub(crate) fn read(self) -> DiskOperation {
+        let buffer = vec![0; self.sectors as usize * SECTOR_SIZE].into();
+        DiskOperation::Read { sector: self.sector, buffer }
+    }
+}
 
 /// A window of the disk.
 #[derive(Debug)]
@@ -69,10 +87,10 @@ impl Reader {
     }
 
     /// What to read so that the window grows; none if it reaches the end.
-    pub(crate) fn wanted(&self) -> Option<DiskOperation> {
+    pub(crate) fn wanted(&self) -> Option<Piece> {
         let sector = self.start + (self.bytes().len() / SECTOR_SIZE) as u64;
         let sectors = self.end.saturating_sub(sector).min(self.piece);
-        (sectors > 0).then(|| read_of(sector, sectors))
+        (sectors > 0).then_some(Piece { sector, sectors })
     }
 
     /// The piece that was wanted: `buffer` as long as asked for, filled if `result` says so. Fails if the
@@ -117,9 +135,4 @@ impl Reader {
         self.passed = 0;
         self.start = sector;
     }
-}
-
-/// A request to read so many sectors.
-pub(crate) fn read_of(sector: u64, sectors: u64) -> DiskOperation {
-    DiskOperation::Read { sector, buffer: vec![0; sectors as usize * SECTOR_SIZE].into() }
 }

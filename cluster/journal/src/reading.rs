@@ -5,10 +5,11 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use cluster_format::{Digest, Entry, Marks, Planted, Version};
-use drivers_api::{DiskError, DiskOperation};
+use drivers_api::DiskError;
 
 use crate::index::Index;
 use crate::journal::{Journal, Purpose};
+use crate::reader::Piece;
 use crate::record::RecordBody;
 use crate::scanner::{Chain, Next, Scanner};
 use crate::{JournalEvent, Mark};
@@ -32,7 +33,7 @@ pub(crate) struct Read {
 /// How a read goes on.
 enum Step {
     /// This must be read first.
-    More(DiskOperation),
+    More(Piece),
     /// The next entry is in another segment.
     SegmentEnd,
     /// All that was asked for, or all there is.
@@ -102,7 +103,7 @@ impl Journal {
     pub(crate) fn continue_reads(&mut self) {
         while let Some(read) = self.reads.front_mut() {
             match read.step(&self.index, &mut self.marks) {
-                Step::More(wanted) => return self.request(Purpose::Read, wanted),
+                Step::More(wanted) => return self.request(Purpose::Read, wanted.read()),
                 Step::Done => self.finish_read(),
                 Step::SegmentEnd => self.next_segment(),
             }

@@ -14,10 +14,10 @@
 //! ```
 
 use cluster_format::{Marks, Mistake, Planted};
-use drivers_api::{DiskGeometry, DiskOperation, SECTOR_SIZE};
+use drivers_api::{DiskGeometry, SECTOR_SIZE};
 
 use crate::Mark;
-use crate::reader::Reader;
+use crate::reader::{BLANK, Piece, Reader};
 use crate::record::{HEADER_LEN, Header, RecordBody, sectors_max};
 
 /// How far records are looked for behind the last sector that is not blank: 1 MiB, beyond what one request
@@ -50,12 +50,12 @@ impl Chain {
     }
 
     /// The chain with a record's header at its end.
-    fn through(self, header: &Header) -> Chain {
+    pub(crate) fn through(self, header: &Header) -> Chain {
         Chain { sequence: header.sequence, sum: header.sum, life: header.life, ..self }
     }
 
     /// Whether a record with this header may come later in the chain.
-    fn allows(&self, header: &Header) -> bool {
+    pub(crate) fn allows(&self, header: &Header) -> bool {
         let same_life = life_count(header.sequence) != life_count(self.sequence) || header.life == self.life;
         header.journal == self.journal && header.sequence > self.sequence && same_life
     }
@@ -78,7 +78,7 @@ pub(crate) enum Next {
     /// A record.
     Record(Found),
     /// This must be read first.
-    More(DiskOperation),
+    More(Piece),
     /// No record.
     End,
 }
@@ -100,9 +100,6 @@ struct Search {
     start: u64,
     /// Where to give up.
     until: u64,
-    /// The last intact header whose payload is not, if another record came before it than the chain's last:
-    /// that one is lost, and was durable, since the next is written only then.
-    proof: Option<Header>,
 }
 
 /// Goes through the records in order.
@@ -111,6 +108,9 @@ pub(crate) struct Scanner {
     pub(crate) reader: Reader,
     chain: Chain,
     search: Option<Search>,
+    /// The last intact header whose payload is not, if another record came before it than the chain's last:
+    /// that one is lost, and was durable, since the next is written only then.
+    proof: Option<Header>,
     /// What lies behind damage does not count.
     stops_at_damage: bool,
     lookahead: u64,
@@ -130,6 +130,7 @@ impl Scanner {
             reader: Reader::new(sector, end, geometry),
             chain,
             search: None,
+            proof: None,
             stops_at_damage: planted.is(Mistake::DamageTakenForTornTail),
             lookahead: LOOKAHEAD_SECTORS + request_sectors,
         }
@@ -154,11 +155,11 @@ impl Scanner {
     pub(crate) fn next(&mut self, marks: &mut Marks) -> Next {
         loop {
             if self.search.as_ref().is_some_and(|search| self.reader.position() >= search.until) {
-                return self.give_up();
+                return self.give_up(marks);
             }
             let wanted = self.reader.wanted();
             if self.reader.bytes().is_empty() {
-                return wanted.map_or_else(|| self.give_up(), Next::More);
+                return wanted.map_or_else(|| self.give_up(marks), Next::More);
             }
             match (self.candidate(marks), wanted) {
                 (Candidate::Record(header, body), _) => {
@@ -184,14 +185,13 @@ impl Scanner {
         let Some(payload) = bytes.get(HEADER_LEN..HEADER_LEN + header.payload_len) else {
             return Candidate::Incomplete;
         };
-        match (header.body(payload), &mut self.search) {
-            (Some(body), _) => Candidate::Record(header, body),
-            (None, Some(search)) if header.previous != self.chain.sum => {
-                search.proof = Some(header);
-                Candidate::Nothing
-            }
-            _ => Candidate::Nothing,
+        if let Some(body) = header.body(payload) {
+            return Candidate::Record(header, body);
         }
+        if header.previous != self.chain.sum {
+            self.proof = Some(header);
+        }
+        Candidate::Nothing
     }
 
     fn take(&mut self, header: Header, body: RecordBody, marks: &mut Marks) -> Found {
@@ -203,6 +203,7 @@ impl Scanner {
         }
         // Whatever is between two records that follow each other, nothing is lost there.
         let after_damage = !follows;
+        self.proof = None;
         self.reader.advance(header.sectors());
         self.chain = self.chain.through(&header);
         Found { sector: header.sector, header, body, after_damage }
@@ -211,10 +212,9 @@ impl Scanner {
     fn pass_sector(&mut self) {
         let position = self.reader.position();
         let first = self.reader.bytes().get(..SECTOR_SIZE).unwrap_or(&[]);
-        let blank = first.iter().all(|byte| *byte == 0);
+        let blank = first == BLANK;
         let lookahead = if self.stops_at_damage { 0 } else { self.lookahead };
-        let search =
-            self.search.get_or_insert(Search { start: position, until: position + lookahead, proof: None });
+        let search = self.search.get_or_insert(Search { start: position, until: position + lookahead });
         if !blank && !self.stops_at_damage {
             // A piece of a record: the next one may be as far as the longest reaches.
             search.until = position + sectors_max() + self.lookahead;
@@ -223,10 +223,10 @@ impl Scanner {
     }
 
     /// Nothing intact lies behind the damage.
-    fn give_up(&mut self) -> Next {
-        let proof = self.search.as_mut().and_then(|search| search.proof.take());
-        let Some(header) = proof else { return Next::End };
+    fn give_up(&mut self, marks: &mut Marks) -> Next {
+        let Some(header) = self.proof.take().filter(|_| !self.stops_at_damage) else { return Next::End };
         // What its payload was is lost too, so it counts as a record without entries.
+        marks.hit(Mark::HeaderOnly as u32);
         self.search = None;
         self.reader.move_to(header.sector + header.sectors());
         self.chain = self.chain.through(&header);

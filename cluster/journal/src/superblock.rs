@@ -9,6 +9,8 @@ use cluster_format::{ClusterId, NodeId, crc32c, decode, encode};
 use drivers_api::SECTOR_SIZE;
 use serde::{Deserialize, Serialize};
 
+use crate::reader::BLANK;
+
 /// Where the copies are.
 pub(crate) const COPIES: [u64; 4] = [0, 8, 512, 1024];
 
@@ -83,7 +85,7 @@ impl Superblock {
 
     /// What `sector` holds.
     pub(crate) fn parse(sector: &[u8]) -> Found {
-        if sector.iter().all(|byte| *byte == 0) {
+        if sector == BLANK {
             return Found::Blank;
         }
         if sector.len() < SECTOR_SIZE || sector[..8] != MAGIC {

@@ -2,6 +2,7 @@
 
 mod properties;
 mod recovery;
+mod simulated;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;

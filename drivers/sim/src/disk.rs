@@ -1,7 +1,16 @@
 //! A disk in memory. What is in flight when the machine crashes is torn: of each write, any sectors may
-//! have arrived.
+//! have arrived. Beyond that, whatever its [`DiskFaults`] say.
+//!
+//! Faults stay within what a log on this one disk can notice later, see `settling.rs`, unless
+//! [`SimDisk::beyond_bound`] is set.
 
-use alloc::collections::{BTreeMap, VecDeque};
+mod faults;
+mod medium;
+mod settling;
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::ops::Range;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
@@ -11,67 +20,202 @@ use drivers_api::{
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-type Sector = [u8; SECTOR_SIZE];
+pub use faults::{DiskFaultCounts, DiskFaults};
+use medium::{Medium, sectors_of};
+use settling::{DoneWrite, Settling, Wrong};
+
+/// A request that the disk is busy with.
+struct InFlight {
+    due: Instant,
+    /// Counts requests.
+    number: u64,
+    request: DiskRequest,
+}
 
 /// A simulated disk. It outlives the node that uses it.
 pub struct SimDisk {
     geometry: DiskGeometry,
-    sectors: BTreeMap<u64, Sector>,
-    in_flight: VecDeque<(Instant, DiskRequest)>,
+    medium: Medium,
+    /// By submission.
+    in_flight: Vec<InFlight>,
+    submitted: u64,
+    settling: Settling,
+    /// Late writes that have settled.
+    late: Vec<DoneWrite>,
     now: Instant,
     rng: ChaCha8Rng,
+    counts: DiskFaultCounts,
     /// The most a request takes; each takes between a half and all of it.
     pub latency: Duration,
+    /// What befalls requests.
+    pub faults: DiskFaults,
+    /// Nothing completes before this time.
+    pub stuck_until: Instant,
     /// Every request fails from now on.
     pub broken: bool,
+    /// Faults may hit the newest write, too, so that no log on this disk alone can notice them.
+    pub beyond_bound: bool,
 }
 
 impl SimDisk {
-    /// A blank disk of `sectors` sectors.
+    /// A blank disk of `sectors` sectors, without faults.
     pub fn new(sectors: u64, seed: u64) -> SimDisk {
         SimDisk {
             geometry: DiskGeometry { sectors, queue_depth: 64, transfer_len_max: 256 * 1024 },
-            sectors: BTreeMap::new(),
-            in_flight: VecDeque::new(),
+            medium: Medium::default(),
+            in_flight: Vec::new(),
+            submitted: 0,
+            settling: Settling::default(),
+            late: Vec::new(),
             now: Instant::ZERO,
             rng: ChaCha8Rng::seed_from_u64(seed),
+            counts: DiskFaultCounts::default(),
             latency: Duration::from_micros(200),
+            faults: DiskFaults::default(),
+            stuck_until: Instant::ZERO,
             broken: false,
+            beyond_bound: false,
         }
     }
 
     /// Time is now `now`.
     pub fn advance(&mut self, now: Instant) {
         self.now = now;
+        self.arrive(|_, due| due <= now);
     }
 
     /// When the next request completes.
     pub fn next_due(&self) -> Option<Instant> {
-        self.in_flight.front().map(|(due, _)| *due)
+        let due = self.in_flight.iter().map(|request| request.due).min()?;
+        Some(due.max(self.stuck_until))
     }
 
-    /// The machine lost its power: of the writes in flight, any sectors have arrived.
+    /// The faults that have happened so far.
+    pub fn fault_counts(&self) -> DiskFaultCounts {
+        self.counts
+    }
+
+    /// The machine lost its power: of the writes in flight, any sectors have arrived. A late write may
+    /// have arrived or not.
     pub fn crash(&mut self) {
-        for (_, request) in core::mem::take(&mut self.in_flight) {
-            let DiskOperation::Write { sector, buffer, .. } = request.operation else { continue };
-            for (index, piece) in (0..).zip(buffer.chunks_exact(SECTOR_SIZE)) {
-                if self.rng.next_u32() & 1 == 1 {
-                    self.put(sector + index, piece);
-                }
+        if !self.beyond_bound {
+            self.put_right();
+        }
+        // Beyond the bound, what is late and unsettled is as any late write.
+        let unsettled = self.settling.writes().filter_map(take_late).collect::<Vec<_>>();
+        for write in core::mem::take(&mut self.late).into_iter().chain(unsettled) {
+            if self.rng.next_u32() & 1 == 1 {
+                self.put(write.sector, &write.buffer);
             }
         }
+        for InFlight { request, .. } in core::mem::take(&mut self.in_flight) {
+            let DiskOperation::Write { sector, buffer, .. } = request.operation else { continue };
+            let mut arrived = 0;
+            for (sector, bytes) in sectors_of(sector, &buffer) {
+                if self.rng.next_u32() & 1 == 1 {
+                    arrived += 1;
+                    self.put(sector, &bytes);
+                }
+            }
+            self.counts.torn += u64::from(arrived > 0 && arrived < buffer.len() / SECTOR_SIZE);
+        }
+        self.settling.crashed();
     }
 
     /// Flips a bit of a sector, as a decaying medium does.
     pub fn flip_bit(&mut self, sector: u64, bit: usize) {
-        let bytes = self.sectors.entry(sector).or_insert([0; SECTOR_SIZE]);
-        bytes[bit / 8 % SECTOR_SIZE] ^= 1 << (bit % 8);
+        self.counts.rotten += 1;
+        self.medium.flip_bit(sector, bit);
     }
 
-    fn put(&mut self, sector: u64, piece: &[u8]) {
-        let mut bytes = [0; SECTOR_SIZE];
-        bytes.copy_from_slice(piece);
-        self.sectors.insert(sector, bytes);
+    /// Flips a bit in each of up to `count` sectors in `sectors` that were ever written. Those written last
+    /// are spared, unless [`SimDisk::beyond_bound`] is set.
+    pub fn rot(&mut self, count: usize, sectors: Range<u64>) {
+        for sector in self.draw_written(count, sectors) {
+            let bit = self.below(SECTOR_SIZE as u64 * 8) as usize;
+            self.flip_bit(sector, bit);
+        }
+    }
+
+    /// Makes up to `count` sectors unreadable, chosen as [`SimDisk::rot`] does, until they are written.
+    pub fn spoil(&mut self, count: usize, sectors: Range<u64>) {
+        for sector in self.draw_written(count, sectors) {
+            self.spoil_sector(sector);
+        }
+    }
+
+    /// Makes a sector unreadable until it is written.
+    pub fn spoil_sector(&mut self, sector: u64) {
+        self.counts.unreadable += u64::from(self.medium.spoil(sector));
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.rng.next_u64() % bound.max(1)
+    }
+
+    fn chance(&mut self, per_million: u32) -> bool {
+        per_million > 0 && self.below(1_000_000) < u64::from(per_million)
+    }
+
+    fn within(&mut self, span: Duration) -> Duration {
+        Duration::from_nanos(self.below(span.as_nanos() as u64))
+    }
+
+    /// Up to `count` sectors of those in `range` that were ever written and may suffer a fault.
+    fn draw_written(&mut self, count: usize, range: Range<u64>) -> Vec<u64> {
+        let spared = |sector: &u64| !self.beyond_bound && self.settling.covers(*sector);
+        let mut written: Vec<u64> = self.medium.written(range).filter(|sector| !spared(sector)).collect();
+        let mut drawn = Vec::new();
+        while drawn.len() < count && !written.is_empty() {
+            let index = self.below(written.len() as u64) as usize;
+            drawn.push(written.swap_remove(index));
+        }
+        drawn
+    }
+
+    /// Sectors arrive.
+    fn put(&mut self, sector: u64, buffer: &[u8]) {
+        for (sector, bytes) in sectors_of(sector, buffer) {
+            self.medium.put(sector, bytes);
+        }
+    }
+
+    /// Lets the late writes arrive that `which` selects.
+    fn arrive(&mut self, which: impl Fn(&DoneWrite, Instant) -> bool) {
+        let selected = |write: &DoneWrite| matches!(write.wrong, Some(Wrong::Late(due)) if which(write, due));
+        let mut due: Vec<DoneWrite> = self.late.extract_if(.., |write| selected(write)).collect();
+        due.extend(self.settling.writes().filter(|write| selected(write)).filter_map(take_late));
+        for write in due {
+            self.put(write.sector, &write.buffer);
+        }
+    }
+
+    /// Withdraws what is wrong with writes that have not settled: does them again, and those after them.
+    fn put_right(&mut self) {
+        let mut again = false;
+        for write in self.settling.writes() {
+            let wrong = write.wrong.take();
+            self.counts.withdrawn += u64::from(wrong.is_some());
+            again |= wrong.is_some();
+            match wrong {
+                None => {}
+                Some(Wrong::Lost) => self.counts.lost -= 1,
+                Some(Wrong::Late(_)) => self.counts.late -= 1,
+                Some(Wrong::Misdirected(victims)) => {
+                    self.counts.misdirected -= 1;
+                    for (sector, bytes, before) in victims {
+                        if *self.medium.get(sector) == bytes {
+                            self.medium.put(sector, before);
+                        }
+                    }
+                }
+            }
+            if again {
+                for (sector, bytes) in sectors_of(write.sector, &write.buffer) {
+                    self.medium.put(sector, bytes);
+                }
+            }
+        }
     }
 
     fn perform(&mut self, operation: &mut DiskOperation) -> Result<(), DiskError> {
@@ -80,27 +224,76 @@ impl SimDisk {
         }
         match operation {
             DiskOperation::Read { sector, buffer } => {
-                for (index, piece) in (0..).zip(buffer.chunks_exact_mut(SECTOR_SIZE)) {
-                    piece.copy_from_slice(self.sectors.get(&(*sector + index)).unwrap_or(&[0; SECTOR_SIZE]));
+                let sectors = self.range_of(*sector, buffer)?;
+                if self.chance(self.faults.unreadable_per_million) {
+                    self.spoil(1, sectors.clone());
+                }
+                if !self.medium.is_readable(sectors.clone()) {
+                    return Err(DiskError::Device);
+                }
+                for (sector, piece) in sectors.zip(buffer.chunks_exact_mut(SECTOR_SIZE)) {
+                    piece.copy_from_slice(self.medium.get(sector));
                 }
             }
             DiskOperation::Write { sector, buffer, .. } => {
-                let (first, count) = (*sector, (buffer.len() / SECTOR_SIZE) as u64);
-                if first + count > self.geometry.sectors {
-                    return Err(DiskError::OutOfRange);
-                }
-                for index in 0..count {
-                    let start = index as usize * SECTOR_SIZE;
-                    let piece = &buffer[start..start + SECTOR_SIZE];
-                    let mut bytes = [0; SECTOR_SIZE];
-                    bytes.copy_from_slice(piece);
-                    self.sectors.insert(first + index, bytes);
-                }
+                self.range_of(*sector, buffer)?;
+                self.write(*sector, buffer);
             }
             DiskOperation::Flush => {}
         }
         Ok(())
     }
+
+    fn range_of(&self, sector: u64, buffer: &[u8]) -> Result<Range<u64>, DiskError> {
+        let end = sector.saturating_add((buffer.len() / SECTOR_SIZE) as u64);
+        if end > self.geometry.sectors { Err(DiskError::OutOfRange) } else { Ok(sector..end) }
+    }
+
+    /// Writes, or does what goes for it.
+    fn write(&mut self, sector: u64, buffer: &[u8]) {
+        let buffer: Box<[u8]> = buffer.into();
+        // Writes to the same place keep their order.
+        let end = sector + (buffer.len() / SECTOR_SIZE) as u64;
+        self.arrive(|late, _| late.sector < end && sector < late.sectors().end);
+        let faults = self.faults;
+        let wrong = if self.chance(faults.lost_per_million) {
+            self.counts.lost += 1;
+            Some(Wrong::Lost)
+        } else if self.chance(faults.misdirected_per_million) {
+            self.misdirect(sector, &buffer)
+        } else if self.chance(faults.late_per_million) {
+            self.counts.late += 1;
+            Some(Wrong::Late(self.now + self.within(faults.lateness)))
+        } else {
+            self.put(sector, &buffer);
+            None
+        };
+        self.settling.push(DoneWrite { sector, buffer, wrong });
+    }
+
+    /// Writes to another place: half of the time one that holds something.
+    fn misdirect(&mut self, sector: u64, buffer: &[u8]) -> Option<Wrong> {
+        let last = self.geometry.sectors - (buffer.len() / SECTOR_SIZE) as u64;
+        let near = self.rng.next_u32() & 1 == 1;
+        let written = if near { self.draw_written(1, 0..last + 1).first().copied() } else { None };
+        let place = written.unwrap_or_else(|| self.below(last + 1));
+        if place == sector {
+            self.put(sector, buffer);
+            return None;
+        }
+        self.counts.misdirected += 1;
+        let victims = sectors_of(place, buffer)
+            .map(|(sector, bytes)| (sector, bytes, *self.medium.get(sector)))
+            .collect();
+        self.put(place, buffer);
+        Some(Wrong::Misdirected(victims))
+    }
+}
+
+/// Takes a late write out of those that have not settled.
+fn take_late(write: &mut DoneWrite) -> Option<DoneWrite> {
+    let wrong = write.wrong.take_if(|wrong| matches!(wrong, Wrong::Late(_)))?;
+    Some(DoneWrite { sector: write.sector, buffer: write.buffer.clone(), wrong: Some(wrong) })
 }
 
 impl Disk for SimDisk {
@@ -113,10 +306,16 @@ impl Disk for SimDisk {
             return Err(request);
         }
         let half = self.latency / 2;
-        let jitter = Duration::from_nanos(self.rng.next_u64() % (half.as_nanos() as u64).max(1));
-        // In order, as the queue is one; a real disk may reorder, and the contract says so.
-        let earliest = self.in_flight.back().map_or(Instant::ZERO, |(due, _)| *due);
-        self.in_flight.push_back(((self.now + half + jitter).max(earliest), request));
+        let mut due = self.now + half + self.within(half);
+        if self.chance(self.faults.spikes_per_million) {
+            self.counts.spikes += 1;
+            due = due + self.within(self.faults.spike);
+        }
+        if !self.faults.reorder {
+            due = self.in_flight.last().map_or(due, |before| before.due.max(due));
+        }
+        self.submitted += 1;
+        self.in_flight.push(InFlight { due, number: self.submitted, request });
         Ok(())
     }
 
@@ -126,10 +325,22 @@ impl Disk for SimDisk {
         if self.next_due().is_none_or(|due| due > self.now) {
             return Poll::Pending;
         }
-        let Some((_, DiskRequest { id, mut operation })) = self.in_flight.pop_front() else {
-            return Poll::Pending;
-        };
+        let first =
+            self.in_flight.iter().enumerate().min_by_key(|(_, request)| (request.due, request.number));
+        let Some((index, _)) = first else { return Poll::Pending };
+        let InFlight { due, request: DiskRequest { id, mut operation }, .. } = self.in_flight.remove(index);
+        self.counts.reordered += u64::from(index > 0);
+        self.counts.stuck += u64::from(due < self.stuck_until);
         let result = self.perform(&mut operation);
+        self.counts.errors += u64::from(result.is_err());
+        let is_write = |request: &InFlight| matches!(request.request.operation, DiskOperation::Write { .. });
+        if !self.in_flight.iter().any(is_write) {
+            let settled = self.settling.quiet();
+            self.late.extend(settled);
+        }
         Poll::Ready(DiskCompletion { id, operation, result })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! The machine contract from a seed: disks that tear what a crash cuts short, wires that lose, double and
+//! The machine contract from a seed: disks that tear, lose and misplace writes and decay, wires that lose, double and
 //! delay. Time is whatever the simulator says; the same seed gives the same faults.
 
 #![no_std]
@@ -9,7 +9,7 @@ extern crate alloc;
 mod disk;
 mod network;
 
-pub use disk::SimDisk;
+pub use disk::{DiskFaultCounts, DiskFaults, SimDisk};
 pub use network::{LinkFaults, NetworkFaultCounts, SimNetwork, SimNic};
 
 use alloc::string::String;
