@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// Frames that wait in a NIC whose machine does not take them, at most, as in a receive queue.
-const RECEIVED_MAX: usize = 1024;
+const RECEIVED_MAX: usize = 128;
 
 /// Bytes that wait for a slow link, at most.
 const LINK_QUEUE_LEN_MAX: u64 = 64 * 1024;
