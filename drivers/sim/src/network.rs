@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// Frames that wait in a NIC whose machine does not take them, at most, as in a receive queue.
-const RECEIVED_MAX: usize = 1024;
+const RECEIVED_MAX: usize = 128;
 
 /// Bytes that wait for a slow link, at most.
 const LINK_QUEUE_LEN_MAX: u64 = 64 * 1024;
@@ -22,18 +22,23 @@ pub struct SimNic {
     hardware_address: [u8; 6],
     received: VecDeque<Frame>,
     sent: VecDeque<Frame>,
+    powered: bool,
 }
 
 impl SimNic {
-    /// A NIC with this address.
+    /// A NIC with this address, whose machine has power.
     pub fn new(hardware_address: [u8; 6]) -> SimNic {
-        SimNic { hardware_address, received: VecDeque::new(), sent: VecDeque::new() }
+        SimNic { hardware_address, received: VecDeque::new(), sent: VecDeque::new(), powered: true }
     }
 
-    /// The machine lost its power, and the frames it held.
+    /// The machine lost its power, and the frames it held; what arrives meanwhile is lost, too.
     pub fn crash(&mut self) {
-        self.received.clear();
-        self.sent.clear();
+        *self = SimNic { powered: false, ..SimNic::new(self.hardware_address) };
+    }
+
+    /// The machine has power again.
+    pub fn start(&mut self) {
+        self.powered = true;
     }
 }
 
@@ -181,6 +186,9 @@ impl SimNetwork {
                 return;
             }
             let (to, frame) = entry.remove();
+            if !nics[to].powered {
+                continue;
+            }
             if nics[to].received.len() < RECEIVED_MAX {
                 seen(to, &frame);
                 nics[to].received.push_back(frame);

@@ -85,7 +85,7 @@ impl Options {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed ^ 0x6f70_7469_6f6e));
         let drawn = *dice.one_of(&[3, 3, 3, 3, 3, 3, 3, 5, 5, 1]);
         let workloads = dice.some_of(&WorkloadKind::ALL);
-        let clients = |kind| (kind, if kind == WorkloadKind::Queue { 2 } else { dice.between(1, 3) });
+        let clients = |kind| (kind, if kind == WorkloadKind::Queue { 2 } else { dice.between(1, 4) });
         let workloads: Vec<(WorkloadKind, u64)> = workloads.into_iter().map(clients).collect();
         let total: u64 = workloads.iter().map(|(_, clients)| clients).sum();
         Options {
@@ -93,7 +93,7 @@ impl Options {
             nodes: nodes.unwrap_or(drawn),
             workloads,
             // The more clients there are, the longer each thinks.
-            think: Duration::from_millis(dice.between(30, 120) * total),
+            think: Duration::from_millis(dice.between(10, 120) * total),
             safety: Duration::from_secs(dice.between(20, 40)),
             fault_pause: Duration::from_millis(*dice.one_of(&[500, 1_500, 4_000])),
             faults: dice.some_of(&FaultKind::ALL),

@@ -86,6 +86,11 @@ impl Client {
 
     /// Runs statements; the rows of all, as text.
     pub fn query(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, SqlFailure> {
+        self.answer(sql).map(|(rows, _)| rows)
+    }
+
+    /// Runs statements; the rows of all, as text, and how many the last returned or changed.
+    pub fn answer(&self, sql: &str) -> Result<(Vec<Vec<Option<String>>>, u64), SqlFailure> {
         let answer = self.runtime.block_on(async {
             tokio::time::timeout(self.answer_within, self.client.simple_query(sql)).await
         });
@@ -94,13 +99,17 @@ impl Client {
             Ok(Err(error)) => return Err(failure_of(&error)),
             Err(_) => return Err(SqlFailure::Lost(format!("no answer within {:?}", self.answer_within))),
         };
-        let rows = messages.into_iter().filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => {
-                Some((0..row.len()).map(|column| row.get(column).map(String::from)).collect())
+        let (mut rows, mut affected) = (Vec::new(), 0);
+        for message in messages {
+            match message {
+                SimpleQueryMessage::Row(row) => {
+                    rows.push((0..row.len()).map(|column| row.get(column).map(String::from)).collect());
+                }
+                SimpleQueryMessage::CommandComplete(count) => affected = count,
+                _ => {}
             }
-            _ => None,
-        });
-        Ok(rows.collect())
+        }
+        Ok((rows, affected))
     }
 
     /// The one row a query gives, its columns joined by a bar.

@@ -9,3 +9,4 @@ mod idle;
 mod network;
 mod serving;
 mod tables;
+mod workloads;
