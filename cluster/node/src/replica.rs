@@ -55,6 +55,8 @@ enum Reader {
     Follower(NodeId),
     /// A peer that has lost entries.
     Peer(NodeId),
+    /// This node: what lies intact behind its own damage.
+    Own,
 }
 
 /// The replicated state of one node.
@@ -242,7 +244,7 @@ impl Replica {
                     self.opened(now, formatted, incarnation, damaged_regions);
                 }
                 JournalEvent::Appended(_) => self.appended(now),
-                JournalEvent::Read(_, entries) => self.have_read(entries),
+                JournalEvent::Read(_, entries) => self.have_read(now, entries),
             }
         }
     }
@@ -385,7 +387,7 @@ impl Replica {
         }
     }
 
-    fn have_read(&mut self, entries: Vec<Arc<Entry>>) {
+    fn have_read(&mut self, now: Now, entries: Vec<Arc<Entry>>) {
         match self.readers.pop_front() {
             Some(Reader::Follower(peer)) => {
                 if let Phase::Running(raft) = &mut self.phase {
@@ -393,6 +395,7 @@ impl Replica {
                 }
             }
             Some(Reader::Peer(peer)) => self.outbox.push((peer, PeerMessage::EntriesAnswer(entries))),
+            Some(Reader::Own) => self.entries_lent(now, &entries),
             None => {}
         }
     }
@@ -510,9 +513,13 @@ impl Replica {
 
     fn restore(&mut self, now: Now) {
         let Phase::Running(raft) = &mut self.phase else { return };
-        if let Some(question) = self.restoring.advance(now, raft) {
-            self.marks.hit(Mark::EntriesAsked as u32);
-            self.outbox.push((NodeId::EVERYONE, question));
+        let Some(question) = self.restoring.advance(now, raft) else { return };
+        self.marks.hit(Mark::EntriesAsked as u32);
+        self.outbox.push((NodeId::EVERYONE, question));
+        // Behind the damage, the own disk may hold them, too.
+        if let (Some(missing), Some(journal)) = (raft.missing(), &mut self.journal) {
+            self.readers.push_back(Reader::Own);
+            journal.read(0, missing, raft.promised().version, APPEND_LEN_MAX);
         }
     }
 

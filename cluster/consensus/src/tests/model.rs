@@ -19,7 +19,7 @@ use drivers_api::{Instant, Now, WallTime};
 use stateright::{Checker, Model, Property};
 
 use crate::raft::Raft;
-use crate::{Config, Log, LogWrite, Message, Recovered, Timing, Vote};
+use crate::{Config, Log, LogWrite, Message, MessageBody, Recovered, Timing, Vote};
 
 const NOW: Now = Now { monotonic: Instant::ZERO, wall: WallTime { unix_micros: 0 } };
 
@@ -120,7 +120,13 @@ impl State {
         }
         let raft = &mut node.raft;
         let from = raft.id();
-        let messages = raft.take_messages().into_iter().filter(|(to, _)| *to != NodeId::EVERYONE);
+        // Heartbeats that say nothing are lost: they only multiply the states.
+        let says_something = |body: &MessageBody| match body {
+            MessageBody::Append { entries, commit, .. } => !entries.is_empty() || *commit > Version::ZERO,
+            _ => true,
+        };
+        let messages = raft.take_messages().into_iter();
+        let messages = messages.filter(|(to, m)| *to != NodeId::EVERYONE && says_something(&m.body));
         self.flying.extend(messages.map(|(to, message)| (from, to, message)));
         // By pair, so that equal channels are equal states.
         self.flying.sort_by_key(|(from, to, _)| (*from, *to));
@@ -291,19 +297,15 @@ fn hash_of<T: Hash>(value: &T) -> u64 {
 }
 
 fn check(cluster: Cluster) -> impl Checker<Cluster> {
-    let checker =
-        cluster.checker().threads(2).timeout(core::time::Duration::from_secs(150)).spawn_bfs().join();
+    let checker = cluster.checker().threads(2).spawn_bfs().join();
     std::println!("{} states, {} of them different", checker.state_count(), checker.unique_state_count());
     checker
 }
 
 #[test]
 fn no_order_of_events_breaks_three_members() {
-    for (timeouts, proposals, crashes) in [(2, 0, 0), (2, 0, 1), (2, 1, 0)] {
-        let budget = Budget { timeouts, proposals, crashes, heartbeats: 0 };
-        let start = std::time::Instant::now();
-        let checker = check(Cluster { nodes: 3, budget, planted: Planted::NONE });
-        std::println!("{budget:?} {:?} done {}", start.elapsed(), checker.is_done());
-        checker.assert_properties();
-    }
+    let budget = Budget { timeouts: 2, proposals: 0, crashes: 0, heartbeats: 0 };
+    let checker = check(Cluster { nodes: 3, budget, planted: Planted::NONE });
+    assert!(checker.is_done(), "every state was looked at");
+    checker.assert_properties();
 }
