@@ -22,7 +22,7 @@ impl Raft {
             return;
         }
         self.role = Role::PreCandidate { granted: vec![self.id] };
-        if self.log.membership().quorum() == 1 {
+        if self.is_quorum(&[self.id]) {
             return self.campaign(now, false);
         }
         let (term, last) = (self.vote.term + 1, self.log.last());
@@ -117,12 +117,10 @@ impl Raft {
         self.send_with_vote(from, MessageBody::VoteReply { granted });
     }
 
-    /// Whether a log that ends in `last` holds everything that this member may have helped to commit. A
-    /// member that remembers nothing may have acknowledged anything, so it votes only in a cluster that is
-    /// all new; else a leader must bring it the log first.
+    /// Whether a log that ends in `last` holds everything that this member may have helped to commit. (One
+    /// that has lost its disk may have helped with anything, but its vote does not count, see `receive`.)
     fn may_vote_for(&self, now: Now, last: LogPosition) -> bool {
-        let known = !self.is_blank() || last.version == Version::ZERO || self.makes(Mistake::BlankDiskVotes);
-        known && last >= self.log.last().max(self.promised) && now.monotonic >= self.grants_from
+        last >= self.log.last().max(self.promised) && now.monotonic >= self.grants_from
     }
 
     pub(crate) fn vote_replied(&mut self, now: Now, from: NodeId, term: u64, granted: bool) {
@@ -144,9 +142,12 @@ impl Raft {
         }
     }
 
+    /// Whether these elect a leader. A cluster is founded by all its founders: were a majority enough, then
+    /// a majority that came back with blank disks would found it again, without what the others hold.
     fn is_quorum(&self, nodes: &[NodeId]) -> bool {
         let membership = self.log.membership();
-        nodes.iter().filter(|node| membership.voter(**node).is_some()).count() >= membership.quorum()
+        let needed = if membership.is_founding() { membership.voters.len() } else { membership.quorum() };
+        nodes.iter().filter(|node| membership.voter(**node).is_some()).count() >= needed
     }
 
     fn lead(&mut self, now: Now) {
@@ -155,8 +156,11 @@ impl Raft {
             peer.start(next, now.monotonic);
         }
         self.reads.restart();
-        // The members that voted are known by now, and are bound to their disks from the first entry on.
-        let opening = self.bound_membership().map_or(Payload::TermStart, Payload::Membership);
+        // From the first entry on, the founders, all of whom have voted, are bound to their disks.
+        let opening = match self.log.membership().is_founding() {
+            true => Payload::Membership(self.founders()),
+            false => Payload::TermStart,
+        };
         self.role = Role::Leader { term_start: next };
         self.elected_at = now.monotonic;
         self.push_entry(now, opening);

@@ -17,7 +17,6 @@ cluster_format::marks! {
     TransferGivenUp = "consensus: a leadership transfer was given up",
     PreferredNode = "consensus: leadership went to a preferred node",
     StuckDisk = "consensus: a leader with a stuck disk handed over",
-    MemberBound = "consensus: a founding member's disk became known",
     LearnerAdded = "consensus: a node joined as a learner",
     MemberReplaced = "consensus: a member with another disk took its predecessor's place",
     LearnerPromoted = "consensus: a learner became a voter",

@@ -100,19 +100,14 @@ impl Raft {
         }
     }
 
-    /// The members with the disks that are known by now, if any was not.
-    pub(crate) fn bound_membership(&self) -> Option<Arc<Membership>> {
+    /// The founders with their disks, which are known once they have voted.
+    pub(crate) fn founders(&self) -> Arc<Membership> {
         let mut membership = Membership::clone(self.log.membership());
-        let mut changed = false;
         for voter in &mut membership.voters {
             let peer = self.peers.iter().find(|peer| peer.node == voter.node);
-            let known = peer.map_or(self.incarnation, |peer| peer.incarnation);
-            if voter.incarnation == Incarnation::UNKNOWN && known != Incarnation::UNKNOWN {
-                voter.incarnation = known;
-                changed = true;
-            }
+            voter.incarnation = peer.map_or(self.incarnation, |peer| peer.incarnation);
         }
-        changed.then(|| Arc::new(membership))
+        Arc::new(membership)
     }
 
     /// Leader: begins the change that is due, if any.
@@ -128,9 +123,7 @@ impl Raft {
         }
         let lately = |heard| now.monotonic.since(heard) < self.timing.election * 2;
         self.strangers.retain(|_, stranger| lately(stranger.heard));
-        let (mark, next) = if let Some(bound) = self.bound_membership() {
-            (Mark::MemberBound, bound)
-        } else if let Some(change) = self.taken_in(now) {
+        let (mark, next) = if let Some(change) = self.taken_in(now) {
             change
         } else if let Some(promoted) = self.promoted(now) {
             (Mark::LearnerPromoted, promoted)

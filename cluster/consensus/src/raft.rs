@@ -236,10 +236,10 @@ impl Raft {
         };
         raft.sync_peers();
         // In its last life it may have told a leader that it heard it, just now.
-        if !raft.is_blank() {
-            raft.grants_from = now.monotonic + raft.timing.lease;
-        }
-        raft.election_due = now.monotonic + raft.timing.lease + raft.randomised(raft.timing.first_election);
+        raft.grants_from = now.monotonic + raft.timing.lease;
+        let later = raft.log.membership().is_founding() && raft.is_voter() && !raft.is_first_founder();
+        let patience = if later { raft.timing.election } else { raft.timing.first_election };
+        raft.election_due = now.monotonic + raft.timing.lease + raft.randomised(patience);
         raft
     }
 
@@ -476,19 +476,19 @@ impl Raft {
     }
 
     pub(crate) fn reset_election_timer(&mut self, now: Now) {
-        self.election_due = now.monotonic + self.randomised(self.timing.election);
+        let founds = self.log.membership().is_founding() && self.is_first_founder();
+        let patience = if founds { self.timing.first_election } else { self.timing.election };
+        self.election_due = now.monotonic + self.randomised(patience);
+    }
+
+    /// All founders must agree on the first leader, so one of them asks before the others, and often.
+    fn is_first_founder(&self) -> bool {
+        self.log.membership().voters.first().is_some_and(|first| first.node == self.id)
     }
 
     /// Whether too many entries wait for the disk or the quorum to take more.
     pub(crate) fn is_backlogged(&self) -> bool {
         self.log.recent_len() > self.log_len_max
-    }
-
-    /// Whether this member remembers neither an entry nor a vote: it is new, or has lost its disk.
-    pub(crate) fn is_blank(&self) -> bool {
-        self.log.last().version == Version::ZERO
-            && self.vote.voted_for.is_none()
-            && self.promised.version == Version::ZERO
     }
 
     /// A part of a long message has come from `from`, which is therefore alive.

@@ -12,7 +12,7 @@ use crate::NodeId;
 pub struct Incarnation(pub u64);
 
 impl Incarnation {
-    /// Not known yet: a founding member that no leader has heard of.
+    /// Not known yet: that of a founder, before the first leader is elected.
     pub const UNKNOWN: Incarnation = Incarnation(0);
 }
 
@@ -45,6 +45,11 @@ impl Membership {
     pub fn founding(size: u8) -> Membership {
         let founder = |id| Member { node: NodeId(id), incarnation: Incarnation::UNKNOWN };
         Membership { voters: (1..=size).map(founder).collect(), ..Membership::default() }
+    }
+
+    /// Whether no leader was elected yet: the founders' disks are not known.
+    pub fn is_founding(&self) -> bool {
+        self.voters.iter().any(|voter| voter.incarnation == Incarnation::UNKNOWN)
     }
 
     /// The voter with this id.

@@ -398,6 +398,12 @@ impl Node {
             let (role, term, leader) = shown;
             let line = match leader {
                 Some(leader) => alloc::format!("{role} in term {term}, the leader is node {leader}"),
+                None if self.replica.is_founding() => {
+                    let founders = self.config.founders;
+                    alloc::format!(
+                        "waits for all of the nodes 1 to {founders}, to found the cluster with them"
+                    )
+                }
                 None => alloc::format!("{role} in term {term}, no leader yet"),
             };
             self.replica.log_lines.push(LogLine(Level::Info, line));

@@ -151,6 +151,11 @@ impl Replica {
         }
     }
 
+    /// Whether the cluster was not founded yet, as far as this node knows, and it is one of the founders.
+    pub(crate) fn is_founding(&self) -> bool {
+        self.raft().is_some_and(|raft| raft.is_voter() && raft.log().membership().is_founding())
+    }
+
     /// Whether its tables are not to be read, because they differ from a quorum's.
     pub(crate) fn is_rebuilding(&self) -> bool {
         self.rebuilding.is_some()
