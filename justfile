@@ -32,9 +32,9 @@ down *ARGS:
 test *ARGS:
     cargo test {{ARGS}}
 
-# The simulated clusters.
+# Whole clusters in one process, from a seed, with faults: just sim --seeds 1000.
 sim *ARGS:
-    cargo test -p tests-sim {{ARGS}}
+    cargo run --release -- sim {{ARGS}}
 
 # The stories of whole clusters, with what they measure.
 vm *ARGS:

@@ -73,7 +73,7 @@ fn run_one(seed: u64, nodes: Option<u8>) -> Option<Failed> {
     }
     let what =
         format!("run again, the trace was {:016x}: the simulator is not deterministic", again.trace.hash);
-    Some(Failed { options, what })
+    Some(Failed { options: Box::new(options), what })
 }
 
 fn run_many(first: u64, seeds: Option<u64>, limit: Option<Duration>, nodes: Option<u8>) -> Option<Failed> {

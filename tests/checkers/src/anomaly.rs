@@ -18,11 +18,11 @@ pub enum Anomaly {
     /// A read shows a value that nobody appended.
     Garbage(Key, Value, Operation),
     /// Two reads of one list, of which neither is a prefix of the other.
-    Incompatible(Key, Operation, Operation),
-    /// G1a: a read shows what an aborted transaction appended.
-    AbortedRead(Key, Value, Operation, Operation),
-    /// G1b: a read ends amid the appends of another transaction.
-    IntermediateRead(Key, Value, Operation, Operation),
+    Incompatible(Key, Box<[Operation; 2]>),
+    /// G1a: a read shows what an aborted transaction appended. Writer and reader.
+    AbortedRead(Key, Value, Box<[Operation; 2]>),
+    /// G1b: a read ends amid the appends of another transaction. Writer and reader.
+    IntermediateRead(Key, Value, Box<[Operation; 2]>),
     /// Each transaction must precede the next, and the last the first.
     Cycle(Vec<(Operation, Edge)>),
 }
@@ -69,11 +69,12 @@ impl fmt::Display for Anomaly {
             Anomaly::Garbage(key, value, reader) => {
                 write!(f, "nobody appended {value} to list {key}\n  {reader}")
             }
-            Anomaly::Incompatible(key, one, other) => {
+            Anomaly::Incompatible(key, readers) => {
+                let [one, other] = &**readers;
                 write!(f, "neither of two reads of list {key} begins with the other\n  {one}\n  {other}")
             }
-            Anomaly::AbortedRead(key, value, writer, reader)
-            | Anomaly::IntermediateRead(key, value, writer, reader) => {
+            Anomaly::AbortedRead(key, value, both) | Anomaly::IntermediateRead(key, value, both) => {
+                let [writer, reader] = &**both;
                 write!(
                     f,
                     "{value} of list {key} should not be seen\n  written by {writer}\n  read by {reader}"

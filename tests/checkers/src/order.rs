@@ -1,7 +1,7 @@
 //! The order of the versions of each list, inferred from its reads.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::anomaly::Anomaly;
 use crate::history::{History, Key, Operation, Outcome, Step, Value};
@@ -80,8 +80,8 @@ impl Orders {
         let list = self.lists.entry(key).or_default();
         let shared = values.len().min(list.longest.len());
         if values[..shared] != list.longest[..shared] {
-            let (one, other) = (operations[list.longest_by].clone(), operations[by].clone());
-            return Err(Anomaly::Incompatible(key, one, other));
+            let readers = [list.longest_by, by].map(|reader| operations[reader].clone());
+            return Err(Anomaly::Incompatible(key, Box::new(readers)));
         }
         if values.len() > list.longest.len() {
             (list.longest, list.longest_by) = (values.to_vec(), by);
@@ -93,7 +93,7 @@ impl Orders {
     fn check_reads(&self, operations: &[Operation]) -> Result<(), Anomaly> {
         for (&key, list) in &self.lists {
             let reader = || operations[list.longest_by].clone();
-            let mut seen = std::collections::BTreeSet::new();
+            let mut seen = BTreeSet::new();
             for &value in &list.longest {
                 if !seen.insert(value) {
                     return Err(Anomaly::Duplicate(key, value, reader()));
@@ -102,7 +102,8 @@ impl Orders {
                     return Err(Anomaly::Garbage(key, value, reader()));
                 };
                 if operations[writer].outcome == Outcome::Aborted {
-                    return Err(Anomaly::AbortedRead(key, value, operations[writer].clone(), reader()));
+                    let both = Box::new([operations[writer].clone(), reader()]);
+                    return Err(Anomaly::AbortedRead(key, value, both));
                 }
             }
         }
@@ -112,8 +113,8 @@ impl Orders {
                 let writer = self.lists[&key].appenders[&last];
                 let appended = appends(&operations[writer], key);
                 if writer != reader && appended.last() != Some(&last) {
-                    let (writer, reader) = (operations[writer].clone(), operations[reader].clone());
-                    return Err(Anomaly::IntermediateRead(key, last, writer, reader));
+                    let both = [writer, reader].map(|index| operations[index].clone());
+                    return Err(Anomaly::IntermediateRead(key, last, Box::new(both)));
                 }
             }
         }

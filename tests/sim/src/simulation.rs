@@ -55,7 +55,7 @@ pub struct Outcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
     /// Its options.
-    pub options: Options,
+    pub options: Box<Options>,
     /// What was found, and when.
     pub what: String,
 }
@@ -84,7 +84,7 @@ pub struct Simulation {
 impl Simulation {
     /// Runs what the options say. A panic, wherever it is, is a finding.
     pub fn run(options: &Options) -> Result<Outcome, Failed> {
-        let failed = |what| Failed { options: options.clone(), what };
+        let failed = |what| Failed { options: Box::new(options.clone()), what };
         let run = || {
             let mut simulation = Simulation::new(options.clone());
             let result = simulation.phases();

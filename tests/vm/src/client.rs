@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use tests_workloads::Answer;
 use tokio::runtime::Runtime;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
@@ -86,11 +87,11 @@ impl Client {
 
     /// Runs statements; the rows of all, as text.
     pub fn query(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>, SqlFailure> {
-        self.answer(sql).map(|(rows, _)| rows)
+        self.answer(sql).map(|answer| answer.rows)
     }
 
     /// Runs statements; the rows of all, as text, and how many the last returned or changed.
-    pub fn answer(&self, sql: &str) -> Result<(Vec<Vec<Option<String>>>, u64), SqlFailure> {
+    pub fn answer(&self, sql: &str) -> Result<Answer, SqlFailure> {
         let answer = self.runtime.block_on(async {
             tokio::time::timeout(self.answer_within, self.client.simple_query(sql)).await
         });
@@ -109,7 +110,7 @@ impl Client {
                 _ => {}
             }
         }
-        Ok((rows, affected))
+        Ok(Answer { rows, affected })
     }
 
     /// The one row a query gives, its columns joined by a bar.

@@ -64,8 +64,7 @@ impl World for SocketWorld {
 
 impl Connection for Client {
     async fn query(&mut self, sql: &str) -> Result<Answer, Failure> {
-        let (rows, affected) = self.answer(sql).map_err(failure_of)?;
-        Ok(Answer { rows, affected })
+        self.answer(sql).map_err(failure_of)
     }
 }
 
