@@ -34,4 +34,4 @@ mod writing;
 
 pub use cluster_format::Planted;
 pub use config::{ConfigError, NodeConfig};
-pub use node::{Node, NodeOptions};
+pub use node::{Health, Node, NodeOptions};

@@ -9,7 +9,9 @@ use core::time::Duration;
 
 use cluster_consensus::{NotChanged, Role};
 use cluster_format::limits::CONNECTIONS_MAX;
-use cluster_format::{ClusterId, Entry, NodeId, Payload, Planted, decode, encode};
+use cluster_format::{
+    ClusterId, Digest, Entry, NodeId, Payload, Planted, StateHash, Version, decode, encode,
+};
 use cluster_gateway::Registry;
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
 use cluster_services::nodes::NodeStatus;
@@ -54,6 +56,23 @@ pub struct NodeOptions {
     pub log_len_max: usize,
     /// A mistake to make, in test builds.
     pub planted: Planted,
+}
+
+/// How a node is, for whoever looks on from outside, such as a simulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// Whether it is a voter of the cluster, with the disk it has.
+    pub is_member: bool,
+    /// Whether it was removed from the cluster.
+    pub is_removed: bool,
+    /// Whether it has everything it ever promised to keep, and tables that nobody doubts.
+    pub is_whole: bool,
+    /// The newest version in its tables.
+    pub applied: Version,
+    /// What they amount to.
+    pub state: StateHash,
+    /// The digest of the ledger up to there, if memory tells.
+    pub ledger: Option<Digest>,
 }
 
 /// A line for the console.
@@ -413,6 +432,19 @@ impl Node {
                 machine.console.log(level, format_args!("{line}"));
             }
         }
+    }
+
+    /// How it is; none while it does not take part.
+    pub fn health(&self) -> Option<Health> {
+        let (raft, tables) = (self.replica.raft()?, &self.replica.tables);
+        Some(Health {
+            is_member: raft.is_voter() && !raft.log().membership().is_founding(),
+            is_removed: raft.is_removed(),
+            is_whole: raft.missing().is_none() && !self.replica.is_rebuilding(),
+            applied: tables.version(),
+            state: tables.state(),
+            ledger: raft.log().digest_at(tables.version()),
+        })
     }
 
     /// The rare branches this node took since it started, and those it did not, by name.

@@ -1,14 +1,15 @@
 //! The simulation: machines, time, and whoever runs on them.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use cluster_node::{NodeConfig, NodeOptions, Planted};
+use cluster_node::{Health, NodeConfig, NodeOptions, Planted};
 use drivers_api::{Instant, Level};
-use drivers_sim::{SimDisk, SimNetwork, SimNic};
+use drivers_sim::{DiskFaultCounts, SimDisk, SimNetwork, SimNic};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -33,6 +34,7 @@ pub(crate) fn nobody() -> Context<'static> {
 /// The simulated cluster. Node K is `node(K)`, from 1; port K of the network is its NIC's, port 0 the host's.
 pub struct Cluster {
     seed: u64,
+    founders: usize,
     now: Instant,
     rng: ChaCha8Rng,
     members: Vec<Member>,
@@ -47,6 +49,7 @@ pub struct Cluster {
     pub crashes_in_burst: u64,
     /// Prints what the nodes say, as they say it.
     pub verbose: bool,
+    replaced_disks: DiskFaultCounts,
 }
 
 impl Cluster {
@@ -57,6 +60,15 @@ impl Cluster {
 
     /// As [`Cluster::new`], with disks of so many sectors.
     pub fn with_disks(nodes: usize, seed: u64, sectors: u64) -> Cluster {
+        let mut cluster = Cluster::switched_off(nodes, 0, seed, sectors);
+        (1..=nodes as u8).for_each(|id| cluster.start(id));
+        cluster
+    }
+
+    /// `founders` blank machines and so many `joiners` behind them, none of which is started, with disks of
+    /// so many sectors.
+    pub fn switched_off(founders: usize, joiners: usize, seed: u64, sectors: u64) -> Cluster {
+        let nodes = founders + joiners;
         let member = |port: usize| {
             let disk = SimDisk::new(sectors, seed ^ (port as u64) << 32);
             Member::new(port, disk, NODE_OPTIONS)
@@ -64,8 +76,9 @@ impl Cluster {
         let mut network = SimNetwork::new(seed ^ 0x6e65_7477);
         network.spared.insert(0);
         let trace = Rc::new(RefCell::new(Trace::default()));
-        let mut cluster = Cluster {
+        Cluster {
             seed,
+            founders,
             now: Instant::ZERO,
             rng: ChaCha8Rng::seed_from_u64(seed),
             members: (1..=nodes).map(member).collect(),
@@ -76,11 +89,8 @@ impl Cluster {
             trace,
             crashes_in_burst: 0,
             verbose: std::env::var_os("SIM_VERBOSE").is_some(),
-        };
-        for id in 1..=nodes as u8 {
-            cluster.start(id);
+            replaced_disks: DiskFaultCounts::default(),
         }
-        cluster
     }
 
     /// Where clients run.
@@ -121,12 +131,40 @@ impl Cluster {
     pub fn replace_disk(&mut self, id: u8, sectors: u64) {
         assert!(!self.is_up(id), "disks are replaced while the node is down");
         let seed = self.below(u64::MAX);
-        self.member(id).disk = SimDisk::new(sectors, seed);
+        let old = std::mem::replace(&mut self.member(id).disk, SimDisk::new(sectors, seed));
+        self.member(id).disk.latency = old.latency;
+        self.replaced_disks += old.fault_counts();
+    }
+
+    /// What has befallen all disks, those that were replaced among them.
+    pub fn disk_counts(&self) -> DiskFaultCounts {
+        let mut counts = self.replaced_disks;
+        self.members.iter().for_each(|member| counts += member.disk.fault_counts());
+        counts
+    }
+
+    /// How a node is; none while it is down or does not take part.
+    pub fn health(&self, id: u8) -> Option<Health> {
+        self.members[usize::from(id) - 1].node.as_ref()?.health()
+    }
+
+    /// Rare branches by name, and whether any node has taken them.
+    pub fn marks(&self) -> BTreeMap<&'static str, bool> {
+        let mut marks = BTreeMap::new();
+        for (name, hit) in self.members.iter().flat_map(Member::marks) {
+            *marks.entry(name).or_default() |= hit;
+        }
+        marks
     }
 
     /// What a node has printed.
     pub fn console(&self, id: u8) -> &[(Level, String)] {
         &self.members[usize::from(id) - 1].console.lines
+    }
+
+    /// Whether a node was ever started.
+    pub fn was_started(&self, id: u8) -> bool {
+        self.members[usize::from(id) - 1].starts > 0
     }
 
     /// Whether a node runs.
@@ -152,14 +190,15 @@ impl Cluster {
         }
     }
 
-    /// Starts a node that is down.
-    pub fn start(&mut self, id: u8) {
-        self.start_with(id, "");
+    /// Gives a node further settings, from its next start on.
+    pub fn set_settings(&mut self, id: u8, settings: &str) {
+        self.member(id).settings = settings.into();
     }
 
-    /// Starts a node with further settings.
-    pub fn start_with(&mut self, id: u8, settings: &str) {
-        let (size, ip) = (self.members.len(), ip_of(id.into()));
+    /// Starts a node that is down.
+    pub fn start(&mut self, id: u8) {
+        let (size, ip) = (self.founders, ip_of(id.into()));
+        let settings = &self.members[usize::from(id) - 1].settings;
         let line = format!("relix.node={id} relix.size={size} relix.ip={ip}/24 {settings}");
         let config = NodeConfig::parse(&line, &[]).expect("the simulation's settings are right");
         let (now, seed) = (self.now, self.seed ^ u64::from(id) << 16);

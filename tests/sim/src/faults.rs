@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use drivers_api::Instant;
-use drivers_sim::LinkFaults;
+use drivers_sim::{DiskFaults, LinkFaults};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use tests_workloads::{Connection, World};
 
 use crate::clock::DRIFT_PPM_MAX;
 use crate::cluster::Cluster;
-use crate::options::Dice;
+use crate::options::{Dice, Options};
 use crate::report::Counts;
 
 macro_rules! fault_kinds {
@@ -51,6 +52,28 @@ fault_kinds! {
     ClockDrift = "clock drift",
     ClockJump = "clock jump",
     SlowDisk = "slow disk",
+    StuckDisk = "stuck disk",
+    SickDisk = "sick disk",
+    Rot = "bit rot",
+    UnreadableSectors = "unreadable sectors",
+    BlankDisk = "blank disk",
+    RemovedNode = "removed node",
+    Transfer = "leadership transfer",
+    Join = "joining node",
+}
+
+impl FaultKind {
+    /// Whether it destroys what a node has promised to keep.
+    fn is_destructive(self) -> bool {
+        matches!(
+            self,
+            FaultKind::SickDisk
+                | FaultKind::Rot
+                | FaultKind::UnreadableSectors
+                | FaultKind::BlankDisk
+                | FaultKind::RemovedNode
+        )
+    }
 }
 
 /// What ends a fault.
@@ -64,14 +87,36 @@ pub struct Injector {
     broken: Vec<(Instant, Remedy)>,
     injected: [u64; FaultKind::ALL.len()],
     disk_latency: Duration,
+    /// The node that has lost something and may not have it back yet; while there is one, nothing is taken
+    /// from another, so that every datum is left in a majority of the places where it was.
+    damaged: Option<u8>,
+    /// Takes something from any node at any time, though never every disk: the cluster may stop, and must
+    /// not lie.
+    beyond_bound: bool,
 }
+
+/// Where records begin on a disk.
+const RECORDS_START: u64 = 2048;
+
+/// A node that was given a blank disk has one of so many sectors.
+pub(crate) const DISK_SECTORS: u64 = 64 * 2048;
 
 impl Injector {
     /// Faults of these kinds.
-    pub fn new(seed: u64, enabled: &[FaultKind], disk_latency: Duration) -> Injector {
+    pub fn new(options: &Options) -> Injector {
+        let Options { seed, disk_latency, beyond_bound, .. } = *options;
+        let enabled = &options.faults;
         let dice = Dice(ChaCha8Rng::seed_from_u64(seed ^ 0x6661_756c_7473));
         let (broken, injected) = (Vec::new(), [0; FaultKind::ALL.len()]);
-        Injector { dice, enabled: enabled.to_vec(), broken, injected, disk_latency }
+        Injector {
+            dice,
+            enabled: enabled.to_vec(),
+            broken,
+            injected,
+            disk_latency,
+            damaged: None,
+            beyond_bound,
+        }
     }
 
     /// How long until the next fault, up to `most`.
@@ -101,6 +146,7 @@ impl Injector {
             cluster.pause(id, false);
             restart(cluster, id);
         }
+        self.damaged = None;
         cluster.note_fault("all mended");
     }
 
@@ -112,12 +158,16 @@ impl Injector {
         }
         counts.add("power failed amid disk requests", cluster.crashes_in_burst);
         counts.add_network(&cluster.network.counts);
+        counts.add_disk(&cluster.disk_counts());
         counts
     }
 
     /// Breaks something; none if there is nothing to break that way now.
     fn inject(&mut self, kind: FaultKind, cluster: &mut Cluster) -> Option<Remedy> {
         let victim = self.dice.between(1, cluster.len().into()) as u8;
+        if kind.is_destructive() && !self.may_take_from(cluster, victim) {
+            return None;
+        }
         match kind {
             FaultKind::Crash => cluster.is_up(victim).then(|| {
                 cluster.crash(victim);
@@ -160,20 +210,93 @@ impl Injector {
                 cluster.set_clock(victim, |clock| clock.jump(now, jump));
                 Some(mend(|_| {}))
             }
-            FaultKind::SlowDisk => self.disturb_disk(kind, cluster, victim),
+            FaultKind::SlowDisk
+            | FaultKind::StuckDisk
+            | FaultKind::SickDisk
+            | FaultKind::Rot
+            | FaultKind::UnreadableSectors
+            | FaultKind::BlankDisk => self.disturb_disk(kind, cluster, victim),
+            FaultKind::RemovedNode => {
+                let ask = victim % cluster.len() + 1;
+                call(cluster, ask, format!("CALL sys.remove_node({victim})"));
+                // It comes back as another.
+                Some(mend(move |cluster| give_blank_disk(cluster, victim)))
+            }
+            FaultKind::Transfer => {
+                let to = self.dice.between(0, cluster.len().into());
+                let to = if to == 0 { String::new() } else { to.to_string() };
+                call(cluster, victim, format!("CALL sys.transfer_leadership({to})"));
+                Some(mend(|_| {}))
+            }
+            FaultKind::Join => (!cluster.was_started(victim)).then(|| {
+                cluster.start(victim);
+                mend(|_| {})
+            }),
         }
     }
 
-    /// Faults of disks. Those that destroy data belong here, and must spare a majority of the copies.
+    /// Whether `victim` has everything, and everyone else would still have what it loses.
+    fn may_take_from(&mut self, cluster: &Cluster, victim: u8) -> bool {
+        let is_well = |id| cluster.health(id).is_some_and(|health| health.is_member && health.is_whole);
+        if self.beyond_bound {
+            // One disk stays as it is: without any, there is nothing left to be true to.
+            return victim != 1 && cluster.is_up(victim);
+        }
+        if self.damaged.is_some_and(is_well) {
+            self.damaged = None;
+        }
+        if self.damaged.is_some() || cluster.len() < 3 || !is_well(victim) {
+            return false;
+        }
+        self.damaged = Some(victim);
+        true
+    }
+
+    /// Faults of disks. What they destroy is noticed at the next start, so that follows.
     fn disturb_disk(&mut self, kind: FaultKind, cluster: &mut Cluster, victim: u8) -> Option<Remedy> {
         let usual = self.disk_latency;
+        let per_million = |dice: &mut Dice| dice.between(0, 60_000) as u32;
+        let (dice, now) = (&mut self.dice, cluster.now());
+        let disk = cluster.disk(victim);
         match kind {
             FaultKind::SlowDisk => {
-                cluster.disk(victim).latency = self.dice.span(5, 400);
-                Some(mend(move |cluster| cluster.disk(victim).latency = usual))
+                disk.latency = dice.span(5, 400);
+                disk.faults.reorder = dice.between(0, 1) == 1;
+                disk.faults.spikes_per_million = per_million(dice);
+                disk.faults.spike = dice.span(1, 2_000);
+                return Some(mend(move |cluster| {
+                    cluster.disk(victim).latency = usual;
+                    cluster.disk(victim).faults = DiskFaults::default();
+                }));
             }
-            _ => None,
+            FaultKind::StuckDisk => {
+                disk.stuck_until = now + dice.span(100, 5_000);
+                return Some(mend(|_| {}));
+            }
+            FaultKind::SickDisk => {
+                disk.faults = DiskFaults {
+                    lost_per_million: per_million(dice),
+                    misdirected_per_million: per_million(dice),
+                    late_per_million: per_million(dice),
+                    lateness: dice.span(1, 3_000),
+                    unreadable_per_million: per_million(dice),
+                    ..DiskFaults::default()
+                };
+            }
+            FaultKind::Rot => disk.rot(dice.between(1, 8) as usize, RECORDS_START..DISK_SECTORS),
+            FaultKind::UnreadableSectors => {
+                disk.spoil(dice.between(1, 8) as usize, RECORDS_START..DISK_SECTORS);
+            }
+            _ => {
+                give_blank_disk(cluster, victim);
+                return Some(mend(|_| {}));
+            }
         }
+        Some(mend(move |cluster| {
+            cluster.disk(victim).faults = DiskFaults::default();
+            cluster.crash(victim);
+            restart(cluster, victim);
+        }))
     }
 
     fn cut(&mut self, kind: FaultKind, cluster: &mut Cluster) -> Option<Remedy> {
@@ -225,6 +348,23 @@ impl Injector {
 
 fn mend(remedy: impl FnOnce(&mut Cluster) + 'static) -> Remedy {
     Box::new(remedy)
+}
+
+/// Asks a node to run one statement, whatever comes of it.
+fn call(cluster: &mut Cluster, node: u8, sql: String) {
+    let host = cluster.host();
+    cluster.spawn(async move {
+        let answer = async { host.connect(node).await?.query(&sql).await }.await;
+        // It may be down, or have no quorum.
+        drop(answer);
+    });
+}
+
+/// Replaces a node's disk by a blank one.
+pub(crate) fn give_blank_disk(cluster: &mut Cluster, id: u8) {
+    cluster.crash(id);
+    cluster.replace_disk(id, DISK_SECTORS);
+    cluster.start(id);
 }
 
 /// Starts a node that is down.

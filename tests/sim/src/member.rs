@@ -21,7 +21,11 @@ pub(crate) struct Member {
     pub(crate) console: SimConsole,
     pub(crate) clock: SimClock,
     pub(crate) options: NodeOptions,
+    /// Further settings of the node.
+    pub(crate) settings: String,
     pub(crate) starts: u64,
+    /// What the node reached in earlier lives.
+    marks: Vec<(&'static str, bool)>,
     paused: bool,
     /// The simulated time at which the node wants to be called again.
     deadline: Instant,
@@ -40,7 +44,9 @@ impl Member {
             console: SimConsole::default(),
             clock: SimClock::new(),
             options,
+            settings: String::new(),
             starts: 0,
+            marks: Vec::new(),
             paused: false,
             deadline: Instant::ZERO,
             dies_after_requests: None,
@@ -64,6 +70,7 @@ impl Member {
 
     /// Takes the machine's power.
     pub(crate) fn crash(&mut self, nic: &mut SimNic) {
+        self.marks = self.marks().collect();
         if let Some(node) = self.node.take() {
             bury(node);
         }
@@ -71,6 +78,19 @@ impl Member {
         self.dies_after_requests = None;
         self.disk.crash();
         nic.crash();
+    }
+
+    /// Rare branches by name, and whether the node has taken them in any of its lives.
+    pub(crate) fn marks(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let now = self.node.iter().flat_map(|node| node.marks());
+        let mut all: Vec<(&'static str, bool)> = self.marks.clone();
+        for (name, hit) in now {
+            match all.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, earlier)) => *earlier |= hit,
+                None => all.push((name, hit)),
+            }
+        }
+        all.into_iter()
     }
 
     /// Takes the machine's power amid a burst of requests to its disk.

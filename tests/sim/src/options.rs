@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster_node::Planted;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tests_workloads::{Appends, Bank, Inserts, Queue, Ring, Schema, Workload};
@@ -57,8 +58,16 @@ impl WorkloadKind {
 pub struct Options {
     /// What everything else depends on.
     pub seed: u64,
-    /// How many nodes.
+    /// How many nodes, those that join later among them.
     pub nodes: u8,
+    /// How many of them join later.
+    pub joiners: u8,
+    /// Whether leaders serve reads by lease.
+    pub lease: bool,
+    /// The node that is to lead when it can.
+    pub preferred: Option<u8>,
+    /// Whether more may be destroyed than a cluster can survive.
+    pub beyond_bound: bool,
     /// What clients do, and how many of them.
     pub workloads: Vec<(WorkloadKind, u64)>,
     /// The most a client waits between two transactions.
@@ -77,6 +86,8 @@ pub struct Options {
     pub tables_len_max: usize,
     /// Bytes of the newest entries of a node.
     pub log_len_max: usize,
+    /// A mistake that all nodes make, in test builds.
+    pub planted: Planted,
 }
 
 impl Options {
@@ -88,9 +99,15 @@ impl Options {
         let clients = |kind| (kind, if kind == WorkloadKind::Queue { 2 } else { dice.between(1, 4) });
         let workloads: Vec<(WorkloadKind, u64)> = workloads.into_iter().map(clients).collect();
         let total: u64 = workloads.iter().map(|(_, clients)| clients).sum();
+        let nodes = nodes.unwrap_or(drawn);
+        let joiners = if (3..=5).contains(&nodes) { *dice.one_of(&[0, 0, 0, 1, 2]) } else { 0 };
         Options {
             seed,
-            nodes: nodes.unwrap_or(drawn),
+            nodes: nodes + joiners,
+            joiners,
+            lease: dice.between(0, 3) == 0,
+            preferred: (dice.between(0, 3) == 0).then(|| dice.between(1, nodes.into()) as u8),
+            beyond_bound: nodes >= 3 && dice.between(0, 11) == 0,
             workloads,
             // The more clients there are, the longer each thinks.
             think: Duration::from_millis(dice.between(10, 120) * total),
@@ -101,6 +118,7 @@ impl Options {
             wire_latency: Duration::from_micros(*dice.one_of(&[50, 200, 2_000])),
             tables_len_max: *dice.one_of(&[2 << 20, 64 << 20]),
             log_len_max: *dice.one_of(&[32 << 10, 8 << 20]),
+            planted: Planted::NONE,
         }
     }
 }
@@ -114,7 +132,15 @@ impl fmt::Display for Options {
             .collect();
         let faults: Vec<&str> = self.faults.iter().map(|kind| kind.name()).collect();
         writeln!(f, "seed          {}", self.seed)?;
-        writeln!(f, "nodes         {}", self.nodes)?;
+        writeln!(f, "nodes         {}, {} of which join later", self.nodes, self.joiners)?;
+        let preferred = self.preferred.map_or("none".into(), |node| node.to_string());
+        let lease = if self.lease { "by lease" } else { "by quorum" };
+        writeln!(f, "leadership    preferred node {preferred}; reads {lease}")?;
+        let bound = match self.beyond_bound {
+            true => "exceeded: the cluster may stop, but must not lie",
+            false => "a majority keeps every datum",
+        };
+        writeln!(f, "bound         {bound}")?;
         writeln!(f, "workloads     {}; a client thinks up to {:?}", workloads.join(", "), self.think)?;
         writeln!(f, "faults        for {:?}, one within {:?}", self.safety, self.fault_pause)?;
         writeln!(f, "fault kinds   {}", faults.join(", "))?;

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use drivers_sim::NetworkFaultCounts;
+use drivers_sim::{DiskFaultCounts, NetworkFaultCounts};
 use tests_workloads::Tally;
 
-use crate::cluster::Cluster;
 use crate::simulation::Outcome;
 
 /// How often each thing has happened, in the order in which they were first named.
@@ -31,6 +30,32 @@ impl Counts {
     /// What has never happened.
     pub fn never(&self) -> Vec<&'static str> {
         self.0.iter().filter(|(_, count)| *count == 0).map(|(name, _)| *name).collect()
+    }
+
+    pub(crate) fn add_disk(&mut self, counts: &DiskFaultCounts) {
+        let DiskFaultCounts {
+            spikes,
+            reordered,
+            stuck,
+            torn,
+            lost,
+            misdirected,
+            late,
+            withdrawn,
+            rotten,
+            unreadable,
+            errors: _,
+        } = *counts;
+        self.add("disk requests slow", spikes);
+        self.add("disk requests out of order", reordered);
+        self.add("disk requests stuck", stuck);
+        self.add("disk writes torn", torn);
+        self.add("disk writes lost", lost);
+        self.add("disk writes misdirected", misdirected);
+        self.add("disk writes late", late);
+        self.add("disk writes put right at a crash", withdrawn);
+        self.add("disk sectors rotten", rotten);
+        self.add("disk sectors unreadable", unreadable);
     }
 
     pub(crate) fn add_network(&mut self, counts: &NetworkFaultCounts) {
@@ -64,11 +89,6 @@ impl fmt::Display for Counts {
         }
         Ok(())
     }
-}
-
-/// Rare branches by name, and whether the nodes of a cluster have reached them. Nodes do not tell yet.
-pub(crate) fn marks(_cluster: &Cluster) -> BTreeMap<&'static str, bool> {
-    BTreeMap::new()
 }
 
 /// Many simulations together.

@@ -8,13 +8,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster_node::Health;
+use drivers_api::Level;
 use tests_workloads::{Connection, Pace, Tally, Workload, World, run_client};
 
 use crate::cluster::Cluster;
-use crate::faults::Injector;
+use crate::faults::{DISK_SECTORS, Injector, give_blank_disk};
 use crate::host::Host;
 use crate::options::Options;
-use crate::report::{Counts, marks};
+use crate::report::Counts;
 use crate::trace::Trace;
 
 /// A healthy cluster has set up its tables within this.
@@ -32,9 +34,6 @@ const AGREED_WITHIN: Duration = Duration::from_secs(20);
 
 /// How often the nodes are asked how far they are.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
-
-/// Sectors of a disk.
-const DISK_SECTORS: u64 = 64 * 2048;
 
 /// A simulation that went well.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,17 +96,21 @@ impl Simulation {
     }
 
     fn new(options: Options) -> Simulation {
-        let mut cluster = Cluster::with_disks(options.nodes.into(), options.seed, DISK_SECTORS);
+        let founders = options.nodes - options.joiners;
+        let (seed, joiners) = (options.seed, options.joiners.into());
+        let mut cluster = Cluster::switched_off(founders.into(), joiners, seed, DISK_SECTORS);
         cluster.network.latency = options.wire_latency;
         for id in 1..=options.nodes {
             cluster.disk(id).latency = options.disk_latency;
             let limits = cluster.options(id);
             (limits.tables_len_max, limits.log_len_max) = (options.tables_len_max, options.log_len_max);
-            // The limits count from the start on.
-            cluster.crash(id);
-            cluster.start(id);
+            limits.planted = options.planted;
+            let lease = if options.lease { "on" } else { "off" };
+            let priority = u8::from(options.preferred == Some(id));
+            cluster.set_settings(id, &format!("relix.lease={lease} relix.priority={priority}"));
         }
-        let injector = Injector::new(options.seed, &options.faults, options.disk_latency);
+        (1..=founders).for_each(|id| cluster.start(id));
+        let injector = Injector::new(&options);
         let running = options.workloads.iter().map(|(kind, clients)| Running {
             workload: kind.make(),
             pace: Arc::new(Pace::new(options.think)),
@@ -120,15 +123,25 @@ impl Simulation {
     fn phases(&mut self) -> Result<Outcome, String> {
         self.set_up()?;
         self.safety()?;
-        self.liveness()?;
-        self.agreement()?;
-        self.checks()?;
+        match self.options.beyond_bound {
+            true => self.truthfulness()?,
+            false => {
+                self.liveness()?;
+                self.agreement()?;
+                self.checks()?;
+                // What the disks hold is what the tables showed.
+                (1..=self.options.nodes).for_each(|id| self.cluster.crash(id));
+                (1..=self.options.nodes).for_each(|id| self.cluster.start(id));
+                self.agreement()?;
+            }
+        }
+        self.alarms()?;
         Ok(Outcome {
             simulated: self.cluster.host().now(),
             trace: self.cluster.trace(),
             tally: self.tally(),
             counts: self.injector.counts(&self.cluster),
-            marks: marks(&self.cluster),
+            marks: self.cluster.marks(),
         })
     }
 
@@ -159,6 +172,7 @@ impl Simulation {
             self.cluster.run(pause);
             self.injector.disturb(&mut self.cluster);
             self.verdicts()?;
+            self.alarms()?;
         }
         Ok(())
     }
@@ -192,18 +206,52 @@ impl Simulation {
         Ok(())
     }
 
-    /// All nodes have applied the same, and show the same.
+    /// More was destroyed than a cluster can survive: what it still shows is true.
+    fn truthfulness(&mut self) -> Result<(), String> {
+        self.injector.mend_all(&mut self.cluster);
+        self.cluster.run(PROGRESS_WITHIN);
+        self.verdicts()?;
+        self.running.iter().for_each(|one| one.pace.stop());
+        self.cluster.run(ENDED_WITHIN);
+        let Some(table) = self.running.iter().flat_map(|one| one.workload.tables()).next() else {
+            return Ok(());
+        };
+        let sql = format!("SELECT count(*) FROM {}", table.name);
+        let answers: Vec<u8> =
+            (1..=self.options.nodes).filter(|node| self.ask(*node, sql.clone()).is_ok()).collect();
+        self.check_at(&answers)
+    }
+
+    /// No node has found that its tables, or its ledger, differ from the others'.
+    fn alarms(&self) -> Result<(), String> {
+        for id in 1..=self.options.nodes {
+            let alarm = |line: &&(Level, String)| {
+                line.0 == Level::Error
+                    && (line.1.contains("differ") || line.1.contains("refused the history"))
+            };
+            if let Some((_, line)) = self.cluster.console(id).iter().find(alarm) {
+                return Err(format!("node {id} says: {line}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// All nodes are members, have applied the same, and show the same.
     fn agreement(&mut self) -> Result<(), String> {
         let end = self.cluster.now() + AGREED_WITHIN;
         loop {
-            let states = self.ask(1, "SELECT id, state, applied FROM sys.nodes ORDER BY id".into())?;
-            if states.iter().all(|row| row[1].as_deref() == Some("up") && row[2] == states[0][2]) {
+            let health: Vec<_> = (1..=self.options.nodes).map(|id| self.cluster.health(id)).collect();
+            if agree(&health)? {
                 break;
             }
             if self.cluster.now() >= end {
-                return Err(format!(
-                    "the nodes have not applied the same within {AGREED_WITHIN:?}: {states:?}"
-                ));
+                return Err(format!("the nodes do not agree within {AGREED_WITHIN:?}: {health:?}"));
+            }
+            for id in 1..=self.options.nodes {
+                // A removal that was asked for took place late.
+                if health[usize::from(id) - 1].is_some_and(|health| health.is_removed) {
+                    give_blank_disk(&mut self.cluster, id);
+                }
             }
             self.cluster.run(LOOK_AGAIN);
         }
@@ -230,8 +278,13 @@ impl Simulation {
     }
 
     fn checks(&mut self) -> Result<(), String> {
+        let nodes: Vec<u8> = (1..=self.options.nodes).collect();
+        self.check_at(&nodes)
+    }
+
+    fn check_at(&mut self, nodes: &[u8]) -> Result<(), String> {
         for index in 0..self.running.len() {
-            for node in 1..=self.options.nodes {
+            for &node in nodes {
                 let (host, workload) = (self.cluster.host(), self.running[index].workload.clone());
                 let name = workload.name();
                 let checked = self.cluster.run_until(SETUP_WITHIN, async move {
@@ -271,6 +324,25 @@ impl Simulation {
             }
         }
         text
+    }
+}
+
+/// Whether all are members and whole and have applied the same, which must then amount to the same.
+fn agree(health: &[Option<Health>]) -> Result<bool, String> {
+    let Some(Some(first)) = health.first() else { return Ok(false) };
+    let ready = |one: &Option<Health>| {
+        one.is_some_and(|one| one.is_member && one.is_whole && one.applied == first.applied)
+    };
+    if !health.iter().all(ready) {
+        return Ok(false);
+    }
+    let differs = |one: &Health| {
+        let ledgers = one.ledger.zip(first.ledger);
+        one.state != first.state || ledgers.is_some_and(|(own, others)| own != others)
+    };
+    match health.iter().flatten().any(differs) {
+        false => Ok(true),
+        true => Err(format!("tables or ledgers differ at the same version: {health:?}")),
     }
 }
 

@@ -248,7 +248,8 @@ fn a_disk_of_another_cluster_is_refused_and_said_so() {
     let mut cluster = Cluster::new(3, 9);
     ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY)").unwrap();
     cluster.crash(3);
-    cluster.start_with(3, "relix.cluster=other");
+    cluster.set_settings(3, "relix.cluster=other");
+    cluster.start(3);
     cluster.run(Duration::from_secs(2));
     let said = |cluster: &Cluster, node, words: &str| {
         cluster.console(node).iter().any(|(_, line)| line.contains(words))
