@@ -10,7 +10,7 @@ use core::time::Duration;
 use cluster_consensus::{NotChanged, Role};
 use cluster_format::limits::CONNECTIONS_MAX;
 use cluster_format::{
-    ClusterId, Digest, Entry, NodeId, Payload, Planted, StateHash, Version, decode, encode,
+    ClusterId, Digest, Entry, Membership, NodeId, Payload, Planted, StateHash, Version, decode, encode,
 };
 use cluster_gateway::Registry;
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
@@ -93,6 +93,8 @@ pub struct Node {
     next_backend: u32,
     waiting_requests: VecDeque<DiskRequest>,
     outbox: Outbox,
+    /// The members that are being looked for.
+    members: Option<Arc<Membership>>,
     shown_role: Option<(&'static str, u64, Option<NodeId>)>,
     next_refusal_at: Instant,
 }
@@ -156,6 +158,7 @@ impl Node {
             next_backend: 1,
             waiting_requests: VecDeque::new(),
             outbox: Vec::new(),
+            members: None,
             shown_role: None,
             next_refusal_at: Instant::ZERO,
             config,
@@ -188,6 +191,7 @@ impl Node {
         self.accept_clients(now);
         more |= self.tasks.run();
         self.take_requests(now, machine);
+        self.look_for_members(now);
         self.coordinator.advance(now, &mut self.replica, &mut self.outbox);
         let applied = self.replica.advance(now);
         let replaced = self.replica.take_replaced();
@@ -198,7 +202,7 @@ impl Node {
             shared.is_rebuilding = self.replica.is_rebuilding();
         }
         for entry in applied {
-            self.entry_applied(now, &entry);
+            self.entry_applied(&entry);
         }
         if replaced {
             self.coordinator.tables_replaced(&self.replica.tables);
@@ -210,9 +214,18 @@ impl Node {
         more || self.tasks.any_ready() || self.replica.has_more()
     }
 
-    fn entry_applied(&mut self, now: Now, entry: &Entry) {
-        if let Payload::Membership(membership) = &entry.payload {
+    /// Looks for members that this node has just learned of.
+    fn look_for_members(&mut self, now: Now) {
+        let Some(raft) = self.replica.raft() else { return };
+        let membership = raft.log().membership();
+        if self.members.as_ref().is_none_or(|known| !Arc::ptr_eq(known, membership)) {
+            self.members = Some(membership.clone());
             membership.members().for_each(|member| self.peers.add(now.monotonic, member.node));
+        }
+    }
+
+    fn entry_applied(&mut self, entry: &Entry) {
+        if let Payload::Membership(membership) = &entry.payload {
             let line = alloc::format!("the cluster has {membership} from version {} on", entry.version);
             self.replica.log_lines.push(LogLine(Level::Info, line));
         }

@@ -3,6 +3,8 @@
 //! A new kind of fault is a variant of [`FaultKind`] with its name, and an arm in [`Injector::inject`] that
 //! breaks something and returns what mends it. Its count follows by itself.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use drivers_api::Instant;
@@ -87,12 +89,23 @@ pub struct Injector {
     broken: Vec<(Instant, Remedy)>,
     injected: [u64; FaultKind::ALL.len()],
     disk_latency: Duration,
-    /// The node that has lost something and may not have it back yet; while there is one, nothing is taken
-    /// from another, so that every datum is left in a majority of the places where it was.
-    damaged: Option<u8>,
+    /// While a node has lost something, nothing is taken from another, so that every datum is left in a
+    /// majority of the places where it was.
+    damage: Rc<Cell<Damage>>,
     /// Takes something from any node at any time, though never every disk: the cluster may stop, and must
     /// not lie.
     beyond_bound: bool,
+}
+
+/// What has become of the last thing that was destroyed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Damage {
+    /// Everyone has everything.
+    None,
+    /// This node has lost something, and may not know it.
+    Done(u8),
+    /// It was started again, or has a blank disk: it gets back what it has lost.
+    Mending(u8),
 }
 
 /// Where records begin on a disk.
@@ -114,7 +127,7 @@ impl Injector {
             broken,
             injected,
             disk_latency,
-            damaged: None,
+            damage: Rc::new(Cell::new(Damage::None)),
             beyond_bound,
         }
     }
@@ -146,7 +159,7 @@ impl Injector {
             cluster.pause(id, false);
             restart(cluster, id);
         }
-        self.damaged = None;
+        self.damage.set(Damage::None);
         cluster.note_fault("all mended");
     }
 
@@ -220,7 +233,11 @@ impl Injector {
                 let ask = victim % cluster.len() + 1;
                 call(cluster, ask, format!("CALL sys.remove_node({victim})"));
                 // It comes back as another.
-                Some(mend(move |cluster| give_blank_disk(cluster, victim)))
+                let damage = self.damage.clone();
+                Some(mend(move |cluster| {
+                    give_blank_disk(cluster, victim);
+                    damage.set(Damage::Mending(victim));
+                }))
             }
             FaultKind::Transfer => {
                 let to = self.dice.between(0, cluster.len().into());
@@ -242,13 +259,15 @@ impl Injector {
             // One disk stays as it is: without any, there is nothing left to be true to.
             return victim != 1 && cluster.is_up(victim);
         }
-        if self.damaged.is_some_and(is_well) {
-            self.damaged = None;
-        }
-        if self.damaged.is_some() || cluster.len() < 3 || !is_well(victim) {
+        let mended = match self.damage.get() {
+            Damage::None => true,
+            Damage::Done(_) => false,
+            Damage::Mending(id) => is_well(id),
+        };
+        if !mended || cluster.len() < 3 || !is_well(victim) {
             return false;
         }
-        self.damaged = Some(victim);
+        self.damage.set(Damage::Done(victim));
         true
     }
 
@@ -289,10 +308,13 @@ impl Injector {
             }
             _ => {
                 give_blank_disk(cluster, victim);
+                self.damage.set(Damage::Mending(victim));
                 return Some(mend(|_| {}));
             }
         }
+        let damage = self.damage.clone();
         Some(mend(move |cluster| {
+            damage.set(Damage::Mending(victim));
             cluster.disk(victim).faults = DiskFaults::default();
             cluster.crash(victim);
             restart(cluster, victim);
