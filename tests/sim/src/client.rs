@@ -5,6 +5,9 @@ use tests_workloads::{Answer, Failure, Row};
 
 use crate::host::Host;
 
+/// protocol_violation: what a server says that does not fit together.
+const PROTOCOL_VIOLATION: &str = "08P01";
+
 /// One connection.
 pub struct Client {
     connection: TcpConnection,
@@ -42,10 +45,15 @@ impl Client {
     /// Everything up to ReadyForQuery.
     async fn answer(&mut self) -> Result<Answer, Failure> {
         let mut result = Answer::default();
-        let mut error = None;
+        let (mut error, mut described) = (None, 0);
         loop {
             let (kind, body) = self.message().await?;
             match kind {
+                b'T' => described = fields(&body),
+                b'D' if fields(&body) != described => {
+                    let wrong = format!("a row has {} fields, not the {described} described", fields(&body));
+                    error = Some(Failure::Server(PROTOCOL_VIOLATION.into(), wrong));
+                }
                 b'D' => result.rows.push(row(&body)),
                 b'C' => result.affected = affected(&body),
                 b'E' => error = Some(server_error(&body)),
@@ -67,6 +75,11 @@ impl Client {
             self.connection.read(&mut self.received).await.map_err(|_| Failure::Lost)?;
         }
     }
+}
+
+/// How many fields a row, or its description, has.
+fn fields(body: &[u8]) -> u16 {
+    body.first_chunk().map_or(0, |count| u16::from_be_bytes(*count))
 }
 
 fn row(body: &[u8]) -> Row {

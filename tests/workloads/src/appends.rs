@@ -158,10 +158,10 @@ impl<W: World> Workload<W> for Appends {
     fn check<'a>(&'a self, world: &'a W, connection: &'a mut W::Connection) -> Task<'a, Result<(), String>> {
         Box::pin(async move {
             let invoked = nanos(world);
-            let rows = rows(connection, "SELECT list FROM lists ORDER BY id").await?;
+            let rows = rows(connection, "SELECT id, list FROM lists ORDER BY id").await?;
             let used = self.recorded().values / VALUES_PER_LIST + IN_USE;
             let lists = (0..used.min(LISTS)).zip(&rows);
-            let steps = lists.map(|(key, row)| Did::Read(key, self.list(key, std::slice::from_ref(row))));
+            let steps = lists.map(|(key, row)| Did::Read(key, self.list(key, &[row[1..].to_vec()])));
             let steps = steps.collect();
             self.record(AUDITOR, invoked, nanos(world), steps, Outcome::Committed);
             Ok(())
