@@ -88,6 +88,18 @@ impl Raft {
         }
     }
 
+    /// A node asks to be taken in, which only the leader can do: it may not know who that is.
+    pub(crate) fn asked_to_join(&mut self, from: NodeId) {
+        if let Some(leader) = self.leader().filter(|leader| *leader != self.id && *leader != from) {
+            self.send(from, self.vote.term, MessageBody::Leader(leader));
+        }
+    }
+
+    /// A node that this one was told of since the last call, because it leads: it is to be looked for.
+    pub fn take_told_of(&mut self) -> Option<NodeId> {
+        self.told_of.take()
+    }
+
     /// Leader: a node speaks that is no member.
     pub(crate) fn meet_stranger(&mut self, now: Now, from: NodeId, incarnation: Incarnation) {
         let member = Member { node: from, incarnation };

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use cluster_format::{Entry, Incarnation, LogPosition, SnapshotChunk, Version};
+use cluster_format::{Entry, Incarnation, LogPosition, NodeId, SnapshotChunk, Version};
 use serde::{Deserialize, Serialize};
 
 /// One message.
@@ -38,6 +38,7 @@ impl Message {
             | MessageBody::VoteReply { .. }
             | MessageBody::StandNow
             | MessageBody::Join
+            | MessageBody::Leader(_)
             | MessageBody::Removed => (0, Version::ZERO),
         };
         self.term < COUNT_MAX && term < COUNT_MAX && version.0 < COUNT_MAX
@@ -102,6 +103,8 @@ pub enum MessageBody {
     StandNow,
     /// I hear no leader: take me in, if I am no member.
     Join,
+    /// To who asked to be taken in: ask the leader, which is this node.
+    Leader(NodeId),
     /// You were taken out of the cluster.
     Removed,
 }

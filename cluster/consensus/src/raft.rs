@@ -176,6 +176,8 @@ pub struct Raft {
     pub(crate) incoming: Option<Incoming>,
     pub(crate) refused: Option<Refused>,
     pub(crate) removed: bool,
+    /// A node that is said to lead.
+    pub(crate) told_of: Option<NodeId>,
 
     /// Leader: when it was elected.
     pub(crate) elected_at: Instant,
@@ -225,6 +227,7 @@ impl Raft {
             incoming: incoming.map(|(head, next)| Incoming::recovered(head, next)),
             refused: None,
             removed: false,
+            told_of: None,
             elected_at: Instant::ZERO,
             leader_heard: None,
             grants_from: Instant::ZERO,
@@ -355,7 +358,8 @@ impl Raft {
             }
             MessageBody::StandNow => self.told_to_stand(now, from, term),
             MessageBody::Removed => self.told_removed(now, term),
-            MessageBody::Join => {}
+            MessageBody::Join => self.asked_to_join(from),
+            MessageBody::Leader(leader) => self.told_of = Some(leader),
             // What follows are promises, and those of another disk are worth nothing.
             _ if !counts => self.marks.hit(Mark::StrangerIgnored as u32),
             MessageBody::PreVoteReply { granted } => self.pre_vote_replied(now, from, term, granted),

@@ -216,7 +216,10 @@ impl Node {
 
     /// Looks for members that this node has just learned of.
     fn look_for_members(&mut self, now: Now) {
-        let Some(raft) = self.replica.raft() else { return };
+        let Some(raft) = self.replica.raft_mut() else { return };
+        if let Some(leader) = raft.take_told_of() {
+            self.peers.add(now.monotonic, leader);
+        }
         let membership = raft.log().membership();
         if self.members.as_ref().is_none_or(|known| !Arc::ptr_eq(known, membership)) {
             self.members = Some(membership.clone());

@@ -56,6 +56,7 @@ fn any_message() -> impl Strategy<Value = Message> {
             .prop_map(|(last, next)| MessageBody::SnapshotReply { last, next }),
         Just(MessageBody::StandNow),
         Just(MessageBody::Join),
+        (1u8..5).prop_map(|node| MessageBody::Leader(NodeId(node))),
         Just(MessageBody::Removed),
     ];
     (number, 1u64..3, body).prop_map(|(term, life, body)| Message {

@@ -55,6 +55,11 @@ impl Inbound {
         self.unacknowledged = 0;
     }
 
+    /// Says by `at` what has arrived, though nothing new may have.
+    pub(super) fn acknowledge_at(&mut self, at: Instant) {
+        self.due = Some(self.due.map_or(at, |earlier| earlier.min(at)));
+    }
+
     /// When an acknowledgement is due, if one is.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due

@@ -164,6 +164,9 @@ impl Link {
             self.establish();
             // The peer may not know yet that it was heard.
             self.hello_due = Some(now);
+        } else {
+            // It does not know yet, or would not greet again. (A hello in answer would never end.)
+            self.inbound.acknowledge_at(now);
         }
         new_session
     }

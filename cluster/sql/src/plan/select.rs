@@ -409,6 +409,8 @@ fn plan_access(plan: &mut SelectPlan, source: &mut Source) {
     {
         *backward = descending;
         plan.sort.clear();
+        // What was only sorted by is no longer wanted.
+        plan.outputs.truncate(plan.columns.len());
     }
 }
 

@@ -1,0 +1,59 @@
+//! Is the simulator able to fail? Each known mistake ([`Mistake`]) is planted in all nodes, and seeds are run
+//! until one finds it.
+
+#![forbid(unsafe_code)]
+
+use std::sync::Mutex;
+use std::thread;
+
+use cluster_format::{Mistake, Planted};
+use tests_sim::{Options, Simulation};
+
+/// A mistake that is not found within so many seeds counts as never found.
+pub const SEEDS_MAX: u64 = 400;
+
+/// How a mistake was found.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Which.
+    pub mistake: Mistake,
+    /// How many seeds it took, and what the last one found; none if none did.
+    pub found: Option<(u64, String)>,
+}
+
+/// Plants every mistake and looks for it, from seed `first` on, on all cores. In the order of
+/// [`Mistake::ALL`].
+pub fn find_all(first: u64) -> Vec<Finding> {
+    let left = Mutex::new(Mistake::ALL.iter());
+    let findings = Mutex::new(Vec::new());
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                while let Some(mistake) = next(&left) {
+                    let finding = Finding { mistake, found: find(mistake, first) };
+                    println!("{finding:?}");
+                    findings.lock().expect("no thread panics").push(finding);
+                }
+            });
+        }
+    });
+    let mut findings = findings.into_inner().expect("no thread panics");
+    let place = |mistake: Mistake| Mistake::ALL.iter().position(|other| *other == mistake);
+    findings.sort_by_key(|finding| place(finding.mistake));
+    findings
+}
+
+fn next(left: &Mutex<std::slice::Iter<'_, Mistake>>) -> Option<Mistake> {
+    left.lock().expect("no thread panics").next().copied()
+}
+
+fn find(mistake: Mistake, first: u64) -> Option<(u64, String)> {
+    (0..SEEDS_MAX).find_map(|index| {
+        let mut options = Options::of_seed(first + index, None);
+        options.planted = Planted::new(mistake);
+        let failed = Simulation::run(&options).err()?;
+        let what = failed.what.lines().next().unwrap_or_default().to_string();
+        Some((index + 1, what))
+    })
+}

@@ -1,0 +1,15 @@
+//! Every planted mistake is found.
+
+use tests_planted::{SEEDS_MAX, find_all};
+
+#[test]
+fn the_simulator_finds_every_planted_mistake() {
+    let findings = find_all(0);
+    println!("| mistake | seeds | found as |\n|---|---|---|");
+    for finding in &findings {
+        let (seeds, what) = finding.found.clone().unwrap_or((SEEDS_MAX, "NOT FOUND".into()));
+        println!("| {:?} | {seeds} | {what} |", finding.mistake);
+    }
+    let hidden: Vec<_> = findings.iter().filter(|one| one.found.is_none()).map(|one| one.mistake).collect();
+    assert!(hidden.is_empty(), "not found within {SEEDS_MAX} seeds: {hidden:?}");
+}
