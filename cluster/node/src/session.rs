@@ -5,24 +5,28 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::Future;
 
-use async_task::Runnable;
+use async_task::{Runnable, Task};
 use cluster_gateway::{Closed, Connection};
 use cluster_net::TcpConnection;
 use spin::Mutex;
 
-/// Tasks that are ready, in order: the whole executor.
-#[derive(Clone, Default)]
+/// The whole executor.
+#[derive(Default)]
 pub(crate) struct Tasks {
+    /// Those that are ready, in order.
     ready: Arc<Mutex<VecDeque<Runnable>>>,
+    /// All that have not ended, and some that have.
+    all: Vec<Task<()>>,
 }
 
 impl Tasks {
     /// Starts a task, which runs to its end.
-    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+    pub(crate) fn spawn(&mut self, future: impl Future<Output = ()> + Send + 'static) {
         let ready = self.ready.clone();
         let schedule = move |runnable| ready.lock().push_back(runnable);
         let (runnable, task) = async_task::spawn(future, schedule);
-        task.detach();
+        self.all.retain(|task| !task.is_finished());
+        self.all.push(task);
         runnable.schedule();
     }
 
@@ -39,6 +43,16 @@ impl Tasks {
     /// Whether some are ready.
     pub(crate) fn any_ready(&self) -> bool {
         !self.ready.lock().is_empty()
+    }
+}
+
+/// A session and the TCP stack hold each other, so a session that is not ended would outlive its node.
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        // Cancelled, each becomes ready once more, and is dropped instead of run.
+        self.all.clear();
+        let cancelled: Vec<Runnable> = self.ready.lock().drain(..).collect();
+        drop(cancelled);
     }
 }
 

@@ -4,9 +4,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use cluster_node::{Node, NodeConfig, NodeOptions};
-use drivers_api::{
-    Disk, DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, Instant, Machine, Now, WallTime,
-};
+use drivers_api::{Disk, DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, Instant, Machine};
 use drivers_sim::{SimConsole, SimDisk, SimEntropy, SimInventory, SimNic};
 
 use crate::clock::SimClock;
@@ -71,9 +69,7 @@ impl Member {
     /// Takes the machine's power.
     pub(crate) fn crash(&mut self, nic: &mut SimNic) {
         self.marks = self.marks().collect();
-        if let Some(node) = self.node.take() {
-            bury(node);
-        }
+        self.node = None;
         self.paused = false;
         self.dies_after_requests = None;
         self.disk.crash();
@@ -154,24 +150,6 @@ impl Member {
     }
 }
 
-/// Hours that a node without a machine is given to end its sessions.
-const AFTERLIFE_HOURS: u64 = 6;
-
-/// Frees what a node holds. Its sessions and its TCP stack hold each other, so a node that is merely dropped
-/// leaks both: on a machine of its own, where time goes on and nobody answers, every session ends.
-fn bury(mut node: Node) {
-    let (mut disk, mut nic) = (SimDisk::new(0, 0), SimNic::new([0; 6]));
-    let mut console = SimConsole::default();
-    for hour in 1..=AFTERLIFE_HOURS {
-        let late = Instant::ZERO + Duration::from_secs(hour * 3600) * 1_000;
-        let now = Now { monotonic: late, wall: WallTime::default() };
-        let mut machine =
-            Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &SimInventory };
-        node.poll(now, &mut machine, &mut nobody());
-        nic.crash();
-    }
-}
-
 /// The disk as its node sees it: completions are noted, and the power may fail between two requests.
 struct WatchedDisk<'a> {
     disk: &'a mut SimDisk,
@@ -216,15 +194,5 @@ impl Disk for WatchedDisk<'_> {
             self.trace.note(Event::Disk, self.now, whose, contents);
         }
         completion
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        if !std::thread::panicking()
-            && let Some(node) = self.node.take()
-        {
-            bury(node);
-        }
     }
 }
