@@ -125,8 +125,7 @@ impl Raft {
     /// Leader: begins the change that is due, if any.
     pub(crate) fn advance_membership(&mut self, now: Now) {
         let Role::Leader { term_start } = self.role else { return };
-        let under_way = self.log.membership_version() > self.commit || self.commit < term_start;
-        if (under_way && !self.makes(Mistake::OverlappingMembershipChanges)) || self.transfer.is_some() {
+        if self.is_changing(term_start) || self.transfer.is_some() {
             return;
         }
         // Taken out by an earlier leader: this one's office ends with the change.
@@ -144,6 +143,12 @@ impl Raft {
         };
         self.marks.hit(mark as u32);
         self.change_membership(now, next);
+    }
+
+    /// Whether a change is under way, or one of an earlier leader may be.
+    fn is_changing(&self, term_start: Version) -> bool {
+        let under_way = self.log.membership_version() > self.commit || self.commit < term_start;
+        under_way && !self.makes(Mistake::OverlappingMembershipChanges)
     }
 
     fn change_membership(&mut self, now: Now, next: Arc<Membership>) -> Version {
@@ -210,8 +215,7 @@ impl Raft {
         }
         let current = self.log.membership();
         let member = *current.member(node).ok_or(NotChanged::NotMember)?;
-        let under_way = self.log.membership_version() > self.commit || self.commit < term_start;
-        if under_way || self.transfer.is_some() {
+        if self.is_changing(term_start) || self.transfer.is_some() {
             return Err(NotChanged::Busy);
         }
         let mut next = Membership::clone(current);
