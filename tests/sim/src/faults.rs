@@ -89,6 +89,8 @@ pub struct Injector {
     broken: Vec<(Instant, Remedy)>,
     injected: [u64; FaultKind::ALL.len()],
     disk_latency: Duration,
+    /// How long faults last.
+    fault_span: (Duration, Duration),
     /// While a node has lost something, nothing is taken from another, so that every datum is left in a
     /// majority of the places where it was.
     damage: Rc<Cell<Damage>>,
@@ -117,7 +119,7 @@ pub(crate) const DISK_SECTORS: u64 = 64 * 2048;
 impl Injector {
     /// Faults of these kinds.
     pub fn new(options: &Options) -> Injector {
-        let Options { seed, disk_latency, beyond_bound, .. } = *options;
+        let Options { seed, disk_latency, fault_span, beyond_bound, .. } = *options;
         let enabled = &options.faults;
         let dice = Dice(ChaCha8Rng::seed_from_u64(seed ^ 0x6661_756c_7473));
         let (broken, injected) = (Vec::new(), [0; FaultKind::ALL.len()]);
@@ -127,6 +129,7 @@ impl Injector {
             broken,
             injected,
             disk_latency,
+            fault_span,
             damage: Rc::new(Cell::new(Damage::None)),
             beyond_bound,
         }
@@ -147,7 +150,9 @@ impl Injector {
         if let Some(mend) = self.inject(kind, cluster) {
             cluster.note_fault(kind.name());
             self.injected[kind as usize] += 1;
-            self.broken.push((now + self.dice.span(50, 6_000), mend));
+            let (least, most) = self.fault_span;
+            let span = self.dice.span(least.as_millis() as u64, most.as_millis() as u64);
+            self.broken.push((now + span, mend));
         }
     }
 

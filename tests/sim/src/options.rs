@@ -76,6 +76,8 @@ pub struct Options {
     pub safety: Duration,
     /// The most between two faults.
     pub fault_pause: Duration,
+    /// The least and the most that a fault lasts.
+    pub fault_span: (Duration, Duration),
     /// Which faults happen.
     pub faults: Vec<FaultKind>,
     /// The most a disk request takes.
@@ -113,12 +115,37 @@ impl Options {
             think: Duration::from_millis(dice.between(10, 120) * total),
             safety: Duration::from_secs(dice.between(20, 40)),
             fault_pause: Duration::from_millis(*dice.one_of(&[500, 1_500, 4_000])),
+            fault_span: (Duration::from_millis(50), Duration::from_secs(6)),
             faults: dice.some_of(&FaultKind::ALL),
             disk_latency: Duration::from_micros(*dice.one_of(&[100, 1_000, 8_000])),
             wire_latency: Duration::from_micros(*dice.one_of(&[50, 200, 2_000])),
             tables_len_max: *dice.one_of(&[2 << 20, 64 << 20]),
             log_len_max: *dice.one_of(&[32 << 10, 8 << 20]),
             planted: Planted::NONE,
+        }
+        .or_storm(&mut dice)
+    }
+
+    /// Some seeds are a storm of power failures and elections, on disks that are slow enough for much to be
+    /// in flight whenever power fails, and with nodes that are back at once.
+    fn or_storm(self, dice: &mut Dice) -> Options {
+        if self.nodes < 3 || dice.between(0, 5) > 0 {
+            return self;
+        }
+        let faults = [
+            FaultKind::Crash,
+            FaultKind::CrashInBurst,
+            FaultKind::CrashAll,
+            FaultKind::Partition,
+            FaultKind::LossyWire,
+            FaultKind::Transfer,
+        ];
+        Options {
+            faults: faults.into(),
+            fault_pause: Duration::from_millis(400),
+            fault_span: (Duration::from_millis(1), Duration::from_millis(700)),
+            disk_latency: Duration::from_millis(dice.between(5, 200)),
+            ..self
         }
     }
 }
@@ -142,7 +169,12 @@ impl fmt::Display for Options {
         };
         writeln!(f, "bound         {bound}")?;
         writeln!(f, "workloads     {}; a client thinks up to {:?}", workloads.join(", "), self.think)?;
-        writeln!(f, "faults        for {:?}, one within {:?}", self.safety, self.fault_pause)?;
+        let (least, most) = self.fault_span;
+        writeln!(
+            f,
+            "faults        for {:?}, one within {:?}, each for {least:?} to {most:?}",
+            self.safety, self.fault_pause
+        )?;
         writeln!(f, "fault kinds   {}", faults.join(", "))?;
         writeln!(f, "latencies     disk up to {:?}, wire from {:?}", self.disk_latency, self.wire_latency)?;
         write!(
