@@ -1,6 +1,8 @@
 //! The hash that chains the ledger.
 
 use core::fmt;
+
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 /// A BLAKE3 hash. The digest of a ledger entry covers the digest of the entry before it, and so the whole
@@ -15,6 +17,70 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// The digest of the bytes that [`crate::encode`] gives for `value`, which are hashed as they arise: no
+    /// memory is taken for them.
+    pub fn of_encoded<T: Serialize>(value: &T) -> Digest {
+        let mut hashing = Hashing { hasher: None, buffer: [0; BUFFER_LEN], len: 0 };
+        // Fails for the same values as `encode`, and none of ours is one.
+        let done = postcard::serialize_with_flavor(value, &mut hashing);
+        done.expect("every type encoded here has a postcard form");
+        Digest(*hashing.finish().as_bytes())
+    }
+}
+
+/// Bytes that are hashed at once: most entries are not longer.
+const BUFFER_LEN: usize = 512;
+
+/// Where encoded bytes go to be hashed.
+struct Hashing {
+    /// What went before the bytes in the buffer, if anything did.
+    hasher: Option<blake3::Hasher>,
+    buffer: [u8; BUFFER_LEN],
+    len: usize,
+}
+
+impl Hashing {
+    fn flush(&mut self) -> &mut blake3::Hasher {
+        let hasher = self.hasher.get_or_insert_with(blake3::Hasher::new);
+        hasher.update(&self.buffer[..self.len]);
+        self.len = 0;
+        hasher
+    }
+
+    fn finish(mut self) -> blake3::Hash {
+        match self.hasher {
+            None => blake3::hash(&self.buffer[..self.len]),
+            Some(_) => self.flush().finalize(),
+        }
+    }
+}
+
+impl Flavor for &mut Hashing {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        if self.len == BUFFER_LEN {
+            self.flush();
+        }
+        self.buffer[self.len] = byte;
+        self.len += 1;
+        Ok(())
+    }
+
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        if bytes.len() > BUFFER_LEN - self.len {
+            self.flush().update(bytes);
+        } else {
+            self.buffer[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+            self.len += bytes.len();
+        }
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 
@@ -78,6 +144,16 @@ impl fmt::Debug for StateHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_hashed_as_it_arises_is_what_would_be_encoded() {
+        for len in [0, 1, 200, BUFFER_LEN - 1, BUFFER_LEN, BUFFER_LEN + 1, 3 * BUFFER_LEN, 5000] {
+            // Byte by byte, all at once, and one after the other.
+            let numbers: alloc::vec::Vec<u8> = (0..len).map(|n| n as u8).collect();
+            let value = (7u64, &numbers, "text".repeat(len), &numbers);
+            assert_eq!(Digest::of_encoded(&value), Digest::of(&crate::encode(&value)), "{len}");
+        }
+    }
 
     #[test]
     fn a_state_does_not_depend_on_the_order_of_its_changes() {

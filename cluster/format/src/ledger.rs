@@ -122,7 +122,7 @@ pub enum Payload {
 impl Entry {
     /// Its digest, which the next entry repeats: BLAKE3 of its bytes.
     pub fn digest(&self) -> Digest {
-        Digest::of(&encode(self))
+        Digest::of_encoded(self)
     }
 
     /// Where it stands.
