@@ -17,9 +17,18 @@ pub const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// What a node says of itself.
 #[derive(Clone, Debug)]
 pub struct NodeAnswer {
+    pub state: String,
     pub role: String,
     pub term: u64,
     pub applied: u64,
+}
+
+impl NodeAnswer {
+    /// Whether its tables can be asked: not while they are read from the disk or rebuilt, nor once it has
+    /// stopped at an error.
+    pub fn serves(&self) -> bool {
+        self.state == "up" && !matches!(self.role.as_str(), "recovering" | "stopped")
+    }
 }
 
 #[derive(Serialize)]
@@ -139,7 +148,7 @@ pub fn ask_all(
 async fn ask(port: u16, node: u8) -> Option<NodeAnswer> {
     let (client, connection) = config(port).connect(NoTls).await.ok()?;
     let driver = tokio::spawn(connection);
-    let query = format!("SELECT role, term, applied FROM sys.nodes WHERE id = {node}");
+    let query = format!("SELECT state, role, term, applied FROM sys.nodes WHERE id = {node}");
     let messages = client.simple_query(&query).await;
     drop(client);
     let _ = driver.await;
@@ -147,8 +156,9 @@ async fn ask(port: u16, node: u8) -> Option<NodeAnswer> {
         SimpleQueryMessage::Row(row) => Some(row),
         _ => None,
     })?;
+    let text = |index: usize| row.get(index).map(String::from);
     let number = |index: usize| row.get(index)?.parse().ok();
-    Some(NodeAnswer { role: row.get(0)?.to_string(), term: number(1)?, applied: number(2)? })
+    Some(NodeAnswer { state: text(0)?, role: text(1)?, term: number(2)?, applied: number(3)? })
 }
 
 /// How to connect to a node's SQL port.
@@ -156,4 +166,18 @@ pub fn config(port: u16) -> tokio_postgres::Config {
     let mut config = tokio_postgres::Config::new();
     config.host("127.0.0.1").port(port).user("relix").dbname("relix").connect_timeout(ANSWER_WITHIN);
     config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_reads_its_disk_does_not_serve_yet() {
+        let serves = |state: &str, role: &str| {
+            NodeAnswer { state: state.into(), role: role.into(), term: 1, applied: 0 }.serves()
+        };
+        assert!(serves("up", "leader") && serves("up", "learner"));
+        assert!(!serves("up", "recovering") && !serves("up", "stopped") && !serves("rebuilding", "follower"));
+    }
 }

@@ -215,7 +215,7 @@ fn wait_until_serving(layout: &Layout, cluster: &Cluster, started: Instant) -> R
     loop {
         let machines = control::machines(layout)?;
         let answers = status::ask_all(cluster, &machines, ASK_AGAIN_AFTER)?;
-        let serving = answers.iter().flatten().count();
+        let serving = answers.iter().flatten().filter(|answer| answer.serves()).count();
         let leader = status::leader(&machines, &answers);
         progress.set_message(format!("{serving} of {} nodes answer SQL", cluster.nodes));
         if let Some(leader) = leader.filter(|_| serving == usize::from(cluster.nodes)) {

@@ -135,19 +135,20 @@ impl Log {
     /// Entries in memory from `first` on, up to `through`, and about `len_max` bytes of them, but one at
     /// least.
     pub fn entries(&self, first: Version, through: Version, len_max: usize) -> Vec<Arc<Entry>> {
-        let mut entries = Vec::new();
+        let start = first.0.checked_sub(self.recent_first().0).and_then(|index| usize::try_from(index).ok());
+        let Some(start) = start.filter(|start| *start < self.recent.len() && first <= through) else {
+            return Vec::new();
+        };
+        let end = self.recent.len() - (self.last.0 - through.min(self.last).0) as usize;
+        let entries = self.recent.range(start..end);
         let mut len = 0;
-        let mut version = first;
-        while version <= through {
-            let Some(entry) = self.entry(version) else { break };
+        let count = entries.clone().take_while(|entry| {
+            let is_first = len == 0;
             len += entry.len_estimate();
-            if !entries.is_empty() && len > len_max {
-                break;
-            }
-            entries.push(entry.clone());
-            version = version.next();
-        }
-        entries
+            is_first || len <= len_max
+        });
+        let count = count.count();
+        entries.take(count).cloned().collect()
     }
 
     /// Whether `entry` continues this history: it repeats the digest of the last one.

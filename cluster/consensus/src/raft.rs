@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use cluster_format::limits::VOTERS_MAX;
 use cluster_format::{
     Entry, Incarnation, LogPosition, Marks, Mistake, NodeId, Payload, Planted, SnapshotHead, Version,
 };
@@ -515,9 +516,13 @@ impl Raft {
             Some(peer) => Some(of(peer)),
             None => (node == self.id).then_some(own),
         };
-        let mut values: Vec<T> = membership.voters.iter().filter_map(|voter| value(voter.node)).collect();
+        // Called for every answer of every follower: takes no memory.
+        let mut values = [None; VOTERS_MAX];
+        for (slot, voter) in values.iter_mut().zip(&membership.voters) {
+            *slot = value(voter.node);
+        }
         values.sort_unstable_by(|a, b| b.cmp(a));
-        values.get(membership.quorum() - 1).copied()
+        values.get(membership.quorum() - 1).copied().flatten()
     }
 
     pub(crate) fn makes(&self, mistake: Mistake) -> bool {

@@ -1,9 +1,11 @@
 //! The hash that chains the ledger.
 
 use core::fmt;
+
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
-/// A BLAKE3 hash. The digest of a ledger entry covers the digest of the entry before it, and so the whole
+/// A BLAKE3 hash. The digest of a ledger entry is keyed by that of the entry before it, and so covers the whole
 /// history: two ledgers that agree on one digest agree on everything up to it.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Digest(pub [u8; 32]);
@@ -15,6 +17,77 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Digest {
         Digest(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// The digest of `value` behind the history of this digest: BLAKE3, keyed by this digest, of the bytes
+    /// that [`crate::encode`] gives, which are hashed as they arise.
+    pub fn chain<T: Serialize>(&self, value: &T) -> Digest {
+        let mut hashing = Hashing { key: &self.0, hasher: None, buffer: [0; BUFFER_LEN], len: 0 };
+        // Fails for the same values as `encode`, and none of ours is one.
+        let done = postcard::serialize_with_flavor(value, &mut hashing);
+        done.expect("every type encoded here has a postcard form");
+        Digest(*hashing.finish().as_bytes())
+    }
+}
+
+/// Bytes that are hashed at once: most entries are not longer.
+const BUFFER_LEN: usize = 512;
+
+/// Where encoded bytes go to be hashed.
+struct Hashing<'a> {
+    key: &'a [u8; 32],
+    /// What went before the bytes in the buffer, if anything did.
+    hasher: Option<blake3::Hasher>,
+    buffer: [u8; BUFFER_LEN],
+    len: usize,
+}
+
+impl Hashing<'_> {
+    fn flush(&mut self) -> &mut blake3::Hasher {
+        let hasher = self.hasher.get_or_insert_with(|| blake3::Hasher::new_keyed(self.key));
+        hasher.update(&self.buffer[..self.len]);
+        self.len = 0;
+        hasher
+    }
+
+    fn finish(mut self) -> blake3::Hash {
+        match self.hasher {
+            None => blake3::keyed_hash(self.key, &self.buffer[..self.len]),
+            Some(_) => self.flush().finalize(),
+        }
+    }
+}
+
+impl Flavor for &mut Hashing<'_> {
+    type Output = ();
+
+    #[inline]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        if self.len == BUFFER_LEN {
+            self.flush();
+        }
+        self.buffer[self.len] = byte;
+        self.len += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        // Most numbers are short.
+        if let [byte] = bytes {
+            return self.try_push(*byte);
+        }
+        if bytes.len() > BUFFER_LEN - self.len {
+            self.flush().update(bytes);
+        } else {
+            self.buffer[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+            self.len += bytes.len();
+        }
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
     }
 }
 
@@ -78,6 +151,18 @@ impl fmt::Debug for StateHash {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_hashed_as_it_arises_is_what_would_be_encoded() {
+        for len in [0, 1, 200, BUFFER_LEN - 1, BUFFER_LEN, BUFFER_LEN + 1, 3 * BUFFER_LEN, 5000] {
+            // Byte by byte, all at once, and one after the other.
+            let numbers: alloc::vec::Vec<u8> = (0..len).map(|n| n as u8).collect();
+            let value = (7u64, &numbers, "text".repeat(len), &numbers);
+            let key = Digest::of(&numbers);
+            let expected = blake3::keyed_hash(&key.0, &crate::encode(&value));
+            assert_eq!(key.chain(&value), Digest(*expected.as_bytes()), "{len}");
+        }
+    }
 
     #[test]
     fn a_state_does_not_depend_on_the_order_of_its_changes() {

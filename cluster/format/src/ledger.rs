@@ -120,9 +120,10 @@ pub enum Payload {
 }
 
 impl Entry {
-    /// Its digest, which the next entry repeats: BLAKE3 of its bytes.
+    /// Its digest, which the next entry repeats. The digest before it is the key, not a part of what is
+    /// hashed: that saves a third of the work for a short entry.
     pub fn digest(&self) -> Digest {
-        Digest::of(&encode(self))
+        self.previous.chain(&(self.version, self.term, self.wall_micros, &self.payload))
     }
 
     /// Where it stands.
@@ -155,6 +156,11 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     // Encoding into a growing vector can only fail for values that postcard cannot describe (sequences of
     // unknown length), and none of ours is one.
     postcard::to_allocvec(value).expect("every type encoded here has a postcard form")
+}
+
+/// Appends the postcard bytes of `value`.
+pub fn encode_behind<T: Serialize>(bytes: Vec<u8>, value: &T) -> Vec<u8> {
+    postcard::to_extend(value, bytes).expect("every type encoded here has a postcard form")
 }
 
 /// The value that `bytes` hold, all of them.

@@ -24,6 +24,7 @@ pub use digest::{Digest, StateHash};
 pub use id::{ClusterId, NodeId, RequestId, Version};
 pub use ledger::{
     Commit, Entry, FormatError, KeyRange, Origin, Payload, Write, decode, decode_prefix, encode,
+    encode_behind,
 };
 pub use marks::Marks;
 pub use membership::{Incarnation, Member, Membership, REMOVED_MAX};

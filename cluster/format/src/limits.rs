@@ -44,7 +44,7 @@ pub const RESOLVER_WINDOW_LEN_MAX: usize = 4 * 1024 * 1024;
 pub const REQUEST_SESSIONS_MAX: usize = 4096;
 
 /// SQL connections a node serves at once.
-pub const CONNECTIONS_MAX: usize = 64;
+pub const CONNECTIONS_MAX: usize = 128;
 
 const _: () = {
     assert!(KEY_LEN_MAX < ROW_LEN_MAX);

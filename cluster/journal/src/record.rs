@@ -22,6 +22,7 @@ use alloc::vec::Vec;
 use cluster_format::limits::ENTRY_LEN_MAX;
 use cluster_format::{
     Digest, Entry, LogPosition, NodeId, SnapshotChunk, Version, crc32c, decode, decode_prefix, encode,
+    encode_behind,
 };
 use drivers_api::SECTOR_SIZE;
 
@@ -187,16 +188,10 @@ pub(crate) struct Payload {
 
 impl Payload {
     pub(crate) fn of_entries(entries: &[Arc<Entry>]) -> Payload {
-        let mut bytes = Vec::new();
-        let mut last = None;
-        for (index, entry) in entries.iter().enumerate() {
-            let encoded = encode(&**entry);
-            if index + 1 == entries.len() {
-                // As `Entry::digest`, without encoding it twice.
-                last = Some(LogEnd { position: entry.position(), digest: Digest::of(&encoded) });
-            }
-            bytes.extend_from_slice(&encoded);
-        }
+        let len = entries.iter().map(|entry| entry.len_estimate()).sum();
+        let bytes =
+            entries.iter().fold(Vec::with_capacity(len), |bytes, entry| encode_behind(bytes, &**entry));
+        let last = entries.last().map(|entry| LogEnd::of(entry));
         Payload { kind: KIND_ENTRIES, entry_count: entries.len() as u32, bytes, last }
     }
 

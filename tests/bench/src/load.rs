@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Client, Config, Error, NoTls};
+use tokio_postgres::{Client, Config, Error, NoTls, Statement};
 
 /// How many clients at once.
-pub const CLIENTS: [usize; 3] = [1, 8, 64];
+pub const CLIENTS: [usize; 4] = [1, 8, 64, 256];
 
 /// Rows that reads choose from.
-const READ_ROWS: i64 = 1000;
+pub const READ_ROWS: i64 = 1000;
 
 /// Rounds before the clock runs, by each client.
 const WARM_UP: usize = 3;
@@ -53,29 +53,65 @@ pub async fn prepare(port: u16) -> Result<(), Error> {
     client.batch_execute(&format!("INSERT INTO bench VALUES {}", rows.join(","))).await
 }
 
+/// One client of some system.
+pub trait Session: Sized + Send + 'static {
+    /// Connects to a port of 127.0.0.1, to do nothing but `work`.
+    fn open(port: u16, work: Work) -> impl Future<Output = Result<Self, String>> + Send;
+    /// Does it once: inserts the row `id`, or reads it.
+    fn perform(&mut self, id: i64) -> impl Future<Output = Result<(), String>> + Send;
+}
+
+/// A client of Relix or PostgreSQL, with a prepared statement.
+pub struct SqlSession {
+    client: Client,
+    statement: Statement,
+    work: Work,
+}
+
+impl Session for SqlSession {
+    async fn open(port: u16, work: Work) -> Result<SqlSession, String> {
+        let client = connect(port).await.map_err(|error| error.to_string())?;
+        let sql = match work {
+            Work::Insert => "INSERT INTO bench VALUES ($1, $2, $3)",
+            Work::Read => "SELECT body FROM bench WHERE id = $1",
+        };
+        let statement = client.prepare(sql).await.map_err(|error| error.to_string())?;
+        Ok(SqlSession { client, statement, work })
+    }
+
+    async fn perform(&mut self, id: i64) -> Result<(), String> {
+        let text = body(id);
+        let insert: [&(dyn ToSql + Sync); 3] = [&id, &1i32, &text];
+        let done = match self.work {
+            Work::Insert => self.client.execute(&self.statement, &insert).await.map(drop),
+            Work::Read => self.client.query_one(&self.statement, &[&id]).await.map(drop),
+        };
+        done.map_err(|error| error.to_string())
+    }
+}
+
 /// Runs `clients` clients, spread over `ports`, for `duration`. `run` tells this run's rows from others'.
-pub async fn measure(
+pub async fn measure<S: Session>(
     ports: &[u16],
     clients: usize,
     work: Work,
     duration: Duration,
     run: i64,
-) -> Result<Load, Error> {
+) -> Result<Load, String> {
     let mut sessions = Vec::new();
     for number in 0..clients {
-        sessions.push(connect(ports[number % ports.len()]).await?);
+        sessions.push(S::open(ports[number % ports.len()], work).await?);
     }
     let started = Instant::now();
     let tasks: Vec<_> = sessions
         .into_iter()
         .zip(1..)
-        .map(|(client, number)| tokio::spawn(repeat(client, work, duration, (run << 40) | (number << 28))))
+        .map(|(session, number)| tokio::spawn(repeat(session, work, duration, (run << 40) | (number << 28))))
         .collect();
     let (mut latencies, mut failed) = (Vec::new(), 0);
     let mut elapsed = duration;
     for task in tasks {
-        let Ok(answer) = task.await else { continue };
-        let (more, failures) = answer?;
+        let Ok((more, failures)) = task.await else { continue };
         latencies.extend(more);
         failed += failures;
         elapsed = elapsed.max(started.elapsed());
@@ -87,32 +123,24 @@ pub async fn measure(
     Ok(Load { per_second, p50_ms: ms(at(0.5)), p99_ms: ms(at(0.99)), failed })
 }
 
-/// One client: how long each of its statements took, and how many failed.
-async fn repeat(
-    client: Client,
+/// One client, which asks again as soon as it is answered: how long each answer took, and how many failed.
+async fn repeat<S: Session>(
+    mut session: S,
     work: Work,
     duration: Duration,
     first_id: i64,
-) -> Result<(Vec<Duration>, usize), Error> {
-    let sql = match work {
-        Work::Insert => "INSERT INTO bench VALUES ($1, $2, $3)",
-        Work::Read => "SELECT body FROM bench WHERE id = $1",
-    };
-    let statement = client.prepare(sql).await?;
+) -> (Vec<Duration>, usize) {
     let mut latencies = Vec::new();
     let (mut failed, mut rounds) = (0, 0);
     let mut ends_at = Instant::now() + duration;
     while Instant::now() < ends_at {
-        let id = first_id + rounds as i64;
-        let read_id = (id.wrapping_mul(7_919) >> 3).rem_euclid(READ_ROWS);
-        let text = body(id);
-        let insert: [&(dyn ToSql + Sync); 3] = [&id, &1i32, &text];
-        let read: [&(dyn ToSql + Sync); 1] = [&read_id];
-        let started = Instant::now();
-        let result = match work {
-            Work::Insert => client.execute(&statement, &insert).await.map(|_| ()),
-            Work::Read => client.query_one(&statement, &read).await.map(|_| ()),
+        let new_id = first_id + rounds as i64;
+        let id = match work {
+            Work::Insert => new_id,
+            Work::Read => (new_id.wrapping_mul(7_919) >> 3).rem_euclid(READ_ROWS),
         };
+        let started = Instant::now();
+        let result = session.perform(id).await;
         rounds += 1;
         if rounds <= WARM_UP {
             ends_at = Instant::now() + duration;
@@ -122,15 +150,15 @@ async fn repeat(
         if let Err(error) = result {
             failed += 1;
             if failed == 1 {
-                eprintln!("a statement failed: {error}");
+                eprintln!("a request failed: {error}");
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
-    Ok((latencies, failed))
+    (latencies, failed)
 }
 
 /// About 100 bytes that are not those of any other id.
-fn body(id: i64) -> String {
+pub fn body(id: i64) -> String {
     format!("{:016x}", id.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64 as i64)).repeat(6)
 }

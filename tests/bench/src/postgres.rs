@@ -30,7 +30,7 @@ impl Postgres {
         server.command("initdb", &["-D", &data, "-U", "relix", "-A", "trust", "-E", "UTF8"]);
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=on \
-             -c synchronous_commit=on -c max_connections=100",
+             -c synchronous_commit=on -c max_connections=300",
             server.port
         );
         let log = format!("{data}.log");

@@ -5,16 +5,21 @@ use std::time::{Duration, Instant};
 use tests_vm::{Cluster, InsertStream, State, longest_silence_from, resident_kib};
 use tokio::runtime::Runtime;
 
-use crate::load::{self, CLIENTS, Work};
+use crate::load::{self, CLIENTS, Session, SqlSession, Work};
 use crate::report::{BOOT, FAILOVER, Figures, MEMORY, RESIDENT, RESTART};
+
+/// Clients that insert through the survivors while the leader is killed.
+const FAILOVER_CLIENTS: i64 = 8;
 
 /// How much work a run is.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
     /// How long each load lasts.
     pub load: Duration,
-    /// How often boot and failover are measured; the median counts.
-    pub repeats: usize,
+    /// How often a boot is measured; the median counts.
+    pub boots: usize,
+    /// How often the leader is killed; the median counts.
+    pub failovers: usize,
 }
 
 /// Measures everything of three nodes that `up_options` start.
@@ -23,7 +28,7 @@ pub struct Effort {
 /// If the cluster does not do what it is asked.
 pub fn measure(runtime: &Runtime, name: &str, up_options: &[&str], effort: Effort) -> Figures {
     let mut figures = Figures::default();
-    let boots = (0..effort.repeats).map(|_| {
+    let boots = (0..effort.boots).map(|_| {
         let cluster = Cluster::new(name, up_options);
         seconds_to_serving(&cluster.up())
     });
@@ -32,9 +37,10 @@ pub fn measure(runtime: &Runtime, name: &str, up_options: &[&str], effort: Effor
     let ports: Vec<u16> = (1..=3).map(|node| cluster.port(node)).collect();
     runtime.block_on(load::prepare(ports[0])).expect("the table");
     memory(&cluster, &mut figures);
-    loads(runtime, &ports, effort, &mut figures);
-    let failovers = (0..effort.repeats).map(|round| failover(&cluster, round as i64));
+    loads::<SqlSession>(runtime, &ports, effort, &mut figures);
+    let failovers = (0..effort.failovers).map(|round| failover(&cluster, round as i64));
     let (failovers, restarts): (Vec<f64>, Vec<f64>) = failovers.unzip();
+    println!("{name}: leader killed to next write, s: {failovers:.2?}");
     figures.set(FAILOVER, median(failovers));
     figures.set(RESTART, median(restarts));
     figures
@@ -44,10 +50,10 @@ pub fn measure(runtime: &Runtime, name: &str, up_options: &[&str], effort: Effor
 ///
 /// # Panics
 /// If a client cannot connect.
-pub fn loads(runtime: &Runtime, ports: &[u16], effort: Effort, figures: &mut Figures) {
+pub fn loads<S: Session>(runtime: &Runtime, ports: &[u16], effort: Effort, figures: &mut Figures) {
     for work in [Work::Insert, Work::Read] {
         for (clients, run) in CLIENTS.into_iter().zip(1..) {
-            let load = runtime.block_on(load::measure(ports, clients, work, effort.load, run));
+            let load = runtime.block_on(load::measure::<S>(ports, clients, work, effort.load, run));
             figures.set_load(work, clients, load.expect("clients connect and prepare"));
         }
     }
@@ -72,7 +78,12 @@ fn memory(cluster: &Cluster, figures: &mut Figures) {
 fn failover(cluster: &Cluster, round: i64) -> (f64, f64) {
     let leader = cluster.leader();
     let others: Vec<u16> = cluster.others(leader).iter().map(|node| cluster.port(*node)).collect();
-    let stream = InsertStream::start("bench", -(round + 1) * 1_000_000, others);
+    let stream = |client: i64| {
+        let first_id = -(round * FAILOVER_CLIENTS + client + 1) * 1_000_000;
+        let turned = others.iter().cycle().skip(client as usize).take(others.len()).copied();
+        InsertStream::start("bench", first_id, turned.collect())
+    };
+    let streams: Vec<InsertStream> = (0..FAILOVER_CLIENTS).map(stream).collect();
     std::thread::sleep(Duration::from_millis(500));
     let killed = Instant::now();
     cluster.fault(&["kill", &leader.to_string()]);
@@ -81,7 +92,9 @@ fn failover(cluster: &Cluster, round: i64) -> (f64, f64) {
     cluster.fault(&["restart", &leader.to_string()]);
     cluster.client(leader).row("SELECT count(*) FROM bench WHERE id = 1").expect("it answers");
     let restart = restarted.elapsed();
-    let silence = longest_silence_from(&stream.finish(), killed).expect("writes go on");
+    let mut records: Vec<_> = streams.into_iter().flat_map(InsertStream::finish).collect();
+    records.sort_by_key(|record| record.at);
+    let silence = longest_silence_from(&records, killed).expect("writes go on");
     cluster.wait("all are up", || {
         cluster.status().nodes.iter().all(|node| node.state == State::Up && node.role.is_some()).then_some(())
     });

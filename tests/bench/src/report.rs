@@ -57,10 +57,10 @@ fn rows() -> Vec<String> {
     rows
 }
 
-/// Three Linux VMs with etcd 3.5, and three native processes: measured earlier on a machine of this kind
-/// (QEMU 7.2 TCG, 2 cores, fsync on). Not of this run.
-pub fn quoted_etcd() -> (Figures, Figures) {
-    let (mut vms, mut native) = (Figures::default(), Figures::default());
+/// Three Linux VMs with etcd 3.5, measured earlier on a machine of this kind (QEMU 7.2 TCG, 2 cores, fsync on).
+/// Not of this run.
+pub fn quoted_etcd_vms() -> Figures {
+    let mut vms = Figures::default();
     vms.set(BOOT, 14.6);
     vms.set(RESTART, 9.9);
     vms.set(FAILOVER, 1.9);
@@ -70,11 +70,7 @@ pub fn quoted_etcd() -> (Figures, Figures) {
         vms.set(&p50_row, p50);
     }
     vms.set(&load_rows(Work::Read, 1)[0], 45.0);
-    for (clients, puts, reads) in [(1, 400.0, 1234.0), (8, 1113.0, 4077.0), (64, 2911.0, 6312.0)] {
-        native.set(&load_rows(Work::Insert, clients)[0], puts);
-        native.set(&load_rows(Work::Read, clients)[0], reads);
-    }
-    (vms, native)
+    vms
 }
 
 /// One column.
@@ -85,21 +81,21 @@ pub struct Column {
     pub figures: Figures,
 }
 
-/// Prints the table: `columns`, ratios of all to `peer` if there is one, then `quoted`.
-pub fn print(columns: &[Column], peer: Option<&Column>, quoted: &[Column]) {
+/// Prints the table: `columns`, `peers`, the ratio of each column to each peer, then `quoted`.
+pub fn print(columns: &[Column], peers: &[Column], quoted: &Column) {
+    let pairs: Vec<(&Column, &Column)> =
+        columns.iter().flat_map(|column| peers.iter().map(move |peer| (column, peer))).collect();
     let mut table = vec![vec![String::new()]];
-    table[0].extend(columns.iter().chain(peer).map(|column| column.name.to_string()));
-    table[0].extend(peer.iter().flat_map(|_| columns.iter().map(|column| format!("{} / peer", column.name))));
-    table[0].extend(quoted.iter().map(|column| format!("({})", column.name)));
+    table[0].extend(columns.iter().chain(peers).map(|column| column.name.to_string()));
+    table[0].extend(pairs.iter().map(|(column, peer)| format!("{} / {}", column.name, peer.name)));
+    table[0].push(format!("({})", quoted.name));
     for row in rows() {
         let figure = |column: &Column| column.figures.get(&row);
         let mut line = vec![row.clone()];
-        line.extend(columns.iter().chain(peer).map(|column| shown(figure(column))));
-        if let Some(peer) = peer {
-            let ratio = |column: &Column| Some(figure(column)? / figure(peer)?);
-            line.extend(columns.iter().map(|column| shown(ratio(column))));
-        }
-        line.extend(quoted.iter().map(|column| shown(figure(column))));
+        line.extend(columns.iter().chain(peers).map(|column| shown(figure(column))));
+        let ratio = |(column, peer): &(&Column, &Column)| Some(figure(column)? / figure(peer)?);
+        line.extend(pairs.iter().map(|pair| shown(ratio(pair))));
+        line.push(shown(figure(quoted)));
         table.push(line);
     }
     let widths: Vec<usize> = (0..table[0].len())
@@ -113,7 +109,7 @@ pub fn print(columns: &[Column], peer: Option<&Column>, quoted: &[Column]) {
 }
 
 /// A figure with three digits that say something.
-fn shown(figure: Option<f64>) -> String {
+pub fn shown(figure: Option<f64>) -> String {
     match figure {
         None => "-".into(),
         Some(figure) if figure >= 100.0 => format!("{figure:.0}"),
@@ -123,7 +119,7 @@ fn shown(figure: Option<f64>) -> String {
 }
 
 /// When and on what this runs.
-pub fn print_header(command: &str, peer: Option<&str>) {
+pub fn print_header(command: &str, peers: &[String]) {
     let first_line = |program: &str, words: &[&str]| {
         let output = Command::new(program).args(words).output().ok()?;
         Some(String::from_utf8_lossy(&output.stdout).lines().next()?.to_string())
@@ -136,7 +132,12 @@ pub fn print_header(command: &str, peer: Option<&str>) {
     println!("  date     {}", first_line("date", &["-u", "+%F %H:%M UTC"]).unwrap_or_else(unknown));
     println!("  machine  {cores} cores, {}", model.map_or("unknown", |(_, model)| model));
     println!("  QEMU     {}", first_line("qemu-system-x86_64", &["--version"]).unwrap_or_else(unknown));
-    println!("  peer     {}", peer.unwrap_or("PostgreSQL is not installed: no peer in this run"));
-    println!("  clients  tokio-postgres in one process on the same cores, spread over the nodes");
-    println!("  quoted   in brackets: etcd 3.5, measured earlier on a machine of this kind, not of this run");
+    println!("  load     {}", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
+    peers.iter().for_each(|peer| println!("  peer     {peer}"));
+    println!(
+        "  clients  in one process on the same cores, spread over the nodes; tokio-postgres, and gRPC for etcd"
+    );
+    println!(
+        "  quoted   in brackets: etcd 3.5 in VMs, measured earlier on a machine of this kind, not of this run"
+    );
 }

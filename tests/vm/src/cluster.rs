@@ -147,6 +147,21 @@ impl Cluster {
         self.status().nodes.iter().map(|status| status.id).filter(|id| *id != node).collect()
     }
 
+    /// What a node says it is, if it answers.
+    pub fn role(&self, node: u8) -> Option<String> {
+        self.status().nodes.into_iter().find(|status| status.id == node)?.role
+    }
+
+    /// Ends a node, puts a blank disk in place of its own, and starts it again.
+    ///
+    /// # Panics
+    /// If it has no disk, or does not start.
+    pub fn wipe(&self, node: u8) {
+        self.fault(&["kill", &node.to_string()]);
+        std::fs::remove_file(self.dir.join(format!("node{node}.disk"))).expect("the node has a disk");
+        self.fault(&["restart", &node.to_string()]);
+    }
+
     /// The process of the fabric and of each node that runs.
     pub fn pids(&self) -> Vec<u32> {
         let fabric = std::fs::read_to_string(self.dir.join("fabric.pid")).ok();

@@ -32,9 +32,14 @@ pub struct InsertStream {
 impl InsertStream {
     /// Starts to insert ids from `first_id` on into column `id` of `table`.
     pub fn start(table: &str, first_id: i64, ports: Vec<u16>) -> InsertStream {
+        InsertStream::start_patient(table, first_id, ports, PATIENCE)
+    }
+
+    /// The same, which waits for an answer this long.
+    pub fn start_patient(table: &str, first_id: i64, ports: Vec<u16>, patience: Duration) -> InsertStream {
         let stop = Arc::new(AtomicBool::new(false));
         let (table, stopped) = (table.to_string(), stop.clone());
-        let thread = std::thread::spawn(move || insert_until(&stopped, &table, first_id, &ports));
+        let thread = std::thread::spawn(move || insert_until(&stopped, &table, first_id, &ports, patience));
         InsertStream { stop, thread }
     }
 
@@ -57,7 +62,13 @@ pub fn longest_silence_from(records: &[Record], event: Instant) -> Option<Durati
     after.map(|pair| pair[1] - pair[0].max(event)).max()
 }
 
-fn insert_until(stop: &AtomicBool, table: &str, first_id: i64, ports: &[u16]) -> Vec<Record> {
+fn insert_until(
+    stop: &AtomicBool,
+    table: &str,
+    first_id: i64,
+    ports: &[u16],
+    patience: Duration,
+) -> Vec<Record> {
     let mut records = Vec::new();
     let mut client: Option<Client> = None;
     let mut turn = 0;
@@ -65,7 +76,7 @@ fn insert_until(stop: &AtomicBool, table: &str, first_id: i64, ports: &[u16]) ->
         let port = ports[turn % ports.len()];
         let connected = match client.take() {
             Some(client) => Ok(client),
-            None => Client::connect(port, PATIENCE).map(|client| client.with_patience(PATIENCE)),
+            None => Client::connect(port, PATIENCE).map(|client| client.with_patience(patience)),
         };
         let id = first_id + records.len() as i64;
         let outcome = connected.and_then(|connected| {

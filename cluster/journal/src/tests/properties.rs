@@ -355,8 +355,8 @@ proptest! {
         head[6] = kind;
         head[36..40].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
         head[60..64].copy_from_slice(&cluster_format::crc32c(&bytes).to_le_bytes());
-        let sum = cluster_format::crc32c(&head[..124]);
-        head[124..].copy_from_slice(&sum.to_le_bytes());
+        let sum = cluster_format::crc32c(&head[..HEADER_LEN - 4]);
+        head[HEADER_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
         let header = Header::parse(&head).expect("its checksum is right");
         header.body(&bytes);
     }

@@ -6,6 +6,8 @@ mod bad_input;
 mod failover;
 mod full_disk;
 mod idle;
+mod maintenance;
+mod membership;
 mod network;
 mod serving;
 mod tables;
