@@ -7,8 +7,12 @@
 //!         └──────────── the disk cannot be used ─────────────────────────────────▲
 //! ```
 //!
-//! While it runs, its tables may turn out to differ from a quorum's: then it still keeps the ledger and
+//! One file for each of its concerns: what goes to and comes from peers' logs and tables ([`lending`]), and
+//! whether all tables are equal ([`agreeing`]). While it runs, its tables may turn out to differ from a quorum's: then it still keeps the ledger and
 //! votes, but does not serve until it has rebuilt them ([`Replica::is_rebuilding`]).
+
+mod agreeing;
+mod lending;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -17,21 +21,20 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_consensus::{Config, Message, Raft, Refused as HistoryRefused, Timing};
-use cluster_format::limits::APPEND_LEN_MAX;
 use cluster_format::{
-    Entry, Incarnation, Marks, Membership, Mistake, NodeId, Planted, SnapshotChunk, SnapshotHead, Version,
+    Entry, Incarnation, Marks, Membership, Mistake, NodeId, Planted, SnapshotChunk, SnapshotHead,
 };
 use cluster_journal::{Journal, JournalError, JournalEvent};
 use cluster_store::{Incoming, Outgoing, Tables};
 use drivers_api::{Disk, DiskGeometry, Instant, Level, Now};
 
-use crate::agreement::{Agreement, AgreementMessage};
+use crate::agreement::Agreement;
 use crate::config::NodeConfig;
 use crate::coordinator::Outbox;
 use crate::marks::Mark;
-use crate::message::{PeerMessage, Refused};
+use crate::message::Refused;
 use crate::node::{LogLine, NodeOptions};
-use crate::rebuilding::{Rebuilding, Restoring, entries_in_memory};
+use crate::rebuilding::{Rebuilding, Restoring};
 use crate::recovery::Recovery;
 use crate::writing::{Writer, Written};
 
@@ -384,52 +387,6 @@ impl Replica {
         }
     }
 
-    fn read_for_followers(&mut self) {
-        let (Phase::Running(raft), Some(journal)) = (&mut self.phase, &mut self.journal) else { return };
-        for wanted in raft.take_wanted() {
-            self.readers.push_back(Reader::Follower(wanted.peer));
-            journal.read(0, wanted.first, wanted.through, wanted.len_max);
-        }
-    }
-
-    fn have_read(&mut self, now: Now, entries: Vec<Arc<Entry>>) {
-        match self.readers.pop_front() {
-            Some(Reader::Follower(peer)) => {
-                if let Phase::Running(raft) = &mut self.phase {
-                    raft.fetched(peer, entries);
-                }
-            }
-            Some(Reader::Peer(peer)) => self.outbox.push((peer, PeerMessage::EntriesAnswer(entries))),
-            Some(Reader::Own) => self.entries_lent(now, &entries),
-            None => {}
-        }
-    }
-
-    fn send_snapshots(&mut self, now: Now) {
-        let Phase::Running(raft) = &mut self.phase else { return };
-        let wanted = raft.take_chunks_wanted();
-        for wanted in wanted {
-            let chunk = self.chunk(wanted.head.as_ref(), wanted.index);
-            if let Phase::Running(raft) = &mut self.phase {
-                raft.chunk_fetched(now, wanted.peer, chunk);
-            }
-        }
-    }
-
-    /// A piece of this node's tables.
-    fn chunk(&mut self, head: Option<&Arc<SnapshotHead>>, index: u64) -> Option<SnapshotChunk> {
-        let Phase::Running(raft) = &self.phase else { return None };
-        match head {
-            None if self.rebuilding.is_none() => {
-                let head = raft.snapshot_head(self.tables.state())?;
-                self.outgoing = Some(Outgoing::new(&self.tables, head));
-            }
-            head if self.outgoing.as_ref().map(Outgoing::head) != head => return None,
-            _ => {}
-        }
-        self.outgoing.as_mut()?.chunk(index)
-    }
-
     fn write(&mut self, now: Now) {
         let (Phase::Running(raft), Some(journal)) = (&mut self.phase, &mut self.journal) else { return };
         if self.writer.is_busy() {
@@ -459,135 +416,6 @@ impl Replica {
             return self.say(Level::Error, "a piece of a snapshot cannot be taken".to_string());
         }
         self.writer.write_chunk(raft, journal, &chunk);
-    }
-
-    fn agree(&mut self, now: Now) {
-        let Phase::Running(raft) = &mut self.phase else { return };
-        if raft.is_leader()
-            && let Some(check) = self.agreement.begin(now, raft.id())
-        {
-            let membership = raft.log().membership();
-            let others = membership.members().filter(|member| member.node != raft.id());
-            self.outbox.extend(others.map(|member| (member.node, PeerMessage::Agreement(check))));
-        }
-        if let Some((leader, report)) = self.agreement.take_report() {
-            self.outbox.push((leader, PeerMessage::Agreement(report)));
-        }
-    }
-
-    /// A peer speaks of its tables, or of everyone's.
-    pub(crate) fn agreement_received(&mut self, now: Now, from: NodeId, message: AgreementMessage) {
-        let Phase::Running(raft) = &mut self.phase else { return };
-        match message {
-            AgreementMessage::Check(version) if self.rebuilding.is_none() => {
-                self.agreement.asked(from, version);
-            }
-            AgreementMessage::Check(_) => {}
-            AgreementMessage::Report(version, state) => {
-                let membership = raft.log().membership().clone();
-                let verdict = self.agreement.reported(from, version, state, &membership);
-                let Some(AgreementMessage::Verdict(version, agreed)) = verdict else { return };
-                let others = membership.members().filter(|member| member.node != raft.id());
-                let message = PeerMessage::Agreement(AgreementMessage::Verdict(version, agreed));
-                self.outbox.extend(others.map(|member| (member.node, message.clone())));
-                self.judge(now, version, agreed);
-            }
-            AgreementMessage::Verdict(version, agreed) => self.judge(now, version, agreed),
-        }
-    }
-
-    fn judge(&mut self, now: Now, version: Version, agreed: cluster_format::StateHash) {
-        if self.rebuilding.is_some() {
-            return;
-        }
-        let Some(found) = self.agreement.judge(version, agreed) else { return };
-        self.hit(Mark::TablesDiverged);
-        let line = alloc::format!(
-            "the tables differ from a quorum's at version {version} ({} instead of {}): rebuilding them",
-            found.own,
-            found.agreed
-        );
-        self.say(Level::Error, line);
-        self.rebuilding = Some(Rebuilding::default());
-        self.outgoing = None;
-        if let Phase::Running(raft) = &mut self.phase {
-            // Whoever does not serve does not lead; if nobody can take over, an election follows.
-            let _ = raft.transfer(now, None);
-        }
-    }
-
-    fn restore(&mut self, now: Now) {
-        let Phase::Running(raft) = &mut self.phase else { return };
-        let Some(question) = self.restoring.advance(now, raft) else { return };
-        self.marks.hit(Mark::EntriesAsked as u32);
-        self.outbox.push((NodeId::EVERYONE, question));
-        // Behind the damage, the own disk may hold them, too.
-        if let (Some(missing), Some(journal)) = (raft.missing(), &mut self.journal) {
-            self.readers.push_back(Reader::Own);
-            journal.read(0, missing, raft.promised().version, APPEND_LEN_MAX);
-        }
-    }
-
-    /// A peer has lost entries and asks for this node's.
-    pub(crate) fn entries_asked(&mut self, from: NodeId, first: Version) {
-        let (Phase::Running(raft), Some(journal)) = (&mut self.phase, &mut self.journal) else { return };
-        match entries_in_memory(raft, first, APPEND_LEN_MAX) {
-            Some(entries) if entries.is_empty() => {}
-            Some(entries) => self.outbox.push((from, PeerMessage::EntriesAnswer(entries))),
-            None => {
-                self.readers.push_back(Reader::Peer(from));
-                journal.read(0, first, raft.log().last().version, APPEND_LEN_MAX);
-            }
-        }
-    }
-
-    /// A peer lends what this node has lost.
-    pub(crate) fn entries_lent(&mut self, now: Now, entries: &[Arc<Entry>]) {
-        let Phase::Running(raft) = &mut self.phase else { return };
-        let before = raft.log().last();
-        raft.restore(entries);
-        if raft.log().last() != before {
-            self.restoring.progressed(now);
-        }
-        if raft.missing().is_none() && raft.log().last() != before {
-            let line =
-                alloc::format!("the ledger is whole again up to version {}", raft.log().last().version);
-            self.say(Level::Info, line);
-        }
-    }
-
-    fn rebuild(&mut self, now: Now) {
-        let (Some(rebuilding), Phase::Running(raft)) = (&mut self.rebuilding, &mut self.phase) else {
-            return;
-        };
-        if raft.is_leader() {
-            // Nobody else could lead so far.
-            let _ = raft.transfer(now, None);
-            return;
-        }
-        if let Some(question) = rebuilding.advance(now, raft.leader()) {
-            self.outbox.push(question);
-        }
-        if let Some(tables) = rebuilding.finish(raft) {
-            self.rebuilding = None;
-            self.replace_tables(tables);
-            self.hit(Mark::TablesRebuilt);
-            let line = alloc::format!("the tables are rebuilt as of version {}", self.tables.version());
-            self.say(Level::Info, line);
-        }
-    }
-
-    /// A peer rebuilds its tables and asks for a piece of this node's.
-    pub(crate) fn tables_asked(&mut self, from: NodeId, head: Option<&Arc<SnapshotHead>>, index: u64) {
-        let chunk = self.chunk(head, index);
-        self.outbox.push((from, PeerMessage::TablesAnswer(chunk)));
-    }
-
-    /// A piece of a peer's tables.
-    pub(crate) fn tables_lent(&mut self, now: Now, chunk: Option<SnapshotChunk>) {
-        if let Some(rebuilding) = &mut self.rebuilding {
-            rebuilding.chunk(now, chunk);
-        }
     }
 
     fn report(&mut self) {
