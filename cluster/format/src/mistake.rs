@@ -30,6 +30,8 @@ pub enum Mistake {
     PendingWritesNotChecked,
     /// A follower takes an entry without looking at what precedes it.
     PreviousNotChecked,
+    /// A row is lost when the entry at version 40 is applied.
+    RowLost,
 }
 
 impl Mistake {
@@ -47,6 +49,7 @@ impl Mistake {
         Mistake::OverlappingMembershipChanges,
         Mistake::PendingWritesNotChecked,
         Mistake::PreviousNotChecked,
+        Mistake::RowLost,
     ];
 }
 

@@ -144,6 +144,13 @@ impl Tables {
         self.state = self.state.with(state);
     }
 
+    /// Loses a row, as a test build may by mistake.
+    #[cfg(feature = "mistakes")]
+    pub fn lose_row(&mut self) {
+        let key = self.newest.map.keys().next_back().cloned();
+        key.iter().for_each(|key| self.delete(key));
+    }
+
     /// Forgets all requests, as a test build may by mistake.
     #[cfg(feature = "mistakes")]
     pub fn forget_requests(&mut self) {

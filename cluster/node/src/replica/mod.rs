@@ -383,6 +383,10 @@ impl Replica {
             if let Err(error) = self.tables.apply(entry) {
                 self.say(Level::Error, error.to_string());
             }
+            #[cfg(feature = "mistakes")]
+            if self.planted.is(Mistake::RowLost) && entry.version.0 == 40 {
+                self.tables.lose_row();
+            }
             self.agreement.note(self.tables.version(), self.tables.state());
         }
     }
