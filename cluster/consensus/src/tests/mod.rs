@@ -1,5 +1,6 @@
 //! Members in a network: elections, replication, membership, snapshots, and what must never be.
 
+mod golden;
 mod hostile;
 mod model;
 mod network;

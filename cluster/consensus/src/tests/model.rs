@@ -309,3 +309,14 @@ fn no_order_of_events_breaks_three_members() {
     assert!(checker.is_done(), "every state was looked at");
     checker.assert_properties();
 }
+
+/// The checker sees what it is there to see.
+#[cfg(feature = "mistakes")]
+#[test]
+fn a_vote_that_is_not_flushed_is_found() {
+    use cluster_format::Mistake;
+    let budget = Budget { timeouts: 2, proposals: 0, crashes: 1, heartbeats: 0 };
+    let checker = check(Cluster { nodes: 3, budget, planted: Planted::new(Mistake::VoteNotFlushed) });
+    let path = checker.assert_any_discovery("nothing is wrong");
+    assert_eq!(path.last_state().wrong, Some("two leaders in a term"));
+}

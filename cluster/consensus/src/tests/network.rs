@@ -25,9 +25,9 @@ pub(crate) struct Disk {
     pub(crate) incarnation: Incarnation,
     pub(crate) vote: Vote,
     /// The snapshot that the log begins behind, and its tables.
-    base: Option<(Arc<SnapshotHead>, Tables)>,
+    pub(crate) base: Option<(Arc<SnapshotHead>, Tables)>,
     pub(crate) entries: Vec<Arc<Entry>>,
-    incoming: Vec<SnapshotChunk>,
+    pub(crate) incoming: Vec<SnapshotChunk>,
     /// Where the log once ended, if something of it was lost.
     pub(crate) promised: LogPosition,
 }
@@ -50,12 +50,12 @@ impl Disk {
 pub(crate) struct Tables(pub(crate) Vec<Digest>);
 
 impl Tables {
-    fn state(&self) -> StateHash {
+    pub(crate) fn state(&self) -> StateHash {
         self.0.iter().fold(StateHash::default(), |state, digest| state.with(StateHash::of(&[&digest.0])))
     }
 }
 
-enum Writing {
+pub(crate) enum Writing {
     Log(LogWrite),
     Chunk(SnapshotChunk),
 }
@@ -67,7 +67,7 @@ pub(crate) struct Member {
     pub(crate) priority: u8,
     /// Nothing that is being written is ever done.
     pub(crate) stuck: bool,
-    writing: Option<Writing>,
+    pub(crate) writing: Option<Writing>,
     outgoing: Option<(Arc<SnapshotHead>, Tables)>,
 }
 
@@ -75,7 +75,8 @@ pub(crate) struct Network {
     pub(crate) log_len_max: usize,
     pub(crate) timing: Timing,
     pub(crate) planted: Planted,
-    founders: u8,
+    /// The members that an empty log begins with.
+    pub(crate) founding: Membership,
     pub(crate) now: Instant,
     rng: ChaCha8Rng,
     pub(crate) members: Vec<Member>,
@@ -112,7 +113,7 @@ impl Network {
             log_len_max: 1 << 20,
             timing: Timing::default(),
             planted: Planted::NONE,
-            founders,
+            founding: Membership::founding(founders),
             now: Instant::ZERO,
             rng,
             members,
@@ -150,10 +151,9 @@ impl Network {
             priority: member.priority,
             planted: self.planted,
         };
-        let founding = Membership::founding(self.founders);
         let (mut log, tables) = match base {
             Some((head, tables)) => (Log::behind(head), tables.clone()),
-            None => (Log::new(founding), Tables::default()),
+            None => (Log::new(self.founding.clone()), Tables::default()),
         };
         entries.iter().for_each(|entry| log.push(entry.clone()));
         let applied = log.base().version;
@@ -310,7 +310,7 @@ impl Network {
 }
 
 impl Member {
-    fn begin_write(&mut self, now: Now) {
+    pub(crate) fn begin_write(&mut self, now: Now) {
         let Some(raft) = self.raft.as_mut().filter(|_| self.writing.is_none()) else { return };
         self.writing = match raft.take_chunk_write(now) {
             Some(chunk) => Some(Writing::Chunk(chunk)),
@@ -318,7 +318,7 @@ impl Member {
         };
     }
 
-    fn end_write(&mut self, now: Now) {
+    pub(crate) fn end_write(&mut self, now: Now) {
         let Some(raft) = &mut self.raft else { return };
         match self.writing.take() {
             None => {}
@@ -349,7 +349,7 @@ impl Member {
         }
     }
 
-    fn give_chunks(&mut self, now: Now) {
+    pub(crate) fn give_chunks(&mut self, now: Now) {
         let Some(raft) = &mut self.raft else { return };
         for ChunkWanted { peer, head, index } in raft.take_chunks_wanted() {
             if head.is_none() {
@@ -367,13 +367,14 @@ impl Member {
         }
     }
 
-    fn give_entries(&mut self) {
+    pub(crate) fn give_entries(&mut self) {
         let Some(raft) = &mut self.raft else { return };
         for wanted in raft.take_wanted() {
-            let base = self.disk.base_version();
-            let skip = (wanted.first.0 - base - 1) as usize;
-            let count = (wanted.through.0 + 1 - wanted.first.0) as usize;
-            let entries = self.disk.entries.iter().skip(skip).take(count.min(5)).cloned().collect();
+            let behind_base = wanted.first.0.checked_sub(self.disk.base_version() + 1);
+            let count = (wanted.through.0 + 1 - wanted.first.0).min(5) as usize;
+            let entries = behind_base.map_or(vec![], |skip| {
+                self.disk.entries.iter().skip(skip as usize).take(count).cloned().collect()
+            });
             raft.fetched(wanted.peer, entries);
         }
     }
