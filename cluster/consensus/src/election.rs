@@ -13,7 +13,8 @@ impl Raft {
     pub(crate) fn stand(&mut self, now: Now) {
         self.reset_election_timer(now);
         // Whoever leads may be nobody that this member knows of.
-        let in_vain = matches!(self.role, Role::PreCandidate { .. }) || !self.is_voter();
+        let new = self.log.membership().is_founding();
+        let in_vain = matches!(self.role, Role::PreCandidate { .. }) || !self.is_voter() || new;
         if in_vain && !self.removed {
             self.send(NodeId::EVERYONE, self.vote.term, MessageBody::Join);
         }

@@ -215,8 +215,6 @@ fn a_member_too_far_behind_is_sent_a_snapshot_and_then_can_send_one() {
     assert_eq!(network.leader(), Some(NodeId(4)));
     network.start(4);
     network.run(6_000);
-    extern crate std;
-    std::eprintln!("{:#?} base {:?}", network.debug(), network.raft(4).log().base());
     assert!(network.raft(4).log().base().version >= base);
     assert!(voters(&mut network, 4).contains(&5));
 }
