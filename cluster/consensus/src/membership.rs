@@ -33,6 +33,8 @@ pub enum NotChanged {
     NotMember,
     /// The leader does not remove itself: hand over first.
     IsLeader,
+    /// Of the voters that would be left, too few have been heard lately to make a majority.
+    NoQuorumLeft,
     /// No voter can take over.
     NoSuccessor,
 }
@@ -145,6 +147,16 @@ impl Raft {
         self.change_membership(now, next);
     }
 
+    /// Whether a majority of these voters have answered this leader, and lately.
+    fn has_quorum_of(&self, now: Now, membership: &Membership) -> bool {
+        let answers = |peer: &&Progress| {
+            peer.round_acked > 0 && now.monotonic.since(peer.heard) < self.timing.election * 2
+        };
+        let answering =
+            self.peers.iter().filter(answers).filter(|peer| membership.voter(peer.node).is_some());
+        answering.count() + usize::from(membership.voter(self.id).is_some()) >= membership.quorum()
+    }
+
     /// Whether a change is under way, or one of an earlier leader may be.
     fn is_changing(&self, term_start: Version) -> bool {
         let under_way = self.log.membership_version() > self.commit || self.commit < term_start;
@@ -221,6 +233,9 @@ impl Raft {
         let mut next = Membership::clone(current);
         next.voters.retain(|other| other.node != node);
         next.learners.retain(|other| other.node != node);
+        if !self.has_quorum_of(now, &next) {
+            return Err(NotChanged::NoQuorumLeft);
+        }
         next.removed.push(member);
         let forgotten = next.removed.len().saturating_sub(REMOVED_MAX);
         next.removed.drain(..forgotten);

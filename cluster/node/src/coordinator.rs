@@ -148,6 +148,7 @@ impl Coordinator {
         if let Some(pending) = self.changes.remove(&number) {
             let _ = pending.reply.send(answer.map_err(|refused| match refused {
                 ChangeRefused::NoSuchNode => DatabaseError::NoSuchNode,
+                ChangeRefused::NoQuorumLeft => DatabaseError::NoQuorumLeft,
                 ChangeRefused::NoSuccessor | ChangeRefused::NotYet => DatabaseError::NoSuccessor,
             }));
         }

@@ -62,6 +62,8 @@ pub enum ChangeRefused {
     NoSuchNode,
     /// No node can take over.
     NoSuccessor,
+    /// Too few of the nodes that would be left are up.
+    NoQuorumLeft,
 }
 
 /// Why a commit was refused.

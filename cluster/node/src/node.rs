@@ -498,6 +498,7 @@ pub(crate) fn change_cluster(now: Now, replica: &mut Replica, change: Change) ->
         Err(NotChanged::NotLeader(_) | NotChanged::Busy) => Err(ChangeRefused::NotYet),
         Err(NotChanged::NotMember) => Err(ChangeRefused::NoSuchNode),
         Err(NotChanged::NoSuccessor) => Err(ChangeRefused::NoSuccessor),
+        Err(NotChanged::NoQuorumLeft) => Err(ChangeRefused::NoQuorumLeft),
     }
 }
 

@@ -39,6 +39,8 @@ pub enum DatabaseError {
     NoSuchNode,
     /// No node can take over leadership (55000).
     NoSuccessor,
+    /// Without that node, too few that vote would be up (55000).
+    NoQuorumLeft,
 }
 
 /// What `CALL sys.NAME(...)` does: changes of the cluster itself.

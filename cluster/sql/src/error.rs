@@ -238,6 +238,11 @@ impl From<DatabaseError> for SqlError {
                 SqlError::new(SqlState::UNDEFINED_OBJECT, "the cluster has no such node")
                     .hint("SELECT id FROM sys.nodes lists them.")
             }
+            DatabaseError::NoQuorumLeft => {
+                let message = "without that node, too few of the others would be up to go on";
+                SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)
+                    .hint("Nothing was changed. Start the nodes that are down, or replace them, first.")
+            }
             DatabaseError::NoSuccessor => {
                 let message = "no node can take over leadership";
                 SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)

@@ -105,6 +105,19 @@ fn a_removed_member_stays_out_and_is_told_so() {
 }
 
 #[test]
+fn no_member_is_removed_without_whom_the_others_could_not_go_on() {
+    let mut network = running(Network::new(3, 15), 5);
+    let leader = network.leader_index();
+    let (dead, alive) = ((leader + 1) % 3, (leader + 2) % 3);
+    network.crash(dead);
+    network.run(1_500);
+    let now = network.time();
+    let refused = network.raft(leader).remove(now, NodeId(alive as u8 + 1));
+    assert_eq!(refused, Err(NotChanged::NoQuorumLeft));
+    assert!(network.raft(leader).remove(now, NodeId(dead as u8 + 1)).is_ok());
+}
+
+#[test]
 fn leadership_is_handed_over_within_a_few_round_trips() {
     let mut network = running(Network::new(3, 6), 5);
     let (old, term) = (network.leader_index(), network.committed.last_key_value().unwrap().1.term);

@@ -173,5 +173,6 @@ pub(super) fn not_changed(reason: NotChanged) -> String {
         NotChanged::NotMember => "refused: not a member".to_string(),
         NotChanged::IsLeader => "refused: it leads".to_string(),
         NotChanged::NoSuccessor => "refused: no successor".to_string(),
+        NotChanged::NoQuorumLeft => "too few would be left".to_string(),
     }
 }
