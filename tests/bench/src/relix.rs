@@ -14,7 +14,7 @@ const FAILOVER_CLIENTS: i64 = 8;
 /// How much work a run is.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// How long each load lasts.
+    /// How long each load lasts; zero for none.
     pub load: Duration,
     /// How often a boot is measured; the median counts.
     pub boots: usize,
@@ -37,7 +37,9 @@ pub fn measure(runtime: &Runtime, name: &str, up_options: &[&str], effort: Effor
     let ports: Vec<u16> = (1..=3).map(|node| cluster.port(node)).collect();
     runtime.block_on(load::prepare(ports[0])).expect("the table");
     memory(&cluster, &mut figures);
-    loads::<SqlSession>(runtime, &ports, effort, &mut figures);
+    if effort.load > Duration::ZERO {
+        loads::<SqlSession>(runtime, &ports, effort, &mut figures);
+    }
     let failovers = (0..effort.failovers).map(|round| failover(&cluster, round as i64));
     let (failovers, restarts): (Vec<f64>, Vec<f64>) = failovers.unzip();
     println!("{name}: leader killed to next write, s: {failovers:.2?}");
@@ -90,7 +92,10 @@ fn failover(cluster: &Cluster, round: i64) -> (f64, f64) {
     std::thread::sleep(Duration::from_secs(3));
     let restarted = Instant::now();
     cluster.fault(&["restart", &leader.to_string()]);
-    cluster.client(leader).row("SELECT count(*) FROM bench WHERE id = 1").expect("it answers");
+    // It refuses while it reads its journal.
+    cluster.wait("the restarted node answers", || {
+        cluster.try_client(leader).ok()?.row("SELECT count(*) FROM bench WHERE id = 1").ok()
+    });
     let restart = restarted.elapsed();
     let mut records: Vec<_> = streams.into_iter().flat_map(InsertStream::finish).collect();
     records.sort_by_key(|record| record.at);

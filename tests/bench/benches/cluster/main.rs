@@ -20,10 +20,15 @@ fn main() {
     if only.is_some_and(|only| only == "consensus") {
         return;
     }
-    let effort = match quick {
+    let only = only.map(String::as_str);
+    let mut effort = match quick {
         true => Effort { load: Duration::from_secs(2), boots: 1, failovers: 1 },
         false => Effort { load: Duration::from_secs(6), boots: 3, failovers: 10 },
     };
+    let failover_only = only == Some("failover");
+    if failover_only {
+        effort.load = Duration::ZERO;
+    }
     let runtime = Runtime::new().expect("a runtime");
     let mut postgres = Postgres::start();
     let version = postgres.as_ref().map(Postgres::version);
@@ -36,18 +41,19 @@ fn main() {
     println!();
     let mut columns = Vec::new();
     for (name, key, options) in [("3 VMs", "vm", &[][..]), ("3 processes", "host", &["--host"])] {
-        if only.is_none_or(|only| only == key) {
+        if failover_only || only.is_none_or(|only| only == key) {
             let figures = measure(&runtime, &format!("bench-{key}"), options, effort);
             columns.push(Column { name, figures });
         }
     }
     let mut peers = Vec::new();
-    if let Some(etcd) = Etcd::start(&runtime) {
+    let peers_too = !failover_only;
+    if let Some(etcd) = peers_too.then(|| Etcd::start(&runtime)).flatten() {
         let mut figures = Figures::default();
         loads::<EtcdSession>(&runtime, &etcd.ports, effort, &mut figures);
         peers.push(Column { name: "etcd", figures });
     }
-    if let Some(postgres) = postgres.take() {
+    if let Some(postgres) = postgres.take().filter(|_| peers_too) {
         let mut figures = Figures::default();
         runtime.block_on(load::prepare(postgres.port)).expect("the table");
         loads::<SqlSession>(&runtime, &[postgres.port], effort, &mut figures);
