@@ -41,10 +41,9 @@ fn measure(trio: &mut dyn Trio, in_flight: usize, count: usize) -> f64 {
         if done == count {
             return count as f64 / started.elapsed().as_secs_f64();
         }
-        for _ in proposed..count.min(done + in_flight) {
-            trio.propose((before + proposed) as u64);
-            proposed += 1;
-        }
+        let due = count.min(done + in_flight);
+        (proposed..due).for_each(|number| trio.propose((before + number) as u64));
+        proposed = proposed.max(due);
         trio.turn();
     }
 }
