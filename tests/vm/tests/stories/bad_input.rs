@@ -23,7 +23,7 @@ fn the_command_names_what_is_wrong() {
     let cluster = Cluster::new("wrong", &[]);
     refuses(&cluster, &["--memroy", "64"], &["--memroy", "--memory"]);
     refuses(&cluster, &["--memory", "8"], &["8 MiB", "--memory 48"]);
-    refuses(&cluster, &["--nodes", "9"], &["1 to 7 nodes"]);
+    refuses(&cluster, &["--nodes", "17"], &["1 to 16 nodes"]);
     let taken = TcpListener::bind(("127.0.0.1", cluster.port(2))).expect("a free port");
     refuses(&cluster, &["--host"], &[&cluster.port(2).to_string(), "--base-port"]);
     drop(taken);
@@ -59,7 +59,8 @@ fn a_node_refuses_a_disk_that_is_not_its_own() {
     };
     let foreign = |path: &PathBuf| {
         let mut file = std::fs::File::options().write(true).open(path).expect("the disk");
-        file.write_all(&b"another system's file system ".repeat(1000)).expect("foreign bytes");
+        // All of the head: a single copy of the superblock would do.
+        file.write_all(&b"another system's file system ".repeat(40_000)).expect("foreign bytes");
     };
     let cases = [
         Spoiled {
