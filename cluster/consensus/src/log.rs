@@ -206,7 +206,7 @@ mod tests {
 
     fn push(log: &mut Log, term: u64, payload: Payload) {
         let (version, previous) = (log.last().version.next(), log.last_digest());
-        log.push(Arc::new(Entry { version, term, wall_micros: 0, previous, payload }));
+        log.push(Arc::new(Entry::new(LogPosition { term, version }, 0, previous, payload)));
     }
 
     fn log(terms: &[u64]) -> Log {

@@ -401,8 +401,9 @@ impl Raft {
 
     pub(crate) fn push_entry(&mut self, now: Now, payload: Payload) -> Version {
         let version = self.log.last().version.next();
-        let (term, wall_micros, previous) = (self.vote.term, now.wall.unix_micros, self.log.last_digest());
-        self.push(Arc::new(Entry { version, term, wall_micros, previous, payload }));
+        let position = LogPosition { term: self.vote.term, version };
+        let entry = Entry::new(position, now.wall.unix_micros, self.log.last_digest(), payload);
+        self.push(Arc::new(entry));
         version
     }
 

@@ -73,16 +73,19 @@ impl Flavor for &mut Hashing<'_> {
 
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        // Most numbers are short.
-        if let [byte] = bytes {
-            return self.try_push(*byte);
-        }
-        if bytes.len() > BUFFER_LEN - self.len {
+        let Some(free) = self.buffer.get_mut(self.len..self.len + bytes.len()) else {
             self.flush().update(bytes);
+            return Ok(());
+        };
+        // Numbers: a call to copy so few bytes costs more than the copying.
+        if bytes.len() <= 10 {
+            for (slot, byte) in free.iter_mut().zip(bytes) {
+                *slot = *byte;
+            }
         } else {
-            self.buffer[self.len..self.len + bytes.len()].copy_from_slice(bytes);
-            self.len += bytes.len();
+            free.copy_from_slice(bytes);
         }
+        self.len += bytes.len();
         Ok(())
     }
 

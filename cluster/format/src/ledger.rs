@@ -93,8 +93,9 @@ impl Commit {
     }
 }
 
-/// One position of the ledger.
+/// One position of the ledger. It is hashed once, when it is made or decoded, and not changed afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "EncodedEntry")]
 pub struct Entry {
     /// The position.
     pub version: Version,
@@ -106,6 +107,27 @@ pub struct Entry {
     pub previous: Digest,
     /// What it says.
     pub payload: Payload,
+    #[serde(skip)]
+    digest: Digest,
+    #[serde(skip)]
+    len_estimate: usize,
+}
+
+/// An entry as it is encoded: what can be computed from the rest is not.
+#[derive(Deserialize)]
+struct EncodedEntry {
+    version: Version,
+    term: u64,
+    wall_micros: i64,
+    previous: Digest,
+    payload: Payload,
+}
+
+impl From<EncodedEntry> for Entry {
+    fn from(entry: EncodedEntry) -> Entry {
+        let EncodedEntry { version, term, wall_micros, previous, payload } = entry;
+        Entry::new(LogPosition { term, version }, wall_micros, previous, payload)
+    }
 }
 
 /// What an entry says.
@@ -120,10 +142,23 @@ pub enum Payload {
 }
 
 impl Entry {
-    /// Its digest, which the next entry repeats. The digest before it is the key, not a part of what is
-    /// hashed: that saves a third of the work for a short entry.
+    /// The entry at `position` of a ledger whose entry before it has the digest `previous`.
+    pub fn new(position: LogPosition, wall_micros: i64, previous: Digest, payload: Payload) -> Entry {
+        let LogPosition { term, version } = position;
+        // The digest before it is the key, not a part of what is hashed: that saves a third of the work for
+        // a short entry.
+        let digest = previous.chain(&(version, term, wall_micros, &payload));
+        let len_estimate = match &payload {
+            Payload::TermStart => 56,
+            Payload::Commit(commit) => 56 + commit.len_estimate(),
+            Payload::Membership(membership) => 64 + membership.members().count() * 16,
+        };
+        Entry { version, term, wall_micros, previous, payload, digest, len_estimate }
+    }
+
+    /// Its digest, which the next entry repeats.
     pub fn digest(&self) -> Digest {
-        self.previous.chain(&(self.version, self.term, self.wall_micros, &self.payload))
+        self.digest
     }
 
     /// Where it stands.
@@ -133,11 +168,7 @@ impl Entry {
 
     /// About how many bytes it takes, in memory and encoded.
     pub fn len_estimate(&self) -> usize {
-        match &self.payload {
-            Payload::TermStart => 56,
-            Payload::Commit(commit) => 56 + commit.len_estimate(),
-            Payload::Membership(membership) => 64 + membership.members().count() * 16,
-        }
+        self.len_estimate
     }
 }
 
@@ -198,7 +229,7 @@ mod tests {
         };
         let (version, previous) = (Version(4), Digest::of(b"an earlier entry"));
         let payload = Payload::Commit(commit.into());
-        let entry = Entry { version, term: 1, wall_micros: -5, previous, payload };
+        let entry = Entry::new(LogPosition { term: 1, version }, -5, previous, payload);
         let mut bytes = encode(&entry);
         assert_eq!(decode::<Entry>(&bytes), Ok(entry));
         bytes.push(0);

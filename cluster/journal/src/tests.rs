@@ -162,7 +162,7 @@ fn entries(end: LogEnd, term: u64, count: u64, len: usize) -> Vec<Arc<Entry>> {
             writes: vec![write],
         };
         let payload = Payload::Commit(Arc::new(commit));
-        let entry = Arc::new(Entry { version, term, wall_micros: 0, previous: previous.digest, payload });
+        let entry = Arc::new(Entry::new(LogPosition { term, version }, 0, previous.digest, payload));
         previous = LogEnd::of(&entry);
         made.push(entry);
     }

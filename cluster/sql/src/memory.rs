@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::limits::TRANSACTION_LEN_MAX;
-use cluster_format::{Commit, Digest, Entry, NodeId, Origin, Payload, Version};
+use cluster_format::{Commit, Digest, Entry, LogPosition, NodeId, Origin, Payload, Version};
 use cluster_store::{MemoryPool, RequestState, Snapshot, Tables};
 use spin::Mutex;
 
@@ -64,7 +64,7 @@ impl MemoryDatabase {
         let version = state.tables.version().next();
         let payload = Payload::Commit(Arc::new(commit));
         let (wall_micros, previous) = (state.wall_micros, Digest::ZERO);
-        let entry = Entry { version, term: 1, wall_micros, previous, payload };
+        let entry = Entry::new(LogPosition { term: 1, version }, wall_micros, previous, payload);
         state.tables.apply(&entry).map_err(|_| DatabaseError::Unknown)?;
         Ok(version)
     }

@@ -175,7 +175,7 @@ mod tests {
                 writes: writes.into(),
             };
             let payload = Payload::Commit(Arc::new(commit));
-            let entry = Entry { version, term: 1, wall_micros: 0, previous: Digest::ZERO, payload };
+            let entry = Entry::new(LogPosition { term: 1, version }, 0, Digest::ZERO, payload);
             tables.apply(&entry).unwrap();
         }
         tables

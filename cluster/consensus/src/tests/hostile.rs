@@ -18,13 +18,8 @@ fn any_message() -> impl Strategy<Value = Message> {
     let position = (number.clone(), number.clone());
     let position = position.prop_map(|(term, version)| LogPosition { term, version: Version(version) });
     let entry = (number.clone(), number.clone()).prop_map(|(version, term)| {
-        Arc::new(Entry {
-            version: Version(version),
-            term,
-            wall_micros: 0,
-            previous: Digest::ZERO,
-            payload: Payload::TermStart,
-        })
+        let position = LogPosition { term, version: Version(version) };
+        Arc::new(Entry::new(position, 0, Digest::ZERO, Payload::TermStart))
     });
     let append = (position.clone(), prop::collection::vec(entry, 0..4), number.clone(), number.clone());
     let outcome = prop_oneof![

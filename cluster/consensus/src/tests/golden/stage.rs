@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use cluster_format::{
-    Commit, Entry, Incarnation, Marks, Member, Membership, NodeId, Origin, Payload, Planted, RequestId,
-    Version, Write,
+    Commit, Entry, Incarnation, LogPosition, Marks, Member, Membership, NodeId, Origin, Payload, Planted,
+    RequestId, Version, Write,
 };
 
 use super::show;
@@ -367,7 +367,7 @@ impl Stage {
         for term in terms {
             let (version, previous) = (log.last().version.next(), log.last_digest());
             let (wall_micros, payload) = (i64::from(other), Payload::TermStart);
-            log.push(Arc::new(Entry { version, term, wall_micros, previous, payload }));
+            log.push(Arc::new(Entry::new(LogPosition { term, version }, wall_micros, previous, payload)));
         }
         let (last, incarnation) = (log.last(), self.network.members[index(node)].disk.incarnation);
         let vote = Vote { term: term.unwrap_or(last.term), voted_for: None };
