@@ -2,7 +2,7 @@
 
 use std::task::Context;
 
-use cluster_node::{Node, NodeConfig, NodeOptions, Planted};
+use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted};
 use drivers_api::Machine;
 use drivers_host::{HostClock, HostConsole, HostDisk, HostEntropy, HostInventory, HostNic, Waiter};
 
@@ -36,6 +36,7 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(
         tables_len_max,
         sessions_len_max: tables_len_max / 4,
         log_len_max: HOST_LOG_LEN_MAX,
+        append_len_max: APPEND_LEN_MAX,
         planted: Planted::NONE,
     };
     let mut node = Node::new(config, options, clock.now(), &mut machine, &mut HostEntropy);

@@ -66,6 +66,8 @@ pub struct Config {
     pub seed: [u8; 32],
     /// Most bytes of entries in memory: those that wait for disk and quorum, and recent ones.
     pub log_len_max: usize,
+    /// About how many bytes of entries one append carries at most, unless one entry alone is longer.
+    pub append_len_max: usize,
     /// Leadership goes to the member with the highest, when it can.
     pub priority: u8,
     /// A mistake to make, in test builds.
@@ -143,6 +145,7 @@ pub struct Raft {
     pub(crate) incarnation: Incarnation,
     pub(crate) timing: Timing,
     pub(crate) log_len_max: usize,
+    pub(crate) append_len_max: usize,
     pub(crate) priority: u8,
     pub(crate) planted: Planted,
     rng: ChaCha8Rng,
@@ -203,6 +206,7 @@ impl Raft {
             incarnation: config.incarnation,
             timing: config.timing,
             log_len_max: config.log_len_max,
+            append_len_max: config.append_len_max,
             priority: config.priority,
             planted: config.planted,
             rng: ChaCha8Rng::from_seed(config.seed),

@@ -3,7 +3,6 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_format::limits::APPEND_LEN_MAX;
 use cluster_format::{Entry, LogPosition, Mistake, NodeId, Version};
 use drivers_api::Now;
 
@@ -81,10 +80,11 @@ impl Raft {
                 let through = Version(self.log.recent_first().0 - 1);
                 peer.flow = Flow::Fetching;
                 let node = peer.node;
-                self.wanted.push(EntriesWanted { peer: node, first, through, len_max: APPEND_LEN_MAX });
+                let len_max = self.append_len_max;
+                self.wanted.push(EntriesWanted { peer: node, first, through, len_max });
                 return;
             }
-            let entries = self.log.entries(first, last, APPEND_LEN_MAX);
+            let entries = self.log.entries(first, last, self.append_len_max);
             if let Flow::Probing { paused } = &mut self.peers[index].flow {
                 *paused = true;
             }

@@ -32,6 +32,7 @@ mod session;
 mod shared;
 mod writing;
 
-pub use cluster_format::Planted;
+pub use cluster_consensus::Raft;
+pub use cluster_format::{Planted, limits::APPEND_LEN_MAX};
 pub use config::{ConfigError, NodeConfig};
 pub use node::{Health, Node, NodeOptions};

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use cluster_consensus::{NotChanged, Role};
+use cluster_consensus::{NotChanged, Raft, Role};
 use cluster_format::limits::CONNECTIONS_MAX;
 use cluster_format::{
     ClusterId, Digest, Entry, Membership, NodeId, Payload, Planted, StateHash, Version, decode, encode,
@@ -54,6 +54,8 @@ pub struct NodeOptions {
     pub sessions_len_max: usize,
     /// Bytes of the ledger's newest entries.
     pub log_len_max: usize,
+    /// Bytes of entries in one message to a follower; `limits::APPEND_LEN_MAX`, but for tests.
+    pub append_len_max: usize,
     /// A mistake to make, in test builds.
     pub planted: Planted,
 }
@@ -461,6 +463,11 @@ impl Node {
             state: tables.state(),
             ledger: raft.log().digest_at(tables.version()),
         })
+    }
+
+    /// Its consensus, for whoever looks on from outside; none while it does not take part.
+    pub fn raft(&self) -> Option<&Raft> {
+        self.replica.raft()
     }
 
     /// The rare branches this node took since it started, and those it did not, by name.

@@ -7,7 +7,7 @@ use core::future::poll_fn;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use cluster_node::{Node, NodeConfig, NodeOptions, Planted};
+use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted};
 use drivers_api::{Console, DeviceInfo, Instant, Inventory, Level, Machine, MemoryInfo, Now};
 use drivers_virtio::{DeviceList, Devices};
 use kernel_arch::boot::BootInfo;
@@ -136,6 +136,7 @@ fn shares_of(total: usize) -> NodeOptions {
         tables_len_max: total * 3 / 8,
         sessions_len_max: total / 8,
         log_len_max: total / 8,
+        append_len_max: APPEND_LEN_MAX,
         planted: Planted::NONE,
     }
 }

@@ -17,12 +17,14 @@ use crate::clock::SimClock;
 use crate::host::{Host, HostMachine};
 use crate::member::Member;
 use crate::trace::{Event, Trace};
+use crate::witness::Witness;
 
 /// What a node may take, unless the test says otherwise.
 const NODE_OPTIONS: NodeOptions = NodeOptions {
     tables_len_max: 64 << 20,
     sessions_len_max: 16 << 20,
     log_len_max: 8 << 20,
+    append_len_max: 256 << 10,
     planted: Planted::NONE,
 };
 
@@ -50,6 +52,8 @@ pub struct Cluster {
     /// Prints what the nodes say, as they say it.
     pub verbose: bool,
     replaced_disks: DiskFaultCounts,
+    witness: Witness,
+    violation: Option<String>,
 }
 
 impl Cluster {
@@ -90,6 +94,8 @@ impl Cluster {
             crashes_in_burst: 0,
             verbose: std::env::var_os("SIM_VERBOSE").is_some(),
             replaced_disks: DiskFaultCounts::default(),
+            witness: Witness::default(),
+            violation: None,
         }
     }
 
@@ -148,6 +154,26 @@ impl Cluster {
         self.members[usize::from(id) - 1].node.as_ref()?.health()
     }
 
+    /// The promise of consensus that was broken first, if any was.
+    pub fn violation(&self) -> Option<&str> {
+        self.violation.as_deref()
+    }
+
+    /// The node that leads the highest term.
+    pub fn leader(&self) -> Option<u8> {
+        let rafts = (1u8..).zip(&self.members).filter_map(|(id, member)| Some((id, member.raft()?)));
+        let leaders = rafts.filter(|(_, raft)| raft.is_leader());
+        leaders.max_by_key(|(_, raft)| raft.term()).map(|(id, _)| id)
+    }
+
+    /// The voters, as a node's log has them.
+    pub fn voters(&self, id: u8) -> Vec<u8> {
+        let raft = self.members[usize::from(id) - 1].raft();
+        let voters =
+            raft.map(|raft| raft.log().membership().voters.iter().map(|voter| voter.node.0).collect());
+        voters.unwrap_or_default()
+    }
+
     /// Rare branches by name, and whether any node has taken them.
     pub fn marks(&self) -> BTreeMap<&'static str, bool> {
         let mut marks = BTreeMap::new();
@@ -202,6 +228,7 @@ impl Cluster {
         let line = format!("relix.node={id} relix.size={size} relix.ip={ip}/24 {settings}");
         let config = NodeConfig::parse(&line, &[]).expect("the simulation's settings are right");
         let (now, seed) = (self.now, self.seed ^ u64::from(id) << 16);
+        self.witness.forget(id);
         let member = &mut self.members[usize::from(id) - 1];
         member.start(now, config, seed, &mut self.nics[usize::from(id)]);
     }
@@ -279,6 +306,9 @@ impl Cluster {
             let port = index + 1;
             let nic = &mut self.nics[port];
             let died = member.turn(now, has_frames[port], nic, &mut trace);
+            if let (None, Some(raft)) = (&self.violation, member.raft()) {
+                self.violation = self.witness.look(port as u8, raft).err();
+            }
             member.note_lines(now, &mut trace, self.verbose);
             if died {
                 member.crash(nic);

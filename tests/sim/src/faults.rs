@@ -44,6 +44,8 @@ fault_kinds! {
     Crash = "crash",
     CrashInBurst = "crash amid disk requests",
     CrashAll = "crash of all nodes",
+    CrashLeader = "crash of the leader",
+    IsolatedLeader = "leader cut off",
     Pause = "pause",
     Partition = "partition",
     OneWayPartition = "one-way partition",
@@ -60,6 +62,7 @@ fault_kinds! {
     UnreadableSectors = "unreadable sectors",
     BlankDisk = "blank disk",
     RemovedNode = "removed node",
+    RivalRemovals = "rival removals",
     Transfer = "leadership transfer",
     Join = "joining node",
 }
@@ -74,6 +77,7 @@ impl FaultKind {
                 | FaultKind::UnreadableSectors
                 | FaultKind::BlankDisk
                 | FaultKind::RemovedNode
+                | FaultKind::RivalRemovals
         )
     }
 }
@@ -203,6 +207,11 @@ impl Injector {
                 (1..=cluster.len()).for_each(|id| cluster.crash(id));
                 Some(mend(|cluster| (1..=cluster.len()).for_each(|id| restart(cluster, id))))
             }
+            FaultKind::CrashLeader => cluster.leader().map(|leader| {
+                cluster.crash(leader);
+                mend(move |cluster| restart(cluster, leader))
+            }),
+            FaultKind::IsolatedLeader => self.isolate_leader(cluster),
             FaultKind::Pause => {
                 cluster.pause(victim, true);
                 Some(mend(move |cluster| cluster.pause(victim, false)))
@@ -244,6 +253,7 @@ impl Injector {
                     damage.set(Damage::Mending(victim));
                 }))
             }
+            FaultKind::RivalRemovals => self.remove_rivals(cluster, victim),
             FaultKind::Transfer => {
                 let to = self.dice.between(0, cluster.len().into());
                 let to = if to == 0 { String::new() } else { to.to_string() };
@@ -326,6 +336,41 @@ impl Injector {
         }))
     }
 
+    /// Cuts the leader off from the others, but not from its clients; now and then just after it was asked to
+    /// hand over.
+    fn isolate_leader(&mut self, cluster: &mut Cluster) -> Option<Remedy> {
+        let leader = cluster.leader()?;
+        if self.dice.between(0, 1) == 0 {
+            call(cluster, leader, "CALL sys.transfer_leadership()".into());
+            cluster.run(Duration::from_micros(self.dice.between(100, 15_000)));
+        }
+        cut_off(cluster, &[leader])
+    }
+
+    /// Cuts the leader off, and asks it to remove two of the others at once: neither may succeed while it is
+    /// alone, and never both at a time.
+    fn remove_rivals(&mut self, cluster: &mut Cluster, victim: u8) -> Option<Remedy> {
+        let leader = cluster.leader().filter(|leader| *leader != victim)?;
+        let voters = cluster.voters(leader);
+        let other = voters.iter().copied().find(|id| ![leader, victim].contains(id))?;
+        let minority = (voters.len() - 1) / 2;
+        let strangers = |id: &u8| ![leader, victim, other].contains(id);
+        let with = voters.iter().copied().filter(strangers).take(minority.saturating_sub(1));
+        let heal = cut_off(cluster, &with.chain([leader]).collect::<Vec<_>>())?;
+        for id in [victim, other] {
+            call(cluster, leader, format!("CALL sys.remove_node({id})"));
+        }
+        Some(mend(move |cluster| {
+            heal(cluster);
+            // One of them may have been removed after all, and comes back as another.
+            for id in [victim, other] {
+                if cluster.health(id).is_some_and(|health| health.is_removed) {
+                    give_blank_disk(cluster, id);
+                }
+            }
+        }))
+    }
+
     fn cut(&mut self, kind: FaultKind, cluster: &mut Cluster) -> Option<Remedy> {
         let ports: Vec<usize> = (1..=usize::from(cluster.len())).collect();
         let (one, other): (Vec<usize>, Vec<usize>) =
@@ -375,6 +420,17 @@ impl Injector {
 
 fn mend(remedy: impl FnOnce(&mut Cluster) + 'static) -> Remedy {
     Box::new(remedy)
+}
+
+/// Cuts these nodes off from the other nodes.
+fn cut_off(cluster: &mut Cluster, ids: &[u8]) -> Option<Remedy> {
+    let ports = 1..=usize::from(cluster.len());
+    let (one, other): (Vec<usize>, Vec<usize>) = ports.partition(|port| ids.contains(&(*port as u8)));
+    if one.is_empty() || other.is_empty() {
+        return None;
+    }
+    cluster.network.set_cut(&one, &other, true);
+    Some(mend(move |cluster| cluster.network.set_cut(&one, &other, false)))
 }
 
 /// Asks a node to run one statement, whatever comes of it.

@@ -23,6 +23,7 @@ mod options;
 mod report;
 mod simulation;
 mod trace;
+mod witness;
 
 pub use client::Client;
 pub use clock::SimClock;

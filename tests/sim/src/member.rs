@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use cluster_node::{Node, NodeConfig, NodeOptions};
+use cluster_node::{Node, NodeConfig, NodeOptions, Raft};
 use drivers_api::{Disk, DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, Instant, Machine};
 use drivers_sim::{SimConsole, SimDisk, SimEntropy, SimInventory, SimNic};
 
@@ -74,6 +74,11 @@ impl Member {
         self.dies_after_requests = None;
         self.disk.crash();
         nic.crash();
+    }
+
+    /// The node's consensus, while it runs and takes part.
+    pub(crate) fn raft(&self) -> Option<&Raft> {
+        self.node.as_ref()?.raft()
     }
 
     /// Rare branches by name, and whether the node has taken them in any of its lives.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_node::Planted;
+use cluster_node::{APPEND_LEN_MAX, Planted};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tests_workloads::{Appends, Bank, Inserts, Queue, Ring, Schema, Workload};
@@ -88,6 +88,8 @@ pub struct Options {
     pub tables_len_max: usize,
     /// Bytes of the newest entries of a node.
     pub log_len_max: usize,
+    /// About how many bytes of entries one message carries.
+    pub append_len_max: usize,
     /// A mistake that all nodes make, in test builds.
     pub planted: Planted,
 }
@@ -121,17 +123,26 @@ impl Options {
             wire_latency: Duration::from_micros(*dice.one_of(&[50, 200, 2_000])),
             tables_len_max: *dice.one_of(&[2 << 20, 64 << 20]),
             log_len_max: *dice.one_of(&[32 << 10, 8 << 20]),
+            append_len_max: *dice.one_of(&[1, 2 << 10, APPEND_LEN_MAX, APPEND_LEN_MAX]),
             planted: Planted::NONE,
         }
-        .or_storm(&mut dice)
+        .or_worse(&mut dice)
     }
 
-    /// Some seeds are a storm of power failures and elections, on disks that are slow enough for much to be
-    /// in flight whenever power fails, and with nodes that are back at once.
-    fn or_storm(self, dice: &mut Dice) -> Options {
-        if self.nodes < 3 || dice.between(0, 5) > 0 {
-            return self;
+    /// Some seeds draw a particular kind of trouble instead of any.
+    fn or_worse(self, dice: &mut Dice) -> Options {
+        match dice.between(0, 11) {
+            _ if self.nodes < 3 => self,
+            0 | 1 => self.storm(dice),
+            2 | 3 => self.hunt(dice),
+            4 => self.rivalry(dice),
+            _ => self,
         }
+    }
+
+    /// Power failures and elections, on disks that are slow enough for much to be in flight whenever power
+    /// fails, and with nodes that are back at once.
+    fn storm(self, dice: &mut Dice) -> Options {
         let faults = [
             FaultKind::Crash,
             FaultKind::CrashInBurst,
@@ -145,6 +156,32 @@ impl Options {
             fault_pause: Duration::from_millis(400),
             fault_span: (Duration::from_millis(1), Duration::from_millis(700)),
             disk_latency: Duration::from_millis(dice.between(5, 200)),
+            ..self
+        }
+    }
+
+    /// Whoever leads is struck down or cut off, again and again, while clients read lists from all nodes.
+    fn hunt(self, dice: &mut Dice) -> Options {
+        let faults = [FaultKind::CrashLeader, FaultKind::IsolatedLeader, FaultKind::IsolatedLeader];
+        Options {
+            faults: faults.into(),
+            fault_pause: Duration::from_millis(*dice.one_of(&[300, 1_000])),
+            fault_span: (Duration::from_millis(1), Duration::from_millis(1_500)),
+            disk_latency: Duration::from_millis(*dice.one_of(&[1, 20, 200])),
+            lease: dice.between(0, 1) == 0,
+            workloads: vec![(WorkloadKind::Appends, 8)],
+            think: Duration::from_millis(dice.between(20, 120)),
+            ..self
+        }
+    }
+
+    /// The members change while the network is cut.
+    fn rivalry(self, dice: &mut Dice) -> Options {
+        let faults = [FaultKind::RivalRemovals, FaultKind::Crash, FaultKind::Transfer];
+        Options {
+            faults: faults.into(),
+            fault_pause: Duration::from_millis(*dice.one_of(&[500, 2_000])),
+            fault_span: (Duration::from_millis(200), Duration::from_secs(3)),
             ..self
         }
     }
@@ -179,9 +216,10 @@ impl fmt::Display for Options {
         writeln!(f, "latencies     disk up to {:?}, wire from {:?}", self.disk_latency, self.wire_latency)?;
         write!(
             f,
-            "limits        tables {} KiB, newest entries {} KiB",
+            "limits        tables {} KiB, newest entries {} KiB, an append {} bytes",
             self.tables_len_max >> 10,
-            self.log_len_max >> 10
+            self.log_len_max >> 10,
+            self.append_len_max
         )
     }
 }

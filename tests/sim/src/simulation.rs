@@ -104,6 +104,7 @@ impl Simulation {
             cluster.disk(id).latency = options.disk_latency;
             let limits = cluster.options(id);
             (limits.tables_len_max, limits.log_len_max) = (options.tables_len_max, options.log_len_max);
+            limits.append_len_max = options.append_len_max;
             limits.planted = options.planted;
             let lease = if options.lease { "on" } else { "off" };
             let priority = u8::from(options.preferred == Some(id));
@@ -222,8 +223,12 @@ impl Simulation {
         self.check_at(&answers)
     }
 
-    /// No node has found that its tables, or its ledger, differ from the others'.
+    /// Consensus has kept its promises, and no node has found that its tables, or its ledger, differ from the
+    /// others'.
     fn alarms(&self) -> Result<(), String> {
+        if let Some(what) = self.cluster.violation() {
+            return Err(what.into());
+        }
         for id in 1..=self.options.nodes {
             let alarm = |line: &&(Level, String)| {
                 line.0 == Level::Error

@@ -10,7 +10,7 @@ use crate::workload::{Step, Table, Task, Verdict, Workload, query_anywhere, rows
 use crate::world::{Answer, Connection, Failure, Row, World, below};
 
 /// Lists there are. Those in use move on, so that none grows long.
-const LISTS: u64 = 256;
+const LISTS: u64 = 1024;
 
 /// Lists in use at a time.
 const IN_USE: u64 = 4;
@@ -20,6 +20,9 @@ const VALUES_PER_LIST: u64 = 16;
 
 /// Steps of a transaction, at most.
 const STEPS_MAX: u64 = 4;
+
+/// Which of every four clients only reads.
+const READER: u64 = 1;
 
 /// The client under which checks read.
 const AUDITOR: u64 = u64::MAX;
@@ -40,6 +43,12 @@ struct Recorded {
 impl Appends {
     fn recorded(&self) -> std::sync::MutexGuard<'_, Recorded> {
         self.recorded.lock().expect("no client panics with it")
+    }
+
+    /// A read of a list in use.
+    fn read<W: World>(&self, world: &W) -> Did {
+        let list = self.recorded().values / VALUES_PER_LIST + below(world, IN_USE);
+        Did::Read(list.min(LISTS - 1), Vec::new())
     }
 
     /// A random step on a list in use.
@@ -142,7 +151,11 @@ impl<W: World> Workload<W> for Appends {
 
     fn step<'a>(&'a self, world: &'a W, connection: &'a mut W::Connection, client: u64) -> Task<'a, Step> {
         Box::pin(async move {
-            let plan = (0..=below(world, STEPS_MAX)).map(|_| self.plan(world)).collect();
+            let plan = match client % 4 {
+                // Nothing that it waits for keeps it from seeing what is stale.
+                READER => vec![self.read(world)],
+                _ => (0..=below(world, STEPS_MAX)).map(|_| self.plan(world)).collect(),
+            };
             let (mut steps, invoked) = (Vec::new(), nanos(world));
             let fate = self.perform::<W>(connection, plan, &mut steps).await;
             let outcome = match &fate {

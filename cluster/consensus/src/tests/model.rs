@@ -84,6 +84,7 @@ impl Cluster {
             timing: Timing::default(),
             seed: [0; 32],
             log_len_max: 1 << 20,
+            append_len_max: 1 << 10,
             priority: 0,
             planted: self.planted,
         };

@@ -6,6 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use cluster_format::limits::APPEND_LEN_MAX;
 use cluster_format::{
     Commit, Digest, Entry, Incarnation, LogPosition, Marks, Membership, NodeId, Origin, Payload, Planted,
     RequestId, SnapshotChunk, SnapshotHead, StateHash, Version, decode, encode,
@@ -148,6 +149,7 @@ impl Network {
             timing: self.timing,
             seed,
             log_len_max: self.log_len_max,
+            append_len_max: APPEND_LEN_MAX,
             priority: member.priority,
             planted: self.planted,
         };

@@ -111,6 +111,7 @@ impl Replica {
             timing: Timing { lease: config.lease, ..Timing::default() },
             seed,
             log_len_max: options.log_len_max,
+            append_len_max: options.append_len_max,
             priority: config.priority,
             planted: options.planted,
         };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_consensus::{Config, Log, Message, Raft, Recovered, Timing, Vote};
+use cluster_format::limits::APPEND_LEN_MAX;
 use cluster_format::{
     Commit, Entry, Incarnation, LogPosition, Membership, NodeId, Origin, Payload, Planted, RequestId,
     Version, Write, encode,
@@ -58,6 +59,7 @@ impl Member {
             timing: Timing::default(),
             seed: [id; 32],
             log_len_max: 64 << 20,
+            append_len_max: APPEND_LEN_MAX,
             priority: 0,
             planted: Planted::NONE,
         };
