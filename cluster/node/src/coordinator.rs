@@ -405,9 +405,9 @@ impl Coordinator {
     }
 
     fn answer_reads(&mut self, replica: &Replica) {
-        if replica.is_rebuilding() {
+        if let Some(why) = replica.out_of_service() {
             for reply in core::mem::take(&mut self.reads).into_values().flat_map(|pending| pending.replies) {
-                let _ = reply.send(Err(DatabaseError::Rebuilding));
+                let _ = reply.send(Err(why.clone()));
             }
             return;
         }

@@ -199,10 +199,9 @@ impl Node {
         let replaced = self.replica.take_replaced();
         more |= !applied.is_empty() || replaced;
         if more {
-            let mut shared = self.database.lock();
-            shared.newest = self.replica.tables.snapshot();
-            shared.is_rebuilding = self.replica.is_rebuilding();
+            self.database.lock().newest = self.replica.tables.snapshot();
         }
+        self.database.lock().out_of_service = self.replica.out_of_service();
         for entry in applied {
             self.entry_applied(&entry);
         }

@@ -33,8 +33,8 @@ pub(crate) struct Shared {
     pub(crate) requests: VecDeque<Request>,
     /// What this node has applied.
     pub(crate) newest: Snapshot,
-    /// Which is not to be read, because it differs from a quorum's.
-    pub(crate) is_rebuilding: bool,
+    /// Why it is not to be read, if so.
+    pub(crate) out_of_service: Option<DatabaseError>,
     pub(crate) wall_micros: i64,
     rng: ChaCha8Rng,
 }
@@ -53,7 +53,7 @@ impl NodeDatabase {
         let shared = Shared {
             requests: VecDeque::new(),
             newest: Snapshot::empty(),
-            is_rebuilding: false,
+            out_of_service: None,
             wall_micros: 0,
             rng,
         };
@@ -69,6 +69,10 @@ impl NodeDatabase {
         self.shared.lock()
     }
 
+    fn check_in_service(&self) -> Result<(), DatabaseError> {
+        self.lock().out_of_service.clone().map_or(Ok(()), Err)
+    }
+
     async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, DatabaseError> {
         let (reply, answer) = oneshot::channel();
         self.lock().requests.push_back(request(reply));
@@ -79,9 +83,7 @@ impl NodeDatabase {
 
 impl Database for NodeDatabase {
     async fn snapshot(&self, freshness: Freshness) -> Result<Snapshot, DatabaseError> {
-        if self.lock().is_rebuilding {
-            return Err(DatabaseError::Rebuilding);
-        }
+        self.check_in_service()?;
         match freshness {
             Freshness::Local => Ok(self.lock().newest.clone()),
             Freshness::Linearizable => self.ask(Request::Snapshot).await,
@@ -89,10 +91,12 @@ impl Database for NodeDatabase {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Version, DatabaseError> {
+        self.check_in_service()?;
         self.ask(|reply| Request::Commit(Arc::new(commit), reply)).await
     }
 
     async fn call(&self, procedure: Procedure) -> Result<(), DatabaseError> {
+        self.check_in_service()?;
         let node = |id: i64| u8::try_from(id).ok().filter(|id| *id > 0).map(NodeId);
         let change = match procedure {
             Procedure::TransferLeadership(None) => Change::Lead(None),

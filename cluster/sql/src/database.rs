@@ -35,6 +35,8 @@ pub enum DatabaseError {
     Unknown,
     /// This node's tables are being rebuilt: ask another (57P03).
     Rebuilding,
+    /// This node was removed from the cluster: ask another (57P03).
+    Removed,
     /// The cluster has no such node (42704).
     NoSuchNode,
     /// No node can take over leadership (55000).

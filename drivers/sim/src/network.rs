@@ -126,8 +126,8 @@ pub struct SimNetwork {
     pub faults: LinkFaults,
     /// Ports whose frames suffer no fault: clients'.
     pub spared: BTreeSet<usize>,
-    /// Pairs (from, to) that are cut.
-    pub cut: BTreeSet<(usize, usize)>,
+    /// Pairs (from, to) that are cut, and how often: a pair that was cut twice must be joined twice.
+    cut: BTreeMap<(usize, usize), u32>,
     /// What has happened.
     pub counts: NetworkFaultCounts,
 }
@@ -144,7 +144,7 @@ impl SimNetwork {
             latency: Duration::from_micros(100),
             faults: LinkFaults::default(),
             spared: BTreeSet::new(),
-            cut: BTreeSet::new(),
+            cut: BTreeMap::new(),
             counts: NetworkFaultCounts::default(),
         }
     }
@@ -158,9 +158,9 @@ impl SimNetwork {
     /// Cuts or mends what goes from a port of `from` to a port of `to`.
     pub fn set_cut_one_way(&mut self, from: &[usize], to: &[usize], cut: bool) {
         for pair in from.iter().flat_map(|&from| to.iter().map(move |&to| (from, to))) {
-            if cut {
-                self.cut.insert(pair);
-            } else {
+            let times = self.cut.entry(pair).or_default();
+            *times = if cut { *times + 1 } else { times.saturating_sub(1) };
+            if *times == 0 {
                 self.cut.remove(&pair);
             }
         }
@@ -219,7 +219,7 @@ impl SimNetwork {
     }
 
     fn launch(&mut self, from: usize, to: usize, frame: Frame) {
-        if self.cut.contains(&(from, to)) {
+        if self.cut.contains_key(&(from, to)) {
             self.counts.cut += 1;
             return;
         }

@@ -17,7 +17,8 @@ pub const SEEDS_MAX: u64 = 400;
 pub struct Finding {
     /// Which.
     pub mistake: Mistake,
-    /// How many seeds it took, and what the last one found; none if none did.
+    /// How many seeds it took, and what the last one found, which it does not find without the mistake; none
+    /// if none did.
     pub found: Option<(u64, String)>,
 }
 
@@ -53,6 +54,10 @@ fn find(mistake: Mistake, first: u64) -> Option<(u64, String)> {
         let mut options = Options::of_seed(first + index, None);
         options.planted = Planted::new(mistake);
         let failed = Simulation::run(&options).err()?;
+        options.planted = Planted::NONE;
+        if let Err(failed) = Simulation::run(&options) {
+            panic!("fails without a mistake: {failed}");
+        }
         let what = failed.what.lines().next().unwrap_or_default().to_string();
         Some((index + 1, what))
     })

@@ -229,6 +229,7 @@ impl Cluster {
         let config = NodeConfig::parse(&line, &[]).expect("the simulation's settings are right");
         let (now, seed) = (self.now, self.seed ^ u64::from(id) << 16);
         self.witness.forget(id);
+        self.host.host.set_power(id, true);
         let member = &mut self.members[usize::from(id) - 1];
         member.start(now, config, seed, &mut self.nics[usize::from(id)]);
     }
@@ -236,6 +237,7 @@ impl Cluster {
     /// Ends a node as a power failure does.
     pub fn crash(&mut self, id: u8) {
         self.members[usize::from(id) - 1].crash(&mut self.nics[usize::from(id)]);
+        self.host.host.set_power(id, false);
     }
 
     /// Ends a node as a power failure does, when it has submitted this many more requests to its disk.
@@ -302,7 +304,8 @@ impl Cluster {
             has_frames[port] = true;
             trace.note(Event::Frame, now, port, frame.bytes());
         });
-        for (index, member) in self.members.iter_mut().enumerate() {
+        for index in 0..self.members.len() {
+            let member = &mut self.members[index];
             let port = index + 1;
             let nic = &mut self.nics[port];
             let died = member.turn(now, has_frames[port], nic, &mut trace);
@@ -311,8 +314,13 @@ impl Cluster {
             }
             member.note_lines(now, &mut trace, self.verbose);
             if died {
-                member.crash(nic);
                 self.crashes_in_burst += 1;
+                // Whether what it said last has left the machine is a matter of chance, too.
+                if self.rng.next_u64().is_multiple_of(2) {
+                    self.network.collect(port, &mut self.nics);
+                }
+                self.members[index].crash(&mut self.nics[port]);
+                self.host.host.set_power(port as u8, false);
             }
             self.network.collect(port, &mut self.nics);
         }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use drivers_api::Instant;
-use drivers_sim::{DiskFaults, LinkFaults};
+use drivers_sim::{DiskFaults, LinkFaults, SimNetwork};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tests_workloads::{Connection, World};
@@ -93,6 +93,8 @@ pub struct Injector {
     broken: Vec<(Instant, Remedy)>,
     injected: [u64; FaultKind::ALL.len()],
     disk_latency: Duration,
+    /// The most between two faults.
+    fault_pause: Duration,
     /// How long faults last.
     fault_span: (Duration, Duration),
     /// While a node has lost something, nothing is taken from another, so that every datum is left in a
@@ -123,7 +125,7 @@ pub(crate) const DISK_SECTORS: u64 = 64 * 2048;
 impl Injector {
     /// Faults of these kinds.
     pub fn new(options: &Options) -> Injector {
-        let Options { seed, disk_latency, fault_span, beyond_bound, .. } = *options;
+        let Options { seed, disk_latency, fault_pause, fault_span, beyond_bound, .. } = *options;
         let enabled = &options.faults;
         let dice = Dice(ChaCha8Rng::seed_from_u64(seed ^ 0x6661_756c_7473));
         let (broken, injected) = (Vec::new(), [0; FaultKind::ALL.len()]);
@@ -133,31 +135,36 @@ impl Injector {
             broken,
             injected,
             disk_latency,
+            fault_pause,
             fault_span,
             damage: Rc::new(Cell::new(Damage::None)),
             beyond_bound,
         }
     }
 
-    /// How long until the next fault, up to `most`.
-    pub fn pause(&mut self, most: Duration) -> Duration {
-        self.dice.span(1, most.as_millis() as u64)
-    }
-
-    /// Mends what is due, and breaks one more thing.
+    /// Lets the cluster run for a while, mends what is due meanwhile, and breaks one more thing.
     pub fn disturb(&mut self, cluster: &mut Cluster) {
-        let now = cluster.now();
-        for (_, mend) in self.broken.extract_if(.., |(due, _)| *due <= now).collect::<Vec<_>>() {
-            mend(cluster);
+        let end = cluster.now() + self.dice.span(1, self.fault_pause.as_millis() as u64);
+        while cluster.now() < end {
+            let next = self.broken.iter().map(|(due, _)| *due).fold(end, Instant::min);
+            cluster.run(next.since(cluster.now()));
+            let now = cluster.now();
+            for (_, mend) in self.broken.extract_if(.., |(due, _)| *due <= now).collect::<Vec<_>>() {
+                mend(cluster);
+            }
         }
         let kind = *self.dice.one_of(&self.enabled);
         if let Some(mend) = self.inject(kind, cluster) {
             cluster.note_fault(kind.name());
             self.injected[kind as usize] += 1;
-            let (least, most) = self.fault_span;
-            let span = self.dice.span(least.as_millis() as u64, most.as_millis() as u64);
-            self.broken.push((now + span, mend));
+            self.mend_later(cluster, mend);
         }
+    }
+
+    fn mend_later(&mut self, cluster: &Cluster, mend: Remedy) {
+        let (least, most) = self.fault_span;
+        let span = self.dice.span(least.as_millis() as u64, most.as_millis() as u64);
+        self.broken.push((cluster.now() + span, mend));
     }
 
     /// Mends everything, and starts every node.
@@ -204,18 +211,22 @@ impl Injector {
                 })
             }),
             FaultKind::CrashAll => {
-                (1..=cluster.len()).for_each(|id| cluster.crash(id));
-                Some(mend(|cluster| (1..=cluster.len()).for_each(|id| restart(cluster, id))))
+                // Each comes back at a time of its own.
+                for id in (1..=cluster.len()).filter(|id| cluster.is_up(*id)).collect::<Vec<_>>() {
+                    cluster.crash(id);
+                    self.mend_later(cluster, mend(move |cluster| restart(cluster, id)));
+                }
+                Some(mend(|_| {}))
             }
             FaultKind::CrashLeader => cluster.leader().map(|leader| {
                 cluster.crash(leader);
                 mend(move |cluster| restart(cluster, leader))
             }),
             FaultKind::IsolatedLeader => self.isolate_leader(cluster),
-            FaultKind::Pause => {
+            FaultKind::Pause => cluster.is_up(victim).then(|| {
                 cluster.pause(victim, true);
-                Some(mend(move |cluster| cluster.pause(victim, false)))
-            }
+                mend(move |cluster| cluster.pause(victim, false))
+            }),
             FaultKind::Partition | FaultKind::OneWayPartition => self.cut(kind, cluster),
             FaultKind::LossyWire | FaultKind::JitteryWire => {
                 cluster.network.faults = self.link_faults(kind);
@@ -378,11 +389,12 @@ impl Injector {
         if one.is_empty() || other.is_empty() {
             return None;
         }
-        match kind {
-            FaultKind::OneWayPartition => cluster.network.set_cut_one_way(&one, &other, true),
-            _ => cluster.network.set_cut(&one, &other, true),
-        }
-        Some(mend(move |cluster| cluster.network.set_cut(&one, &other, false)))
+        let set = match kind {
+            FaultKind::OneWayPartition => SimNetwork::set_cut_one_way,
+            _ => SimNetwork::set_cut,
+        };
+        set(&mut cluster.network, &one, &other, true);
+        Some(mend(move |cluster| set(&mut cluster.network, &one, &other, false)))
     }
 
     fn spoil_link(&mut self, kind: FaultKind, cluster: &mut Cluster) -> Option<Remedy> {

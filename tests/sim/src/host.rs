@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cluster_net::{Stack, StackConfig, TcpConnection};
@@ -26,8 +26,11 @@ const SQL_PORT: u16 = 5432;
 /// Connections of clients, at most.
 const CONNECTIONS_MAX: usize = 256;
 
-/// How long a client waits for a connection or an answer: longer than the system's own time limits.
+/// How long a client waits for an answer: longer than the system's own time limits.
 const PATIENCE: Duration = Duration::from_secs(12);
+
+/// How long it waits for a connection.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What clients see of the simulation.
 #[derive(Clone)]
@@ -37,7 +40,18 @@ pub struct Host {
     timers: Rc<RefCell<Timers>>,
     rng: Rc<RefCell<ChaCha8Rng>>,
     trace: Rc<RefCell<Trace>>,
-    nodes: u8,
+    powers: Rc<RefCell<Vec<Power>>>,
+}
+
+/// Whether a node has power. When it fails, the node's clients know: whoever forwards their connections to it,
+/// a gateway or a hypervisor, breaks them.
+#[derive(Default)]
+struct Power {
+    is_on: bool,
+    /// How often it has failed.
+    failures: u64,
+    /// Who waits for the node.
+    waiting: Vec<Waker>,
 }
 
 impl Host {
@@ -49,6 +63,48 @@ impl Host {
     /// The simulated time.
     pub fn time(&self) -> Instant {
         self.clock.get()
+    }
+
+    /// A node has power from now on, or no longer.
+    pub(crate) fn set_power(&self, node: u8, is_on: bool) {
+        let power = &mut self.powers.borrow_mut()[usize::from(node) - 1];
+        if power.is_on && !is_on {
+            power.failures += 1;
+            power.waiting.drain(..).for_each(Waker::wake);
+        }
+        power.is_on = is_on;
+    }
+
+    /// How often a node's power has failed; none while it has none.
+    fn failures(&self, node: u8) -> Option<u64> {
+        let power = &self.powers.borrow()[usize::from(node) - 1];
+        power.is_on.then_some(power.failures)
+    }
+
+    /// What a node says, or [`Failure::Lost`] if that takes longer than `limit` or its power fails, or has
+    /// failed since there were so many `failures`.
+    async fn hear<T>(
+        &self,
+        node: u8,
+        failures: u64,
+        limit: Duration,
+        future: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let mut future = pin!(future);
+        let powered = poll_fn(|context| {
+            if self.failures(node) != Some(failures) {
+                return Poll::Ready(Err(Failure::Lost));
+            }
+            let answer = future.as_mut().poll(context);
+            if answer.is_pending() {
+                let waiting = &mut self.powers.borrow_mut()[usize::from(node) - 1].waiting;
+                if !waiting.iter().any(|waker| waker.will_wake(context.waker())) {
+                    waiting.push(context.waker().clone());
+                }
+            }
+            answer
+        });
+        within(self, limit, powered).await.unwrap_or(Err(Failure::Lost))
     }
 
     fn timer(&self, span: Duration) -> Timer<'_> {
@@ -65,12 +121,13 @@ impl World for Host {
     type Connection = Session;
 
     fn nodes(&self) -> u8 {
-        self.nodes
+        self.powers.borrow().len() as u8
     }
 
     async fn connect(&self, node: u8) -> Result<Session, Failure> {
-        let connected = within(self, PATIENCE, Client::connect(self, node)).await;
-        Ok(Session { client: connected.unwrap_or(Err(Failure::Lost))?, host: self.clone() })
+        let failures = self.failures(node).ok_or(Failure::Lost)?;
+        let client = self.hear(node, failures, CONNECT_PATIENCE, Client::connect(self, node)).await?;
+        Ok(Session { client, node, failures, host: self.clone() })
     }
 
     async fn sleep(&self, span: Duration) {
@@ -90,13 +147,15 @@ impl World for Host {
 /// A client's session with a node, which waits for no answer for ever.
 pub struct Session {
     client: Client,
+    node: u8,
+    /// How often the node's power had failed when it began.
+    failures: u64,
     host: Host,
 }
 
 impl tests_workloads::Connection for Session {
     async fn query(&mut self, sql: &str) -> Result<Answer, Failure> {
-        let answer = within(&self.host, PATIENCE, self.client.query(sql)).await;
-        let answer = answer.unwrap_or(Err(Failure::Lost));
+        let answer = self.host.hear(self.node, self.failures, PATIENCE, self.client.query(sql)).await;
         self.host.note(&answer);
         answer
     }
@@ -163,7 +222,7 @@ impl HostMachine {
             timers: Rc::default(),
             rng: Rc::new(RefCell::new(ChaCha8Rng::seed_from_u64(seed ^ 0x686f_7374))),
             trace,
-            nodes,
+            powers: Rc::new(RefCell::new((0..nodes).map(|_| Power::default()).collect())),
         };
         HostMachine { host, executor: Executor::new(), stack_deadline: None }
     }

@@ -100,7 +100,7 @@ impl Options {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed ^ 0x6f70_7469_6f6e));
         let drawn = *dice.one_of(&[3, 3, 3, 3, 3, 3, 3, 5, 5, 1]);
         let workloads = dice.some_of(&WorkloadKind::ALL);
-        let clients = |kind| (kind, if kind == WorkloadKind::Queue { 2 } else { dice.between(1, 4) });
+        let clients = |kind| (kind, if kind == WorkloadKind::Queue { 4 } else { dice.between(1, 4) });
         let workloads: Vec<(WorkloadKind, u64)> = workloads.into_iter().map(clients).collect();
         let total: u64 = workloads.iter().map(|(_, clients)| clients).sum();
         let nodes = nodes.unwrap_or(drawn);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use cluster_node::Health;
 use drivers_api::Level;
-use tests_workloads::{Connection, Pace, Tally, Workload, World, run_client};
+use tests_workloads::{Connection, Pace, Tally, Workload, World, query_anywhere, run_client};
 
 use crate::cluster::Cluster;
 use crate::faults::{DISK_SECTORS, Injector, give_blank_disk};
@@ -134,6 +134,8 @@ impl Simulation {
                 (1..=self.options.nodes).for_each(|id| self.cluster.crash(id));
                 (1..=self.options.nodes).for_each(|id| self.cluster.start(id));
                 self.agreement()?;
+                self.checks()?;
+                self.writes()?;
             }
         }
         self.alarms()?;
@@ -169,8 +171,6 @@ impl Simulation {
     fn safety(&mut self) -> Result<(), String> {
         let end = self.cluster.now() + self.options.safety;
         while self.cluster.now() < end {
-            let pause = self.injector.pause(self.options.fault_pause);
-            self.cluster.run(pause);
             self.injector.disturb(&mut self.cluster);
             self.verdicts()?;
             self.alarms()?;
@@ -268,6 +268,38 @@ impl Simulation {
             if let Some(other) = shown.iter().position(|rows| *rows != shown[0]) {
                 let node = other + 1;
                 return Err(format!("nodes 1 and {node} do not show the same rows of {}", table.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every node takes a write, which every node then shows.
+    fn writes(&mut self) -> Result<(), String> {
+        let host = self.cluster.host();
+        let table =
+            async move { query_anywhere(&host, "CREATE TABLE probes (node bigint PRIMARY KEY)").await };
+        self.cluster.run_until(SETUP_WITHIN, table).ok_or("no table can be made")?;
+        for node in 1..=self.options.nodes {
+            let host = self.cluster.host();
+            let insert = format!("INSERT INTO probes VALUES ({node})");
+            let written = self.cluster.run_until(PROGRESS_WITHIN, async move {
+                loop {
+                    let attempt = async { host.connect(node).await?.query(&insert).await };
+                    match attempt.await {
+                        // What was of unknown fate took place.
+                        Ok(_) => return,
+                        Err(failure) if failure.is("23505") => return,
+                        Err(_) => host.sleep(LOOK_AGAIN).await,
+                    }
+                }
+            });
+            written.ok_or_else(|| format!("node {node} takes no write within {PROGRESS_WITHIN:?}"))?;
+        }
+        let written: Vec<_> = (1..=self.options.nodes).map(|node| vec![Some(node.to_string())]).collect();
+        for node in 1..=self.options.nodes {
+            let shown = self.ask(node, "SELECT node FROM probes ORDER BY node".into())?;
+            if shown != written {
+                return Err(format!("node {node} shows {shown:?} where {written:?} was written"));
             }
         }
         Ok(())

@@ -14,8 +14,9 @@ use cluster_node::Raft;
 pub(crate) struct Witness {
     /// Who led each term.
     leaders: BTreeMap<u64, u8>,
-    /// What was committed, as far as a node's memory told.
-    committed: BTreeMap<Version, Digest>,
+    /// What was committed, as far as a node's memory told, and the term of the node that was seen to know of
+    /// it first.
+    committed: BTreeMap<Version, (Digest, u64)>,
     /// The commit index each node was last seen with, in this life of it.
     commits: BTreeMap<u8, Version>,
 }
@@ -44,7 +45,9 @@ impl Witness {
         if let Some(other) = self.leaders.insert(term, id) {
             return Err(format!("nodes {other} and {id} both lead term {term}"));
         }
-        let Some((&version, &digest)) = self.committed.last_key_value() else { return Ok(()) };
+        // One that comes to lead late, when others have gone on, owes nothing to what was committed since.
+        let earlier = self.committed.iter().rev().find(|(_, (_, committed_in))| *committed_in < term);
+        let Some((&version, &(digest, _))) = earlier else { return Ok(()) };
         let log = raft.log();
         let has_other = log.digest_at(version).is_some_and(|own| own != digest);
         if log.last().version < version || has_other {
@@ -60,7 +63,7 @@ impl Witness {
         for version in (seen.0 + 1..=raft.commit().0).rev().map(Version) {
             // What memory no longer tells was looked at when it did, or at another node.
             let Some(digest) = raft.log().digest_at(version) else { break };
-            let known = *self.committed.entry(version).or_insert(digest);
+            let (known, _) = *self.committed.entry(version).or_insert((digest, raft.term()));
             if known != digest {
                 return Err(format!("node {id} commits {digest} as version {version}, which was {known}"));
             }

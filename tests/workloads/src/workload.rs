@@ -125,11 +125,14 @@ pub async fn run_client<W: World>(workload: &dyn Workload<W>, world: &W, client:
             pace.note(&step);
             match step {
                 Fate::Committed(()) => refusals = 0,
-                Fate::Refused(failure) if failure != Failure::Lost => refusals += 1,
+                // cannot_connect_now: there is no use in asking this node again.
+                Fate::Refused(failure) if failure == Failure::Lost || failure.is("57P03") => break,
+                Fate::Refused(_) => refusals += 1,
                 _ => break,
             }
             world.sleep(think(world, pace.think)).await;
         }
+        world.sleep(RECONNECT_PAUSE).await;
     }
 }
 

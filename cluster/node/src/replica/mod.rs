@@ -25,6 +25,7 @@ use cluster_format::{
     Entry, Incarnation, Marks, Membership, Mistake, NodeId, Planted, SnapshotChunk, SnapshotHead,
 };
 use cluster_journal::{Journal, JournalError, JournalEvent};
+use cluster_sql::database::DatabaseError;
 use cluster_store::{Incoming, Outgoing, Tables};
 use drivers_api::{Disk, DiskGeometry, Instant, Level, Now};
 
@@ -158,6 +159,16 @@ impl Replica {
     /// Whether the cluster was not founded yet, as far as this node knows, and it is one of the founders.
     pub(crate) fn is_founding(&self) -> bool {
         self.raft().is_some_and(|raft| raft.is_voter() && raft.log().membership().is_founding())
+    }
+
+    /// Why nobody is to be served here, if so.
+    pub(crate) fn out_of_service(&self) -> Option<DatabaseError> {
+        let is_removed = self.raft().is_some_and(Raft::is_removed);
+        match (is_removed, self.is_rebuilding()) {
+            (true, _) => Some(DatabaseError::Removed),
+            (false, true) => Some(DatabaseError::Rebuilding),
+            (false, false) => None,
+        }
     }
 
     /// Whether its tables are not to be read, because they differ from a quorum's.
