@@ -1,7 +1,7 @@
 //! A stream of inserts that goes on whatever breaks, and remembers what it was told.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,7 @@ pub struct Record {
 /// A thread that inserts into a table one row after the other, through whichever node answers.
 pub struct InsertStream {
     stop: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicUsize>,
     thread: JoinHandle<Vec<Record>>,
 }
 
@@ -38,9 +39,15 @@ impl InsertStream {
     /// The same, which waits for an answer this long.
     pub fn start_patient(table: &str, first_id: i64, ports: Vec<u16>, patience: Duration) -> InsertStream {
         let stop = Arc::new(AtomicBool::new(false));
-        let (table, stopped) = (table.to_string(), stop.clone());
-        let thread = std::thread::spawn(move || insert_until(&stopped, &table, first_id, &ports, patience));
-        InsertStream { stop, thread }
+        let acknowledged = Arc::new(AtomicUsize::new(0));
+        let (table, stopped, counted) = (table.to_string(), stop.clone(), acknowledged.clone());
+        let insert = move || insert_until(&stopped, &counted, &table, first_id, &ports, patience);
+        InsertStream { stop, acknowledged, thread: std::thread::spawn(insert) }
+    }
+
+    /// How many inserts were acknowledged so far.
+    pub fn acknowledged(&self) -> usize {
+        self.acknowledged.load(Ordering::Relaxed)
     }
 
     /// Ends it; what became of every insert.
@@ -53,17 +60,18 @@ impl InsertStream {
     }
 }
 
-/// The longest silence that `event` falls into or precedes: between two acknowledged inserts, the later of
-/// them after the event.
-pub fn longest_silence_from(records: &[Record], event: Instant) -> Option<Duration> {
-    let acknowledged: Vec<Instant> =
-        records.iter().filter(|record| record.outcome.is_ok()).map(|record| record.at).collect();
-    let after = acknowledged.windows(2).filter(|pair| pair[1] > event);
-    after.map(|pair| pair[1] - pair[0].max(event)).max()
+/// The longest span between `from` and `until` in which no insert was acknowledged: all of it, if none was.
+pub fn longest_silence(records: &[Record], from: Instant, until: Instant) -> Duration {
+    let acknowledged = records.iter().filter(|record| record.outcome.is_ok()).map(|record| record.at);
+    let mut moments: Vec<Instant> = acknowledged.filter(|at| (from..until).contains(at)).collect();
+    moments.extend([from, until]);
+    moments.sort();
+    moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
 }
 
 fn insert_until(
     stop: &AtomicBool,
+    acknowledged: &AtomicUsize,
     table: &str,
     first_id: i64,
     ports: &[u16],
@@ -84,9 +92,12 @@ fn insert_until(
             client = Some(connected);
             Ok(())
         });
-        if outcome.is_err() {
-            turn += 1;
-            std::thread::sleep(Duration::from_millis(10));
+        match outcome {
+            Ok(()) => drop(acknowledged.fetch_add(1, Ordering::Relaxed)),
+            Err(_) => {
+                turn += 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
         }
         records.push(Record { id, port, at: Instant::now(), outcome });
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tests_vm::{Cluster, InsertStream, longest_silence_from, turn};
+use tests_vm::{Cluster, InsertStream, longest_silence, turn};
 
 use crate::failover::{catches_up, check_every_outcome};
 
@@ -23,10 +23,10 @@ fn no_client_notices_a_restart(name: &str, cluster: &Cluster) {
     catches_up(cluster, leader);
     assert_ne!(cluster.leader(), leader, "another leads");
     std::thread::sleep(Duration::from_millis(500));
-    let mut records = Vec::new();
+    let (mut records, over) = (Vec::new(), Instant::now());
     for stream in streams {
         let ended = stream.finish();
-        let silence = longest_silence_from(&ended, restarted);
+        let silence = longest_silence(&ended, restarted, over);
         println!("{name}: the leader was restarted under load: longest silence of a client {silence:.2?}");
         records.extend(ended);
     }

@@ -23,7 +23,8 @@ fn the_leader_is_cut_off(
     cut(&cluster, leader);
     let successor = cluster.wait("another leader", || cluster.status().leader.filter(|id| *id != leader));
     assert!(others.contains(&successor));
-    std::thread::sleep(Duration::from_secs(3));
+    streams.go_on(&cluster);
+    std::thread::sleep(Duration::from_secs(2));
     mend(&cluster, leader);
     let mended = Instant::now();
     cluster.client(leader).row("SELECT count(*) FROM written").expect("the old leader answers again");
@@ -31,7 +32,6 @@ fn the_leader_is_cut_off(
     std::thread::sleep(Duration::from_secs(1));
     let (records, silence) = streams.finish(event);
     println!("{name}: longest silence at the others: {silence:.2?}");
-    assert!(silence.is_some(), "writes go on in the majority");
     check_every_outcome(&cluster, &records, "written");
     catches_up(&cluster, leader);
 }
