@@ -117,7 +117,7 @@ pub struct SimNetwork {
     now: Instant,
     rng: ChaCha8Rng,
     /// By arrival; the number keeps frames of one instant in order.
-    flying: BTreeMap<(Instant, u64), (usize, Frame)>,
+    flying: BTreeMap<(Instant, u64), (usize, usize, Frame)>,
     sent: u64,
     links: BTreeMap<(usize, usize), Link>,
     /// The time a frame takes at least.
@@ -155,13 +155,17 @@ impl SimNetwork {
         self.set_cut_one_way(other, one, cut);
     }
 
-    /// Cuts or mends what goes from a port of `from` to a port of `to`.
+    /// Cuts or mends what goes from a port of `from` to a port of `to`. What is on its way is lost with the cut.
     pub fn set_cut_one_way(&mut self, from: &[usize], to: &[usize], cut: bool) {
         for pair in from.iter().flat_map(|&from| to.iter().map(move |&to| (from, to))) {
             let times = self.cut.entry(pair).or_default();
             *times = if cut { *times + 1 } else { times.saturating_sub(1) };
             if *times == 0 {
                 self.cut.remove(&pair);
+            }
+            if cut {
+                let lost = self.flying.extract_if(.., |_, (from, to, _)| (*from, *to) == pair);
+                self.counts.cut += lost.count() as u64;
             }
         }
     }
@@ -185,7 +189,7 @@ impl SimNetwork {
             if entry.key().0 > now {
                 return;
             }
-            let (to, frame) = entry.remove();
+            let (_, to, frame) = entry.remove();
             if !nics[to].powered {
                 continue;
             }
@@ -256,7 +260,7 @@ impl SimNetwork {
         self.counts.reordered += u64::from(due < link.latest);
         link.latest = link.latest.max(due);
         self.sent += 1;
-        self.flying.insert((due, self.sent), (to, frame));
+        self.flying.insert((due, self.sent), (from, to, frame));
     }
 
     /// When a frame of `len` bytes has left its sender; none if the link's queue is full.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use cluster_format::{Mistake, Planted};
@@ -22,17 +23,16 @@ pub struct Finding {
     pub found: Option<(u64, String)>,
 }
 
-/// Plants every mistake and looks for it, from seed `first` on, on all cores. In the order of
-/// [`Mistake::ALL`].
-pub fn find_all(first: u64) -> Vec<Finding> {
-    let left = Mutex::new(Mistake::ALL.iter());
+/// Plants mistakes and looks for each, from seed `first` on, on all cores. In the order of `mistakes`.
+pub fn find_all(mistakes: &[Mistake], first: u64) -> Vec<Finding> {
+    let next = AtomicUsize::new(0);
     let findings = Mutex::new(Vec::new());
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                while let Some(mistake) = next(&left) {
-                    let finding = Finding { mistake, found: find(mistake, first) };
+                while let Some(mistake) = mistakes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let finding = Finding { mistake: *mistake, found: find(*mistake, first) };
                     println!("{finding:?}");
                     findings.lock().expect("no thread panics").push(finding);
                 }
@@ -40,13 +40,8 @@ pub fn find_all(first: u64) -> Vec<Finding> {
         }
     });
     let mut findings = findings.into_inner().expect("no thread panics");
-    let place = |mistake: Mistake| Mistake::ALL.iter().position(|other| *other == mistake);
-    findings.sort_by_key(|finding| place(finding.mistake));
+    findings.sort_by_key(|finding| mistakes.iter().position(|mistake| *mistake == finding.mistake));
     findings
-}
-
-fn next(left: &Mutex<std::slice::Iter<'_, Mistake>>) -> Option<Mistake> {
-    left.lock().expect("no thread panics").next().copied()
 }
 
 fn find(mistake: Mistake, first: u64) -> Option<(u64, String)> {

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
+use cluster_format::Version;
 use cluster_node::{Health, NodeConfig, NodeOptions, Planted};
 use drivers_api::{Instant, Level};
 use drivers_sim::{DiskFaultCounts, SimDisk, SimNetwork, SimNic};
@@ -159,11 +160,21 @@ impl Cluster {
         self.violation.as_deref()
     }
 
+    /// The node that leads the highest term, and the term.
+    pub fn leading(&self) -> Option<(u8, u64)> {
+        let rafts = (1u8..).zip(&self.members).filter_map(|(id, member)| Some((id, member.raft()?)));
+        let leaders = rafts.filter(|(_, raft)| raft.is_leader()).map(|(id, raft)| (id, raft.term()));
+        leaders.max_by_key(|(_, term)| *term)
+    }
+
     /// The node that leads the highest term.
     pub fn leader(&self) -> Option<u8> {
-        let rafts = (1u8..).zip(&self.members).filter_map(|(id, member)| Some((id, member.raft()?)));
-        let leaders = rafts.filter(|(_, raft)| raft.is_leader());
-        leaders.max_by_key(|(_, raft)| raft.term()).map(|(id, _)| id)
+        self.leading().map(|(id, _)| id)
+    }
+
+    /// A node's commit index; none while it does not take part.
+    pub fn commit(&self, id: u8) -> Option<Version> {
+        Some(self.members[usize::from(id) - 1].raft()?.commit())
     }
 
     /// The voters, as a node's log has them.
@@ -290,6 +301,18 @@ impl Cluster {
         while self.now < end {
             self.step(end);
         }
+    }
+
+    /// Runs until something is so; false if it is not after `limit` of simulated time.
+    pub fn run_until_so(&mut self, limit: Duration, is_so: impl Fn(&Cluster) -> bool) -> bool {
+        let end = self.now + limit;
+        while self.now < end {
+            self.step(end);
+            if is_so(self) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Goes to the next moment at which something happens, no later than `end`.

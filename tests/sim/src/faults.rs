@@ -46,6 +46,8 @@ fault_kinds! {
     CrashAll = "crash of all nodes",
     CrashLeader = "crash of the leader",
     IsolatedLeader = "leader cut off",
+    NewLeader = "leader cut off when elected",
+    CommittingLeader = "leader cut off when it commits",
     Pause = "pause",
     Partition = "partition",
     OneWayPartition = "one-way partition",
@@ -115,6 +117,9 @@ enum Damage {
     /// It was started again, or has a blank disk: it gets back what it has lost.
     Mending(u8),
 }
+
+/// How long a fault waits for its moment.
+const WATCH_MAX: Duration = Duration::from_millis(1_500);
 
 /// Where records begin on a disk.
 const RECORDS_START: u64 = 2048;
@@ -223,6 +228,17 @@ impl Injector {
                 mend(move |cluster| restart(cluster, leader))
             }),
             FaultKind::IsolatedLeader => self.isolate_leader(cluster),
+            FaultKind::NewLeader => {
+                let term = cluster.leading().map(|(_, term)| term);
+                let elected = |cluster: &Cluster| cluster.leading().is_some_and(|(_, now)| Some(now) > term);
+                cluster.run_until_so(WATCH_MAX, elected).then(|| cut_off(cluster, &[cluster.leader()?]))?
+            }
+            FaultKind::CommittingLeader => {
+                let leader = cluster.leader()?;
+                let commit = cluster.commit(leader);
+                let commits = |cluster: &Cluster| cluster.commit(leader) > commit;
+                cluster.run_until_so(WATCH_MAX, commits).then(|| cut_off(cluster, &[leader]))?
+            }
             FaultKind::Pause => cluster.is_up(victim).then(|| {
                 cluster.pause(victim, true);
                 mend(move |cluster| cluster.pause(victim, false))

@@ -162,13 +162,19 @@ impl Options {
 
     /// Whoever leads is struck down or cut off, again and again, while clients read lists from all nodes.
     fn hunt(self, dice: &mut Dice) -> Options {
-        let faults = [FaultKind::CrashLeader, FaultKind::IsolatedLeader, FaultKind::IsolatedLeader];
+        let faults = [
+            FaultKind::CrashLeader,
+            FaultKind::IsolatedLeader,
+            FaultKind::NewLeader,
+            FaultKind::CommittingLeader,
+        ];
         Options {
             faults: faults.into(),
             fault_pause: Duration::from_millis(*dice.one_of(&[300, 1_000])),
             fault_span: (Duration::from_millis(1), Duration::from_millis(1_500)),
             disk_latency: Duration::from_millis(*dice.one_of(&[1, 20, 200])),
             lease: dice.between(0, 1) == 0,
+            append_len_max: *dice.one_of(&[1, APPEND_LEN_MAX]),
             workloads: vec![(WorkloadKind::Appends, 8)],
             think: Duration::from_millis(dice.between(20, 120)),
             ..self
