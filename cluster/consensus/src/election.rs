@@ -18,7 +18,8 @@ impl Raft {
         if in_vain && !self.removed {
             self.send(NodeId::EVERYONE, self.vote.term, MessageBody::Join);
         }
-        if !self.may_stand() {
+        // All founders must vote for the first leader, so there is no need for more than one to ask.
+        if !self.may_stand() || (new && !self.is_first_founder()) {
             self.role = Role::Follower { leader: None };
             return;
         }

@@ -486,13 +486,16 @@ impl Raft {
     }
 
     pub(crate) fn reset_election_timer(&mut self, now: Now) {
-        let founds = self.log.membership().is_founding() && self.is_first_founder();
-        let patience = if founds { self.timing.first_election } else { self.timing.election };
+        let patience = match self.log.membership().is_founding() && self.is_first_founder() {
+            // The others' disks may be slower than it thinks: it waits longer each time it asked in vain.
+            true => self.timing.first_election * (self.vote.term.min(15) as u32 + 1),
+            false => self.timing.election,
+        };
         self.election_due = now.monotonic + self.randomised(patience);
     }
 
-    /// All founders must agree on the first leader, so one of them asks before the others, and often.
-    fn is_first_founder(&self) -> bool {
+    /// Whether it is the one that asks the other founders to elect it the first leader.
+    pub(crate) fn is_first_founder(&self) -> bool {
         self.log.membership().voters.first().is_some_and(|first| first.node == self.id)
     }
 

@@ -29,6 +29,9 @@ const NODE_OPTIONS: NodeOptions = NodeOptions {
     planted: Planted::NONE,
 };
 
+/// More in a simulated second, and somebody works without getting anywhere.
+const STEPS_PER_SECOND_MAX: u64 = 500_000;
+
 /// Simulated devices wake nobody: the simulation knows itself what has happened, and whom it concerns.
 pub(crate) fn nobody() -> Context<'static> {
     Context::from_waker(Waker::noop())
@@ -53,6 +56,8 @@ pub struct Cluster {
     /// Prints what the nodes say, as they say it.
     pub verbose: bool,
     replaced_disks: DiskFaultCounts,
+    /// The simulated second, and the steps in it.
+    steps: (u64, u64),
     witness: Witness,
     violation: Option<String>,
 }
@@ -95,6 +100,7 @@ impl Cluster {
             crashes_in_burst: 0,
             verbose: std::env::var_os("SIM_VERBOSE").is_some(),
             replaced_disks: DiskFaultCounts::default(),
+            steps: (0, 0),
             witness: Witness::default(),
             violation: None,
         }
@@ -319,6 +325,7 @@ impl Cluster {
     fn step(&mut self, end: Instant) {
         self.now = self.next_moment().min(end).max(self.now);
         let now = self.now;
+        self.count_step();
         self.host.set_time(now);
         let mut trace = self.trace.borrow_mut();
         let has_frames = &mut self.has_frames;
@@ -353,6 +360,16 @@ impl Cluster {
             self.host.turn(now, &mut self.nics[0]);
             self.network.collect(0, &mut self.nics);
         }
+    }
+
+    fn count_step(&mut self) {
+        let second = self.now.as_micros() / 1_000_000;
+        let (counted, steps) = self.steps;
+        self.steps = (second, if second == counted { steps + 1 } else { 0 });
+        assert!(
+            self.steps.1 < STEPS_PER_SECOND_MAX,
+            "the cluster is never idle in simulated second {second}"
+        );
     }
 
     fn next_moment(&self) -> Instant {

@@ -46,8 +46,7 @@ fault_kinds! {
     CrashAll = "crash of all nodes",
     CrashLeader = "crash of the leader",
     IsolatedLeader = "leader cut off",
-    NewLeader = "leader cut off when elected",
-    CommittingLeader = "leader cut off when it commits",
+    Succession = "succession of leaders",
     Pause = "pause",
     Partition = "partition",
     OneWayPartition = "one-way partition",
@@ -118,8 +117,8 @@ enum Damage {
     Mending(u8),
 }
 
-/// How long a fault waits for its moment.
-const WATCH_MAX: Duration = Duration::from_millis(1_500);
+/// One leader follows the other within this, or not at all.
+const SUCCESSION_MAX: Duration = Duration::from_secs(3);
 
 /// Where records begin on a disk.
 const RECORDS_START: u64 = 2048;
@@ -228,17 +227,7 @@ impl Injector {
                 mend(move |cluster| restart(cluster, leader))
             }),
             FaultKind::IsolatedLeader => self.isolate_leader(cluster),
-            FaultKind::NewLeader => {
-                let term = cluster.leading().map(|(_, term)| term);
-                let elected = |cluster: &Cluster| cluster.leading().is_some_and(|(_, now)| Some(now) > term);
-                cluster.run_until_so(WATCH_MAX, elected).then(|| cut_off(cluster, &[cluster.leader()?]))?
-            }
-            FaultKind::CommittingLeader => {
-                let leader = cluster.leader()?;
-                let commit = cluster.commit(leader);
-                let commits = |cluster: &Cluster| cluster.commit(leader) > commit;
-                cluster.run_until_so(WATCH_MAX, commits).then(|| cut_off(cluster, &[leader]))?
-            }
+            FaultKind::Succession => self.succession(cluster),
             FaultKind::Pause => cluster.is_up(victim).then(|| {
                 cluster.pause(victim, true);
                 mend(move |cluster| cluster.pause(victim, false))
@@ -374,6 +363,40 @@ impl Injector {
         cut_off(cluster, &[leader])
     }
 
+    /// Leaders follow each other, with the others of their time away: none knows what those have written. The
+    /// first is cut off. Either its successor is cut off as well, when it has just been elected, and the first,
+    /// back again, when it has just committed (the moments of figure 8 of the Raft paper); or its successor
+    /// hands over to a third before the first is back.
+    fn succession(&mut self, cluster: &mut Cluster) -> Option<Remedy> {
+        let mut cuts = Vec::new();
+        self.succeed(cluster, &mut cuts);
+        let is_cut = !cuts.is_empty();
+        is_cut.then(|| mend(move |cluster| cuts.into_iter().for_each(|heal: Remedy| heal(cluster))))
+    }
+
+    /// As far as leaders do follow each other; what is left cut.
+    fn succeed(&mut self, cluster: &mut Cluster, cuts: &mut Vec<Remedy>) -> Option<()> {
+        let (first, term) = cluster.leading()?;
+        cuts.push(cut_off(cluster, &[first])?);
+        let (second, term) = next_leader(cluster, term)?;
+        if self.dice.between(0, 1) == 0 {
+            cluster.run(self.dice.span(1, 500));
+            call(cluster, second, "CALL sys.transfer_leadership()".into());
+            next_leader(cluster, term)?;
+            cluster.run(self.dice.span(1, 500));
+            return None;
+        }
+        cuts.push(cut_off(cluster, &[second])?);
+        cluster.run(self.dice.span(1, 300));
+        cuts.remove(0)(cluster);
+        let (third, _) = next_leader(cluster, term)?;
+        let commit = cluster.commit(third);
+        cluster.run_until_so(SUCCESSION_MAX, |cluster| cluster.commit(third) > commit);
+        cuts.push(cut_off(cluster, &[third])?);
+        cuts.remove(0)(cluster);
+        Some(())
+    }
+
     /// Cuts the leader off, and asks it to remove two of the others at once: neither may succeed while it is
     /// alone, and never both at a time.
     fn remove_rivals(&mut self, cluster: &mut Cluster, victim: u8) -> Option<Remedy> {
@@ -459,6 +482,13 @@ fn cut_off(cluster: &mut Cluster, ids: &[u8]) -> Option<Remedy> {
     }
     cluster.network.set_cut(&one, &other, true);
     Some(mend(move |cluster| cluster.network.set_cut(&one, &other, false)))
+}
+
+/// Waits for a leader of a term behind `term`.
+fn next_leader(cluster: &mut Cluster, term: u64) -> Option<(u8, u64)> {
+    let later = |cluster: &Cluster| cluster.leading().filter(|(_, now)| *now > term);
+    cluster.run_until_so(SUCCESSION_MAX, |cluster| later(cluster).is_some());
+    later(cluster)
 }
 
 /// Asks a node to run one statement, whatever comes of it.

@@ -134,8 +134,8 @@ impl Options {
         match dice.between(0, 11) {
             _ if self.nodes < 3 => self,
             0 | 1 => self.storm(dice),
-            2 | 3 => self.hunt(dice),
-            4 => self.rivalry(dice),
+            2..=4 => self.hunt(dice),
+            5 => self.rivalry(dice),
             _ => self,
         }
     }
@@ -162,16 +162,12 @@ impl Options {
 
     /// Whoever leads is struck down or cut off, again and again, while clients read lists from all nodes.
     fn hunt(self, dice: &mut Dice) -> Options {
-        let faults = [
-            FaultKind::CrashLeader,
-            FaultKind::IsolatedLeader,
-            FaultKind::NewLeader,
-            FaultKind::CommittingLeader,
-        ];
+        let faults =
+            [FaultKind::CrashLeader, FaultKind::IsolatedLeader, FaultKind::Succession, FaultKind::Transfer];
         Options {
             faults: faults.into(),
-            fault_pause: Duration::from_millis(*dice.one_of(&[300, 1_000])),
-            fault_span: (Duration::from_millis(1), Duration::from_millis(1_500)),
+            fault_pause: Duration::from_millis(*dice.one_of(&[1_000, 4_000])),
+            fault_span: (Duration::from_millis(1), Duration::from_millis(*dice.one_of(&[1_500, 4_000]))),
             disk_latency: Duration::from_millis(*dice.one_of(&[1, 20, 200])),
             lease: dice.between(0, 1) == 0,
             append_len_max: *dice.one_of(&[1, APPEND_LEN_MAX]),

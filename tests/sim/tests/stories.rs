@@ -336,3 +336,14 @@ fn a_removed_node_says_so_at_once() {
     }
     assert!(cluster.now().since(before) < Duration::from_secs(1));
 }
+
+#[test]
+fn a_cluster_is_founded_on_slow_disks() {
+    let mut cluster = Cluster::switched_off(5, 0, 22, 64 * 2048);
+    for id in 1..=5 {
+        cluster.disk(id).latency = Duration::from_millis(500);
+        cluster.start(id);
+    }
+    make_numbers(&mut cluster);
+    assert_eq!(ask(&mut cluster, 5, "SELECT count(*) FROM numbers"), Ok(cell("0")));
+}
