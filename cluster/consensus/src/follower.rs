@@ -50,12 +50,12 @@ impl Raft {
                 return;
             }
         }
-        if !known || through >= base.version {
-            self.verified = self.verified.max(through);
-            self.commit = self.commit.max(commit.min(through));
-        }
+        // And of the snapshot it has all, however little of it the entries cover.
+        let verified = if known { through.max(base.version) } else { through };
+        self.verified = self.verified.max(verified);
+        self.commit = self.commit.max(commit.min(verified));
         // Entries are acknowledged when they are durable; a repeated one already is.
-        if new_round || (had_entries && through <= self.kept()) {
+        if new_round || (had_entries && verified <= self.kept()) {
             self.acknowledge(from);
         }
     }
@@ -122,7 +122,10 @@ impl Raft {
 
     /// Says that the logs do not meet at `probed`.
     pub(crate) fn reply_mismatch(&mut self, to: NodeId, probed: Version) {
-        self.reply(to, AppendOutcome::Mismatch { probed, last: self.log.last().version });
+        self.reply(
+            to,
+            AppendOutcome::Mismatch { probed, last: self.log.last().version, commit: self.commit },
+        );
     }
 
     fn reply(&mut self, to: NodeId, outcome: AppendOutcome) {

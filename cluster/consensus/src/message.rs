@@ -29,9 +29,9 @@ impl Message {
             }
             MessageBody::Append { previous, .. } => (previous.term, previous.version),
             MessageBody::AppendReply { outcome: AppendOutcome::Matched(version), .. } => (0, *version),
-            MessageBody::AppendReply { outcome: AppendOutcome::Mismatch { probed, last }, .. } => {
-                (0, *probed.max(last))
-            }
+            MessageBody::AppendReply {
+                outcome: AppendOutcome::Mismatch { probed, last, commit }, ..
+            } => (0, *probed.max(last).max(commit)),
             MessageBody::Snapshot(chunk) => (chunk.head.last.term, chunk.head.last.version),
             MessageBody::SnapshotReply { last, .. } => (last.term, last.version),
             MessageBody::PreVoteReply { .. }
@@ -120,5 +120,7 @@ pub enum AppendOutcome {
         probed: Version,
         /// The end of the receiver's log.
         last: Version,
+        /// The receiver's commit index, up to which its log equals everyone's.
+        commit: Version,
     },
 }

@@ -176,7 +176,7 @@ impl Raft {
             AppendOutcome::Matched(matched) if matched <= last => self.matched(now, index, matched),
             // A claim to match what this leader does not have is not heeded.
             AppendOutcome::Matched(_) => {}
-            AppendOutcome::Mismatch { probed, last } => self.step_back(index, probed, last),
+            AppendOutcome::Mismatch { probed, last, commit } => self.step_back(index, probed, last, commit),
         }
         self.confirm_reads();
         if !self.is_leader() {
@@ -209,8 +209,9 @@ impl Raft {
         self.hand_over_when_caught_up();
     }
 
-    /// Leader: a follower's log, which ends at `follower_last`, does not meet this one at `probed`.
-    fn step_back(&mut self, index: usize, probed: Version, follower_last: Version) {
+    /// Leader: a follower's log, which ends at `follower_last` and is known to be committed up to
+    /// `follower_commit`, does not meet this one at `probed`.
+    fn step_back(&mut self, index: usize, probed: Version, follower_last: Version, follower_commit: Version) {
         let peer = &mut self.peers[index];
         if matches!(peer.flow, Flow::Snapshot(_)) {
             return;
@@ -233,7 +234,10 @@ impl Raft {
         } else {
             Version(self.log.first_of_term_at(probed).0.saturating_sub(1))
         };
-        peer.next = back.max(peer.matched).next();
+        // What is committed is the same everywhere. Without this, one entry too many of a leader that reigned
+        // for long would bring all the entries of its term back.
+        let floor = peer.matched.max(follower_commit.min(Version(probed.0.saturating_sub(1))));
+        peer.next = back.max(floor).next();
         peer.probe();
     }
 

@@ -24,9 +24,8 @@ fn any_message() -> impl Strategy<Value = Message> {
     let append = (position.clone(), prop::collection::vec(entry, 0..4), number.clone(), number.clone());
     let outcome = prop_oneof![
         number.clone().prop_map(|version| AppendOutcome::Matched(Version(version))),
-        (number.clone(), number.clone()).prop_map(|(probed, last)| AppendOutcome::Mismatch {
-            probed: Version(probed),
-            last: Version(last)
+        (number.clone(), number.clone(), number.clone()).prop_map(|(probed, last, commit)| {
+            AppendOutcome::Mismatch { probed: Version(probed), last: Version(last), commit: Version(commit) }
         }),
     ];
     let body = prop_oneof![

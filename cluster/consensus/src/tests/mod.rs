@@ -6,8 +6,16 @@ mod model;
 mod network;
 mod scenarios;
 
+use alloc::sync::Arc;
 use alloc::vec;
-use cluster_format::{NodeId, Version};
+use alloc::vec::Vec;
+use cluster_format::limits::APPEND_LEN_MAX;
+use cluster_format::{
+    Digest, Entry, Incarnation, LogPosition, Membership, NodeId, Payload, Planted, SnapshotHead, Version,
+};
+use drivers_api::{Instant, Now, WallTime};
+
+use crate::{AppendOutcome, Config, Log, Message, MessageBody, Raft, Recovered, Timing, Vote};
 
 use network::Network;
 
@@ -144,4 +152,66 @@ fn committed_entries_survive_crashes_loss_and_partitions() {
         }
         network.heal_and_converge(seed);
     }
+}
+
+/// A follower whose log begins behind a snapshot of version 200, and ends with an entry that no leader after
+/// its own ever had.
+fn follower_behind_a_snapshot() -> Raft {
+    let last = LogPosition { term: 6, version: Version(200) };
+    let mut log =
+        Log::behind(&SnapshotHead { last, membership: Membership::founding(3), ..Default::default() });
+    let own = LogPosition { term: 7, version: Version(201) };
+    log.push(Arc::new(Entry::new(own, 0, log.last_digest(), Payload::TermStart)));
+    let config = Config {
+        id: NodeId(2),
+        incarnation: Incarnation(2),
+        timing: Timing::default(),
+        seed: [2; 32],
+        log_len_max: 1 << 20,
+        append_len_max: APPEND_LEN_MAX,
+        priority: 0,
+        planted: Planted::NONE,
+    };
+    let recovered = Recovered {
+        vote: Vote { term: 8, voted_for: None },
+        log,
+        commit: last.version,
+        applied: last.version,
+        promised: LogPosition::default(),
+        incoming: None,
+    };
+    Raft::new(config, recovered, now())
+}
+
+fn now() -> Now {
+    Now { monotonic: Instant::ZERO, wall: WallTime { unix_micros: 0 } }
+}
+
+/// What it answers to an append of term 8.
+fn outcome_of(raft: &mut Raft, previous: LogPosition, entries: Vec<Arc<Entry>>) -> AppendOutcome {
+    let body = MessageBody::Append { previous, entries, commit: Version(200), round: 1 };
+    raft.receive(now(), NodeId(1), Message { term: 8, incarnation: Incarnation(1), body });
+    let answers = raft.take_messages().into_iter().filter_map(|(_, message)| match message.body {
+        MessageBody::AppendReply { outcome, .. } => Some(outcome),
+        _ => None,
+    });
+    answers.last().expect("an answer")
+}
+
+#[test]
+fn entries_that_a_snapshot_covers_are_acknowledged_as_all_of_it() {
+    let mut raft = follower_behind_a_snapshot();
+    let previous = LogPosition { term: 6, version: Version(146) };
+    let position = LogPosition { term: 6, version: Version(147) };
+    let entry = Arc::new(Entry::new(position, 0, Digest::ZERO, Payload::TermStart));
+    // If it acknowledged nothing, it would be sent the same again, for ever.
+    assert_eq!(outcome_of(&mut raft, previous, vec![entry]), AppendOutcome::Matched(Version(200)));
+}
+
+#[test]
+fn a_follower_with_an_entry_too_many_says_what_is_committed() {
+    let mut raft = follower_behind_a_snapshot();
+    let previous = LogPosition { term: 6, version: Version(201) };
+    let (probed, last, commit) = (Version(201), Version(201), Version(200));
+    assert_eq!(outcome_of(&mut raft, previous, vec![]), AppendOutcome::Mismatch { probed, last, commit });
 }

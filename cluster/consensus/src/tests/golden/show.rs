@@ -80,8 +80,8 @@ fn body(body: &MessageBody) -> String {
         }
         MessageBody::AppendReply { round, outcome, .. } => match outcome {
             AppendOutcome::Matched(version) => format!("Matched {version} round {round}"),
-            AppendOutcome::Mismatch { probed, last } => {
-                format!("Mismatch at {probed} last {last} round {round}")
+            AppendOutcome::Mismatch { probed, last, commit } => {
+                format!("Mismatch at {probed} last {last} commit {commit} round {round}")
             }
         },
         MessageBody::Snapshot(chunk) => {
