@@ -15,8 +15,9 @@ use crate::types::{DataType, Datum};
 pub enum Freshness {
     /// Holds everything that was committed anywhere before the call: confirmed by the leader.
     Linearizable,
-    /// What this node has applied. Enough for a transaction that writes, as the commit's conflict check
-    /// makes sure that nothing it read has changed.
+    /// What this node has applied, even while it is out of service. Enough for a transaction that writes, as
+    /// the commit's conflict check makes sure that nothing it read has changed, and for one that reads live
+    /// tables alone.
     Local,
 }
 

@@ -334,6 +334,9 @@ fn a_removed_node_says_so_at_once() {
             other => panic!("{sql}: {other:?}"),
         }
     }
+    // What it says of itself is no table of the cluster's.
+    let own = ask(&mut cluster, gone, &format!("SELECT role FROM sys.nodes WHERE id = {gone}"));
+    assert_eq!(own.expect("a live table"), cell("removed"));
     assert!(cluster.now().since(before) < Duration::from_secs(1));
 }
 

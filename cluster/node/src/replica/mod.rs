@@ -161,7 +161,7 @@ impl Replica {
         self.raft().is_some_and(|raft| raft.is_voter() && raft.log().membership().is_founding())
     }
 
-    /// Why nobody is to be served here, if so.
+    /// Why no stored table is to be read or written here, if so.
     pub(crate) fn out_of_service(&self) -> Option<DatabaseError> {
         let is_removed = self.raft().is_some_and(Raft::is_removed);
         match (is_removed, self.is_rebuilding()) {
