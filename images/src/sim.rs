@@ -26,7 +26,7 @@ pub fn run(options: &SimOptions) -> Result<ExitCode, Failure> {
         (seeds, hours) => run_many(seed, seeds, time_limit(hours)?, options.nodes),
     };
     let Some(failed) = failed else { return Ok(ExitCode::SUCCESS) };
-    println!("\n{failed}\nTo repeat it:\n{}", command_of(failed.options.seed, options.nodes));
+    eprintln!("\n{failed}\nTo repeat it:\n{}", command_of(failed.options.seed, options.nodes));
     Ok(ExitCode::FAILURE)
 }
 
@@ -111,7 +111,11 @@ impl Progress {
                 let style = ProgressStyle::with_template(template);
                 ProgressBar::new(seeds).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
             }
-            None => ProgressBar::new_spinner(),
+            None => {
+                let style = ProgressStyle::with_template("{spinner} {pos} seeds, {elapsed}: {msg}");
+                ProgressBar::new_spinner()
+                    .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+            }
         });
         Progress { bar, began, next_line: began + LINE_EVERY }
     }

@@ -56,7 +56,7 @@ pub use error::JournalError;
 pub use journal::{Journal, JournalEvent};
 pub use marks::Mark;
 pub use record::{LogEnd, Record, RecordBody, RecordState};
-pub use superblock::Identity;
+pub use superblock::{Identity, RECORDS_START};
 
 #[cfg(test)]
 mod tests;

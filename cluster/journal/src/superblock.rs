@@ -14,8 +14,8 @@ use crate::reader::BLANK;
 /// Where the copies are.
 pub(crate) const COPIES: [u64; 4] = [0, 8, 512, 1024];
 
-/// Where the records begin.
-pub(crate) const RECORDS_START: u64 = 2048;
+/// The sector where the records begin.
+pub const RECORDS_START: u64 = 2048;
 
 /// The smallest disk that is of any use: the head and 7 MiB of records.
 pub(crate) const SECTORS_MIN: u64 = 8 * 2048;

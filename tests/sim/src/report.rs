@@ -44,7 +44,7 @@ impl Counts {
             withdrawn,
             rotten,
             unreadable,
-            errors: _,
+            errors,
         } = *counts;
         self.add("disk requests slow", spikes);
         self.add("disk requests out of order", reordered);
@@ -56,6 +56,7 @@ impl Counts {
         self.add("disk writes put right at a crash", withdrawn);
         self.add("disk sectors rotten", rotten);
         self.add("disk sectors unreadable", unreadable);
+        self.add("disk requests failed", errors);
     }
 
     pub(crate) fn add_network(&mut self, counts: &NetworkFaultCounts) {
@@ -102,6 +103,8 @@ pub struct Summary {
     pub events: u64,
     /// Their transactions.
     pub tally: Tally,
+    /// Of those committed, those that were looked for in the end.
+    pub checked: u64,
     /// Their faults.
     pub counts: Counts,
     /// Rare branches, and whether any node has reached them.
@@ -115,6 +118,7 @@ impl Summary {
         self.simulated += outcome.simulated;
         self.events += outcome.trace.events;
         self.tally.committed += outcome.tally.committed;
+        self.checked += if outcome.is_checked { outcome.tally.committed } else { 0 };
         self.tally.refused += outcome.tally.refused;
         self.tally.unknown += outcome.tally.unknown;
         self.counts.merge(&outcome.counts);
@@ -140,7 +144,7 @@ impl Summary {
             "seeds          {} in {wall:.1} s, {seconds_each:.2} s each\n\
              simulated      {:.2} hours, {:.3} hours per second ({:.0} times real time)\n\
              events         {}\n\
-             transactions   {committed} committed and checked, {refused} refused, {unknown} of unknown fate\n\
+             transactions   {committed} committed, {} of them checked, {refused} refused, {unknown} of unknown fate\n\
              faults\n{}\n\
              never reached  {never}",
             self.seeds,
@@ -148,6 +152,7 @@ impl Summary {
             self.hours() / wall,
             self.simulated.as_secs_f64() / wall,
             self.events,
+            self.checked,
             self.counts,
         )
     }

@@ -44,6 +44,8 @@ pub struct Outcome {
     pub trace: Trace,
     /// Transactions.
     pub tally: Tally,
+    /// Whether what was committed was looked for in the end. Beyond the bound there may be no one to ask.
+    pub is_checked: bool,
     /// Faults.
     pub counts: Counts,
     /// Rare branches, and whether a node has reached them.
@@ -83,16 +85,11 @@ pub struct Simulation {
 impl Simulation {
     /// Runs what the options say. A panic, wherever it is, is a finding.
     pub fn run(options: &Options) -> Result<Outcome, Failed> {
-        let failed = |what| Failed { options: Box::new(options.clone()), what };
-        let run = || {
-            let mut simulation = Simulation::new(options.clone());
-            let result = simulation.phases();
-            result.map_err(|what| simulation.describe(&what))
-        };
-        match catch_unwind(AssertUnwindSafe(run)) {
-            Ok(result) => result.map_err(failed),
-            Err(panic) => Err(failed(format!("a panic: {}", panic_message(&*panic)))),
-        }
+        let mut simulation = Simulation::new(options.clone());
+        let result = catch_unwind(AssertUnwindSafe(|| simulation.phases()));
+        let result = result.unwrap_or_else(|panic| Err(format!("a panic: {}", panic_message(&*panic))));
+        let options = Box::new(options.clone());
+        result.map_err(|what| Failed { options, what: simulation.describe(&what) })
     }
 
     fn new(options: Options) -> Simulation {
@@ -124,7 +121,7 @@ impl Simulation {
     fn phases(&mut self) -> Result<Outcome, String> {
         self.set_up()?;
         self.safety()?;
-        match self.options.beyond_bound {
+        let is_checked = match self.options.beyond_bound {
             true => self.truthfulness()?,
             false => {
                 self.liveness()?;
@@ -136,13 +133,15 @@ impl Simulation {
                 self.agreement()?;
                 self.checks()?;
                 self.writes()?;
+                true
             }
-        }
+        };
         self.alarms()?;
         Ok(Outcome {
             simulated: self.cluster.host().now(),
             trace: self.cluster.trace(),
             tally: self.tally(),
+            is_checked,
             counts: self.injector.counts(&self.cluster),
             marks: self.cluster.marks(),
         })
@@ -197,9 +196,10 @@ impl Simulation {
         self.running.iter().for_each(|one| one.pace.stop());
         let clients: u64 = self.running.iter().map(|one| one.clients).sum();
         let end = self.cluster.now() + ENDED_WITHIN;
-        while self.ended.get() < clients {
+        // Whoever was asked to leave the cluster has left it or will not.
+        while self.ended.get() < clients || self.injector.calls() > 0 {
             if self.cluster.now() >= end {
-                let waiting = clients - self.ended.get();
+                let waiting = clients - self.ended.get() + self.injector.calls();
                 return Err(format!("{waiting} clients do not end within {ENDED_WITHIN:?}"));
             }
             self.cluster.run(LOOK_AGAIN);
@@ -207,20 +207,21 @@ impl Simulation {
         Ok(())
     }
 
-    /// More was destroyed than a cluster can survive: what it still shows is true.
-    fn truthfulness(&mut self) -> Result<(), String> {
+    /// More was destroyed than a cluster can survive: what it still shows is true. False if it shows nothing.
+    fn truthfulness(&mut self) -> Result<bool, String> {
         self.injector.mend_all(&mut self.cluster);
         self.cluster.run(PROGRESS_WITHIN);
         self.verdicts()?;
         self.running.iter().for_each(|one| one.pace.stop());
         self.cluster.run(ENDED_WITHIN);
         let Some(table) = self.running.iter().flat_map(|one| one.workload.tables()).next() else {
-            return Ok(());
+            return Ok(false);
         };
         let sql = format!("SELECT count(*) FROM {}", table.name);
         let answers: Vec<u8> =
             (1..=self.options.nodes).filter(|node| self.ask(*node, sql.clone()).is_ok()).collect();
-        self.check_at(&answers)
+        self.check_at(&answers)?;
+        Ok(!answers.is_empty())
     }
 
     /// Consensus has kept its promises, and no node has found that its tables, or its ledger, differ from the

@@ -17,8 +17,9 @@ fn a_full_disk_refuses_writes(name: &str, up_options: &[&str]) {
         .expect("a disk of 12 MiB does not take 120 MB");
     println!("{name}: after {rows} rows: {refused}");
     assert_eq!(refused.state(), Some("53100"), "{refused}");
-    let told = (1..=3).any(|node| cluster.log(node).contains("full"));
-    assert!(told, "{name}: no node's log says so");
+    cluster.wait("a node's log says that the disk is full", || {
+        (1..=3).find(|node| cluster.log(*node).contains("the data disk is full"))
+    });
     for node in 1..=3 {
         let reader = cluster.client(node);
         let seen = reader.row("SELECT count(*), min(id), max(id) FROM t");

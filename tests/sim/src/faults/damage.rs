@@ -1,0 +1,57 @@
+//! How much may be lost at a time.
+
+use std::collections::BTreeMap;
+
+use crate::cluster::Cluster;
+
+/// The nodes that have lost something. As long as they are a minority of the voters, every datum is left in a
+/// majority of the places where it was.
+#[derive(Default)]
+pub(super) struct Damage {
+    nodes: BTreeMap<u8, Stage>,
+    /// Something is taken from any node at any time, though never every disk: the cluster may stop, and must
+    /// not lie.
+    beyond_bound: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It has lost something, and may not know it.
+    Done,
+    /// It was started again, or has a blank disk: it gets back what it has lost.
+    Mending,
+}
+
+impl Damage {
+    pub(super) fn new(beyond_bound: bool) -> Damage {
+        Damage { nodes: BTreeMap::new(), beyond_bound }
+    }
+
+    /// Whether `victim` has everything, and everyone else would still have what it loses.
+    pub(super) fn may_take_from(&mut self, cluster: &Cluster, victim: u8) -> bool {
+        let is_well = |id| cluster.health(id).is_some_and(|health| health.is_member && health.is_whole);
+        if self.beyond_bound {
+            // One disk stays as it is: without any, there is nothing left to be true to.
+            return victim != 1 && cluster.is_up(victim);
+        }
+        self.nodes.retain(|id, stage| *stage == Stage::Done || !is_well(*id));
+        let voters = cluster.leader().map_or(0, |leader| cluster.voters(leader).len());
+        let is_minority = self.nodes.len() < voters.saturating_sub(1) / 2;
+        is_minority && !self.nodes.contains_key(&victim) && is_well(victim)
+    }
+
+    /// `node` has lost something.
+    pub(super) fn done(&mut self, node: u8) {
+        self.nodes.insert(node, Stage::Done);
+    }
+
+    /// `node` gets back what it has lost from now on.
+    pub(super) fn mending(&mut self, node: u8) {
+        self.nodes.insert(node, Stage::Mending);
+    }
+
+    /// Everyone is about to get everything back.
+    pub(super) fn clear(&mut self) {
+        self.nodes.clear();
+    }
+}

@@ -1,0 +1,79 @@
+//! Faults of the network.
+
+use drivers_sim::{LinkFaults, SimNetwork};
+
+use super::{FaultKind, Injector, Remedy, mend};
+use crate::cluster::Cluster;
+use crate::options::Dice;
+
+impl Injector {
+    pub(super) fn cut(&mut self, kind: FaultKind, cluster: &mut Cluster) -> Option<Remedy> {
+        let ports: Vec<usize> = (1..=usize::from(cluster.len())).collect();
+        let (one, other): (Vec<usize>, Vec<usize>) =
+            ports.into_iter().partition(|_| self.dice.between(0, 1) == 1);
+        if one.is_empty() || other.is_empty() {
+            return None;
+        }
+        let set = match kind {
+            FaultKind::OneWayPartition => SimNetwork::set_cut_one_way,
+            _ => SimNetwork::set_cut,
+        };
+        set(&mut cluster.network, &one, &other, true);
+        Some(mend(move |cluster| set(&mut cluster.network, &one, &other, false)))
+    }
+
+    pub(super) fn spoil_link(&mut self, kind: FaultKind, cluster: &mut Cluster, from: u8) -> Option<Remedy> {
+        let (from, to) = (usize::from(from), self.dice.between(1, cluster.len().into()) as usize);
+        let faults = self.link_faults(kind);
+        (from != to).then(|| {
+            cluster.network.set_link(from, to, Some(faults));
+            mend(move |cluster| cluster.network.set_link(from, to, None))
+        })
+    }
+
+    pub(super) fn link_faults(&mut self, kind: FaultKind) -> LinkFaults {
+        let per_mille = |dice: &mut Dice, most| dice.between(0, most) as u32;
+        let dice = &mut self.dice;
+        match kind {
+            FaultKind::SlowLink => {
+                LinkFaults { bytes_per_second: dice.between(2_000, 200_000), ..LinkFaults::default() }
+            }
+            FaultKind::JitteryWire => LinkFaults {
+                jitter: dice.span(1, 30),
+                reorder_per_mille: per_mille(dice, 100),
+                ..LinkFaults::default()
+            },
+            _ => LinkFaults {
+                loss_per_mille: per_mille(dice, if kind == FaultKind::BadLink { 600 } else { 120 }),
+                duplicate_per_mille: per_mille(dice, 50),
+                corrupt_per_mille: per_mille(dice, 20),
+                jitter: dice.span(0, 3),
+                ..LinkFaults::default()
+            },
+        }
+    }
+}
+
+/// Two sides that do not hear each other.
+pub(super) struct Cut(Vec<usize>, Vec<usize>);
+
+impl Cut {
+    pub(super) fn heal(&self, cluster: &mut Cluster) {
+        cluster.network.set_cut(&self.0, &self.1, false);
+    }
+
+    pub(super) fn remedy(self) -> Remedy {
+        mend(move |cluster| self.heal(cluster))
+    }
+}
+
+/// Cuts these nodes off from the other nodes.
+pub(super) fn cut_off(cluster: &mut Cluster, ids: &[u8]) -> Option<Cut> {
+    let ports = 1..=usize::from(cluster.len());
+    let (one, other): (Vec<usize>, Vec<usize>) = ports.partition(|port| ids.contains(&(*port as u8)));
+    if one.is_empty() || other.is_empty() {
+        return None;
+    }
+    cluster.network.set_cut(&one, &other, true);
+    Some(Cut(one, other))
+}
