@@ -30,16 +30,22 @@ pub fn hand_over(layout: &Layout, node: u8) -> Result<(), Failure> {
         if !leads {
             break;
         }
-        if !core::mem::replace(&mut asked, true) {
-            call(cluster.sql_port(node));
+        if !core::mem::replace(&mut asked, true) && !ask_to_hand_over(cluster.sql_port(node)) {
+            println!(
+                "Nobody can take over from node {node} now: clients wait until it is back or another leads."
+            );
+            break;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }
 
-fn call(port: u16) {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+/// False if it refuses: it is alone, or without a quorum.
+fn ask_to_hand_over(port: u16) -> bool {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return false;
+    };
     runtime.block_on(async {
         let call = async {
             let (client, connection) = status::config(port).connect(NoTls).await.ok()?;
@@ -49,7 +55,6 @@ fn call(port: u16) {
             let _ = driver.await;
             called.map(drop)
         };
-        // Alone, or without a quorum, it cannot.
-        let _ = tokio::time::timeout(HANDED_OVER_WITHIN, call).await;
-    });
+        tokio::time::timeout(HANDED_OVER_WITHIN, call).await.is_ok_and(|called| called.is_some())
+    })
 }

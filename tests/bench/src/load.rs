@@ -1,7 +1,9 @@
 //! Clients that do one thing over and over.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::Barrier;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Error, NoTls, Statement};
 
@@ -12,7 +14,7 @@ pub const CLIENTS: [usize; 4] = [1, 8, 64, 256];
 pub const READ_ROWS: i64 = 1000;
 
 /// Rounds before the clock runs, by each client.
-const WARM_UP: usize = 3;
+const WARM_UP: i64 = 3;
 
 /// What clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,20 +104,28 @@ pub async fn measure<S: Session>(
     for number in 0..clients {
         sessions.push(S::open(ports[number % ports.len()], work).await?);
     }
+    let warm = Arc::new(Barrier::new(clients + 1));
+    let mut tasks = Vec::new();
+    for (mut session, number) in sessions.into_iter().zip(1..) {
+        let (warm, first_id) = (warm.clone(), (run << 40) | (number << 28));
+        tasks.push(tokio::spawn(async move {
+            for round in 0..WARM_UP {
+                // What fails here fails below, and is counted there.
+                let _ = session.perform(id_of(work, first_id + round)).await;
+            }
+            warm.wait().await;
+            repeat(session, work, duration, first_id + WARM_UP).await
+        }));
+    }
+    warm.wait().await;
     let started = Instant::now();
-    let tasks: Vec<_> = sessions
-        .into_iter()
-        .zip(1..)
-        .map(|(session, number)| tokio::spawn(repeat(session, work, duration, (run << 40) | (number << 28))))
-        .collect();
     let (mut latencies, mut failed) = (Vec::new(), 0);
-    let mut elapsed = duration;
     for task in tasks {
-        let Ok((more, failures)) = task.await else { continue };
+        let (more, failures) = task.await.map_err(|error| format!("a client ended: {error}"))?;
         latencies.extend(more);
         failed += failures;
-        elapsed = elapsed.max(started.elapsed());
     }
+    let elapsed = started.elapsed();
     latencies.sort();
     let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).copied();
     let ms = |latency: Option<Duration>| latency.map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3);
@@ -131,31 +141,33 @@ async fn repeat<S: Session>(
     first_id: i64,
 ) -> (Vec<Duration>, usize) {
     let mut latencies = Vec::new();
-    let (mut failed, mut rounds) = (0, 0);
-    let mut ends_at = Instant::now() + duration;
-    while Instant::now() < ends_at {
-        let new_id = first_id + rounds as i64;
-        let id = match work {
-            Work::Insert => new_id,
-            Work::Read => (new_id.wrapping_mul(7_919) >> 3).rem_euclid(READ_ROWS),
-        };
+    let mut failed = 0;
+    let ends_at = Instant::now() + duration;
+    for number in first_id.. {
         let started = Instant::now();
-        let result = session.perform(id).await;
-        rounds += 1;
-        if rounds <= WARM_UP {
-            ends_at = Instant::now() + duration;
-        } else if result.is_ok() {
-            latencies.push(started.elapsed());
+        if started >= ends_at {
+            break;
         }
-        if let Err(error) = result {
-            failed += 1;
-            if failed == 1 {
-                eprintln!("a request failed: {error}");
+        match session.perform(id_of(work, number)).await {
+            Ok(()) => latencies.push(started.elapsed()),
+            Err(error) => {
+                failed += 1;
+                if failed == 1 {
+                    eprintln!("a request failed: {error}");
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
     (latencies, failed)
+}
+
+/// The row that a client's request of this number is about.
+fn id_of(work: Work, number: i64) -> i64 {
+    match work {
+        Work::Insert => number,
+        Work::Read => (number.wrapping_mul(7_919) >> 3).rem_euclid(READ_ROWS),
+    }
 }
 
 /// About 100 bytes that are not those of any other id.

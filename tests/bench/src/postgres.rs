@@ -1,7 +1,7 @@
 //! The peer: one PostgreSQL with its defaults, fsync on, on the same disk.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use tests_vm::{free_base_port, run, scratch_dir};
 
@@ -27,16 +27,21 @@ impl Postgres {
             run(Command::new("chown").arg(user).arg(&server.dir)).expect_success("chown");
         }
         let data = server.data();
-        server.command("initdb", &["-D", &data, "-U", "relix", "-A", "trust", "-E", "UTF8"]);
+        let words = ["-D", &data, "-U", "relix", "-A", "trust", "-E", "UTF8"];
+        run(&mut server.command("initdb", &words)).expect_success("initdb");
         let options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=on \
              -c synchronous_commit=on -c max_connections=300",
             server.port
         );
         let log = format!("{data}.log");
-        server.command("pg_ctl", &["-D", &data, "-w", "-l", &log, "-o", &options, "start"]);
+        assert!(
+            server.control(&["-w", "-l", &log, "-o", &options, "start"]),
+            "pg_ctl start failed: see {log}"
+        );
         let port = server.port.to_string();
-        server.command("createdb", &["-h", "127.0.0.1", "-p", &port, "-U", "relix", "relix"]);
+        let words = ["-h", "127.0.0.1", "-p", &port, "-U", "relix", "relix"];
+        run(&mut server.command("createdb", &words)).expect_success("createdb");
         Some(server)
     }
 
@@ -49,7 +54,7 @@ impl Postgres {
         self.dir.join("data").to_string_lossy().into_owned()
     }
 
-    fn command(&self, program: &str, words: &[&str]) {
+    fn command(&self, program: &str, words: &[&str]) -> Command {
         let path = self.bin.join(program);
         let mut command = match unprivileged() {
             // It refuses to run as root.
@@ -60,23 +65,23 @@ impl Postgres {
             }
             None => Command::new(path),
         };
-        // The server it leaves behind must not hold a pipe of ours.
         command.args(words).current_dir(&self.dir);
-        if program == "pg_ctl" {
-            let status =
-                command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).status();
-            assert!(status.is_ok_and(|status| status.success()), "pg_ctl {words:?} failed");
-        } else {
-            run(&mut command).expect_success(program);
-        }
+        command
+    }
+
+    /// Starts or stops the server. What it leaves behind must not hold a pipe of ours.
+    fn control(&self, words: &[&str]) -> bool {
+        let data = self.data();
+        let mut command = self.command("pg_ctl", &[&["-D", &data], words].concat());
+        let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+        status.is_ok_and(|status| status.success())
     }
 }
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let data = self.data();
-            self.command("pg_ctl", &["-D", &data, "-m", "immediate", "stop"]);
+        if !self.control(&["-m", "immediate", "stop"]) {
+            eprintln!("PostgreSQL did not stop: see {}", self.data());
         }
         let _ = std::fs::remove_dir_all(&self.dir);
     }

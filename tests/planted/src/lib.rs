@@ -11,7 +11,7 @@ use cluster_format::{Mistake, Planted};
 use tests_sim::{Options, Simulation};
 
 /// A mistake that is not found within so many seeds counts as never found.
-pub const SEEDS_MAX: u64 = 400;
+pub const SEEDS_MAX: u64 = 1000;
 
 /// How a mistake was found.
 #[derive(Clone, Debug)]

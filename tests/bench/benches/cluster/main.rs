@@ -1,4 +1,4 @@
-//! `cargo bench -p tests-bench --bench cluster [-- --quick] [--only vm|host]`
+//! `cargo bench -p tests-bench --bench cluster [-- --quick] [--only vm|host|failover]`
 
 mod etcd;
 
@@ -21,6 +21,10 @@ fn main() {
         return;
     }
     let only = only.map(String::as_str);
+    if let Some(unknown) = only.filter(|only| !["vm", "host", "failover"].contains(only)) {
+        eprintln!("--only {unknown}: there is vm, host, failover and consensus");
+        std::process::exit(2);
+    }
     let mut effort = match quick {
         true => Effort { load: Duration::from_secs(2), boots: 1, failovers: 1 },
         false => Effort { load: Duration::from_secs(6), boots: 3, failovers: 10 },

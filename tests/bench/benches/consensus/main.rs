@@ -63,9 +63,7 @@ fn main() {
     let count = if has("--quick") { 20_000 } else { 200_000 };
     let peer_too = !has("--no-peer");
     println!("Consensus in memory: proposals/s, three voters in one thread, {PAYLOAD_LEN} bytes each,");
-    println!(
-        "median of {REPEATS} runs of {count}; Relix hashes every entry at every member, raft-rs does not\n"
-    );
+    println!("median of {REPEATS} runs of {count}; Relix chains entries by a hash, raft-rs does not\n");
     println!("{:>10}  {:>12}  {:>14}  {:>6}", "in flight", "Relix", "raft-rs 0.7", "ratio");
     for in_flight in IN_FLIGHT {
         let (mut own, mut peer) = (Vec::new(), Vec::new());

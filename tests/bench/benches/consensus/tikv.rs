@@ -1,4 +1,4 @@
-//! Three members of TiKV's `raft`, driven as its example does, with the settings of TiKV.
+//! Three members of TiKV's `raft`, driven as its example does, set up for throughput.
 
 use raft::prelude::{Config, Entry, EntryType, Message, RawNode};
 use raft::storage::MemStorage;
