@@ -366,10 +366,14 @@ impl Cluster {
         let second = self.now.as_micros() / 1_000_000;
         let (counted, steps) = self.steps;
         self.steps = (second, if second == counted { steps + 1 } else { 0 });
-        assert!(
-            self.steps.1 < STEPS_PER_SECOND_MAX,
-            "the cluster is never idle in simulated second {second}"
-        );
+        if self.steps.1 >= STEPS_PER_SECOND_MAX {
+            let due = |due: Option<Instant>| due.is_some_and(|due| due <= self.now);
+            let nodes = (1..).zip(&self.members).filter(|(_, member)| due(member.next_due()));
+            let mut busy: Vec<String> = nodes.map(|(id, _): (u8, _)| format!("node {id}")).collect();
+            busy.extend(due(self.network.next_due()).then(|| "the wire".into()));
+            busy.extend(due(self.host.next_due(self.now)).then(|| "the clients' machine".into()));
+            panic!("the cluster is never idle in simulated second {second}: {}", busy.join(", "));
+        }
     }
 
     fn next_moment(&self) -> Instant {

@@ -24,7 +24,9 @@ const TIMEOUT_FIRST: Duration = Duration::from_millis(60);
 /// A link over which nothing is acknowledged for this long is given up.
 const DEAD_AFTER: Duration = Duration::from_secs(2);
 
-/// A datagram counts as lost when this many acknowledgements have passed it over.
+/// A datagram counts as lost when this many acknowledgements have told of others that were sent after it
+/// (as RFC 8985, section 2, "time of sending" and not of sequence: so one that was sent again is not lost anew
+/// until a round trip later, however many datagrams overtake each other).
 const PASSED_OVER_MAX: u8 = 3;
 
 /// A message, or what is left of it.
@@ -124,29 +126,31 @@ impl Outbound {
 
     /// Takes the acknowledgement that every datagram carries.
     pub(super) fn acknowledged(&mut self, now: Instant, header: &Header) {
-        let mut highest = header.received;
+        // Of what this acknowledgement tells of first.
+        let mut sent_last = None;
         for flight in &mut self.flights {
             let behind = flight.sequence.checked_sub(header.received.saturating_add(1));
             let selected = behind.is_some_and(|bit| bit < 64 && header.received_behind >> bit & 1 == 1);
             if (flight.sequence <= header.received || selected) && !flight.arrived {
                 flight.arrived = true;
                 self.progress_at = now;
-                // The answer to one that was sent twice does not say to which.
+                let took = now.since(flight.sent_at);
+                // The answer to one that was sent twice does not say to which, unless it came late enough.
+                if !flight.sent_again || self.round_trip.is_some_and(|usual| took >= usual.mean) {
+                    sent_last = sent_last.max(Some(flight.sent()));
+                }
                 if !flight.sent_again {
-                    let round_trip = RoundTrip::measured(self.round_trip, now.since(flight.sent_at));
+                    let round_trip = RoundTrip::measured(self.round_trip, took);
                     self.timeout = round_trip.timeout();
                     self.round_trip = Some(round_trip);
                 }
-            }
-            if flight.arrived {
-                highest = highest.max(flight.sequence);
             }
         }
         while self.flights.front().is_some_and(|flight| flight.arrived) {
             self.flights.pop_front();
         }
         for flight in &mut self.flights {
-            if !flight.arrived && flight.sequence < highest {
+            if !flight.arrived && Some(flight.sent()) < sent_last {
                 flight.passed_over = flight.passed_over.saturating_add(1);
             }
         }
@@ -227,6 +231,11 @@ impl Outbound {
 }
 
 impl Flight {
+    /// Orders flights by when each was last sent.
+    fn sent(&self) -> (Instant, u64) {
+        (self.sent_at, self.sequence)
+    }
+
     fn departure(&self) -> Departure<'_> {
         let Flight { sequence, message, start, end, .. } = self;
         Departure {
@@ -235,5 +244,67 @@ impl Flight {
             last: *end == message.len(),
             payload: &message[*start..*end],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use cluster_format::{ClusterId, NodeId};
+
+    use super::*;
+    use crate::datagram::Kind;
+
+    /// Everything up to `received` has arrived, and these of what is behind that.
+    fn acknowledgement(received: u64, behind: &[u64]) -> Header {
+        let received_behind = behind.iter().fold(0, |bits, sequence| bits | 1 << (sequence - received - 1));
+        Header {
+            kind: Kind::Data,
+            from: NodeId(1),
+            to: NodeId(2),
+            cluster: ClusterId::of_name("test"),
+            source_session: 1,
+            destination_session: 2,
+            sequence: 0,
+            received,
+            received_behind,
+            first: false,
+            last: false,
+        }
+    }
+
+    fn sent(outbound: &mut Outbound, now: Instant) -> Vec<u64> {
+        let mut sequences = vec![];
+        outbound.poll(now, &mut |departure| sequences.push(departure.sequence));
+        sequences
+    }
+
+    #[test]
+    fn what_overtakes_is_no_loss_twice() {
+        let at = |millis| Instant::ZERO + Duration::from_millis(millis);
+        let mut outbound = Outbound::new(at(0));
+        outbound.push(vec![7; 20 * PAYLOAD_LEN_MAX]).unwrap();
+        assert_eq!(sent(&mut outbound, at(0)).len(), 20);
+        // The first is late. It counts as lost once three others have been acknowledged ...
+        outbound.acknowledged(at(1), &acknowledgement(0, &[2]));
+        outbound.acknowledged(at(1), &acknowledgement(0, &[2, 3]));
+        assert_eq!(sent(&mut outbound, at(1)), []);
+        outbound.acknowledged(at(1), &acknowledgement(0, &[2, 3, 4]));
+        assert_eq!(sent(&mut outbound, at(1)), [1]);
+        // ... and not again by those that were sent before it was sent again, nor by what is said twice.
+        for last in 4..=20 {
+            let behind: Vec<u64> = (2..=last).collect();
+            outbound.acknowledged(at(2), &acknowledgement(0, &behind));
+            outbound.acknowledged(at(2), &acknowledgement(0, &behind));
+            assert_eq!(sent(&mut outbound, at(2)), []);
+        }
+        // What is sent after it tells that it was lost once more.
+        outbound.push(vec![7; 3 * PAYLOAD_LEN_MAX]).unwrap();
+        assert_eq!(sent(&mut outbound, at(3)), [21, 22, 23]);
+        for last in 21..=23 {
+            outbound.acknowledged(at(4), &acknowledgement(0, &(2..=last).collect::<Vec<_>>()));
+        }
+        assert_eq!(sent(&mut outbound, at(4)), [1]);
     }
 }
