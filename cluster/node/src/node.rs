@@ -290,7 +290,7 @@ impl Node {
             PeerMessage::ReadAnswer(number, version) => coordinator.read_answered(now, number, version),
             PeerMessage::Entries(first) => replica.entries_asked(from, first),
             PeerMessage::EntriesAnswer(entries) => replica.entries_lent(now, &entries),
-            PeerMessage::Tables(head, index) => replica.tables_asked(from, head.as_ref(), index),
+            PeerMessage::Tables(head, index) => replica.tables_asked(now, from, head.as_ref(), index),
             PeerMessage::TablesAnswer(chunk) => replica.tables_lent(now, chunk),
             PeerMessage::Agreement(message) => replica.agreement_received(now, from, message),
             PeerMessage::Change(number, change) => {

@@ -65,7 +65,10 @@ pub(crate) struct Rebuilding {
 impl Rebuilding {
     /// What to ask the leader now, if anything.
     pub(crate) fn advance(&mut self, now: Now, leader: Option<NodeId>) -> Option<(NodeId, PeerMessage)> {
-        let leader = leader?;
+        let Some(leader) = leader else {
+            self.ask_at = None;
+            return None;
+        };
         if self.arrived.is_some() || self.ask_at.is_some_and(|at| now.monotonic < at) {
             return None;
         }
@@ -133,4 +136,25 @@ pub(crate) fn entries_in_memory(
         return Some(Vec::new());
     }
     (first >= log.recent_first()).then(|| log.entries(first, log.last().version, len_max))
+}
+
+#[cfg(test)]
+mod tests {
+    use drivers_api::WallTime;
+
+    use super::*;
+
+    #[test]
+    fn without_a_leader_nothing_is_due() {
+        let at = |millis| Now {
+            monotonic: Instant::ZERO + Duration::from_millis(millis),
+            wall: WallTime::default(),
+        };
+        let mut rebuilding = Rebuilding::default();
+        assert!(rebuilding.advance(at(0), Some(NodeId(2))).is_some());
+        assert_eq!(rebuilding.deadline(), Some(at(500).monotonic));
+        assert!(rebuilding.advance(at(600), None).is_none());
+        assert_eq!(rebuilding.deadline(), None, "or it would be past, and the node never idle");
+        assert!(rebuilding.advance(at(700), Some(NodeId(3))).is_some());
+    }
 }

@@ -253,11 +253,14 @@ impl Simulation {
             if self.cluster.now() >= end {
                 return Err(format!("the nodes do not agree within {AGREED_WITHIN:?}: {health:?}"));
             }
-            for id in 1..=self.options.nodes {
-                // A removal that was asked for took place late.
-                if health[usize::from(id) - 1].is_some_and(|health| health.is_removed) {
-                    give_blank_disk(&mut self.cluster, id);
-                }
+            // Removals that were asked for took place late. One at a time comes back: were all founders blank at
+            // once, they would found a new cluster.
+            let removed = |one: &Option<Health>| one.is_some_and(|one| one.is_removed);
+            let well = |one: &Option<Health>| one.is_some_and(|one| one.is_member && one.is_whole);
+            if let Some(index) = health.iter().position(removed)
+                && health.iter().all(|one| removed(one) || well(one))
+            {
+                give_blank_disk(&mut self.cluster, index as u8 + 1);
             }
             self.cluster.run(LOOK_AGAIN);
         }

@@ -195,6 +195,39 @@ fn a_node_on_a_new_disk_is_brought_the_ledger() {
 }
 
 #[test]
+fn two_nodes_at_a_time_are_brought_the_tables() {
+    let mut cluster = Cluster::switched_off(5, 0, 23, 64 * 2048);
+    for id in 1..=5 {
+        cluster.options(id).log_len_max = 32 << 10;
+        cluster.start(id);
+    }
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();
+    for id in 0..20 {
+        ask(&mut cluster, 1, &format!("INSERT INTO t VALUES ({id}, '{}')", "z".repeat(300_000))).unwrap();
+    }
+    let leader = leader_of(&mut cluster);
+    // The ledger's beginning is no longer to be read.
+    (2048..2100).for_each(|sector| cluster.disk(leader).flip_bit(sector, 7));
+    let inserts = Arc::new(Inserts::default());
+    let pace = start(&mut cluster, inserts.clone(), 2);
+    let blank: Vec<u8> = (1..=5).filter(|id| *id != leader).take(2).collect();
+    for &id in &blank {
+        cluster.crash(id);
+        cluster.replace_disk(id, 64 * 2048);
+        cluster.start(id);
+    }
+    let is_back = |cluster: &Cluster, id| cluster.health(id).is_some_and(|health| health.is_member);
+    assert!(cluster.run_until_so(MINUTE, |cluster| blank.iter().all(|id| is_back(cluster, *id))));
+    pace.stop();
+    let installed = |id| cluster.console(id).iter().any(|(_, line)| line.starts_with("installed a snapshot"));
+    assert!(blank.iter().all(|id| installed(*id)));
+    for id in 1..=5 {
+        assert_eq!(ask(&mut cluster, id, "SELECT count(*) FROM t"), Ok(cell("20")));
+    }
+    check_inserts(&mut cluster, &inserts);
+}
+
+#[test]
 fn tables_have_a_bound_and_deletes_make_room() {
     let mut cluster = Cluster::new(3, 7);
     (1..=3).for_each(|node| cluster.options(node).tables_len_max = 1 << 20);

@@ -58,7 +58,7 @@ impl Replica {
         );
         self.say(Level::Error, line);
         self.rebuilding = Some(Rebuilding::default());
-        self.outgoing = None;
+        self.lent.clear();
         if let Phase::Running(raft) = &mut self.phase {
             // Whoever does not serve does not lead; if nobody can take over, an election follows.
             let _ = raft.transfer(now, None);

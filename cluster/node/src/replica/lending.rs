@@ -3,16 +3,26 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use cluster_format::limits::APPEND_LEN_MAX;
 use cluster_format::{Entry, NodeId, SnapshotChunk, SnapshotHead, Version};
 use cluster_store::Outgoing;
-use drivers_api::{Level, Now};
+use drivers_api::{Instant, Level, Now};
 
 use super::{Phase, Reader, Replica};
 use crate::marks::Mark;
 use crate::message::PeerMessage;
 use crate::rebuilding::entries_in_memory;
+
+/// Tables for which nobody has asked for this long are no longer kept for it.
+const LENT_FOR: Duration = Duration::from_secs(10);
+
+/// Tables that one peer gets. Each has its own, so that two at a time do not make each other begin anew.
+pub(super) struct Lent {
+    outgoing: Outgoing,
+    asked_at: Instant,
+}
 
 impl Replica {
     pub(super) fn read_for_followers(&mut self) {
@@ -39,26 +49,34 @@ impl Replica {
     pub(super) fn send_snapshots(&mut self, now: Now) {
         let Phase::Running(raft) = &mut self.phase else { return };
         let wanted = raft.take_chunks_wanted();
+        self.lent.retain(|_, lent| now.monotonic.since(lent.asked_at) < LENT_FOR);
         for wanted in wanted {
-            let chunk = self.chunk(wanted.head.as_ref(), wanted.index);
+            let chunk = self.chunk(now, wanted.peer, wanted.head.as_ref(), wanted.index);
             if let Phase::Running(raft) = &mut self.phase {
                 raft.chunk_fetched(now, wanted.peer, chunk);
             }
         }
     }
 
-    /// A piece of this node's tables.
-    fn chunk(&mut self, head: Option<&Arc<SnapshotHead>>, index: u64) -> Option<SnapshotChunk> {
+    /// A piece of this node's tables for the member `to`: of a new snapshot of them, or of the one with `head`.
+    fn chunk(
+        &mut self,
+        now: Now,
+        to: NodeId,
+        head: Option<&Arc<SnapshotHead>>,
+        index: u64,
+    ) -> Option<SnapshotChunk> {
         let Phase::Running(raft) = &self.phase else { return None };
-        match head {
-            None if self.rebuilding.is_none() => {
-                let head = raft.snapshot_head(self.tables.state())?;
-                self.outgoing = Some(Outgoing::new(&self.tables, head));
-            }
-            head if self.outgoing.as_ref().map(Outgoing::head) != head => return None,
-            _ => {}
+        let asked_at = now.monotonic;
+        if head.is_none() && self.rebuilding.is_none() && raft.log().membership().member(to).is_some() {
+            let head = raft.snapshot_head(self.tables.state())?;
+            let outgoing = Outgoing::new(&self.tables, head);
+            self.lent.insert(to, Lent { outgoing, asked_at });
         }
-        self.outgoing.as_mut()?.chunk(index)
+        let lent =
+            self.lent.get_mut(&to).filter(|lent| head.is_none_or(|head| lent.outgoing.head() == head))?;
+        lent.asked_at = asked_at;
+        lent.outgoing.chunk(index)
     }
 
     pub(super) fn restore(&mut self, now: Now) {
@@ -105,13 +123,14 @@ impl Replica {
         let (Some(rebuilding), Phase::Running(raft)) = (&mut self.rebuilding, &mut self.phase) else {
             return;
         };
+        let leader = raft.leader().filter(|leader| *leader != raft.id());
+        if let Some(question) = rebuilding.advance(now, leader) {
+            self.outbox.push(question);
+        }
         if raft.is_leader() {
             // Nobody else could lead so far.
             let _ = raft.transfer(now, None);
             return;
-        }
-        if let Some(question) = rebuilding.advance(now, raft.leader()) {
-            self.outbox.push(question);
         }
         if let Some(tables) = rebuilding.finish(raft) {
             self.rebuilding = None;
@@ -123,8 +142,14 @@ impl Replica {
     }
 
     /// A peer rebuilds its tables and asks for a piece of this node's.
-    pub(crate) fn tables_asked(&mut self, from: NodeId, head: Option<&Arc<SnapshotHead>>, index: u64) {
-        let chunk = self.chunk(head, index);
+    pub(crate) fn tables_asked(
+        &mut self,
+        now: Now,
+        from: NodeId,
+        head: Option<&Arc<SnapshotHead>>,
+        index: u64,
+    ) {
+        let chunk = self.chunk(now, from, head, index);
         self.outbox.push((from, PeerMessage::TablesAnswer(chunk)));
     }
 

@@ -15,7 +15,7 @@ mod agreeing;
 mod lending;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -26,7 +26,7 @@ use cluster_format::{
 };
 use cluster_journal::{Journal, JournalError, JournalEvent};
 use cluster_sql::database::DatabaseError;
-use cluster_store::{Incoming, Outgoing, Tables};
+use cluster_store::{Incoming, Tables};
 use drivers_api::{Disk, DiskGeometry, Instant, Level, Now};
 
 use crate::agreement::Agreement;
@@ -38,6 +38,7 @@ use crate::node::{LogLine, NodeOptions};
 use crate::rebuilding::{Rebuilding, Restoring};
 use crate::recovery::Recovery;
 use crate::writing::{Writer, Written};
+use lending::Lent;
 
 /// Most bytes of entries applied in one turn.
 const APPLY_LEN_MAX: usize = 1024 * 1024;
@@ -75,8 +76,8 @@ pub(crate) struct Replica {
     readers: VecDeque<Reader>,
     /// A snapshot that arrives through Raft.
     incoming: Option<Incoming>,
-    /// Tables that are being sent, to whomever asks for them.
-    outgoing: Option<Outgoing>,
+    /// Tables that are being sent.
+    lent: BTreeMap<NodeId, Lent>,
     agreement: Agreement,
     restoring: Restoring,
     rebuilding: Option<Rebuilding>,
@@ -126,7 +127,7 @@ impl Replica {
             writer: Writer::default(),
             readers: VecDeque::new(),
             incoming: None,
-            outgoing: None,
+            lent: BTreeMap::new(),
             agreement: Agreement::default(),
             restoring: Restoring::default(),
             rebuilding: None,
