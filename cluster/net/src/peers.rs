@@ -4,6 +4,7 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::Ipv4Addr;
+use core::time::Duration;
 
 use cluster_format::limits::MEMBERS_MAX;
 use cluster_format::{ClusterId, NodeId};
@@ -90,8 +91,19 @@ struct Peer {
     configured_ip: Option<Ipv4Addr>,
     /// Where its last datagram came from.
     address: Option<Address>,
+    /// When it was last heard looking for another.
+    overheard_at: Option<Instant>,
     was_up: bool,
 }
+
+impl Peer {
+    fn new(link: Link, configured_ip: Option<Ipv4Addr>) -> Peer {
+        Peer { link, configured_ip, address: None, overheard_at: None, was_up: false }
+    }
+}
+
+/// A peer that looks for another again and again is greeted no more often than this.
+const GREETED_EVERY: Duration = Duration::from_secs(1);
 
 /// The peers of one node.
 pub struct Peers {
@@ -110,7 +122,7 @@ impl Peers {
         let others = config.peers.iter().filter(|(node, _)| *node != config.node);
         let peers = others.map(|(node, ip)| {
             let link = Link::new(session_number(&mut rng), now);
-            (*node, Peer { link, configured_ip: *ip, address: None, was_up: false })
+            (*node, Peer::new(link, *ip))
         });
         Peers {
             peers: peers.collect(),
@@ -142,14 +154,18 @@ impl Peers {
         if header.from == self.node {
             return Err(Refusal::SameNode(from.ip));
         }
-        if header.to != self.node && header.to != NodeId(0) {
-            // A broadcast greeting for another.
-            return Ok(());
-        }
         self.add(now, header.from);
         let Some(peer) = self.peers.get_mut(&header.from) else {
             return Err(Refusal::TooMany(from.ip, header.from));
         };
+        if header.to != self.node && header.to != NodeId(0) {
+            // A broadcast greeting for another. Whoever sends it may have been restarted and not know of this node.
+            if peer.overheard_at.is_none_or(|at| now.since(at) > GREETED_EVERY) {
+                peer.overheard_at = Some(now);
+                peer.link.greet(now);
+            }
+            return Ok(());
+        }
         peer.address = Some(from);
         if peer.link.receive(now, &header, payload) && core::mem::take(&mut peer.was_up) {
             self.events.push(PeerEvent::Reset(header.from));
@@ -172,7 +188,7 @@ impl Peers {
         let known = node == self.node || node == NodeId::EVERYONE || self.peers.contains_key(&node);
         if !known && self.peers.len() + 1 < MEMBERS_MAX {
             let link = Link::new(session_number(&mut self.rng), now);
-            self.peers.insert(node, Peer { link, configured_ip: None, address: None, was_up: false });
+            self.peers.insert(node, Peer::new(link, None));
         }
     }
 

@@ -142,6 +142,32 @@ fn a_silent_peer_is_given_up_and_found_again() {
     assert_eq!(messages(&wire.run(50)[1]), [vec![3]]);
 }
 
+/// Node 3 looks for node 1 alone. Node 2 has heard that, though it hears nothing of a node 3 that it took for well.
+#[test]
+fn whoever_is_heard_looking_for_another_is_greeted() {
+    let looking_for_one = |seed| {
+        let peers = vec![(NodeId(1), None)];
+        Peers::new(PeersConfig { peers, ..config(3, "test", seed) }, Instant::ZERO)
+    };
+    let mut second = Peers::new(config(2, "test", 2), Instant::ZERO);
+    for (life, start) in [(3, 0), (4, 5_000)] {
+        let mut third = looking_for_one(life);
+        let (mut up, mut second_up) = (vec![], vec![]);
+        for millis in start..start + 100 {
+            let now = Instant::ZERO + Duration::from_millis(millis);
+            let (mut of_second, mut of_third) = (vec![], vec![]);
+            third.poll(now, &mut |frame| of_third.push(frame));
+            of_third.iter().for_each(|frame| drop(second.receive(now, frame.bytes())));
+            second.poll(now, &mut |frame| of_second.push(frame));
+            of_second.iter().for_each(|frame| drop(third.receive(now, frame.bytes())));
+            up.extend(third.take_events());
+            second_up.extend(second.take_events());
+        }
+        assert!(up.contains(&PeerEvent::Up(NodeId(2))), "life {life}");
+        assert!(second_up.contains(&PeerEvent::Up(NodeId(3))), "life {life}: {second_up:?}");
+    }
+}
+
 #[test]
 fn datagrams_of_others_are_refused_by_name() {
     let mut stranger = Peers::new(config(2, "other", 1), Instant::ZERO);

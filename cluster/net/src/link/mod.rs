@@ -81,6 +81,8 @@ pub(crate) struct Link {
     /// 0 until the peer's hello.
     remote_session: u64,
     established: bool,
+    /// Whether the peer may have begun a new session.
+    in_doubt: bool,
     hello_due: Option<Instant>,
     hello_interval: Duration,
     sessions: u64,
@@ -95,6 +97,7 @@ impl Link {
             local_session: session,
             remote_session: 0,
             established: false,
+            in_doubt: false,
             hello_due: Some(now),
             hello_interval: HELLO_MIN,
             sessions: 0,
@@ -110,6 +113,13 @@ impl Link {
             retransmits: self.outbound.retransmits,
             sessions: self.sessions,
         }
+    }
+
+    /// Greets the peer until it is heard, though the session with it may be good.
+    pub(crate) fn greet(&mut self, now: Instant) {
+        self.in_doubt = true;
+        self.hello_interval = HELLO_MIN;
+        self.hello_due = Some(now);
     }
 
     /// Queues a message.
@@ -139,6 +149,7 @@ impl Link {
             // Left over from another session: a greeting tells the peer of this one.
             self.hello_due.get_or_insert(now);
         } else if header.source_session == self.remote_session {
+            self.in_doubt = false;
             self.establish();
             self.outbound.acknowledged(now, header);
             if header.sequence != 0 {
@@ -152,6 +163,7 @@ impl Link {
         if header.source_session == 0 {
             return false;
         }
+        self.in_doubt = false;
         let new_session = header.source_session != self.remote_session;
         if new_session {
             self.restart(self.local_session, now);
@@ -216,7 +228,7 @@ impl Link {
         let nothing = || Departure { sequence: 0, first: false, last: false, payload: &[] };
         if self.hello_due.is_some_and(|due| now >= due) {
             send(Kind::Hello, nothing());
-            self.hello_due = (!self.established).then(|| now + self.hello_interval);
+            self.hello_due = (self.in_doubt || !self.established).then(|| now + self.hello_interval);
             self.hello_interval = (self.hello_interval * 2).min(HELLO_MAX);
         }
         if self.established {
