@@ -12,14 +12,14 @@ impl Raft {
     /// No leader was heard in time: asks whether an election could be won.
     pub(crate) fn stand(&mut self, now: Now) {
         self.reset_election_timer(now);
-        // Whoever leads may be nobody that this member knows of.
-        let new = self.log.membership().is_founding();
-        let in_vain = matches!(self.role, Role::PreCandidate { .. }) || !self.is_voter() || new;
+        let (new, may_stand) = (self.log.membership().is_founding(), self.may_stand());
+        // Whoever leads may be nobody that this member knows of, nor it one of theirs any more.
+        let in_vain = matches!(self.role, Role::PreCandidate { .. }) || !may_stand || new;
         if in_vain && !self.removed {
             self.send(NodeId::EVERYONE, self.vote.term, MessageBody::Join);
         }
         // All founders must vote for the first leader, so there is no need for more than one to ask.
-        if !self.may_stand() || (new && !self.is_first_founder()) {
+        if !may_stand || (new && !self.is_first_founder()) {
             self.role = Role::Follower { leader: None };
             return;
         }
