@@ -100,6 +100,27 @@ fn peers_find_each_other_and_messages_arrive_in_order() {
     }
 }
 
+/// Frames may be on their way for longer than their sender lives.
+#[test]
+fn a_late_greeting_of_a_former_life_changes_nothing() {
+    let mut wire = Wire::new(0, 7);
+    let mut greetings = vec![];
+    wire.nodes[1].poll(wire.now, &mut |frame| greetings.push(frame));
+    assert!(!greetings.is_empty());
+    wire.run(200);
+    wire.nodes[1] = Peers::new(config(2, "test", 9), wire.now);
+    wire.run(200);
+    for greeting in greetings {
+        wire.nodes[0].receive(wire.now, greeting.bytes());
+    }
+    for sender in [0, 1] {
+        wire.nodes[sender].send(NodeId(2 - sender as u8), vec![7]).unwrap();
+        let events = wire.run(100);
+        assert_eq!(messages(&events[1 - sender]), [[7]], "to node {}", 2 - sender);
+    }
+    assert!(!wire.run(5_000).iter().flatten().any(|event| matches!(event, PeerEvent::Reset(_))));
+}
+
 #[test]
 fn a_lost_frame_costs_milliseconds() {
     let mut wire = Wire::new(0, 5);

@@ -28,6 +28,9 @@ use crate::datagram::{Header, Kind};
 const HELLO_MIN: Duration = Duration::from_millis(20);
 const HELLO_MAX: Duration = Duration::from_millis(640);
 
+/// How many of the peer's former sessions are remembered.
+const FORMER_SESSIONS: usize = 8;
+
 /// Why a message was not taken. It is as if it had been lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkError {
@@ -86,6 +89,8 @@ pub(crate) struct Link {
     hello_due: Option<Instant>,
     hello_interval: Duration,
     sessions: u64,
+    /// The peer's sessions that have ended, the latest last: a greeting of one of them is merely late.
+    former: [u64; FORMER_SESSIONS],
     outbound: Outbound,
     inbound: Inbound,
 }
@@ -101,6 +106,7 @@ impl Link {
             hello_due: Some(now),
             hello_interval: HELLO_MIN,
             sessions: 0,
+            former: [0; FORMER_SESSIONS],
             outbound: Outbound::new(now),
             inbound: Inbound::default(),
         }
@@ -160,12 +166,16 @@ impl Link {
     }
 
     fn greeted(&mut self, now: Instant, header: &Header) -> bool {
-        if header.source_session == 0 {
+        if header.source_session == 0 || self.former.contains(&header.source_session) {
             return false;
         }
         self.in_doubt = false;
         let new_session = header.source_session != self.remote_session;
         if new_session {
+            if self.remote_session != 0 {
+                self.former.rotate_left(1);
+                self.former[FORMER_SESSIONS - 1] = self.remote_session;
+            }
             self.restart(self.local_session, now);
             self.remote_session = header.source_session;
             self.sessions += 1;
@@ -194,8 +204,8 @@ impl Link {
 
     /// Forgets everything of the session with the peer.
     fn restart(&mut self, session: u64, now: Instant) {
-        let (hello_due, sessions) = (self.hello_due, self.sessions);
-        *self = Link { hello_due, sessions, ..Link::new(session, now) };
+        let (hello_due, sessions, former) = (self.hello_due, self.sessions, self.former);
+        *self = Link { hello_due, sessions, former, ..Link::new(session, now) };
     }
 
     /// Emits what is due. If the peer must be gone, begins anew as `new_session` and returns true.
