@@ -6,7 +6,8 @@
 //!   leader  ── Verdict(version, hash) ► members     once a quorum reports the same hash
 //! ```
 //!
-//! Whoever has another hash at that version, be it the leader, no longer serves and rebuilds its tables.
+//! Whoever has another hash at that version, be it the leader, no longer serves and rebuilds its tables. A member
+//! that reports late, because it was busy or away, is told the same verdict.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use core::time::Duration;
@@ -40,13 +41,21 @@ pub(crate) struct Divergence {
     pub(crate) agreed: StateHash,
 }
 
+/// One check.
+#[derive(Debug)]
+struct Tally {
+    version: Version,
+    reports: BTreeMap<NodeId, StateHash>,
+    agreed: Option<StateHash>,
+}
+
 /// What is known of the tables' hashes, here and at others.
 #[derive(Debug, Default)]
 pub(crate) struct Agreement {
     /// Of the newest versions, ascending.
     states: VecDeque<(Version, StateHash)>,
-    /// Leader: the version under check, and who reported what.
-    tally: Option<(Version, BTreeMap<NodeId, StateHash>)>,
+    /// Leader: the version under check, who reported what, and what a quorum reported.
+    tally: Option<Tally>,
     /// Leader: the newest version that was checked.
     checked: Version,
     due: Option<Instant>,
@@ -82,7 +91,7 @@ impl Agreement {
         }
         self.due = Some(now.monotonic + CHECK_PAUSE);
         self.checked = version;
-        self.tally = Some((version, [(id, state)].into()));
+        self.tally = Some(Tally { version, reports: [(id, state)].into(), agreed: None });
         Some(AgreementMessage::Check(version))
     }
 
@@ -109,7 +118,7 @@ impl Agreement {
         Some((leader, AgreementMessage::Report(version, state)))
     }
 
-    /// Leader: a member has answered. Gives the verdict for all, once there is one.
+    /// Leader: a member has answered. Gives the verdict for all, once there is one, and again to whoever differs.
     pub(crate) fn reported(
         &mut self,
         from: NodeId,
@@ -117,20 +126,22 @@ impl Agreement {
         state: StateHash,
         membership: &Membership,
     ) -> Option<AgreementMessage> {
-        let (checked, reports) = self.tally.as_mut().filter(|(checked, _)| *checked == version)?;
-        reports.insert(from, state);
+        let tally = self.tally.as_mut().filter(|tally| tally.version == version)?;
+        tally.reports.insert(from, state);
+        let is_news = tally.agreed.is_none();
         let agree = |state: &StateHash| {
-            let voters = membership.voters.iter().filter(|voter| reports.get(&voter.node) == Some(state));
-            voters.count() >= membership.quorum()
+            let voters = membership.voters.iter();
+            voters.filter(|voter| tally.reports.get(&voter.node) == Some(state)).count()
+                >= membership.quorum()
         };
-        let agreed = *reports.values().find(|state| agree(state))?;
-        let everyone = membership.members().all(|member| reports.contains_key(&member.node));
-        let version = *checked;
-        // A member that is slow to answer is judged by the next check.
-        if everyone || reports.values().all(|state| *state == agreed) {
-            self.tally = None;
-        }
-        Some(AgreementMessage::Verdict(version, agreed))
+        let agreed = tally.agreed.or_else(|| tally.reports.values().copied().find(agree))?;
+        tally.agreed = Some(agreed);
+        (is_news || state != agreed).then_some(AgreementMessage::Verdict(version, agreed))
+    }
+
+    /// Leader: a member is there that was away: it is asked, too, though nothing is new.
+    pub(crate) fn check_again(&mut self) {
+        self.checked = Version::ZERO;
     }
 
     /// A quorum has found `version` to amount to `agreed`: how this node differs, if it does.
@@ -197,6 +208,20 @@ mod tests {
         assert_eq!(check([&mut a, &mut b, &mut c]), (None, [false; 3]));
         let (mut a, mut b, mut c) = (node(&[1, 1]), node(&[2]), node(&[3]));
         assert_eq!(check([&mut a, &mut b, &mut c]), (None, [false; 3]), "they are not there yet");
+    }
+
+    #[test]
+    fn a_late_report_is_judged_and_who_was_away_is_asked() {
+        let membership = Membership::founding(3);
+        let mut leader = node(&[1]);
+        assert!(leader.begin(now(0), NodeId(1)).is_some());
+        let verdict = Some(AgreementMessage::Verdict(Version(1), StateHash(1)));
+        assert_eq!(leader.reported(NodeId(2), Version(1), StateHash(1), &membership), verdict);
+        assert_eq!(leader.reported(NodeId(2), Version(1), StateHash(1), &membership), None, "it was told");
+        assert_eq!(leader.reported(NodeId(3), Version(1), StateHash(9), &membership), verdict);
+        assert_eq!((leader.begin(now(900), NodeId(1)), leader.deadline()), (None, None));
+        leader.check_again();
+        assert!(leader.begin(now(900), NodeId(1)).is_some());
     }
 
     #[test]

@@ -258,6 +258,7 @@ impl Node {
                 },
                 PeerEvent::Receiving(peer) => self.replica.heard(now, peer),
                 PeerEvent::Up(peer) => {
+                    self.replica.peer_is_up();
                     let line = alloc::format!("node {peer} is reachable");
                     self.replica.log_lines.push(LogLine(Level::Info, line));
                 }

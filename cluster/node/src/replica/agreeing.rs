@@ -45,6 +45,11 @@ impl Replica {
         }
     }
 
+    /// A peer that was away is there.
+    pub(crate) fn peer_is_up(&mut self) {
+        self.agreement.check_again();
+    }
+
     fn judge(&mut self, now: Now, version: Version, agreed: StateHash) {
         if self.rebuilding.is_some() {
             return;
