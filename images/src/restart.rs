@@ -13,6 +13,10 @@ use crate::status;
 /// How long another may take to lead; then the node is restarted anyway.
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(3);
 
+/// A leader gives a transfer up after an election timeout, for instance when who was to take over lags: it is
+/// asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(700);
+
 /// How long the node may take to say whether it leads. One that hangs is restarted because it does.
 const ANSWER_WITHIN: Duration = Duration::from_millis(500);
 
@@ -21,7 +25,7 @@ pub fn hand_over(layout: &Layout, node: u8) -> Result<(), Failure> {
     let cluster = Cluster::expect(layout)?;
     cluster.check_node(node)?;
     let start = Instant::now();
-    let mut asked = false;
+    let mut ask_at = start;
     while start.elapsed() < HANDED_OVER_WITHIN {
         let mut machines = control::machines(layout)?;
         machines.retain(|machine| machine.id == node && machine.state == MachineState::Up);
@@ -30,11 +34,14 @@ pub fn hand_over(layout: &Layout, node: u8) -> Result<(), Failure> {
         if !leads {
             break;
         }
-        if !core::mem::replace(&mut asked, true) && !ask_to_hand_over(cluster.sql_port(node)) {
-            println!(
-                "Nobody can take over from node {node} now: clients wait until it is back or another leads."
-            );
-            break;
+        if Instant::now() >= ask_at {
+            if !ask_to_hand_over(cluster.sql_port(node)) {
+                println!(
+                    "Nobody can take over from node {node} now: clients wait until it is back or another leads."
+                );
+                break;
+            }
+            ask_at = Instant::now() + ASK_AGAIN_AFTER;
         }
         std::thread::sleep(Duration::from_millis(20));
     }
