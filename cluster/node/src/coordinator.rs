@@ -335,7 +335,10 @@ impl Coordinator {
             }
             match self.leader.admit(now, replica, &pending.commit) {
                 Admission::Appended => pending.sent += 1,
-                Admission::Refused(why) => refused.push((pending.commit.request, why)),
+                Admission::Refused(why) => {
+                    pending.sent += 1;
+                    refused.push((pending.commit.request, why));
+                }
                 Admission::NotYet | Admission::NotLeader => pending.send_at = now.monotonic + NOT_YET_PAUSE,
             }
         }
