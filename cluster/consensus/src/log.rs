@@ -110,6 +110,11 @@ impl Log {
         self.memberships[self.memberships.len() - 1].0
     }
 
+    /// Whether [`Log::membership_at`] can tell.
+    pub fn remembers_members_at(&self, version: Version) -> bool {
+        self.memberships[0].0 <= version
+    }
+
     /// The members as of `version`, which must not be forgotten.
     pub fn membership_at(&self, version: Version) -> &Arc<Membership> {
         let behind = self.memberships.partition_point(|(from, _)| *from <= version);

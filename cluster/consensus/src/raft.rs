@@ -427,17 +427,31 @@ impl Raft {
         if let Some(last) = entries.last() {
             self.committed_taken = last.version;
         }
-        // What a follower still needs comes from the journal; what is not durable yet stays here.
-        let recent = self.log_len_max / RECENT_SHARE;
-        self.log.forget(self.committed_taken.min(self.durable), recent);
+        self.forget_taken();
         entries
     }
 
+    /// Entries up to `through` are in tables that are on their way: those that are committed need not be
+    /// taken, and make room for what comes behind.
+    pub fn pass_over(&mut self, through: Version) {
+        let through = through.min(self.commit);
+        if through > self.committed_taken {
+            self.committed_taken = through;
+            self.forget_taken();
+        }
+    }
+
+    /// What a follower still needs comes from the journal; what is not durable yet stays in memory.
+    fn forget_taken(&mut self) {
+        let recent = self.log_len_max / RECENT_SHARE;
+        self.log.forget(self.committed_taken.min(self.durable), recent);
+    }
+
     /// The tables were replaced by those of `version`, which is committed: [`Raft::take_committed`] goes on
-    /// behind it. False if the entries there are no longer in memory.
+    /// behind it. False if the entries there, or the members as of then, are no longer in memory.
     pub fn resume_behind(&mut self, version: Version) -> bool {
         let known = version == self.log.last().version || self.log.entry(version.next()).is_some();
-        let possible = version <= self.commit && known;
+        let possible = version <= self.commit && known && self.log.remembers_members_at(version);
         if possible {
             self.committed_taken = version;
         }

@@ -78,6 +78,13 @@ impl Rebuilding {
         Some((leader, PeerMessage::Tables(head, index)))
     }
 
+    /// The version of the tables that are on their way; zero before any are.
+    pub(crate) fn reaches(&self) -> Version {
+        let incoming = self.incoming.as_ref().map(|incoming| incoming.head());
+        let head = incoming.or(self.arrived.as_ref().map(|(head, _)| head));
+        head.map_or(Version::ZERO, |head| head.last.version)
+    }
+
     /// When [`Rebuilding::advance`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.ask_at.filter(|_| self.arrived.is_none())

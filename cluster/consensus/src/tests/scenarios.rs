@@ -105,6 +105,23 @@ fn a_removed_member_stays_out_and_is_told_so() {
 }
 
 #[test]
+fn a_member_that_lost_entries_and_was_removed_meanwhile_is_told_so() {
+    let mut network = running(Network::new(4, 16), 20);
+    let leader = network.leader_index();
+    let gone = (leader + 1) % 4;
+    network.crash(gone);
+    network.run(1_500);
+    let now = network.time();
+    network.raft(leader).remove(now, NodeId(gone as u8 + 1)).unwrap();
+    network.run(1_000);
+    // It does not stand for election, as other removed members do.
+    network.members[gone].disk.lose_from(Version(10));
+    network.start(gone);
+    network.run(5_000);
+    assert!(network.raft(gone).is_removed());
+}
+
+#[test]
 fn no_member_is_removed_without_whom_the_others_could_not_go_on() {
     let mut network = running(Network::new(3, 15), 5);
     let leader = network.leader_index();
@@ -288,6 +305,22 @@ fn what_was_lost_comes_back_from_a_peer_before_anyone_is_elected_without_it() {
     assert_eq!(network.leader_index(), holed);
     assert!(network.committed.len() > committed);
     network.heal_and_converge(13);
+}
+
+#[test]
+fn what_is_passed_over_makes_room_and_is_not_taken() {
+    let mut network = running(Network::new(3, 17), 5);
+    let leader = network.leader_index();
+    let raft = network.raft(leader);
+    let commit = raft.commit();
+    (raft.log_len_max, raft.committed_taken) = (0, Version(1));
+    // The tables of a version that is not committed yet cannot be passed over to.
+    raft.pass_over(commit.next());
+    assert_eq!(raft.log().recent_len(), 0);
+    assert!(raft.take_committed(usize::MAX).is_empty());
+    assert!(raft.resume_behind(commit), "nothing is behind");
+    assert!(!raft.resume_behind(Version(2)), "what is behind is forgotten");
+    assert!(!raft.resume_behind(commit.next()), "it is not committed");
 }
 
 #[test]

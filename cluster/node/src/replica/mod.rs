@@ -375,7 +375,10 @@ impl Replica {
         raft.tick(now);
         let applied = match &self.rebuilding {
             None => raft.take_committed(APPLY_LEN_MAX),
-            Some(_) => Vec::new(),
+            Some(rebuilding) => {
+                raft.pass_over(rebuilding.reaches());
+                Vec::new()
+            }
         };
         self.apply(&applied);
         self.read_for_followers();
