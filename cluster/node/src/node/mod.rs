@@ -1,5 +1,7 @@
 //! The member: one turn at a time.
 
+mod showing;
+
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -7,26 +9,23 @@ use alloc::vec::Vec;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use cluster_consensus::{NotChanged, Raft, Role};
 use cluster_format::limits::CONNECTIONS_MAX;
-use cluster_format::{
-    ClusterId, Digest, Entry, Membership, NodeId, Payload, Planted, StateHash, Version, decode, encode,
-};
+use cluster_format::{ClusterId, Entry, Membership, NodeId, Payload, Planted, decode, encode};
 use cluster_gateway::Registry;
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
-use cluster_services::nodes::NodeStatus;
-use cluster_services::{devices, nodes};
+use cluster_services::nodes;
 use cluster_sql::types::Datum;
 use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Now};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
+pub use showing::Health;
 use spin::Mutex;
 
 use crate::config::NodeConfig;
-use crate::coordinator::{Coordinator, Outbox};
+use crate::coordinator::{Coordinator, Outbox, change_cluster};
 use crate::leader::Leader;
-use crate::message::{Change, ChangeRefused, PeerMessage};
-use crate::replica::{Phase, Replica};
+use crate::message::PeerMessage;
+use crate::replica::Replica;
 use crate::session::{Client, Tasks};
 use crate::shared::{NodeDatabase, Request};
 
@@ -58,23 +57,6 @@ pub struct NodeOptions {
     pub append_len_max: usize,
     /// A mistake to make, in test builds.
     pub planted: Planted,
-}
-
-/// How a node is, for whoever looks on from outside, such as a simulator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Health {
-    /// Whether it is a voter of the cluster, with the disk it has.
-    pub is_member: bool,
-    /// Whether it was removed from the cluster.
-    pub is_removed: bool,
-    /// Whether it has everything it ever promised to keep, and tables that nobody doubts.
-    pub is_whole: bool,
-    /// The newest version in its tables.
-    pub applied: Version,
-    /// What they amount to.
-    pub state: StateHash,
-    /// The digest of the ledger up to there, if memory tells.
-    pub ledger: Option<Digest>,
 }
 
 /// A line for the console.
@@ -350,50 +332,6 @@ impl Node {
         others
     }
 
-    /// This node's rows of a live table.
-    fn own_rows(&self, now: Now, table: &str, machine: &Machine<'_>) -> Vec<Vec<Datum>> {
-        let id = self.config.node;
-        if table == devices::TABLE.name {
-            return machine.inventory.devices().iter().flat_map(|device| devices::rows(id, device)).collect();
-        }
-        if table != nodes::TABLE.name {
-            return Vec::new();
-        }
-        let Replica { tables, journal, .. } = &self.replica;
-        let raft = self.replica.raft();
-        let status = NodeStatus {
-            id,
-            state: if self.replica.is_rebuilding() { "rebuilding" } else { "up" },
-            role: self.role(),
-            address: self.config.ip.to_string(),
-            term: raft.map_or(0, |raft| raft.term()),
-            applied: tables.version(),
-            committed: raft.map_or(tables.version(), |raft| raft.commit()),
-            rows: tables.snapshot().len() as u64,
-            table_bytes: tables.len_bytes() as u64,
-            memory: machine.inventory.memory(),
-            disk_free: journal.as_ref().map_or(0, |journal| journal.free_len()),
-            disk_total: journal.as_ref().map_or(0, |journal| journal.len()),
-            connections: self.stack.lock().connections() as u32,
-            uptime_ms: now.monotonic.since(self.started).as_millis() as u64,
-        };
-        [status.row()].into()
-    }
-
-    fn role(&self) -> &'static str {
-        match &self.replica.phase {
-            Phase::Recovering(_) => "recovering",
-            Phase::Stopped(_) => "stopped",
-            Phase::Running(raft) => match raft.role() {
-                Role::Leader { .. } => "leader",
-                _ if raft.is_removed() => "removed",
-                Role::Follower { .. } if !raft.is_voter() => "learner",
-                Role::Follower { .. } => "follower",
-                Role::PreCandidate { .. } | Role::Candidate { .. } => "candidate",
-            },
-        }
-    }
-
     fn send(&mut self, now: Now, machine: &mut Machine<'_>) {
         if let Some(raft) = self.replica.raft_mut() {
             let messages = raft.take_messages();
@@ -426,86 +364,11 @@ impl Node {
         }
     }
 
-    fn show(&mut self, machine: &mut Machine<'_>) {
-        let raft = self.replica.raft().map(|raft| (raft.term(), raft.leader()));
-        let (term, leader) = raft.unwrap_or((0, None));
-        let shown = (self.role(), term, leader);
-        if self.shown_role != Some(shown) && !matches!(shown.0, "recovering" | "stopped") {
-            self.shown_role = Some(shown);
-            let (role, term, leader) = shown;
-            let line = match leader {
-                Some(leader) => alloc::format!("{role} in term {term}, the leader is node {leader}"),
-                None if self.replica.is_founding() => {
-                    let founders = self.config.founders;
-                    alloc::format!(
-                        "waits for all of the nodes 1 to {founders}, to found the cluster with them"
-                    )
-                }
-                None => alloc::format!("{role} in term {term}, no leader yet"),
-            };
-            self.replica.log_lines.push(LogLine(Level::Info, line));
-        }
-        for LogLine(level, line) in self.replica.log_lines.drain(..) {
-            if level <= self.config.log_level {
-                machine.console.log(level, format_args!("{line}"));
-            }
-        }
-    }
-
-    /// How it is; none while it does not take part.
-    pub fn health(&self) -> Option<Health> {
-        let (raft, tables) = (self.replica.raft()?, &self.replica.tables);
-        Some(Health {
-            is_member: raft.is_voter() && !raft.log().membership().is_founding(),
-            is_removed: raft.is_removed(),
-            is_whole: raft.missing().is_none() && !self.replica.is_rebuilding(),
-            applied: tables.version(),
-            state: tables.state(),
-            ledger: raft.log().digest_at(tables.version()),
-        })
-    }
-
-    /// Its consensus, for whoever looks on from outside; none while it does not take part.
-    pub fn raft(&self) -> Option<&Raft> {
-        self.replica.raft()
-    }
-
-    /// The rare branches this node took since it started, and those it did not, by name.
-    pub fn marks(&self) -> impl Iterator<Item = (&'static str, bool)> {
-        let [raft, journal, replica] = self.replica.marks();
-        let names = [cluster_consensus::Mark::NAMES, cluster_journal::Mark::NAMES, crate::marks::Mark::NAMES];
-        [raft, journal, replica].into_iter().zip(names).flat_map(|(marks, names)| {
-            (0..).zip(names).map(move |(number, name)| (*name, marks.contains(number)))
-        })
-    }
-
     fn deadline(&mut self, now: Now) -> Instant {
         let far = now.monotonic + Duration::from_secs(3600);
         let stack = self.stack.lock().deadline(now.monotonic);
         let deadlines = [self.replica.deadline(), self.coordinator.deadline(), self.peers.deadline(), stack];
         deadlines.into_iter().flatten().fold(far, Instant::min)
-    }
-}
-
-/// What the leader does about a change of the cluster.
-pub(crate) fn change_cluster(now: Now, replica: &mut Replica, change: Change) -> Result<(), ChangeRefused> {
-    let Some(raft) = replica.raft_mut() else { return Err(ChangeRefused::NotYet) };
-    let changed = match change {
-        // Whoever asked for what is the case has it.
-        Change::Lead(Some(node)) if node == raft.id() && raft.is_leader() => Ok(()),
-        Change::Lead(to) => raft.transfer(now, to),
-        Change::Remove(node) => raft.remove(now, node).map(drop),
-    };
-    match changed {
-        Ok(()) => Ok(()),
-        Err(NotChanged::IsLeader) => {
-            // It hands over, and the next leader is asked again.
-            raft.transfer(now, None).map_or(Err(ChangeRefused::NoSuccessor), |()| Err(ChangeRefused::NotYet))
-        }
-        Err(NotChanged::NotLeader(_) | NotChanged::Busy) => Err(ChangeRefused::NotYet),
-        Err(NotChanged::NotMember) => Err(ChangeRefused::NoSuchNode),
-        Err(NotChanged::NoSuccessor) => Err(ChangeRefused::NoSuccessor),
-        Err(NotChanged::NoQuorumLeft) => Err(ChangeRefused::NoQuorumLeft),
     }
 }
 
