@@ -7,23 +7,26 @@
 //!         └──────────── the disk cannot be used ─────────────────────────────────▲
 //! ```
 //!
-//! One file for each of its concerns: what goes to and comes from peers' logs and tables ([`lending`]), and
-//! whether all tables are equal ([`agreeing`]). While it runs, its tables may turn out to differ from a quorum's: then it still keeps the ledger and
-//! votes, but does not serve until it has rebuilt them ([`Replica::is_rebuilding`]).
+//! One file for each of its concerns: how it begins ([`opening`]), tables that arrive through Raft
+//! ([`arriving`]), what goes to and comes from peers' logs and tables besides ([`lending`]), whether all tables
+//! are equal ([`agreeing`]), and what there is to say ([`reporting`]). While it runs, its tables may turn out to
+//! differ from a quorum's: then it still keeps the ledger and votes, but does not serve until it has rebuilt
+//! them ([`Replica::is_rebuilding`]).
 
 mod agreeing;
+mod arriving;
 mod lending;
+mod opening;
+mod reporting;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_consensus::{Config, Message, Raft, Refused as HistoryRefused, Timing};
-use cluster_format::{
-    Entry, Incarnation, Marks, Membership, Mistake, NodeId, Planted, SnapshotChunk, SnapshotHead,
-};
+use cluster_consensus::{Config, Message, Raft, Timing};
+use cluster_format::{Entry, Incarnation, Marks, Membership, NodeId, Planted};
 use cluster_journal::{Journal, JournalError, JournalEvent};
 use cluster_sql::database::DatabaseError;
 use cluster_store::{Incoming, Tables};
@@ -270,62 +273,10 @@ impl Replica {
         }
     }
 
-    fn opened(&mut self, now: Now, formatted: bool, incarnation: Incarnation, damaged_regions: u64) {
-        let running_without_raft = Phase::Stopped(JournalError::Foreign);
-        let (Phase::Recovering(recovery), Some(config)) =
-            (core::mem::replace(&mut self.phase, running_without_raft), self.raft_config.take())
-        else {
-            return;
-        };
-        let (recovered, tables, incoming) = recovery.finish();
-        let (last, applied, promised) = (recovered.log.last(), recovered.applied, recovered.promised);
-        self.say(
-            Level::Info,
-            match formatted {
-                true => "the data disk was blank and has been formatted".to_string(),
-                false => alloc::format!(
-                    "recovered the ledger up to version {} (term {}), applied {applied}",
-                    last.version,
-                    last.term
-                ),
-            },
-        );
-        if damaged_regions > 0 {
-            let lost = match last < promised {
-                true => {
-                    alloc::format!("versions {} to {} are missing", last.version.next(), promised.version)
-                }
-                false => "nothing that counts was lost".to_string(),
-            };
-            self.say(
-                Level::Warn,
-                alloc::format!("the data disk is damaged in {damaged_regions} places: {lost}"),
-            );
-        }
-        (self.tables, self.incoming) = (tables, incoming);
-        #[cfg(feature = "mistakes")]
-        if self.planted.is(Mistake::RequestsForgottenOnRestart) {
-            self.tables.forget_requests();
-        }
-        self.agreement.restart(self.tables.version(), self.tables.state());
-        self.phase = Phase::Running(Box::new(Raft::new(Config { incarnation, ..config }, recovered, now)));
-    }
-
-    fn say(&mut self, level: Level, line: String) {
-        self.log_lines.push(LogLine(level, line));
-    }
-
     fn stop(&mut self, error: JournalError) {
         self.phase = Phase::Stopped(error);
         self.journal = None;
         self.report_stop();
-    }
-
-    fn report_stop(&mut self) {
-        if let Phase::Stopped(error) = &self.phase {
-            let line = alloc::format!("this node does not take part: {error}");
-            self.say(Level::Error, line);
-        }
     }
 
     /// What was written last is durable.
@@ -338,34 +289,6 @@ impl Replica {
             Some(Written::Chunk { head, is_last: true }) => self.install(&head),
             Some(Written::Seal) | None => {}
         }
-    }
-
-    /// A snapshot has arrived whole, and is durable.
-    fn install(&mut self, head: &Arc<SnapshotHead>) {
-        let (Some(incoming), Phase::Running(raft)) = (self.incoming.take(), &mut self.phase) else { return };
-        match incoming.finish() {
-            Ok(tables) => {
-                raft.installed(head);
-                self.replace_tables(tables);
-                let line = alloc::format!("installed a snapshot of version {}", head.last.version);
-                self.say(Level::Info, line);
-            }
-            Err(error) => {
-                raft.snapshot_refused();
-                self.say(Level::Error, error.to_string());
-            }
-        }
-    }
-
-    fn replace_tables(&mut self, tables: Tables) {
-        self.agreement.restart(tables.version(), tables.state());
-        self.tables = tables;
-        self.replaced = true;
-    }
-
-    /// Whether the tables were replaced as a whole since the last call.
-    pub(crate) fn take_replaced(&mut self) -> bool {
-        core::mem::take(&mut self.replaced)
     }
 
     /// Lets time pass and moves entries along: committed ones into the tables, new ones to the journal,
@@ -400,7 +323,7 @@ impl Replica {
                 self.say(Level::Error, error.to_string());
             }
             #[cfg(feature = "mistakes")]
-            if self.planted.is(Mistake::RowLost) && entry.version.0 == 40 {
+            if self.planted.is(cluster_format::Mistake::RowLost) && entry.version.0 == 40 {
                 self.tables.lose_row();
             }
             self.agreement.note(self.tables.version(), self.tables.state());
@@ -417,55 +340,6 @@ impl Replica {
         }
         if let Some(line) = self.writer.write(now, raft, journal) {
             self.log_lines.push(line);
-        }
-    }
-
-    fn write_chunk(&mut self, chunk: SnapshotChunk) {
-        let (Phase::Running(raft), Some(journal)) = (&mut self.phase, &mut self.journal) else { return };
-        if chunk.index == 0 {
-            self.incoming = Some(Incoming::new(chunk.head.clone()));
-        }
-        let taken =
-            self.incoming.as_mut().map(|incoming| match self.planted.is(Mistake::SnapshotLosesTail) {
-                true if chunk.is_last => Ok(()),
-                _ => incoming.add(&chunk),
-            });
-        if !matches!(taken, Some(Ok(()))) || !journal.has_room_for_chunk(&chunk) {
-            self.incoming = None;
-            raft.snapshot_refused();
-            return self.say(Level::Error, "a piece of a snapshot cannot be taken".to_string());
-        }
-        self.writer.write_chunk(raft, journal, &chunk);
-    }
-
-    fn report(&mut self) {
-        let Phase::Running(raft) = &mut self.phase else { return };
-        let (removed, refused) = (raft.is_removed(), raft.take_refused());
-        if removed && !core::mem::replace(&mut self.said_removed, removed) {
-            let line = "this node was removed from the cluster: give it a blank disk to join again";
-            self.say(Level::Warn, line.to_string());
-        }
-        if let Some(HistoryRefused { from, version }) = refused {
-            let line = alloc::format!(
-                "refused the history of node {from}: its entry {version} does not follow from this node's ledger"
-            );
-            self.say(Level::Error, line);
-        }
-    }
-
-    /// The leader has admitted or refused a commit: says so when room has run out.
-    pub(crate) fn note_admission(&mut self, refused: Option<Refused>) {
-        let line = match refused {
-            Some(Refused::DiskFull) => "the data disk is full: commits are refused, reads go on",
-            Some(Refused::MemoryFull) => "the tables have reached their limit: delete rows to make room",
-            Some(_) => return,
-            None => "",
-        };
-        if self.refused != refused {
-            self.refused = refused;
-            if !line.is_empty() {
-                self.say(Level::Warn, line.to_string());
-            }
         }
     }
 

@@ -1,0 +1,60 @@
+//! The journal is open: what it gave back becomes a member.
+
+use alloc::boxed::Box;
+use alloc::string::ToString;
+
+use cluster_consensus::{Config, Raft};
+use cluster_format::Incarnation;
+use cluster_journal::JournalError;
+use drivers_api::{Level, Now};
+
+use super::{Phase, Replica};
+
+impl Replica {
+    pub(super) fn opened(
+        &mut self,
+        now: Now,
+        formatted: bool,
+        incarnation: Incarnation,
+        damaged_regions: u64,
+    ) {
+        let running_without_raft = Phase::Stopped(JournalError::Foreign);
+        let (Phase::Recovering(recovery), Some(config)) =
+            (core::mem::replace(&mut self.phase, running_without_raft), self.raft_config.take())
+        else {
+            return;
+        };
+        let (recovered, tables, incoming) = recovery.finish();
+        let (last, applied, promised) = (recovered.log.last(), recovered.applied, recovered.promised);
+        self.say(
+            Level::Info,
+            match formatted {
+                true => "the data disk was blank and has been formatted".to_string(),
+                false => alloc::format!(
+                    "recovered the ledger up to version {} (term {}), applied {applied}",
+                    last.version,
+                    last.term
+                ),
+            },
+        );
+        if damaged_regions > 0 {
+            let lost = match last < promised {
+                true => {
+                    alloc::format!("versions {} to {} are missing", last.version.next(), promised.version)
+                }
+                false => "nothing that counts was lost".to_string(),
+            };
+            self.say(
+                Level::Warn,
+                alloc::format!("the data disk is damaged in {damaged_regions} places: {lost}"),
+            );
+        }
+        (self.tables, self.incoming) = (tables, incoming);
+        #[cfg(feature = "mistakes")]
+        if self.planted.is(cluster_format::Mistake::RequestsForgottenOnRestart) {
+            self.tables.forget_requests();
+        }
+        self.agreement.restart(self.tables.version(), self.tables.state());
+        self.phase = Phase::Running(Box::new(Raft::new(Config { incarnation, ..config }, recovered, now)));
+    }
+}

@@ -1,0 +1,54 @@
+//! What the replica has to say on the console.
+
+use alloc::string::{String, ToString};
+
+use cluster_consensus::Refused as HistoryRefused;
+use drivers_api::Level;
+
+use super::{Phase, Replica};
+use crate::message::Refused;
+use crate::node::LogLine;
+
+impl Replica {
+    pub(super) fn say(&mut self, level: Level, line: String) {
+        self.log_lines.push(LogLine(level, line));
+    }
+
+    pub(super) fn report_stop(&mut self) {
+        if let Phase::Stopped(error) = &self.phase {
+            let line = alloc::format!("this node does not take part: {error}");
+            self.say(Level::Error, line);
+        }
+    }
+
+    pub(super) fn report(&mut self) {
+        let Phase::Running(raft) = &mut self.phase else { return };
+        let (removed, refused) = (raft.is_removed(), raft.take_refused());
+        if removed && !core::mem::replace(&mut self.said_removed, removed) {
+            let line = "this node was removed from the cluster: give it a blank disk to join again";
+            self.say(Level::Warn, line.to_string());
+        }
+        if let Some(HistoryRefused { from, version }) = refused {
+            let line = alloc::format!(
+                "refused the history of node {from}: its entry {version} does not follow from this node's ledger"
+            );
+            self.say(Level::Error, line);
+        }
+    }
+
+    /// The leader has admitted or refused a commit: says so when room has run out.
+    pub(crate) fn note_admission(&mut self, refused: Option<Refused>) {
+        let line = match refused {
+            Some(Refused::DiskFull) => "the data disk is full: commits are refused, reads go on",
+            Some(Refused::MemoryFull) => "the tables have reached their limit: delete rows to make room",
+            Some(_) => return,
+            None => "",
+        };
+        if self.refused != refused {
+            self.refused = refused;
+            if !line.is_empty() {
+                self.say(Level::Warn, line.to_string());
+            }
+        }
+    }
+}
