@@ -17,7 +17,7 @@ pub struct LogWrite {
     pub mark: WriteMark,
     /// The vote.
     pub vote: Vote,
-    /// An index known to be committed.
+    /// An index known to be committed, of what the disk holds once this is durable.
     pub commit: Version,
     /// The entries, contiguous; may be empty.
     pub entries: Vec<Arc<Entry>>,
@@ -46,15 +46,24 @@ impl Raft {
         self.write_next = position.map_or(self.write_next, |position| position.version.next());
         self.writing_since = Some(now.monotonic);
         let mark = WriteMark { vote_change: self.vote_change, last: position };
-        Some(LogWrite { mark, vote: self.vote, commit: self.commit, entries })
+        let commit = position.map_or(self.durable_commit(), |last| self.commit.min(last.version));
+        Some(LogWrite { mark, vote: self.vote, commit, entries })
+    }
+
+    /// The commit index, as far as the disk holds what it stands for: what was replaced in memory may still be
+    /// on the disk, and must not be taken for committed there.
+    pub fn durable_commit(&self) -> Version {
+        self.commit.min(self.durable)
     }
 
     /// The write with this mark is durable.
     pub fn written(&mut self, now: Now, mark: WriteMark) {
         self.writing_since = None;
-        // Entries that were replaced while they were being written are not durable.
+        // Entries that were replaced while they were being written are not durable, even if the same have come
+        // again since: they will be written again.
         if let Some(last) = mark.last
             && self.log.holds(last)
+            && last.version < self.write_next
             && last.version > self.durable
         {
             self.durable = last.version;
@@ -71,7 +80,8 @@ impl Raft {
     pub fn take_vote_write(&self) -> Option<LogWrite> {
         let mark = WriteMark { vote_change: self.vote_change, last: None };
         let unsaved = self.vote_saved < self.vote_change;
-        unsaved.then(|| LogWrite { mark, vote: self.vote, commit: self.commit, entries: Vec::new() })
+        let commit = self.durable_commit();
+        unsaved.then(|| LogWrite { mark, vote: self.vote, commit, entries: Vec::new() })
     }
 
     /// The vote of [`Raft::take_vote_write`] is durable.
@@ -100,6 +110,10 @@ impl Raft {
 
     pub(crate) fn set_vote(&mut self, vote: Vote) {
         if vote != self.vote {
+            if vote.term > self.vote.term {
+                // What it would have said in an earlier term is of no use to anyone.
+                self.withheld.clear();
+            }
             self.vote = vote;
             self.vote_change += 1;
         }

@@ -72,7 +72,8 @@ impl Raft {
     }
 
     pub(crate) fn pre_vote_requested(&mut self, now: Now, from: NodeId, term: u64, last: LogPosition) {
-        let granted = term > self.vote.term && self.may_vote_for(now, last) && !self.leader_is_alive(now);
+        let granted =
+            term > self.vote.term && self.may_vote_for(now, last, false) && !self.leader_is_alive(now);
         if !granted {
             self.marks.hit(Mark::PreVoteRefused as u32);
         }
@@ -111,7 +112,7 @@ impl Raft {
             self.follow(now, term, None);
         }
         let free = self.vote.voted_for.is_none_or(|candidate| candidate == from);
-        let granted = term == self.vote.term && free && self.may_vote_for(now, last);
+        let granted = term == self.vote.term && free && self.may_vote_for(now, last, leader_agrees);
         if granted {
             self.set_vote(Vote { term, voted_for: Some(from) });
             self.reset_election_timer(now);
@@ -120,9 +121,11 @@ impl Raft {
     }
 
     /// Whether a log that ends in `last` holds everything that this member may have helped to commit. (One
-    /// that has lost its disk may have helped with anything, but its vote does not count, see `receive`.)
-    fn may_vote_for(&self, now: Now, last: LogPosition) -> bool {
-        last >= self.log.last().max(self.promised) && now.monotonic >= self.grants_from
+    /// that has lost its disk may have helped with anything, but its vote does not count, see `receive`.) And
+    /// whether no leader counts on its not voting yet: one that agrees does not.
+    fn may_vote_for(&self, now: Now, last: LogPosition, leader_agrees: bool) -> bool {
+        let free = leader_agrees || now.monotonic >= self.grants_from;
+        last >= self.log.last().max(self.promised) && free
     }
 
     pub(crate) fn vote_replied(&mut self, now: Now, from: NodeId, term: u64, granted: bool) {
@@ -165,6 +168,8 @@ impl Raft {
         };
         self.role = Role::Leader { term_start: next };
         self.elected_at = now.monotonic;
+        self.look_around_due = now.monotonic + self.timing.heartbeat;
+        self.transfer_after = now.monotonic;
         self.push_entry(now, opening);
         self.heartbeat(now);
     }

@@ -4,7 +4,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::{Entry, LogPosition, Mistake, NodeId, Version};
+use drivers_api::Now;
 
+use crate::message::COUNT_MAX;
 use crate::raft::Raft;
 use crate::{AppendOutcome, Mark, MessageBody};
 
@@ -66,6 +68,8 @@ impl Raft {
             Some(term) if term == entry.term => return true,
             // A leader never contradicts what was committed; whoever does is not heeded.
             Some(_) if entry.version <= self.commit => return self.refuse(from, entry.version),
+            // Nor is a history whose entries do not follow from what precedes them, before anything is dropped.
+            Some(_) if !self.follows_from_log(&entry) => return self.refuse(from, entry.version),
             Some(_) => {
                 self.marks.hit(Mark::LogTruncated as u32);
                 self.truncate(entry.version);
@@ -80,6 +84,12 @@ impl Raft {
         }
         self.push(entry);
         true
+    }
+
+    /// Whether `entry` repeats the digest of its predecessor in the log.
+    fn follows_from_log(&self, entry: &Entry) -> bool {
+        let before = self.log.digest_at(Version(entry.version.0 - 1));
+        before == Some(entry.previous) || self.makes(Mistake::PreviousNotChecked)
     }
 
     fn refuse(&mut self, from: NodeId, version: Version) -> bool {
@@ -145,15 +155,16 @@ impl Raft {
     /// lower term cannot have been committed (Raft, 5.4.3), so the higher term wins, as it would if its
     /// leader had sent it; and a log that ends no earlier than was promised holds all that was committed
     /// with this member's help.
-    pub fn restore(&mut self, entries: &[Arc<Entry>]) {
+    pub fn restore(&mut self, now: Now, entries: &[Arc<Entry>]) {
         for entry in entries {
-            if self.missing().is_none() || self.is_leader() {
+            // What a leader brings must not be undone by an answer that comes late.
+            if self.missing().is_none() || self.leader().is_some() || entry.term >= COUNT_MAX {
                 return;
             }
             match self.log.term_at(entry.version) {
                 Some(term) if term >= entry.term => continue,
                 Some(_) if entry.version <= self.commit => return,
-                Some(_) if self.log.digest_at(Version(entry.version.0 - 1)) == Some(entry.previous) => {
+                Some(_) if self.follows_from_log(entry) => {
                     self.truncate(entry.version);
                 }
                 _ => {}
@@ -162,13 +173,18 @@ impl Raft {
                 return;
             }
             self.marks.hit(Mark::PromisedRestored as u32);
+            if entry.term > self.vote.term {
+                self.follow(now, entry.term, None);
+            }
             self.push(entry.clone());
         }
     }
 
-    /// Where the log must end at least, if it does not: to be made durable with every write, so that a
-    /// restart does not forget it.
+    /// Where the log must end at least, while it does not durably: to be made durable with every write, so
+    /// that a restart does not forget it.
     pub fn promised(&self) -> LogPosition {
-        if self.missing().is_some() { self.promised } else { LogPosition::default() }
+        let term = self.log.term_at(self.durable).unwrap_or(0);
+        let kept = LogPosition { term, version: self.durable };
+        if kept < self.promised { self.promised } else { LogPosition::default() }
     }
 }

@@ -18,7 +18,7 @@ pub struct Message {
 
 /// No cluster lives to see this many terms or versions: whoever speaks of more is broken, and arithmetic
 /// on what is less cannot overflow.
-const COUNT_MAX: u64 = u64::MAX / 4;
+pub(crate) const COUNT_MAX: u64 = u64::MAX / 4;
 
 impl Message {
     /// Whether its numbers can be real.

@@ -29,8 +29,8 @@ pub(crate) enum Flow {
     },
     /// They have met: appends follow each other without waiting.
     Streaming,
-    /// The next entries are being read from the journal.
-    Fetching,
+    /// The entries from this version on are being read from the journal.
+    Fetching(Version),
     /// A snapshot is on its way, piece by piece.
     Snapshot(Sending),
 }

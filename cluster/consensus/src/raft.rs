@@ -170,6 +170,8 @@ pub struct Raft {
     pub(crate) peers: Vec<Progress>,
     pub(crate) reads: Reads,
     pub(crate) transfer: Option<Transfer>,
+    /// No transfer is begun unasked before.
+    pub(crate) transfer_after: Instant,
     pub(crate) strangers: BTreeMap<NodeId, Stranger>,
     pub(crate) wanted: Vec<EntriesWanted>,
     pub(crate) chunks_wanted: Vec<ChunkWanted>,
@@ -190,6 +192,8 @@ pub struct Raft {
     pub(crate) grants_from: Instant,
     pub(crate) election_due: Instant,
     pub(crate) heartbeat_due: Instant,
+    /// Reads bring heartbeats forward, and must not put this off.
+    pub(crate) look_around_due: Instant,
     pub(crate) outbox: Vec<(NodeId, Message)>,
     /// Messages that promise the vote of this change.
     pub(crate) withheld: Vec<(u64, NodeId, Message)>,
@@ -224,6 +228,7 @@ impl Raft {
             peers: Vec::new(),
             reads: Reads::default(),
             transfer: None,
+            transfer_after: Instant::ZERO,
             strangers: BTreeMap::new(),
             wanted: Vec::new(),
             chunks_wanted: Vec::new(),
@@ -238,6 +243,7 @@ impl Raft {
             grants_from: Instant::ZERO,
             election_due: Instant::ZERO,
             heartbeat_due: Instant::ZERO,
+            look_around_due: Instant::ZERO,
             outbox: Vec::new(),
             withheld: Vec::new(),
             marks: Marks::NONE,
@@ -311,7 +317,7 @@ impl Raft {
             return self.election_due;
         }
         let pauses = self.peers.iter().filter_map(Progress::pause_ends);
-        pauses.fold(self.heartbeat_due, Instant::min)
+        pauses.fold(self.heartbeat_due.min(self.look_around_due), Instant::min)
     }
 
     /// Time has passed.
@@ -319,6 +325,9 @@ impl Raft {
         if self.is_leader() {
             self.end_pauses(now);
             if now.monotonic >= self.heartbeat_due {
+                self.heartbeat(now);
+            }
+            if self.is_leader() && now.monotonic >= self.look_around_due {
                 self.look_around(now);
             }
         } else if now.monotonic >= self.election_due {
@@ -326,13 +335,11 @@ impl Raft {
         }
     }
 
-    /// Leader: once in a while, besides the heartbeat, what no message brings about.
+    /// Leader: once in a while, what no message brings about.
     fn look_around(&mut self, now: Now) {
-        self.heartbeat(now);
-        if self.is_leader() {
-            self.advance_transfer(now);
-            self.advance_membership(now);
-        }
+        self.look_around_due = now.monotonic + self.timing.heartbeat;
+        self.advance_transfer(now);
+        self.advance_membership(now);
     }
 
     /// A message has come from the node `from`.
@@ -481,6 +488,9 @@ impl Raft {
             self.leave_office();
         }
         if term > self.vote.term {
+            // The leader of the old term may still serve reads by its lease.
+            let lease_ends = self.leader_heard.map(|heard| heard + self.timing.lease);
+            self.grants_from = self.grants_from.max(lease_ends.unwrap_or(Instant::ZERO));
             self.set_vote(Vote { term, voted_for: None });
         }
         self.role = Role::Follower { leader };

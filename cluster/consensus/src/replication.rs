@@ -67,7 +67,7 @@ impl Raft {
                 Flow::Streaming => {
                     peer.inflight.len() < INFLIGHT_COUNT_MAX && peer.inflight_len < INFLIGHT_LEN_MAX
                 }
-                Flow::Fetching | Flow::Snapshot(_) => false,
+                Flow::Fetching(_) | Flow::Snapshot(_) => false,
             };
             if peer.next > last || !has_room {
                 return;
@@ -78,7 +78,7 @@ impl Raft {
             }
             if first < self.log.recent_first() {
                 let through = Version(self.log.recent_first().0 - 1);
-                peer.flow = Flow::Fetching;
+                peer.flow = Flow::Fetching(first);
                 let node = peer.node;
                 let len_max = self.append_len_max;
                 self.wanted.push(EntriesWanted { peer: node, first, through, len_max });
@@ -98,17 +98,22 @@ impl Raft {
         core::mem::take(&mut self.wanted)
     }
 
-    /// Leader: the journal has read what [`Raft::take_wanted`] asked for. If it could not, a snapshot is
-    /// sent instead.
-    pub fn fetched(&mut self, peer: NodeId, entries: Vec<Arc<Entry>>) {
+    /// Leader: the journal has read what [`Raft::take_wanted`] asked for, from `first` on. If it could not, a
+    /// snapshot is sent instead.
+    pub fn fetched(&mut self, peer: NodeId, first: Version, entries: Vec<Arc<Entry>>) {
         if !self.is_leader() {
             return;
         }
         let Some(index) = self.peers.iter().position(|progress| progress.node == peer) else { return };
-        if self.peers[index].flow != Flow::Fetching {
+        // Not the answer to the newest question.
+        if self.peers[index].flow != Flow::Fetching(first) {
             return;
         }
-        let fits = entries.first().is_some_and(|first| first.version == self.peers[index].next)
+        // Meanwhile the follower has said that it has them.
+        if self.peers[index].next != first {
+            return self.peers[index].probe();
+        }
+        let fits = entries.first().is_some_and(|entry| entry.version == first)
             && entries.iter().all(|entry| self.log.term_at(entry.version) == Some(entry.term));
         if !fits {
             return self.begin_snapshot(index);
@@ -201,7 +206,7 @@ impl Raft {
                 peer.flow = Flow::Streaming;
             }
             Flow::Probing { .. } => peer.flow = Flow::Streaming,
-            Flow::Streaming | Flow::Fetching => {}
+            Flow::Streaming | Flow::Fetching(_) => {}
         }
         peer.next = peer.next.max(peer.matched.next());
         peer.land(matched);
@@ -223,6 +228,10 @@ impl Raft {
             return peer.probe();
         }
         let current = Version(peer.next.0 - 1);
+        // It has since given up what it had acknowledged: entries that it restored from a peer.
+        if probed == current && probed <= peer.matched && matches!(peer.flow, Flow::Probing { .. }) {
+            peer.matched = Version(probed.0.saturating_sub(1));
+        }
         // An answer to an older probe says nothing new.
         if probed <= peer.matched || probed > current || (peer.flow != Flow::Streaming && probed != current) {
             return;

@@ -156,9 +156,10 @@ impl Raft {
     /// Follower: a piece has come.
     pub(crate) fn chunk_received(&mut self, from: NodeId, chunk: SnapshotChunk) {
         let last = chunk.head.last;
-        if self.log.holds(last) || last.version <= self.commit {
+        if self.is_useless(last) {
             self.marks.hit(Mark::SnapshotUseless as u32);
-            self.incoming = None;
+            // What is being written belongs to the snapshot that is here.
+            self.incoming.take_if(|incoming| !incoming.writing);
             return self.send(from, self.vote.term, MessageBody::SnapshotReply { last, next: None });
         }
         let same = self.incoming.as_ref().is_some_and(|incoming| incoming.head == chunk.head);
@@ -182,6 +183,11 @@ impl Raft {
         incoming.chunk = Some(chunk);
     }
 
+    /// Whether the log holds what a snapshot that ends in `last` stands for.
+    fn is_useless(&self, last: LogPosition) -> bool {
+        self.log.holds(last) || last.version <= self.commit
+    }
+
     /// Follower: a piece to make durable, if nothing else is being written.
     pub fn take_chunk_write(&mut self, now: Now) -> Option<SnapshotChunk> {
         if self.writing_since.is_some() {
@@ -189,6 +195,13 @@ impl Raft {
         }
         let incoming = self.incoming.as_mut()?;
         let chunk = incoming.chunk.take()?;
+        // While it waited, the log may have come there by itself.
+        if self.is_useless(chunk.head.last) {
+            self.marks.hit(Mark::SnapshotUseless as u32);
+            self.incoming = None;
+            return None;
+        }
+        let incoming = self.incoming.as_mut()?;
         incoming.writing = true;
         self.writing_since = Some(now.monotonic);
         Some(chunk)
@@ -213,8 +226,9 @@ impl Raft {
         self.writing_since = None;
         self.incoming = None;
         self.log = Log::behind(head);
+        // Entries that came while the last piece was being written are gone, and come again.
         let version = head.last.version;
-        self.commit = self.commit.max(version);
+        self.commit = version;
         self.committed_taken = version;
         self.write_next = version.next();
         self.durable = version;

@@ -20,7 +20,8 @@ pub(crate) struct Transfer {
     told: bool,
 }
 
-/// A leader is not replaced by a preferred node until it has led for this many election timeouts.
+/// A leader is not replaced by a preferred node until it has led for this many election timeouts, and does not
+/// try again to hand over unasked for as long.
 const SETTLED_AFTER: u32 = 5;
 
 impl Raft {
@@ -33,7 +34,9 @@ impl Raft {
             return Err(NotChanged::Busy);
         }
         let to = to.or_else(|| self.best_successor(now)).ok_or(NotChanged::NoSuccessor)?;
-        if to == self.id || self.log.membership().voter(to).is_none() {
+        let lately = |heard| now.monotonic.since(heard) < self.timing.election;
+        let is_there = self.peers.iter().any(|peer| peer.node == to && lately(peer.heard));
+        if !is_there || self.log.membership().voter(to).is_none() {
             return Err(NotChanged::NoSuccessor);
         }
         self.begin_transfer(now, to);
@@ -74,7 +77,12 @@ impl Raft {
             if now.monotonic >= transfer.ends {
                 self.marks.hit(Mark::TransferGivenUp as u32);
                 self.transfer = None;
+                // Each attempt holds proposals up.
+                self.transfer_after = now.monotonic + self.timing.election * SETTLED_AFTER;
             }
+            return;
+        }
+        if now.monotonic < self.transfer_after {
             return;
         }
         if let Some(to) = self.better_disk(now) {

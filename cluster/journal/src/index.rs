@@ -137,7 +137,7 @@ impl Index {
             Some(run) => {
                 run.last = last.version;
                 let open = |open: &&mut Segment| {
-                    continues && open.sectors.end - open.sectors.start < SEGMENT_SECTORS
+                    continues && segment.sectors.end - open.sectors.start <= SEGMENT_SECTORS
                 };
                 match run.segments.last_mut().filter(open) {
                     Some(open) => open.sectors.end = segment.sectors.end,

@@ -82,13 +82,13 @@ impl Writer {
     fn append(&mut self, raft: &Raft, journal: &mut Journal, write: &LogWrite, written: Written) {
         journal.append(0, state_of(raft, write.vote, write.commit), &write.entries);
         self.writing = Some(written);
-        self.unsealed = !write.entries.is_empty();
+        self.unsealed = true;
         self.seal_at = None;
     }
 
     /// Writes a piece of a snapshot, for which there must be room.
     pub(crate) fn write_chunk(&mut self, raft: &Raft, journal: &mut Journal, chunk: &SnapshotChunk) {
-        journal.append_chunk(0, state_of(raft, raft.vote(), raft.commit()), chunk);
+        journal.append_chunk(0, state_of(raft, raft.vote(), raft.durable_commit()), chunk);
         self.writing = Some(Written::Chunk { head: chunk.head.clone(), is_last: chunk.is_last });
         self.unsealed = true;
         self.seal_at = None;
@@ -96,7 +96,7 @@ impl Writer {
 
     fn seal(&mut self, now: Now, raft: &Raft, journal: &mut Journal) {
         if self.seal_at.is_some_and(|at| now.monotonic >= at) && journal.has_room_for(&[]) {
-            journal.append(0, state_of(raft, raft.vote(), raft.commit()), &[]);
+            journal.append(0, state_of(raft, raft.vote(), raft.durable_commit()), &[]);
             self.writing = Some(Written::Seal);
             self.unsealed = false;
         }

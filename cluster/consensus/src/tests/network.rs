@@ -377,7 +377,7 @@ impl Member {
             let entries = behind_base.map_or(vec![], |skip| {
                 self.disk.entries.iter().skip(skip as usize).take(count).cloned().collect()
             });
-            raft.fetched(wanted.peer, entries);
+            raft.fetched(wanted.peer, wanted.first, entries);
         }
     }
 }

@@ -165,6 +165,26 @@ fn a_transfer_to_a_member_that_is_away_is_given_up() {
     assert!(has(&network, Mark::TransferGivenUp));
 }
 
+/// Every read may bring a heartbeat forward.
+#[test]
+fn reads_do_not_keep_a_transfer_from_being_given_up() {
+    let mut network = running(Network::new(3, 18), 5);
+    let leader = network.leader_index();
+    let away = (leader + 1) % 3;
+    network.crash(away);
+    let now = network.time();
+    network.raft(leader).transfer(now, Some(NodeId(away as u8 + 1))).unwrap();
+    for token in 0..200 {
+        let now = network.time();
+        network.raft(leader).read(now, token).unwrap();
+        network.run(10);
+    }
+    assert!(has(&network, Mark::TransferGivenUp) && network.propose());
+    let now = network.time();
+    let refused = network.raft(leader).transfer(now, Some(NodeId(away as u8 + 1)));
+    assert_eq!(refused, Err(NotChanged::NoSuccessor), "it has not been heard lately");
+}
+
 #[test]
 fn a_preferred_node_leads_in_the_end() {
     let mut network = Network::new(3, 8);
@@ -290,21 +310,68 @@ fn what_was_lost_comes_back_from_a_peer_before_anyone_is_elected_without_it() {
     assert_eq!(network.raft(holed).missing(), Some(Version(10)));
     // What the one behind has is a start; the rest comes from where it is intact.
     let lent: Vec<_> = network.members[leader].disk.entries.iter().skip(9).cloned().collect();
-    network.raft(holed).restore(&lent[1..]);
+    let now = network.time();
+    network.raft(holed).restore(now, &lent[1..]);
     assert_eq!(network.raft(holed).missing(), Some(Version(10)), "it does not continue the log");
-    network.raft(holed).restore(&lent[..3]);
+    network.raft(holed).restore(now, &lent[..3]);
     assert_eq!(network.raft(holed).missing(), Some(Version(13)));
     // A restart in between does not make it forget what it still lacks.
     network.run(50);
     network.crash(holed);
     network.start(holed);
     assert_eq!(network.raft(holed).missing(), Some(Version(13)));
-    network.raft(holed).restore(&lent);
+    network.raft(holed).restore(now, &lent);
     assert_eq!(network.raft(holed).missing(), None);
     network.run(3_000);
     assert_eq!(network.leader_index(), holed);
     assert!(network.committed.len() > committed);
     network.heal_and_converge(13);
+}
+
+/// A record that brings back a part of what was lost must not say that nothing is missing.
+#[test]
+fn what_was_promised_is_remembered_until_it_is_durable() {
+    let mut network = running(Network::new(3, 19), 20);
+    let (leader, holed) = (network.leader_index(), (network.leader_index() + 1) % 3);
+    let end = network.raft(holed).log().last();
+    let lent: Vec<_> = network.members[leader].disk.entries.iter().skip(9).cloned().collect();
+    network.crash(leader);
+    network.crash(holed);
+    network.members[holed].disk.lose_from(Version(10));
+    network.start(holed);
+    let now = network.time();
+    let raft = network.raft(holed);
+    raft.restore(now, &lent);
+    assert_eq!((raft.missing(), raft.promised()), (None, end));
+    let write = raft.take_write(now).unwrap();
+    assert_eq!(raft.promised(), end, "while it is being written");
+    raft.written(now, write.mark);
+    assert_eq!(raft.promised(), Default::default());
+}
+
+/// An answer is worth no more than whoever gives it.
+#[test]
+fn entries_of_a_term_that_cannot_be_are_not_restored_and_later_terms_are_entered() {
+    for (term, expected) in [(1000, None), (u64::MAX / 2, Some(Version(10)))] {
+        let mut network = running(Network::new(3, 20), 9);
+        let holed = network.leader_index();
+        let end = network.raft(holed).log().last();
+        (0..3).filter(|index| *index != holed).for_each(|index| network.crash(index));
+        network.crash(holed);
+        network.members[holed].disk.lose_from(end.version);
+        network.start(holed);
+        let now = network.time();
+        let raft = network.raft(holed);
+        assert_eq!(raft.missing(), Some(end.version));
+        let position = cluster_format::LogPosition { term, version: end.version };
+        let previous = raft.log().last_digest();
+        let entry = cluster_format::Entry::new(position, 0, previous, cluster_format::Payload::TermStart);
+        raft.restore(now, &[alloc::sync::Arc::new(entry)]);
+        assert_eq!(
+            (raft.missing(), raft.term() == term),
+            (expected.map(|_| end.version), expected.is_none())
+        );
+    }
 }
 
 #[test]

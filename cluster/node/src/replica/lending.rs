@@ -28,16 +28,16 @@ impl Replica {
     pub(super) fn read_for_followers(&mut self) {
         let (Phase::Running(raft), Some(journal)) = (&mut self.phase, &mut self.journal) else { return };
         for wanted in raft.take_wanted() {
-            self.readers.push_back(Reader::Follower(wanted.peer));
+            self.readers.push_back(Reader::Follower(wanted.peer, wanted.first));
             journal.read(0, wanted.first, wanted.through, wanted.len_max);
         }
     }
 
     pub(super) fn have_read(&mut self, now: Now, entries: Vec<Arc<Entry>>) {
         match self.readers.pop_front() {
-            Some(Reader::Follower(peer)) => {
+            Some(Reader::Follower(peer, first)) => {
                 if let Phase::Running(raft) = &mut self.phase {
-                    raft.fetched(peer, entries);
+                    raft.fetched(peer, first, entries);
                 }
             }
             Some(Reader::Peer(peer)) => self.outbox.push((peer, PeerMessage::EntriesAnswer(entries))),
@@ -108,7 +108,7 @@ impl Replica {
     pub(crate) fn entries_lent(&mut self, now: Now, entries: &[Arc<Entry>]) {
         let Phase::Running(raft) = &mut self.phase else { return };
         let before = raft.log().last();
-        raft.restore(entries);
+        raft.restore(now, entries);
         if raft.log().last() != before {
             self.restoring.progressed(now);
         }

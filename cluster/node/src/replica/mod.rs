@@ -26,7 +26,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_consensus::{Config, Message, Raft, Timing};
-use cluster_format::{Entry, Incarnation, Marks, Membership, NodeId, Planted};
+use cluster_format::{Entry, Incarnation, Marks, Membership, NodeId, Planted, Version};
 use cluster_journal::{Journal, JournalError, JournalEvent};
 use cluster_sql::database::DatabaseError;
 use cluster_store::{Incoming, Tables};
@@ -59,8 +59,8 @@ pub(crate) enum Phase {
 /// For whom the journal is being read.
 #[derive(Clone, Copy)]
 enum Reader {
-    /// A follower, on behalf of Raft.
-    Follower(NodeId),
+    /// A follower, on behalf of Raft, from this version on.
+    Follower(NodeId, Version),
     /// A peer that has lost entries.
     Peer(NodeId),
     /// This node: what lies intact behind its own damage.

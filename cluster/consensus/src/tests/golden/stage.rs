@@ -397,7 +397,8 @@ impl Stage {
         let entries = self.network.members[index(peer)].disk.entries.iter();
         let lent = entries.filter(|entry| Some(entry.version) >= first && entry.version.0 <= through);
         let lent: Vec<_> = lent.cloned().collect();
-        self.network.raft(index(node)).restore(&lent);
+        let now = self.network.time();
+        self.network.raft(index(node)).restore(now, &lent);
         self.step(node);
     }
 
