@@ -37,6 +37,7 @@ fault_kinds! {
     BadLink = "bad link",
     SlowLink = "slow link",
     ClockDrift = "clock drift",
+    ClockLeap = "clock leap",
     ClockJump = "clock jump",
     SlowDisk = "slow disk",
     StuckDisk = "stuck disk",
