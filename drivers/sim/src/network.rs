@@ -14,6 +14,9 @@ const RECEIVED_MAX: usize = 128;
 /// Bytes that wait for a slow link, at most.
 const LINK_QUEUE_LEN_MAX: u64 = 64 * 1024;
 
+/// The type of frames of the address resolution protocol.
+const ARP: [u8; 2] = [8, 6];
+
 /// The most a held-back frame is late.
 const HELD_BACK_MAX: Duration = Duration::from_millis(20);
 
@@ -124,7 +127,7 @@ pub struct SimNetwork {
     pub latency: Duration,
     /// What befalls frames that do not involve a spared port, on links without faults of their own.
     pub faults: LinkFaults,
-    /// Ports whose frames suffer no fault: clients'.
+    /// Ports whose frames suffer no fault, unless their links have faults of their own: clients'.
     pub spared: BTreeSet<usize>,
     /// Pairs (from, to) that are cut, and how often: a pair that was cut twice must be joined twice.
     cut: BTreeMap<(usize, usize), u32>,
@@ -229,7 +232,7 @@ impl SimNetwork {
         }
         let spared = self.spared.contains(&from) || self.spared.contains(&to);
         let own = self.links.get(&(from, to)).and_then(|link| link.faults);
-        let faults = if spared { LinkFaults::default() } else { own.unwrap_or(self.faults) };
+        let faults = own.unwrap_or(if spared { LinkFaults::default() } else { self.faults });
         if self.chance(faults.loss_per_mille) {
             self.counts.lost += 1;
             return;
@@ -243,6 +246,12 @@ impl SimNetwork {
 
     fn fly(&mut self, from: usize, to: usize, mut frame: Frame, faults: LinkFaults) {
         if self.chance(faults.corrupt_per_mille) {
+            // An address announcement has no checksum but Ethernet's own, which would have it dropped. One that
+            // came through would lead a sender astray for a minute, faults ended or not.
+            if frame.bytes().get(12..14) == Some(&ARP) {
+                self.counts.lost += 1;
+                return;
+            }
             self.counts.corrupted += 1;
             let at = self.rng.next_u64() as usize % frame.bytes().len();
             frame.bytes_mut()[at] ^= 1 << (self.rng.next_u32() % 8);

@@ -36,6 +36,8 @@ fault_kinds! {
     JitteryWire = "jittery wire",
     BadLink = "bad link",
     SlowLink = "slow link",
+    BadClientLink = "bad client link",
+    ClientCut = "client cut",
     ClockDrift = "clock drift",
     ClockLeap = "clock leap",
     ClockJump = "clock jump",
@@ -73,6 +75,7 @@ impl FaultKind {
         Some(match self {
             FaultKind::LossyWire | FaultKind::JitteryWire => Part::Wire,
             FaultKind::BadLink | FaultKind::SlowLink => Part::LinksFrom(victim),
+            FaultKind::BadClientLink | FaultKind::ClientCut => Part::ClientsOf(victim),
             FaultKind::ClockDrift => Part::Clock(victim),
             FaultKind::Pause => Part::Processor(victim),
             FaultKind::SlowDisk | FaultKind::SickDisk | FaultKind::BrokenDisk => Part::Disk(victim),
@@ -86,6 +89,7 @@ impl FaultKind {
 pub(super) enum Part {
     Wire,
     LinksFrom(u8),
+    ClientsOf(u8),
     Clock(u8),
     Processor(u8),
     Disk(u8),

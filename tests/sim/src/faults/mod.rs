@@ -192,6 +192,7 @@ impl Injector {
                 Some(mend(|cluster| cluster.network.faults = LinkFaults::default()))
             }
             FaultKind::BadLink | FaultKind::SlowLink => self.spoil_link(kind, cluster, victim),
+            FaultKind::BadClientLink | FaultKind::ClientCut => self.spoil_clients(kind, cluster, victim),
             FaultKind::Pause | FaultKind::ClockDrift | FaultKind::ClockLeap | FaultKind::ClockJump => {
                 self.disturb_clock(kind, cluster, victim)
             }
