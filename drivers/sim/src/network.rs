@@ -17,9 +17,6 @@ const LINK_QUEUE_LEN_MAX: u64 = 64 * 1024;
 /// The type of frames of the address resolution protocol.
 const ARP: [u8; 2] = [8, 6];
 
-/// The most a held-back frame is late.
-const HELD_BACK_MAX: Duration = Duration::from_millis(20);
-
 /// A simulated NIC: frames it was given, frames it gives.
 pub struct SimNic {
     hardware_address: [u8; 6],
@@ -75,8 +72,10 @@ pub struct LinkFaults {
     pub duplicate_per_mille: u32,
     /// One bit flipped.
     pub corrupt_per_mille: u32,
-    /// Held back for some milliseconds, while later frames pass.
+    /// Held back, while later frames pass.
     pub reorder_per_mille: u32,
+    /// The most a held-back frame is late.
+    pub held_back: Duration,
     /// The most a frame is late beyond the wire's latency: frames overtake each other.
     pub jitter: Duration,
     /// The link carries no more than this; what its queue does not hold is lost. 0: as much as is sent.
@@ -262,7 +261,7 @@ impl SimNetwork {
         };
         let mut late = self.up_to(faults.jitter);
         if self.chance(faults.reorder_per_mille) {
-            late += self.up_to(HELD_BACK_MAX);
+            late += self.up_to(faults.held_back);
         }
         let due = sent_at + self.latency + late;
         let link = self.links.entry((from, to)).or_default();
@@ -358,7 +357,11 @@ mod tests {
     #[test]
     fn held_back_frames_are_overtaken() {
         let (mut network, mut nics) = wire(2);
-        network.faults = LinkFaults { reorder_per_mille: 300, ..LinkFaults::default() };
+        network.faults = LinkFaults {
+            reorder_per_mille: 300,
+            held_back: Duration::from_millis(20),
+            ..LinkFaults::default()
+        };
         let marks: Vec<u8> = arrivals(&mut network, &mut nics, 100).iter().map(|(_, mark)| *mark).collect();
         assert!(!marks.is_sorted() && network.counts.reordered > 0);
         assert_eq!(marks.len(), 100);

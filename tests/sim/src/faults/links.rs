@@ -1,5 +1,7 @@
 //! Faults of the network.
 
+use std::time::Duration;
+
 use drivers_sim::{LinkFaults, SimNetwork};
 
 use super::{FaultKind, Injector, Remedy, mend};
@@ -69,6 +71,8 @@ impl Injector {
             FaultKind::JitteryWire => LinkFaults {
                 jitter: dice.span(1, 30),
                 reorder_per_mille: per_mille(dice, 100),
+                // Frames of sessions that have ended long ago arrive in those that followed.
+                held_back: Duration::from_millis(*dice.one_of(&[20, 500, 5_000])),
                 ..LinkFaults::default()
             },
             FaultKind::BadClientLink => LinkFaults {
@@ -76,6 +80,7 @@ impl Injector {
                 duplicate_per_mille: per_mille(dice, 100),
                 corrupt_per_mille: per_mille(dice, 50),
                 reorder_per_mille: per_mille(dice, 100),
+                held_back: Duration::from_millis(*dice.one_of(&[20, 500, 5_000])),
                 jitter: dice.span(0, 30),
                 ..LinkFaults::default()
             },
