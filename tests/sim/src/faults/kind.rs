@@ -41,6 +41,7 @@ fault_kinds! {
     ClockDrift = "clock drift",
     ClockLeap = "clock leap",
     ClockJump = "clock jump",
+    MemoryPressure = "memory pressure",
     SlowDisk = "slow disk",
     StuckDisk = "stuck disk",
     SickDisk = "sick disk",
@@ -78,6 +79,7 @@ impl FaultKind {
             FaultKind::BadClientLink | FaultKind::ClientCut => Part::ClientsOf(victim),
             FaultKind::ClockDrift => Part::Clock(victim),
             FaultKind::Pause => Part::Processor(victim),
+            FaultKind::MemoryPressure => Part::Memory,
             FaultKind::SlowDisk | FaultKind::SickDisk | FaultKind::BrokenDisk => Part::Disk(victim),
             _ => return None,
         })
@@ -92,5 +94,7 @@ pub(super) enum Part {
     ClientsOf(u8),
     Clock(u8),
     Processor(u8),
+    /// Of all nodes.
+    Memory,
     Disk(u8),
 }

@@ -9,6 +9,7 @@ mod disks;
 mod kind;
 mod leaders;
 mod links;
+mod memory;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -52,6 +53,8 @@ pub struct Injector {
     damage: Damage,
     /// Whether leaders serve reads by lease, for which clocks must agree.
     lease: bool,
+    /// Bytes of the tables of a node whose memory is not short.
+    tables_len_max: usize,
     /// Pauses during which the clock stood still.
     clocks_stopped: u64,
     /// Statements that are not answered yet.
@@ -77,6 +80,7 @@ impl Injector {
             fault_span,
             damage: Damage::new(beyond_bound),
             lease,
+            tables_len_max: options.tables_len_max,
             clocks_stopped: 0,
             calls: Rc::default(),
         }
@@ -210,6 +214,7 @@ impl Injector {
                 // It comes back as another.
                 Some(mend_damage(victim, move |cluster| give_blank_disk(cluster, victim)))
             }
+            FaultKind::MemoryPressure => self.take_memory(cluster),
             FaultKind::RivalRemovals => self.remove_rivals(cluster, victim),
             FaultKind::Transfer => {
                 let to = self.dice.between(0, cluster.len().into());
