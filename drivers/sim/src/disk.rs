@@ -2,8 +2,8 @@
 //! have arrived. So is what has completed, unless it was to be durable, or was flushed since. Beyond that,
 //! whatever its [`DiskFaults`] say.
 //!
-//! Faults stay within what a log on this one disk can notice later, see `settling.rs`, unless
-//! [`SimDisk::beyond_bound`] is set.
+//! Faults stay within what a log on this one disk can notice later, see `settling.rs`: a single disk that
+//! silently forgot the newest of what it acknowledged could make any cluster lie.
 
 mod cache;
 mod faults;
@@ -60,8 +60,6 @@ pub struct SimDisk {
     pub stuck_until: Instant,
     /// Every request fails from now on.
     pub broken: bool,
-    /// Faults may hit the newest write, too, so that no log on this disk alone can notice them.
-    pub beyond_bound: bool,
 }
 
 impl SimDisk {
@@ -83,7 +81,6 @@ impl SimDisk {
             faults: DiskFaults::default(),
             stuck_until: Instant::ZERO,
             broken: false,
-            beyond_bound: false,
         }
     }
 
@@ -107,14 +104,10 @@ impl SimDisk {
     /// The machine lost its power: of the writes in flight, and of those in the disk's cache, any sectors have
     /// arrived. A late write may have arrived or not.
     pub fn crash(&mut self) {
-        if !self.beyond_bound {
-            self.put_right();
-        }
+        self.put_right();
         let SimDisk { cache, medium, rng, .. } = self;
         cache.crash(medium, |bound| rng.next_u64() % bound);
-        // Beyond the bound, what is late and unsettled is as any late write.
-        let unsettled = self.settling.writes().filter_map(take_late).collect::<Vec<_>>();
-        for write in core::mem::take(&mut self.late).into_iter().chain(unsettled) {
+        for write in core::mem::take(&mut self.late) {
             if self.rng.next_u32() & 1 == 1 {
                 self.put(write.sector, &write.buffer);
             }
@@ -140,7 +133,7 @@ impl SimDisk {
     }
 
     /// Flips a bit in each of up to `count` sectors in `sectors` that were ever written. Those written last
-    /// are spared, unless [`SimDisk::beyond_bound`] is set.
+    /// are spared.
     pub fn rot(&mut self, count: usize, sectors: Range<u64>) {
         for sector in self.draw_written(count, sectors) {
             let bit = self.below(SECTOR_SIZE as u64 * 8) as usize;
@@ -174,8 +167,9 @@ impl SimDisk {
 
     /// Up to `count` sectors of those in `range` that were ever written and may suffer a fault.
     fn draw_written(&mut self, count: usize, range: Range<u64>) -> Vec<u64> {
-        let spared = |sector: &u64| !self.beyond_bound && self.settling.covers(*sector);
-        let mut written: Vec<u64> = self.medium.written(range).filter(|sector| !spared(sector)).collect();
+        let settling = &self.settling;
+        let mut written: Vec<u64> =
+            self.medium.written(range).filter(|sector| !settling.covers(*sector)).collect();
         let mut drawn = Vec::new();
         while drawn.len() < count && !written.is_empty() {
             let index = self.below(written.len() as u64) as usize;

@@ -88,15 +88,6 @@ fn a_lost_write_stays_lost_once_a_good_one_follows() {
 }
 
 #[test]
-fn beyond_the_bound_the_last_write_may_be_lost() {
-    let faults = DiskFaults { lost_per_million: MILLION, ..DiskFaults::default() };
-    let mut disk = SimDisk { beyond_bound: true, ..with(faults) };
-    write(&mut disk, 10, 7);
-    disk.crash();
-    assert_eq!((held(&disk, 10), disk.fault_counts().lost), (Some(0), 1));
-}
-
-#[test]
 fn a_write_beside_a_lost_one_does_not_settle_it() {
     let mut disk = with(DiskFaults { lost_per_million: MILLION, ..DiskFaults::default() });
     submit(&mut disk, 1, write_of(10, 7));
@@ -171,9 +162,6 @@ fn decay_spares_what_nothing_follows() {
     disk.rot(100, 11..1000);
     assert_eq!((held(&disk, 10), held(&disk, 12)), (None, Some(8)));
     assert_eq!(disk.fault_counts().rotten, 1);
-    disk.beyond_bound = true;
-    disk.rot(100, 0..1000);
-    assert_eq!((held(&disk, 12), disk.fault_counts().rotten), (None, 5));
 }
 
 #[test]
