@@ -18,6 +18,8 @@ pub enum Mistake {
     LeaseAfterTransfer,
     /// A damaged entry in the middle of the journal is taken for its torn end.
     DamageTakenForTornTail,
+    /// Records are written without waiting until the medium holds them.
+    WriteNotFlushed,
     /// A snapshot is installed without its last piece.
     SnapshotLosesTail,
     /// Request ids are forgotten when a node restarts.
@@ -43,6 +45,7 @@ impl Mistake {
         Mistake::ReadWithoutQuorum,
         Mistake::LeaseAfterTransfer,
         Mistake::DamageTakenForTornTail,
+        Mistake::WriteNotFlushed,
         Mistake::SnapshotLosesTail,
         Mistake::RequestsForgottenOnRestart,
         Mistake::BlankDiskVotes,

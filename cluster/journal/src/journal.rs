@@ -7,7 +7,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use cluster_format::{Entry, Incarnation, Marks, Planted, SnapshotChunk, Version};
+use cluster_format::{Entry, Incarnation, Marks, Mistake, Planted, SnapshotChunk, Version};
 use drivers_api::{DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 
 use crate::index::Index;
@@ -226,9 +226,10 @@ impl Journal {
         };
         self.append = Some(Append { name, requests_left: pieces.len() });
         let mut sector = sector;
+        let durable = !self.planted.is(Mistake::WriteNotFlushed);
         for buffer in pieces {
             let sectors = (buffer.len() / SECTOR_SIZE) as u64;
-            self.request(Purpose::Append, DiskOperation::Write { sector, buffer, durable: true });
+            self.request(Purpose::Append, DiskOperation::Write { sector, buffer, durable });
             sector += sectors;
         }
     }

@@ -1,9 +1,11 @@
 //! A disk in memory. What is in flight when the machine crashes is torn: of each write, any sectors may
-//! have arrived. Beyond that, whatever its [`DiskFaults`] say.
+//! have arrived. So is what has completed, unless it was to be durable, or was flushed since. Beyond that,
+//! whatever its [`DiskFaults`] say.
 //!
-//! Faults stay within what a log on this one disk can notice later, see `settling.rs`, unless
-//! [`SimDisk::beyond_bound`] is set.
+//! Faults stay within what a log on this one disk can notice later, see `settling.rs`: a single disk that
+//! silently forgot the newest of what it acknowledged could make any cluster lie.
 
+mod cache;
 mod faults;
 mod medium;
 mod settling;
@@ -20,6 +22,7 @@ use drivers_api::{
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use cache::Cache;
 pub use faults::{DiskFaultCounts, DiskFaults};
 use medium::{Medium, sectors_of};
 use settling::{DoneWrite, Settling, Wrong};
@@ -29,6 +32,8 @@ struct InFlight {
     due: Instant,
     /// Counts requests.
     number: u64,
+    /// How many had completed when it was submitted: a flush concerns those.
+    completed: u64,
     request: DiskRequest,
 }
 
@@ -39,6 +44,8 @@ pub struct SimDisk {
     /// By submission.
     in_flight: Vec<InFlight>,
     submitted: u64,
+    completed: u64,
+    cache: Cache,
     settling: Settling,
     /// Late writes that have settled.
     late: Vec<DoneWrite>,
@@ -53,8 +60,6 @@ pub struct SimDisk {
     pub stuck_until: Instant,
     /// Every request fails from now on.
     pub broken: bool,
-    /// Faults may hit the newest write, too, so that no log on this disk alone can notice them.
-    pub beyond_bound: bool,
 }
 
 impl SimDisk {
@@ -65,6 +70,8 @@ impl SimDisk {
             medium: Medium::default(),
             in_flight: Vec::new(),
             submitted: 0,
+            completed: 0,
+            cache: Cache::default(),
             settling: Settling::default(),
             late: Vec::new(),
             now: Instant::ZERO,
@@ -74,7 +81,6 @@ impl SimDisk {
             faults: DiskFaults::default(),
             stuck_until: Instant::ZERO,
             broken: false,
-            beyond_bound: false,
         }
     }
 
@@ -95,15 +101,13 @@ impl SimDisk {
         self.counts
     }
 
-    /// The machine lost its power: of the writes in flight, any sectors have arrived. A late write may
-    /// have arrived or not.
+    /// The machine lost its power: of the writes in flight, and of those in the disk's cache, any sectors have
+    /// arrived. A late write may have arrived or not.
     pub fn crash(&mut self) {
-        if !self.beyond_bound {
-            self.put_right();
-        }
-        // Beyond the bound, what is late and unsettled is as any late write.
-        let unsettled = self.settling.writes().filter_map(take_late).collect::<Vec<_>>();
-        for write in core::mem::take(&mut self.late).into_iter().chain(unsettled) {
+        self.put_right();
+        let SimDisk { cache, medium, rng, .. } = self;
+        cache.crash(medium, |bound| rng.next_u64() % bound);
+        for write in core::mem::take(&mut self.late) {
             if self.rng.next_u32() & 1 == 1 {
                 self.put(write.sector, &write.buffer);
             }
@@ -129,7 +133,7 @@ impl SimDisk {
     }
 
     /// Flips a bit in each of up to `count` sectors in `sectors` that were ever written. Those written last
-    /// are spared, unless [`SimDisk::beyond_bound`] is set.
+    /// are spared.
     pub fn rot(&mut self, count: usize, sectors: Range<u64>) {
         for sector in self.draw_written(count, sectors) {
             let bit = self.below(SECTOR_SIZE as u64 * 8) as usize;
@@ -163,8 +167,9 @@ impl SimDisk {
 
     /// Up to `count` sectors of those in `range` that were ever written and may suffer a fault.
     fn draw_written(&mut self, count: usize, range: Range<u64>) -> Vec<u64> {
-        let spared = |sector: &u64| !self.beyond_bound && self.settling.covers(*sector);
-        let mut written: Vec<u64> = self.medium.written(range).filter(|sector| !spared(sector)).collect();
+        let settling = &self.settling;
+        let mut written: Vec<u64> =
+            self.medium.written(range).filter(|sector| !settling.covers(*sector)).collect();
         let mut drawn = Vec::new();
         while drawn.len() < count && !written.is_empty() {
             let index = self.below(written.len() as u64) as usize;
@@ -218,7 +223,8 @@ impl SimDisk {
         }
     }
 
-    fn perform(&mut self, operation: &mut DiskOperation) -> Result<(), DiskError> {
+    /// Does what a request asks for that was submitted after so many had `completed`.
+    fn perform(&mut self, operation: &mut DiskOperation, completed: u64) -> Result<(), DiskError> {
         if self.broken {
             return Err(DiskError::Device);
         }
@@ -235,11 +241,18 @@ impl SimDisk {
                     piece.copy_from_slice(self.medium.get(sector));
                 }
             }
-            DiskOperation::Write { sector, buffer, .. } => {
+            DiskOperation::Write { sector, buffer, durable: true } => {
                 self.range_of(*sector, buffer)?;
                 self.write(*sector, buffer);
+                self.cache.forget(*sector, buffer.len());
+                self.cache.flush(completed);
             }
-            DiskOperation::Flush => {}
+            DiskOperation::Write { sector, buffer, durable: false } => {
+                self.range_of(*sector, buffer)?;
+                self.cache.note(self.completed, *sector, buffer.len(), &self.medium);
+                self.write(*sector, buffer);
+            }
+            DiskOperation::Flush => self.cache.flush(completed),
         }
         Ok(())
     }
@@ -315,7 +328,8 @@ impl Disk for SimDisk {
             due = self.in_flight.last().map_or(due, |before| before.due.max(due));
         }
         self.submitted += 1;
-        self.in_flight.push(InFlight { due, number: self.submitted, request });
+        let (number, completed) = (self.submitted, self.completed);
+        self.in_flight.push(InFlight { due, number, completed, request });
         Ok(())
     }
 
@@ -328,10 +342,12 @@ impl Disk for SimDisk {
         let first =
             self.in_flight.iter().enumerate().min_by_key(|(_, request)| (request.due, request.number));
         let Some((index, _)) = first else { return Poll::Pending };
-        let InFlight { due, request: DiskRequest { id, mut operation }, .. } = self.in_flight.remove(index);
+        let InFlight { due, completed, request: DiskRequest { id, mut operation }, .. } =
+            self.in_flight.remove(index);
+        self.completed += 1;
         self.counts.reordered += u64::from(index > 0);
         self.counts.stuck += u64::from(due < self.stuck_until);
-        let result = self.perform(&mut operation);
+        let result = self.perform(&mut operation, completed);
         self.counts.errors += u64::from(result.is_err());
         let is_write = |request: &InFlight| matches!(request.request.operation, DiskOperation::Write { .. });
         if !self.in_flight.iter().any(is_write) {

@@ -14,8 +14,8 @@ const RECEIVED_MAX: usize = 128;
 /// Bytes that wait for a slow link, at most.
 const LINK_QUEUE_LEN_MAX: u64 = 64 * 1024;
 
-/// The most a held-back frame is late.
-const HELD_BACK_MAX: Duration = Duration::from_millis(20);
+/// The type of frames of the address resolution protocol.
+const ARP: [u8; 2] = [8, 6];
 
 /// A simulated NIC: frames it was given, frames it gives.
 pub struct SimNic {
@@ -72,8 +72,10 @@ pub struct LinkFaults {
     pub duplicate_per_mille: u32,
     /// One bit flipped.
     pub corrupt_per_mille: u32,
-    /// Held back for some milliseconds, while later frames pass.
+    /// Held back, while later frames pass.
     pub reorder_per_mille: u32,
+    /// The most a held-back frame is late.
+    pub held_back: Duration,
     /// The most a frame is late beyond the wire's latency: frames overtake each other.
     pub jitter: Duration,
     /// The link carries no more than this; what its queue does not hold is lost. 0: as much as is sent.
@@ -124,7 +126,7 @@ pub struct SimNetwork {
     pub latency: Duration,
     /// What befalls frames that do not involve a spared port, on links without faults of their own.
     pub faults: LinkFaults,
-    /// Ports whose frames suffer no fault: clients'.
+    /// Ports whose frames suffer no fault, unless their links have faults of their own: clients'.
     pub spared: BTreeSet<usize>,
     /// Pairs (from, to) that are cut, and how often: a pair that was cut twice must be joined twice.
     cut: BTreeMap<(usize, usize), u32>,
@@ -229,7 +231,7 @@ impl SimNetwork {
         }
         let spared = self.spared.contains(&from) || self.spared.contains(&to);
         let own = self.links.get(&(from, to)).and_then(|link| link.faults);
-        let faults = if spared { LinkFaults::default() } else { own.unwrap_or(self.faults) };
+        let faults = own.unwrap_or(if spared { LinkFaults::default() } else { self.faults });
         if self.chance(faults.loss_per_mille) {
             self.counts.lost += 1;
             return;
@@ -243,6 +245,12 @@ impl SimNetwork {
 
     fn fly(&mut self, from: usize, to: usize, mut frame: Frame, faults: LinkFaults) {
         if self.chance(faults.corrupt_per_mille) {
+            // An address announcement has no checksum but Ethernet's own, which would have it dropped. One that
+            // came through would lead a sender astray for a minute, faults ended or not.
+            if frame.bytes().get(12..14) == Some(&ARP) {
+                self.counts.lost += 1;
+                return;
+            }
             self.counts.corrupted += 1;
             let at = self.rng.next_u64() as usize % frame.bytes().len();
             frame.bytes_mut()[at] ^= 1 << (self.rng.next_u32() % 8);
@@ -253,7 +261,7 @@ impl SimNetwork {
         };
         let mut late = self.up_to(faults.jitter);
         if self.chance(faults.reorder_per_mille) {
-            late += self.up_to(HELD_BACK_MAX);
+            late += self.up_to(faults.held_back);
         }
         let due = sent_at + self.latency + late;
         let link = self.links.entry((from, to)).or_default();
@@ -349,7 +357,11 @@ mod tests {
     #[test]
     fn held_back_frames_are_overtaken() {
         let (mut network, mut nics) = wire(2);
-        network.faults = LinkFaults { reorder_per_mille: 300, ..LinkFaults::default() };
+        network.faults = LinkFaults {
+            reorder_per_mille: 300,
+            held_back: Duration::from_millis(20),
+            ..LinkFaults::default()
+        };
         let marks: Vec<u8> = arrivals(&mut network, &mut nics, 100).iter().map(|(_, mark)| *mark).collect();
         assert!(!marks.is_sorted() && network.counts.reordered > 0);
         assert_eq!(marks.len(), 100);

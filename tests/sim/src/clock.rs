@@ -8,10 +8,13 @@ use drivers_api::{Instant, Now, WallTime};
 const WALL_START_MICROS: i64 = 1_767_225_600_000_000;
 
 /// How far a clock's rate may be off, in parts per million.
-pub const DRIFT_PPM_MAX: i64 = 50_000;
+pub const DRIFT_PPM_MAX: i64 = 500_000;
+
+/// How far it may be off where leases depend on it: a tenth of a lease is kept back for clocks that differ.
+pub const DRIFT_PPM_MAX_WITH_LEASE: i64 = 50_000;
 
 /// The clocks of one machine: the monotonic one starts at 0 when it boots and never goes back, at a rate of
-/// its own; wall time may jump.
+/// its own, but may leap; wall time may jump; and both stand still while the machine does.
 #[derive(Clone, Copy, Debug)]
 pub struct SimClock {
     /// The simulated time at which both clocks were last set, and what they showed.
@@ -19,6 +22,7 @@ pub struct SimClock {
     monotonic: Instant,
     wall_micros: i64,
     drift_ppm: i64,
+    is_stopped: bool,
 }
 
 impl SimClock {
@@ -29,6 +33,7 @@ impl SimClock {
             monotonic: Instant::ZERO,
             wall_micros: WALL_START_MICROS,
             drift_ppm: 0,
+            is_stopped: false,
         }
     }
 
@@ -39,8 +44,10 @@ impl SimClock {
         Now { monotonic: self.monotonic + elapsed, wall: WallTime { unix_micros } }
     }
 
-    /// The first simulated time at which the monotonic clock shows `local` or more.
+    /// The first simulated time at which the monotonic clock shows `local` or more. Nobody asks while it stands
+    /// still.
     pub fn when(&self, local: Instant) -> Instant {
+        assert!(!self.is_stopped, "no time comes");
         let mut at = self.set_at + scaled_back(local.since(self.monotonic), self.rate());
         while self.now(at).monotonic < local {
             at = at + Duration::from_nanos(1);
@@ -60,9 +67,27 @@ impl SimClock {
         self.wall_micros = self.wall_micros.saturating_add(micros);
     }
 
+    /// The monotonic clock leaps forward, and wall time with it.
+    pub fn leap(&mut self, at: Instant, span: Duration) {
+        self.jump(at, span.as_micros() as i64);
+        self.monotonic = self.monotonic + span;
+    }
+
+    /// From `at` on both clocks stand still.
+    pub fn stop(&mut self, at: Instant) {
+        self.settle(at);
+        self.is_stopped = true;
+    }
+
+    /// From `at` on they go again, if they stood still.
+    pub fn go_on(&mut self, at: Instant) {
+        self.settle(at);
+        self.is_stopped = false;
+    }
+
     /// The machine boots: its monotonic clock begins anew.
     pub fn boot(&mut self, at: Instant) {
-        self.settle(at);
+        self.go_on(at);
         self.monotonic = Instant::ZERO;
     }
 
@@ -72,7 +97,7 @@ impl SimClock {
     }
 
     fn rate(&self) -> u128 {
-        (1_000_000 + self.drift_ppm) as u128
+        if self.is_stopped { 0 } else { (1_000_000 + self.drift_ppm) as u128 }
     }
 }
 
@@ -99,7 +124,7 @@ mod tests {
         let mut clock = SimClock::new();
         let second = |n: u64| Instant::from_nanos(n * 1_000_000_007);
         let mut last = clock.now(Instant::ZERO).monotonic;
-        for (n, drift) in [(1, 40_000), (2, -50_000), (3, 1), (4, -333)] {
+        for (n, drift) in [(1, 40_000), (2, -500_000), (3, 1), (4, -333), (5, 500_000)] {
             clock.drift(second(n), drift);
             let now = clock.now(second(n)).monotonic;
             assert!(now > last);
@@ -110,6 +135,23 @@ mod tests {
                 assert!(clock.now(at).monotonic <= local + Duration::from_nanos(2));
             }
         }
+    }
+
+    #[test]
+    fn a_stopped_clock_goes_on_from_where_it_stood_and_a_leap_shows_at_once() {
+        let mut clock = SimClock::new();
+        let second = |n: u64| Instant::from_nanos(n * 1_000_000_000);
+        clock.stop(second(1));
+        assert_eq!(clock.now(second(3)), clock.now(second(1)));
+        clock.drift(second(2), 500_000);
+        clock.go_on(second(4));
+        assert_eq!(clock.now(second(4)).monotonic, second(1));
+        assert_eq!(clock.now(second(6)).monotonic, second(4));
+        clock.leap(second(6), Duration::from_secs(5));
+        assert_eq!((clock.now(second(6)).monotonic, clock.when(second(12))), (second(9), second(8)));
+        clock.stop(second(8));
+        clock.boot(second(9));
+        assert_eq!(clock.now(second(11)).monotonic, second(3));
     }
 
     #[test]

@@ -29,6 +29,9 @@ const NODE_OPTIONS: NodeOptions = NodeOptions {
     planted: Planted::NONE,
 };
 
+/// The port of the network at which all clients are.
+pub(crate) const CLIENTS_PORT: usize = 0;
+
 /// More in a simulated second, and somebody works without getting anywhere.
 const STEPS_PER_SECOND_MAX: u64 = 500_000;
 
@@ -84,7 +87,7 @@ impl Cluster {
             Member::new(port, disk, NODE_OPTIONS)
         };
         let mut network = SimNetwork::new(seed ^ 0x6e65_7477);
-        network.spared.insert(0);
+        network.spared.insert(CLIENTS_PORT);
         let trace = Rc::new(RefCell::new(Trace::default()));
         Cluster {
             seed,

@@ -1,4 +1,4 @@
-//! Where clients run: a machine with a TCP stack, tasks and timers, and no faults.
+//! Where clients run: a machine with a TCP stack, tasks and timers. It suffers no faults, though its wire may.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;

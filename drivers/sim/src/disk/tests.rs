@@ -88,15 +88,6 @@ fn a_lost_write_stays_lost_once_a_good_one_follows() {
 }
 
 #[test]
-fn beyond_the_bound_the_last_write_may_be_lost() {
-    let faults = DiskFaults { lost_per_million: MILLION, ..DiskFaults::default() };
-    let mut disk = SimDisk { beyond_bound: true, ..with(faults) };
-    write(&mut disk, 10, 7);
-    disk.crash();
-    assert_eq!((held(&disk, 10), disk.fault_counts().lost), (Some(0), 1));
-}
-
-#[test]
 fn a_write_beside_a_lost_one_does_not_settle_it() {
     let mut disk = with(DiskFaults { lost_per_million: MILLION, ..DiskFaults::default() });
     submit(&mut disk, 1, write_of(10, 7));
@@ -171,9 +162,6 @@ fn decay_spares_what_nothing_follows() {
     disk.rot(100, 11..1000);
     assert_eq!((held(&disk, 10), held(&disk, 12)), (None, Some(8)));
     assert_eq!(disk.fault_counts().rotten, 1);
-    disk.beyond_bound = true;
-    disk.rot(100, 0..1000);
-    assert_eq!((held(&disk, 12), disk.fault_counts().rotten), (None, 5));
 }
 
 #[test]
@@ -230,6 +218,48 @@ fn a_crash_tears_what_is_in_flight() {
     assert!((10..30).contains(&disk.fault_counts().torn));
     disk.broken = true;
     assert_eq!(read(&mut disk, 1), Err(DiskError::Device));
+}
+
+/// Writes two sectors as [`write`] does, and leaves it to the disk when they reach the medium.
+fn write_volatile(disk: &mut SimDisk, sector: u64, fill: u8) {
+    let buffer = vec![fill; 2 * SECTOR_SIZE].into();
+    submit(disk, 1, DiskOperation::Write { sector, buffer, durable: false });
+    assert_eq!(completions(disk).pop().expect("it completes").result, Ok(()));
+}
+
+#[test]
+fn a_crash_takes_any_of_what_was_neither_durable_nor_flushed() {
+    let mut seen = alloc::collections::BTreeSet::new();
+    for seed in 0..100 {
+        let mut disk = SimDisk::new(1000, seed);
+        write(&mut disk, 10, 1);
+        write_volatile(&mut disk, 10, 2);
+        write_volatile(&mut disk, 10, 3);
+        assert_eq!(held(&disk, 10), Some(3), "reads show what the cache holds");
+        disk.crash();
+        seen.insert((disk.medium.get(10)[0], disk.medium.get(11)[0]));
+    }
+    assert_eq!(seen.len(), 9, "each sector holds any of what was written: {seen:?}");
+}
+
+#[test]
+fn a_flush_and_a_durable_write_keep_what_completed_before_they_were_submitted() {
+    for later in [|| DiskOperation::Flush, || write_of(20, 9)] {
+        let mut outcomes = [0, 0];
+        for seed in 0..50 {
+            let mut disk = SimDisk::new(1000, seed);
+            write_volatile(&mut disk, 10, 1);
+            // This one is under way when the flush is submitted.
+            let buffer = vec![2; 2 * SECTOR_SIZE].into();
+            submit(&mut disk, 2, DiskOperation::Write { sector: 12, buffer, durable: false });
+            submit(&mut disk, 3, later());
+            assert_eq!(completions(&mut disk).len(), 2);
+            disk.crash();
+            assert_eq!(held(&disk, 10), Some(1));
+            outcomes[usize::from(held(&disk, 12) == Some(2))] += 1;
+        }
+        assert!(outcomes[0] > 0 && outcomes[1] > 0, "{outcomes:?}");
+    }
 }
 
 proptest! {

@@ -36,8 +36,12 @@ fault_kinds! {
     JitteryWire = "jittery wire",
     BadLink = "bad link",
     SlowLink = "slow link",
+    BadClientLink = "bad client link",
+    ClientCut = "client cut",
     ClockDrift = "clock drift",
+    ClockLeap = "clock leap",
     ClockJump = "clock jump",
+    MemoryPressure = "memory pressure",
     SlowDisk = "slow disk",
     StuckDisk = "stuck disk",
     SickDisk = "sick disk",
@@ -72,8 +76,10 @@ impl FaultKind {
         Some(match self {
             FaultKind::LossyWire | FaultKind::JitteryWire => Part::Wire,
             FaultKind::BadLink | FaultKind::SlowLink => Part::LinksFrom(victim),
+            FaultKind::BadClientLink | FaultKind::ClientCut => Part::ClientsOf(victim),
             FaultKind::ClockDrift => Part::Clock(victim),
             FaultKind::Pause => Part::Processor(victim),
+            FaultKind::MemoryPressure => Part::Memory,
             FaultKind::SlowDisk | FaultKind::SickDisk | FaultKind::BrokenDisk => Part::Disk(victim),
             _ => return None,
         })
@@ -85,7 +91,10 @@ impl FaultKind {
 pub(super) enum Part {
     Wire,
     LinksFrom(u8),
+    ClientsOf(u8),
     Clock(u8),
     Processor(u8),
+    /// Of all nodes.
+    Memory,
     Disk(u8),
 }

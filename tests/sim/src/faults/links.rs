@@ -1,9 +1,11 @@
 //! Faults of the network.
 
+use std::time::Duration;
+
 use drivers_sim::{LinkFaults, SimNetwork};
 
 use super::{FaultKind, Injector, Remedy, mend};
-use crate::cluster::Cluster;
+use crate::cluster::{CLIENTS_PORT, Cluster};
 use crate::options::Dice;
 
 impl Injector {
@@ -31,6 +33,34 @@ impl Injector {
         })
     }
 
+    /// Faults between a node and its clients. In half of the cuts only one direction is cut: a request may be
+    /// done whose answer nobody hears.
+    pub(super) fn spoil_clients(
+        &mut self,
+        kind: FaultKind,
+        cluster: &mut Cluster,
+        victim: u8,
+    ) -> Option<Remedy> {
+        let (clients, node) = (CLIENTS_PORT, usize::from(victim));
+        if kind == FaultKind::BadClientLink {
+            let faults = Some(self.link_faults(kind));
+            let set = move |cluster: &mut Cluster, faults| {
+                cluster.network.set_link(clients, node, faults);
+                cluster.network.set_link(node, clients, faults);
+            };
+            set(cluster, faults);
+            return Some(mend(move |cluster| set(cluster, None)));
+        }
+        let which = self.dice.between(0, 3);
+        let set = move |cluster: &mut Cluster, cut| match which {
+            0 => cluster.network.set_cut_one_way(&[clients], &[node], cut),
+            1 => cluster.network.set_cut_one_way(&[node], &[clients], cut),
+            _ => cluster.network.set_cut(&[clients], &[node], cut),
+        };
+        set(cluster, true);
+        Some(mend(move |cluster| set(cluster, false)))
+    }
+
     pub(super) fn link_faults(&mut self, kind: FaultKind) -> LinkFaults {
         let per_mille = |dice: &mut Dice, most| dice.between(0, most) as u32;
         let dice = &mut self.dice;
@@ -41,6 +71,17 @@ impl Injector {
             FaultKind::JitteryWire => LinkFaults {
                 jitter: dice.span(1, 30),
                 reorder_per_mille: per_mille(dice, 100),
+                // Frames of sessions that have ended long ago arrive in those that followed.
+                held_back: Duration::from_millis(*dice.one_of(&[20, 500, 5_000])),
+                ..LinkFaults::default()
+            },
+            FaultKind::BadClientLink => LinkFaults {
+                loss_per_mille: per_mille(dice, 300),
+                duplicate_per_mille: per_mille(dice, 100),
+                corrupt_per_mille: per_mille(dice, 50),
+                reorder_per_mille: per_mille(dice, 100),
+                held_back: Duration::from_millis(*dice.one_of(&[20, 500, 5_000])),
+                jitter: dice.span(0, 30),
                 ..LinkFaults::default()
             },
             _ => LinkFaults {

@@ -3,11 +3,13 @@
 //! A new kind of fault is a variant of [`FaultKind`] with its name, and an arm in [`Injector::inject`] that
 //! breaks something and returns what mends it. Its count follows by itself.
 
+mod clocks;
 mod damage;
 mod disks;
 mod kind;
 mod leaders;
 mod links;
+mod memory;
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -19,7 +21,6 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use tests_workloads::{Connection, World};
 
-use crate::clock::DRIFT_PPM_MAX;
 use crate::cluster::Cluster;
 use crate::options::{Dice, Options};
 use crate::report::Counts;
@@ -50,6 +51,12 @@ pub struct Injector {
     /// How long faults last.
     fault_span: (Duration, Duration),
     damage: Damage,
+    /// Whether leaders serve reads by lease, for which clocks must agree.
+    lease: bool,
+    /// Bytes of the tables of a node whose memory is not short.
+    tables_len_max: usize,
+    /// Pauses during which the clock stood still.
+    clocks_stopped: u64,
     /// Statements that are not answered yet.
     calls: Rc<Cell<u64>>,
 }
@@ -60,7 +67,7 @@ pub(crate) const DISK_SECTORS: u64 = 64 * 2048;
 impl Injector {
     /// Faults of these kinds.
     pub fn new(options: &Options) -> Injector {
-        let Options { seed, disk_latency, fault_pause, fault_span, beyond_bound, .. } = *options;
+        let Options { seed, disk_latency, fault_pause, fault_span, beyond_bound, lease, .. } = *options;
         let enabled = &options.faults;
         let dice = Dice(ChaCha8Rng::seed_from_u64(seed ^ 0x6661_756c_7473));
         Injector {
@@ -72,6 +79,9 @@ impl Injector {
             fault_pause,
             fault_span,
             damage: Damage::new(beyond_bound),
+            lease,
+            tables_len_max: options.tables_len_max,
+            clocks_stopped: 0,
             calls: Rc::default(),
         }
     }
@@ -128,6 +138,7 @@ impl Injector {
             counts.add(kind.name(), self.injected[kind as usize]);
         }
         counts.add("power failed amid disk requests", cluster.crashes_in_burst);
+        counts.add("clocks that stood still in a pause", self.clocks_stopped);
         counts.add_network(&cluster.network.counts);
         counts.add_disk(&cluster.disk_counts());
         counts
@@ -179,30 +190,15 @@ impl Injector {
             }),
             FaultKind::IsolatedLeader => self.isolate_leader(cluster),
             FaultKind::Succession => self.succession(cluster),
-            FaultKind::Pause => cluster.is_up(victim).then(|| {
-                cluster.pause(victim, true);
-                mend(move |cluster| cluster.pause(victim, false))
-            }),
             FaultKind::Partition | FaultKind::OneWayPartition => self.cut(kind, cluster),
             FaultKind::LossyWire | FaultKind::JitteryWire => {
                 cluster.network.faults = self.link_faults(kind);
                 Some(mend(|cluster| cluster.network.faults = LinkFaults::default()))
             }
             FaultKind::BadLink | FaultKind::SlowLink => self.spoil_link(kind, cluster, victim),
-            FaultKind::ClockDrift => {
-                let drift = self.dice.between(0, 2 * DRIFT_PPM_MAX as u64) as i64 - DRIFT_PPM_MAX;
-                let now = cluster.now();
-                cluster.set_clock(victim, |clock| clock.drift(now, drift));
-                Some(mend(move |cluster| {
-                    let now = cluster.now();
-                    cluster.set_clock(victim, |clock| clock.drift(now, 0));
-                }))
-            }
-            FaultKind::ClockJump => {
-                let hours = [-24, -1, 1, 24 * 365];
-                let (jump, now) = (self.dice.one_of(&hours) * 3_600_000_000, cluster.now());
-                cluster.set_clock(victim, |clock| clock.jump(now, jump));
-                Some(mend(|_| {}))
+            FaultKind::BadClientLink | FaultKind::ClientCut => self.spoil_clients(kind, cluster, victim),
+            FaultKind::Pause | FaultKind::ClockDrift | FaultKind::ClockLeap | FaultKind::ClockJump => {
+                self.disturb_clock(kind, cluster, victim)
             }
             FaultKind::SlowDisk
             | FaultKind::StuckDisk
@@ -218,6 +214,7 @@ impl Injector {
                 // It comes back as another.
                 Some(mend_damage(victim, move |cluster| give_blank_disk(cluster, victim)))
             }
+            FaultKind::MemoryPressure => self.take_memory(cluster),
             FaultKind::RivalRemovals => self.remove_rivals(cluster, victim),
             FaultKind::Transfer => {
                 let to = self.dice.between(0, cluster.len().into());
