@@ -3,13 +3,14 @@
 //! ```text
 //!              the logs meet                 memory lacks entries
 //!   ┌─────────┐ ───────────► ┌───────────┐ ───────────────────► ┌──────────┐
-//!   │ Probing │              │ Streaming │                      │ Fetching │
-//!   └─────────┘ ◄─────────── └───────────┘                      └──────────┘
-//!     ▲     ▲   they do not after all          read, or not          │
-//!     │     └────────────────────────────────────────────────────────┤
-//!     │        installed           ┌──────────┐    the journal lacks │
-//!     └─────────────────────────── │ Snapshot │ ◄────────────────────┘
-//!                                  └──────────┘    them too
+//!   │ Probing │              │ Streaming │ ◄─────────────────── │ Fetching │
+//!   └─────────┘ ◄─────────── └───────────┘        read          └──────────┘
+//!        ▲   they do not after all ▲                             ▲    │
+//!        └─────────────────────────┼─────────────────────────────┘    │
+//!              the same, where it is not known whether the logs meet  │
+//!                        installed │          ┌──────────┐            │
+//!                                  └───────── │ Snapshot │ ◄──────────┘
+//!                                             └──────────┘  the journal lacks them too
 //! ```
 
 use alloc::collections::VecDeque;
@@ -29,8 +30,13 @@ pub(crate) enum Flow {
     },
     /// They have met: appends follow each other without waiting.
     Streaming,
-    /// The entries from this version on are being read from the journal.
-    Fetching(Version),
+    /// Entries are being read from the journal.
+    Fetching {
+        /// From here on.
+        first: Version,
+        /// The logs have met, and appends need not wait for each other.
+        met: bool,
+    },
     /// A snapshot is on its way, piece by piece.
     Snapshot(Sending),
 }

@@ -67,7 +67,7 @@ impl Raft {
                 Flow::Streaming => {
                     peer.inflight.len() < INFLIGHT_COUNT_MAX && peer.inflight_len < INFLIGHT_LEN_MAX
                 }
-                Flow::Fetching(_) | Flow::Snapshot(_) => false,
+                Flow::Fetching { .. } | Flow::Snapshot(_) => false,
             };
             if peer.next > last || !has_room {
                 return;
@@ -78,7 +78,7 @@ impl Raft {
             }
             if first < self.log.recent_first() {
                 let through = Version(self.log.recent_first().0 - 1);
-                peer.flow = Flow::Fetching(first);
+                peer.flow = Flow::Fetching { first, met: peer.flow == Flow::Streaming };
                 let node = peer.node;
                 let len_max = self.append_len_max;
                 self.wanted.push(EntriesWanted { peer: node, first, through, len_max });
@@ -106,12 +106,14 @@ impl Raft {
         }
         let Some(index) = self.peers.iter().position(|progress| progress.node == peer) else { return };
         // Not the answer to the newest question.
-        if self.peers[index].flow != Flow::Fetching(first) {
+        let Flow::Fetching { first: asked, met } = self.peers[index].flow else { return };
+        if asked != first {
             return;
         }
         // Meanwhile the follower has said that it has them.
         if self.peers[index].next != first {
-            return self.peers[index].probe();
+            self.peers[index].flow = if met { Flow::Streaming } else { Flow::Probing { paused: false } };
+            return;
         }
         let fits = entries.first().is_some_and(|entry| entry.version == first)
             && entries.iter().all(|entry| self.log.term_at(entry.version) == Some(entry.term));
@@ -119,7 +121,7 @@ impl Raft {
             return self.begin_snapshot(index);
         }
         self.marks.hit(Mark::EntriesFetched as u32);
-        self.peers[index].flow = Flow::Probing { paused: true };
+        self.peers[index].flow = if met { Flow::Streaming } else { Flow::Probing { paused: true } };
         self.send_append(index, entries);
     }
 
@@ -206,7 +208,8 @@ impl Raft {
                 peer.flow = Flow::Streaming;
             }
             Flow::Probing { .. } => peer.flow = Flow::Streaming,
-            Flow::Streaming | Flow::Fetching(_) => {}
+            Flow::Streaming => {}
+            Flow::Fetching { first, .. } => peer.flow = Flow::Fetching { first: *first, met: true },
         }
         peer.next = peer.next.max(peer.matched.next());
         peer.land(matched);

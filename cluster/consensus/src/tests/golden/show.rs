@@ -146,7 +146,7 @@ pub(super) fn progress(peer: &Progress) -> String {
         Flow::Probing { paused: true } => "probing, waits",
         Flow::Probing { paused: false } => "probing",
         Flow::Streaming => "streaming",
-        Flow::Fetching(_) => "fetching",
+        Flow::Fetching { .. } => "fetching",
         Flow::Snapshot(_) => "snapshot",
     };
     let count = inflight.len();
