@@ -8,6 +8,7 @@ mod disks;
 mod kind;
 mod leaders;
 mod links;
+mod majority;
 
 use std::cell::Cell;
 use std::rc::Rc;
