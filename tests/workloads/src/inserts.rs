@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
+use crate::expected::Watched;
 use crate::transaction::{Fate, single};
 use crate::workload::{Step, Table, Task, Workload, numbers, query_anywhere, rows};
 use crate::world::{Row, World};
@@ -54,7 +55,7 @@ impl<W: World> Workload<W> for Inserts {
         })
     }
 
-    fn step<'a>(&'a self, _: &'a W, connection: &'a mut W::Connection, _: u64) -> Task<'a, Step> {
+    fn step<'a>(&'a self, _: &'a W, connection: &'a mut Watched<W::Connection>, _: u64) -> Task<'a, Step> {
         Box::pin(async move {
             let number = {
                 let mut sent = self.0.lock().expect("no client panics with it");

@@ -201,7 +201,10 @@ impl Simulation {
 
     fn verdicts(&self) -> Result<(), String> {
         let wrong = |one: &Running, wrong| format!("{}: {wrong}", one.workload.name());
-        self.running.iter().try_for_each(|one| one.workload.verdict().map_err(|what| wrong(one, what)))
+        self.running.iter().try_for_each(|one| {
+            let verdict = one.workload.verdict().and_then(|()| one.pace.verdict());
+            verdict.map_err(|what| wrong(one, what))
+        })
     }
 
     fn tally(&self) -> Tally {
