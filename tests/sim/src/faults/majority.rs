@@ -8,7 +8,7 @@ use super::{FaultKind, Injector, restart};
 use crate::cluster::Cluster;
 
 /// Nodes that were started have read their disks within this.
-const READ_WITHIN: Duration = Duration::from_secs(5);
+const READ_WITHIN: Duration = Duration::from_secs(30);
 
 /// How those fare that are not of the majority.
 #[derive(Clone, Copy)]

@@ -24,13 +24,18 @@ impl Simulation {
             if self.cluster.now() >= end {
                 return Err(format!("the nodes do not agree within {AGREED_WITHIN:?}: {health:?}"));
             }
-            // Removals that were asked for took place late. One at a time comes back: were all founders blank at
-            // once, they would found a new cluster.
             let removed = |one: &Option<Health>| one.is_some_and(|one| one.is_removed);
             let well = |one: &Option<Health>| one.is_some_and(|one| one.is_member && one.is_whole);
-            if let Some(index) = health.iter().position(removed)
-                && health.iter().all(|one| removed(one) || well(one))
-            {
+            let Some(index) = health.iter().position(removed) else {
+                self.cluster.run(LOOK_AGAIN);
+                continue;
+            };
+            if !self.may_lose_members() {
+                return Err(format!("node {} was removed, and nobody asked for that", index + 1));
+            }
+            // Removals that were asked for took place late. One at a time comes back: were all founders blank at
+            // once, they would found a new cluster.
+            if health.iter().all(|one| removed(one) || well(one)) {
                 give_blank_disk(&mut self.cluster, index as u8 + 1);
             }
             self.cluster.run(LOOK_AGAIN);
@@ -48,15 +53,15 @@ impl Simulation {
         Ok(())
     }
 
-    /// Every node takes a write, which every node then shows.
-    pub(super) fn writes(&mut self) -> Result<(), String> {
+    /// Every node takes a write, which every node then shows, together with those of earlier rounds.
+    pub(super) fn writes(&mut self, round: u64) -> Result<(), String> {
         let host = self.cluster.host();
-        let table =
-            async move { query_anywhere(&host, "CREATE TABLE probes (node bigint PRIMARY KEY)").await };
+        let table = async move { query_anywhere(&host, "CREATE TABLE probes (id bigint PRIMARY KEY)").await };
         self.cluster.run_until(SETUP_WITHIN, table).ok_or("no table can be made")?;
+        let id = |round: u64, node: u8| 100 * round + u64::from(node);
         for node in 1..=self.options.nodes {
             let host = self.cluster.host();
-            let insert = format!("INSERT INTO probes VALUES ({node})");
+            let insert = format!("INSERT INTO probes VALUES ({})", id(round, node));
             let written = self.cluster.run_until(PROGRESS_WITHIN, async move {
                 loop {
                     let attempt = async { host.connect(node).await?.query(&insert).await };
@@ -70,9 +75,10 @@ impl Simulation {
             });
             written.ok_or_else(|| format!("node {node} takes no write within {PROGRESS_WITHIN:?}"))?;
         }
-        let written: Vec<_> = (1..=self.options.nodes).map(|node| vec![Some(node.to_string())]).collect();
+        let probes = (0..=round).flat_map(|round| (1..=self.options.nodes).map(move |node| id(round, node)));
+        let written: Vec<_> = probes.map(|id| vec![Some(id.to_string())]).collect();
         for node in 1..=self.options.nodes {
-            let shown = self.ask(node, "SELECT node FROM probes ORDER BY node".into())?;
+            let shown = self.ask(node, "SELECT id FROM probes ORDER BY id".into())?;
             if shown != written {
                 return Err(format!("node {node} shows {shown:?} where {written:?} was written"));
             }

@@ -8,8 +8,9 @@ use super::{LOOK_AGAIN, Simulation};
 /// answers that were lost, and links for their next attempt.
 pub(super) const PROGRESS_WITHIN: Duration = Duration::from_secs(60);
 
-/// Nodes that were started and lack nothing have read their disks within this.
-const READY_WITHIN: Duration = Duration::from_secs(10);
+/// Nodes that were started and lack nothing have read their disks within this, were each request to take the
+/// 200 ms of the slowest disks.
+const READY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Clients that were told to stop have ended within this.
 const ENDED_WITHIN: Duration = Duration::from_secs(60);
@@ -23,9 +24,8 @@ impl Simulation {
             self.cluster.run_until_so(READY_WITHIN, move |cluster| cluster.is_majority(&majority))
         };
         if !ready && !self.may_lose_members() {
-            return Err(format!(
-                "nodes {majority:?} lack nothing, and are no majority within {READY_WITHIN:?}"
-            ));
+            let health: Vec<_> = majority.iter().map(|id| self.cluster.health(*id)).collect();
+            return Err(format!("nodes {majority:?} are not well within {READY_WITHIN:?}: {health:?}"));
         }
         // Removals that were asked for earlier may take place now, so that the others' votes are needed.
         if !ready {
