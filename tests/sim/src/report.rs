@@ -107,6 +107,8 @@ pub struct Summary {
     pub checked: u64,
     /// In how many a majority had to get on alone.
     pub majority_alone: u64,
+    /// How many were run a second time, and were the same.
+    pub repeated: u64,
     /// Their faults.
     pub counts: Counts,
     /// Rare branches, and whether any node has reached them.
@@ -144,7 +146,7 @@ impl Summary {
         let never = [self.counts.never(), reached].concat();
         let never = if never.is_empty() { "nothing".to_string() } else { never.join(", ") };
         format!(
-            "seeds          {} in {wall:.1} s, {seconds_each:.2} s each\n\
+            "seeds          {} in {wall:.1} s, {seconds_each:.2} s each; {} repeated, with the same traces\n\
              simulated      {:.2} hours, {:.3} hours per second ({:.0} times real time)\n\
              events         {}\n\
              transactions   {committed} committed, {} of them checked, {refused} refused, {unknown} of unknown fate\n\
@@ -152,6 +154,7 @@ impl Summary {
              faults\n{}\n\
              never reached  {never}",
             self.seeds,
+            self.repeated,
             self.hours(),
             self.hours() / wall,
             self.simulated.as_secs_f64() / wall,

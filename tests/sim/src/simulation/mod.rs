@@ -82,11 +82,29 @@ pub struct Simulation {
 impl Simulation {
     /// Runs what the options say. A panic, wherever it is, is a finding.
     pub fn run(options: &Options) -> Result<Outcome, Failed> {
-        let mut simulation = Simulation::new(options.clone());
-        let result = catch_unwind(AssertUnwindSafe(|| simulation.phases()));
+        let mut simulation = None;
+        let result =
+            catch_unwind(AssertUnwindSafe(|| simulation.insert(Simulation::new(options.clone())).phases()));
         let result = result.unwrap_or_else(|panic| Err(format!("a panic: {}", panic_message(&*panic))));
-        let options = Box::new(options.clone());
-        result.map_err(|what| Failed { options, what: simulation.describe(&what) })
+        let describe = |what: &str| match &simulation {
+            Some(simulation) => simulation.describe(what),
+            None => format!("before it began: {what}"),
+        };
+        result.map_err(|what| Failed { options: Box::new(options.clone()), what: describe(&what) })
+    }
+
+    /// Runs it twice: it must be the same simulation.
+    pub fn run_twice(options: &Options) -> Result<Outcome, Failed> {
+        let outcome = Simulation::run(options)?;
+        let again = Simulation::run(options)?;
+        if again.trace == outcome.trace {
+            return Ok(outcome);
+        }
+        let (first, second) = (outcome.trace.hash, again.trace.hash);
+        let what = format!(
+            "run again, the trace was {second:016x} instead of {first:016x}: the simulator is not deterministic"
+        );
+        Err(Failed { options: Box::new(options.clone()), what })
     }
 
     fn new(options: Options) -> Simulation {
