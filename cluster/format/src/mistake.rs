@@ -24,6 +24,8 @@ pub enum Mistake {
     SnapshotLosesTail,
     /// Request ids are forgotten when a node restarts.
     RequestsForgottenOnRestart,
+    /// The leader does not look up whether a request was appended already.
+    RequestNotDeduplicated,
     /// A member with a blank disk keeps the vote of the one it replaces.
     BlankDiskVotes,
     /// A membership change takes effect while another is under way.
@@ -48,6 +50,7 @@ impl Mistake {
         Mistake::WriteNotFlushed,
         Mistake::SnapshotLosesTail,
         Mistake::RequestsForgottenOnRestart,
+        Mistake::RequestNotDeduplicated,
         Mistake::BlankDiskVotes,
         Mistake::OverlappingMembershipChanges,
         Mistake::PendingWritesNotChecked,

@@ -63,7 +63,8 @@ impl Leader {
         }
         let request = commit.request;
         let appended = self.requests.get(&request.session).is_some_and(|(last, _)| *last >= request.sequence);
-        if appended || replica.tables.request_state(request) != RequestState::Unknown {
+        let repeated = appended || replica.tables.request_state(request) != RequestState::Unknown;
+        if repeated && !self.planted.is(Mistake::RequestNotDeduplicated) {
             replica.hit(Mark::CommitRepeated);
             return Admission::Appended;
         }

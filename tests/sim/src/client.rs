@@ -58,7 +58,12 @@ impl Client {
                 b'C' => result.affected = affected(&body),
                 b'E' => error = Some(server_error(&body)),
                 b'Z' => return error.map_or(Ok(result), Err),
-                _ => {}
+                // Authentication, settings, the key for cancelling, an empty query, notices.
+                b'R' | b'S' | b'K' | b'I' | b'N' => {}
+                other => {
+                    let wrong = format!("a message of kind {other} answers a simple query");
+                    error = Some(Failure::Server(PROTOCOL_VIOLATION.into(), wrong));
+                }
             }
         }
     }

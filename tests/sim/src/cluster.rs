@@ -189,9 +189,17 @@ impl Cluster {
     /// The voters, as a node's log has them.
     pub fn voters(&self, id: u8) -> Vec<u8> {
         let raft = self.members[usize::from(id) - 1].raft();
-        let voters =
-            raft.map(|raft| raft.log().membership().voters.iter().map(|voter| voter.node.0).collect());
-        voters.unwrap_or_default()
+        let voters = raft.map(|raft| &raft.log().membership().voters);
+        voters.into_iter().flatten().map(|voter| voter.node.0).collect()
+    }
+
+    /// Whether these nodes lack nothing and are members, and more than half of the voters as each of them has it.
+    pub fn is_majority(&self, ids: &[u8]) -> bool {
+        let is_well = |id| self.health(id).is_some_and(|health| health.is_member && health.is_whole);
+        ids.iter().all(|id| {
+            let voters = self.voters(*id);
+            is_well(*id) && 2 * voters.iter().filter(|voter| ids.contains(voter)).count() > voters.len()
+        })
     }
 
     /// Rare branches by name, and whether any node has taken them.
@@ -357,9 +365,8 @@ impl Cluster {
             }
             self.network.collect(port, &mut self.nics);
         }
-        let host_due = has_frames[0];
         drop(trace);
-        if host_due || self.host.next_due(now).is_some_and(|due| due <= now) {
+        if self.has_frames[0] || self.host.next_due(now).is_some_and(|due| due <= now) {
             self.host.turn(now, &mut self.nics[0]);
             self.network.collect(0, &mut self.nics);
         }

@@ -29,7 +29,7 @@ pub use client::Client;
 pub use clock::SimClock;
 pub use cluster::Cluster;
 pub use faults::{FaultKind, Injector};
-pub use fleet::{Fleet, run_fleet};
+pub use fleet::{Fleet, Told, run_fleet};
 pub use host::{Host, within};
 pub use options::{Options, WorkloadKind};
 pub use report::{Counts, Summary};

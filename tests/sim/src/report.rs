@@ -105,6 +105,10 @@ pub struct Summary {
     pub tally: Tally,
     /// Of those committed, those that were looked for in the end.
     pub checked: u64,
+    /// In how many a majority had to get on alone.
+    pub majority_alone: u64,
+    /// How many were run a second time, and were the same.
+    pub repeated: u64,
     /// Their faults.
     pub counts: Counts,
     /// Rare branches, and whether any node has reached them.
@@ -119,6 +123,7 @@ impl Summary {
         self.events += outcome.trace.events;
         self.tally.committed += outcome.tally.committed;
         self.checked += if outcome.is_checked { outcome.tally.committed } else { 0 };
+        self.majority_alone += u64::from(outcome.majority_alone);
         self.tally.refused += outcome.tally.refused;
         self.tally.unknown += outcome.tally.unknown;
         self.counts.merge(&outcome.counts);
@@ -141,18 +146,22 @@ impl Summary {
         let never = [self.counts.never(), reached].concat();
         let never = if never.is_empty() { "nothing".to_string() } else { never.join(", ") };
         format!(
-            "seeds          {} in {wall:.1} s, {seconds_each:.2} s each\n\
+            "seeds          {} in {wall:.1} s, {seconds_each:.2} s each; {} repeated, with the same traces\n\
              simulated      {:.2} hours, {:.3} hours per second ({:.0} times real time)\n\
              events         {}\n\
              transactions   {committed} committed, {} of them checked, {refused} refused, {unknown} of unknown fate\n\
+             majority alone got on in {} seeds, skipped in {}\n\
              faults\n{}\n\
              never reached  {never}",
             self.seeds,
+            self.repeated,
             self.hours(),
             self.hours() / wall,
             self.simulated.as_secs_f64() / wall,
             self.events,
             self.checked,
+            self.majority_alone,
+            self.seeds - self.majority_alone,
             self.counts,
         )
     }

@@ -1,6 +1,6 @@
 //! A few seeds of the whole simulation. `relix sim` runs as many as there is time for.
 
-use tests_sim::{Fleet, Options, Simulation, run_fleet};
+use tests_sim::{FaultKind, Fleet, Options, Simulation, run_fleet};
 
 #[test]
 fn a_few_seeds_find_nothing() {
@@ -23,4 +23,19 @@ fn the_same_seed_is_the_same_simulation() {
     assert_eq!(Ok(first), run());
     let other = Options { seed: 8, ..options };
     assert_ne!(Ok(first), Simulation::run(&other).map(|outcome| (outcome.trace, outcome.tally)));
+}
+
+#[test]
+fn every_kind_of_fault_happens() {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let fleet = Fleet { first: 1000, seeds: 48, until: None, nodes: None, threads };
+    let (summary, failed) = run_fleet(&fleet, &mut |_| {});
+    if let Some(failed) = failed {
+        panic!("{failed}\nrepeat it by: relix sim --seed {}", failed.options.seed);
+    }
+    let never = summary.counts.never();
+    let kinds = FaultKind::ALL.iter().map(|kind| kind.name()).filter(|name| never.contains(name));
+    assert_eq!(kinds.collect::<Vec<_>>(), Vec::<&str>::new(), "a fault that does not happen proves nothing");
+    let alone = summary.majority_alone;
+    assert!(alone * 2 > summary.seeds, "a majority was alone in {alone} of {} seeds only", summary.seeds);
 }

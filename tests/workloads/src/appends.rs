@@ -5,6 +5,7 @@ use std::sync::Mutex;
 
 use tests_checkers::{History, Operation, Outcome, Step as Did};
 
+use crate::expected::Watched;
 use crate::transaction::{Fate, single, transaction};
 use crate::workload::{Step, Table, Task, Verdict, Workload, query_anywhere, rows};
 use crate::world::{Answer, Connection, Failure, Row, World, below};
@@ -92,7 +93,7 @@ impl Appends {
     /// The steps that were sent; those of them that were not answered as they were planned.
     async fn perform<W: World>(
         &self,
-        connection: &mut W::Connection,
+        connection: &mut Watched<W::Connection>,
         plan: Vec<Did>,
         steps: &mut Vec<Did>,
     ) -> Step {
@@ -107,7 +108,7 @@ impl Appends {
                 Fate::Unknown(failure) => Fate::Unknown(failure),
             };
         }
-        transaction(connection, async |connection: &mut W::Connection| {
+        transaction(connection, async |connection: &mut Watched<W::Connection>| {
             for step in plan {
                 steps.push(step.clone());
                 let answer = connection.query(&sql(&step)).await?;
@@ -149,7 +150,12 @@ impl<W: World> Workload<W> for Appends {
         })
     }
 
-    fn step<'a>(&'a self, world: &'a W, connection: &'a mut W::Connection, client: u64) -> Task<'a, Step> {
+    fn step<'a>(
+        &'a self,
+        world: &'a W,
+        connection: &'a mut Watched<W::Connection>,
+        client: u64,
+    ) -> Task<'a, Step> {
         Box::pin(async move {
             let plan = match client % 4 {
                 // Nothing that it waits for keeps it from seeing what is stale.

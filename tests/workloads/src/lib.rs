@@ -6,11 +6,14 @@
 //!    which loses, doubles or mixes up transactions cannot keep.
 //! 3. **Three fates.** A transaction is committed, refused (nothing was changed) or of unknown fate, and no
 //!    workload takes one for another.
+//! 4. **No other failure.** What a workload's statements may fail with is a short list; anything else is
+//!    a finding.
 
 #![forbid(unsafe_code)]
 
 mod appends;
 mod bank;
+mod expected;
 mod inserts;
 mod queue;
 mod ring;
@@ -21,6 +24,7 @@ mod world;
 
 pub use appends::Appends;
 pub use bank::Bank;
+pub use expected::Watched;
 pub use inserts::Inserts;
 pub use queue::Queue;
 pub use ring::Ring;

@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::expected::Watched;
 use crate::transaction::Fate;
 use crate::world::{Connection, Failure, Row, World, below};
 
@@ -41,7 +42,12 @@ pub trait Workload<W: World>: Send + Sync {
     fn setup<'a>(&'a self, world: &'a W) -> Task<'a, ()>;
 
     /// One transaction of one client.
-    fn step<'a>(&'a self, world: &'a W, connection: &'a mut W::Connection, client: u64) -> Task<'a, Step>;
+    fn step<'a>(
+        &'a self,
+        world: &'a W,
+        connection: &'a mut Watched<W::Connection>,
+        client: u64,
+    ) -> Task<'a, Step>;
 
     /// Whether what a node shows is right, when all clients have ended.
     fn check<'a>(&'a self, world: &'a W, connection: &'a mut W::Connection) -> Task<'a, Result<(), String>>;
@@ -77,6 +83,7 @@ pub struct Pace {
     committed: AtomicU64,
     refused: AtomicU64,
     unknown: AtomicU64,
+    verdict: Verdict,
 }
 
 impl Pace {
@@ -94,6 +101,11 @@ impl Pace {
     pub fn tally(&self) -> Tally {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Tally { committed: read(&self.committed), refused: read(&self.refused), unknown: read(&self.unknown) }
+    }
+
+    /// The first failure that a client met and should not have.
+    pub fn verdict(&self) -> Result<(), String> {
+        self.verdict.get()
     }
 
     fn goes_on(&self) -> bool {
@@ -115,14 +127,23 @@ pub async fn run_client<W: World>(workload: &dyn Workload<W>, world: &W, client:
     let mut node = (client % u64::from(world.nodes())) as u8;
     while pace.goes_on() {
         node = node % world.nodes() + 1;
-        let Ok(mut connection) = world.connect(node).await else {
+        let connection = world.connect(node).await;
+        if let Err(failure) = &connection
+            && !failure.is_expected()
+        {
+            pace.verdict.wrong(format!("connecting to node {node}: {failure}"));
+        }
+        let Ok(connection) = connection else {
             world.sleep(RECONNECT_PAUSE).await;
             continue;
         };
-        let mut refusals = 0;
+        let (mut connection, mut refusals) = (Watched::new(connection), 0);
         while pace.goes_on() && refusals < REFUSALS_MAX {
             let step = workload.step(world, &mut connection, client).await;
             pace.note(&step);
+            if let Some(strange) = connection.take_strange() {
+                pace.verdict.wrong(strange);
+            }
             match step {
                 Fate::Committed(()) => refusals = 0,
                 // cannot_connect_now: there is no use in asking this node again.

@@ -40,6 +40,16 @@ impl Damage {
         is_minority && !self.nodes.contains_key(&victim) && is_well(victim)
     }
 
+    /// Whether `node` has everything it ever had.
+    pub(super) fn is_intact(&self, cluster: &Cluster, node: u8) -> bool {
+        match (self.nodes.get(&node), cluster.health(node)) {
+            (Some(Stage::Done), _) => false,
+            (_, Some(health)) => health.is_member && health.is_whole,
+            // It is down, or reads its disk.
+            (stage, None) => stage.is_none(),
+        }
+    }
+
     /// `node` has lost something.
     pub(super) fn done(&mut self, node: u8) {
         self.nodes.insert(node, Stage::Done);

@@ -9,6 +9,7 @@ mod disks;
 mod kind;
 mod leaders;
 mod links;
+mod majority;
 mod memory;
 
 use std::cell::Cell;

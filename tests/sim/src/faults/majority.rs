@@ -1,0 +1,119 @@
+//! Faults end for a majority alone.
+
+use std::time::Duration;
+
+use drivers_sim::DiskFaults;
+
+use super::{FaultKind, Injector, restart};
+use crate::cluster::Cluster;
+
+/// Nodes that were started have read their disks within this.
+const READ_WITHIN: Duration = Duration::from_secs(30);
+
+/// How those fare that are not of the majority.
+#[derive(Clone, Copy)]
+enum Outside {
+    Down,
+    Paused,
+    CutOff,
+    /// It is heard and hears nobody.
+    Deaf,
+    /// It hears and is not heard.
+    Mute,
+    BadLinks,
+    /// Only the network is well.
+    AsItIs,
+}
+
+const OUTSIDE: [Outside; 7] = [
+    Outside::Down,
+    Outside::Paused,
+    Outside::CutOff,
+    Outside::Deaf,
+    Outside::Mute,
+    Outside::BadLinks,
+    Outside::AsItIs,
+];
+
+impl Injector {
+    /// Mends just so many nodes as are a majority of the voters, and the network between them. The others keep
+    /// their faults, and get more. Who they are; none if there are not enough that have lost nothing.
+    pub fn mend_majority(&mut self, cluster: &mut Cluster) -> Option<Vec<u8>> {
+        let voters = self.voters(cluster);
+        let intact = voters.iter().copied().filter(|id| self.damage.is_intact(cluster, *id));
+        let mut candidates: Vec<u8> = intact.collect();
+        let needed = voters.len() / 2 + 1;
+        if voters.is_empty() || candidates.len() < needed {
+            return None;
+        }
+        while candidates.len() > needed {
+            let spare = self.dice.between(0, candidates.len() as u64 - 1) as usize;
+            candidates.remove(spare);
+        }
+        cluster.network.heal();
+        for id in 1..=cluster.len() {
+            match candidates.contains(&id) {
+                true => self.mend_node(cluster, id),
+                false => self.spoil_node(cluster, id, &candidates),
+            }
+        }
+        cluster.note_fault(&format!("nodes {candidates:?} mended"));
+        Some(candidates)
+    }
+
+    /// The voters, as the leader knows them; without one, as whoever knows of the newest commit does. If all
+    /// are down, whoever has lost nothing has to read its disk to tell.
+    fn voters(&self, cluster: &mut Cluster) -> Vec<u8> {
+        let knows = |cluster: &Cluster, id: u8| cluster.commit(id).is_some();
+        if !(1..=cluster.len()).any(|id| knows(cluster, id)) {
+            let damage = &self.damage;
+            let intact: Vec<u8> = (1..=cluster.len())
+                .filter(|id| cluster.was_started(*id) && damage.is_intact(cluster, *id))
+                .collect();
+            intact.iter().for_each(|id| restart(cluster, *id));
+            cluster.run_until_so(READ_WITHIN, |cluster| intact.iter().all(|id| knows(cluster, *id)));
+        }
+        let newest = (1..=cluster.len()).max_by_key(|id| (cluster.commit(*id), *id));
+        cluster.leader().or(newest).map(|id| cluster.voters(id)).unwrap_or_default()
+    }
+
+    /// What befalls a node that has lost nothing, ends. What was to end it later does no harm.
+    fn mend_node(&mut self, cluster: &mut Cluster, id: u8) {
+        let now = cluster.now();
+        let disk = cluster.disk(id);
+        (disk.latency, disk.faults, disk.stuck_until) = (self.disk_latency, DiskFaults::default(), now);
+        cluster.set_clock(id, |clock| {
+            clock.go_on(now);
+            clock.drift(now, 0);
+        });
+        cluster.pause(id, false);
+        if cluster.options(id).tables_len_max != self.tables_len_max {
+            cluster.options(id).tables_len_max = self.tables_len_max;
+            cluster.crash(id);
+        }
+        // No power failure is on its way.
+        cluster.crash_after_requests(id, u32::MAX);
+        restart(cluster, id);
+    }
+
+    fn spoil_node(&mut self, cluster: &mut Cluster, id: u8, majority: &[u8]) {
+        let others: Vec<usize> = majority.iter().map(|other| usize::from(*other)).collect();
+        let own = [usize::from(id)];
+        match *self.dice.one_of(&OUTSIDE) {
+            Outside::Down => cluster.crash(id),
+            Outside::Paused => cluster.pause(id, true),
+            Outside::CutOff => cluster.network.set_cut(&own, &others, true),
+            Outside::Deaf => cluster.network.set_cut_one_way(&others, &own, true),
+            Outside::Mute => cluster.network.set_cut_one_way(&own, &others, true),
+            Outside::BadLinks => {
+                for other in others {
+                    let mut draw = || Some(self.link_faults(FaultKind::BadLink));
+                    let (to, from) = (draw(), draw());
+                    cluster.network.set_link(own[0], other, to);
+                    cluster.network.set_link(other, own[0], from);
+                }
+            }
+            Outside::AsItIs => {}
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What must hold in the end: at every node, and again when all have lost their power.
+
+use std::time::Duration;
+
+use cluster_node::Health;
+use tests_workloads::{Connection, Row, World, query_anywhere};
+
+use super::liveness::PROGRESS_WITHIN;
+use super::{LOOK_AGAIN, Running, SETUP_WITHIN, Simulation};
+use crate::faults::give_blank_disk;
+
+/// All nodes have applied the same within this.
+const AGREED_WITHIN: Duration = Duration::from_secs(60);
+
+impl Simulation {
+    /// All nodes are members, have applied the same, and show the same.
+    pub(super) fn agreement(&mut self) -> Result<(), String> {
+        let end = self.cluster.now() + AGREED_WITHIN;
+        loop {
+            let health: Vec<_> = (1..=self.options.nodes).map(|id| self.cluster.health(id)).collect();
+            if agree(&health)? {
+                break;
+            }
+            if self.cluster.now() >= end {
+                return Err(format!("the nodes do not agree within {AGREED_WITHIN:?}: {health:?}"));
+            }
+            let removed = |one: &Option<Health>| one.is_some_and(|one| one.is_removed);
+            let well = |one: &Option<Health>| one.is_some_and(|one| one.is_member && one.is_whole);
+            let Some(index) = health.iter().position(removed) else {
+                self.cluster.run(LOOK_AGAIN);
+                continue;
+            };
+            if !self.may_lose_members() {
+                return Err(format!("node {} was removed, and nobody asked for that", index + 1));
+            }
+            // Removals that were asked for took place late. One at a time comes back: were all founders blank at
+            // once, they would found a new cluster.
+            if health.iter().all(|one| removed(one) || well(one)) {
+                give_blank_disk(&mut self.cluster, index as u8 + 1);
+            }
+            self.cluster.run(LOOK_AGAIN);
+        }
+        let tables: Vec<_> = self.running.iter().flat_map(|one| one.workload.tables()).copied().collect();
+        for table in tables {
+            let sql = format!("SELECT * FROM {} ORDER BY {}", table.name, table.order);
+            let shown = (1..=self.options.nodes).map(|node| self.ask(node, sql.clone()));
+            let shown: Vec<_> = shown.collect::<Result<_, _>>()?;
+            if let Some(other) = shown.iter().position(|rows| *rows != shown[0]) {
+                let node = other + 1;
+                return Err(format!("nodes 1 and {node} do not show the same rows of {}", table.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every node takes a write, which every node then shows, together with those of earlier rounds.
+    pub(super) fn writes(&mut self, round: u64) -> Result<(), String> {
+        let host = self.cluster.host();
+        let table = async move { query_anywhere(&host, "CREATE TABLE probes (id bigint PRIMARY KEY)").await };
+        self.cluster.run_until(SETUP_WITHIN, table).ok_or("no table can be made")?;
+        let id = |round: u64, node: u8| 100 * round + u64::from(node);
+        for node in 1..=self.options.nodes {
+            let host = self.cluster.host();
+            let insert = format!("INSERT INTO probes VALUES ({})", id(round, node));
+            let written = self.cluster.run_until(PROGRESS_WITHIN, async move {
+                loop {
+                    let attempt = async { host.connect(node).await?.query(&insert).await };
+                    match attempt.await {
+                        // What was of unknown fate took place.
+                        Ok(_) => return,
+                        Err(failure) if failure.is("23505") => return,
+                        Err(_) => host.sleep(LOOK_AGAIN).await,
+                    }
+                }
+            });
+            written.ok_or_else(|| format!("node {node} takes no write within {PROGRESS_WITHIN:?}"))?;
+        }
+        let probes = (0..=round).flat_map(|round| (1..=self.options.nodes).map(move |node| id(round, node)));
+        let written: Vec<_> = probes.map(|id| vec![Some(id.to_string())]).collect();
+        for node in 1..=self.options.nodes {
+            let shown = self.ask(node, "SELECT id FROM probes ORDER BY id".into())?;
+            if shown != written {
+                return Err(format!("node {node} shows {shown:?} where {written:?} was written"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn ask(&mut self, node: u8, sql: String) -> Result<Vec<Row>, String> {
+        let host = self.cluster.host();
+        let asked = self.cluster.run_until(SETUP_WITHIN, async move {
+            let answer = async { host.connect(node).await?.query(&sql).await }.await;
+            answer.map(|answer| answer.rows).map_err(|failure| format!("node {node}: {sql}: {failure}"))
+        });
+        asked.unwrap_or_else(|| Err(format!("node {node} does not answer")))
+    }
+
+    pub(super) fn checks(&mut self) -> Result<(), String> {
+        let nodes: Vec<u8> = (1..=self.options.nodes).collect();
+        self.check_at(&nodes)
+    }
+
+    pub(super) fn check_at(&mut self, nodes: &[u8]) -> Result<(), String> {
+        for index in 0..self.running.len() {
+            for &node in nodes {
+                let (host, workload) = (self.cluster.host(), self.running[index].workload.clone());
+                let name = workload.name();
+                let checked = self.cluster.run_until(SETUP_WITHIN, async move {
+                    let mut connection = host.connect(node).await.map_err(|failure| failure.to_string())?;
+                    workload.check(&host, &mut connection).await
+                });
+                let checked = checked.unwrap_or_else(|| Err("no answer".into()));
+                checked.map_err(|wrong| format!("{name}, checked at node {node}: {wrong}"))?;
+            }
+        }
+        self.verdicts()?;
+        let wrong = |one: &Running, wrong| format!("{}: {wrong}", one.workload.name());
+        self.running.iter().try_for_each(|one| one.workload.final_verdict().map_err(|what| wrong(one, what)))
+    }
+}
+
+/// Whether all are members and whole and have applied the same, which must then amount to the same.
+fn agree(health: &[Option<Health>]) -> Result<bool, String> {
+    let Some(Some(first)) = health.first() else { return Ok(false) };
+    let ready = |one: &Option<Health>| {
+        one.is_some_and(|one| one.is_member && one.is_whole && one.applied == first.applied)
+    };
+    if !health.iter().all(ready) {
+        return Ok(false);
+    }
+    let differs = |one: &Health| {
+        let ledgers = one.ledger.zip(first.ledger);
+        one.state != first.state || ledgers.is_some_and(|(own, others)| own != others)
+    };
+    match health.iter().flatten().any(differs) {
+        false => Ok(true),
+        true => Err(format!("tables or ledgers differ at the same version: {health:?}")),
+    }
+}

@@ -1,0 +1,49 @@
+//! What a cluster may refuse a workload, and what it may not.
+
+use crate::world::{Answer, Connection, Failure};
+
+/// What a statement of a workload, none of which is wrong, may fail with while the cluster is disturbed or
+/// others are at work. Full disks are not among them: no workload fills one.
+const EXPECTED: [(&str, &str); 4] = [
+    ("40001", "serialization_failure"),
+    ("57P03", "cannot_connect_now: no quorum, or the node is not ready"),
+    ("08007", "transaction_resolution_unknown"),
+    ("53200", "out_of_memory: the tables are full, while machines are short of memory"),
+];
+
+impl Failure {
+    /// Whether a workload may meet it.
+    pub fn is_expected(&self) -> bool {
+        *self == Failure::Lost || EXPECTED.iter().any(|(state, _)| self.is(state))
+    }
+}
+
+/// A client's connection, which remembers the first answer that no workload should get.
+#[derive(Debug)]
+pub struct Watched<C> {
+    connection: C,
+    strange: Option<String>,
+}
+
+impl<C> Watched<C> {
+    pub(crate) fn new(connection: C) -> Watched<C> {
+        Watched { connection, strange: None }
+    }
+
+    /// The statement, and what it failed with.
+    pub(crate) fn take_strange(&mut self) -> Option<String> {
+        self.strange.take()
+    }
+}
+
+impl<C: Connection> Connection for Watched<C> {
+    async fn query(&mut self, sql: &str) -> Result<Answer, Failure> {
+        let answer = self.connection.query(sql).await;
+        if let Err(failure) = &answer
+            && !failure.is_expected()
+        {
+            self.strange.get_or_insert_with(|| format!("{sql}: {failure}"));
+        }
+        answer
+    }
+}
