@@ -121,6 +121,30 @@ fn a_late_greeting_of_a_former_life_changes_nothing() {
     assert!(!wire.run(5_000).iter().flatten().any(|event| matches!(event, PeerEvent::Reset(_))));
 }
 
+/// Who has just been started cannot tell which of two greetings is the late one.
+#[test]
+fn of_two_greetings_the_one_whose_sender_lives_counts() {
+    let mut wire = Wire::new(0, 8);
+    let mut late = vec![];
+    wire.nodes[1].poll(wire.now, &mut |frame| late.push(frame));
+    wire.nodes[1] = Peers::new(config(2, "test", 9), wire.now);
+    let mut greetings = vec![];
+    wire.nodes[1].poll(wire.now, &mut |frame| greetings.push(frame));
+    greetings.append(&mut late);
+    for greeting in greetings {
+        wire.nodes[0].receive(wire.now, greeting.bytes());
+    }
+    let events = wire.run(200);
+    assert!(
+        events
+            .iter()
+            .enumerate()
+            .all(|(node, events)| events.contains(&PeerEvent::Up(NodeId(2 - node as u8))))
+    );
+    wire.nodes[0].send(NodeId(2), vec![7]).unwrap();
+    assert_eq!(messages(&wire.run(100)[1]), [[7]]);
+}
+
 #[test]
 fn a_lost_frame_costs_milliseconds() {
     let mut wire = Wire::new(0, 5);

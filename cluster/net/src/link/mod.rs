@@ -91,6 +91,9 @@ pub(crate) struct Link {
     sessions: u64,
     /// The peer's sessions that have ended, the latest last: a greeting of one of them is merely late.
     former: [u64; FORMER_SESSIONS],
+    /// A session of the peer that greets and is not the one that is known: it is asked whether it is alive.
+    /// 0 if there is none.
+    questioned: u64,
     outbound: Outbound,
     inbound: Inbound,
 }
@@ -107,6 +110,7 @@ impl Link {
             hello_interval: HELLO_MIN,
             sessions: 0,
             former: [0; FORMER_SESSIONS],
+            questioned: 0,
             outbound: Outbound::new(now),
             inbound: Inbound::default(),
         }
@@ -169,10 +173,17 @@ impl Link {
         if header.source_session == 0 || self.former.contains(&header.source_session) {
             return false;
         }
-        self.in_doubt = false;
         let new_session = header.source_session != self.remote_session;
+        let answers = header.destination_session == self.local_session;
+        if new_session && self.remote_session != 0 && !answers {
+            // It may be late, from a session that has ended: who is alive answers.
+            self.questioned = header.source_session;
+            self.hello_due = Some(now);
+            return false;
+        }
+        self.in_doubt = false;
         if new_session {
-            if self.remote_session != 0 {
+            if self.established {
                 self.former.rotate_left(1);
                 self.former[FORMER_SESSIONS - 1] = self.remote_session;
             }
@@ -221,23 +232,28 @@ impl Link {
             self.hello_due = Some(now);
         }
         let (received, received_behind) = self.inbound.received();
-        let (source_session, destination_session) = (self.local_session, self.remote_session);
-        let mut send = |kind, Departure { sequence, first, last, payload }: Departure<'_>| {
-            emit(Fragment {
-                kind,
-                source_session,
-                destination_session,
-                sequence,
-                received,
-                received_behind,
-                first,
-                last,
-                payload,
-            });
-        };
+        let (source_session, remote_session) = (self.local_session, self.remote_session);
+        let mut send =
+            |kind, destination_session, Departure { sequence, first, last, payload }: Departure<'_>| {
+                emit(Fragment {
+                    kind,
+                    source_session,
+                    destination_session,
+                    sequence,
+                    received,
+                    received_behind,
+                    first,
+                    last,
+                    payload,
+                });
+            };
         let nothing = || Departure { sequence: 0, first: false, last: false, payload: &[] };
         if self.hello_due.is_some_and(|due| now >= due) {
-            send(Kind::Hello, nothing());
+            if self.questioned != 0 {
+                send(Kind::Hello, core::mem::take(&mut self.questioned), nothing());
+            } else {
+                send(Kind::Hello, remote_session, nothing());
+            }
             self.hello_due = (self.in_doubt || !self.established).then(|| now + self.hello_interval);
             self.hello_interval = (self.hello_interval * 2).min(HELLO_MAX);
         }
@@ -245,12 +261,12 @@ impl Link {
             let mut sent = false;
             self.outbound.poll(now, &mut |departure| {
                 sent = true;
-                send(Kind::Data, departure);
+                send(Kind::Data, remote_session, departure);
             });
             // Every fragment acknowledges as well.
             if !sent && self.inbound.due().is_some_and(|due| now >= due) {
                 sent = true;
-                send(Kind::Data, nothing());
+                send(Kind::Data, remote_session, nothing());
             }
             if sent {
                 self.inbound.acknowledged();

@@ -61,11 +61,13 @@ impl Injector {
         Some(candidates)
     }
 
-    /// The voters, as the leader knows them; without one, as whoever knows of the newest commit does. If all
-    /// are down, whoever has lost nothing has to read its disk to tell.
+    /// The voters, as the leader knows them; without one, as whoever knows of the newest commit does. If too
+    /// few of those are up, others may know better: whoever has lost nothing has to read its disk to tell.
     fn voters(&self, cluster: &mut Cluster) -> Vec<u8> {
         let knows = |cluster: &Cluster, id: u8| cluster.commit(id).is_some();
-        if !(1..=cluster.len()).any(|id| knows(cluster, id)) {
+        let told = newest_voters(cluster);
+        let up = told.iter().filter(|id| knows(cluster, **id)).count();
+        if up < told.len() / 2 + 1 {
             let damage = &self.damage;
             let intact: Vec<u8> = (1..=cluster.len())
                 .filter(|id| cluster.was_started(*id) && damage.is_intact(cluster, *id))
@@ -73,8 +75,7 @@ impl Injector {
             intact.iter().for_each(|id| restart(cluster, *id));
             cluster.run_until_so(READ_WITHIN, |cluster| intact.iter().all(|id| knows(cluster, *id)));
         }
-        let newest = (1..=cluster.len()).max_by_key(|id| (cluster.commit(*id), *id));
-        cluster.leader().or(newest).map(|id| cluster.voters(id)).unwrap_or_default()
+        newest_voters(cluster)
     }
 
     /// What befalls a node that has lost nothing, ends. What was to end it later does no harm.
@@ -116,4 +117,10 @@ impl Injector {
             Outside::AsItIs => {}
         }
     }
+}
+
+/// The voters, as far as those know who are up.
+fn newest_voters(cluster: &Cluster) -> Vec<u8> {
+    let newest = (1..=cluster.len()).max_by_key(|id| (cluster.commit(*id), *id));
+    cluster.leader().or(newest).map(|id| cluster.voters(id)).unwrap_or_default()
 }
