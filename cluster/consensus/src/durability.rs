@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use cluster_format::{Entry, LogPosition, Mistake, NodeId, Version};
 use drivers_api::Now;
 
-use crate::raft::{Raft, Role, Vote};
+use crate::config::Vote;
+use crate::raft::{Raft, Role};
 use crate::{Mark, Message, MessageBody};
 
 /// Something to make durable: append `entries` to the journal (the first of them and everything behind it

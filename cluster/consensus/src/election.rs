@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use cluster_format::{LogPosition, Mistake, NodeId, Payload, Version};
 use drivers_api::Now;
 
-use crate::raft::{Raft, Role, Vote};
+use crate::config::Vote;
+use crate::raft::{Raft, Role};
 use crate::{Mark, MessageBody};
 
 impl Raft {

@@ -17,6 +17,9 @@
 //!
 //! | file | what it decides |
 //! |---|---|
+//! | `raft` | the member's state, and which part a message is for |
+//! | `timers` | what is due, and when |
+//! | `entries` | proposals, and what is handed out as committed |
 //! | `election` | pre-vote, vote, who may disturb a leader |
 //! | `replication`, `progress` | the leader's side of the log: pipelining, flow control, commit by quorum |
 //! | `follower` | the follower's side: what is kept, replaced, acknowledged, refused |
@@ -40,8 +43,10 @@
 
 extern crate alloc;
 
+mod config;
 mod durability;
 mod election;
+mod entries;
 mod follower;
 mod log;
 mod marks;
@@ -52,15 +57,18 @@ mod raft;
 mod reading;
 mod replication;
 mod snapshot;
+mod timers;
 mod transfer;
 
+pub use config::{Config, Recovered, Timing, Vote};
 pub use durability::{LogWrite, WriteMark};
+pub use entries::NotProposed;
 pub use follower::Refused;
 pub use log::Log;
 pub use marks::Mark;
 pub use membership::NotChanged;
 pub use message::{AppendOutcome, Message, MessageBody};
-pub use raft::{Config, NotProposed, Raft, Recovered, Role, Timing, Vote};
+pub use raft::{Raft, Role};
 pub use replication::EntriesWanted;
 pub use snapshot::ChunkWanted;
 

@@ -1,4 +1,5 @@
-//! Every bound, in one place, with the relations between them checked when this compiles.
+//! The bounds that users, peers and disks meet, in one place, with the relations between them checked when this
+//! compiles. What only one module needs to know, such as how much it has in flight, stands there.
 
 /// Most voting members.
 pub const VOTERS_MAX: usize = 7;

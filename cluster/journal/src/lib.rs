@@ -5,7 +5,7 @@
 //!  ┌────────────┬────────┬────────┬────────┬──────────┬──────────┬─────┬───────────────┐
 //!  │ superblock │ copy 2 │ copy 3 │ copy 4 │ record 1 │ record 2 │ ... │ never written │
 //!  └────────────┴────────┴────────┴────────┴──────────┴──────────┴─────┴───────────────┘
-//!  record = header (128 bytes) + entries or a snapshot chunk, padded to sectors
+//!  record = header (144 bytes) + entries or a snapshot chunk, padded to sectors
 //! ```
 //!
 //! Records are appended one after the other, never over an older one that was acknowledged. A record that
@@ -30,7 +30,7 @@
 //!
 //! # What cannot be noticed
 //! Damage to the last record *and to every record behind it* looks like a torn write. So a node that
-//! appends an empty record (a *seal*) soon after the last one with entries loses entries unnoticed only if
+//! appends an empty record (a *seal*) soon after the last one loses entries, or a vote, unnoticed only if
 //! both go; until it has, the last record is as safe as one sector. Records that begin more than 1 MiB and
 //! a request's length behind a region of zeros, or a longest record's length more behind one of other bytes,
 //! are not found either. A record whose header alone is left counts as evidence of what came before it,

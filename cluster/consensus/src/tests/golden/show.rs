@@ -9,8 +9,8 @@ use cluster_format::{Entry, Incarnation, Member, Membership, NodeId, Payload};
 
 use crate::membership::NotChanged;
 use crate::progress::{Flow, Progress};
-use crate::raft::{NotProposed, Raft, Role, Vote};
 use crate::{AppendOutcome, LogWrite, Message, MessageBody};
+use crate::{NotProposed, Raft, Role, Vote};
 
 /// Entries beyond this many are told by the first and the last.
 const ENTRIES_MAX: usize = 4;
