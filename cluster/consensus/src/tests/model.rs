@@ -2,7 +2,8 @@
 //!
 //! A state is what the members have in memory and on disk and which messages are on their way. Time stands
 //! still, and a timeout may strike at any moment, so whatever clocks could do is covered. Messages are
-//! delivered in any order, or never; writes become durable at any later moment, or are lost in a crash.
+//! delivered in any order, or never. Where members may crash, writes become durable at any later moment, or are
+//! lost; where they may not, a late write is no more than late messages, and every write is durable at once.
 
 extern crate std;
 
@@ -309,6 +310,17 @@ fn no_order_of_events_breaks_three_members() {
     let checker = check(Cluster { nodes: 3, budget, planted: Planted::NONE });
     assert!(checker.is_done(), "every state was looked at");
     checker.assert_properties();
+}
+
+/// One election, with an entry and a crash at any point: writes become durable at any moment, or are lost. (Two
+/// elections and a crash are more states than a test can wait for.)
+#[test]
+fn no_crash_breaks_three_members() {
+    let budget = Budget { timeouts: 1, proposals: 1, crashes: 1, heartbeats: 0 };
+    let checker = check(Cluster { nodes: 3, budget, planted: Planted::NONE });
+    assert!(checker.is_done(), "every state was looked at");
+    checker.assert_no_discovery("nothing is wrong");
+    checker.assert_any_discovery("something is committed");
 }
 
 /// The checker sees what it is there to see.
