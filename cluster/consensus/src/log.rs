@@ -193,6 +193,26 @@ impl Log {
         self.memberships.retain(|(version, _)| *version < first);
     }
 
+    /// Makes the snapshot the log's base, and keeps what goes on behind it, if the log holds the snapshot's end
+    /// and memory has everything behind.
+    pub fn rebase(&mut self, head: &SnapshotHead) -> bool {
+        let version = head.last.version;
+        if !self.holds(head.last) || self.recent_first() > version.next() {
+            return false;
+        }
+        while self.recent_first() <= version
+            && let Some(entry) = self.recent.pop_front()
+        {
+            self.recent_len -= entry.len_estimate();
+        }
+        self.base = head.last;
+        self.runs.retain(|run| run.version > version);
+        self.runs.insert(0, head.last);
+        self.memberships.retain(|(from, _)| *from > version);
+        self.memberships.insert(0, (version, Arc::new(head.membership.clone())));
+        true
+    }
+
     /// Drops the oldest entries up to `through`, which is applied, from memory, while more than `len_max`
     /// bytes are held; and the members before those of `through`.
     pub fn forget(&mut self, through: Version, len_max: usize) {
@@ -245,6 +265,23 @@ mod tests {
         log.truncate(Version(1));
         assert_eq!((log.last(), log.last_digest()), (LogPosition::default(), Digest::ZERO));
         assert_eq!(log.recent_len(), 0);
+    }
+
+    #[test]
+    fn a_log_that_holds_a_snapshots_end_goes_on_behind_it() {
+        let mut log = log(&[1, 2, 2, 3]);
+        let last = LogPosition { term: 2, version: Version(3) };
+        let head = SnapshotHead { last, membership: Membership::founding(5), ..SnapshotHead::default() };
+        let wrong = LogPosition { term: 3, version: Version(3) };
+        assert!(!log.rebase(&SnapshotHead { last: wrong, ..head.clone() }));
+        let digest = log.last_digest();
+        assert!(log.rebase(&head));
+        assert_eq!((log.base(), log.last().version, log.last_digest()), (last, Version(4), digest));
+        assert!(log.term_at(Version(2)).is_none() && log.holds(last));
+        assert_eq!((log.recent_first(), log.term_at(Version(4))), (Version(4), Some(3)));
+        assert_eq!(log.membership().voters.len(), 5);
+        log.forget(Version(4), 0);
+        assert!(!log.rebase(&SnapshotHead { last: log.base(), ..head.clone() }), "memory has nothing behind");
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //!
 //! A read may see the commit index of the moment it was asked, once a quorum has answered a heartbeat that
 //! was sent later: no newer leader can have committed anything before that. With a lease, an answer to a
-//! heartbeat holds for a while: whoever gave it votes for nobody else during an election timeout, which is
-//! twice as long and measured from a later moment.
+//! heartbeat holds for a while: whoever gave it votes for nobody else, unless the leader agrees, for as long as
+//! the lease, measured from a later moment and by a clock that may be a tenth faster.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;

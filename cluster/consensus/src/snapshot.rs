@@ -9,7 +9,7 @@ use cluster_format::{LogPosition, NodeId, SnapshotChunk, SnapshotHead, StateHash
 use drivers_api::{Instant, Now};
 
 use crate::progress::{Flow, Progress};
-use crate::raft::Raft;
+use crate::raft::{Raft, Role};
 use crate::{Log, Mark, MessageBody};
 
 /// A piece that a member needs.
@@ -183,6 +183,11 @@ impl Raft {
         incoming.chunk = Some(chunk);
     }
 
+    /// Follower: whether a snapshot is arriving.
+    pub fn is_receiving_snapshot(&self) -> bool {
+        self.incoming.is_some()
+    }
+
     /// Whether the log holds what a snapshot that ends in `last` stands for.
     fn is_useless(&self, last: LogPosition) -> bool {
         self.log.holds(last) || last.version <= self.commit
@@ -199,6 +204,10 @@ impl Raft {
         if self.is_useless(chunk.head.last) {
             self.marks.hit(Mark::SnapshotUseless as u32);
             self.incoming = None;
+            if let Some(leader) = self.leader() {
+                let reply = MessageBody::SnapshotReply { last: chunk.head.last, next: None };
+                self.send(leader, self.vote.term, reply);
+            }
             return None;
         }
         let incoming = self.incoming.as_mut()?;
@@ -225,14 +234,21 @@ impl Raft {
         self.marks.hit(Mark::SnapshotInstalled as u32);
         self.writing_since = None;
         self.incoming = None;
-        self.log = Log::behind(head);
-        // Entries that came while the last piece was being written are gone, and come again.
         let version = head.last.version;
-        self.commit = version;
+        if !self.log.rebase(head) {
+            self.log = Log::behind(head);
+            // Its log ends earlier, perhaps, than it has said, or was about to say once its vote is durable.
+            self.withheld.clear();
+            self.verified = Version::ZERO;
+            if matches!(self.role, Role::PreCandidate { .. } | Role::Candidate { .. }) {
+                self.role = Role::Follower { leader: None };
+            }
+        }
+        self.commit = self.commit.max(version);
         self.committed_taken = version;
         self.write_next = version.next();
         self.durable = version;
-        self.verified = version;
+        self.verified = self.verified.max(version);
         self.sync_peers();
         if let Some(leader) = self.leader() {
             self.acknowledge(leader);

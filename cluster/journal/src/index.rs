@@ -23,7 +23,7 @@ use cluster_format::{Digest, Entry, LogPosition, Marks, Version};
 use crate::Mark;
 use crate::record::LogEnd;
 
-/// A segment takes no further record when it has this many sectors.
+/// A segment takes no further record that would bring it beyond this many sectors.
 const SEGMENT_SECTORS: u64 = 256;
 
 /// Neighbouring records that hold contiguous entries, and perhaps others without entries between them.

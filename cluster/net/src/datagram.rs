@@ -43,6 +43,7 @@ pub(crate) struct Header {
     pub(crate) received: u64,
     pub(crate) received_behind: u64,
     /// The fragment begins a message.
+    /// (Of a hello: the session was begun for the one that it is sent to.)
     pub(crate) first: bool,
     /// The fragment ends a message.
     pub(crate) last: bool,

@@ -102,7 +102,7 @@ fn peers_find_each_other_and_messages_arrive_in_order() {
 
 /// Frames may be on their way for longer than their sender lives.
 #[test]
-fn a_late_greeting_of_a_former_life_changes_nothing() {
+fn a_late_greeting_of_a_former_life_does_no_lasting_harm() {
     let mut wire = Wire::new(0, 7);
     let mut greetings = vec![];
     wire.nodes[1].poll(wire.now, &mut |frame| greetings.push(frame));
@@ -113,6 +113,7 @@ fn a_late_greeting_of_a_former_life_changes_nothing() {
     for greeting in greetings {
         wire.nodes[0].receive(wire.now, greeting.bytes());
     }
+    wire.run(100);
     for sender in [0, 1] {
         wire.nodes[sender].send(NodeId(2 - sender as u8), vec![7]).unwrap();
         let events = wire.run(100);

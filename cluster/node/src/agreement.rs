@@ -118,7 +118,7 @@ impl Agreement {
         Some((leader, AgreementMessage::Report(version, state)))
     }
 
-    /// Leader: a member has answered. Gives the verdict for all, once there is one, and again to whoever differs.
+    /// Leader: a member has answered. Gives the verdict for all, once there is one, and again when someone differs.
     pub(crate) fn reported(
         &mut self,
         from: NodeId,

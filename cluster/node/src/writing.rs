@@ -11,8 +11,8 @@ use drivers_api::{Instant, Level, Now};
 
 use crate::node::LogLine;
 
-/// When nothing was written for this long behind entries, an empty record seals them: should they be lost
-/// later, it tells them from a write that was cut short.
+/// When nothing was written for this long behind a record, an empty one seals it: should it be lost
+/// later, the seal tells it from a write that was cut short.
 const SEAL_AFTER: Duration = Duration::from_millis(200);
 
 /// What has become durable.
@@ -41,6 +41,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
+    /// The disk holds records of an earlier life, the last of which may not be sealed.
+    pub(crate) fn reopened(&mut self, now: Now) {
+        self.unsealed = true;
+        self.seal_at = Some(now.monotonic + SEAL_AFTER);
+    }
+
     /// Whether a write is under way.
     pub(crate) fn is_busy(&self) -> bool {
         self.writing.is_some()
@@ -71,9 +77,9 @@ impl Writer {
         // Elections go on, so that reads do: votes have a place of their own.
         let vote = raft.take_vote_write().filter(|_| journal.has_room_for(&[]));
         self.stalled = Some(write);
-        if let Some(vote) = vote {
-            let written = Written::VoteAlone(vote.mark);
-            self.append(raft, journal, &vote, written);
+        match vote {
+            Some(vote) => self.append(raft, journal, &vote, Written::VoteAlone(vote.mark)),
+            None => self.seal(now, raft, journal),
         }
         let line = "the data disk is full: this node no longer takes writes".to_string();
         (!core::mem::replace(&mut self.is_full, true)).then_some(LogLine(Level::Error, line))

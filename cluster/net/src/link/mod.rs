@@ -9,6 +9,10 @@
 //!        └─────────────────────────────────────────────────────────┘
 //! ```
 //!
+//! Each life of an end is a *session* with a random number. An end that is greeted by another session than it
+//! knows cannot tell whether the peer has begun anew or the greeting is late, from a session that has ended. So it
+//! begins a session of its own *for* that one; whoever lives takes that on, and both know nothing of each other.
+//!
 //! Loss is repaired by selective acknowledgement (as RFC 2018) after three later arrivals, or by a timeout
 //! that follows the round trip (RFC 6298) from 20 ms on: what a lost frame may cost is milliseconds.
 
@@ -28,8 +32,8 @@ use crate::datagram::{Header, Kind};
 const HELLO_MIN: Duration = Duration::from_millis(20);
 const HELLO_MAX: Duration = Duration::from_millis(640);
 
-/// How many of the peer's former sessions are remembered.
-const FORMER_SESSIONS: usize = 8;
+/// A datagram without a message.
+const NOTHING: Departure<'static> = Departure { sequence: 0, first: false, last: false, payload: &[] };
 
 /// Why a message was not taken. It is as if it had been lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,11 +93,10 @@ pub(crate) struct Link {
     hello_due: Option<Instant>,
     hello_interval: Duration,
     sessions: u64,
-    /// The peer's sessions that have ended, the latest last: a greeting of one of them is merely late.
-    former: [u64; FORMER_SESSIONS],
-    /// A session of the peer that greets and is not the one that is known: it is asked whether it is alive.
-    /// 0 if there is none.
-    questioned: u64,
+    /// Another session of the peer has greeted than the one that is known; 0 if none has.
+    overtaken_by: u64,
+    /// The session of the peer that this one was begun for; 0 if none.
+    begun_for: u64,
     outbound: Outbound,
     inbound: Inbound,
 }
@@ -109,8 +112,8 @@ impl Link {
             hello_due: Some(now),
             hello_interval: HELLO_MIN,
             sessions: 0,
-            former: [0; FORMER_SESSIONS],
-            questioned: 0,
+            overtaken_by: 0,
+            begun_for: 0,
             outbound: Outbound::new(now),
             inbound: Inbound::default(),
         }
@@ -170,23 +173,20 @@ impl Link {
     }
 
     fn greeted(&mut self, now: Instant, header: &Header) -> bool {
-        if header.source_session == 0 || self.former.contains(&header.source_session) {
+        if header.source_session == 0 {
             return false;
         }
         let new_session = header.source_session != self.remote_session;
-        let answers = header.destination_session == self.local_session;
-        if new_session && self.remote_session != 0 && !answers {
-            // It may be late, from a session that has ended: who is alive answers.
-            self.questioned = header.source_session;
-            self.hello_due = Some(now);
+        // Only of a session that was begun for this one is it certain that it knows nothing of this one yet.
+        let begun_for_this = header.first && header.destination_session == self.local_session;
+        if new_session && self.remote_session != 0 && !begun_for_this {
+            // The peer has begun anew, or the greeting is late and its session has ended: from here both look
+            // alike. This end begins anew itself, with a number that no session can know that has ended.
+            (self.overtaken_by, self.hello_due) = (header.source_session, Some(now));
             return false;
         }
         self.in_doubt = false;
         if new_session {
-            if self.established {
-                self.former.rotate_left(1);
-                self.former[FORMER_SESSIONS - 1] = self.remote_session;
-            }
             self.restart(self.local_session, now);
             self.remote_session = header.source_session;
             self.sessions += 1;
@@ -215,8 +215,8 @@ impl Link {
 
     /// Forgets everything of the session with the peer.
     fn restart(&mut self, session: u64, now: Instant) {
-        let (hello_due, sessions, former) = (self.hello_due, self.sessions, self.former);
-        *self = Link { hello_due, sessions, former, ..Link::new(session, now) };
+        let (hello_due, sessions) = (self.hello_due, self.sessions);
+        *self = Link { hello_due, sessions, ..Link::new(session, now) };
     }
 
     /// Emits what is due. If the peer must be gone, begins anew as `new_session` and returns true.
@@ -226,34 +226,31 @@ impl Link {
         new_session: u64,
         emit: &mut dyn FnMut(Fragment<'_>),
     ) -> bool {
-        let dead = self.established && self.outbound.is_dead(now);
-        if dead {
+        let begun_for = self.overtaken_by;
+        let ended = begun_for != 0 || (self.established && self.outbound.is_dead(now));
+        if ended {
             self.restart(new_session, now);
-            self.hello_due = Some(now);
+            (self.begun_for, self.hello_due) = (begun_for, Some(now));
         }
         let (received, received_behind) = self.inbound.received();
-        let (source_session, remote_session) = (self.local_session, self.remote_session);
-        let mut send =
-            |kind, destination_session, Departure { sequence, first, last, payload }: Departure<'_>| {
-                emit(Fragment {
-                    kind,
-                    source_session,
-                    destination_session,
-                    sequence,
-                    received,
-                    received_behind,
-                    first,
-                    last,
-                    payload,
-                });
-            };
-        let nothing = || Departure { sequence: 0, first: false, last: false, payload: &[] };
+        let (source_session, is_known) = (self.local_session, self.remote_session != 0);
+        let destination_session = if is_known { self.remote_session } else { self.begun_for };
+        let greeting = Departure { first: !is_known && self.begun_for != 0, ..NOTHING };
+        let mut send = |kind, Departure { sequence, first, last, payload }: Departure<'_>| {
+            emit(Fragment {
+                kind,
+                source_session,
+                destination_session,
+                sequence,
+                received,
+                received_behind,
+                first,
+                last,
+                payload,
+            });
+        };
         if self.hello_due.is_some_and(|due| now >= due) {
-            if self.questioned != 0 {
-                send(Kind::Hello, core::mem::take(&mut self.questioned), nothing());
-            } else {
-                send(Kind::Hello, remote_session, nothing());
-            }
+            send(Kind::Hello, greeting);
             self.hello_due = (self.in_doubt || !self.established).then(|| now + self.hello_interval);
             self.hello_interval = (self.hello_interval * 2).min(HELLO_MAX);
         }
@@ -261,18 +258,18 @@ impl Link {
             let mut sent = false;
             self.outbound.poll(now, &mut |departure| {
                 sent = true;
-                send(Kind::Data, remote_session, departure);
+                send(Kind::Data, departure);
             });
             // Every fragment acknowledges as well.
             if !sent && self.inbound.due().is_some_and(|due| now >= due) {
                 sent = true;
-                send(Kind::Data, remote_session, nothing());
+                send(Kind::Data, NOTHING);
             }
             if sent {
                 self.inbound.acknowledged();
             }
         }
-        dead
+        ended
     }
 
     /// When [`Link::poll`] has something to do, if ever.

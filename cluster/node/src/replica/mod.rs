@@ -338,6 +338,9 @@ impl Replica {
         if let Some(chunk) = raft.take_chunk_write(now) {
             return self.write_chunk(chunk);
         }
+        if !raft.is_receiving_snapshot() {
+            self.incoming = None;
+        }
         if let Some(line) = self.writer.write(now, raft, journal) {
             self.log_lines.push(line);
         }

@@ -50,6 +50,9 @@ impl Replica {
             );
         }
         (self.tables, self.incoming) = (tables, incoming);
+        if !formatted {
+            self.writer.reopened(now);
+        }
         #[cfg(feature = "mistakes")]
         if self.planted.is(cluster_format::Mistake::RequestsForgottenOnRestart) {
             self.tables.forget_requests();
