@@ -122,6 +122,36 @@ fn a_late_greeting_of_a_former_life_does_no_lasting_harm() {
     assert!(!wire.run(5_000).iter().flatten().any(|event| matches!(event, PeerEvent::Reset(_))));
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+
+    /// Restarts, and frames that arrive at any time later, doubled and in any order, until they end.
+    #[test]
+    fn links_come_back_whatever_arrives_late(
+        seed in any::<u64>(),
+        delay_ms in 1u64..60,
+        restarts in prop::collection::vec((0usize..2, 0u64..40), 1..8),
+    ) {
+        let mut wire = Wire { delay_ms, ..Wire::new(0, seed) };
+        let mut late = vec![];
+        for (life, (node, after_ms)) in (10..).zip(restarts) {
+            wire.run(after_ms);
+            late.extend(wire.flying.iter().cloned());
+            wire.nodes[node] = Peers::new(config(node as u8 + 1, "test", life), wire.now);
+        }
+        for (_, to, frame) in late {
+            let delay = Duration::from_millis(wire.rng.next_u64() % 300);
+            wire.flying.push((wire.now + delay, to, frame));
+        }
+        wire.run(1_500);
+        for sender in [0, 1] {
+            prop_assert!(wire.nodes[sender].send(NodeId(2 - sender as u8), vec![7]).is_ok(), "node {}", sender + 1);
+            let events = wire.run(200);
+            prop_assert_eq!(messages(&events[1 - sender]), [[7]]);
+        }
+    }
+}
+
 /// Who has just been started cannot tell which of two greetings is the late one.
 #[test]
 fn of_two_greetings_the_one_whose_sender_lives_counts() {

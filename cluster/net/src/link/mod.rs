@@ -177,9 +177,13 @@ impl Link {
             return false;
         }
         let new_session = header.source_session != self.remote_session;
+        let answers = header.destination_session == self.local_session;
+        if new_session && self.remote_session == 0 && self.begun_for != 0 && !answers && !header.first {
+            // What the peer said before it knew: were it believed, both could go on beginning anew for ever.
+            return false;
+        }
         // Only of a session that was begun for this one is it certain that it knows nothing of this one yet.
-        let begun_for_this = header.first && header.destination_session == self.local_session;
-        if new_session && self.remote_session != 0 && !begun_for_this {
+        if new_session && self.remote_session != 0 && !(answers && header.first) {
             // The peer has begun anew, or the greeting is late and its session has ended: from here both look
             // alike. This end begins anew itself, with a number that no session can know that has ended.
             (self.overtaken_by, self.hello_due) = (header.source_session, Some(now));
