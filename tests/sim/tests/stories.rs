@@ -183,6 +183,26 @@ fn nodes_whose_disks_are_full_still_elect_and_read() {
 }
 
 #[test]
+fn one_full_disk_stops_nobody_and_is_no_work() {
+    let mut cluster = Cluster::new(3, 17);
+    (1..=3).for_each(|node| cluster.crash(node));
+    cluster.replace_disk(1, 8 * 2048);
+    (2..=3).for_each(|node| cluster.replace_disk(node, 64 * 2048));
+    (1..=3).for_each(|node| cluster.start(node));
+    ask(&mut cluster, 3, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();
+    ask(&mut cluster, 3, "CALL sys.transfer_leadership(3)").unwrap();
+    let filler = "x".repeat(300_000);
+    for id in 0..40 {
+        ask(&mut cluster, 3, &format!("INSERT INTO t VALUES ({id}, '{filler}')")).unwrap();
+    }
+    let said = |node| cluster.console(node).iter().filter(|(_, line)| line.contains("disk is full")).count();
+    assert_eq!([1, 2, 3].map(said), [1, 0, 0]);
+    // A node that were busy without end would be found out.
+    cluster.run(Duration::from_secs(30));
+    assert_eq!(ask(&mut cluster, 2, "SELECT count(*) FROM t"), Ok(cell("40")));
+}
+
+#[test]
 fn a_node_on_a_new_disk_is_brought_the_ledger() {
     let mut cluster = Cluster::new(3, 17);
     ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY)").unwrap();
