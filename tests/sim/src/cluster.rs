@@ -186,6 +186,11 @@ impl Cluster {
         Some(self.members[usize::from(id) - 1].raft()?.commit())
     }
 
+    /// Where a node's consensus stands, while it takes part.
+    pub fn describe(&self, id: u8) -> Option<String> {
+        Some(format!("{:?}", self.members[usize::from(id) - 1].raft()?))
+    }
+
     /// The voters, as a node's log has them.
     pub fn voters(&self, id: u8) -> Vec<u8> {
         let raft = self.members[usize::from(id) - 1].raft();

@@ -29,7 +29,8 @@ impl Simulation {
         }
     }
 
-    fn applied(&self) -> Vec<Option<Version>> {
+    /// How far the nodes are.
+    pub(super) fn applied(&self) -> Vec<Option<Version>> {
         (1..=self.options.nodes).map(|id| self.cluster.health(id).map(|health| health.applied)).collect()
     }
 

@@ -228,6 +228,9 @@ impl Simulation {
             for (level, line) in &lines[lines.len().saturating_sub(4)..] {
                 text += &format!("  node {id} {} {line}\n", level.label());
             }
+            if let Some(consensus) = self.cluster.describe(id) {
+                text += &format!("  {consensus}\n");
+            }
         }
         text
     }
