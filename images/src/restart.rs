@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tokio_postgres::NoTls;
 
 use crate::cluster::Cluster;
-use crate::control::{self, MachineState};
+use crate::control;
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::status;
@@ -17,8 +17,9 @@ const HANDED_OVER_WITHIN: Duration = Duration::from_secs(3);
 /// asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(700);
 
-/// How long the node may take to say whether it leads. One that hangs is restarted because it does.
-const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+/// How long a node may take to say whether it leads, which includes half a second's wait for nodes that are down.
+/// One that hangs is restarted because it does.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1_000);
 
 /// Lets the leader, if it is `node`, hand over. What fails here does not keep a node from being restarted.
 pub fn hand_over(layout: &Layout, node: u8) -> Result<(), Failure> {
@@ -27,15 +28,19 @@ pub fn hand_over(layout: &Layout, node: u8) -> Result<(), Failure> {
     let start = Instant::now();
     let mut ask_at = start;
     while start.elapsed() < HANDED_OVER_WITHIN {
-        let mut machines = control::machines(layout)?;
-        machines.retain(|machine| machine.id == node && machine.state == MachineState::Up);
+        let machines = control::machines(layout)?;
         let answers = status::ask_all(&cluster, &machines, ANSWER_WITHIN)?;
-        let leads = answers.iter().flatten().any(|answer| answer.role == "leader");
-        if !leads {
+        let nodes = || {
+            machines.iter().zip(&answers).filter_map(|(machine, answer)| Some((machine.id, answer.as_ref()?)))
+        };
+        if !nodes().any(|(id, answer)| id == node && answer.role == "leader") {
             break;
         }
         if Instant::now() >= ask_at {
-            if !ask_to_hand_over(cluster.sql_port(node)) {
+            // By name: if one leads already, it is not asked to hand over in turn.
+            let voters = nodes().filter(|(id, answer)| *id != node && answer.role == "follower");
+            let successor = voters.max_by_key(|(_, answer)| answer.applied).map(|(id, _)| id);
+            if !successor.is_some_and(|to| ask_to_hand_over(cluster.sql_port(node), to)) {
                 println!(
                     "Nobody can take over from node {node} now: clients wait until it is back or another leads."
                 );
@@ -49,7 +54,7 @@ pub fn hand_over(layout: &Layout, node: u8) -> Result<(), Failure> {
 }
 
 /// False if it refuses: it is alone, or without a quorum.
-fn ask_to_hand_over(port: u16) -> bool {
+fn ask_to_hand_over(port: u16, to: u8) -> bool {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return false;
     };
@@ -57,7 +62,7 @@ fn ask_to_hand_over(port: u16) -> bool {
         let call = async {
             let (client, connection) = status::config(port).connect(NoTls).await.ok()?;
             let driver = tokio::spawn(connection);
-            let called = client.simple_query("CALL sys.transfer_leadership()").await.ok();
+            let called = client.simple_query(&format!("CALL sys.transfer_leadership({to})")).await.ok();
             drop(client);
             let _ = driver.await;
             called.map(drop)
