@@ -202,10 +202,9 @@ impl Raft {
     /// The members with one learner that has caught up as a voter.
     fn promoted(&self, now: Now) -> Option<Arc<Membership>> {
         let current = self.log.membership();
-        let lately = |heard| now.monotonic.since(heard) < self.timing.election;
         let is_ready = |member: &&Member| {
             let peer = self.peers.iter().find(|peer| peer.node == member.node);
-            peer.is_some_and(|peer| peer.matched >= self.commit && lately(peer.heard))
+            peer.is_some_and(|peer| peer.matched >= self.commit && self.is_heard(now, peer))
         };
         if current.voters.len() >= VOTERS_MAX {
             return None;

@@ -50,6 +50,11 @@ impl Raft {
         self.election_due = now.monotonic + self.randomised(patience);
     }
 
+    /// Leader: whether a member has been heard within an election timeout.
+    pub(crate) fn is_heard(&self, now: Now, peer: &Progress) -> bool {
+        now.monotonic.since(peer.heard) < self.timing.election
+    }
+
     /// A part of a long message has come from `from`, which is therefore alive.
     pub fn heard(&mut self, now: Now, from: NodeId) {
         if self.is_leader() {

@@ -34,8 +34,7 @@ impl Raft {
             return Err(NotChanged::Busy);
         }
         let to = to.or_else(|| self.best_successor(now)).ok_or(NotChanged::NoSuccessor)?;
-        let lately = |heard| now.monotonic.since(heard) < self.timing.election;
-        let is_there = self.peers.iter().any(|peer| peer.node == to && lately(peer.heard));
+        let is_there = self.peers.iter().any(|peer| peer.node == to && self.is_heard(now, peer));
         if !is_there || self.log.membership().voter(to).is_none() {
             return Err(NotChanged::NoSuccessor);
         }
@@ -54,9 +53,8 @@ impl Raft {
     /// The voter that has been heard lately and is furthest.
     fn best_successor(&self, now: Now) -> Option<NodeId> {
         let membership = self.log.membership();
-        let lately = |heard| now.monotonic.since(heard) < self.timing.election;
         let voters = self.peers.iter().filter(|peer| membership.voter(peer.node).is_some());
-        let alive = voters.filter(|peer| lately(peer.heard) && peer.flow == Flow::Streaming);
+        let alive = voters.filter(|peer| self.is_heard(now, peer) && peer.flow == Flow::Streaming);
         alive.max_by_key(|peer| (peer.matched, peer.priority)).map(|peer| peer.node)
     }
 
@@ -112,10 +110,9 @@ impl Raft {
             return None;
         }
         let membership = self.log.membership();
-        let lately = |heard| now.monotonic.since(heard) < self.timing.election;
         let voters = self.peers.iter().filter(|peer| membership.voter(peer.node).is_some());
         let better = voters.filter(|peer| {
-            peer.priority > self.priority && lately(peer.heard) && peer.matched >= self.commit
+            peer.priority > self.priority && self.is_heard(now, peer) && peer.matched >= self.commit
         });
         better.max_by_key(|peer| (peer.priority, peer.matched)).map(|peer| peer.node)
     }
