@@ -20,7 +20,7 @@ use cluster_format::{Incarnation, Version};
 use drivers_api::{DiskError, DiskOperation, SECTOR_SIZE};
 
 use crate::journal::{Journal, Purpose, State};
-use crate::reader::{BLANK, Piece, Reader};
+use crate::reader::{BLANK, Piece, Reader, UNREADABLE};
 use crate::record::{Header, Record, RecordBody};
 use crate::scanner::{self, Next, Scanner};
 use crate::superblock::{COPIES, Found, RECORDS_START, Superblock};
@@ -254,7 +254,7 @@ fn choose(found: &[Found]) -> Option<&Superblock> {
 
 /// Looks through what has been read of a disk without a superblock: its first mebibyte and the first
 /// record's place must be blank, since other systems keep their marks there; and no record may follow,
-/// since it would be all that is left of a journal.
+/// since it would be all that is left of a journal. What cannot be read may be any of these.
 fn check_blank(reader: &mut Reader) -> Result<(), JournalError> {
     while let Some(bytes) = reader.bytes().get(..SECTOR_SIZE) {
         let sector = reader.position();
@@ -262,7 +262,11 @@ fn check_blank(reader: &mut Reader) -> Result<(), JournalError> {
         if Header::parse(bytes).is_some() {
             return Err(JournalError::Damaged { sector: COPIES[0] });
         }
-        if !blank && sector <= RECORDS_START && !COPIES.contains(&sector) {
+        let is_copy = COPIES.contains(&sector);
+        if bytes == UNREADABLE && !is_copy {
+            return Err(DiskError::Device.into());
+        }
+        if !blank && sector <= RECORDS_START && !is_copy {
             return Err(JournalError::Foreign);
         }
         reader.advance(1);

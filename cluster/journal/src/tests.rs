@@ -267,6 +267,12 @@ fn a_disk_of_something_else_is_refused_and_left_alone() {
         assert_eq!(open_as(&mut elsewhere, "test", 1), JournalError::Foreign, "a file system's mark");
     }
 
+    for sector in [1, RECORDS_START, RECORDS_START + 100] {
+        let mut unreadable = blank.clone();
+        unreadable.unreadable.insert(sector);
+        assert_eq!(open_as(&mut unreadable, "test", 1), JournalError::Device(DiskError::Device));
+    }
+
     for format in [1, 9] {
         let mut other = ours.clone();
         for copy in COPIES {

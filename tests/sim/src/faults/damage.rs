@@ -20,6 +20,9 @@ enum Stage {
     Done,
     /// It was started again, or has a blank disk: it gets back what it has lost.
     Mending,
+    /// The same; besides, it was asked to leave the cluster, which may take place later, or may have taken place
+    /// without its knowledge.
+    Leaving,
 }
 
 impl Damage {
@@ -27,16 +30,22 @@ impl Damage {
         Damage { nodes: BTreeMap::new(), beyond_bound }
     }
 
-    /// Whether `victim` has everything, and everyone else would still have what it loses.
-    pub(super) fn may_take_from(&mut self, cluster: &Cluster, victim: u8) -> bool {
+    /// Whether `victim` has everything, and everyone else would still have what it loses, whichever of the lists of
+    /// voters that are in their logs will come to hold. `may_shrink` says whether one may still get shorter.
+    pub(super) fn may_take_from(&mut self, cluster: &Cluster, victim: u8, may_shrink: bool) -> bool {
         let is_well = |id| cluster.health(id).is_some_and(|health| health.is_member && health.is_whole);
         if self.beyond_bound {
             // One disk stays as it is: without any, there is nothing left to be true to.
             return victim != 1 && cluster.is_up(victim);
         }
-        self.nodes.retain(|id, stage| *stage == Stage::Done || !is_well(*id));
-        let voters = cluster.leader().map_or(0, |leader| cluster.voters(leader).len());
-        let is_minority = self.nodes.len() < voters.saturating_sub(1) / 2;
+        self.nodes.retain(|id, stage| match stage {
+            Stage::Done => true,
+            Stage::Mending => !is_well(*id),
+            Stage::Leaving => may_shrink || !is_well(*id),
+        });
+        let lists = (1..=cluster.len()).map(|id| cluster.voters(id).len()).filter(|len| *len > 0);
+        let fewest = cluster.leader().and(lists.min()).unwrap_or(0);
+        let is_minority = self.nodes.len() < fewest.saturating_sub(1) / 2;
         is_minority && !self.nodes.contains_key(&victim) && is_well(victim)
     }
 
@@ -58,6 +67,11 @@ impl Damage {
     /// `node` gets back what it has lost from now on.
     pub(super) fn mending(&mut self, node: u8) {
         self.nodes.insert(node, Stage::Mending);
+    }
+
+    /// The same; besides, the cluster was asked to go on without `node`.
+    pub(super) fn leaving(&mut self, node: u8) {
+        self.nodes.insert(node, Stage::Leaving);
     }
 
     /// Everyone is about to get everything back.

@@ -76,7 +76,7 @@ impl Injector {
                 if cluster.health(id).is_some_and(|health| health.is_removed) {
                     give_blank_disk(cluster, id);
                 }
-                damage.mending(id);
+                damage.leaving(id);
             }
         }))
     }

@@ -104,7 +104,8 @@ impl Injector {
         if part.is_some() && self.broken.iter().any(|broken| broken.part == part) {
             return;
         }
-        if kind.is_destructive() && !self.damage.may_take_from(cluster, victim) {
+        let may_shrink = self.calls.get() > 0 || !cluster.is_agreed_who_votes();
+        if kind.is_destructive() && !self.damage.may_take_from(cluster, victim, may_shrink) {
             return;
         }
         if let Some(mend) = self.inject(kind, cluster, victim) {
@@ -213,7 +214,10 @@ impl Injector {
                 self.call(cluster, ask, format!("CALL sys.remove_node({victim})"));
                 self.damage.done(victim);
                 // It comes back as another.
-                Some(mend_damage(victim, move |cluster| give_blank_disk(cluster, victim)))
+                Some(Box::new(move |cluster, damage| {
+                    give_blank_disk(cluster, victim);
+                    damage.leaving(victim);
+                }))
             }
             FaultKind::MemoryPressure => self.take_memory(cluster),
             FaultKind::RivalRemovals => self.remove_rivals(cluster, victim),
