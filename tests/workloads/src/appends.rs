@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use tests_checkers::{History, Operation, Outcome, Step as Did};
 
-use crate::expected::Watched;
+use crate::expected::WatchedConnection;
 use crate::transaction::{Fate, single, transaction};
 use crate::workload::{Step, Table, Task, Verdict, Workload, query_anywhere, rows};
 use crate::world::{Answer, Connection, Failure, Row, World, below};
@@ -93,7 +93,7 @@ impl Appends {
     /// The steps that were sent; those of them that were not answered as they were planned.
     async fn perform<W: World>(
         &self,
-        connection: &mut Watched<W::Connection>,
+        connection: &mut WatchedConnection<W>,
         plan: Vec<Did>,
         steps: &mut Vec<Did>,
     ) -> Step {
@@ -108,7 +108,7 @@ impl Appends {
                 Fate::Unknown(failure) => Fate::Unknown(failure),
             };
         }
-        transaction(connection, async |connection: &mut Watched<W::Connection>| {
+        transaction(connection, async |connection: &mut WatchedConnection<W>| {
             for step in plan {
                 steps.push(step.clone());
                 let answer = connection.query(&sql(&step)).await?;
@@ -153,7 +153,7 @@ impl<W: World> Workload<W> for Appends {
     fn step<'a>(
         &'a self,
         world: &'a W,
-        connection: &'a mut Watched<W::Connection>,
+        connection: &'a mut WatchedConnection<W>,
         client: u64,
     ) -> Task<'a, Step> {
         Box::pin(async move {

@@ -1,6 +1,6 @@
 //! Money moves between accounts; the sum never changes, in no snapshot.
 
-use crate::expected::Watched;
+use crate::expected::WatchedConnection;
 use crate::transaction::{Fate, single, transaction};
 use crate::workload::{Step, Table, Task, Verdict, Workload, query_anywhere, rows};
 use crate::world::{Connection, Failure, Row, World, below};
@@ -22,7 +22,7 @@ impl Bank {
         if found == [expected.to_vec()] { Ok(()) } else { Err(format!("an audit found {found:?}")) }
     }
 
-    async fn transfer<W: World>(&self, world: &W, connection: &mut Watched<W::Connection>) -> Step {
+    async fn transfer<W: World>(&self, world: &W, connection: &mut WatchedConnection<W>) -> Step {
         let (from, to) = (below(world, ACCOUNTS), below(world, ACCOUNTS));
         let amount = below(world, 10) as i64;
         transaction(connection, async |connection| {
@@ -70,12 +70,7 @@ impl<W: World> Workload<W> for Bank {
         })
     }
 
-    fn step<'a>(
-        &'a self,
-        world: &'a W,
-        connection: &'a mut Watched<W::Connection>,
-        _: u64,
-    ) -> Task<'a, Step> {
+    fn step<'a>(&'a self, world: &'a W, connection: &'a mut WatchedConnection<W>, _: u64) -> Task<'a, Step> {
         Box::pin(async move {
             if below(world, 4) > 0 {
                 return self.transfer(world, connection).await;

@@ -1,6 +1,6 @@
 //! What a cluster may refuse a workload, and what it may not.
 
-use crate::world::{Answer, Connection, Failure};
+use crate::world::{Answer, Connection, Failure, World};
 
 /// What a statement of a workload, none of which is wrong, may fail with while the cluster is disturbed or
 /// others are at work. Full disks are not among them: no workload fills one.
@@ -24,6 +24,9 @@ pub struct Watched<C> {
     connection: C,
     strange: Option<String>,
 }
+
+/// The connection of a client of a world.
+pub type WatchedConnection<W> = Watched<<W as World>::Connection>;
 
 impl<C> Watched<C> {
     pub(crate) fn new(connection: C) -> Watched<C> {

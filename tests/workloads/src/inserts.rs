@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard};
 
-use crate::expected::Watched;
+use crate::expected::WatchedConnection;
 use crate::transaction::{Fate, single};
 use crate::workload::{Step, Table, Task, Workload, numbers, query_anywhere, rows};
 use crate::world::{Connection, Row, World, below};
@@ -117,12 +117,7 @@ impl<W: World> Workload<W> for Inserts {
         })
     }
 
-    fn step<'a>(
-        &'a self,
-        world: &'a W,
-        connection: &'a mut Watched<W::Connection>,
-        _: u64,
-    ) -> Task<'a, Step> {
+    fn step<'a>(&'a self, world: &'a W, connection: &'a mut WatchedConnection<W>, _: u64) -> Task<'a, Step> {
         Box::pin(async move {
             match below(world, DELETED) {
                 0 => self.delete(connection).await,

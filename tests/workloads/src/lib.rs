@@ -24,7 +24,7 @@ mod world;
 
 pub use appends::Appends;
 pub use bank::Bank;
-pub use expected::Watched;
+pub use expected::{Watched, WatchedConnection};
 pub use inserts::Inserts;
 pub use queue::Queue;
 pub use ring::Ring;

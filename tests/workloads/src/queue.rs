@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use crate::expected::Watched;
+use crate::expected::WatchedConnection;
 use crate::transaction::{Fate, single, transaction};
 use crate::workload::{Step, Table, Task, Verdict, Workload, numbers, query_anywhere, rows};
 use crate::world::{Connection, World};
@@ -33,7 +33,7 @@ impl Queue {
         self.jobs.lock().expect("no client panics with it")
     }
 
-    async fn produce<W: World>(&self, connection: &mut Watched<W::Connection>) -> Step {
+    async fn produce<W: World>(&self, connection: &mut WatchedConnection<W>) -> Step {
         let job = {
             let mut jobs = self.jobs();
             jobs.next += 1;
@@ -52,10 +52,10 @@ impl Queue {
         }
     }
 
-    async fn consume<W: World>(&self, connection: &mut Watched<W::Connection>) -> Step {
+    async fn consume<W: World>(&self, connection: &mut WatchedConnection<W>) -> Step {
         // What the transaction wanted to take is known even when its fate is not.
         let mut wanted = None;
-        let fate = transaction(connection, async |connection: &mut Watched<W::Connection>| {
+        let fate = transaction(connection, async |connection: &mut WatchedConnection<W>| {
             let oldest = connection.query("SELECT id FROM jobs ORDER BY id LIMIT 1").await?;
             wanted = oldest.number(0, 0);
             let Some(job) = wanted else { return Ok(()) };
@@ -98,12 +98,7 @@ impl<W: World> Workload<W> for Queue {
         })
     }
 
-    fn step<'a>(
-        &'a self,
-        _: &'a W,
-        connection: &'a mut Watched<W::Connection>,
-        client: u64,
-    ) -> Task<'a, Step> {
+    fn step<'a>(&'a self, _: &'a W, connection: &'a mut WatchedConnection<W>, client: u64) -> Task<'a, Step> {
         Box::pin(async move {
             match client % 2 {
                 0 => self.produce::<W>(connection).await,

@@ -1,7 +1,7 @@
 //! Rows point at each other in one ring; transactions take a piece out and put it back one place on. Whoever
 //! mixes two of them up breaks the ring. (FoundationDB's Cycle.)
 
-use crate::expected::Watched;
+use crate::expected::WatchedConnection;
 use crate::transaction::{Fate, single, transaction};
 use crate::workload::{Step, Table, Task, Verdict, Workload, numbers, query_anywhere, rows};
 use crate::world::{Connection, Failure, Row, World, below};
@@ -47,7 +47,7 @@ impl Ring {
     }
 
     /// a, b, c, d become a, c, b, d.
-    async fn swap<W: World>(&self, world: &W, connection: &mut Watched<W::Connection>) -> Step {
+    async fn swap<W: World>(&self, world: &W, connection: &mut WatchedConnection<W>) -> Step {
         let a = below(world, NODES) as i64;
         transaction(connection, async |connection| {
             let b = self.next(connection, a).await?;
@@ -79,12 +79,7 @@ impl<W: World> Workload<W> for Ring {
         })
     }
 
-    fn step<'a>(
-        &'a self,
-        world: &'a W,
-        connection: &'a mut Watched<W::Connection>,
-        _: u64,
-    ) -> Task<'a, Step> {
+    fn step<'a>(&'a self, world: &'a W, connection: &'a mut WatchedConnection<W>, _: u64) -> Task<'a, Step> {
         Box::pin(async move {
             if below(world, 4) > 0 {
                 return self.swap(world, connection).await;

@@ -1,7 +1,7 @@
 //! A table is dropped and made anew, with other columns, while others use it: within one transaction the
 //! catalog and the rows always agree.
 
-use crate::expected::Watched;
+use crate::expected::WatchedConnection;
 use crate::transaction::transaction;
 use crate::workload::{Step, Table, Task, Verdict, Workload, query_anywhere, rows};
 use crate::world::{Answer, Connection, Failure, World, below};
@@ -90,12 +90,7 @@ impl<W: World> Workload<W> for Schema {
         })
     }
 
-    fn step<'a>(
-        &'a self,
-        world: &'a W,
-        connection: &'a mut Watched<W::Connection>,
-        _: u64,
-    ) -> Task<'a, Step> {
+    fn step<'a>(&'a self, world: &'a W, connection: &'a mut WatchedConnection<W>, _: u64) -> Task<'a, Step> {
         Box::pin(async move {
             match below(world, 8) {
                 0 => self.reshape(connection).await,

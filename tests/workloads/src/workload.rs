@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::expected::Watched;
+use crate::expected::{Watched, WatchedConnection};
 use crate::transaction::Fate;
 use crate::world::{Connection, Failure, Row, World, below};
 
@@ -45,7 +45,7 @@ pub trait Workload<W: World>: Send + Sync {
     fn step<'a>(
         &'a self,
         world: &'a W,
-        connection: &'a mut Watched<W::Connection>,
+        connection: &'a mut WatchedConnection<W>,
         client: u64,
     ) -> Task<'a, Step>;
 

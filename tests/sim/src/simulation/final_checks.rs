@@ -7,12 +7,15 @@ use cluster_node::Health;
 use tests_workloads::{Connection, Row, World, query_anywhere};
 
 use super::liveness::PROGRESS_WITHIN;
+use super::patience::Patience;
 use super::{LOOK_AGAIN, Running, SETUP_WITHIN, Simulation};
 use crate::faults::give_blank_disk;
 
-/// Nodes that are behind apply something within this. (How long they take altogether depends on how slow the
-/// disks of the seed are, and how short its messages.)
+/// Nodes that are behind apply something within this.
 const APPLIED_WITHIN: Duration = Duration::from_secs(60);
+
+/// Nodes that are behind have caught up within this.
+const AGREED_WITHIN: Duration = Duration::from_secs(3600);
 
 impl Simulation {
     /// All nodes are members, have applied the same, and show the same.
@@ -34,20 +37,20 @@ impl Simulation {
         (1..=self.options.nodes).map(|id| self.cluster.health(id).map(|health| health.applied)).collect()
     }
 
+    /// How far they are together.
+    pub(super) fn applied_together(&self) -> u64 {
+        self.applied().into_iter().flatten().map(|version| version.0).sum()
+    }
+
     fn same_state(&mut self) -> Result<(), String> {
-        let (mut end, mut furthest) = (self.cluster.now() + APPLIED_WITHIN, 0);
+        let mut patience = Patience::new(self.cluster.now(), APPLIED_WITHIN, AGREED_WITHIN);
         loop {
             let health: Vec<_> = (1..=self.options.nodes).map(|id| self.cluster.health(id)).collect();
             if agree(&health)? {
                 return Ok(());
             }
-            let applied = health.iter().flatten().map(|one| one.applied.0).sum();
-            if applied > furthest {
-                (end, furthest) = (self.cluster.now() + APPLIED_WITHIN, applied);
-            }
-            if self.cluster.now() >= end {
-                return Err(format!("the nodes do not agree: {health:?}"));
-            }
+            let told = patience.go_on(self.cluster.now(), self.applied_together());
+            told.map_err(|_| format!("the nodes do not agree: {health:?}"))?;
             let removed = |one: &Option<Health>| one.is_some_and(|one| one.is_removed);
             let well = |one: &Option<Health>| one.is_some_and(|one| one.is_member && one.is_whole);
             let Some(index) = health.iter().position(removed) else {

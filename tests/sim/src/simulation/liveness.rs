@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
+use super::patience::Patience;
 use super::{LOOK_AGAIN, Simulation};
 
 /// Every workload has committed something within this, once faults have ended. Clients may still wait for
 /// answers that were lost, and links for their next attempt.
 pub(super) const PROGRESS_WITHIN: Duration = Duration::from_secs(60);
 
-/// The same, while nodes whose votes are needed are being brought what they lack. How long that takes depends on
-/// how slow the disks of the seed are, and how short its messages.
+/// The same, while nodes whose votes are needed are being brought what they lack.
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(600);
 
 /// Nodes that were started and lack nothing have read their disks within this, were each request to take the
@@ -66,22 +66,15 @@ impl Simulation {
     /// Waits until every workload has committed something more.
     fn progress(&mut self) -> Result<(), String> {
         let before = self.committed();
-        let start = self.cluster.now();
-        let (mut end, mut furthest) = (start + PROGRESS_WITHIN, 0);
+        let mut patience = Patience::new(self.cluster.now(), PROGRESS_WITHIN, CAUGHT_UP_WITHIN);
         loop {
             let now = self.committed();
             let Some(stuck) = now.iter().zip(&before).position(|(now, before)| now <= before) else {
                 return Ok(());
             };
-            let applied = self.applied().into_iter().flatten().map(|version| version.0).sum();
-            if applied > furthest {
-                (end, furthest) =
-                    ((self.cluster.now() + PROGRESS_WITHIN).min(start + CAUGHT_UP_WITHIN), applied);
-            }
-            if self.cluster.now() >= end {
-                let name = self.running[stuck].workload.name();
-                return Err(format!("{name} makes no progress within {:?}", end.since(start)));
-            }
+            let name = self.running[stuck].workload.name();
+            let told = patience.go_on(self.cluster.now(), self.applied_together());
+            told.map_err(|waited| format!("{name} makes no progress within {waited:?}"))?;
             self.cluster.run(LOOK_AGAIN);
         }
     }

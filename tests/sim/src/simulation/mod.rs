@@ -3,6 +3,7 @@
 mod alarms;
 mod final_checks;
 mod liveness;
+mod patience;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
