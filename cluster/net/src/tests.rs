@@ -123,22 +123,26 @@ fn a_late_greeting_of_a_former_life_does_no_lasting_harm() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(1000) })]
 
-    /// Restarts, and frames that arrive at any time later, doubled and in any order, until they end.
+    /// Restarts, and frames that are lost, or arrive at any time later, doubled and in any order, until all that ends.
     #[test]
-    fn links_come_back_whatever_arrives_late(
+    fn links_come_back_whatever_is_lost_or_arrives_late(
         seed in any::<u64>(),
         delay_ms in 1u64..60,
-        restarts in prop::collection::vec((0usize..2, 0u64..40), 1..8),
+        restarts in prop::collection::vec((0usize..2, 0u64..40, prop_oneof![Just(0u64), 20..100u64]), 1..8),
+        last_ms in 0u64..40,
     ) {
         let mut wire = Wire { delay_ms, ..Wire::new(0, seed) };
         let mut late = vec![];
-        for (life, (node, after_ms)) in (10..).zip(restarts) {
+        for (life, (node, after_ms, loss_percent)) in (10..).zip(restarts) {
+            wire.loss_percent = loss_percent;
             wire.run(after_ms);
             late.extend(wire.flying.iter().cloned());
             wire.nodes[node] = Peers::new(config(node as u8 + 1, "test", life), wire.now);
         }
+        wire.run(last_ms);
+        wire.loss_percent = 0;
         for (_, to, frame) in late {
             let delay = Duration::from_millis(wire.rng.next_u64() % 300);
             wire.flying.push((wire.now + delay, to, frame));
@@ -149,6 +153,25 @@ proptest! {
             let events = wire.run(200);
             prop_assert_eq!(messages(&events[1 - sender]), [[7]]);
         }
+    }
+}
+
+/// The end that was answered greets no more: what it sends next must do as well.
+#[test]
+fn an_answer_to_a_greeting_may_be_lost() {
+    let mut wire = Wire { delay_ms: 1, ..Wire::new(0, 7) };
+    wire.run(200);
+    wire.nodes[0] = Peers::new(config(1, "test", 9), wire.now);
+    // Its greeting arrives, and makes the other begin a session for it.
+    wire.run(2);
+    for _ in 0..500 {
+        wire.run(1);
+        wire.flying.retain(|(_, to, _)| *to != 1);
+    }
+    wire.run(1_500);
+    for sender in [0, 1] {
+        assert_eq!(wire.nodes[sender].send(NodeId(2 - sender as u8), vec![7]), Ok(()), "node {}", sender + 1);
+        assert_eq!(messages(&wire.run(100)[1 - sender]), [[7]]);
     }
 }
 

@@ -155,13 +155,23 @@ impl Link {
 
     /// A datagram from the peer. True if what was sent before may be lost: a new session has begun.
     pub(crate) fn receive(&mut self, now: Instant, header: &Header, payload: &[u8]) -> bool {
+        if header.source_session == 0 {
+            return false;
+        }
         if header.kind == Kind::Hello {
             return self.greeted(now, header);
         }
         if header.destination_session != self.local_session {
             // Left over from another session: a greeting tells the peer of this one.
             self.hello_due.get_or_insert(now);
-        } else if header.source_session == self.remote_session {
+            return false;
+        }
+        // Whoever speaks to this session has taken it on: its answer to the greeting was lost.
+        let new_session = self.remote_session == 0;
+        if new_session {
+            self.begin_with(header.source_session, now);
+        }
+        if header.source_session == self.remote_session {
             self.in_doubt = false;
             self.establish();
             self.outbound.acknowledged(now, header);
@@ -169,13 +179,10 @@ impl Link {
                 self.inbound.arrived(now, header, payload);
             }
         }
-        false
+        new_session
     }
 
     fn greeted(&mut self, now: Instant, header: &Header) -> bool {
-        if header.source_session == 0 {
-            return false;
-        }
         let new_session = header.source_session != self.remote_session;
         let answers = header.destination_session == self.local_session;
         if new_session && self.remote_session == 0 && self.begun_for != 0 && !answers && !header.first {
@@ -191,9 +198,7 @@ impl Link {
         }
         self.in_doubt = false;
         if new_session {
-            self.restart(self.local_session, now);
-            self.remote_session = header.source_session;
-            self.sessions += 1;
+            self.begin_with(header.source_session, now);
         }
         if header.destination_session != self.local_session {
             self.hello_due = Some(now);
@@ -206,6 +211,13 @@ impl Link {
             self.inbound.acknowledge_at(now);
         }
         new_session
+    }
+
+    /// The peer's session is this one.
+    fn begin_with(&mut self, remote_session: u64, now: Instant) {
+        self.restart(self.local_session, now);
+        self.remote_session = remote_session;
+        self.sessions += 1;
     }
 
     /// The peer has answered to this session.
