@@ -198,8 +198,13 @@ impl Cluster {
         voters.into_iter().flatten().map(|voter| voter.node.0).collect()
     }
 
-    /// Whether all nodes that are not removed take part, with the same voters in their logs.
-    pub fn is_agreed_who_votes(&self) -> bool {
+    /// Whether a node is up, a member as far as it knows, and lacks nothing.
+    pub fn is_well(&self, id: u8) -> bool {
+        self.health(id).is_some_and(|health| health.is_well())
+    }
+
+    /// Whether all nodes that were started and are not removed take part, with the same voters in their logs.
+    pub fn agrees_who_votes(&self) -> bool {
         let is_removed = |id: &u8| self.health(*id).is_some_and(|health| health.is_removed);
         let others = (1..=self.len()).filter(|id| self.was_started(*id) && !is_removed(id));
         let lists: Vec<_> = others.map(|id| self.voters(id)).collect();
@@ -208,10 +213,9 @@ impl Cluster {
 
     /// Whether these nodes lack nothing and are members, and more than half of the voters as each of them has it.
     pub fn is_majority(&self, ids: &[u8]) -> bool {
-        let is_well = |id| self.health(id).is_some_and(|health| health.is_member && health.is_whole);
         ids.iter().all(|id| {
             let voters = self.voters(*id);
-            is_well(*id) && 2 * voters.iter().filter(|voter| ids.contains(voter)).count() > voters.len()
+            self.is_well(*id) && 2 * voters.iter().filter(|voter| ids.contains(voter)).count() > voters.len()
         })
     }
 

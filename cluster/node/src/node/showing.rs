@@ -30,6 +30,14 @@ pub struct Health {
     pub ledger: Option<Digest>,
 }
 
+impl Health {
+    /// Whether it is a voter that lacks nothing, as far as it knows: a member that was removed may never have been
+    /// sent the entry that says so.
+    pub fn is_well(&self) -> bool {
+        self.is_member && self.is_whole
+    }
+}
+
 impl Node {
     /// This node's rows of a live table.
     pub(super) fn own_rows(&self, now: Now, table: &str, machine: &Machine<'_>) -> Vec<Vec<Datum>> {

@@ -31,29 +31,35 @@ impl Damage {
     }
 
     /// Whether `victim` has everything, and everyone else would still have what it loses, whichever of the lists of
-    /// voters that are in their logs will come to hold. `may_shrink` says whether one may still get shorter.
-    pub(super) fn may_take_from(&mut self, cluster: &Cluster, victim: u8, may_shrink: bool) -> bool {
-        let is_well = |id| cluster.health(id).is_some_and(|health| health.is_member && health.is_whole);
+    /// voters in the logs of those that are up will come to hold. `is_asked` says whether somebody may still be at
+    /// work on a change of the members.
+    pub(super) fn may_take_from(&mut self, cluster: &Cluster, victim: u8, is_asked: bool) -> bool {
         if self.beyond_bound {
             // One disk stays as it is: without any, there is nothing left to be true to.
             return victim != 1 && cluster.is_up(victim);
         }
+        let may_shrink = is_asked || !cluster.agrees_who_votes();
         self.nodes.retain(|id, stage| match stage {
             Stage::Done => true,
-            Stage::Mending => !is_well(*id),
-            Stage::Leaving => may_shrink || !is_well(*id),
+            Stage::Mending => !cluster.is_well(*id),
+            Stage::Leaving => may_shrink || !cluster.is_well(*id),
         });
         let lists = (1..=cluster.len()).map(|id| cluster.voters(id).len()).filter(|len| *len > 0);
         let fewest = cluster.leader().and(lists.min()).unwrap_or(0);
         let is_minority = self.nodes.len() < fewest.saturating_sub(1) / 2;
-        is_minority && !self.nodes.contains_key(&victim) && is_well(victim)
+        is_minority && !self.is_noted(victim) && cluster.is_well(victim)
+    }
+
+    /// Whether `node` has lost something, or is about to.
+    pub(super) fn is_noted(&self, node: u8) -> bool {
+        self.nodes.contains_key(&node)
     }
 
     /// Whether `node` has everything it ever had.
     pub(super) fn is_intact(&self, cluster: &Cluster, node: u8) -> bool {
         match (self.nodes.get(&node), cluster.health(node)) {
             (Some(Stage::Done), _) => false,
-            (_, Some(health)) => health.is_member && health.is_whole,
+            (_, Some(health)) => health.is_well(),
             // It is down, or reads its disk.
             (stage, None) => stage.is_none(),
         }

@@ -60,7 +60,8 @@ impl Injector {
     pub(super) fn remove_rivals(&mut self, cluster: &mut Cluster, victim: u8) -> Option<Remedy> {
         let leader = cluster.leader().filter(|leader| *leader != victim)?;
         let voters = cluster.voters(leader);
-        let other = voters.iter().copied().find(|id| ![leader, victim].contains(id))?;
+        let is_free = |id: &u8| ![leader, victim].contains(id) && !self.damage.is_noted(*id);
+        let other = voters.iter().copied().find(is_free)?;
         let minority = (voters.len() - 1) / 2;
         let strangers = |id: &u8| ![leader, victim, other].contains(id);
         let with = voters.iter().copied().filter(strangers).take(minority.saturating_sub(1));

@@ -104,8 +104,8 @@ impl Injector {
         if part.is_some() && self.broken.iter().any(|broken| broken.part == part) {
             return;
         }
-        let may_shrink = self.calls.get() > 0 || !cluster.is_agreed_who_votes();
-        if kind.is_destructive() && !self.damage.may_take_from(cluster, victim, may_shrink) {
+        let is_asked = self.calls.get() > 0;
+        if kind.is_destructive() && !self.damage.may_take_from(cluster, victim, is_asked) {
             return;
         }
         if let Some(mend) = self.inject(kind, cluster, victim) {

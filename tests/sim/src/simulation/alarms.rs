@@ -17,7 +17,7 @@ const EXPLAINED: [(&str, &[FaultKind]); 3] = [
     ("this node does not take part: the data disk is damaged", &DAMAGE),
 ];
 
-const DAMAGE: [FaultKind; 3] = [FaultKind::SickDisk, FaultKind::Rot, FaultKind::UnreadableSectors];
+const DAMAGE: [FaultKind; 2] = [FaultKind::SickDisk, FaultKind::Rot];
 
 impl Simulation {
     /// Consensus has kept its promises, and no node reports an error but those that a fault explains.

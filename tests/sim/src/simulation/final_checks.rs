@@ -52,7 +52,7 @@ impl Simulation {
             let told = patience.go_on(self.cluster.now(), self.applied_together());
             told.map_err(|_| format!("the nodes do not agree: {health:?}"))?;
             let removed = |one: &Option<Health>| one.is_some_and(|one| one.is_removed);
-            let well = |one: &Option<Health>| one.is_some_and(|one| one.is_member && one.is_whole);
+            let well = |one: &Option<Health>| one.is_some_and(|one| one.is_well());
             let Some(index) = health.iter().position(removed) else {
                 self.cluster.run(LOOK_AGAIN);
                 continue;
@@ -152,9 +152,7 @@ impl Simulation {
 /// Whether all are members and whole and have applied the same, which must then amount to the same.
 fn agree(health: &[Option<Health>]) -> Result<bool, String> {
     let Some(Some(first)) = health.first() else { return Ok(false) };
-    let ready = |one: &Option<Health>| {
-        one.is_some_and(|one| one.is_member && one.is_whole && one.applied == first.applied)
-    };
+    let ready = |one: &Option<Health>| one.is_some_and(|one| one.is_well() && one.applied == first.applied);
     if !health.iter().all(ready) {
         return Ok(false);
     }

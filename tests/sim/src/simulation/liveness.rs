@@ -27,10 +27,9 @@ impl Simulation {
             let majority = majority.clone();
             self.cluster.run_until_so(READY_WITHIN, move |cluster| cluster.is_majority(&majority))
         };
-        let health: Vec<_> = majority.iter().map(|id| self.cluster.health(*id)).collect();
-        let well =
-            health.iter().flatten().filter(|one| one.is_member && one.is_whole).count() == majority.len();
+        let well = majority.iter().all(|id| self.cluster.is_well(*id));
         if !ready && !well && !self.may_lose_members() {
+            let health: Vec<_> = majority.iter().map(|id| self.cluster.health(*id)).collect();
             return Err(format!("nodes {majority:?} are not well within {READY_WITHIN:?}: {health:?}"));
         }
         // Removals that were asked for earlier may take place now, or whoever was asked who votes had been cut off
