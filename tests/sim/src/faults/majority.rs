@@ -52,6 +52,7 @@ impl Injector {
         }
         cluster.network.heal();
         for id in 1..=cluster.len() {
+            self.give_memory_back(cluster, id);
             match candidates.contains(&id) {
                 true => self.mend_node(cluster, id),
                 false => self.spoil_node(cluster, id, &candidates),
@@ -88,13 +89,18 @@ impl Injector {
             clock.drift(now, 0);
         });
         cluster.pause(id, false);
+        // No power failure is on its way.
+        cluster.crash_after_requests(id, u32::MAX);
+        restart(cluster, id);
+    }
+
+    /// Whoever leads refuses what does not fit its memory, so one that is short of it may stop the others. It is down
+    /// afterwards.
+    fn give_memory_back(&self, cluster: &mut Cluster, id: u8) {
         if cluster.options(id).tables_len_max != self.tables_len_max {
             cluster.options(id).tables_len_max = self.tables_len_max;
             cluster.crash(id);
         }
-        // No power failure is on its way.
-        cluster.crash_after_requests(id, u32::MAX);
-        restart(cluster, id);
     }
 
     fn spoil_node(&mut self, cluster: &mut Cluster, id: u8, majority: &[u8]) {
