@@ -1,5 +1,6 @@
 //! The hash that chains the ledger.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use postcard::ser_flavors::Flavor;
@@ -22,7 +23,8 @@ impl Digest {
     /// The digest of `value` behind the history of this digest: BLAKE3, keyed by this digest, of the bytes
     /// that [`crate::encode`] gives, which are hashed as they arise.
     pub fn chain<T: Serialize>(&self, value: &T) -> Digest {
-        let mut hashing = Hashing { key: &self.0, hasher: None, buffer: [0; BUFFER_LEN], len: 0 };
+        let mut hashing =
+            Hashing { key: &self.0, hasher: None, long: Vec::new(), buffer: [0; BUFFER_LEN], len: 0 };
         // Fails for the same values as `encode`, and none of ours is one.
         let done = postcard::serialize_with_flavor(value, &mut hashing);
         done.expect("every type encoded here has a postcard form");
@@ -30,30 +32,47 @@ impl Digest {
     }
 }
 
-/// Bytes that are hashed at once: most entries are not longer.
+/// Most entries are not longer.
 const BUFFER_LEN: usize = 512;
+
+/// Of longer ones, so many bytes are hashed at a time: several chunks of 1 KiB go side by side.
+const LONG_LEN: usize = 64 << 10;
 
 /// Where encoded bytes go to be hashed.
 struct Hashing<'a> {
     key: &'a [u8; 32],
-    /// What went before the bytes in the buffer, if anything did.
+    /// What went before the other bytes, if anything did.
     hasher: Option<blake3::Hasher>,
+    /// What went before the bytes in the buffer.
+    long: Vec<u8>,
     buffer: [u8; BUFFER_LEN],
     len: usize,
 }
 
 impl Hashing<'_> {
-    fn flush(&mut self) -> &mut blake3::Hasher {
-        let hasher = self.hasher.get_or_insert_with(|| blake3::Hasher::new_keyed(self.key));
-        hasher.update(&self.buffer[..self.len]);
+    fn flush(&mut self) {
+        self.long.extend_from_slice(&self.buffer[..self.len]);
         self.len = 0;
-        hasher
+        if self.long.len() >= LONG_LEN {
+            self.hash(&[]);
+        }
+    }
+
+    /// Hashes what went before, and `bytes`, which come behind it.
+    fn hash(&mut self, bytes: &[u8]) {
+        let hasher = self.hasher.get_or_insert_with(|| blake3::Hasher::new_keyed(self.key));
+        hasher.update(&self.long).update(bytes);
+        self.long.clear();
     }
 
     fn finish(mut self) -> blake3::Hash {
+        if self.hasher.is_none() && self.long.is_empty() {
+            return blake3::keyed_hash(self.key, &self.buffer[..self.len]);
+        }
+        self.flush();
         match self.hasher {
-            None => blake3::keyed_hash(self.key, &self.buffer[..self.len]),
-            Some(_) => self.flush().finalize(),
+            None => blake3::keyed_hash(self.key, &self.long),
+            Some(mut hasher) => hasher.update(&self.long).finalize(),
         }
     }
 }
@@ -74,7 +93,11 @@ impl Flavor for &mut Hashing<'_> {
     #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
         let Some(free) = self.buffer.get_mut(self.len..self.len + bytes.len()) else {
-            self.flush().update(bytes);
+            self.flush();
+            match bytes.len() < LONG_LEN {
+                true => self.long.extend_from_slice(bytes),
+                false => self.hash(bytes),
+            }
             return Ok(());
         };
         // Numbers: a call to copy so few bytes costs more than the copying.
@@ -157,7 +180,9 @@ mod tests {
 
     #[test]
     fn what_is_hashed_as_it_arises_is_what_would_be_encoded() {
-        for len in [0, 1, 200, BUFFER_LEN - 1, BUFFER_LEN, BUFFER_LEN + 1, 3 * BUFFER_LEN, 5000] {
+        for len in
+            [0, 1, 200, BUFFER_LEN - 1, BUFFER_LEN, BUFFER_LEN + 1, 3 * BUFFER_LEN, 5000, LONG_LEN, 70_000]
+        {
             // Byte by byte, all at once, and one after the other.
             let numbers: alloc::vec::Vec<u8> = (0..len).map(|n| n as u8).collect();
             let value = (7u64, &numbers, "text".repeat(len), &numbers);

@@ -16,7 +16,7 @@ pub mod limits;
 mod marks;
 mod membership;
 mod mistake;
-mod shared_bytes;
+pub mod shared_bytes;
 mod snapshot;
 
 pub use checksum::{Crc32c, crc32c};

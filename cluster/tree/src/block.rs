@@ -1,0 +1,307 @@
+//! A block: records in order, keys without what they share with the one before.
+//!
+//! ```text
+//!  ┌──────────┬──────────┬─ ─ ─┬──────────────────────┬───────────────────────┐
+//!  │ record 1 │ record 2 │     │ restarts, 4 bytes each │ how many, 4 bytes    │
+//!  └──────────┴──────────┴─ ─ ─┴──────────────────────┴───────────────────────┘
+//!  record = shared, rest's length, version's difference (zigzag), value's length × 4 + kind; the key's rest, the value
+//! ```
+//! Integers are [`crate::varint`]s. Every sixteenth record is a *restart*: it shares nothing, and its version differs
+//! from 0; restarts say where they begin, so that a position is found by halving. After LevelDB's tables.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::ops::Range;
+
+use cluster_format::Version;
+
+use crate::varint::{put, take, take_len, unzigzag, zigzag};
+use crate::{FrameError, Position, Record, Value};
+
+/// Records from one restart to the next.
+const RESTART_INTERVAL: usize = 16;
+
+const DELETED: u64 = 0;
+const INLINE: u64 = 1;
+const FAR: u64 = 2;
+
+/// Collects records, which must come in order.
+#[derive(Default)]
+pub struct BlockBuilder {
+    bytes: Vec<u8>,
+    restarts: Vec<u32>,
+    records: usize,
+    last_key: Vec<u8>,
+    last_version: Version,
+}
+
+impl BlockBuilder {
+    /// A record behind all others.
+    pub fn add(&mut self, record: Record<'_>) {
+        let Record { position: Position { key, version }, value } = record;
+        debug_assert!(self.records == 0 || self.last() < record.position, "records come in order");
+        let is_restart = self.records.is_multiple_of(RESTART_INTERVAL);
+        if is_restart {
+            self.restarts.push(self.bytes.len() as u32);
+            self.last_key.clear();
+            self.last_version = Version::ZERO;
+        }
+        let shared = key.iter().zip(&self.last_key).take_while(|(own, last)| own == last).count();
+        let (kind, bytes) = match value {
+            Value::Deleted => (DELETED, &[][..]),
+            Value::Inline(bytes) => (INLINE, bytes),
+            Value::Far(bytes) => (FAR, bytes),
+        };
+        put(&mut self.bytes, shared as u64);
+        put(&mut self.bytes, (key.len() - shared) as u64);
+        put(&mut self.bytes, zigzag(version.0.wrapping_sub(self.last_version.0) as i64));
+        put(&mut self.bytes, (bytes.len() as u64) << 2 | kind);
+        self.bytes.extend_from_slice(&key[shared..]);
+        self.bytes.extend_from_slice(bytes);
+        self.last_key.truncate(shared);
+        self.last_key.extend_from_slice(&key[shared..]);
+        self.last_version = version;
+        self.records += 1;
+    }
+
+    /// The last record's position; meaningless if there is none.
+    pub fn last(&self) -> Position<'_> {
+        Position { key: &self.last_key, version: self.last_version }
+    }
+
+    /// Whether there are no records.
+    pub fn is_empty(&self) -> bool {
+        self.records == 0
+    }
+
+    /// How long the block is.
+    pub fn len(&self) -> usize {
+        self.bytes.len() + 4 * (self.restarts.len() + 1)
+    }
+
+    /// The block; the builder is empty afterwards.
+    pub fn finish(&mut self) -> Vec<u8> {
+        let mut block = core::mem::take(self);
+        for restart in &block.restarts {
+            block.bytes.extend_from_slice(&restart.to_le_bytes());
+        }
+        block.bytes.extend_from_slice(&(block.restarts.len() as u32).to_le_bytes());
+        block.bytes
+    }
+}
+
+/// A block, as it was read.
+#[derive(Clone, Debug)]
+pub struct Block {
+    bytes: Arc<[u8]>,
+    records_end: usize,
+}
+
+/// Where one record's parts are.
+#[derive(Clone, Debug)]
+struct Parts {
+    shared: usize,
+    rest: Range<usize>,
+    difference: u64,
+    kind: u64,
+    value: Range<usize>,
+}
+
+impl Block {
+    /// The block in `bytes`. Whether its records are well formed is found out on the way.
+    pub fn parse(bytes: Arc<[u8]>) -> Result<Block, FrameError> {
+        let count_at = bytes.len().checked_sub(4).ok_or(FrameError::Malformed)?;
+        let count = u32_at(&bytes, count_at) as usize;
+        let restarts_len = count.checked_mul(4).ok_or(FrameError::Malformed)?;
+        let records_end = count_at.checked_sub(restarts_len).ok_or(FrameError::Malformed)?;
+        if (count == 0) != (records_end == 0) {
+            return Err(FrameError::Malformed);
+        }
+        Ok(Block { bytes, records_end })
+    }
+
+    fn restarts(&self) -> usize {
+        (self.bytes.len() - self.records_end) / 4 - 1
+    }
+
+    /// Where the record at a restart begins.
+    fn restart(&self, index: usize) -> Result<usize, FrameError> {
+        let at = u32_at(&self.bytes, self.records_end + 4 * index) as usize;
+        if at < self.records_end { Ok(at) } else { Err(FrameError::Malformed) }
+    }
+
+    fn parts(&self, at: usize) -> Result<Parts, FrameError> {
+        self.try_parts(at).ok_or(FrameError::Malformed)
+    }
+
+    fn try_parts(&self, at: usize) -> Option<Parts> {
+        let records = &self.bytes[..self.records_end];
+        let (shared, at) = take_len(records, at)?;
+        let (rest_len, at) = take_len(records, at)?;
+        let (difference, at) = take(records, at)?;
+        let (tag, at) = take(records, at)?;
+        let rest = at..at.checked_add(rest_len)?;
+        let value = rest.end..rest.end.checked_add(usize::try_from(tag >> 2).ok()?)?;
+        let kind = tag & 3;
+        let is_well_formed =
+            value.end <= records.len() && kind <= FAR && (kind != DELETED || value.is_empty());
+        is_well_formed.then_some(Parts { shared, rest, difference, kind, value })
+    }
+
+    /// The position of the record at a restart.
+    fn position_at_restart(&self, index: usize) -> Result<Position<'_>, FrameError> {
+        let parts = self.parts(self.restart(index)?)?;
+        if parts.shared != 0 {
+            return Err(FrameError::Malformed);
+        }
+        Ok(Position { key: &self.bytes[parts.rest], version: Version(unzigzag(parts.difference) as u64) })
+    }
+}
+
+/// Goes through a block's records. It is at one of them, or at none.
+#[derive(Clone, Debug)]
+pub struct BlockCursor {
+    block: Block,
+    /// Where the record begins that it is at, and what it is.
+    at: usize,
+    current: Option<Parts>,
+    /// How many records were read since the last restart, itself included.
+    since_restart: usize,
+    key: Vec<u8>,
+    version: Version,
+}
+
+impl BlockCursor {
+    /// A cursor at no record.
+    pub fn new(block: Block) -> BlockCursor {
+        BlockCursor { block, at: 0, current: None, since_restart: 0, key: Vec::new(), version: Version::ZERO }
+    }
+
+    /// The record it is at.
+    pub fn record(&self) -> Option<Record<'_>> {
+        let parts = self.current.as_ref()?;
+        let bytes = &self.block.bytes[parts.value.clone()];
+        let value = match parts.kind {
+            DELETED => Value::Deleted,
+            INLINE => Value::Inline(bytes),
+            _ => Value::Far(bytes),
+        };
+        Some(Record { position: self.position(), value })
+    }
+
+    fn position(&self) -> Position<'_> {
+        Position { key: &self.key, version: self.version }
+    }
+
+    /// Goes to the first record; whether there is one.
+    pub fn first(&mut self) -> Result<bool, FrameError> {
+        self.enter(0)
+    }
+
+    /// Goes to the last record; whether there is one.
+    pub fn last(&mut self) -> Result<bool, FrameError> {
+        let end = self.block.records_end;
+        self.last_before(end)
+    }
+
+    /// Goes to the first record that is not before `target`; whether there is one.
+    pub fn seek(&mut self, target: Position<'_>) -> Result<bool, FrameError> {
+        // The last restart before it, or the first.
+        let (mut low, mut high) = (0, self.block.restarts());
+        while low + 1 < high {
+            let middle = low + (high - low) / 2;
+            match self.block.position_at_restart(middle)? < target {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        let mut found = self.enter(low)?;
+        while found && self.position() < target {
+            found = self.advance()?;
+        }
+        Ok(found)
+    }
+
+    /// Goes to the last record that is before `target`; whether there is one.
+    pub fn seek_before(&mut self, target: Position<'_>) -> Result<bool, FrameError> {
+        if self.seek(target)? { self.retreat() } else { self.last() }
+    }
+
+    /// Goes to the next record; whether there is one.
+    pub fn advance(&mut self) -> Result<bool, FrameError> {
+        let Some(parts) = &self.current else { return Ok(false) };
+        let next = parts.value.end;
+        if next == self.block.records_end {
+            self.current = None;
+            return Ok(false);
+        }
+        self.read(next)?;
+        Ok(true)
+    }
+
+    /// Goes to the record before; whether there is one.
+    pub fn retreat(&mut self) -> Result<bool, FrameError> {
+        if self.current.is_none() {
+            return Ok(false);
+        }
+        self.last_before(self.at)
+    }
+
+    /// Goes to the record at a restart; whether there is one.
+    fn enter(&mut self, restart: usize) -> Result<bool, FrameError> {
+        self.current = None;
+        if restart >= self.block.restarts() {
+            return Ok(false);
+        }
+        self.since_restart = 0;
+        self.read(self.block.restart(restart)?)?;
+        Ok(true)
+    }
+
+    /// Goes to the last record that begins before `end`, which is the end of a record.
+    fn last_before(&mut self, end: usize) -> Result<bool, FrameError> {
+        let (mut low, mut high) = (0, self.block.restarts());
+        while low + 1 < high {
+            let middle = low + (high - low) / 2;
+            match self.block.restart(middle)? < end {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        if end == 0 || !self.enter(low)? {
+            self.current = None;
+            return Ok(false);
+        }
+        while let Some(parts) = &self.current
+            && parts.value.end < end
+        {
+            self.read(parts.value.end)?;
+        }
+        Ok(self.current.is_some())
+    }
+
+    /// Reads the record at `at`, which follows the one that was read last.
+    fn read(&mut self, at: usize) -> Result<(), FrameError> {
+        self.current = None;
+        let mut parts = self.block.parts(at)?;
+        if self.since_restart.is_multiple_of(RESTART_INTERVAL) {
+            self.since_restart = 0;
+            self.key.clear();
+            self.version = Version::ZERO;
+        }
+        self.since_restart += 1;
+        if parts.shared > self.key.len() {
+            return Err(FrameError::Malformed);
+        }
+        self.key.truncate(parts.shared);
+        self.key.extend_from_slice(&self.block.bytes[parts.rest.clone()]);
+        self.version = Version(self.version.0.wrapping_add(unzigzag(parts.difference) as u64));
+        parts.rest = 0..0;
+        (self.at, self.current) = (at, Some(parts));
+        Ok(())
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}

@@ -1,0 +1,186 @@
+//! Which parts of the disk are free.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use serde::{Deserialize, Serialize};
+
+/// Sectors of a cell, the unit in which space is given: 64 KiB.
+pub const CELL_SECTORS: u32 = 128;
+
+/// Cells that lie together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CellRun {
+    /// The first.
+    pub first: u32,
+    /// How many.
+    pub count: u32,
+}
+
+/// The cells of a disk.
+pub struct Cells {
+    /// One bit each, set if it is taken.
+    taken: Vec<u64>,
+    count: u32,
+    free: u32,
+    /// Where to look next.
+    next: u32,
+}
+
+impl Cells {
+    /// So many cells, all free.
+    pub fn new(count: u32) -> Cells {
+        let taken = vec![0; count.div_ceil(64) as usize];
+        Cells { taken, count, free: count, next: 0 }
+    }
+
+    /// How many are free.
+    pub fn free(&self) -> u32 {
+        self.free
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// The disk has grown to so many cells.
+    pub fn grow(&mut self, count: u32) {
+        if count > self.count {
+            self.taken.resize(count.div_ceil(64) as usize, 0);
+            self.free += count - self.count;
+            self.count = count;
+        }
+    }
+
+    /// Takes up to `most` cells that lie together: the next run of so many, or else the longest there is, if that has
+    /// at least `least`.
+    pub fn take(&mut self, least: u32, most: u32) -> Option<CellRun> {
+        if self.free < least.max(1) {
+            return None;
+        }
+        let behind = self.search(self.next, self.count, most);
+        let run = match behind {
+            Some(run) if run.count >= most => run,
+            _ => {
+                // A run that crosses `next` is found from its beginning.
+                let ahead = self.search(0, self.count, most);
+                ahead.into_iter().chain(behind).max_by_key(|run| run.count)?
+            }
+        };
+        if run.count < least {
+            return None;
+        }
+        self.set(run, true);
+        self.next = (run.first + run.count) % self.count;
+        Some(run)
+    }
+
+    /// These cells are taken, as a manifest says. False if they are not there, or one of them is taken already.
+    pub fn claim(&mut self, run: CellRun) -> bool {
+        let is_inside = run.first.checked_add(run.count).is_some_and(|end| end <= self.count);
+        let is_free = is_inside && (run.first..run.first + run.count).all(|cell| !self.is_taken(cell));
+        if is_free {
+            self.set(run, true);
+        }
+        is_free
+    }
+
+    /// These cells were taken, and are free.
+    pub fn give_back(&mut self, run: CellRun) {
+        self.set(run, false);
+    }
+
+    fn is_taken(&self, cell: u32) -> bool {
+        self.taken[cell as usize / 64] >> (cell % 64) & 1 == 1
+    }
+
+    fn set(&mut self, run: CellRun, is_taken: bool) {
+        for cell in run.first..run.first + run.count {
+            debug_assert!(self.is_taken(cell) != is_taken, "cell {cell} is taken once and freed once");
+            self.taken[cell as usize / 64] ^= 1 << (cell % 64);
+        }
+        match is_taken {
+            true => self.free -= run.count,
+            false => self.free += run.count,
+        }
+    }
+
+    /// The first run of `most` free cells in `start..end`, cut to that; or the longest there is.
+    fn search(&self, start: u32, end: u32, most: u32) -> Option<CellRun> {
+        let mut longest: Option<CellRun> = None;
+        let mut first = start;
+        while first < end {
+            if first.is_multiple_of(64) && self.taken[first as usize / 64] == u64::MAX {
+                first += 64;
+                continue;
+            }
+            let mut behind = first;
+            while behind < end && behind - first < most && !self.is_taken(behind) {
+                behind += 1;
+            }
+            let run = CellRun { first, count: behind - first };
+            if run.count > longest.map_or(0, |longest| longest.count) {
+                longest = Some(run);
+            }
+            if run.count >= most {
+                break;
+            }
+            first = behind + 1;
+        }
+        longest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::collections::BTreeSet;
+    use proptest::prelude::*;
+
+    fn run(first: u32, count: u32) -> CellRun {
+        CellRun { first, count }
+    }
+
+    #[test]
+    fn only_what_is_free_can_be_claimed() {
+        let mut cells = Cells::new(100);
+        assert_eq!(cells.take(10, 60), Some(run(0, 60)));
+        assert_eq!(cells.take(50, 60), None);
+        assert!(!cells.claim(run(59, 2)) && !cells.claim(run(99, 2)) && !cells.claim(run(u32::MAX, 2)));
+        assert!(cells.claim(run(60, 40)));
+        cells.give_back(run(20, 10));
+        assert!(cells.claim(run(20, 10)));
+        assert_eq!(cells.free(), 0);
+    }
+
+    #[test]
+    fn where_there_is_no_room_for_many_the_longest_run_is_taken() {
+        let mut cells = Cells::new(200);
+        assert!(cells.claim(run(10, 1)) && cells.claim(run(120, 1)) && cells.claim(run(150, 50)));
+        assert_eq!(cells.take(1, 200), Some(run(11, 109)));
+        assert_eq!(cells.take(30, 200), None);
+        assert_eq!(cells.take(29, 200), Some(run(121, 29)));
+        cells.grow(300);
+        assert_eq!(cells.take(1, 100), Some(run(200, 100)));
+    }
+
+    proptest! {
+        #[test]
+        fn no_cell_is_taken_twice(steps in proptest::collection::vec((1..40u32, 1..40u32, any::<bool>()), 1..200)) {
+            let mut cells = Cells::new(333);
+            let mut held: Vec<CellRun> = Vec::new();
+            for (least, more, give_back) in steps {
+                if give_back && !held.is_empty() {
+                    cells.give_back(held.remove(least as usize % held.len()));
+                } else if let Some(taken) = cells.take(least, least + more) {
+                    prop_assert!((least..=least + more).contains(&taken.count));
+                    held.push(taken);
+                }
+                let all: Vec<u32> = held.iter().flat_map(|run| run.first..run.first + run.count).collect();
+                prop_assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
+                prop_assert_eq!(cells.free() as usize, 333 - all.len());
+            }
+        }
+    }
+}

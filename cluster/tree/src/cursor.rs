@@ -1,0 +1,162 @@
+//! Goes through a table, in either direction.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use crate::{
+    BlockCursor, Direction, FrameError, FrameKind, FrameRef, Frames, Position, ReadError, Record, Table,
+};
+
+/// Frames of records that are announced together: about 256 KiB, before compression.
+const READ_AHEAD_FRAMES: usize = 16;
+
+/// A step of a [`BlockCursor`].
+type Go = fn(&mut BlockCursor) -> Result<bool, FrameError>;
+
+/// Goes through a table's records. It is at one of them, or at none.
+pub struct TableCursor {
+    table: Arc<Table>,
+    place: Option<Place>,
+    /// Frames up to this offset were announced.
+    expected: u32,
+}
+
+/// Where it is.
+struct Place {
+    index: BlockCursor,
+    /// The frame that `index` is at, and where in it.
+    frame: FrameRef,
+    rows: BlockCursor,
+}
+
+impl TableCursor {
+    /// A cursor at no record.
+    pub fn new(table: Arc<Table>) -> TableCursor {
+        TableCursor { table, place: None, expected: 0 }
+    }
+
+    /// The record it is at.
+    pub fn record(&self) -> Option<Record<'_>> {
+        self.place.as_ref()?.rows.record()
+    }
+
+    /// The value of the record it is at; none if it deletes.
+    pub async fn value<F: Frames>(&self, frames: &F) -> Result<Option<Arc<[u8]>>, ReadError> {
+        let Some(Place { frame, rows, .. }) = &self.place else { return Ok(None) };
+        let Some(Record { value, .. }) = rows.record() else { return Ok(None) };
+        self.table.value(frames, value, frame).await
+    }
+
+    /// Goes to the first record that is not before `target`, if there is one.
+    pub async fn seek<F: Frames>(&mut self, frames: &F, target: Position<'_>) -> Result<(), ReadError> {
+        let mut index = self.table.index(frames).await?;
+        self.place = None;
+        let Some(frame) = self.table.seek_index(&mut index, target)? else { return Ok(()) };
+        self.enter(frames, index, frame, |rows| rows.seek(target)).await
+    }
+
+    /// Goes to the last record that is before `target`, if there is one.
+    pub async fn seek_before<F: Frames>(
+        &mut self,
+        frames: &F,
+        target: Position<'_>,
+    ) -> Result<(), ReadError> {
+        self.seek(frames, target).await?;
+        if self.place.is_some() { self.retreat(frames).await } else { self.last(frames).await }
+    }
+
+    /// Goes to the first record.
+    pub async fn first<F: Frames>(&mut self, frames: &F) -> Result<(), ReadError> {
+        self.enter_by(frames, BlockCursor::first).await
+    }
+
+    /// Goes to the last record.
+    pub async fn last<F: Frames>(&mut self, frames: &F) -> Result<(), ReadError> {
+        self.enter_by(frames, BlockCursor::last).await
+    }
+
+    /// Goes to the next record, if there is one.
+    pub async fn advance<F: Frames>(&mut self, frames: &F) -> Result<(), ReadError> {
+        self.step(frames, Direction::Forward).await
+    }
+
+    /// Goes to the record before, if there is one.
+    pub async fn retreat<F: Frames>(&mut self, frames: &F) -> Result<(), ReadError> {
+        self.step(frames, Direction::Backward).await
+    }
+
+    /// Goes to the record at an `end`.
+    async fn enter_by<F: Frames>(&mut self, frames: &F, end: Go) -> Result<(), ReadError> {
+        self.place = None;
+        let mut index = self.table.index(frames).await?;
+        end(&mut index).map_err(|error| self.index_error(error))?;
+        let Some(frame) = self.table.named(&index)? else { return Ok(()) };
+        self.enter(frames, index, frame, end).await
+    }
+
+    /// Goes one record further, if need be into the neighbouring frame.
+    async fn step<F: Frames>(&mut self, frames: &F, direction: Direction) -> Result<(), ReadError> {
+        let (step, end): (Go, Go) = match direction {
+            Direction::Forward => (BlockCursor::advance, BlockCursor::first),
+            Direction::Backward => (BlockCursor::retreat, BlockCursor::last),
+        };
+        let Some(mut place) = self.place.take() else { return Ok(()) };
+        if step(&mut place.rows).map_err(|error| self.table.malformed(&place.frame, error))? {
+            self.place = Some(place);
+            return Ok(());
+        }
+        let mut index = place.index;
+        step(&mut index).map_err(|error| self.index_error(error))?;
+        let Some(frame) = self.table.named(&index)? else { return Ok(()) };
+        if direction == Direction::Forward {
+            self.read_ahead(frames, &index, &frame)?;
+        }
+        self.enter(frames, index, frame, end).await
+    }
+
+    /// Whoever has gone through a whole frame will want the next ones.
+    fn read_ahead<F: Frames>(
+        &mut self,
+        frames: &F,
+        index: &BlockCursor,
+        frame: &FrameRef,
+    ) -> Result<(), ReadError> {
+        if frame.offset < self.expected {
+            return Ok(());
+        }
+        let mut ahead = Vec::from([*frame]);
+        let mut index = index.clone();
+        let mut end = frame.offset.saturating_add(frame.sectors);
+        while ahead.len() < READ_AHEAD_FRAMES && index.advance().map_err(|error| self.index_error(error))? {
+            // Long values may lie between.
+            let Some(next) = self.table.named(&index)?.filter(|next| next.offset == end) else { break };
+            ahead.push(next);
+            end = end.saturating_add(next.sectors);
+        }
+        self.expected = end;
+        frames.expect(&self.table, FrameKind::Rows, &ahead);
+        Ok(())
+    }
+
+    /// Goes to a record of the frame that `index` is at.
+    async fn enter<F: Frames>(
+        &mut self,
+        frames: &F,
+        index: BlockCursor,
+        frame: FrameRef,
+        go: impl FnOnce(&mut BlockCursor) -> Result<bool, FrameError>,
+    ) -> Result<(), ReadError> {
+        let mut rows = self.table.rows(frames, &frame).await?;
+        let found = go(&mut rows).map_err(|error| self.table.malformed(&frame, error))?;
+        if !found {
+            // The index says that there is one.
+            return Err(self.table.malformed(&frame, FrameError::Malformed));
+        }
+        self.place = Some(Place { index, frame, rows });
+        Ok(())
+    }
+
+    fn index_error(&self, error: FrameError) -> ReadError {
+        self.table.malformed(&self.table.head.index, error)
+    }
+}

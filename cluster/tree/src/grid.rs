@@ -1,0 +1,289 @@
+//! The disk as cells and frames: reads go through the cache, and whoever waits for the same frame shares the request.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use drivers_api::{DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
+use futures_channel::oneshot;
+use hashbrown::HashMap;
+use spin::Mutex;
+
+use crate::cells::CELL_SECTORS;
+use crate::{
+    CellRun, Cells, Frame, FrameCache, FrameId, FrameKind, FrameRef, Frames, ReadError, Table, TableId,
+};
+
+/// The low bits of the ids of all requests: whoever has other requests for the same disk uses other bits.
+pub const REQUEST_TAG: u64 = 3;
+
+/// A part of a disk, in cells. Clones are the same one.
+#[derive(Clone)]
+pub struct Grid {
+    shared: Arc<Mutex<Shared>>,
+}
+
+type FrameReader = oneshot::Sender<Result<Arc<[u8]>, ReadError>>;
+
+struct Shared {
+    /// The sector that the first cell begins with.
+    start: u64,
+    transfer_len_max: usize,
+    cells: Cells,
+    cache: FrameCache,
+    requests: VecDeque<DiskRequest>,
+    requests_made: u64,
+    /// What each request is for.
+    waiting: HashMap<u64, Waiting>,
+    /// Who waits for a frame that is being read.
+    readers: HashMap<FrameId, Vec<FrameReader>>,
+}
+
+/// What a request is for.
+enum Waiting {
+    /// Somebody waits for it.
+    Caller(oneshot::Sender<Completed>),
+    /// These frames lie in it, one behind the other.
+    Frames(TableId, Vec<(FrameKind, FrameRef)>),
+}
+
+type Completed = (DiskOperation, Result<(), DiskError>);
+
+impl Grid {
+    /// The cells of a disk from sector `start` on, all free, with a cache of so many bytes.
+    pub fn new(geometry: &DiskGeometry, start: u64, cache_len_max: usize) -> Grid {
+        let sectors = geometry.sectors.saturating_sub(start);
+        let cells = u32::try_from(sectors / u64::from(CELL_SECTORS)).unwrap_or(u32::MAX);
+        let shared = Shared {
+            start,
+            transfer_len_max: (geometry.transfer_len_max / SECTOR_SIZE).max(1) * SECTOR_SIZE,
+            cells: Cells::new(cells),
+            cache: FrameCache::new(cache_len_max),
+            requests: VecDeque::new(),
+            requests_made: 0,
+            waiting: HashMap::new(),
+            readers: HashMap::new(),
+        };
+        Grid { shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// Requests for the disk. They may complete in any order.
+    pub fn take_requests(&self) -> VecDeque<DiskRequest> {
+        core::mem::take(&mut self.shared.lock().requests)
+    }
+
+    /// A request has finished.
+    pub fn completed(&self, completion: DiskCompletion) {
+        let DiskCompletion { id, operation, result } = completion;
+        let waiting = self.shared.lock().waiting.remove(&id);
+        match (waiting, operation) {
+            // Whoever has given up waiting does not want to know.
+            (Some(Waiting::Caller(caller)), operation) => _ = caller.send((operation, result)),
+            (Some(Waiting::Frames(table, frames)), DiskOperation::Read { buffer, .. }) => {
+                self.frames_arrived(table, &frames, &buffer, result);
+            }
+            _ => {}
+        }
+    }
+
+    fn frames_arrived(
+        &self,
+        table: TableId,
+        frames: &[(FrameKind, FrameRef)],
+        bytes: &[u8],
+        result: Result<(), DiskError>,
+    ) {
+        let mut rest = bytes;
+        for (kind, frame) in frames {
+            let (own, behind) = rest.split_at(rest.len().min(frame.sectors as usize * SECTOR_SIZE));
+            rest = behind;
+            let parsed = match result {
+                Ok(()) => Frame::parse(own, table, *kind, frame)
+                    .map_err(|error| ReadError::Frame(table, *frame, error)),
+                Err(_) => Err(ReadError::Device(table, *frame)),
+            };
+            self.tell((table, frame.offset), parsed);
+        }
+    }
+
+    /// A frame was read, or could not be.
+    fn tell(&self, id: FrameId, parsed: Result<Arc<[u8]>, ReadError>) {
+        let mut shared = self.shared.lock();
+        if let Ok(payload) = &parsed {
+            shared.cache.insert(id, payload.clone());
+        }
+        for reader in shared.readers.remove(&id).into_iter().flatten() {
+            let _ = reader.send(parsed.clone());
+        }
+    }
+
+    /// Does something with the cells.
+    pub(crate) fn with_cells<T>(&self, change: impl FnOnce(&mut Cells) -> T) -> T {
+        change(&mut self.shared.lock().cells)
+    }
+
+    /// Writes `bytes`, whole sectors, into cells, `offset` sectors from their beginning. They may be lost until
+    /// [`Grid::flush`] is done.
+    pub(crate) async fn write(&self, cells: CellRun, offset: u32, bytes: Vec<u8>) -> Result<(), DiskError> {
+        let end = offset as usize + bytes.len() / SECTOR_SIZE;
+        assert!(end <= (cells.count * CELL_SECTORS) as usize, "what is written lies in its cells");
+        let mut waiting = Vec::new();
+        {
+            let mut shared = self.shared.lock();
+            let (mut sector, max) = (shared.sector_of(cells, offset), shared.transfer_len_max);
+            let pieces = match bytes.len() <= max {
+                true => vec![bytes.into_boxed_slice()],
+                false => bytes.chunks(max).map(Into::into).collect(),
+            };
+            for buffer in pieces {
+                let sectors = (buffer.len() / SECTOR_SIZE) as u64;
+                waiting.push(shared.call(DiskOperation::Write { sector, buffer, durable: false }));
+                sector += sectors;
+            }
+        }
+        for one in waiting {
+            done(one).await.1?;
+        }
+        Ok(())
+    }
+
+    /// Makes durable what was written before.
+    pub(crate) async fn flush(&self) -> Result<(), DiskError> {
+        let waiting = self.shared.lock().call(DiskOperation::Flush);
+        done(waiting).await.1
+    }
+
+    /// Reads sectors of cells, however many.
+    pub(crate) async fn read_sectors(
+        &self,
+        cells: CellRun,
+        offset: u32,
+        sectors: u32,
+    ) -> Result<Vec<u8>, DiskError> {
+        let mut waiting = Vec::new();
+        {
+            let mut shared = self.shared.lock();
+            let (mut sector, max) = (shared.sector_of(cells, offset), shared.transfer_len_max);
+            let mut left = sectors as usize * SECTOR_SIZE;
+            while left > 0 {
+                let piece = left.min(max);
+                let buffer = vec![0; piece].into();
+                waiting.push(shared.call(DiskOperation::Read { sector, buffer }));
+                sector += (piece / SECTOR_SIZE) as u64;
+                left -= piece;
+            }
+        }
+        let mut bytes = Vec::with_capacity(sectors as usize * SECTOR_SIZE);
+        for one in waiting {
+            let (operation, result) = done(one).await;
+            result?;
+            if let DiskOperation::Read { buffer, .. } = operation {
+                bytes.extend_from_slice(&buffer);
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// A frame that is longer than one request may be.
+    async fn read_long(
+        &self,
+        table: &Table,
+        kind: FrameKind,
+        frame: &FrameRef,
+    ) -> Result<Arc<[u8]>, ReadError> {
+        let id = table.head.id;
+        let bytes = self.read_sectors(table.cells, frame.offset, frame.sectors).await;
+        let bytes = bytes.map_err(|_| ReadError::Device(id, *frame))?;
+        Frame::parse(&bytes, id, kind, frame).map_err(|error| ReadError::Frame(id, *frame, error))
+    }
+}
+
+impl Frames for Grid {
+    async fn read(&self, table: &Table, kind: FrameKind, frame: &FrameRef) -> Result<Arc<[u8]>, ReadError> {
+        let waiting = {
+            let mut shared = self.shared.lock();
+            let id = (table.head.id, frame.offset);
+            if let Some(payload) = shared.cache.get(id) {
+                return Ok(payload);
+            }
+            let (sender, receiver) = oneshot::channel();
+            let is_long = frame.sectors as usize * SECTOR_SIZE > shared.transfer_len_max;
+            match shared.readers.get_mut(&id) {
+                Some(readers) => readers.push(sender),
+                None if is_long => {
+                    drop(shared);
+                    return self.read_long(table, kind, frame).await;
+                }
+                None => {
+                    shared.readers.insert(id, [sender].into());
+                    shared.read_frames(table, vec![(kind, *frame)]);
+                }
+            }
+            receiver
+        };
+        match waiting.await {
+            Ok(result) => result,
+            Err(oneshot::Canceled) => Err(ReadError::Device(table.head.id, *frame)),
+        }
+    }
+
+    fn expect(&self, table: &Table, kind: FrameKind, frames: &[FrameRef]) {
+        let mut shared = self.shared.lock();
+        let mut batch: Vec<(FrameKind, FrameRef)> = Vec::new();
+        let mut sectors = 0;
+        for frame in frames {
+            let id = (table.head.id, frame.offset);
+            let is_there = shared.cache.contains(id) || shared.readers.contains_key(&id);
+            if is_there && batch.is_empty() {
+                continue;
+            }
+            let fits = (sectors + frame.sectors) as usize * SECTOR_SIZE <= shared.transfer_len_max;
+            if is_there || !fits {
+                break;
+            }
+            shared.readers.insert(id, Vec::new());
+            sectors += frame.sectors;
+            batch.push((kind, *frame));
+        }
+        if !batch.is_empty() {
+            shared.read_frames(table, batch);
+        }
+    }
+}
+
+impl Shared {
+    fn sector_of(&self, cells: CellRun, offset: u32) -> u64 {
+        self.start + u64::from(cells.first) * u64::from(CELL_SECTORS) + u64::from(offset)
+    }
+
+    fn request(&mut self, operation: DiskOperation, waiting: Waiting) {
+        self.requests_made += 1;
+        let id = self.requests_made << 2 | REQUEST_TAG;
+        self.waiting.insert(id, waiting);
+        self.requests.push_back(DiskRequest { id, operation });
+    }
+
+    fn call(&mut self, operation: DiskOperation) -> oneshot::Receiver<Completed> {
+        let (sender, receiver) = oneshot::channel();
+        self.request(operation, Waiting::Caller(sender));
+        receiver
+    }
+
+    /// Reads frames that lie one behind the other with one request.
+    fn read_frames(&mut self, table: &Table, frames: Vec<(FrameKind, FrameRef)>) {
+        let Some((_, first)) = frames.first() else { return };
+        let sector = self.sector_of(table.cells, first.offset);
+        let sectors: u32 = frames.iter().map(|(_, frame)| frame.sectors).sum();
+        let buffer = vec![0; sectors as usize * SECTOR_SIZE].into();
+        self.request(DiskOperation::Read { sector, buffer }, Waiting::Frames(table.head.id, frames));
+    }
+}
+
+/// What became of a request. The grid forgets none, and outlives whoever waits.
+async fn done(waiting: oneshot::Receiver<Completed>) -> Completed {
+    match waiting.await {
+        Ok(completed) => completed,
+        Err(oneshot::Canceled) => (DiskOperation::Flush, Err(DiskError::Device)),
+    }
+}

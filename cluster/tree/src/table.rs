@@ -1,0 +1,193 @@
+//! A table, as its readers know it.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use cluster_format::{Version, decode, shared_bytes};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Block, BlockCursor, CellRun, Filter, FrameError, FrameKind, FrameRef, Position, Record, TableId, Value,
+};
+
+/// What must be known of a table to read it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableHead {
+    /// Its name.
+    pub id: TableId,
+    /// How many sectors it takes.
+    pub sectors: u32,
+    /// How many records it has.
+    pub records: u64,
+    /// How many of them delete.
+    pub deletions: u64,
+    /// The lengths of all keys and values.
+    pub len: u64,
+    /// The first record's key.
+    #[serde(with = "shared_bytes")]
+    pub first: Arc<[u8]>,
+    /// The last record's key.
+    #[serde(with = "shared_bytes")]
+    pub last: Arc<[u8]>,
+    /// The oldest version in it.
+    pub oldest: Version,
+    /// The newest.
+    pub newest: Version,
+    /// Where its filter is.
+    pub filter: FrameRef,
+    /// Where its index is.
+    pub index: FrameRef,
+}
+
+/// A table, and where it lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// What is known of it.
+    pub head: TableHead,
+    /// Its cells: it begins with the first.
+    pub cells: CellRun,
+}
+
+/// Why a frame cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadError {
+    /// What is there is not what should be. Another node has it.
+    Frame(TableId, FrameRef, FrameError),
+    /// The device reports an error. Another node has it.
+    Device(TableId, FrameRef),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ReadError::Frame(TableId(table), frame, error) => {
+                write!(f, "table {table:016x}, sector {}: {error}", frame.offset)
+            }
+            ReadError::Device(TableId(table), frame) => {
+                write!(f, "table {table:016x}, sector {}: the disk reported an I/O error", frame.offset)
+            }
+        }
+    }
+}
+
+/// Where frames come from: a cache over a disk.
+pub trait Frames {
+    /// The payload of a frame of `table`.
+    fn read(
+        &self,
+        table: &Table,
+        kind: FrameKind,
+        frame: &FrameRef,
+    ) -> impl Future<Output = Result<Arc<[u8]>, ReadError>>;
+
+    /// These frames, which lie one behind the other, will be read soon.
+    fn expect(&self, table: &Table, kind: FrameKind, frames: &[FrameRef]) {
+        let _ = (table, kind, frames);
+    }
+}
+
+impl Table {
+    /// Whether `key` may be among its keys, as far as their range tells.
+    pub fn covers(&self, key: &[u8]) -> bool {
+        *self.head.first <= *key && *key <= *self.head.last
+    }
+
+    /// What `key` was as of `version`, and since when; none if the table does not tell.
+    pub async fn get<F: Frames>(
+        &self,
+        frames: &F,
+        key: &[u8],
+        version: Version,
+    ) -> Result<Option<(Version, Option<Arc<[u8]>>)>, ReadError> {
+        if !self.covers(key) || version < self.head.oldest {
+            return Ok(None);
+        }
+        let filter = frames.read(self, FrameKind::Filter, &self.head.filter).await?;
+        let filter = Filter::parse(filter).map_err(|error| self.malformed(&self.head.filter, error))?;
+        if !filter.may_have(key) {
+            return Ok(None);
+        }
+        let target = Position { key, version };
+        let mut index = self.index(frames).await?;
+        let Some(rows) = self.seek_index(&mut index, target)? else { return Ok(None) };
+        let mut cursor = self.rows(frames, &rows).await?;
+        let found = cursor.seek(target).map_err(|error| self.malformed(&rows, error))?;
+        let Some(Record { position, value }) = cursor.record().filter(|_| found) else { return Ok(None) };
+        if position.key != key {
+            return Ok(None);
+        }
+        Ok(Some((position.version, self.value(frames, value, &rows).await?)))
+    }
+
+    /// A record's value; `rows` is where the record is.
+    pub(crate) async fn value<F: Frames>(
+        &self,
+        frames: &F,
+        value: Value<'_>,
+        rows: &FrameRef,
+    ) -> Result<Option<Arc<[u8]>>, ReadError> {
+        match value {
+            Value::Deleted => Ok(None),
+            Value::Inline(bytes) => Ok(Some(bytes.into())),
+            Value::Far(reference) => {
+                let reference = self.reference(reference, rows)?;
+                Ok(Some(frames.read(self, FrameKind::Value, &reference).await?))
+            }
+        }
+    }
+
+    pub(crate) async fn index<F: Frames>(&self, frames: &F) -> Result<BlockCursor, ReadError> {
+        self.block(frames, FrameKind::Index, &self.head.index).await
+    }
+
+    pub(crate) async fn rows<F: Frames>(
+        &self,
+        frames: &F,
+        rows: &FrameRef,
+    ) -> Result<BlockCursor, ReadError> {
+        self.block(frames, FrameKind::Rows, rows).await
+    }
+
+    async fn block<F: Frames>(
+        &self,
+        frames: &F,
+        kind: FrameKind,
+        frame: &FrameRef,
+    ) -> Result<BlockCursor, ReadError> {
+        let bytes = frames.read(self, kind, frame).await?;
+        let block = Block::parse(bytes).map_err(|error| self.malformed(frame, error))?;
+        Ok(BlockCursor::new(block))
+    }
+
+    /// The frame with the first record that is not before `target`; none if all are.
+    pub(crate) fn seek_index(
+        &self,
+        index: &mut BlockCursor,
+        target: Position<'_>,
+    ) -> Result<Option<FrameRef>, ReadError> {
+        let found = index.seek(target);
+        found.map_err(|error| self.malformed(&self.head.index, error))?;
+        self.named(index)
+    }
+
+    /// The frame that `index` is at.
+    pub(crate) fn named(&self, index: &BlockCursor) -> Result<Option<FrameRef>, ReadError> {
+        match index.record().map(|record| record.value) {
+            None => Ok(None),
+            Some(Value::Inline(bytes)) => self.reference(bytes, &self.head.index).map(Some),
+            Some(_) => Err(self.malformed(&self.head.index, FrameError::Malformed)),
+        }
+    }
+
+    /// What `bytes`, which lie in `frame`, refer to.
+    fn reference(&self, bytes: &[u8], frame: &FrameRef) -> Result<FrameRef, ReadError> {
+        let reference = decode::<FrameRef>(bytes).ok();
+        let is_inside =
+            |to: &FrameRef| to.offset.checked_add(to.sectors).is_some_and(|end| end <= self.head.sectors);
+        reference.filter(is_inside).ok_or(self.malformed(frame, FrameError::Malformed))
+    }
+
+    pub(crate) fn malformed(&self, frame: &FrameRef, error: FrameError) -> ReadError {
+        ReadError::Frame(self.head.id, *frame, error)
+    }
+}

@@ -1,0 +1,305 @@
+//! Tables against a plain map of all versions, and any bytes against the decoders.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::Cell;
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+
+use cluster_format::{KeyRange, Version};
+use drivers_api::SECTOR_SIZE;
+use proptest::prelude::*;
+
+use crate::*;
+
+mod golden;
+mod machine;
+
+/// Frames in memory, at hand at once.
+#[derive(Default)]
+struct Memory {
+    tables: BTreeMap<TableId, Vec<u8>>,
+    reads: Cell<u64>,
+}
+
+impl Frames for Memory {
+    async fn read(&self, table: &Table, kind: FrameKind, frame: &FrameRef) -> Result<Arc<[u8]>, ReadError> {
+        self.reads.set(self.reads.get() + 1);
+        let id = table.head.id;
+        let start = frame.offset as usize * SECTOR_SIZE;
+        let bytes = &self.tables[&id][start..start + frame.sectors as usize * SECTOR_SIZE];
+        Frame::parse(bytes, id, kind, frame).map_err(|error| ReadError::Frame(id, *frame, error))
+    }
+}
+
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("everything is at hand"),
+    }
+}
+
+/// A number of versions in memory, and older ones in layers of tables, the newest layer first.
+#[derive(Default)]
+struct Tree {
+    frames: Memory,
+    memory: MemTable,
+    layers: Vec<Vec<Arc<Table>>>,
+    tables: u64,
+    horizon: Version,
+}
+
+impl Tree {
+    fn sources(&self) -> Vec<Source<'_>> {
+        let layers = self.layers.iter().map(|layer| Source::run(layer));
+        [Source::memory(&self.memory)].into_iter().chain(layers).collect()
+    }
+
+    fn get(&self, key: &[u8], version: Version) -> Option<Arc<[u8]>> {
+        if let Some((_, value)) = self.memory.get(key, version) {
+            return value;
+        }
+        for table in self.layers.iter().flatten() {
+            if let Some((_, value)) = now(table.get(&self.frames, key, version)).unwrap() {
+                return value;
+            }
+        }
+        None
+    }
+
+    fn read(&self, range: &KeyRange, version: Version, direction: Direction, rows_max: usize) -> Vec<Row> {
+        now(read(&self.frames, self.sources(), range, version, direction, rows_max)).unwrap()
+    }
+
+    /// The records of `sources` that `retention` keeps, in tables of about so many sectors.
+    fn write(
+        &mut self,
+        sources: Vec<Source<'_>>,
+        mut retention: Retention,
+        sectors_max: u32,
+    ) -> Vec<Arc<Table>> {
+        let start = Position { key: &[], version: Version(u64::MAX) };
+        let mut merge = now(Merge::new(&self.frames, sources, start, Direction::Forward)).unwrap();
+        let mut written = Vec::new();
+        let mut builder: Option<TableBuilder> = None;
+        let mut last = Vec::new();
+        while let Some(Position { key, version }) = merge.position() {
+            let key = key.to_vec();
+            let value = now(merge.value(&self.frames)).unwrap();
+            if retention.keeps(Position { key: &key, version }, value.is_none()) {
+                // The versions of one key stay together.
+                if let Some(full) = builder.take_if(|one| one.sectors() >= sectors_max && last != key) {
+                    written.push(full.finish());
+                }
+                let builder = builder.get_or_insert_with(|| {
+                    self.tables += 1;
+                    TableBuilder::new(TableId(self.tables))
+                });
+                builder.add(&key, version, value.as_deref());
+                last = key;
+            }
+            now(merge.advance(&self.frames)).unwrap();
+        }
+        written.extend(builder.map(TableBuilder::finish));
+        drop(merge);
+        let mut tables = Vec::new();
+        for (head, frames) in written {
+            let bytes = frames.iter().flat_map(|frame| frame.bytes.iter().copied()).collect::<Vec<u8>>();
+            assert_eq!(bytes.len(), head.sectors as usize * SECTOR_SIZE);
+            self.frames.tables.insert(head.id, bytes);
+            tables.push(Arc::new(Table { head, cells: CellRun { first: 0, count: 0 } }));
+        }
+        tables
+    }
+
+    fn flush(&mut self) {
+        if self.memory.is_empty() {
+            return;
+        }
+        let memory = core::mem::take(&mut self.memory);
+        let layer = self.write(vec![Source::memory(&memory)], Retention::new(Version::ZERO, false), u32::MAX);
+        self.layers.insert(0, layer);
+    }
+
+    /// Makes one layer of some neighbours.
+    fn compact(&mut self, first: usize, count: usize, horizon: Version) {
+        let first = first.min(self.layers.len());
+        let end = (first + count).min(self.layers.len());
+        let is_oldest = end == self.layers.len();
+        self.horizon = self.horizon.max(horizon);
+        let layers: Vec<_> = self.layers.drain(first..end).collect();
+        let sources = layers.iter().map(|layer| Source::run(layer)).collect();
+        let layer = self.write(sources, Retention::new(self.horizon, is_oldest), 4);
+        if !layer.is_empty() {
+            self.layers.insert(first, layer);
+        }
+    }
+}
+
+/// What happens to a tree.
+#[derive(Clone, Debug)]
+enum Step {
+    Put(u8, usize),
+    Delete(u8),
+    Flush,
+    Compact { first: usize, count: usize, kept: u64 },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        8 => (any::<u8>(), prop_oneof![8 => 0..200usize, 1 => 0..20_000usize]).prop_map(|(key, len)| Step::Put(key % 60, len)),
+        3 => any::<u8>().prop_map(|key| Step::Delete(key % 60)),
+        1 => Just(Step::Flush),
+        1 => (0..4usize, 1..4usize, 0..60u64)
+            .prop_map(|(first, count, kept)| Step::Compact { first, count, kept }),
+    ];
+    proptest::collection::vec(step, 1..300)
+}
+
+/// Keys of different lengths that begin alike.
+fn key(number: u8) -> Vec<u8> {
+    let mut key = b"table/row/".to_vec();
+    key.extend(core::iter::repeat_n(b'x', usize::from(number % 7)));
+    key.push(number);
+    key
+}
+
+fn value(version: u64, len: usize) -> Vec<u8> {
+    let mut value = version.to_be_bytes().to_vec();
+    // Half of it does not compress.
+    value.extend(
+        (0..len as u64).map(|at| if at % 2 == 0 { 7 } else { ((at * version * 2_654_435_761) >> 16) as u8 }),
+    );
+    value
+}
+
+type Model = BTreeMap<Vec<u8>, BTreeMap<u64, Option<Vec<u8>>>>;
+
+fn in_model(model: &Model, key: &[u8], version: u64) -> Option<Vec<u8>> {
+    model.get(key)?.range(..=version).next_back()?.1.clone()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_tree_of_tables_reads_as_a_map_of_all_versions(
+        steps in steps(),
+        asked in proptest::collection::vec((any::<u8>(), any::<u8>(), any::<u64>(), 1..20usize), 40),
+    ) {
+        let mut tree = Tree::default();
+        let mut model = Model::new();
+        let mut version = 0;
+        for step in steps {
+            match step {
+                Step::Put(number, len) => {
+                    version += 1;
+                    let value = value(version, len);
+                    tree.memory.add(&key(number)[..].into(), Version(version), Some(value[..].into()));
+                    model.entry(key(number)).or_default().insert(version, Some(value));
+                }
+                Step::Delete(number) => {
+                    version += 1;
+                    tree.memory.add(&key(number)[..].into(), Version(version), None);
+                    model.entry(key(number)).or_default().insert(version, None);
+                }
+                Step::Flush => tree.flush(),
+                Step::Compact { first, count, kept } => {
+                    tree.compact(first, count, Version(version.saturating_sub(kept)));
+                }
+            }
+        }
+        let horizon = tree.horizon.0;
+        for (one, other, at, rows_max) in asked {
+            let at = horizon + at % (version - horizon + 1);
+            let found = tree.get(&key(one % 64), Version(at));
+            prop_assert_eq!(found.map(|found| found.to_vec()), in_model(&model, &key(one % 64), at));
+            let (start, end) = (key(one % 64), key(other % 64));
+            let range = KeyRange { start: start[..].into(), end: end[..].into() };
+            let inside = model.keys().filter(|key| range.contains(key));
+            let rows = inside.filter_map(|key| Some((key.clone(), in_model(&model, key, at)?)));
+            let forward: Vec<_> = rows.clone().take(rows_max).collect();
+            let mut backward: Vec<_> = rows.collect();
+            backward.reverse();
+            backward.truncate(rows_max);
+            for (direction, expected) in [(Direction::Forward, forward), (Direction::Backward, backward)] {
+                let read = tree.read(&range, Version(at), direction, rows_max);
+                let read: Vec<_> = read.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
+                prop_assert_eq!(read, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_make_a_block_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..400), count in 0..4u32) {
+        let mut block = bytes.clone();
+        // Half of them have restarts that could be.
+        if bytes.len() % 2 == 0 {
+            (0..count).for_each(|index| block.extend((index * 16).to_le_bytes()));
+            block.extend(count.to_le_bytes());
+        }
+        let Ok(block) = Block::parse(block.into()) else { return Ok(()) };
+        let target = Position { key: &bytes[..bytes.len().min(2)], version: Version(3) };
+        for go in [BlockCursor::first, BlockCursor::last] {
+            let mut cursor = BlockCursor::new(block.clone());
+            let _ = go(&mut cursor);
+            while let Ok(true) = cursor.advance() {}
+            let _ = go(&mut cursor);
+            while let Ok(true) = cursor.retreat() {}
+            let _ = cursor.seek(target);
+            let _ = cursor.seek_before(target);
+        }
+    }
+
+    #[test]
+    fn any_bytes_make_a_frame_or_an_error(
+        payload in proptest::collection::vec(0..4u8, 0..3000),
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), 1..=255u8), 1..4),
+        sectors in 0..4usize,
+    ) {
+        let (table, kind) = (TableId(7), FrameKind::Rows);
+        let Frame { bytes, reference } = Frame::build(table, 3, kind, &payload);
+        let parsed = Frame::parse(&bytes, table, kind, &reference);
+        prop_assert_eq!(parsed.as_deref(), Ok(&payload[..]));
+        prop_assert_eq!(Frame::parse(&bytes, table, FrameKind::Value, &reference), Err(FrameError::Malformed));
+        prop_assert_eq!(Frame::parse(&bytes, TableId(8), kind, &reference), Err(FrameError::Malformed));
+        let older = Frame::build(table, 9, kind, b"an older frame");
+        let another = FrameError::Another { table, offset: 9 };
+        prop_assert_eq!(Frame::parse(&older.bytes, table, kind, &reference), Err(another));
+        let mut damaged = bytes.to_vec();
+        for (at, flip) in flips {
+            let at = at.index(damaged.len());
+            damaged[at] ^= flip;
+        }
+        // What was flipped may have been padding, or flipped back.
+        match Frame::parse(&damaged, table, kind, &reference) {
+            Ok(parsed) => prop_assert_eq!(&*parsed, &payload[..]),
+            Err(error) => prop_assert_eq!(error, FrameError::Damaged),
+        }
+        damaged.truncate(sectors * SECTOR_SIZE);
+        let _ = Frame::parse(&damaged, table, kind, &reference);
+    }
+}
+
+#[test]
+fn a_point_read_takes_three_frames_and_an_absent_key_mostly_one() {
+    let mut tree = Tree::default();
+    for number in 0..20_000u32 {
+        tree.memory.add(&number.to_be_bytes()[..].into(), Version(number.into()), Some([7; 90].into()));
+    }
+    tree.flush();
+    let newest = Version(20_000);
+    for number in (0..20_000u32).step_by(997) {
+        tree.frames.reads.set(0);
+        assert!(tree.get(&number.to_be_bytes(), newest).is_some());
+        assert_eq!(tree.frames.reads.get(), 3, "filter, index, rows");
+    }
+    tree.frames.reads.set(0);
+    let absent = (0..1000u32).map(|number| [&number.to_be_bytes()[..], &[1]].concat());
+    assert!(absent.into_iter().all(|key| tree.get(&key, newest).is_none()));
+    let wasted = tree.frames.reads.get() - 1000;
+    assert!(wasted < 100, "{wasted} frames were read for keys that are not there");
+}

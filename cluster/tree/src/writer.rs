@@ -1,0 +1,172 @@
+//! Writes tables: frames into cells, a large piece at a time.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_format::Version;
+use drivers_api::{DiskError, SECTOR_SIZE};
+
+use crate::cells::CELL_SECTORS;
+use crate::grid::Grid;
+use crate::{CellRun, Frame, Merge, Position, ReadError, Retention, Source, Table, TableBuilder, TableId};
+use crate::{Direction, yielding::yield_now};
+
+/// A piece of free space is worth a table if it has one in so many of the cells that one may take.
+const WORTH_SHARE: u32 = 16;
+
+/// Bytes written at a time.
+const WRITE_LEN: usize = 256 << 10;
+
+/// Records between two pauses, in which others run.
+const RECORDS_PER_TURN: usize = 64;
+
+/// Why tables were not written. Nothing refers to what was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteError {
+    /// There is no room.
+    Full,
+    /// The device failed.
+    Device(DiskError),
+    /// A frame to be merged cannot be had.
+    Read(ReadError),
+}
+
+impl From<DiskError> for WriteError {
+    fn from(error: DiskError) -> Self {
+        WriteError::Device(error)
+    }
+}
+
+impl From<ReadError> for WriteError {
+    fn from(error: ReadError) -> Self {
+        WriteError::Read(error)
+    }
+}
+
+/// Draws names of tables: counted from a number drawn at random.
+#[derive(Clone, Debug)]
+pub(crate) struct TableIds(pub(crate) u64);
+
+impl TableIds {
+    fn next(&mut self) -> TableId {
+        self.0 = self.0.wrapping_add(1);
+        TableId(self.0)
+    }
+
+    /// Names for one job, of which there will not be more than these.
+    pub(crate) fn for_job(&mut self) -> TableIds {
+        let ids = self.clone();
+        self.0 = self.0.wrapping_add(1 << 24);
+        ids
+    }
+}
+
+/// What `retention` keeps of `sources`, as tables of `grid`.
+pub(crate) async fn write_tables(
+    grid: &Grid,
+    sources: Vec<Source<'_>>,
+    mut retention: Retention,
+    ids: TableIds,
+    cells_max: u32,
+) -> Result<Vec<Arc<Table>>, WriteError> {
+    let start = Position { key: &[], version: Version(u64::MAX) };
+    let mut merge = Merge::new(grid, sources, start, Direction::Forward).await?;
+    let mut writer = Writer { grid, ids, cells_max, open: None, written: Vec::new() };
+    let mut records = 0;
+    while let Some(position) = merge.position() {
+        let Position { key, version } = position;
+        if retention.keeps(position, merge.is_deletion()) {
+            match merge.value_at_hand() {
+                Some(value) => writer.add(key, version, value).await?,
+                None => writer.add(key, version, merge.value(grid).await?.as_deref()).await?,
+            }
+        }
+        merge.advance(grid).await?;
+        records += 1;
+        if records % RECORDS_PER_TURN == 0 {
+            yield_now().await;
+        }
+    }
+    writer.finish().await
+}
+
+struct Writer<'a> {
+    grid: &'a Grid,
+    ids: TableIds,
+    cells_max: u32,
+    open: Option<Open>,
+    written: Vec<Arc<Table>>,
+}
+
+/// A table being written.
+struct Open {
+    builder: TableBuilder,
+    cells: CellRun,
+    /// What is not written yet, and where it goes, in sectors from the table's beginning.
+    pending: Vec<u8>,
+    offset: u32,
+}
+
+impl Writer<'_> {
+    async fn add(&mut self, key: &[u8], version: Version, value: Option<&[u8]>) -> Result<(), WriteError> {
+        if let Some(open) = &self.open
+            && open.builder.sectors_at_most(key, value) > open.cells.count * CELL_SECTORS
+        {
+            self.close().await?;
+        }
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let builder = TableBuilder::new(self.ids.next());
+                let least = builder.sectors_at_most(key, value).div_ceil(CELL_SECTORS);
+                let (worth, most) = (self.cells_max / WORTH_SHARE, self.cells_max.max(least));
+                let cells = self.grid.with_cells(|cells| cells.take(least.max(worth), most));
+                let cells = cells.ok_or(WriteError::Full)?;
+                none.insert(Open { builder, cells, pending: Vec::new(), offset: 0 })
+            }
+        };
+        open.builder.add(key, version, value);
+        let frames = open.builder.take_frames();
+        open.write(self.grid, frames, WRITE_LEN).await
+    }
+
+    async fn close(&mut self) -> Result<(), WriteError> {
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        let (head, frames) = core::mem::replace(&mut open.builder, TableBuilder::new(TableId(0))).finish();
+        let used = head.sectors.div_ceil(CELL_SECTORS);
+        let CellRun { first, count } = open.cells;
+        self.grid.with_cells(|cells| cells.give_back(CellRun { first: first + used, count: count - used }));
+        open.cells.count = used;
+        let result = open.write(self.grid, frames, 0).await;
+        self.written.push(Arc::new(Table { head, cells: open.cells }));
+        result
+    }
+
+    async fn finish(mut self) -> Result<Vec<Arc<Table>>, WriteError> {
+        self.close().await?;
+        Ok(core::mem::take(&mut self.written))
+    }
+}
+
+impl Open {
+    /// Writes `frames`, once there are more than `len_max` bytes to write.
+    async fn write(&mut self, grid: &Grid, frames: Vec<Frame>, len_max: usize) -> Result<(), WriteError> {
+        frames.iter().for_each(|frame| self.pending.extend_from_slice(&frame.bytes));
+        if self.pending.len() > len_max {
+            let bytes = core::mem::take(&mut self.pending);
+            let sectors = (bytes.len() / SECTOR_SIZE) as u32;
+            grid.write(self.cells, self.offset, bytes).await?;
+            self.offset += sectors;
+        }
+        Ok(())
+    }
+}
+
+/// What was written by whoever did not finish is free again.
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        let open = self.open.iter().map(|open| open.cells);
+        let runs: Vec<CellRun> = open.chain(self.written.iter().map(|table| table.cells)).collect();
+        self.grid.with_cells(|cells| runs.into_iter().for_each(|run| cells.give_back(run)));
+    }
+}

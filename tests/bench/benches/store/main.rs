@@ -1,0 +1,179 @@
+//! What the store's tree does on one disk, beside embedded stores of others: the same rows, in the same order, each
+//! batch durable before the next.
+//!
+//! `cargo bench -p tests-bench --bench store -- [--rows N] [--order keys|random] [--only relix,sqlite,redb]`
+//!
+//! No SQL, no network, no replication: batches of a thousand rows go to Relix's journal, which is flushed, and from there
+//! into its tree; SQLite runs with a write-ahead log and synchronous=FULL, redb with immediate durability. Each gets
+//! 64 MiB of cache.
+
+mod peers;
+mod relix;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Rows of one transaction.
+const BATCH_ROWS: u64 = 1000;
+
+/// Memory for what was read.
+const CACHE_LEN: usize = 64 << 20;
+
+/// Point reads of each kind.
+const READS: u64 = 50_000;
+
+type Row = ([u8; 8], Vec<u8>);
+
+/// A store.
+trait Engine {
+    fn name(&self) -> &'static str;
+    /// Stores these rows, durably.
+    fn load(&mut self, rows: &[Row]);
+    /// Everything that is to be done after loading is done.
+    fn settle(&mut self);
+    /// Ends it, and opens it again.
+    fn reopen(&mut self);
+    fn get(&mut self, key: &[u8; 8]) -> Option<usize>;
+    /// Rows and bytes, of everything.
+    fn scan(&mut self) -> (u64, u64);
+    /// Bytes written so far, if it knows.
+    fn written(&self) -> Option<u64>;
+    /// Bytes of the disk that rows take.
+    fn size(&self) -> u64;
+}
+
+struct Options {
+    rows: u64,
+    is_random: bool,
+    only: Vec<String>,
+    directory: PathBuf,
+}
+
+fn options() -> Options {
+    let mut options = Options {
+        rows: 1_000_000,
+        is_random: false,
+        only: Vec::new(),
+        directory: "target/bench-store".into(),
+    };
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    while let Some(name) = arguments.next() {
+        let mut value = || arguments.next().unwrap_or_else(|| panic!("{name} wants a value"));
+        match name.as_str() {
+            "--rows" => options.rows = value().parse().expect("a number of rows"),
+            "--order" => options.is_random = value() == "random",
+            "--only" => options.only = value().split(',').map(Into::into).collect(),
+            "--dir" => options.directory = value().into(),
+            _ => panic!("no such option: {name}"),
+        }
+    }
+    options
+}
+
+/// A number that depends on another, as if it were drawn (SplitMix64).
+fn scramble(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ mixed >> 31
+}
+
+impl Options {
+    fn key(&self, number: u64) -> [u8; 8] {
+        if self.is_random { scramble(number).to_be_bytes() } else { number.to_be_bytes() }
+    }
+
+    /// 200 bytes, of which half are drawn and half are words.
+    fn row(&self, number: u64) -> Row {
+        let mut value = Vec::with_capacity(200);
+        (0..12).for_each(|part| value.extend(scramble(number ^ part << 48).to_le_bytes()));
+        while value.len() < 200 {
+            let words = [&b"large_airport,"[..], b"closed,", b"small_airport,", b"US-CA,", b"heliport,"];
+            value.extend_from_slice(words[(scramble(number + value.len() as u64) % 5) as usize]);
+        }
+        value.truncate(200);
+        (self.key(number), value)
+    }
+}
+
+fn rate(count: u64, took: Duration) -> f64 {
+    count as f64 / took.as_secs_f64()
+}
+
+fn run(engine: &mut dyn Engine, options: &Options) {
+    let len = options.rows * 208;
+    let started = Instant::now();
+    let mut batch_max = Duration::ZERO;
+    for first in (0..options.rows).step_by(BATCH_ROWS as usize) {
+        let rows: Vec<Row> =
+            (first..options.rows.min(first + BATCH_ROWS)).map(|row| options.row(row)).collect();
+        let begun = Instant::now();
+        engine.load(&rows);
+        batch_max = batch_max.max(begun.elapsed());
+    }
+    let loaded = started.elapsed();
+    engine.settle();
+    let settled = started.elapsed();
+    let (written, size) = (engine.written(), engine.size());
+    let begun = Instant::now();
+    engine.reopen();
+    let reopened = begun.elapsed();
+    let read = |engine: &mut dyn Engine, numbers: &dyn Fn(u64) -> u64| {
+        let begun = Instant::now();
+        for read in 0..READS {
+            let len = engine.get(&options.key(numbers(read)));
+            assert_eq!(len, Some(200), "every row is there");
+        }
+        rate(READS, begun.elapsed())
+    };
+    // Anywhere; then in a part that fits the cache, once to warm it and once more.
+    let cold = read(engine, &|read| scramble(read) % options.rows);
+    let few = options.rows.min(50_000);
+    let near = |read| scramble(read) % few;
+    read(engine, &near);
+    let warm = read(engine, &near);
+    let begun = Instant::now();
+    let (rows, bytes) = engine.scan();
+    assert_eq!((rows, bytes), (options.rows, len), "every row is there");
+    let scanned = bytes as f64 / 1e6 / begun.elapsed().as_secs_f64();
+    println!(
+        "{:8} {:>9.0} rows/s loaded ({:.1} s, settled {:.1} s, slowest batch {:.0} ms)  {} x written  {:.2} x the rows' size  \
+         open {:.0} ms  {cold:>8.0} reads/s anywhere  {warm:>8.0} reads/s warm  {scanned:>5.0} MB/s scanned",
+        engine.name(),
+        rate(options.rows, loaded),
+        loaded.as_secs_f64(),
+        settled.as_secs_f64(),
+        batch_max.as_secs_f64() * 1e3,
+        written.map_or("-".into(), |written| format!("{:.1}", written as f64 / len as f64)),
+        size as f64 / len as f64,
+        reopened.as_secs_f64() * 1e3,
+    );
+}
+
+fn empty(directory: &Path) {
+    let _ = std::fs::remove_dir_all(directory);
+    std::fs::create_dir_all(directory).expect("a directory for the stores");
+}
+
+fn main() {
+    let options = options();
+    println!(
+        "{} rows of 208 bytes, {}",
+        options.rows,
+        if options.is_random { "in random order" } else { "by key" }
+    );
+    let wants = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
+    type Make = fn(&Path) -> Box<dyn Engine>;
+    let engines: [(&str, Make); 3] = [
+        ("relix", |directory| Box::new(relix::Relix::new(directory))),
+        ("sqlite", |directory| Box::new(peers::Sqlite::new(directory))),
+        ("redb", |directory| Box::new(peers::Redb::new(directory))),
+    ];
+    for (name, make) in engines {
+        if wants(name) {
+            empty(&options.directory);
+            run(&mut *make(&options.directory), &options);
+        }
+    }
+    let _ = std::fs::remove_dir_all(&options.directory);
+}
