@@ -6,8 +6,8 @@
 //!  └──────────┴──────────┴─ ─ ─┴──────────────────────┴───────────────────────┘
 //!  record = shared, rest's length, version's difference (zigzag), value's length × 4 + kind; the key's rest, the value
 //! ```
-//! Integers are [`crate::varint`]s. Every sixteenth record is a *restart*: it shares nothing, and its version differs
-//! from 0; restarts say where they begin, so that a position is found by halving. After LevelDB's tables.
+//! Integers are [`crate::varint`]s. Every sixteenth record is a *restart*: it shares nothing, and its version is the
+//! difference from 0; restarts say where they begin, so that a position is found by halving. After LevelDB's tables.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -114,10 +114,12 @@ impl Block {
         let count = u32_at(&bytes, count_at) as usize;
         let restarts_len = count.checked_mul(4).ok_or(FrameError::Malformed)?;
         let records_end = count_at.checked_sub(restarts_len).ok_or(FrameError::Malformed)?;
-        if (count == 0) != (records_end == 0) {
-            return Err(FrameError::Malformed);
+        let first = (count > 0).then(|| u32_at(&bytes, records_end));
+        match (first, records_end) {
+            (None, 0) => Ok(Block { bytes, records_end }),
+            (Some(0), 1..) => Ok(Block { bytes, records_end }),
+            _ => Err(FrameError::Malformed),
         }
-        Ok(Block { bytes, records_end })
     }
 
     fn restarts(&self) -> usize {
@@ -222,11 +224,6 @@ impl BlockCursor {
         Ok(found)
     }
 
-    /// Goes to the last record that is before `target`; whether there is one.
-    pub fn seek_before(&mut self, target: Position<'_>) -> Result<bool, FrameError> {
-        if self.seek(target)? { self.retreat() } else { self.last() }
-    }
-
     /// Goes to the next record; whether there is one.
     pub fn advance(&mut self) -> Result<bool, FrameError> {
         let Some(parts) = &self.current else { return Ok(false) };
@@ -277,7 +274,11 @@ impl BlockCursor {
         {
             self.read(parts.value.end)?;
         }
-        Ok(self.current.is_some())
+        // Where records do not end where others begin, it would go nowhere.
+        match &self.current {
+            Some(parts) if parts.value.end == end && self.at < end => Ok(true),
+            _ => Err(FrameError::Malformed),
+        }
     }
 
     /// Reads the record at `at`, which follows the one that was read last.

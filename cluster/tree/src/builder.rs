@@ -32,6 +32,7 @@ pub struct TableBuilder {
     last: Vec<u8>,
     records: u64,
     deletions: u64,
+    hidden: u64,
     len: u64,
     oldest: Version,
     newest: Version,
@@ -51,6 +52,7 @@ impl TableBuilder {
             last: Vec::new(),
             records: 0,
             deletions: 0,
+            hidden: 0,
             len: 0,
             oldest: Version(u64::MAX),
             newest: Version::ZERO,
@@ -64,6 +66,8 @@ impl TableBuilder {
             self.last.clear();
             self.last.extend_from_slice(key);
             self.first.get_or_insert_with(|| key.into());
+        } else {
+            self.hidden += 1;
         }
         let far;
         let stored = match value {
@@ -83,16 +87,6 @@ impl TableBuilder {
         if self.rows.len() >= BLOCK_LEN {
             self.close_block();
         }
-    }
-
-    /// Whether there are no records.
-    pub fn is_empty(&self) -> bool {
-        self.records == 0
-    }
-
-    /// How many sectors its frames take so far.
-    pub fn sectors(&self) -> u32 {
-        self.offset
     }
 
     /// No more sectors than these will it take, if only a record of `key` and `value` is added yet.
@@ -123,6 +117,7 @@ impl TableBuilder {
             sectors: self.offset,
             records: self.records,
             deletions: self.deletions,
+            hidden: self.hidden,
             len: self.len,
             first: self.first.unwrap_or_default(),
             last: self.last.into(),

@@ -44,13 +44,10 @@ impl Cells {
         self.count
     }
 
-    /// The disk has grown to so many cells.
-    pub fn grow(&mut self, count: u32) {
-        if count > self.count {
-            self.taken.resize(count.div_ceil(64) as usize, 0);
-            self.free += count - self.count;
-            self.count = count;
-        }
+    /// As [`Cells::take`], of those that are free beyond so many.
+    pub fn take_leaving(&mut self, left: u32, least: u32, most: u32) -> Option<CellRun> {
+        let free = self.free.saturating_sub(left);
+        if free < least { None } else { self.take(least, most.min(free)) }
     }
 
     /// Takes up to `most` cells that lie together: the next run of so many, or else the longest there is, if that has
@@ -78,12 +75,17 @@ impl Cells {
 
     /// These cells are taken, as a manifest says. False if they are not there, or one of them is taken already.
     pub fn claim(&mut self, run: CellRun) -> bool {
-        let is_inside = run.first.checked_add(run.count).is_some_and(|end| end <= self.count);
-        let is_free = is_inside && (run.first..run.first + run.count).all(|cell| !self.is_taken(cell));
+        let is_free =
+            self.contain(run) && (run.first..run.first + run.count).all(|cell| !self.is_taken(cell));
         if is_free {
             self.set(run, true);
         }
         is_free
+    }
+
+    /// Whether there are these cells.
+    pub fn contain(&self, run: CellRun) -> bool {
+        run.first.checked_add(run.count).is_some_and(|end| end <= self.count)
     }
 
     /// These cells were taken, and are free.
@@ -161,8 +163,10 @@ mod tests {
         assert_eq!(cells.take(1, 200), Some(run(11, 109)));
         assert_eq!(cells.take(30, 200), None);
         assert_eq!(cells.take(29, 200), Some(run(121, 29)));
-        cells.grow(300);
-        assert_eq!(cells.take(1, 100), Some(run(200, 100)));
+        cells.give_back(run(11, 109));
+        assert_eq!(cells.free(), 119);
+        assert_eq!(cells.take_leaving(100, 20, 200), None);
+        assert_eq!(cells.take_leaving(100, 19, 200), Some(run(11, 19)));
     }
 
     proptest! {

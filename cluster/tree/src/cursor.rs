@@ -40,11 +40,14 @@ impl TableCursor {
         self.place.as_ref()?.rows.record()
     }
 
-    /// The value of the record it is at; none if it deletes.
-    pub async fn value<F: Frames>(&self, frames: &F) -> Result<Option<Arc<[u8]>>, ReadError> {
-        let Some(Place { frame, rows, .. }) = &self.place else { return Ok(None) };
-        let Some(Record { value, .. }) = rows.record() else { return Ok(None) };
-        self.table.value(frames, value, frame).await
+    /// The table it goes through.
+    pub(crate) fn table(&self) -> &Arc<Table> {
+        &self.table
+    }
+
+    /// The frame that the record is in.
+    pub(crate) fn frame(&self) -> Option<FrameRef> {
+        self.place.as_ref().map(|place| place.frame)
     }
 
     /// Goes to the first record that is not before `target`, if there is one.

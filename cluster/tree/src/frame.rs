@@ -14,19 +14,26 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 
+use cluster_format::limits::ROW_LEN_MAX;
 use drivers_api::SECTOR_SIZE;
 use serde::{Deserialize, Serialize};
 
 const SUM_LEN: usize = 16;
 const HEADER_LEN: usize = 40;
 
-/// The longest payload: the longest value there may be, and then some.
-pub(crate) const PAYLOAD_LEN_MAX: usize = 17 << 20;
+/// The longest payload of a frame of a table: the longest value there may be, and then some.
+const PAYLOAD_LEN_MAX: usize = 17 << 20;
+
+/// The longest payload of a manifest: some 400,000 tables.
+const MANIFEST_LEN_MAX: usize = 64 << 20;
+
+const _: () = assert!(ROW_LEN_MAX < PAYLOAD_LEN_MAX);
 
 const CODING_NONE: u8 = 0;
 const CODING_LZ4: u8 = 1;
 
-/// A table's name, drawn at random when it is built: no two tables of a cluster have the same.
+/// A table's name. They are counted from a number that is drawn at random in each life of a node, so that no two
+/// tables of a cluster have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TableId(pub u64);
 
@@ -48,6 +55,16 @@ pub enum FrameKind {
     Index = 4,
     /// Which tables there are.
     Manifest = 5,
+}
+
+impl FrameKind {
+    /// How long a payload may be, in bytes.
+    pub(crate) fn payload_len_max(self) -> usize {
+        match self {
+            FrameKind::Manifest => MANIFEST_LEN_MAX,
+            _ => PAYLOAD_LEN_MAX,
+        }
+    }
 }
 
 /// Which frame of a table, and what must be there.
@@ -101,7 +118,7 @@ pub struct Frame {
 impl Frame {
     /// The frame of `table` at `offset` that holds `payload`, compressed if that saves an eighth at least.
     pub fn build(table: TableId, offset: u32, kind: FrameKind, payload: &[u8]) -> Frame {
-        assert!(payload.len() <= PAYLOAD_LEN_MAX, "frames are bounded");
+        assert!(payload.len() <= kind.payload_len_max(), "frames are bounded");
         let compressed = lz4_flex::block::compress(payload);
         let (coding, stored): (_, &[u8]) = match compressed.len() <= payload.len() - payload.len() / 8 {
             true if !payload.is_empty() => (CODING_LZ4, &compressed),
@@ -146,7 +163,7 @@ impl Frame {
         let len = u32_at(header, 32) as usize;
         let stored = &bytes[HEADER_LEN..end];
         match header[37] {
-            _ if !is_own || len > PAYLOAD_LEN_MAX => Err(FrameError::Malformed),
+            _ if !is_own || len > kind.payload_len_max() => Err(FrameError::Malformed),
             CODING_NONE if len == stored.len() => Ok(stored.into()),
             CODING_LZ4 => decompress(stored, len).ok_or(FrameError::Malformed),
             _ => Err(FrameError::Malformed),

@@ -15,7 +15,7 @@ use crate::{
     CellRun, Cells, Frame, FrameCache, FrameId, FrameKind, FrameRef, Frames, ReadError, Table, TableId,
 };
 
-/// The low bits of the ids of all requests: whoever has other requests for the same disk uses other bits.
+/// The two low bits of the ids of all requests: whoever has other requests for the same disk uses others.
 pub const REQUEST_TAG: u64 = 3;
 
 /// A part of a disk, in cells. Clones are the same one.
@@ -109,13 +109,26 @@ impl Grid {
 
     /// A frame was read, or could not be.
     fn tell(&self, id: FrameId, parsed: Result<Arc<[u8]>, ReadError>) {
-        let mut shared = self.shared.lock();
-        if let Ok(payload) = &parsed {
-            shared.cache.insert(id, payload.clone());
-        }
-        for reader in shared.readers.remove(&id).into_iter().flatten() {
+        let readers = {
+            let mut shared = self.shared.lock();
+            if let Ok(payload) = &parsed {
+                shared.cache.insert(id, payload.clone());
+            }
+            shared.readers.remove(&id)
+        };
+        for reader in readers.into_iter().flatten() {
             let _ = reader.send(parsed.clone());
         }
+    }
+
+    /// How many cells there are.
+    pub fn cells(&self) -> u32 {
+        self.shared.lock().cells.count()
+    }
+
+    /// How many of them are free.
+    pub fn free_cells(&self) -> u32 {
+        self.shared.lock().cells.free()
     }
 
     /// Does something with the cells.
@@ -142,10 +155,12 @@ impl Grid {
                 sector += sectors;
             }
         }
+        // All of them: what is still on its way when one has failed must not meet what comes later.
+        let mut result = Ok(());
         for one in waiting {
-            done(one).await.1?;
+            result = result.and(done(one).await.1);
         }
-        Ok(())
+        result
     }
 
     /// Makes durable what was written before.

@@ -1,183 +1,210 @@
 //! Which tables there are, and which are to be merged next.
 //!
 //! ```text
-//!  young    ┌──────────┐ ┌──────────┐     each from memory at one time, the newest first; they overlap
-//!  level 1  ┌──┐┌──┐┌──┐                  from here on the tables of a level share no record's place, by key
-//!  level 2  ┌──┐┌──┐┌──┐┌──┐┌──┐┌──┐┌──┐   eight times as long as the one above
+//!  young    ┌──┐┌──┐ ┌──┐┌──┐┌──┐         runs, each what was in memory at one time, the newest first
+//!  level 1  ┌──┐┌──┐┌──┐                  one run
+//!  level 2  ┌──┐┌──┐┌──┐┌──┐┌──┐┌──┐┌──┐  one run, eight times as long as the one above
 //! ```
-//! For every key, what lies higher is newer. After O'Neil and others, "The log-structured merge-tree" (1996), with
-//! LevelDB's levels.
+//! The tables of a run come one behind the other, by key; a key's newer versions may end one, and its older ones begin
+//! the next. For every key, what lies higher is newer. After O'Neil and others, "The log-structured merge-tree" (1996),
+//! with LevelDB's levels.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use cluster_format::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::{Table, TableId};
 
-/// Young tables are merged once there are so many.
-const YOUNG_MAX: usize = 4;
+/// Young runs are merged once there are so many.
+const YOUNG_RUNS: u64 = 4;
 
 /// A level is so many times as long as the one above.
 const GROWTH: u64 = 8;
+
+/// A table is written anew if one in so many of its records is of no use.
+const WASTE_SHARE: u64 = 4;
+
+/// Tables that come one behind the other.
+pub type Run = Vec<Arc<Table>>;
 
 /// The tables of a tree. A clone shares them and never changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Levels {
     /// The newest first.
-    pub young: Vec<Arc<Table>>,
-    /// By level, then by key.
-    pub levels: Vec<Vec<Arc<Table>>>,
+    pub young: Vec<Run>,
+    /// By level.
+    pub levels: Vec<Run>,
 }
 
 /// What to merge: whatever is newer comes first.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compaction {
-    /// Tables that overlap, the newest first: all young ones, or none.
-    pub young: Vec<Arc<Table>>,
-    /// Tables of the level above `into`, by key.
-    pub upper: Vec<Arc<Table>>,
-    /// Tables of level `into`, by key.
-    pub lower: Vec<Arc<Table>>,
+pub(crate) struct Compaction {
+    /// Runs that overlap, the newest first.
+    pub(crate) upper: Vec<Run>,
+    /// Those tables of level `into` that have keys of the upper ones, or a key in common with one that has.
+    pub(crate) lower: Run,
     /// The level that the result belongs to, from 0 for the first.
-    pub into: usize,
+    pub(crate) into: usize,
     /// Whether none of its keys lies in a deeper level.
-    pub is_oldest: bool,
+    pub(crate) is_oldest: bool,
+    /// The tables only change their level: they lie apart from each other, and from all that is there.
+    pub(crate) is_move: bool,
 }
 
 impl Compaction {
     /// The tables that are replaced.
-    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
-        self.young.iter().chain(&self.upper).chain(&self.lower)
-    }
-
-    /// Whether the tables only change their level.
-    pub fn is_move(&self) -> bool {
-        self.lower.is_empty() && self.young.is_empty()
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.upper.iter().flatten().chain(&self.lower)
     }
 }
 
 impl Levels {
     /// All tables, what is newer for a key before what is older.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
-        self.young.iter().chain(self.levels.iter().flatten())
+        self.runs().flatten()
+    }
+
+    /// All runs, what is newer for a key before what is older.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.young.iter().chain(&self.levels)
     }
 
     /// The tables that may have `key`, what is newer before what is older.
-    pub fn candidates(&self, key: &[u8]) -> impl Iterator<Item = &Arc<Table>> {
-        let levels = self.levels.iter().flat_map(move |tables| {
+    pub(crate) fn candidates(&self, key: &[u8]) -> impl Iterator<Item = &Arc<Table>> {
+        self.runs().flat_map(move |tables| {
             let start = tables.partition_point(|table| *table.head.last < *key);
             tables[start..].iter().take_while(move |table| *table.head.first <= *key)
-        });
-        self.young.iter().filter(move |table| table.covers(key)).chain(levels)
+        })
     }
 
-    /// What to do next, if anything: `base_len` is how long the first level may be, in sectors; of each level the
-    /// table goes on that follows the last one that did, `turns` by level.
-    pub fn pick(&self, base_len: u64, turns: &mut Vec<Arc<[u8]>>) -> Option<Compaction> {
-        if self.young.len() >= YOUNG_MAX {
-            return Some(self.compact_young());
-        }
+    /// What to do next, if anything: whatever exceeds its measure most. `base_len` is how long the first level may be,
+    /// in sectors; of each level the table goes on that follows the last one that did, `turns` by level. Nobody reads
+    /// at versions older than `horizon`.
+    pub(crate) fn pick(
+        &self,
+        base_len: u64,
+        turns: &mut Vec<Arc<[u8]>>,
+        horizon: Version,
+    ) -> Option<Compaction> {
+        let percent = |len: u64, max: u64| len.saturating_mul(100) / max.max(1);
+        let mut most = (percent(self.young.len() as u64, YOUNG_RUNS), None);
         let mut len_max = base_len;
         for (level, tables) in self.levels.iter().enumerate() {
             let len: u64 = tables.iter().map(|table| u64::from(table.head.sectors)).sum();
-            // The last level may grow: another one begins below it.
-            if len > len_max {
-                turns.resize_with(turns.len().max(level + 1), Arc::default);
-                let turn = &mut turns[level];
-                let next = tables.iter().position(|table| *table.head.first > **turn).unwrap_or(0);
-                let compaction = self.compact(level, next);
-                if let Some(last) = compaction.upper.last() {
-                    *turn = last.head.last.clone();
-                }
-                return Some(compaction);
+            let excess = percent(len, len_max);
+            if excess > most.0.max(100) {
+                most = (excess, Some(level));
             }
             len_max = len_max.saturating_mul(GROWTH);
         }
-        None
+        match most {
+            (_, Some(level)) => Some(self.compact_level(level, turns)),
+            (100.., None) => Some(self.compact_young()),
+            _ => self.rewrite(horizon),
+        }
     }
 
     fn compact_young(&self) -> Compaction {
-        let (first, last) = bounds(&self.young);
-        let lower = self.overlapping(0, &first, &last);
-        let mut by_key = self.young.clone();
+        let mut by_key: Run = self.young.iter().flatten().cloned().collect();
         by_key.sort_by(|one, other| one.head.first.cmp(&other.head.first));
+        let lower = self.overlapping(0, &by_key);
         let are_apart = by_key.windows(2).all(|pair| pair[0].head.last < pair[1].head.first);
         // As when rows come in the order of their keys.
-        let (young, upper) = match lower.is_empty() && are_apart {
-            true => (Vec::new(), by_key),
-            false => (self.young.clone(), Vec::new()),
-        };
-        let (first, last) = bounds(self.young.iter().chain(&lower));
-        Compaction { young, upper, lower, into: 0, is_oldest: self.is_oldest(1, &first, &last) }
+        let is_move = lower.is_empty() && are_apart;
+        let upper = if is_move { [by_key].into() } else { self.young.clone() };
+        self.merging_into(upper, lower, 0, is_move)
     }
 
     /// Takes one table of a level down, with its neighbours as far as they have a key in common.
-    fn compact(&self, level: usize, index: usize) -> Compaction {
+    fn compact_level(&self, level: usize, turns: &mut Vec<Arc<[u8]>>) -> Compaction {
         let tables = &self.levels[level];
-        let is_joined = |index: usize| tables[index].head.last == tables[index + 1].head.first;
-        let mut start = index;
-        while start > 0 && is_joined(start - 1) {
-            start -= 1;
-        }
-        let mut end = index + 1;
-        while end < tables.len() && is_joined(end - 1) {
-            end += 1;
-        }
-        let upper = tables[start..end].to_vec();
-        let (first, last) = bounds(&upper);
-        let into = level + 1;
-        let lower = self.overlapping(into, &first, &last);
-        let (first, last) = bounds(upper.iter().chain(&lower));
-        let is_oldest = self.is_oldest(into + 1, &first, &last);
-        Compaction { young: Vec::new(), upper, lower, into, is_oldest }
+        turns.resize_with(turns.len().max(level + 1), Arc::default);
+        let next = tables.iter().position(|table| *table.head.first > *turns[level]).unwrap_or(0);
+        let upper = joined(tables, next, next + 1);
+        turns[level] = upper.last().map(|table| table.head.last.clone()).unwrap_or_default();
+        let lower = self.overlapping(level + 1, &upper);
+        let is_move = lower.is_empty();
+        self.merging_into([upper].into(), lower, level + 1, is_move)
     }
 
-    /// The tables of a level that have keys from `first` to `last`, or one of their neighbours' keys.
-    fn overlapping(&self, level: usize, first: &[u8], last: &[u8]) -> Vec<Arc<Table>> {
-        let Some(tables) = self.levels.get(level) else { return Vec::new() };
-        let mut start = tables.partition_point(|table| *table.head.last < *first);
-        let mut end = tables.partition_point(|table| *table.head.first <= *last);
-        while start > 0 && start < end && tables[start - 1].head.last == tables[start].head.first {
-            start -= 1;
-        }
-        while start < end && end < tables.len() && tables[end - 1].head.last == tables[end].head.first {
-            end += 1;
-        }
-        tables.get(start..end).unwrap_or_default().to_vec()
+    /// A table much of which nobody can see any more.
+    fn rewrite(&self, horizon: Version) -> Option<Compaction> {
+        self.levels.iter().enumerate().find_map(|(level, tables)| {
+            let index = tables.iter().enumerate().position(|(index, table)| {
+                let head = &table.head;
+                let useless = |count: u64| count > 0 && count.saturating_mul(WASTE_SHARE) >= head.records;
+                let is_oldest = || self.is_oldest(level + 1, &joined(tables, index, index + 1));
+                head.newest <= horizon && (useless(head.hidden) || (useless(head.deletions) && is_oldest()))
+            });
+            let index = index?;
+            Some(self.merging_into(Vec::new(), joined(tables, index, index + 1), level, false))
+        })
     }
 
-    /// Whether no table from `level` on has keys from `first` to `last`.
-    fn is_oldest(&self, level: usize, first: &[u8], last: &[u8]) -> bool {
-        let deeper = self.levels.iter().skip(level).flatten();
-        deeper.into_iter().all(|table| *table.head.last < *first || *last < *table.head.first)
+    fn merging_into(&self, upper: Vec<Run>, lower: Run, into: usize, is_move: bool) -> Compaction {
+        let all: Run = upper.iter().flatten().chain(&lower).cloned().collect();
+        let is_oldest = self.is_oldest(into + 1, &all);
+        Compaction { upper, lower, into, is_oldest, is_move }
     }
 
-    /// A table from memory.
-    pub fn add_young(&mut self, table: Arc<Table>) {
-        self.young.insert(0, table);
+    /// The tables of a level that have keys between those of `tables`, with their neighbours as far as they have a key
+    /// in common.
+    fn overlapping(&self, level: usize, tables: &[Arc<Table>]) -> Run {
+        let Some(own) = self.levels.get(level) else { return Run::new() };
+        let (first, last) = bounds(tables);
+        let start = own.partition_point(|table| table.head.last < first);
+        let end = own.partition_point(|table| table.head.first <= last);
+        if start < end { joined(own, start, end) } else { Run::new() }
+    }
+
+    /// Whether no table from `level` on has keys between those of `tables`.
+    fn is_oldest(&self, level: usize, tables: &[Arc<Table>]) -> bool {
+        let (first, last) = bounds(tables);
+        let mut deeper = self.levels.iter().skip(level).flatten();
+        deeper.all(|table| table.head.last < first || last < table.head.first)
+    }
+
+    /// A run from memory.
+    pub(crate) fn add_young(&mut self, run: Run) {
+        self.young.insert(0, run);
     }
 
     /// The tables of `compaction` have become `tables`.
-    pub fn replace(&mut self, compaction: &Compaction, tables: Vec<Arc<Table>>) {
+    pub(crate) fn replace(&mut self, compaction: &Compaction, tables: Run) {
         let gone: Vec<TableId> = compaction.tables().map(|table| table.head.id).collect();
-        let stays = |table: &Arc<Table>| !gone.contains(&table.head.id);
-        self.young.retain(stays);
-        self.levels.iter_mut().for_each(|level| level.retain(stays));
+        for run in self.young.iter_mut().chain(&mut self.levels) {
+            run.retain(|table| !gone.contains(&table.head.id));
+        }
+        self.young.retain(|run| !run.is_empty());
         self.levels.resize_with(self.levels.len().max(compaction.into + 1), Vec::new);
         let level = &mut self.levels[compaction.into];
         if let Some(first) = tables.first() {
-            let index = level.partition_point(|table| *table.head.last < *first.head.first);
+            let index = level.partition_point(|table| table.head.last < first.head.first);
             level.splice(index..index, tables);
+        }
+        while self.levels.last().is_some_and(Vec::is_empty) {
+            self.levels.pop();
         }
     }
 }
 
+/// `run[start..end]`, with its neighbours as far as they have a key in common.
+fn joined(run: &[Arc<Table>], mut start: usize, mut end: usize) -> Run {
+    let are_joined = |index: usize| run[index - 1].head.last == run[index].head.first;
+    while start > 0 && are_joined(start) {
+        start -= 1;
+    }
+    while end < run.len() && are_joined(end) {
+        end += 1;
+    }
+    run[start..end].to_vec()
+}
+
 /// The first and the last key of some tables.
-fn bounds<'a>(tables: impl IntoIterator<Item = &'a Arc<Table>>) -> (Arc<[u8]>, Arc<[u8]>) {
-    let mut tables = tables.into_iter();
-    let Some(one) = tables.next() else { return Default::default() };
-    tables.fold((one.head.first.clone(), one.head.last.clone()), |(first, last), table| {
-        (first.min(table.head.first.clone()), last.max(table.head.last.clone()))
-    })
+fn bounds(tables: &[Arc<Table>]) -> (Arc<[u8]>, Arc<[u8]>) {
+    let first = tables.iter().map(|table| &table.head.first).min();
+    let last = tables.iter().map(|table| &table.head.last).max();
+    (first.cloned().unwrap_or_default(), last.cloned().unwrap_or_default())
 }

@@ -39,11 +39,6 @@ impl MemTable {
         self.len
     }
 
-    /// Whether there are no records.
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
-    }
-
     /// What `key` was as of `version`, and since when; none if the records do not tell.
     pub fn get(&self, key: &[u8], version: Version) -> Option<(Version, Option<Arc<[u8]>>)> {
         let from = Bound::Included(place(Position { key, version }));

@@ -5,7 +5,12 @@ use alloc::vec::Vec;
 
 use cluster_format::{KeyRange, Version};
 
-use crate::{Direction, Frames, Position, ReadError, Source};
+use crate::source::Held;
+use crate::yielding::yield_now;
+use crate::{Direction, Frames, Position, ReadError, Source, SourceValue};
+
+/// Records between two pauses, in which others run: some of them hide many that are never returned.
+const RECORDS_PER_TURN: usize = 1000;
 
 /// A key and its value.
 pub type Row = (Arc<[u8]>, Arc<[u8]>);
@@ -38,22 +43,9 @@ impl<'a> Merge<'a> {
         self.sources.last()?.position()
     }
 
-    /// Whether the record there deletes.
-    pub fn is_deletion(&self) -> bool {
-        self.sources.last().is_some_and(Source::is_deletion)
-    }
-
-    /// The value there, unless it lies in another frame; none inside if the record deletes.
-    pub(crate) fn value_at_hand(&self) -> Option<Option<&[u8]>> {
-        self.sources.last()?.value_at_hand()
-    }
-
-    /// The value there; none if the record deletes.
-    pub async fn value<F: Frames>(&self, frames: &F) -> Result<Option<Arc<[u8]>>, ReadError> {
-        match self.sources.last() {
-            Some(source) => source.value(frames).await,
-            None => Ok(None),
-        }
+    /// The value there; none at the end.
+    pub fn value(&self) -> Option<SourceValue<'_>> {
+        self.sources.last()?.value()
     }
 
     /// Goes on by one record. What several sources have comes as often.
@@ -83,9 +75,15 @@ impl<'a> Merge<'a> {
 /// What is known so far of the key that a read is at.
 struct Current {
     key: Arc<[u8]>,
-    /// Whether one of its records was visible.
-    is_decided: bool,
-    value: Option<Arc<[u8]>>,
+    /// The newest record that was visible so far, if any was.
+    value: Option<Held>,
+}
+
+impl Current {
+    async fn into_row<F: Frames>(self, frames: &F) -> Result<Option<Row>, ReadError> {
+        let Some(value) = self.value else { return Ok(None) };
+        Ok(value.get(frames).await?.map(|value| (self.key, value)))
+    }
 }
 
 /// The first `rows_max` rows of `range` as of `version`, by `direction`.
@@ -105,30 +103,34 @@ pub async fn read<'a, F: Frames>(
     let mut merge = Merge::new(frames, sources, target, direction).await?;
     let mut rows: Vec<Row> = Vec::new();
     let mut current: Option<Current> = None;
+    let mut records = 0;
     while let Some(position) = merge.position() {
         if current.as_ref().is_none_or(|current| *current.key != *position.key) {
-            rows.extend(current.take().and_then(Current::into_row));
-            if rows.len() >= rows_max || !range.contains(position.key) {
+            let next = Current { key: position.key.into(), value: None };
+            let is_inside = range.contains(position.key);
+            if let Some(passed) = current.replace(next) {
+                rows.extend(passed.into_row(frames).await?);
+            }
+            if rows.len() >= rows_max || !is_inside {
                 return Ok(rows);
             }
-            current = Some(Current { key: position.key.into(), is_decided: false, value: None });
         }
+        let is_visible = merge.position().is_some_and(|position| position.version <= version);
         if let Some(current) = &mut current
-            && position.version <= version
-            // The newest that is visible counts: it comes first, or, backwards, last.
-            && !(current.is_decided && direction == Direction::Forward)
+            && is_visible
+            // The newest counts: it comes first, or, backwards, last.
+            && (current.value.is_none() || direction == Direction::Backward)
         {
-            current.is_decided = true;
-            current.value = merge.value(frames).await?;
+            current.value = merge.value().map(SourceValue::hold);
         }
         merge.advance(frames).await?;
+        records += 1;
+        if records % RECORDS_PER_TURN == 0 {
+            yield_now().await;
+        }
     }
-    rows.extend(current.and_then(Current::into_row).filter(|_| rows.len() < rows_max));
+    if let Some(last) = current.filter(|_| rows.len() < rows_max) {
+        rows.extend(last.into_row(frames).await?);
+    }
     Ok(rows)
-}
-
-impl Current {
-    fn into_row(self) -> Option<Row> {
-        Some((self.key, self.value?))
-    }
 }

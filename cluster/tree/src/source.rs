@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::cmp::Reverse;
 
 use crate::memtable::MemRecords;
-use crate::{Frames, MemTable, Position, ReadError, Table, TableCursor, Value};
+use crate::{FrameRef, Frames, MemTable, Position, ReadError, Table, TableCursor, Value};
 
 /// Which way to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +16,47 @@ pub enum Direction {
     Backward,
 }
 
+/// A record's value, wherever it is.
+#[derive(Clone, Copy)]
+pub enum SourceValue<'a> {
+    /// There is none: the record deletes.
+    Deleted,
+    /// It is in memory.
+    Shared(&'a Arc<[u8]>),
+    /// It is in a block.
+    Borrowed(&'a [u8]),
+    /// It is in a frame of its own, of this table; the block that refers to it, and how.
+    Far(&'a Arc<Table>, FrameRef, &'a [u8]),
+}
+
+impl SourceValue<'_> {
+    /// The value, to keep; if it is far away, what is needed to read it.
+    pub(crate) fn hold(self) -> Held {
+        match self {
+            SourceValue::Deleted => Held::Value(None),
+            SourceValue::Shared(value) => Held::Value(Some(value.clone())),
+            SourceValue::Borrowed(bytes) => Held::Value(Some(bytes.into())),
+            SourceValue::Far(table, rows, reference) => Held::Far(table.clone(), rows, reference.into()),
+        }
+    }
+}
+
+/// A [`SourceValue`] that owns what it is.
+pub(crate) enum Held {
+    Value(Option<Arc<[u8]>>),
+    Far(Arc<Table>, FrameRef, Arc<[u8]>),
+}
+
+impl Held {
+    /// The value; none if the record deletes.
+    pub(crate) async fn get<F: Frames>(self, frames: &F) -> Result<Option<Arc<[u8]>>, ReadError> {
+        match self {
+            Held::Value(value) => Ok(value),
+            Held::Far(table, rows, reference) => table.value(frames, Value::Far(&reference), &rows).await,
+        }
+    }
+}
+
 /// Records in one direction. It is at one of them, or at the end.
 pub struct Source<'a> {
     place: Kind<'a>,
@@ -23,7 +64,7 @@ pub struct Source<'a> {
 
 enum Kind<'a> {
     Memory(&'a MemTable, Option<Memory<'a>>),
-    Run(Box<Run<'a>>),
+    Run(Box<RunCursor<'a>>),
 }
 
 struct Memory<'a> {
@@ -32,7 +73,7 @@ struct Memory<'a> {
 }
 
 /// Tables that do not overlap, by key.
-struct Run<'a> {
+struct RunCursor<'a> {
     tables: &'a [Arc<Table>],
     /// The table it is in.
     index: usize,
@@ -45,9 +86,10 @@ impl<'a> Source<'a> {
         Source { place: Kind::Memory(table, None) }
     }
 
-    /// What is in tables that come one behind the other and share no key.
+    /// What is in tables that come one behind the other: a key's newer versions may end one, and its older ones
+    /// begin the next.
     pub fn run(tables: &'a [Arc<Table>]) -> Source<'a> {
-        Source { place: Kind::Run(Box::new(Run { tables, index: 0, cursor: None })) }
+        Source { place: Kind::Run(Box::new(RunCursor { tables, index: 0, cursor: None })) }
     }
 
     /// Where it is; none at the end.
@@ -58,37 +100,21 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Whether the record there deletes.
-    pub fn is_deletion(&self) -> bool {
+    /// The value there; none at the end.
+    pub fn value(&self) -> Option<SourceValue<'_>> {
         match &self.place {
-            Kind::Memory(_, memory) => memory.as_ref().is_some_and(|memory| memory.current.1.is_none()),
+            Kind::Memory(_, memory) => Some(match memory.as_ref()?.current.1 {
+                None => SourceValue::Deleted,
+                Some(value) => SourceValue::Shared(value),
+            }),
             Kind::Run(run) => {
-                let record = run.cursor.as_ref().and_then(TableCursor::record);
-                record.is_some_and(|record| record.value == Value::Deleted)
+                let cursor = run.cursor.as_ref()?;
+                Some(match cursor.record()?.value {
+                    Value::Deleted => SourceValue::Deleted,
+                    Value::Inline(bytes) => SourceValue::Borrowed(bytes),
+                    Value::Far(reference) => SourceValue::Far(cursor.table(), cursor.frame()?, reference),
+                })
             }
-        }
-    }
-
-    /// The value there, unless it lies in another frame; none inside if the record deletes.
-    pub(crate) fn value_at_hand(&self) -> Option<Option<&[u8]>> {
-        match &self.place {
-            Kind::Memory(_, memory) => memory.as_ref().map(|memory| memory.current.1.as_deref()),
-            Kind::Run(run) => match run.cursor.as_ref()?.record()?.value {
-                Value::Deleted => Some(None),
-                Value::Inline(bytes) => Some(Some(bytes)),
-                Value::Far(_) => None,
-            },
-        }
-    }
-
-    /// The value there; none if the record deletes.
-    pub async fn value<F: Frames>(&self, frames: &F) -> Result<Option<Arc<[u8]>>, ReadError> {
-        match &self.place {
-            Kind::Memory(_, memory) => Ok(memory.as_ref().and_then(|memory| memory.current.1.clone())),
-            Kind::Run(run) => match &run.cursor {
-                Some(cursor) => cursor.value(frames).await,
-                None => Ok(None),
-            },
         }
     }
 
@@ -126,23 +152,31 @@ fn next_in_memory(mut records: MemRecords<'_>) -> Option<Memory<'_>> {
     Some(Memory { records, current: (position, value) })
 }
 
-impl Run<'_> {
+impl RunCursor<'_> {
     async fn seek<F: Frames>(
         &mut self,
         frames: &F,
         target: Position<'_>,
         direction: Direction,
     ) -> Result<(), ReadError> {
-        // The first table that does not end before the target's key, or the last of all. Where one ends with that
-        // key, the target may be behind.
-        let index = self.tables.partition_point(|table| *table.head.last < *target.key);
-        self.enter(Some(index.min(self.tables.len().saturating_sub(1))));
-        let Some(cursor) = &mut self.cursor else { return Ok(()) };
-        match direction {
-            Direction::Forward => cursor.seek(frames, target).await?,
-            Direction::Backward => cursor.seek_before(frames, target).await?,
+        // Several tables in a row may have the target's key.
+        self.enter(match direction {
+            Direction::Forward => Some(self.tables.partition_point(|table| *table.head.last < *target.key)),
+            Direction::Backward => {
+                self.tables.partition_point(|table| *table.head.first <= *target.key).checked_sub(1)
+            }
+        });
+        while let Some(cursor) = &mut self.cursor {
+            match direction {
+                Direction::Forward => cursor.seek(frames, target).await?,
+                Direction::Backward => cursor.seek_before(frames, target).await?,
+            }
+            if cursor.record().is_some() {
+                break;
+            }
+            self.enter_next(direction);
         }
-        self.leave_ended(frames, direction).await
+        Ok(())
     }
 
     async fn advance<F: Frames>(&mut self, frames: &F, direction: Direction) -> Result<(), ReadError> {
@@ -160,15 +194,19 @@ impl Run<'_> {
         self.index = index.unwrap_or_default();
     }
 
+    fn enter_next(&mut self, direction: Direction) {
+        self.enter(match direction {
+            Direction::Forward => Some(self.index + 1),
+            Direction::Backward => self.index.checked_sub(1),
+        });
+    }
+
     /// From the end of a table to the next one.
     async fn leave_ended<F: Frames>(&mut self, frames: &F, direction: Direction) -> Result<(), ReadError> {
         while let Some(cursor) = &self.cursor
             && cursor.record().is_none()
         {
-            self.enter(match direction {
-                Direction::Forward => Some(self.index + 1),
-                Direction::Backward => self.index.checked_sub(1),
-            });
+            self.enter_next(direction);
             match (&mut self.cursor, direction) {
                 (None, _) => {}
                 (Some(cursor), Direction::Forward) => cursor.first(frames).await?,

@@ -6,6 +6,7 @@ use core::fmt;
 use cluster_format::{Version, decode, shared_bytes};
 use serde::{Deserialize, Serialize};
 
+use crate::cells::CELL_SECTORS;
 use crate::{
     Block, BlockCursor, CellRun, Filter, FrameError, FrameKind, FrameRef, Position, Record, TableId, Value,
 };
@@ -21,6 +22,8 @@ pub struct TableHead {
     pub records: u64,
     /// How many of them delete.
     pub deletions: u64,
+    /// How many of them come behind a newer one of the same key.
+    pub hidden: u64,
     /// The lengths of all keys and values.
     pub len: u64,
     /// The first record's key.
@@ -55,6 +58,8 @@ pub enum ReadError {
     Frame(TableId, FrameRef, FrameError),
     /// The device reports an error. Another node has it.
     Device(TableId, FrameRef),
+    /// What was at this version is no longer kept.
+    Forgotten(Version),
 }
 
 impl fmt::Display for ReadError {
@@ -66,6 +71,7 @@ impl fmt::Display for ReadError {
             ReadError::Device(TableId(table), frame) => {
                 write!(f, "table {table:016x}, sector {}: the disk reported an I/O error", frame.offset)
             }
+            ReadError::Forgotten(version) => write!(f, "version {version} is older than what is kept"),
         }
     }
 }
@@ -87,6 +93,20 @@ pub trait Frames {
 }
 
 impl Table {
+    /// Whether what it says of itself can be so. Bytes of a disk or a peer may say anything.
+    pub(crate) fn is_well_formed(&self) -> bool {
+        let TableHead { sectors, first, last, filter, index, .. } = &self.head;
+        let cells = self.cells.count.checked_mul(CELL_SECTORS);
+        first <= last
+            && cells.is_some_and(|cells| *sectors <= cells)
+            && [filter, index].into_iter().all(|frame| self.contains(frame))
+    }
+
+    fn contains(&self, frame: &FrameRef) -> bool {
+        let end = frame.offset.checked_add(frame.sectors);
+        frame.sectors > 0 && end.is_some_and(|end| end <= self.head.sectors)
+    }
+
     /// Whether `key` may be among its keys, as far as their range tells.
     pub fn covers(&self, key: &[u8]) -> bool {
         *self.head.first <= *key && *key <= *self.head.last
@@ -182,9 +202,7 @@ impl Table {
     /// What `bytes`, which lie in `frame`, refer to.
     fn reference(&self, bytes: &[u8], frame: &FrameRef) -> Result<FrameRef, ReadError> {
         let reference = decode::<FrameRef>(bytes).ok();
-        let is_inside =
-            |to: &FrameRef| to.offset.checked_add(to.sectors).is_some_and(|end| end <= self.head.sectors);
-        reference.filter(is_inside).ok_or(self.malformed(frame, FrameError::Malformed))
+        reference.filter(|to| self.contains(to)).ok_or(self.malformed(frame, FrameError::Malformed))
     }
 
     pub(crate) fn malformed(&self, frame: &FrameRef, error: FrameError) -> ReadError {

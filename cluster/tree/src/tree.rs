@@ -9,6 +9,9 @@
 //! A state machine: requests for the disk come out of its [`Grid`], completions go into it, and [`Tree::advance`] does
 //! what has become possible. A crash goes back to the last root that was made durable, whose mark says what the tree
 //! holds then; the owner adds again what came after.
+//!
+//! Three jobs may be under way at once, one of each kind: a flush, a compaction, a manifest. A job that fails for want
+//! of room has changed nothing, and is begun again when there is more.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -18,20 +21,27 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 
-use cluster_format::{KeyRange, Version};
+use cluster_format::Version;
 
 use crate::grid::Grid;
-use crate::manifest::OpenError;
-use crate::writer::{TableIds, write_tables};
+use crate::levels::{Compaction, Run};
+use crate::retired::Retired;
+use crate::writer::{Room, TableIds, write_tables};
 use crate::{
-    Compaction, Direction, Levels, Manifest, MemTable, ReadError, Retention, Root, Row, Source, Table,
-    WriteError, read,
+    Levels, Manifest, MemTable, OpenError, ReadError, Retention, Root, Snapshot, Source, WriteError,
 };
+
+/// No more is frozen while there are so many young runs: they are read one by one.
+const YOUNG_RUNS_MAX: usize = 12;
+
+/// Tables of the longest usual compaction: its room is left free by flushes, so that a full disk can get rid of what
+/// is of no use.
+const COMPACTION_TABLES: u32 = 12;
 
 /// How a tree is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct TreeOptions {
-    /// Memory is frozen, and becomes a table, once it takes so many bytes.
+    /// Memory is frozen, and becomes tables, once it takes so many bytes.
     pub memory_len_max: usize,
     /// How long the first level may be, in sectors; the next is eight times as long.
     pub base_sectors_max: u64,
@@ -42,75 +52,36 @@ pub struct TreeOptions {
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TreeEvent {
-    /// It has been read from the disk, with this mark.
+    /// It has been read from the disk, with this mark; empty if it is new.
     Opened(Arc<[u8]>),
-    /// It cannot be read from the disk.
+    /// It cannot be read from the disk, and does nothing any more.
     NotOpened(OpenError),
-    /// This is to replace the root before it, durably: [`Tree::root_durable`] is to say when. What is marked with the
-    /// version is then in tables.
+    /// This is to replace the root before it, durably: [`Tree::root_durable`] is to say when. What its mark stands for
+    /// is then in tables.
     Root(Root),
-    /// There was no room for a table.
+    /// There was no room for tables. What was added is still there.
     Full,
-    /// The disk can no longer be used.
+    /// A frame of a table that was to be merged is damaged. It is left where it is until the tree is opened again.
+    Damaged(ReadError),
+    /// The disk can no longer be used. The tree does nothing any more but read.
     Failed(WriteError),
 }
 
 type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-type WriteJob = Job<Result<Vec<Arc<Table>>, WriteError>>;
 
-/// What is becoming a table.
+enum Phase {
+    /// Reads the manifest.
+    Opening(Job<Result<Manifest, OpenError>>),
+    Open,
+    /// The disk failed, or holds no tree.
+    Broken,
+}
+
+/// What is becoming tables, and what the owner has to know of the state then.
+#[derive(Clone)]
 struct Frozen {
     memory: MemTable,
     mark: Arc<[u8]>,
-}
-
-/// A log-structured merge tree.
-pub struct Tree {
-    grid: Grid,
-    options: TreeOptions,
-    ids: TableIds,
-    horizon: Version,
-    memory: MemTable,
-    frozen: Option<Arc<Frozen>>,
-    levels: Arc<Levels>,
-    /// The mark of the newest table.
-    mark: Arc<[u8]>,
-    /// For [`Levels::pick`].
-    turns: Vec<Arc<[u8]>>,
-    /// Tables that are no longer in the levels, but named on the disk, or still read.
-    retired: Vec<(Arc<Table>, Retired)>,
-    opening: Option<Job<Result<Manifest, OpenError>>>,
-    flush: Option<WriteJob>,
-    compaction: Option<(Compaction, WriteJob)>,
-    rooting: Rooting,
-    /// The root that is durable.
-    root: Option<Root>,
-    /// Whether the levels differ from those of the newest manifest.
-    is_changed: bool,
-    /// There was no room, and nothing has changed since.
-    is_full: bool,
-    events: Vec<TreeEvent>,
-    woken: Arc<Woken>,
-}
-
-/// Which manifests name a table that is no longer in the levels.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Retired {
-    /// The newest.
-    Named,
-    /// The durable one, and not the one that is being written.
-    Leaving,
-    /// None: its cells are free when nobody reads it any more.
-    Unnamed,
-}
-
-/// Whether a job can go on.
-struct Woken(AtomicBool);
-
-impl Wake for Woken {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }
 
 /// How far the newest manifest has got.
@@ -123,33 +94,79 @@ enum Rooting {
     Handed(Root),
 }
 
+/// Whether a job can go on.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A log-structured merge tree.
+pub struct Tree {
+    grid: Grid,
+    options: TreeOptions,
+    ids: TableIds,
+    phase: Phase,
+    horizon: Version,
+    memory: MemTable,
+    frozen: Option<Frozen>,
+    levels: Arc<Levels>,
+    /// The mark of the newest table.
+    mark: Arc<[u8]>,
+    /// For [`Levels::pick`].
+    turns: Vec<Arc<[u8]>>,
+    retired: Retired,
+    flush: Option<Job<Result<Run, WriteError>>>,
+    compaction: Option<(Compaction, Job<Result<Run, WriteError>>)>,
+    rooting: Rooting,
+    /// The root that is durable.
+    root: Option<Root>,
+    /// Whether the levels differ from those of the newest manifest.
+    is_changed: bool,
+    /// Whether the levels or the horizon may have made a compaction due.
+    may_compact: bool,
+    /// How many cells were free when a flush found no room, and when a compaction or a manifest found none. (Flushes
+    /// leave room for those.)
+    no_flush_at: Option<u32>,
+    no_room_at: Option<u32>,
+    events: Vec<TreeEvent>,
+    woken: Arc<Woken>,
+}
+
 impl Tree {
     /// The tree of `root`, or an empty one. `random` must be drawn anew each time: it tells this life's tables from
     /// others.
     pub fn open(grid: Grid, options: TreeOptions, root: Option<Root>, random: u64) -> Tree {
-        let opening = root.clone().map(|root| -> Job<_> {
-            let grid = grid.clone();
-            Box::pin(async move { Manifest::read(&grid, &root).await })
-        });
-        let is_new = opening.is_none();
+        let phase = match root.clone() {
+            Some(root) => {
+                let grid = grid.clone();
+                Phase::Opening(Box::pin(async move { Manifest::read(&grid, &root).await }))
+            }
+            None => Phase::Open,
+        };
+        let is_new = root.is_none();
         Tree {
             grid,
             options,
             ids: TableIds(random),
+            phase,
             horizon: Version::ZERO,
             memory: MemTable::default(),
             frozen: None,
             levels: Arc::default(),
             mark: Arc::default(),
             turns: Vec::new(),
-            retired: Vec::new(),
-            opening,
+            retired: Retired::default(),
             flush: None,
             compaction: None,
             rooting: Rooting::Idle,
             root,
             is_changed: false,
-            is_full: false,
+            may_compact: true,
+            no_flush_at: None,
+            no_room_at: None,
             events: is_new.then(|| TreeEvent::Opened(Arc::default())).into_iter().collect(),
             woken: Arc::new(Woken(AtomicBool::new(true))),
         }
@@ -167,41 +184,42 @@ impl Tree {
 
     /// Nobody reads at an older version any more.
     pub fn set_horizon(&mut self, horizon: Version) {
-        self.horizon = self.horizon.max(horizon);
+        if horizon > self.horizon {
+            self.horizon = horizon;
+            self.may_compact = true;
+        }
     }
 
     /// Whether memory holds so much that it is to be frozen. If it cannot be, what is added comes faster than the disk
-    /// takes it.
+    /// takes it, or there is no room.
     pub fn memory_is_full(&self) -> bool {
         self.memory.len_bytes() >= self.options.memory_len_max
     }
 
-    /// Whether memory is full, and [`Tree::freeze`] possible.
+    /// Whether [`Tree::freeze`] is possible.
     pub fn can_freeze(&self) -> bool {
-        self.frozen.is_none() && self.memory_is_full()
+        self.is_open() && self.frozen.is_none() && self.levels.young.len() < YOUNG_RUNS_MAX
     }
 
-    /// Begins to make tables of what was added so far, which is all that `mark` stands for. Only if nothing is frozen.
+    /// Begins to make tables of what was added so far, which is all that `mark` stands for. Only if it
+    /// [can](Tree::can_freeze).
     pub fn freeze(&mut self, mark: Arc<[u8]>) {
-        assert!(self.frozen.is_none(), "one after the other");
-        self.frozen = Some(Arc::new(Frozen { memory: core::mem::take(&mut self.memory), mark }));
-        self.woken.0.store(true, Ordering::Relaxed);
+        assert!(self.can_freeze(), "one after the other, in an open tree");
+        self.frozen = Some(Frozen { memory: core::mem::take(&mut self.memory), mark });
+        self.wake();
     }
 
     /// The root that was handed out last is durable.
     pub fn root_durable(&mut self) {
-        let Rooting::Handed(root) = core::mem::replace(&mut self.rooting, Rooting::Idle) else { return };
-        let before = self.root.replace(root);
-        self.grid.with_cells(|cells| {
-            before.iter().flat_map(|root| root.copies).for_each(|copy| cells.give_back(copy));
-        });
-        for (_, retired) in &mut self.retired {
-            if *retired == Retired::Leaving {
-                *retired = Retired::Unnamed;
+        match core::mem::replace(&mut self.rooting, Rooting::Idle) {
+            Rooting::Handed(root) => {
+                let before = self.root.replace(root);
+                self.give_back(before.as_ref());
+                self.retired.root_durable();
+                self.wake();
             }
+            other => self.rooting = other,
         }
-        self.is_full = false;
-        self.woken.0.store(true, Ordering::Relaxed);
     }
 
     /// What it holds now. It takes constant time, and never changes.
@@ -209,16 +227,10 @@ impl Tree {
         Snapshot {
             grid: self.grid.clone(),
             memory: self.memory.clone(),
-            frozen: self.frozen.clone(),
+            frozen: self.frozen.as_ref().map(|frozen| frozen.memory.clone()),
             levels: self.levels.clone(),
+            horizon: self.horizon,
         }
-    }
-
-    /// Whether everything is done that can be done, and durable.
-    pub fn is_settled(&self) -> bool {
-        let is_idle = self.opening.is_none() && self.flush.is_none() && self.compaction.is_none();
-        let is_woken = self.woken.0.load(Ordering::Relaxed);
-        is_idle && !is_woken && !self.is_changed && matches!(self.rooting, Rooting::Idle)
     }
 
     /// The tables.
@@ -226,8 +238,24 @@ impl Tree {
         &self.levels
     }
 
+    /// Whether nothing is under way, and whatever has become a table is named by a durable root.
+    pub fn is_settled(&self) -> bool {
+        let is_idle = self.flush.is_none() && self.compaction.is_none() && !self.is_woken();
+        let is_named = !self.is_changed && matches!(self.rooting, Rooting::Idle);
+        is_idle && is_named && !matches!(self.phase, Phase::Opening(_))
+    }
+
     /// Does what can be done; whether more can be done at once.
     pub fn advance(&mut self) -> bool {
+        let free = self.grid.with_cells(|cells| {
+            self.retired.take_unused().for_each(|run| cells.give_back(run));
+            cells.free()
+        });
+        for full_at in [&mut self.no_flush_at, &mut self.no_room_at] {
+            if full_at.take_if(|full_at| free > *full_at).is_some() {
+                self.woken.0.store(true, Ordering::Relaxed);
+            }
+        }
         if self.woken.0.swap(false, Ordering::Relaxed) {
             let waker = Waker::from(self.woken.clone());
             let context = &mut Context::from_waker(&waker);
@@ -236,63 +264,83 @@ impl Tree {
             self.continue_compaction(context);
             self.continue_root(context);
         }
-        self.free_retired();
+        self.is_woken()
+    }
+
+    fn is_woken(&self) -> bool {
         self.woken.0.load(Ordering::Relaxed)
     }
 
+    fn wake(&self) {
+        self.woken.0.store(true, Ordering::Relaxed);
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
+
     fn continue_opening(&mut self, context: &mut Context<'_>) {
-        let Some(Poll::Ready(read)) = self.opening.as_mut().map(|job| job.as_mut().poll(context)) else {
-            return;
-        };
-        self.opening = None;
-        let taken = |grid: &Grid, manifest: &Manifest, root: &Root| {
-            let tables = manifest.levels.tables().map(|table| table.cells);
-            let mut runs = tables.chain(root.copies);
-            grid.with_cells(|cells| runs.all(|run| cells.claim(run)))
-        };
-        let event = match (read, &self.root) {
-            (Ok(manifest), Some(root)) if taken(&self.grid, &manifest, root) => {
-                let Manifest { levels, mark } = manifest;
-                (self.levels, self.mark) = (Arc::new(levels), mark.clone());
-                self.woken.0.store(true, Ordering::Relaxed);
-                TreeEvent::Opened(mark)
+        let Phase::Opening(job) = &mut self.phase else { return };
+        let Poll::Ready(read) = job.as_mut().poll(context) else { return };
+        let claimed = read.and_then(|manifest| {
+            let is_claimed = self.root.as_ref().is_some_and(|root| manifest.claim(&self.grid, root));
+            if is_claimed { Ok(manifest) } else { Err(OpenError::Damaged) }
+        });
+        match claimed {
+            Ok(Manifest { levels, horizon, mark }) => {
+                (self.levels, self.horizon, self.mark) =
+                    (Arc::new(levels), self.horizon.max(horizon), mark.clone());
+                self.phase = Phase::Open;
+                self.events.push(TreeEvent::Opened(mark));
+                self.wake();
             }
-            (Err(error), _) => TreeEvent::NotOpened(error),
-            _ => TreeEvent::NotOpened(OpenError::Damaged),
-        };
-        self.events.push(event);
+            Err(error) => {
+                // Nothing of it is this tree's.
+                (self.phase, self.root) = (Phase::Broken, None);
+                self.events.push(TreeEvent::NotOpened(error));
+            }
+        }
     }
 
     fn continue_flush(&mut self, context: &mut Context<'_>) {
-        let Some(frozen) = self.frozen.clone().filter(|_| !self.is_full) else { return };
-        let job = self.flush.get_or_insert_with(|| {
-            let (grid, ids, frozen) = (self.grid.clone(), self.ids.for_job(), frozen.clone());
-            let cells_max = self.options.table_cells_max;
+        if self.flush.is_none()
+            && self.is_open()
+            && self.no_flush_at.is_none()
+            && let Some(frozen) = &self.frozen
+        {
+            let (grid, memory, ids) = (self.grid.clone(), frozen.memory.clone(), self.ids.for_job());
             // Whatever lies deeper may be older.
             let retention = Retention::new(self.horizon, false);
-            Box::pin(async move {
-                write_tables(&grid, [Source::memory(&frozen.memory)].into(), retention, ids, cells_max).await
-            })
-        });
-        let Poll::Ready(written) = job.as_mut().poll(context) else { return };
+            let room = self.room(COMPACTION_TABLES);
+            self.flush = Some(Box::pin(async move {
+                write_tables(&grid, [Source::memory(&memory)].into(), retention, ids, room).await
+            }));
+        }
+        let Some(Poll::Ready(written)) = self.flush.as_mut().map(|job| job.as_mut().poll(context)) else {
+            return;
+        };
         self.flush = None;
-        match written {
-            Ok(tables) => {
+        match (written, self.frozen.take()) {
+            (Ok(tables), Some(frozen)) => {
                 let levels = Arc::make_mut(&mut self.levels);
-                // Two of them may have a key in common: the first has its newer versions.
-                tables.into_iter().rev().for_each(|table| levels.add_young(table));
-                self.mark = frozen.mark.clone();
-                self.frozen = None;
-                self.is_changed = true;
-                self.woken.0.store(true, Ordering::Relaxed);
+                if !tables.is_empty() {
+                    levels.add_young(tables);
+                }
+                self.mark = frozen.mark;
+                self.levels_changed();
             }
-            Err(error) => self.failed(error),
+            (Err(error), frozen) => {
+                self.frozen = frozen;
+                self.no_flush_at = self.failed(error);
+            }
+            (Ok(_), None) => {}
         }
     }
 
     fn continue_compaction(&mut self, context: &mut Context<'_>) {
-        if self.compaction.is_none() && !self.is_full && self.opening.is_none() {
-            let picked = self.levels.pick(self.options.base_sectors_max, &mut self.turns);
+        let may_begin = self.compaction.is_none() && self.is_open() && self.no_room_at.is_none();
+        if may_begin && core::mem::take(&mut self.may_compact) {
+            let picked = self.levels.pick(self.options.base_sectors_max, &mut self.turns, self.horizon);
             self.compaction = picked.map(|compaction| self.start(compaction));
         }
         let Some((_, job)) = &mut self.compaction else { return };
@@ -301,43 +349,41 @@ impl Tree {
         match written {
             Ok(tables) => {
                 Arc::make_mut(&mut self.levels).replace(&compaction, tables);
-                if !compaction.is_move() {
-                    let retired = compaction.tables().map(|table| (table.clone(), Retired::Named));
-                    self.retired.extend(retired);
+                if !compaction.is_move {
+                    self.retired.extend(compaction.tables());
                 }
-                self.is_changed = true;
-                self.woken.0.store(true, Ordering::Relaxed);
+                self.levels_changed();
             }
-            Err(error) => self.failed(error),
+            // It would meet the same frame again.
+            Err(WriteError::Read(error)) => self.events.push(TreeEvent::Damaged(error)),
+            Err(error) => {
+                self.may_compact = true;
+                self.no_room_at = self.failed(error);
+            }
         }
     }
 
-    fn start(&mut self, compaction: Compaction) -> (Compaction, WriteJob) {
-        let (grid, ids) = (self.grid.clone(), self.ids.for_job());
+    fn start(&mut self, compaction: Compaction) -> (Compaction, Job<Result<Run, WriteError>>) {
+        let (grid, ids, room) = (self.grid.clone(), self.ids.for_job(), self.room(0));
         let retention = Retention::new(self.horizon, compaction.is_oldest);
-        let (tables, cells_max) = (compaction.clone(), self.options.table_cells_max);
+        let Compaction { upper, lower, is_move, .. } = compaction.clone();
         let job = async move {
-            if tables.is_move() {
-                return Ok(tables.upper);
+            if is_move {
+                return Ok(upper.into_iter().flatten().collect());
             }
-            let young = tables.young.chunks(1).map(Source::run);
-            let sources = young.chain([Source::run(&tables.upper), Source::run(&tables.lower)]).collect();
-            write_tables(&grid, sources, retention, ids, cells_max).await
+            let sources = upper.iter().chain([&lower]).map(|run| Source::run(run)).collect();
+            write_tables(&grid, sources, retention, ids, room).await
         };
         (compaction, Box::pin(job))
     }
 
     fn continue_root(&mut self, context: &mut Context<'_>) {
-        if let Rooting::Idle = self.rooting
-            && self.is_changed
-        {
+        let may_begin = matches!(self.rooting, Rooting::Idle) && self.is_open() && self.no_room_at.is_none();
+        if may_begin && self.is_changed {
             self.is_changed = false;
-            for (_, retired) in &mut self.retired {
-                if *retired == Retired::Named {
-                    *retired = Retired::Leaving;
-                }
-            }
-            let manifest = Manifest { levels: (*self.levels).clone(), mark: self.mark.clone() };
+            self.retired.manifest_begun();
+            let (levels, mark) = ((*self.levels).clone(), self.mark.clone());
+            let manifest = Manifest { levels, horizon: self.horizon, mark };
             let grid = self.grid.clone();
             self.rooting = Rooting::Writing(Box::pin(async move { manifest.write(&grid).await }));
         }
@@ -349,73 +395,42 @@ impl Tree {
                 self.rooting = Rooting::Handed(root);
             }
             Err(error) => {
-                self.rooting = Rooting::Idle;
-                self.failed(error);
+                (self.rooting, self.is_changed) = (Rooting::Idle, true);
+                self.no_room_at = self.failed(error);
             }
         }
     }
 
-    fn failed(&mut self, error: WriteError) {
-        match error {
-            WriteError::Full => {
-                self.is_full = true;
-                self.events.push(TreeEvent::Full);
-            }
-            error => self.events.push(TreeEvent::Failed(error)),
-        }
+    fn levels_changed(&mut self) {
+        (self.is_changed, self.may_compact) = (true, true);
+        self.wake();
     }
 
-    /// Frees the cells of tables that nobody names or reads any more.
-    fn free_retired(&mut self) {
-        let is_gone = |(table, retired): &mut (Arc<Table>, Retired)| {
-            *retired == Retired::Unnamed && Arc::strong_count(table) == 1
-        };
-        let gone: Vec<_> = self.retired.extract_if(.., is_gone).collect();
-        self.grid.with_cells(|cells| gone.iter().for_each(|(table, _)| cells.give_back(table.cells)));
-    }
-}
-
-/// One state of a tree, as a value.
-#[derive(Clone)]
-pub struct Snapshot {
-    grid: Grid,
-    memory: MemTable,
-    frozen: Option<Arc<Frozen>>,
-    levels: Arc<Levels>,
-}
-
-impl Snapshot {
-    /// The value of `key` as of `version`.
-    pub async fn get(&self, key: &[u8], version: Version) -> Result<Option<Arc<[u8]>>, ReadError> {
-        let memories = [&self.memory].into_iter().chain(self.frozen.as_deref().map(|frozen| &frozen.memory));
-        for memory in memories {
-            if let Some((_, value)) = memory.get(key, version) {
-                return Ok(value);
-            }
+    /// A job has failed. If that was for want of room, how many cells were free.
+    fn failed(&mut self, error: WriteError) -> Option<u32> {
+        if error == WriteError::Full {
+            self.events.push(TreeEvent::Full);
+            return Some(self.grid.free_cells());
         }
-        for table in self.levels.candidates(key) {
-            if let Some((_, value)) = table.get(&self.grid, key, version).await? {
-                return Ok(value);
-            }
+        // Other jobs that were under way fail as well.
+        if !matches!(self.phase, Phase::Broken) {
+            self.phase = Phase::Broken;
+            self.events.push(TreeEvent::Failed(error));
         }
-        Ok(None)
+        None
     }
 
-    /// The first `rows_max` rows of `range` as of `version`, by `direction`.
-    pub async fn read(
-        &self,
-        range: &KeyRange,
-        version: Version,
-        direction: Direction,
-        rows_max: usize,
-    ) -> Result<Vec<Row>, ReadError> {
-        if range.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut sources = Vec::from([Source::memory(&self.memory)]);
-        sources.extend(self.frozen.as_deref().map(|frozen| Source::memory(&frozen.memory)));
-        sources.extend(self.levels.young.chunks(1).map(Source::run));
-        sources.extend(self.levels.levels.iter().map(|level| Source::run(level)));
-        read(&self.grid, sources, range, version, direction, rows_max).await
+    /// Room for a job that leaves as many cells as so many tables take, and two manifests.
+    fn room(&self, tables: u32) -> Room {
+        let table_cells_max = self.options.table_cells_max;
+        let manifests = self.root.iter().flat_map(|root| root.copies).map(|copy| copy.count + 1).sum::<u32>();
+        let spare = (tables * table_cells_max).min(self.grid.cells() / 4);
+        Room { table_cells_max, left: manifests.max(2) + spare }
+    }
+
+    fn give_back(&self, root: Option<&Root>) {
+        self.grid.with_cells(|cells| {
+            root.iter().flat_map(|root| root.copies).for_each(|copy| cells.give_back(copy));
+        });
     }
 }

@@ -2,14 +2,19 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 
 use cluster_format::Version;
 use drivers_api::{DiskError, SECTOR_SIZE};
 
 use crate::cells::CELL_SECTORS;
 use crate::grid::Grid;
-use crate::{CellRun, Frame, Merge, Position, ReadError, Retention, Source, Table, TableBuilder, TableId};
-use crate::{Direction, yielding::yield_now};
+use crate::levels::Run;
+use crate::yielding::yield_now;
+use crate::{
+    CellRun, Direction, Frame, Merge, Position, ReadError, Retention, Source, SourceValue, Table,
+    TableBuilder, TableId,
+};
 
 /// A piece of free space is worth a table if it has one in so many of the cells that one may take.
 const WORTH_SHARE: u32 = 16;
@@ -29,6 +34,19 @@ pub enum WriteError {
     Device(DiskError),
     /// A frame to be merged cannot be had.
     Read(ReadError),
+    /// There are more tables than a manifest can name.
+    TooManyTables,
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WriteError::Full => f.write_str("the disk is full"),
+            WriteError::Device(error) => write!(f, "{error}"),
+            WriteError::Read(error) => write!(f, "{error}"),
+            WriteError::TooManyTables => f.write_str("the list of tables is too long"),
+        }
+    }
 }
 
 impl From<DiskError> for WriteError {
@@ -61,24 +79,38 @@ impl TableIds {
     }
 }
 
+/// What a job may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Cells of a table at most, if no record is longer.
+    pub(crate) table_cells_max: u32,
+    /// Cells that are left free.
+    pub(crate) left: u32,
+}
+
 /// What `retention` keeps of `sources`, as tables of `grid`.
 pub(crate) async fn write_tables(
     grid: &Grid,
     sources: Vec<Source<'_>>,
     mut retention: Retention,
     ids: TableIds,
-    cells_max: u32,
-) -> Result<Vec<Arc<Table>>, WriteError> {
+    room: Room,
+) -> Result<Run, WriteError> {
     let start = Position { key: &[], version: Version(u64::MAX) };
     let mut merge = Merge::new(grid, sources, start, Direction::Forward).await?;
-    let mut writer = Writer { grid, ids, cells_max, open: None, written: Vec::new() };
+    let mut writer = Writer { grid, ids, room, open: None, written: Vec::new() };
     let mut records = 0;
-    while let Some(position) = merge.position() {
+    while let (Some(position), Some(value)) = (merge.position(), merge.value()) {
         let Position { key, version } = position;
-        if retention.keeps(position, merge.is_deletion()) {
-            match merge.value_at_hand() {
-                Some(value) => writer.add(key, version, value).await?,
-                None => writer.add(key, version, merge.value(grid).await?.as_deref()).await?,
+        if retention.keeps(position, matches!(value, SourceValue::Deleted)) {
+            match value {
+                SourceValue::Deleted => writer.add(key, version, None).await?,
+                SourceValue::Shared(bytes) => writer.add(key, version, Some(bytes)).await?,
+                SourceValue::Borrowed(bytes) => writer.add(key, version, Some(bytes)).await?,
+                SourceValue::Far(..) => {
+                    let value = value.hold().get(grid).await?;
+                    writer.add(key, version, value.as_deref()).await?;
+                }
             }
         }
         merge.advance(grid).await?;
@@ -93,9 +125,9 @@ pub(crate) async fn write_tables(
 struct Writer<'a> {
     grid: &'a Grid,
     ids: TableIds,
-    cells_max: u32,
+    room: Room,
     open: Option<Open>,
-    written: Vec<Arc<Table>>,
+    written: Run,
 }
 
 /// A table being written.
@@ -119,8 +151,9 @@ impl Writer<'_> {
             none => {
                 let builder = TableBuilder::new(self.ids.next());
                 let least = builder.sectors_at_most(key, value).div_ceil(CELL_SECTORS);
-                let (worth, most) = (self.cells_max / WORTH_SHARE, self.cells_max.max(least));
-                let cells = self.grid.with_cells(|cells| cells.take(least.max(worth), most));
+                let Room { table_cells_max, left } = self.room;
+                let (worth, most) = (table_cells_max / WORTH_SHARE, table_cells_max.max(least));
+                let cells = self.grid.with_cells(|cells| cells.take_leaving(left, least.max(worth), most));
                 let cells = cells.ok_or(WriteError::Full)?;
                 none.insert(Open { builder, cells, pending: Vec::new(), offset: 0 })
             }
@@ -142,7 +175,7 @@ impl Writer<'_> {
         result
     }
 
-    async fn finish(mut self) -> Result<Vec<Arc<Table>>, WriteError> {
+    async fn finish(mut self) -> Result<Run, WriteError> {
         self.close().await?;
         Ok(core::mem::take(&mut self.written))
     }

@@ -33,6 +33,10 @@ pub(super) struct Machine {
     horizon: u64,
     /// What the superblock says.
     pub(super) root: Option<Root>,
+    /// What it will say after so many turns.
+    writing: Option<(Root, u32)>,
+    /// How many turns it takes to write a superblock.
+    root_turns: u32,
     /// Requests that the disk has got, and after how many the power fails.
     requests: u64,
     requests_max: u64,
@@ -51,6 +55,8 @@ impl Machine {
             tree,
             horizon: 0,
             root: None,
+            writing: None,
+            root_turns: 5,
             requests: 0,
             requests_max,
             events: Vec::new(),
@@ -66,6 +72,10 @@ impl Machine {
     /// The power fails, and comes back.
     pub(super) fn crash(&mut self) {
         self.disk.crash();
+        // It may have been written, and not been said so.
+        if let Some((root, _)) = self.writing.take().filter(|(_, turns)| turns % 2 == 1) {
+            self.root = Some(root);
+        }
         self.requests_max = u64::MAX;
         self.events.clear();
         (self.grid, self.tree) = Machine::boot(&self.disk, self.root.clone(), self.now.as_micros() + 2);
@@ -79,13 +89,13 @@ impl Machine {
     pub(super) fn turn(&mut self) -> bool {
         let mut more = self.tree.advance();
         for event in self.tree.take_events() {
+            more = true;
             if let TreeEvent::Root(root) = &event {
-                self.root = Some(root.clone());
-                self.tree.root_durable();
-                more = true;
+                self.writing = Some((root.clone(), self.root_turns));
             }
             self.events.push(event);
         }
+        more |= self.write_root();
         for request in self.grid.take_requests() {
             if self.is_up() {
                 self.requests += 1;
@@ -98,6 +108,18 @@ impl Machine {
         while let Poll::Ready(completion) = self.disk.poll_completion(&mut Context::from_waker(Waker::noop()))
         {
             self.grid.completed(completion);
+        }
+        true
+    }
+
+    fn write_root(&mut self) -> bool {
+        match self.writing.take().filter(|_| self.is_up()) {
+            None => return false,
+            Some((root, 0)) => {
+                self.root = Some(root);
+                self.tree.root_durable();
+            }
+            Some((root, turns)) => self.writing = Some((root, turns - 1)),
         }
         true
     }
@@ -131,15 +153,13 @@ impl Machine {
         for (number, (key_number, len)) in (1..).zip(changes).skip(version as usize) {
             let value = len.map(|len| Arc::from(&value(number, len)[..]));
             self.tree.add(&key(*key_number)[..].into(), Version(number), value);
-            while self.is_up() && self.tree.memory_is_full() && !self.tree.can_freeze() {
-                self.turn();
-            }
+            while self.is_up() && self.tree.memory_is_full() && !self.tree.can_freeze() && self.turn() {}
             if !self.is_up() {
                 return;
             }
             self.horizon = self.horizon.max(number.saturating_sub(40));
             self.tree.set_horizon(Version(self.horizon));
-            if self.tree.can_freeze() {
+            if self.tree.memory_is_full() && self.tree.can_freeze() {
                 self.tree.freeze(number.to_be_bytes()[..].into());
             }
             self.turn();
@@ -186,6 +206,12 @@ impl Machine {
         let (free, count) = self.grid.with_cells(|cells| (cells.free(), cells.count()));
         assert_eq!(free + tables + copies, count);
     }
+
+    /// Nothing can be done any more, though memory is full.
+    fn is_stuck(&mut self) -> bool {
+        self.settle();
+        self.tree.memory_is_full() && !self.tree.can_freeze()
+    }
 }
 
 fn model_of(changes: &[Change]) -> Model {
@@ -203,7 +229,7 @@ fn changes(count: usize) -> impl Strategy<Value = Vec<Change>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 
     #[test]
     fn whatever_happened_before_the_last_root_survives_power_failures(
@@ -300,4 +326,129 @@ fn the_versions_of_one_key_may_fill_many_tables() {
     }
     assert!(machine.tree.levels().young.is_empty(), "they have been merged");
     machine.check_cells();
+}
+
+#[test]
+fn a_full_disk_serves_what_it_has_and_goes_on_when_there_is_room() {
+    // The same keys again and again, all versions of which are kept.
+    let changes: Vec<Change> = (0..8000u64).map(|at| ((at * 37 % 60) as u8, Some(300))).collect();
+    let model = model_of(&changes);
+    let mut machine = Machine::new(24);
+    let mut version = 0;
+    while !machine.is_stuck() {
+        let (number, len) = changes[version as usize];
+        version += 1;
+        let value = len.map(|len| Arc::from(&value(version, len)[..]));
+        machine.tree.add(&key(number)[..].into(), Version(version), value);
+        if machine.tree.memory_is_full() && machine.tree.can_freeze() {
+            machine.tree.freeze(version.to_be_bytes()[..].into());
+        }
+    }
+    assert!(machine.events.contains(&TreeEvent::Full));
+    for at in [1, version / 2, version] {
+        machine.check_at(&model, at);
+    }
+    // A crash loses no more than what had not become a table.
+    let (root, before) = (machine.root.clone(), version);
+    machine.crash();
+    version = machine.opened();
+    assert!(machine.root == root && version > before / 2);
+    machine.check_at(&model, version);
+    // Nobody wants the old versions any more.
+    machine.horizon = version;
+    machine.tree.set_horizon(Version(version));
+    machine.settle();
+    machine.add(&changes, version);
+    assert!(!machine.is_stuck());
+    machine.check_at(&model, changes.len() as u64);
+    machine.check_cells();
+}
+
+#[test]
+fn a_snapshot_stays_what_it_is_while_everything_is_replaced() {
+    let changes: Vec<Change> = (0..2000u64).map(|at| ((at * 37 % 60) as u8, Some(100))).collect();
+    let model = model_of(&changes);
+    let mut machine = Machine::new(60);
+    machine.add(&changes[..500], 0);
+    let snapshot = machine.tree.snapshot();
+    machine.add(&changes, 500);
+    machine.settle();
+    assert!(machine.horizon > 500, "newer snapshots do not show that version");
+    let current = machine.tree.snapshot();
+    assert_eq!(machine.run(current.get(&key(1), Version(500))), Err(ReadError::Forgotten(Version(500))));
+    drop(current);
+    for number in 0..60 {
+        let found = machine.run(snapshot.get(&key(number), Version(500))).unwrap();
+        assert_eq!(found.map(|found| found.to_vec()), in_model(&model, &key(number), 500));
+    }
+    let kept = machine.grid.free_cells();
+    drop(snapshot);
+    machine.check_cells();
+    assert!(machine.grid.free_cells() > kept, "its tables' cells are free now");
+}
+
+#[test]
+fn a_broken_disk_ends_the_tree_and_loses_nothing_that_was_durable() {
+    let changes: Vec<Change> = (0..400u64).map(|at| ((at * 37 % 60) as u8, Some(100))).collect();
+    let model = model_of(&changes);
+    let mut machine = Machine::new(60);
+    machine.add(&changes[..200], 0);
+    machine.disk.broken = true;
+    machine.tree.freeze([][..].into());
+    machine.settle();
+    let failed = |event: &TreeEvent| matches!(event, TreeEvent::Failed(WriteError::Device(_)));
+    assert_eq!(machine.events.iter().filter(|event| failed(event)).count(), 1, "it is said once");
+    assert!(!machine.tree.can_freeze() && !machine.tree.advance());
+    machine.disk.broken = false;
+    machine.crash();
+    let version = machine.opened();
+    machine.check(&model, version);
+    machine.add(&changes, version);
+    machine.check(&model, changes.len() as u64);
+}
+
+#[test]
+fn without_its_manifest_a_tree_does_nothing() {
+    let changes: Vec<Change> = (0..400u64).map(|at| ((at * 37 % 60) as u8, Some(100))).collect();
+    let mut machine = Machine::new(60);
+    machine.add(&changes, 0);
+    machine.settle();
+    let copies = machine.root.clone().unwrap().copies;
+    copies.iter().for_each(|copy| machine.flip(u64::from(copy.first * CELL_SECTORS)));
+    machine.crash();
+    machine.settle();
+    assert_eq!(machine.events, [TreeEvent::NotOpened(OpenError::Damaged)]);
+    assert!(!machine.tree.can_freeze());
+    assert_eq!(machine.grid.free_cells(), 60);
+    // Nor with a root that names other places than there are.
+    for run in [CellRun { first: 59, count: 2 }, CellRun { first: u32::MAX, count: u32::MAX }] {
+        machine.root.as_mut().unwrap().copies = [run; 2];
+        machine.crash();
+        machine.settle();
+        assert_eq!(machine.events, [TreeEvent::NotOpened(OpenError::Damaged)]);
+    }
+}
+
+#[test]
+fn whatever_flips_in_a_table_is_noticed() {
+    let mut machine = Machine::new(60);
+    let changes: Vec<Change> = (0..60).map(|number| (number, Some(100))).collect();
+    machine.add(&changes, 0);
+    machine.tree.freeze([0; 8][..].into());
+    machine.settle();
+    let tables: Vec<_> = machine.tree.levels().tables().cloned().collect();
+    for table in tables {
+        for sector in 0..table.head.sectors {
+            let place = u64::from(table.cells.first * CELL_SECTORS + sector);
+            machine.flip(place);
+            machine.crash();
+            machine.opened();
+            let snapshot = machine.tree.snapshot();
+            let found = (0..60).map(|number| machine.run(snapshot.get(&key(number), Version(60))));
+            let damaged =
+                found.filter(|found| matches!(found, Err(ReadError::Frame(_, _, FrameError::Damaged))));
+            assert!(damaged.count() > 0, "sector {sector} of {table:?}");
+            machine.flip(place);
+        }
+    }
 }

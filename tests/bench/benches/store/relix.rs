@@ -140,6 +140,7 @@ impl Relix {
             more = true;
             match completion.id {
                 ROOT_REQUEST => {
+                    completion.result.expect("the tree's disk works");
                     self.root = self.writing.take();
                     self.tree.root_durable();
                 }
@@ -223,7 +224,7 @@ impl Engine for Relix {
             self.tree.add(key, self.version, value.clone());
         }
         self.run_until(|relix| !relix.tree.memory_is_full() || relix.tree.can_freeze());
-        if self.tree.can_freeze() {
+        if self.tree.memory_is_full() && self.tree.can_freeze() {
             self.tree.freeze(self.version.0.to_be_bytes()[..].into());
         }
     }

@@ -1,0 +1,64 @@
+//! One state of a tree.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_format::{KeyRange, Version};
+
+use crate::grid::Grid;
+use crate::{Direction, Levels, MemTable, ReadError, Row, Source, read};
+
+/// One state of a tree, as a value: it never changes, and shares everything with the tree. What it refers to keeps its
+/// place on the disk as long as it lives.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub(crate) grid: Grid,
+    pub(crate) memory: MemTable,
+    pub(crate) frozen: Option<MemTable>,
+    pub(crate) levels: Arc<Levels>,
+    /// Older versions are no longer kept whole.
+    pub(crate) horizon: Version,
+}
+
+impl Snapshot {
+    fn memories(&self) -> impl Iterator<Item = &MemTable> {
+        [&self.memory].into_iter().chain(&self.frozen)
+    }
+
+    fn check(&self, version: Version) -> Result<(), ReadError> {
+        if version < self.horizon { Err(ReadError::Forgotten(version)) } else { Ok(()) }
+    }
+
+    /// The value of `key` as of `version`.
+    pub async fn get(&self, key: &[u8], version: Version) -> Result<Option<Arc<[u8]>>, ReadError> {
+        self.check(version)?;
+        for memory in self.memories() {
+            if let Some((_, value)) = memory.get(key, version) {
+                return Ok(value);
+            }
+        }
+        for table in self.levels.candidates(key) {
+            if let Some((_, value)) = table.get(&self.grid, key, version).await? {
+                return Ok(value);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first `rows_max` rows of `range` as of `version`, by `direction`.
+    pub async fn read(
+        &self,
+        range: &KeyRange,
+        version: Version,
+        direction: Direction,
+        rows_max: usize,
+    ) -> Result<Vec<Row>, ReadError> {
+        self.check(version)?;
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let runs = self.levels.runs().map(|run| Source::run(run));
+        let sources = self.memories().map(Source::memory).chain(runs).collect();
+        read(&self.grid, sources, range, version, direction, rows_max).await
+    }
+}
