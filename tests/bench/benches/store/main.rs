@@ -1,7 +1,7 @@
 //! What the store's tree does on one disk, beside embedded stores of others: the same rows, in the same order, each
 //! batch durable before the next.
 //!
-//! `cargo bench -p tests-bench --bench store -- [--rows N] [--order keys|random] [--only relix,sqlite,redb] [--dir DIR]`
+//! `cargo bench -p tests-bench --bench store [-- [--quick] [--rows N] [--stores relix,sqlite,redb]]`
 //!
 //! No SQL, no network, no replication: batches of a thousand rows go to Relix's journal, which is flushed, and from there
 //! into its tree; SQLite runs with a write-ahead log and synchronous=FULL, redb with immediate durability. Each gets
@@ -11,7 +11,7 @@
 mod peers;
 mod relix;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Rows of one transaction.
@@ -46,35 +46,6 @@ trait Engine {
 struct Options {
     rows: u64,
     is_random: bool,
-    only: Vec<String>,
-    directory: PathBuf,
-}
-
-fn options() -> Options {
-    let mut options = Options {
-        rows: 1_000_000,
-        is_random: false,
-        only: Vec::new(),
-        directory: "target/bench-store".into(),
-    };
-    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
-    while let Some(name) = arguments.next() {
-        let mut value = || arguments.next().unwrap_or_else(|| panic!("{name} wants a value"));
-        match name.as_str() {
-            "--rows" => options.rows = value().parse().expect("a number of rows"),
-            "--order" => {
-                options.is_random = match value().as_str() {
-                    "random" => true,
-                    "keys" => false,
-                    other => panic!("no such order: {other}"),
-                }
-            }
-            "--only" => options.only = value().split(',').map(Into::into).collect(),
-            "--dir" => options.directory = PathBuf::from(value()).join("bench-store"),
-            _ => panic!("no such option: {name}"),
-        }
-    }
-    options
 }
 
 /// A number that depends on another, as if it were drawn (SplitMix64).
@@ -144,11 +115,9 @@ fn run(engine: &mut dyn Engine, options: &Options) {
     assert_eq!((rows, bytes), (options.rows, len), "every row is there");
     let scanned = bytes as f64 / 1e6 / begun.elapsed().as_secs_f64();
     println!(
-        "{:8} {:>9.0} rows/s loaded ({:.1} s, settled {:.1} s, slowest batch {:.0} ms)  {} x written  {:.2} x the rows' size  \
-         open {:.0} ms  {cold:>8.0} reads/s anywhere  {warm:>8.0} reads/s warm  {scanned:>5.0} MB/s scanned",
+        "{:8} {:>9.0} {:>9.1} {:>10.0} {:>8} {:>6.2} {:>8.0} {cold:>12.0} {warm:>10.0} {scanned:>8.0}",
         engine.name(),
         rate(options.rows, loaded),
-        loaded.as_secs_f64(),
         settled.as_secs_f64(),
         batch_max.as_secs_f64() * 1e3,
         written.map_or("-".into(), |written| format!("{:.1}", written as f64 / len as f64)),
@@ -163,24 +132,42 @@ fn empty(directory: &Path) {
 }
 
 fn main() {
-    let options = options();
-    println!(
-        "{} rows of 208 bytes, {}",
-        options.rows,
-        if options.is_random { "in random order" } else { "by key" }
-    );
-    let wants = |name: &str| options.only.is_empty() || options.only.iter().any(|only| only == name);
+    let words: Vec<String> = std::env::args().collect();
+    let has = |word: &str| words.iter().any(|other| other == word);
+    let value = |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1));
+    // The other benches' options are not for this one.
+    if has("--only") && !has("store") {
+        return;
+    }
+    let rows = value("--rows").map(|rows| rows.parse().expect("--rows wants a number"));
+    let rows = rows.unwrap_or(if has("--quick") { 100_000 } else { 1_000_000 });
+    let wants =
+        |name: &str| value("--stores").is_none_or(|stores| stores.split(',').any(|store| store == name));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("store");
     type Make = fn(&Path) -> Box<dyn Engine>;
     let engines: [(&str, Make); 3] = [
         ("relix", |directory| Box::new(relix::Relix::new(directory))),
         ("sqlite", |directory| Box::new(peers::Sqlite::new(directory))),
         ("redb", |directory| Box::new(peers::Redb::new(directory))),
     ];
-    for (name, make) in engines {
-        if wants(name) {
-            empty(&options.directory);
-            run(&mut *make(&options.directory), &options);
+    for is_random in [false, true] {
+        let order = if is_random { "in random order" } else { "by key" };
+        println!(
+            "Stores of one process: {rows} rows of 208 bytes loaded {order}, {BATCH_ROWS} a durable batch\n"
+        );
+        println!(
+            "{:8} {:>9} {:>9} {:>10} {:>8} {:>6} {:>8} {:>12} {:>10} {:>8}",
+            "", "rows/s", "settled", "slowest", "written", "size", "open", "reads/s", "reads/s", "scan"
+        );
+        println!(
+            "{:8} {:>9} {:>9} {:>10} {:>8} {:>6} {:>8} {:>12} {:>10} {:>8}",
+            "", "loaded", "after s", "batch ms", "x rows", "x rows", "ms", "anywhere", "warm", "MB/s"
+        );
+        for (_, make) in engines.iter().filter(|(name, _)| wants(name)) {
+            empty(&directory);
+            run(&mut *make(&directory), &Options { rows, is_random });
         }
+        println!();
     }
-    let _ = std::fs::remove_dir_all(&options.directory);
+    let _ = std::fs::remove_dir_all(&directory);
 }
