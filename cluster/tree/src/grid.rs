@@ -200,8 +200,8 @@ impl Grid {
         Ok(bytes)
     }
 
-    /// A frame that is longer than one request may be.
-    async fn read_long(
+    /// Reads a frame from the disk, however long it is, and leaves the cache as it is.
+    pub(crate) async fn read_past_cache(
         &self,
         table: &Table,
         kind: FrameKind,
@@ -228,7 +228,7 @@ impl Frames for Grid {
                 Some(readers) => readers.push(sender),
                 None if is_long => {
                     drop(shared);
-                    return self.read_long(table, kind, frame).await;
+                    return self.read_past_cache(table, kind, frame).await;
                 }
                 None => {
                     shared.readers.insert(id, [sender].into());

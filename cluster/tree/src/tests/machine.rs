@@ -207,6 +207,22 @@ impl Machine {
         assert_eq!(free + tables + copies, count);
     }
 
+    /// Reads all tables from end to end; what was wrong with them.
+    fn scrub(&mut self) -> Vec<ReadError> {
+        let tables: Vec<_> = self.tree.levels().tables().cloned().collect();
+        let mut damaged = Vec::new();
+        for _ in &tables {
+            assert!(self.tree.scrub_next() && !self.tree.scrub_next());
+            self.settle();
+            let Some(TreeEvent::Scrubbed(mut scrubbed)) = self.events.pop() else { panic!("it is done") };
+            let table = tables.iter().find(|table| table.head.id == scrubbed.table).unwrap();
+            let is_whole = scrubbed.sectors == u64::from(table.head.sectors);
+            assert!(is_whole || !scrubbed.damaged.is_empty(), "every sector is read");
+            damaged.append(&mut scrubbed.damaged);
+        }
+        damaged
+    }
+
     /// Nothing can be done any more, though memory is full.
     fn is_stuck(&mut self) -> bool {
         self.settle();
@@ -432,7 +448,8 @@ fn without_its_manifest_a_tree_does_nothing() {
 #[test]
 fn whatever_flips_in_a_table_is_noticed() {
     let mut machine = Machine::new(60);
-    let changes: Vec<Change> = (0..60).map(|number| (number, Some(100))).collect();
+    let changes: Vec<Change> =
+        (0..60).map(|number| (number, Some(if number == 7 { 9000 } else { 100 }))).collect();
     machine.add(&changes, 0);
     machine.tree.freeze([0; 8][..].into());
     machine.settle();
@@ -448,7 +465,9 @@ fn whatever_flips_in_a_table_is_noticed() {
             let damaged =
                 found.filter(|found| matches!(found, Err(ReadError::Frame(_, _, FrameError::Damaged))));
             assert!(damaged.count() > 0, "sector {sector} of {table:?}");
+            assert!(machine.scrub().iter().any(|error| matches!(error, ReadError::Frame(..))));
             machine.flip(place);
+            assert_eq!(machine.scrub(), []);
         }
     }
 }

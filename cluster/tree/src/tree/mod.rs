@@ -10,8 +10,10 @@
 //! what has become possible. A crash goes back to the last root that was made durable, whose mark says what the tree
 //! holds then; the owner adds again what came after.
 //!
-//! Three jobs may be under way at once, one of each kind: a flush, a compaction, a manifest. A job that fails for want
+//! Several [jobs] may be under way at once, one of each kind: a flush, a compaction, a manifest, a scrub. A job that fails for want
 //! of room has changed nothing, and is begun again when there is more.
+
+mod jobs;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -19,24 +21,21 @@ use alloc::task::Wake;
 use alloc::vec::Vec;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll, Waker};
+use core::task::{Context, Waker};
 
 use cluster_format::Version;
 
 use crate::grid::Grid;
 use crate::levels::{Compaction, Run};
 use crate::retired::Retired;
-use crate::writer::{Room, TableIds, write_tables};
+use crate::scrub::scrub;
+use crate::writer::TableIds;
 use crate::{
-    Levels, Manifest, MemTable, OpenError, ReadError, Retention, Root, Snapshot, Source, WriteError,
+    Levels, Manifest, MemTable, OpenError, ReadError, Root, Scrubbed, Snapshot, TableId, WriteError,
 };
 
 /// No more is frozen while there are so many young runs: they are read one by one.
 const YOUNG_RUNS_MAX: usize = 12;
-
-/// Tables of the longest usual compaction: its room is left free by flushes, so that a full disk can get rid of what
-/// is of no use.
-const COMPACTION_TABLES: u32 = 12;
 
 /// How a tree is to be.
 #[derive(Clone, Copy, Debug)]
@@ -63,6 +62,8 @@ pub enum TreeEvent {
     Full,
     /// A frame of a table that was to be merged is damaged. It is left where it is until the tree is opened again.
     Damaged(ReadError),
+    /// A table has been read from end to end: see [`Tree::scrub_next`].
+    Scrubbed(Scrubbed),
     /// The disk can no longer be used. The tree does nothing any more but read.
     Failed(WriteError),
 }
@@ -120,6 +121,9 @@ pub struct Tree {
     retired: Retired,
     flush: Option<Job<Result<Run, WriteError>>>,
     compaction: Option<(Compaction, Job<Result<Run, WriteError>>)>,
+    scrub: Option<Job<Scrubbed>>,
+    /// The table that was scrubbed last.
+    scrubbed: Option<TableId>,
     rooting: Rooting,
     /// The root that is durable.
     root: Option<Root>,
@@ -161,6 +165,8 @@ impl Tree {
             retired: Retired::default(),
             flush: None,
             compaction: None,
+            scrub: None,
+            scrubbed: None,
             rooting: Rooting::Idle,
             root,
             is_changed: false,
@@ -222,6 +228,24 @@ impl Tree {
         }
     }
 
+    /// Begins to read the next table from end to end, in the order of their names and around again; whether there is one
+    /// and none is being read. Whoever owns the tree paces it by calling this.
+    pub fn scrub_next(&mut self) -> bool {
+        let next = |after: Option<TableId>| {
+            let tables =
+                self.levels.tables().filter(move |table| after.is_none_or(|after| table.head.id > after));
+            tables.min_by_key(|table| table.head.id).cloned()
+        };
+        let Some(table) = next(self.scrubbed).or_else(|| next(None)).filter(|_| self.scrub.is_none()) else {
+            return false;
+        };
+        self.scrubbed = Some(table.head.id);
+        let grid = self.grid.clone();
+        self.scrub = Some(Box::pin(async move { scrub(&grid, &table).await }));
+        self.wake();
+        true
+    }
+
     /// What it holds now. It takes constant time, and never changes.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
@@ -263,6 +287,7 @@ impl Tree {
             self.continue_flush(context);
             self.continue_compaction(context);
             self.continue_root(context);
+            self.continue_scrub(context);
         }
         self.is_woken()
     }
@@ -277,160 +302,5 @@ impl Tree {
 
     fn is_open(&self) -> bool {
         matches!(self.phase, Phase::Open)
-    }
-
-    fn continue_opening(&mut self, context: &mut Context<'_>) {
-        let Phase::Opening(job) = &mut self.phase else { return };
-        let Poll::Ready(read) = job.as_mut().poll(context) else { return };
-        let claimed = read.and_then(|manifest| {
-            let is_claimed = self.root.as_ref().is_some_and(|root| manifest.claim(&self.grid, root));
-            if is_claimed { Ok(manifest) } else { Err(OpenError::Damaged) }
-        });
-        match claimed {
-            Ok(Manifest { levels, horizon, mark }) => {
-                (self.levels, self.horizon, self.mark) =
-                    (Arc::new(levels), self.horizon.max(horizon), mark.clone());
-                self.phase = Phase::Open;
-                self.events.push(TreeEvent::Opened(mark));
-                self.wake();
-            }
-            Err(error) => {
-                // Nothing of it is this tree's.
-                (self.phase, self.root) = (Phase::Broken, None);
-                self.events.push(TreeEvent::NotOpened(error));
-            }
-        }
-    }
-
-    fn continue_flush(&mut self, context: &mut Context<'_>) {
-        if self.flush.is_none()
-            && self.is_open()
-            && self.no_flush_at.is_none()
-            && let Some(frozen) = &self.frozen
-        {
-            let (grid, memory, ids) = (self.grid.clone(), frozen.memory.clone(), self.ids.for_job());
-            // Whatever lies deeper may be older.
-            let retention = Retention::new(self.horizon, false);
-            let room = self.room(COMPACTION_TABLES);
-            self.flush = Some(Box::pin(async move {
-                write_tables(&grid, [Source::memory(&memory)].into(), retention, ids, room).await
-            }));
-        }
-        let Some(Poll::Ready(written)) = self.flush.as_mut().map(|job| job.as_mut().poll(context)) else {
-            return;
-        };
-        self.flush = None;
-        match (written, self.frozen.take()) {
-            (Ok(tables), Some(frozen)) => {
-                let levels = Arc::make_mut(&mut self.levels);
-                if !tables.is_empty() {
-                    levels.add_young(tables);
-                }
-                self.mark = frozen.mark;
-                self.levels_changed();
-            }
-            (Err(error), frozen) => {
-                self.frozen = frozen;
-                self.no_flush_at = self.failed(error);
-            }
-            (Ok(_), None) => {}
-        }
-    }
-
-    fn continue_compaction(&mut self, context: &mut Context<'_>) {
-        let may_begin = self.compaction.is_none() && self.is_open() && self.no_room_at.is_none();
-        if may_begin && core::mem::take(&mut self.may_compact) {
-            let picked = self.levels.pick(self.options.base_sectors_max, &mut self.turns, self.horizon);
-            self.compaction = picked.map(|compaction| self.start(compaction));
-        }
-        let Some((_, job)) = &mut self.compaction else { return };
-        let Poll::Ready(written) = job.as_mut().poll(context) else { return };
-        let Some((compaction, _)) = self.compaction.take() else { return };
-        match written {
-            Ok(tables) => {
-                Arc::make_mut(&mut self.levels).replace(&compaction, tables);
-                if !compaction.is_move {
-                    self.retired.extend(compaction.tables());
-                }
-                self.levels_changed();
-            }
-            // It would meet the same frame again.
-            Err(WriteError::Read(error)) => self.events.push(TreeEvent::Damaged(error)),
-            Err(error) => {
-                self.may_compact = true;
-                self.no_room_at = self.failed(error);
-            }
-        }
-    }
-
-    fn start(&mut self, compaction: Compaction) -> (Compaction, Job<Result<Run, WriteError>>) {
-        let (grid, ids, room) = (self.grid.clone(), self.ids.for_job(), self.room(0));
-        let retention = Retention::new(self.horizon, compaction.is_oldest);
-        let Compaction { upper, lower, is_move, .. } = compaction.clone();
-        let job = async move {
-            if is_move {
-                return Ok(upper.into_iter().flatten().collect());
-            }
-            let sources = upper.iter().chain([&lower]).map(|run| Source::run(run)).collect();
-            write_tables(&grid, sources, retention, ids, room).await
-        };
-        (compaction, Box::pin(job))
-    }
-
-    fn continue_root(&mut self, context: &mut Context<'_>) {
-        let may_begin = matches!(self.rooting, Rooting::Idle) && self.is_open() && self.no_room_at.is_none();
-        if may_begin && self.is_changed {
-            self.is_changed = false;
-            self.retired.manifest_begun();
-            let (levels, mark) = ((*self.levels).clone(), self.mark.clone());
-            let manifest = Manifest { levels, horizon: self.horizon, mark };
-            let grid = self.grid.clone();
-            self.rooting = Rooting::Writing(Box::pin(async move { manifest.write(&grid).await }));
-        }
-        let Rooting::Writing(job) = &mut self.rooting else { return };
-        let Poll::Ready(written) = job.as_mut().poll(context) else { return };
-        match written {
-            Ok(root) => {
-                self.events.push(TreeEvent::Root(root.clone()));
-                self.rooting = Rooting::Handed(root);
-            }
-            Err(error) => {
-                (self.rooting, self.is_changed) = (Rooting::Idle, true);
-                self.no_room_at = self.failed(error);
-            }
-        }
-    }
-
-    fn levels_changed(&mut self) {
-        (self.is_changed, self.may_compact) = (true, true);
-        self.wake();
-    }
-
-    /// A job has failed. If that was for want of room, how many cells were free.
-    fn failed(&mut self, error: WriteError) -> Option<u32> {
-        if error == WriteError::Full {
-            self.events.push(TreeEvent::Full);
-            return Some(self.grid.free_cells());
-        }
-        // Other jobs that were under way fail as well.
-        if !matches!(self.phase, Phase::Broken) {
-            self.phase = Phase::Broken;
-            self.events.push(TreeEvent::Failed(error));
-        }
-        None
-    }
-
-    /// Room for a job that leaves as many cells as so many tables take, and two manifests.
-    fn room(&self, tables: u32) -> Room {
-        let table_cells_max = self.options.table_cells_max;
-        let manifests = self.root.iter().flat_map(|root| root.copies).map(|copy| copy.count + 1).sum::<u32>();
-        let spare = (tables * table_cells_max).min(self.grid.cells() / 4);
-        Room { table_cells_max, left: manifests.max(2) + spare }
-    }
-
-    fn give_back(&self, root: Option<&Root>) {
-        self.grid.with_cells(|cells| {
-            root.iter().flat_map(|root| root.copies).for_each(|copy| cells.give_back(copy));
-        });
     }
 }
