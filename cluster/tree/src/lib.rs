@@ -37,6 +37,7 @@ mod cursor;
 mod filter;
 mod frame;
 mod grid;
+mod ingest;
 mod levels;
 mod manifest;
 mod memtable;

@@ -15,6 +15,7 @@ use proptest::prelude::*;
 
 use crate::*;
 
+mod durability;
 mod golden;
 mod machine;
 

@@ -98,7 +98,7 @@ pub(crate) async fn write_tables(
 ) -> Result<Run, WriteError> {
     let start = Position { key: &[], version: Version(u64::MAX) };
     let mut merge = Merge::new(grid, sources, start, Direction::Forward).await?;
-    let mut writer = Writer { grid, ids, room, open: None, written: Vec::new() };
+    let mut writer = Writer::new(grid, ids, room);
     let mut records = 0;
     while let (Some(position), Some(value)) = (merge.position(), merge.value()) {
         let Position { key, version } = position;
@@ -122,7 +122,8 @@ pub(crate) async fn write_tables(
     writer.finish().await
 }
 
-struct Writer<'a> {
+/// Writes records, which must come in order, as tables.
+pub(crate) struct Writer<'a> {
     grid: &'a Grid,
     ids: TableIds,
     room: Room,
@@ -139,8 +140,18 @@ struct Open {
     offset: u32,
 }
 
-impl Writer<'_> {
-    async fn add(&mut self, key: &[u8], version: Version, value: Option<&[u8]>) -> Result<(), WriteError> {
+impl<'a> Writer<'a> {
+    pub(crate) fn new(grid: &'a Grid, ids: TableIds, room: Room) -> Writer<'a> {
+        Writer { grid, ids, room, open: None, written: Vec::new() }
+    }
+
+    /// `key` was set to `value`, or deleted, by `version`.
+    pub(crate) async fn add(
+        &mut self,
+        key: &[u8],
+        version: Version,
+        value: Option<&[u8]>,
+    ) -> Result<(), WriteError> {
         if let Some(open) = &self.open
             && open.builder.sectors_at_most(key, value) > open.cells.count * CELL_SECTORS
         {
@@ -175,7 +186,8 @@ impl Writer<'_> {
         result
     }
 
-    async fn finish(mut self) -> Result<Run, WriteError> {
+    /// The tables.
+    pub(crate) async fn finish(mut self) -> Result<Run, WriteError> {
         self.close().await?;
         Ok(core::mem::take(&mut self.written))
     }

@@ -7,7 +7,7 @@ use core::task::{Context, Poll};
 use super::{Job, Phase, Rooting, Tree, TreeEvent};
 use crate::levels::{Compaction, Run};
 use crate::writer::{Room, write_tables};
-use crate::{Manifest, OpenError, Retention, Root, Source, WriteError};
+use crate::{Levels, Manifest, MemTable, OpenError, Retention, Root, Source, WriteError};
 
 /// Tables of the longest usual compaction: its room is left free by flushes, so that a full disk can get rid of what
 /// is of no use.
@@ -41,6 +41,7 @@ impl Tree {
         if self.flush.is_none()
             && self.is_open()
             && self.no_flush_at.is_none()
+            && self.replacement.is_none()
             && let Some(frozen) = &self.frozen
         {
             let (grid, memory, ids) = (self.grid.clone(), frozen.memory.clone(), self.ids.for_job());
@@ -73,7 +74,8 @@ impl Tree {
     }
 
     pub(super) fn continue_compaction(&mut self, context: &mut Context<'_>) {
-        let may_begin = self.compaction.is_none() && self.is_open() && self.no_room_at.is_none();
+        let is_wanted = self.replacement.is_none() && self.no_room_at.is_none();
+        let may_begin = self.compaction.is_none() && self.is_open() && is_wanted;
         if may_begin && core::mem::take(&mut self.may_compact) {
             let picked = self.levels.pick(self.options.base_sectors_max, &mut self.turns, self.horizon);
             self.compaction = picked.map(|compaction| self.start(compaction));
@@ -136,6 +138,28 @@ impl Tree {
         }
     }
 
+    pub(super) fn continue_ingest(&mut self, context: &mut Context<'_>) {
+        if let Some(Poll::Ready(written)) = self.ingest.as_mut().map(|(_, job)| job.as_mut().poll(context)) {
+            self.ingest = None;
+            match (written, self.ingested.take()) {
+                (Ok(Some(tables)), Some((mark, horizon))) => self.replacement = Some((tables, mark, horizon)),
+                (Ok(_), _) => {}
+                (Err(error), _) => self.events.push(TreeEvent::NotIngested(error)),
+            }
+        }
+        // What they write belongs to what is being replaced.
+        if self.flush.is_some() || self.compaction.is_some() {
+            return;
+        }
+        let Some((tables, mark, horizon)) = self.replacement.take() else { return };
+        self.retired.extend(self.levels.tables());
+        self.levels = Arc::new(Levels::of_run(tables, self.options.base_sectors_max));
+        (self.memory, self.frozen) = (MemTable::default(), None);
+        (self.mark, self.horizon) = (mark, horizon);
+        self.events.push(TreeEvent::Ingested);
+        self.levels_changed();
+    }
+
     pub(super) fn continue_scrub(&mut self, context: &mut Context<'_>) {
         if let Some(Poll::Ready(scrubbed)) = self.scrub.as_mut().map(|job| job.as_mut().poll(context)) {
             self.scrub = None;
@@ -163,7 +187,7 @@ impl Tree {
     }
 
     /// Room for a job that leaves as many cells as so many tables take, and two manifests.
-    fn room(&self, tables: u32) -> Room {
+    pub(super) fn room(&self, tables: u32) -> Room {
         let table_cells_max = self.options.table_cells_max;
         let manifests = self.root.iter().flat_map(|root| root.copies).map(|copy| copy.count + 1).sum::<u32>();
         let spare = (tables * table_cells_max).min(self.grid.cells() / 4);

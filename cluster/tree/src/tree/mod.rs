@@ -26,6 +26,7 @@ use core::task::{Context, Waker};
 use cluster_format::Version;
 
 use crate::grid::Grid;
+use crate::ingest::Ingest;
 use crate::levels::{Compaction, Run};
 use crate::retired::Retired;
 use crate::scrub::scrub;
@@ -58,6 +59,10 @@ pub enum TreeEvent {
     /// This is to replace the root before it, durably: [`Tree::root_durable`] is to say when. What its mark stands for
     /// is then in tables.
     Root(Root),
+    /// What was ingested has replaced everything.
+    Ingested,
+    /// What was ingested could not be written: everything is as it was.
+    NotIngested(WriteError),
     /// There was no room for tables. What was added is still there.
     Full,
     /// A frame of a table that was to be merged is damaged. It is left where it is until the tree is opened again.
@@ -69,6 +74,9 @@ pub enum TreeEvent {
 }
 
 type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// None if the ingestion was abandoned.
+type IngestJob = Job<Result<Option<Run>, WriteError>>;
 
 enum Phase {
     /// Reads the manifest.
@@ -121,6 +129,11 @@ pub struct Tree {
     retired: Retired,
     flush: Option<Job<Result<Run, WriteError>>>,
     compaction: Option<(Compaction, Job<Result<Run, WriteError>>)>,
+    ingest: Option<(Ingest, IngestJob)>,
+    /// What is to replace everything when other jobs have ended, what that stands for, and the oldest version in it.
+    replacement: Option<(Run, Arc<[u8]>, Version)>,
+    /// What the ingestion's end has said of it.
+    ingested: Option<(Arc<[u8]>, Version)>,
     scrub: Option<Job<Scrubbed>>,
     /// The table that was scrubbed last.
     scrubbed: Option<TableId>,
@@ -165,6 +178,9 @@ impl Tree {
             retired: Retired::default(),
             flush: None,
             compaction: None,
+            ingest: None,
+            replacement: None,
+            ingested: None,
             scrub: None,
             scrubbed: None,
             rooting: Rooting::Idle,
@@ -228,6 +244,46 @@ impl Tree {
         }
     }
 
+    /// Begins to take in records that are to replace everything there is, memory included. Until then, or if the power
+    /// fails before, everything stays as it is. One that is under way is abandoned, and this one begun, once it has
+    /// ended: then this returns true.
+    pub fn begin_ingest(&mut self) -> bool {
+        if let Some((ingest, _)) = &self.ingest {
+            ingest.abandon();
+            return false;
+        }
+        let can_begin = self.is_open() && self.replacement.is_none();
+        if can_begin {
+            let (ingest, grid, ids) = (Ingest::default(), self.grid.clone(), self.ids.for_job());
+            let job = Box::pin(ingest.clone().write(grid, ids, self.room(0)));
+            self.ingest = Some((ingest, job));
+            self.ingested = None;
+            self.wake();
+        }
+        can_begin
+    }
+
+    /// A record of an ingestion, behind all others: `key` is `value` since `version`.
+    pub fn ingest(&mut self, key: Arc<[u8]>, version: Version, value: Arc<[u8]>) {
+        if let Some((ingest, _)) = &self.ingest {
+            ingest.add((key, version, value));
+        }
+    }
+
+    /// Bytes of records that were ingested and are not written yet: whoever ingests bounds them.
+    pub fn ingest_len(&self) -> usize {
+        self.ingest.as_ref().map_or(0, |(ingest, _)| ingest.len_bytes())
+    }
+
+    /// All records were ingested: [`TreeEvent::Ingested`] says when they have replaced everything. `mark` stands for them,
+    /// and they show no version before `horizon`.
+    pub fn finish_ingest(&mut self, mark: Arc<[u8]>, horizon: Version) {
+        if let Some((ingest, _)) = &self.ingest {
+            self.ingested = Some((mark, horizon));
+            ingest.finish();
+        }
+    }
+
     /// Begins to read the next table from end to end, in the order of their names and around again; whether there is one
     /// and none is being read. Whoever owns the tree paces it by calling this.
     pub fn scrub_next(&mut self) -> bool {
@@ -264,7 +320,11 @@ impl Tree {
 
     /// Whether nothing is under way, and whatever has become a table is named by a durable root.
     pub fn is_settled(&self) -> bool {
-        let is_idle = self.flush.is_none() && self.compaction.is_none() && !self.is_woken();
+        let is_idle = self.flush.is_none()
+            && self.compaction.is_none()
+            && self.ingest.is_none()
+            && self.replacement.is_none()
+            && !self.is_woken();
         let is_named = !self.is_changed && matches!(self.rooting, Rooting::Idle);
         is_idle && is_named && !matches!(self.phase, Phase::Opening(_))
     }
@@ -286,6 +346,7 @@ impl Tree {
             self.continue_opening(context);
             self.continue_flush(context);
             self.continue_compaction(context);
+            self.continue_ingest(context);
             self.continue_root(context);
             self.continue_scrub(context);
         }
