@@ -16,10 +16,10 @@ use alloc::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
-use crate::TableId;
+use crate::{FrameRef, TableId};
 
-/// Which frame: its table, and its offset there.
-pub type FrameId = (TableId, u32);
+/// Which frame: its table, and its place and checksum there.
+pub type FrameId = (TableId, FrameRef);
 
 /// Bytes a frame costs beyond its payload: entries of the map and a queue, a reference count.
 const OVERHEAD: usize = 96;
@@ -143,13 +143,18 @@ impl FrameCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Sum;
 
     fn cache(frames: usize) -> FrameCache {
         FrameCache::new(frames * (1000 + OVERHEAD))
     }
 
+    fn id(table: u64, offset: u32) -> FrameId {
+        (TableId(table), FrameRef { offset, sectors: 1, sum: Sum([0; 16]) })
+    }
+
     fn read(cache: &mut FrameCache, frame: u32) -> bool {
-        let id = (TableId(1), frame);
+        let id = id(1, frame);
         let hit = cache.get(id).is_some();
         if !hit {
             cache.insert(id, [0; 1000].into());
@@ -187,10 +192,10 @@ mod tests {
     fn the_budget_holds_and_what_exceeds_it_is_not_kept() {
         let mut cache = cache(100);
         for frame in 0..1000 {
-            cache.insert((TableId(2), frame), alloc::vec![0; 100 + frame as usize * 7].into());
+            cache.insert(id(2, frame), alloc::vec![0; 100 + frame as usize * 7].into());
             assert!(cache.len_bytes() <= cache.len_max);
         }
-        cache.insert((TableId(3), 0), alloc::vec![0; 90_000].into());
-        assert!(cache.get((TableId(3), 0)).is_none());
+        cache.insert(id(3, 0), alloc::vec![0; 90_000].into());
+        assert!(cache.get(id(3, 0)).is_none());
     }
 }

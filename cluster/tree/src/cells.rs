@@ -99,7 +99,7 @@ impl Cells {
 
     fn set(&mut self, run: CellRun, is_taken: bool) {
         for cell in run.first..run.first + run.count {
-            debug_assert!(self.is_taken(cell) != is_taken, "cell {cell} is taken once and freed once");
+            assert!(self.is_taken(cell) != is_taken, "cell {cell} is taken once and freed once");
             self.taken[cell as usize / 64] ^= 1 << (cell % 64);
         }
         match is_taken {

@@ -78,6 +78,13 @@ pub struct FrameRef {
     pub sum: Sum,
 }
 
+impl FrameRef {
+    /// Whether a frame of a table can be so long.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.sectors > 0 && self.sectors as usize * SECTOR_SIZE <= PAYLOAD_LEN_MAX + 2 * SECTOR_SIZE
+    }
+}
+
 /// Why bytes are not the frame that should be there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FrameError {

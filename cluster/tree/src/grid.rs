@@ -103,7 +103,7 @@ impl Grid {
                     .map_err(|error| ReadError::Frame(table, *frame, error)),
                 Err(_) => Err(ReadError::Device(table, *frame)),
             };
-            self.tell((table, frame.offset), parsed);
+            self.tell((table, *frame), parsed);
         }
     }
 
@@ -218,7 +218,7 @@ impl Frames for Grid {
     async fn read(&self, table: &Table, kind: FrameKind, frame: &FrameRef) -> Result<Arc<[u8]>, ReadError> {
         let waiting = {
             let mut shared = self.shared.lock();
-            let id = (table.head.id, frame.offset);
+            let id = (table.head.id, *frame);
             if let Some(payload) = shared.cache.get(id) {
                 return Ok(payload);
             }
@@ -248,7 +248,7 @@ impl Frames for Grid {
         let mut batch: Vec<(FrameKind, FrameRef)> = Vec::new();
         let mut sectors = 0;
         for frame in frames {
-            let id = (table.head.id, frame.offset);
+            let id = (table.head.id, *frame);
             let is_there = shared.cache.contains(id) || shared.readers.contains_key(&id);
             if is_there && batch.is_empty() {
                 continue;

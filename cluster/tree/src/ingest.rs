@@ -42,13 +42,19 @@ pub(crate) struct Ingest {
 impl Ingest {
     pub(crate) fn add(&self, record: Record) {
         self.change(|queue| {
-            queue.len += record.0.len() + record.2.len();
-            queue.records.push_back(record);
+            if queue.end.is_none() {
+                queue.len += record.0.len() + record.2.len();
+                queue.records.push_back(record);
+            }
         });
     }
 
     pub(crate) fn finish(&self) {
-        self.change(|queue| queue.end = Some(End::Finished));
+        self.change(|queue| _ = queue.end.get_or_insert(End::Finished));
+    }
+
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.queue.lock().end == Some(End::Abandoned)
     }
 
     pub(crate) fn abandon(&self) {

@@ -9,8 +9,10 @@
 //! the next. For every key, what lies higher is newer. After O'Neil and others, "The log-structured merge-tree" (1996),
 //! with LevelDB's levels.
 
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 
 use cluster_format::Version;
 use serde::{Deserialize, Serialize};
@@ -58,6 +60,10 @@ impl Compaction {
     pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.upper.iter().flatten().chain(&self.lower)
     }
+
+    fn spares(&self, damaged: &BTreeSet<TableId>) -> bool {
+        self.is_move || !self.tables().any(|table| damaged.contains(&table.head.id))
+    }
 }
 
 impl Levels {
@@ -79,31 +85,41 @@ impl Levels {
         })
     }
 
+    /// Whether they can be those of a tree: names that differ, runs in order. Bytes of a disk may say anything.
+    pub(crate) fn are_well_formed(&self) -> bool {
+        let follow = |pair: &[Arc<Table>]| pair[0].head.last <= pair[1].head.first;
+        let mut names: Vec<TableId> = self.tables().map(|table| table.head.id).collect();
+        names.sort_unstable();
+        self.tables().all(|table| table.is_well_formed())
+            && self.runs().all(|run| run.windows(2).all(follow))
+            && names.windows(2).all(|pair| pair[0] != pair[1])
+            && names.first() != Some(&TableId(0))
+    }
+
     /// What to do next, if anything: whatever exceeds its measure most. `base_len` is how long the first level may be,
-    /// in sectors; of each level the table goes on that follows the last one that did, `turns` by level. Nobody reads
-    /// at versions older than `horizon`.
+    /// in sectors; of each level the table goes on that follows the last one that did, `turns` by level. Tables that
+    /// are `damaged` are left alone.
     pub(crate) fn pick(
         &self,
         base_len: u64,
         turns: &mut Vec<Arc<[u8]>>,
-        horizon: Version,
+        damaged: &BTreeSet<TableId>,
     ) -> Option<Compaction> {
         let percent = |len: u64, max: u64| len.saturating_mul(100) / max.max(1);
-        let mut most = (percent(self.young.len() as u64, YOUNG_RUNS), None);
+        let mut due = Vec::from([(percent(self.young.len() as u64, YOUNG_RUNS), None)]);
         let mut len_max = base_len;
         for (level, tables) in self.levels.iter().enumerate() {
             let len: u64 = tables.iter().map(|table| u64::from(table.head.sectors)).sum();
-            let excess = percent(len, len_max);
-            if excess > most.0.max(100) {
-                most = (excess, Some(level));
-            }
+            due.push((percent(len, len_max).saturating_sub(1), Some(level)));
             len_max = len_max.saturating_mul(GROWTH);
         }
-        match most {
-            (_, Some(level)) => Some(self.compact_level(level, turns)),
-            (100.., None) => Some(self.compact_young()),
-            _ => self.rewrite(horizon),
-        }
+        due.retain(|(excess, _)| *excess >= 100);
+        due.sort_by_key(|(excess, _)| Reverse(*excess));
+        let compactions = due.iter().map(|(_, level)| match level {
+            Some(level) => self.compact_level(*level, turns),
+            None => self.compact_young(),
+        });
+        compactions.into_iter().find(|compaction| compaction.spares(damaged))
     }
 
     fn compact_young(&self) -> Compaction {
@@ -129,18 +145,22 @@ impl Levels {
         self.merging_into([upper].into(), lower, level + 1, is_move)
     }
 
-    /// A table much of which nobody can see any more.
-    fn rewrite(&self, horizon: Version) -> Option<Compaction> {
-        self.levels.iter().enumerate().find_map(|(level, tables)| {
-            let index = tables.iter().enumerate().position(|(index, table)| {
+    /// A table much of which nobody can see any more, if nobody reads at versions older than `horizon`.
+    pub(crate) fn rewrite(&self, horizon: Version, damaged: &BTreeSet<TableId>) -> Option<Compaction> {
+        let levels = self.levels.iter().enumerate();
+        let wasteful = levels.flat_map(|(level, tables)| {
+            let is_wasteful = move |(index, table): &(usize, &Arc<Table>)| {
                 let head = &table.head;
                 let useless = |count: u64| count > 0 && count.saturating_mul(WASTE_SHARE) >= head.records;
-                let is_oldest = || self.is_oldest(level + 1, &joined(tables, index, index + 1));
+                let is_oldest = || self.is_oldest(level + 1, &joined(tables, *index, index + 1));
                 head.newest <= horizon && (useless(head.hidden) || (useless(head.deletions) && is_oldest()))
-            });
-            let index = index?;
-            Some(self.merging_into(Vec::new(), joined(tables, index, index + 1), level, false))
-        })
+            };
+            let indexes = tables.iter().enumerate().filter(is_wasteful).map(|(index, _)| index);
+            indexes.map(move |index| {
+                self.merging_into(Vec::new(), joined(tables, index, index + 1), level, false)
+            })
+        });
+        wasteful.into_iter().find(|compaction| compaction.spares(damaged))
     }
 
     fn merging_into(&self, upper: Vec<Run>, lower: Run, into: usize, is_move: bool) -> Compaction {

@@ -96,7 +96,7 @@ impl Manifest {
 
     /// Claims the cells of all tables and of `root`; none of them if they cannot be so.
     pub(crate) fn claim(&self, grid: &Grid, root: &Root) -> bool {
-        if !self.levels.tables().all(|table| table.is_well_formed()) {
+        if !self.levels.are_well_formed() {
             return false;
         }
         let runs: Vec<CellRun> = self.levels.tables().map(|table| table.cells).chain(root.copies).collect();

@@ -3,10 +3,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_format::decode;
-
 use crate::grid::Grid;
-use crate::{Block, BlockCursor, FrameError, FrameKind, FrameRef, ReadError, Table, TableId, Value};
+use crate::{Block, BlockCursor, FrameKind, FrameRef, ReadError, Table, TableId, Value};
 
 /// What became of reading all of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,26 +60,29 @@ impl Scrub<'_> {
         is_reference: impl Fn(&Value<'_>) -> bool,
     ) -> Vec<FrameRef> {
         let Some(payload) = payload else { return Vec::new() };
-        references(payload, is_reference).unwrap_or_else(|error| {
-            self.damaged.push(ReadError::Frame(self.table.head.id, *frame, error));
+        self.references(payload, frame, is_reference).unwrap_or_else(|error| {
+            self.damaged.push(error);
             Vec::new()
         })
     }
-}
 
-fn references(
-    payload: Arc<[u8]>,
-    is_reference: impl Fn(&Value<'_>) -> bool,
-) -> Result<Vec<FrameRef>, FrameError> {
-    let mut cursor = BlockCursor::new(Block::parse(payload)?);
-    let mut references = Vec::new();
-    let mut more = cursor.first()?;
-    while more {
-        let value = cursor.record().map(|record| record.value).filter(|value| is_reference(value));
-        if let Some(Value::Inline(bytes) | Value::Far(bytes)) = value {
-            references.push(decode(bytes).map_err(|_| FrameError::Malformed)?);
+    fn references(
+        &self,
+        payload: Arc<[u8]>,
+        frame: &FrameRef,
+        is_reference: impl Fn(&Value<'_>) -> bool,
+    ) -> Result<Vec<FrameRef>, ReadError> {
+        let malformed = |error| self.table.malformed(frame, error);
+        let mut cursor = BlockCursor::new(Block::parse(payload).map_err(malformed)?);
+        let mut references = Vec::new();
+        let mut more = cursor.first().map_err(malformed)?;
+        while more {
+            let value = cursor.record().map(|record| record.value).filter(|value| is_reference(value));
+            if let Some(Value::Inline(bytes) | Value::Far(bytes)) = value {
+                references.push(self.table.reference(bytes, frame)?);
+            }
+            more = cursor.advance().map_err(malformed)?;
         }
-        more = cursor.advance()?;
+        Ok(references)
     }
-    Ok(references)
 }

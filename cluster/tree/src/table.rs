@@ -104,7 +104,7 @@ impl Table {
 
     fn contains(&self, frame: &FrameRef) -> bool {
         let end = frame.offset.checked_add(frame.sectors);
-        frame.sectors > 0 && end.is_some_and(|end| end <= self.head.sectors)
+        frame.is_bounded() && end.is_some_and(|end| end <= self.head.sectors)
     }
 
     /// Whether `key` may be among its keys, as far as their range tells.
@@ -200,7 +200,7 @@ impl Table {
     }
 
     /// What `bytes`, which lie in `frame`, refer to.
-    fn reference(&self, bytes: &[u8], frame: &FrameRef) -> Result<FrameRef, ReadError> {
+    pub(crate) fn reference(&self, bytes: &[u8], frame: &FrameRef) -> Result<FrameRef, ReadError> {
         let reference = decode::<FrameRef>(bytes).ok();
         reference.filter(|to| self.contains(to)).ok_or(self.malformed(frame, FrameError::Malformed))
     }

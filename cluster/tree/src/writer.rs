@@ -2,9 +2,11 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
 
 use cluster_format::Version;
+use cluster_format::limits::KEY_LEN_MAX;
 use drivers_api::{DiskError, SECTOR_SIZE};
 
 use crate::cells::CELL_SECTORS;
@@ -18,6 +20,9 @@ use crate::{
 
 /// A piece of free space is worth a table if it has one in so many of the cells that one may take.
 const WORTH_SHARE: u32 = 16;
+
+/// The longest value: 16 MiB.
+const VALUE_LEN_MAX: usize = 16 << 20;
 
 /// Bytes written at a time.
 const WRITE_LEN: usize = 256 << 10;
@@ -36,6 +41,8 @@ pub enum WriteError {
     Read(ReadError),
     /// There are more tables than a manifest can name.
     TooManyTables,
+    /// Records do not come in order, or one is too long: whoever they are from is at fault.
+    Disorder,
 }
 
 impl fmt::Display for WriteError {
@@ -44,6 +51,7 @@ impl fmt::Display for WriteError {
             WriteError::Full => f.write_str("the disk is full"),
             WriteError::Device(error) => write!(f, "{error}"),
             WriteError::Read(error) => write!(f, "{error}"),
+            WriteError::Disorder => f.write_str("records are not in order, or too long"),
             WriteError::TooManyTables => f.write_str("the list of tables is too long"),
         }
     }
@@ -129,6 +137,9 @@ pub(crate) struct Writer<'a> {
     room: Room,
     open: Option<Open>,
     written: Run,
+    /// The position of the record before; no version if there was none.
+    last_key: Vec<u8>,
+    last: Option<Version>,
 }
 
 /// A table being written.
@@ -142,7 +153,7 @@ struct Open {
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(grid: &'a Grid, ids: TableIds, room: Room) -> Writer<'a> {
-        Writer { grid, ids, room, open: None, written: Vec::new() }
+        Writer { grid, ids, room, open: None, written: Vec::new(), last_key: Vec::new(), last: None }
     }
 
     /// `key` was set to `value`, or deleted, by `version`.
@@ -152,6 +163,16 @@ impl<'a> Writer<'a> {
         version: Version,
         value: Option<&[u8]>,
     ) -> Result<(), WriteError> {
+        let follows = self.last.is_none_or(|last| {
+            let order = self.last_key[..].cmp(key).then(version.cmp(&last));
+            order == Ordering::Less
+        });
+        if !follows || key.len() > KEY_LEN_MAX || value.is_some_and(|value| value.len() > VALUE_LEN_MAX) {
+            return Err(WriteError::Disorder);
+        }
+        self.last = Some(version);
+        self.last_key.clear();
+        self.last_key.extend_from_slice(key);
         if let Some(open) = &self.open
             && open.builder.sectors_at_most(key, value) > open.cells.count * CELL_SECTORS
         {

@@ -146,16 +146,15 @@ fn a_full_disk_serves_what_it_has_and_goes_on_when_there_is_room() {
     for at in [1, version / 2, version] {
         machine.check_at(&model, at);
     }
-    // A crash loses no more than what had not become a table.
-    let (root, before) = (machine.root.clone(), version);
-    machine.crash();
-    version = machine.opened();
-    assert!(machine.root == root && version > before / 2);
-    machine.check_at(&model, version);
+    machine.tree.advance();
+    assert!(machine.is_stuck(), "it stays so");
     // Nobody wants the old versions any more.
     machine.horizon = version;
     machine.tree.set_horizon(Version(version));
-    machine.settle();
+    assert!(!machine.is_stuck(), "there is room again");
+    machine.check_at(&model, version);
+    machine.crash();
+    version = machine.opened();
     machine.add(&changes, version);
     assert!(!machine.is_stuck());
     machine.check_at(&model, changes.len() as u64);
@@ -303,4 +302,39 @@ fn what_is_ingested_replaces_everything_at_once_or_nothing() {
     machine.check_at(&after, 1000);
     machine.check_cells();
     assert!(machine.tree.begin_ingest());
+}
+
+#[test]
+fn what_is_ingested_must_be_in_order() {
+    let mut machine = Machine::new(60);
+    for (first, second, len) in [(2, 1, 10), (1, 1, 10), (1, 2, 17 << 20)] {
+        assert!(machine.tree.begin_ingest());
+        machine.tree.ingest([first][..].into(), Version(5), [7; 10][..].into());
+        machine.tree.ingest([second][..].into(), Version(5), alloc::vec![7; len].into());
+        machine.tree.finish_ingest([][..].into(), Version(5));
+        machine.settle();
+        assert_eq!(machine.events.pop(), Some(TreeEvent::NotIngested(WriteError::Disorder)));
+        assert_eq!(machine.grid.free_cells(), 60);
+    }
+}
+
+#[test]
+fn an_ingestion_that_was_abandoned_does_not_come_back() {
+    let mut machine = Machine::new(60);
+    let changes: Vec<Change> = (0..60).map(|number| (number, Some(100))).collect();
+    machine.add(&changes, 0);
+    assert!(machine.tree.begin_ingest());
+    machine.tree.ingest(key(1)[..].into(), Version(900), [7; 9][..].into());
+    assert!(!machine.tree.begin_ingest());
+    machine.tree.finish_ingest([][..].into(), Version(900));
+    machine.settle();
+    // Nor if it had just been finished.
+    assert!(machine.tree.begin_ingest());
+    machine.tree.ingest(key(1)[..].into(), Version(900), [7; 9][..].into());
+    machine.tree.finish_ingest([][..].into(), Version(900));
+    assert!(!machine.tree.begin_ingest());
+    machine.settle();
+    assert!(!machine.events.contains(&TreeEvent::Ingested));
+    machine.check(&model_of(&changes), 60);
+    machine.check_cells();
 }

@@ -4,14 +4,16 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::task::{Context, Poll};
 
-use super::{Job, Phase, Rooting, Tree, TreeEvent};
+use drivers_api::SECTOR_SIZE;
+
+use super::{Announcement, Frozen, Full, Phase, Rooting, Tree, TreeEvent, TreeOptions, WriteJob};
+use crate::cells::CELL_SECTORS;
 use crate::levels::{Compaction, Run};
 use crate::writer::{Room, write_tables};
-use crate::{Levels, Manifest, MemTable, OpenError, Retention, Root, Source, WriteError};
+use crate::{Levels, Manifest, MemTable, OpenError, ReadError, Retention, Root, Source, WriteError};
 
-/// Tables of the longest usual compaction: its room is left free by flushes, so that a full disk can get rid of what
-/// is of no use.
-const COMPACTION_TABLES: u32 = 12;
+/// Tables of the longest usual compaction of two levels.
+const LEVEL_TABLES: u64 = 12;
 
 impl Tree {
     pub(super) fn continue_opening(&mut self, context: &mut Context<'_>) {
@@ -38,46 +40,45 @@ impl Tree {
     }
 
     pub(super) fn continue_flush(&mut self, context: &mut Context<'_>) {
+        let is_wanted = self.replacement.is_none() && self.full.flush.is_none();
         if self.flush.is_none()
             && self.is_open()
-            && self.no_flush_at.is_none()
-            && self.replacement.is_none()
-            && let Some(frozen) = &self.frozen
+            && is_wanted
+            && let Some(Frozen { memory, mark }) = self.frozen.clone()
         {
-            let (grid, memory, ids) = (self.grid.clone(), frozen.memory.clone(), self.ids.for_job());
+            let (grid, ids) = (self.grid.clone(), self.ids.for_job());
             // Whatever lies deeper may be older.
             let retention = Retention::new(self.horizon, false);
-            let room = self.room(COMPACTION_TABLES);
-            self.flush = Some(Box::pin(async move {
+            let room = self.room(self.compaction_cells());
+            let job = async move {
                 write_tables(&grid, [Source::memory(&memory)].into(), retention, ids, room).await
-            }));
+            };
+            self.flush = Some((mark, Box::pin(job)));
         }
-        let Some(Poll::Ready(written)) = self.flush.as_mut().map(|job| job.as_mut().poll(context)) else {
-            return;
-        };
-        self.flush = None;
-        match (written, self.frozen.take()) {
-            (Ok(tables), Some(frozen)) => {
-                let levels = Arc::make_mut(&mut self.levels);
+        let Some((_, job)) = &mut self.flush else { return };
+        let Poll::Ready(written) = job.as_mut().poll(context) else { return };
+        let Some((mark, _)) = self.flush.take() else { return };
+        match written {
+            Ok(tables) => {
                 if !tables.is_empty() {
-                    levels.add_young(tables);
+                    Arc::make_mut(&mut self.levels).add_young(tables);
                 }
-                self.mark = frozen.mark;
+                (self.mark, self.frozen) = (mark, None);
                 self.levels_changed();
             }
-            (Err(error), frozen) => {
-                self.frozen = frozen;
-                self.no_flush_at = self.failed(error);
-            }
-            (Ok(_), None) => {}
+            Err(error) => self.full.flush = self.failed(error),
         }
     }
 
     pub(super) fn continue_compaction(&mut self, context: &mut Context<'_>) {
-        let is_wanted = self.replacement.is_none() && self.no_room_at.is_none();
-        let may_begin = self.compaction.is_none() && self.is_open() && is_wanted;
+        let may_begin = self.compaction.is_none() && self.is_open() && self.replacement.is_none();
         if may_begin && core::mem::take(&mut self.may_compact) {
-            let picked = self.levels.pick(self.options.base_sectors_max, &mut self.turns, self.horizon);
+            let picked = match self.full.compaction {
+                None => self.levels.pick(self.options.base_sectors_max, &mut self.turns, &self.damaged),
+                Some(_) => None,
+            };
+            // That takes no more room than it gives.
+            let picked = picked.or_else(|| self.levels.rewrite(self.horizon, &self.damaged));
             self.compaction = picked.map(|compaction| self.start(compaction));
         }
         let Some((_, job)) = &mut self.compaction else { return };
@@ -91,16 +92,26 @@ impl Tree {
                 }
                 self.levels_changed();
             }
-            // It would meet the same frame again.
-            Err(WriteError::Read(error)) => self.events.push(TreeEvent::Damaged(error)),
-            Err(error) => {
+            Err(WriteError::Read(error)) => {
+                if let ReadError::Frame(table, ..) | ReadError::Device(table, _) = error {
+                    self.damaged.insert(table);
+                }
+                self.events.push(TreeEvent::Damaged(error));
                 self.may_compact = true;
-                self.no_room_at = self.failed(error);
+                self.wake();
+            }
+            Err(error) => {
+                self.full.compaction = self.failed(error);
+                // Rewriting a table may still be possible.
+                if !compaction.upper.is_empty() {
+                    self.may_compact = true;
+                    self.wake();
+                }
             }
         }
     }
 
-    fn start(&mut self, compaction: Compaction) -> (Compaction, Job<Result<Run, WriteError>>) {
+    fn start(&mut self, compaction: Compaction) -> (Compaction, WriteJob) {
         let (grid, ids, room) = (self.grid.clone(), self.ids.for_job(), self.room(0));
         let retention = Retention::new(self.horizon, compaction.is_oldest);
         let Compaction { upper, lower, is_move, .. } = compaction.clone();
@@ -115,9 +126,13 @@ impl Tree {
     }
 
     pub(super) fn continue_root(&mut self, context: &mut Context<'_>) {
-        let may_begin = matches!(self.rooting, Rooting::Idle) && self.is_open() && self.no_room_at.is_none();
+        let may_begin =
+            matches!(self.rooting, Rooting::Idle) && self.is_open() && self.full.manifest.is_none();
         if may_begin && self.is_changed {
             self.is_changed = false;
+            if self.announcement == Announcement::Replaced {
+                self.announcement = Announcement::Named;
+            }
             self.retired.manifest_begun();
             let (levels, mark) = ((*self.levels).clone(), self.mark.clone());
             let manifest = Manifest { levels, horizon: self.horizon, mark };
@@ -133,22 +148,30 @@ impl Tree {
             }
             Err(error) => {
                 (self.rooting, self.is_changed) = (Rooting::Idle, true);
-                self.no_room_at = self.failed(error);
+                if self.announcement == Announcement::Named {
+                    self.announcement = Announcement::Replaced;
+                }
+                self.full.manifest = self.failed(error);
             }
         }
     }
 
     pub(super) fn continue_ingest(&mut self, context: &mut Context<'_>) {
-        if let Some(Poll::Ready(written)) = self.ingest.as_mut().map(|(_, job)| job.as_mut().poll(context)) {
+        if let Some((ingest, job)) = &mut self.ingest
+            && let Poll::Ready(written) = job.as_mut().poll(context)
+        {
+            let is_wanted = !ingest.is_abandoned();
             self.ingest = None;
-            match (written, self.ingested.take()) {
+            match (written, self.ingested.take().filter(|_| is_wanted)) {
                 (Ok(Some(tables)), Some((mark, horizon))) => self.replacement = Some((tables, mark, horizon)),
-                (Ok(_), _) => {}
+                (Ok(tables), _) => self.grid.with_cells(|cells| {
+                    tables.iter().flatten().for_each(|table| cells.give_back(table.cells));
+                }),
                 (Err(error), _) => self.events.push(TreeEvent::NotIngested(error)),
             }
         }
         // What they write belongs to what is being replaced.
-        if self.flush.is_some() || self.compaction.is_some() {
+        if self.flush.is_some() || self.compaction.is_some() || !self.is_open() {
             return;
         }
         let Some((tables, mark, horizon)) = self.replacement.take() else { return };
@@ -156,7 +179,8 @@ impl Tree {
         self.levels = Arc::new(Levels::of_run(tables, self.options.base_sectors_max));
         (self.memory, self.frozen) = (MemTable::default(), None);
         (self.mark, self.horizon) = (mark, horizon);
-        self.events.push(TreeEvent::Ingested);
+        (self.full, self.announcement) = (Full::default(), Announcement::Replaced);
+        self.damaged.clear();
         self.levels_changed();
     }
 
@@ -186,12 +210,20 @@ impl Tree {
         None
     }
 
-    /// Room for a job that leaves as many cells as so many tables take, and two manifests.
-    pub(super) fn room(&self, tables: u32) -> Room {
+    /// Room for a job that leaves so many cells, and two manifests.
+    pub(super) fn room(&self, spare: u32) -> Room {
         let table_cells_max = self.options.table_cells_max;
         let manifests = self.root.iter().flat_map(|root| root.copies).map(|copy| copy.count + 1).sum::<u32>();
-        let spare = (tables * table_cells_max).min(self.grid.cells() / 4);
         Room { table_cells_max, left: manifests.max(2) + spare }
+    }
+
+    /// What compactions need: flushes leave it, so that a full disk can get rid of what is of no use.
+    fn compaction_cells(&self) -> u32 {
+        let TreeOptions { memory_len_max, base_sectors_max, table_cells_max } = self.options;
+        let young = (4 * memory_len_max / SECTOR_SIZE) as u64;
+        let cells = (young + base_sectors_max) / u64::from(CELL_SECTORS);
+        let level = LEVEL_TABLES * u64::from(table_cells_max);
+        cells.max(level).min(u64::from(self.grid.cells() / 4)) as u32
     }
 
     pub(super) fn give_back(&self, root: Option<&Root>) {

@@ -10,12 +10,14 @@
 //! what has become possible. A crash goes back to the last root that was made durable, whose mark says what the tree
 //! holds then; the owner adds again what came after.
 //!
-//! Several [jobs] may be under way at once, one of each kind: a flush, a compaction, a manifest, a scrub. A job that fails for want
-//! of room has changed nothing, and is begun again when there is more.
+//! Several [jobs] may be under way at once, one of each kind: a flush, a compaction, a manifest, an ingestion, a scrub.
+//! One that fails for want of room has changed nothing, and is begun again when there is more; but an ingestion has
+//! failed.
 
 mod jobs;
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use alloc::vec::Vec;
@@ -41,7 +43,7 @@ const YOUNG_RUNS_MAX: usize = 12;
 /// How a tree is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct TreeOptions {
-    /// Memory is frozen, and becomes tables, once it takes so many bytes.
+    /// Memory is full, and its owner is to freeze it, once it takes so many bytes.
     pub memory_len_max: usize,
     /// How long the first level may be, in sectors; the next is eight times as long.
     pub base_sectors_max: u64,
@@ -59,21 +61,24 @@ pub enum TreeEvent {
     /// This is to replace the root before it, durably: [`Tree::root_durable`] is to say when. What its mark stands for
     /// is then in tables.
     Root(Root),
-    /// What was ingested has replaced everything.
+    /// What was ingested has replaced everything, durably.
     Ingested,
-    /// What was ingested could not be written: everything is as it was.
+    /// What was ingested could not be written, or is out of order: everything is as it was.
     NotIngested(WriteError),
     /// There was no room for tables. What was added is still there.
     Full,
-    /// A frame of a table that was to be merged is damaged. It is left where it is until the tree is opened again.
+    /// A frame of a table that was to be merged is damaged. The table is left where it is, and what needs it does not get
+    /// on: the owner has to ingest everything anew.
     Damaged(ReadError),
     /// A table has been read from end to end: see [`Tree::scrub_next`].
     Scrubbed(Scrubbed),
-    /// The disk can no longer be used. The tree does nothing any more but read.
+    /// The disk can no longer be used, or what is on it makes no sense. The tree does nothing any more but read.
     Failed(WriteError),
 }
 
 type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+type WriteJob = Job<Result<Run, WriteError>>;
 
 /// None if the ingestion was abandoned.
 type IngestJob = Job<Result<Option<Run>, WriteError>>;
@@ -103,6 +108,33 @@ enum Rooting {
     Handed(Root),
 }
 
+/// How many cells were free when a job of each kind found no room: it begins again when there are more.
+#[derive(Default)]
+struct Full {
+    flush: Option<u32>,
+    compaction: Option<u32>,
+    manifest: Option<u32>,
+}
+
+impl Full {
+    /// So many cells are free now; whether that is more than any of them had.
+    fn lift(&mut self, free: u32) -> bool {
+        let kinds = [&mut self.flush, &mut self.compaction, &mut self.manifest];
+        kinds.into_iter().filter_map(|full_at| full_at.take_if(|full_at| free > *full_at)).count() > 0
+    }
+}
+
+/// Whether the owner knows that what was ingested has replaced everything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Announcement {
+    /// There is nothing to say.
+    None,
+    /// No manifest names it yet.
+    Replaced,
+    /// The manifest names it that is being written, or whose root is being made durable.
+    Named,
+}
+
 /// Whether a job can go on.
 struct Woken(AtomicBool);
 
@@ -127,16 +159,20 @@ pub struct Tree {
     /// For [`Levels::pick`].
     turns: Vec<Arc<[u8]>>,
     retired: Retired,
-    flush: Option<Job<Result<Run, WriteError>>>,
-    compaction: Option<(Compaction, Job<Result<Run, WriteError>>)>,
+    /// With the mark of what is being written.
+    flush: Option<(Arc<[u8]>, WriteJob)>,
+    compaction: Option<(Compaction, WriteJob)>,
     ingest: Option<(Ingest, IngestJob)>,
     /// What is to replace everything when other jobs have ended, what that stands for, and the oldest version in it.
     replacement: Option<(Run, Arc<[u8]>, Version)>,
     /// What the ingestion's end has said of it.
     ingested: Option<(Arc<[u8]>, Version)>,
+    announcement: Announcement,
+    /// Tables in which damage was met.
+    damaged: BTreeSet<TableId>,
     scrub: Option<Job<Scrubbed>>,
-    /// The table that was scrubbed last.
-    scrubbed: Option<TableId>,
+    /// The cell from which on the next table is scrubbed.
+    scrub_from: u32,
     rooting: Rooting,
     /// The root that is durable.
     root: Option<Root>,
@@ -144,10 +180,8 @@ pub struct Tree {
     is_changed: bool,
     /// Whether the levels or the horizon may have made a compaction due.
     may_compact: bool,
-    /// How many cells were free when a flush found no room, and when a compaction or a manifest found none. (Flushes
-    /// leave room for those.)
-    no_flush_at: Option<u32>,
-    no_room_at: Option<u32>,
+    /// Jobs that have found no room.
+    full: Full,
     events: Vec<TreeEvent>,
     woken: Arc<Woken>,
 }
@@ -164,6 +198,8 @@ impl Tree {
             None => Phase::Open,
         };
         let is_new = root.is_none();
+        // Lives may be short: each begins somewhere else.
+        let scrub_from = (random >> 32) as u32 % grid.cells().max(1);
         Tree {
             grid,
             options,
@@ -181,14 +217,15 @@ impl Tree {
             ingest: None,
             replacement: None,
             ingested: None,
+            announcement: Announcement::None,
+            damaged: BTreeSet::new(),
             scrub: None,
-            scrubbed: None,
+            scrub_from,
             rooting: Rooting::Idle,
             root,
             is_changed: false,
             may_compact: true,
-            no_flush_at: None,
-            no_room_at: None,
+            full: Full::default(),
             events: is_new.then(|| TreeEvent::Opened(Arc::default())).into_iter().collect(),
             woken: Arc::new(Woken(AtomicBool::new(true))),
         }
@@ -207,8 +244,8 @@ impl Tree {
     /// Nobody reads at an older version any more.
     pub fn set_horizon(&mut self, horizon: Version) {
         if horizon > self.horizon {
-            self.horizon = horizon;
-            self.may_compact = true;
+            (self.horizon, self.may_compact) = (horizon, true);
+            self.wake();
         }
     }
 
@@ -238,6 +275,10 @@ impl Tree {
                 let before = self.root.replace(root);
                 self.give_back(before.as_ref());
                 self.retired.root_durable();
+                if self.announcement == Announcement::Named {
+                    self.announcement = Announcement::None;
+                    self.events.push(TreeEvent::Ingested);
+                }
                 self.wake();
             }
             other => self.rooting = other,
@@ -245,8 +286,8 @@ impl Tree {
     }
 
     /// Begins to take in records that are to replace everything there is, memory included. Until then, or if the power
-    /// fails before, everything stays as it is. One that is under way is abandoned, and this one begun, once it has
-    /// ended: then this returns true.
+    /// fails before, everything stays as it is. False if one is under way, which is abandoned: try again when it has
+    /// ended, as after [`Tree::advance`].
     pub fn begin_ingest(&mut self) -> bool {
         if let Some((ingest, _)) = &self.ingest {
             ingest.abandon();
@@ -284,18 +325,17 @@ impl Tree {
         }
     }
 
-    /// Begins to read the next table from end to end, in the order of their names and around again; whether there is one
+    /// Begins to read the next table from end to end, in the order of their places and around again; whether there is one
     /// and none is being read. Whoever owns the tree paces it by calling this.
     pub fn scrub_next(&mut self) -> bool {
-        let next = |after: Option<TableId>| {
-            let tables =
-                self.levels.tables().filter(move |table| after.is_none_or(|after| table.head.id > after));
-            tables.min_by_key(|table| table.head.id).cloned()
+        let next = |from: u32| {
+            let tables = self.levels.tables().filter(move |table| table.cells.first >= from);
+            tables.min_by_key(|table| table.cells.first).cloned()
         };
-        let Some(table) = next(self.scrubbed).or_else(|| next(None)).filter(|_| self.scrub.is_none()) else {
+        let Some(table) = next(self.scrub_from).or_else(|| next(0)).filter(|_| self.scrub.is_none()) else {
             return false;
         };
-        self.scrubbed = Some(table.head.id);
+        self.scrub_from = table.cells.first + 1;
         let grid = self.grid.clone();
         self.scrub = Some(Box::pin(async move { scrub(&grid, &table).await }));
         self.wake();
@@ -318,7 +358,7 @@ impl Tree {
         &self.levels
     }
 
-    /// Whether nothing is under way, and whatever has become a table is named by a durable root.
+    /// Whether nothing is under way but perhaps a scrub, and whatever has become a table is named by a durable root.
     pub fn is_settled(&self) -> bool {
         let is_idle = self.flush.is_none()
             && self.compaction.is_none()
@@ -329,16 +369,16 @@ impl Tree {
         is_idle && is_named && !matches!(self.phase, Phase::Opening(_))
     }
 
-    /// Does what can be done; whether more can be done at once.
+    /// Does what can be done; whether more can be done at once. To be called when requests have completed, when something
+    /// was asked of the tree, and when snapshots were dropped, if there was no room.
     pub fn advance(&mut self) -> bool {
         let free = self.grid.with_cells(|cells| {
             self.retired.take_unused().for_each(|run| cells.give_back(run));
             cells.free()
         });
-        for full_at in [&mut self.no_flush_at, &mut self.no_room_at] {
-            if full_at.take_if(|full_at| free > *full_at).is_some() {
-                self.woken.0.store(true, Ordering::Relaxed);
-            }
+        if self.full.lift(free) {
+            self.may_compact = true;
+            self.wake();
         }
         if self.woken.0.swap(false, Ordering::Relaxed) {
             let waker = Waker::from(self.woken.clone());
