@@ -8,7 +8,7 @@ use drivers_api::SECTOR_SIZE;
 
 use super::{Announcement, Frozen, Full, Phase, Rooting, Tree, TreeEvent, TreeOptions, WriteJob};
 use crate::cells::CELL_SECTORS;
-use crate::levels::{Compaction, Run};
+use crate::levels::Compaction;
 use crate::writer::{Room, write_tables};
 use crate::{Levels, Manifest, MemTable, OpenError, ReadError, Retention, Root, Source, WriteError};
 
