@@ -81,11 +81,11 @@ impl Raft {
         }
     }
 
-    pub(crate) fn told_removed(&mut self, now: Now, term: u64) {
+    /// A leader says that this member was removed, by an entry that is committed. That stays true whatever the term:
+    /// this member may have stood in a later one, in which nobody listens to it any more.
+    pub(crate) fn told_removed(&mut self, now: Now) {
         // A leader that has this member in its log knows better.
-        if term >= self.vote.term
-            && self.leader_heard.is_none_or(|at| now.monotonic.since(at) > self.timing.election)
-        {
+        if self.leader_heard.is_none_or(|at| now.monotonic.since(at) > self.timing.election) {
             self.removed = true;
         }
     }
@@ -106,8 +106,11 @@ impl Raft {
     pub(crate) fn meet_stranger(&mut self, now: Now, from: NodeId, incarnation: Incarnation) {
         let member = Member { node: from, incarnation };
         if self.log.membership().removed.contains(&member) {
-            self.marks.hit(Mark::RemovedMemberTold as u32);
-            return self.send(from, self.vote.term, MessageBody::Removed);
+            if self.log.membership_version() <= self.commit {
+                self.marks.hit(Mark::RemovedMemberTold as u32);
+                self.send(from, self.vote.term, MessageBody::Removed);
+            }
+            return;
         }
         if self.strangers.len() < MEMBERS_MAX || self.strangers.contains_key(&from) {
             self.strangers.insert(from, Stranger { incarnation, heard: now.monotonic });

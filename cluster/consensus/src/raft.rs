@@ -245,7 +245,7 @@ impl Raft {
                 }
             }
             MessageBody::StandNow => self.told_to_stand(now, from, term),
-            MessageBody::Removed => self.told_removed(now, term),
+            MessageBody::Removed => self.told_removed(now),
             MessageBody::Join => self.asked_to_join(from),
             MessageBody::Leader(leader) => self.told_of = Some(leader),
             // What follows are promises, and those of another disk are worth nothing.
