@@ -15,6 +15,7 @@ use core::ops::Range;
 
 use cluster_format::Version;
 
+use crate::frame::u32_at;
 use crate::varint::{put, take, take_len, unzigzag, zigzag};
 use crate::{FrameError, Position, Record, Value};
 
@@ -132,6 +133,22 @@ impl Block {
         if at < self.records_end { Ok(at) } else { Err(FrameError::Malformed) }
     }
 
+    /// The last restart that comes before something, or the first. `is_before` says so of each.
+    fn last_restart(
+        &self,
+        is_before: impl Fn(usize) -> Result<bool, FrameError>,
+    ) -> Result<usize, FrameError> {
+        let (mut low, mut high) = (0, self.restarts());
+        while low + 1 < high {
+            let middle = low + (high - low) / 2;
+            match is_before(middle)? {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
     fn parts(&self, at: usize) -> Result<Parts, FrameError> {
         self.try_parts(at).ok_or(FrameError::Malformed)
     }
@@ -208,16 +225,8 @@ impl BlockCursor {
 
     /// Goes to the first record that is not before `target`; whether there is one.
     pub fn seek(&mut self, target: Position<'_>) -> Result<bool, FrameError> {
-        // The last restart before it, or the first.
-        let (mut low, mut high) = (0, self.block.restarts());
-        while low + 1 < high {
-            let middle = low + (high - low) / 2;
-            match self.block.position_at_restart(middle)? < target {
-                true => low = middle,
-                false => high = middle,
-            }
-        }
-        let mut found = self.enter(low)?;
+        let restart = self.block.last_restart(|index| Ok(self.block.position_at_restart(index)? < target))?;
+        let mut found = self.enter(restart)?;
         while found && self.position() < target {
             found = self.advance()?;
         }
@@ -257,15 +266,8 @@ impl BlockCursor {
 
     /// Goes to the last record that begins before `end`, which is the end of a record.
     fn last_before(&mut self, end: usize) -> Result<bool, FrameError> {
-        let (mut low, mut high) = (0, self.block.restarts());
-        while low + 1 < high {
-            let middle = low + (high - low) / 2;
-            match self.block.restart(middle)? < end {
-                true => low = middle,
-                false => high = middle,
-            }
-        }
-        if end == 0 || !self.enter(low)? {
+        let restart = self.block.last_restart(|index| Ok(self.block.restart(index)? < end))?;
+        if end == 0 || !self.enter(restart)? {
             self.current = None;
             return Ok(false);
         }
@@ -301,8 +303,4 @@ impl BlockCursor {
         (self.at, self.current) = (at, Some(parts));
         Ok(())
     }
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }

@@ -33,7 +33,6 @@ pub struct TableBuilder {
     records: u64,
     deletions: u64,
     hidden: u64,
-    len: u64,
     oldest: Version,
     newest: Version,
 }
@@ -53,7 +52,6 @@ impl TableBuilder {
             records: 0,
             deletions: 0,
             hidden: 0,
-            len: 0,
             oldest: Version(u64::MAX),
             newest: Version::ZERO,
         }
@@ -81,7 +79,6 @@ impl TableBuilder {
         self.rows.add(Record { position: Position { key, version }, value: stored });
         self.records += 1;
         self.deletions += u64::from(value.is_none());
-        self.len += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
         self.oldest = self.oldest.min(version);
         self.newest = self.newest.max(version);
         if self.rows.len() >= BLOCK_LEN {
@@ -118,7 +115,6 @@ impl TableBuilder {
             records: self.records,
             deletions: self.deletions,
             hidden: self.hidden,
-            len: self.len,
             first: self.first.unwrap_or_default(),
             last: self.last.into(),
             oldest: self.oldest,

@@ -105,6 +105,7 @@ pub async fn read<'a, F: Frames>(
     let mut current: Option<Current> = None;
     let mut records = 0;
     while let Some(position) = merge.position() {
+        let is_visible = position.version <= version;
         if current.as_ref().is_none_or(|current| *current.key != *position.key) {
             let next = Current { key: position.key.into(), value: None };
             let is_inside = range.contains(position.key);
@@ -115,7 +116,6 @@ pub async fn read<'a, F: Frames>(
                 return Ok(rows);
             }
         }
-        let is_visible = merge.position().is_some_and(|position| position.version <= version);
         if let Some(current) = &mut current
             && is_visible
             // The newest counts: it comes first, or, backwards, last.

@@ -24,8 +24,6 @@ pub struct TableHead {
     pub deletions: u64,
     /// How many of them come behind a newer one of the same key.
     pub hidden: u64,
-    /// The lengths of all keys and values.
-    pub len: u64,
     /// The first record's key.
     #[serde(with = "shared_bytes")]
     pub first: Arc<[u8]>,

@@ -1,7 +1,6 @@
 //! A tree loses nothing that its root named, whenever the power fails, and serves nothing wrong, whatever decays.
 
 use alloc::collections::BTreeMap;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::Version;
@@ -24,6 +23,11 @@ fn changes(count: usize) -> impl Strategy<Value = Vec<Change>> {
     let len =
         prop_oneof![6 => (0..300usize).prop_map(Some), 1 => (0..12_000usize).prop_map(Some), 2 => Just(None)];
     proptest::collection::vec((0..60u8, len), 1..count)
+}
+
+/// The same sixty keys again and again, each set to so many bytes.
+fn overwriting(count: u64, len: usize) -> Vec<Change> {
+    (0..count).map(|at| ((at * 37 % 60) as u8, Some(len))).collect()
 }
 
 proptest! {
@@ -108,9 +112,8 @@ fn the_versions_of_one_key_may_fill_many_tables() {
         (0..6000u64).map(|at| (if at % 50 == 0 { (at / 50 % 60) as u8 } else { 30 }, Some(90))).collect();
     let model = model_of(&changes);
     let mut machine = Machine::new(200);
-    for (number, (key_number, len)) in (1..).zip(&changes) {
-        let value = len.map(|len| Arc::from(&value(number, len)[..]));
-        machine.tree.add(&key(*key_number)[..].into(), Version(number), value);
+    for (number, change) in (1..).zip(&changes) {
+        machine.put(number, *change);
         if number % 1500 == 0 {
             machine.tree.freeze(number.to_be_bytes()[..].into());
             machine.settle();
@@ -128,19 +131,15 @@ fn the_versions_of_one_key_may_fill_many_tables() {
 
 #[test]
 fn a_full_disk_serves_what_it_has_and_goes_on_when_there_is_room() {
-    // The same keys again and again, all versions of which are kept.
-    let changes: Vec<Change> = (0..8000u64).map(|at| ((at * 37 % 60) as u8, Some(300))).collect();
+    // All versions are kept.
+    let changes = overwriting(8000, 300);
     let model = model_of(&changes);
     let mut machine = Machine::new(24);
     let mut version = 0;
     while !machine.is_stuck() {
-        let (number, len) = changes[version as usize];
         version += 1;
-        let value = len.map(|len| Arc::from(&value(version, len)[..]));
-        machine.tree.add(&key(number)[..].into(), Version(version), value);
-        if machine.tree.memory_is_full() && machine.tree.can_freeze() {
-            machine.tree.freeze(version.to_be_bytes()[..].into());
-        }
+        machine.put(version, changes[version as usize - 1]);
+        machine.freeze_if_full(version);
     }
     assert!(machine.events.contains(&TreeEvent::Full));
     for at in [1, version / 2, version] {
@@ -163,7 +162,7 @@ fn a_full_disk_serves_what_it_has_and_goes_on_when_there_is_room() {
 
 #[test]
 fn a_snapshot_stays_what_it_is_while_everything_is_replaced() {
-    let changes: Vec<Change> = (0..2000u64).map(|at| ((at * 37 % 60) as u8, Some(100))).collect();
+    let changes = overwriting(2000, 100);
     let model = model_of(&changes);
     let mut machine = Machine::new(60);
     machine.add(&changes[..500], 0);
@@ -186,7 +185,7 @@ fn a_snapshot_stays_what_it_is_while_everything_is_replaced() {
 
 #[test]
 fn a_broken_disk_ends_the_tree_and_loses_nothing_that_was_durable() {
-    let changes: Vec<Change> = (0..400u64).map(|at| ((at * 37 % 60) as u8, Some(100))).collect();
+    let changes = overwriting(400, 100);
     let model = model_of(&changes);
     let mut machine = Machine::new(60);
     machine.add(&changes[..200], 0);
@@ -206,7 +205,7 @@ fn a_broken_disk_ends_the_tree_and_loses_nothing_that_was_durable() {
 
 #[test]
 fn without_its_manifest_a_tree_does_nothing() {
-    let changes: Vec<Change> = (0..400u64).map(|at| ((at * 37 % 60) as u8, Some(100))).collect();
+    let changes = overwriting(400, 100);
     let mut machine = Machine::new(60);
     machine.add(&changes, 0);
     machine.settle();
@@ -255,7 +254,7 @@ fn whatever_flips_in_a_table_is_noticed() {
 
 #[test]
 fn what_is_ingested_replaces_everything_at_once_or_nothing() {
-    let changes: Vec<Change> = (0..500u64).map(|at| ((at * 37 % 60) as u8, Some(200))).collect();
+    let changes = overwriting(500, 200);
     let before = model_of(&changes);
     // Another node's tables, at version 1000.
     let rows: BTreeMap<Vec<u8>, Vec<u8>> =

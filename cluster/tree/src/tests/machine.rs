@@ -148,18 +148,27 @@ impl Machine {
     /// Adds what came after `version`, with work between.
     pub(super) fn add(&mut self, changes: &[Change], version: u64) {
         for (number, (key_number, len)) in (1..).zip(changes).skip(version as usize) {
-            let value = len.map(|len| Arc::from(&value(number, len)[..]));
-            self.tree.add(&key(*key_number)[..].into(), Version(number), value);
+            self.put(number, (*key_number, *len));
             while self.is_up() && self.tree.memory_is_full() && !self.tree.can_freeze() && self.turn() {}
             if !self.is_up() {
                 return;
             }
             self.horizon = self.horizon.max(number.saturating_sub(40));
             self.tree.set_horizon(Version(self.horizon));
-            if self.tree.memory_is_full() && self.tree.can_freeze() {
-                self.tree.freeze(number.to_be_bytes()[..].into());
-            }
+            self.freeze_if_full(number);
             self.turn();
+        }
+    }
+
+    /// Adds the change of this version.
+    pub(super) fn put(&mut self, version: u64, (number, len): Change) {
+        let value = len.map(|len| Arc::from(&value(version, len)[..]));
+        self.tree.add(&key(number)[..].into(), Version(version), value);
+    }
+
+    pub(super) fn freeze_if_full(&mut self, version: u64) {
+        if self.tree.memory_is_full() && self.tree.can_freeze() {
+            self.tree.freeze(version.to_be_bytes()[..].into());
         }
     }
 
