@@ -6,9 +6,9 @@
 //! ```text
 //!   start                                                      end
 //!     │  run: versions 1..10  │ hole │  run: versions 21..30  │ hole │
-//!        segments of the disk:             segments:
-//!        1 → sectors 2048..2300            21 → 2600..2700
-//!        8 → sectors 2300..2310
+//!        segments of the ring:             segments:
+//!        1 → places 2048..2300             21 → 2600..2700
+//!        8 → places 2300..2310
 //! ```
 //! A record's entries replace everything from the first of them on. But what lies behind a hole goes on to
 //! count while entries that fill the hole can belong to its history: terms never fall along a log, and
@@ -22,6 +22,7 @@ use cluster_format::{Digest, Entry, LogPosition, Marks, Version};
 
 use crate::Mark;
 use crate::record::LogEnd;
+use crate::scanner::Chain;
 
 /// A segment takes no further record that would bring it beyond this many sectors.
 const SEGMENT_SECTORS: u64 = 256;
@@ -30,7 +31,22 @@ const SEGMENT_SECTORS: u64 = 256;
 #[derive(Clone, Debug)]
 struct Segment {
     first: Version,
-    sectors: Range<u64>,
+    /// The digest of the entry before the first; [`Digest::ZERO`] if it is not known.
+    previous: Digest,
+    places: Range<u64>,
+    /// The chain of records before those places.
+    chain: Chain,
+}
+
+/// Where records may begin, once what is before them is no longer needed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cut {
+    /// The place of the first record.
+    pub(crate) place: u64,
+    /// The chain before it.
+    pub(crate) chain: Chain,
+    /// What the log begins behind.
+    pub(crate) base: LogEnd,
 }
 
 /// Contiguous entries.
@@ -66,7 +82,9 @@ impl Run {
         let Some(term) = self.term_at(first) else { return };
         let segment = self.segments.partition_point(|segment| segment.first <= first).saturating_sub(1);
         self.segments.drain(..segment);
-        self.segments[0].first = first;
+        if self.segments[0].first < first {
+            (self.segments[0].first, self.segments[0].previous) = (first, previous);
+        }
         self.terms.retain(|start| start.version > first);
         self.terms.insert(0, LogPosition { term, version: first });
         (self.first, self.previous) = (first, previous);
@@ -111,11 +129,12 @@ impl Index {
         if goes_on { self.end } else { last }
     }
 
-    /// A record with `entries` takes `sectors`, and the log must end in `end` after it.
+    /// A record with `entries` takes `places` behind `chain`, and the log must end in `end` after it.
     pub(crate) fn note(
         &mut self,
         entries: &[Arc<Entry>],
-        sectors: Range<u64>,
+        places: Range<u64>,
+        chain: Chain,
         end: LogEnd,
         marks: &mut Marks,
     ) {
@@ -131,16 +150,16 @@ impl Index {
         self.settle_doubt(first, marks);
         self.cut(Version(first.version.0 - 1));
         let continues = self.newest == Some(Version(first.version.0 - 1));
-        let segment = Segment { first: first.version, sectors };
+        let segment = Segment { first: first.version, previous: first.previous, places, chain };
         let terms = entries.chunk_by(|a, b| a.term == b.term).map(|same| same[0].position());
         match self.runs.last_mut().filter(|run| run.last.next() == first.version) {
             Some(run) => {
                 run.last = last.version;
                 let open = |open: &&mut Segment| {
-                    continues && segment.sectors.end - open.sectors.start <= SEGMENT_SECTORS
+                    continues && segment.places.end - open.places.start <= SEGMENT_SECTORS
                 };
                 match run.segments.last_mut().filter(open) {
-                    Some(open) => open.sectors.end = segment.sectors.end,
+                    Some(open) => open.places.end = segment.places.end,
                     None => run.segments.push(segment),
                 }
                 let same = run.terms.last().map(|start| start.term);
@@ -171,6 +190,50 @@ impl Index {
         *self = Index { start: end.position.version, end, ..Index::default() };
     }
 
+    /// Where records may begin if all entries up to `through`, which is committed, are no longer needed: from what keeps
+    /// the most to what keeps the least, but for keeping nothing.
+    pub(crate) fn cuts(&self, through: &LogEnd) -> Vec<Cut> {
+        let mut cuts: Vec<Cut> = Vec::new();
+        let doubtful = self.doubtful.iter().flat_map(|(run, _)| &run.segments);
+        let mut first_place =
+            doubtful.map(|segment| (segment.places.start, segment.chain)).min_by_key(|first| first.0);
+        for run in self.runs.iter().rev() {
+            for segment in run.segments.iter().rev() {
+                let own = (segment.places.start, segment.chain);
+                let (place, chain) = first_place.filter(|first| first.0 < own.0).unwrap_or(own);
+                first_place = Some((place, chain));
+                let before = Version(segment.first.0 - 1);
+                let base = match run.term_at(before) {
+                    _ if before == through.position.version => Some(*through),
+                    Some(term) if before < through.position.version && segment.previous != Digest::ZERO => {
+                        let position = LogPosition { term, version: before };
+                        Some(LogEnd { position, digest: segment.previous })
+                    }
+                    _ => None,
+                };
+                cuts.extend(base.map(|base| Cut { place, chain, base }));
+            }
+        }
+        cuts.reverse();
+        cuts
+    }
+
+    /// Whether the log has nothing behind `through`.
+    pub(crate) fn ends_in(&self, through: &LogEnd) -> bool {
+        let last = self.runs.last().map_or(self.start, |run| run.last);
+        self.end == *through && last <= through.position.version && self.doubtful.is_none()
+    }
+
+    /// Entries up to `base` are no longer there.
+    pub(crate) fn begin_behind(&mut self, base: &LogEnd) {
+        let LogEnd { position: LogPosition { version, .. }, digest } = *base;
+        self.runs.retain(|run| run.last > version);
+        if let Some(run) = self.runs.first_mut().filter(|run| run.first <= version) {
+            run.begin_at(version.next(), digest);
+        }
+        self.start = version;
+    }
+
     /// Records were lost before the one that holds `entries` and says that the log ends in `end`. Entries
     /// up to `commit` cannot have been replaced by what was lost.
     pub(crate) fn lost(&mut self, commit: Version, entries: &[Arc<Entry>], end: &LogEnd, marks: &mut Marks) {
@@ -199,11 +262,11 @@ impl Index {
         self.cut(commit);
     }
 
-    /// Where to look for the entry at `version`: these sectors.
+    /// Where to look for the entry at `version`: these places.
     pub(crate) fn find(&self, version: Version) -> Option<Range<u64>> {
         let run = self.run_at(version)?;
         let behind = run.segments.partition_point(|segment| segment.first <= version);
-        Some(run.segments.get(behind.checked_sub(1)?)?.sectors.clone())
+        Some(run.segments.get(behind.checked_sub(1)?)?.places.clone())
     }
 
     /// Whether `entry` is the one that counts at its version.

@@ -4,22 +4,22 @@
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_format::{Entry, Incarnation, Marks, Mistake, Planted, SnapshotChunk, Version};
 use drivers_api::{DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 
+use crate::checkpoint::Update;
 use crate::index::Index;
 use crate::opening::Opening;
 use crate::reading::Read;
-use crate::record::{PAYLOAD_LEN_MAX, Payload, Place, Record, RecordState, build};
+use crate::record::{PAYLOAD_LEN_MAX, Payload, Record, RecordState, Standing, build};
 use crate::scanner::Chain;
 use crate::superblock::{CLUSTER_NAME_LEN_MAX, Identity, RECORDS_START, SECTORS_MIN, Superblock};
-use crate::{JournalError, LogEnd, Mark};
+use crate::{Beginning, JournalError, LogEnd, Mark};
 
 /// Kept free for votes when entries no longer fit: 1 MiB.
-const RESERVE_SECTORS: u64 = 2048;
+pub(crate) const RESERVE_SECTORS: u64 = 2048;
 
 /// A record of this many sectors at most counts as small: 4 KiB.
 const SMALL_SECTORS: u64 = 8;
@@ -30,6 +30,8 @@ const CHUNK_HEAD_LEN: usize = 1024;
 /// What has happened.
 #[derive(Debug, PartialEq)]
 pub enum JournalEvent {
+    /// What came before the first record. [`Journal::recover`] is to be called from now on until it is open.
+    Begins(Beginning),
     /// Opening found a record; records come in order.
     Recovered(Record),
     /// Everything was recovered: the journal takes appends.
@@ -43,6 +45,8 @@ pub enum JournalEvent {
     },
     /// The append with this name is durable.
     Appended(u64),
+    /// What [`Journal::checkpoint`] or [`Journal::start_anew`] was told is durable.
+    Checkpointed,
     /// The read with this name is done; entries may be fewer than asked for, or none.
     Read(u64, Vec<Arc<Entry>>),
 }
@@ -57,6 +61,8 @@ pub(crate) enum State {
 struct Append {
     name: u64,
     requests_left: usize,
+    /// What the record says.
+    says: (RecordState, LogEnd),
 }
 
 /// What a request for the disk belongs to, in its id's low bits.
@@ -65,19 +71,30 @@ pub(crate) enum Purpose {
     Opening = 0,
     Append = 1,
     Read = 2,
+    Checkpoint = 3,
 }
+
+/// How many low bits those are.
+const PURPOSE_BITS: u32 = 2;
 
 /// The journal of one member.
 pub struct Journal {
     pub(crate) geometry: DiskGeometry,
+    /// As it is on the disk.
     pub(crate) superblock: Superblock,
+    /// The one that is to replace it.
+    pub(crate) update: Option<Update>,
     pub(crate) planted: Planted,
     pub(crate) state: State,
     pub(crate) chain: Chain,
     pub(crate) life: u64,
+    /// The place of the first record.
+    pub(crate) start: u64,
     /// Where the next record goes.
     pub(crate) head: u64,
     pub(crate) index: Index,
+    /// What the newest durable record says.
+    pub(crate) durable: (RecordState, LogEnd),
     append: Option<Append>,
     pub(crate) reads: VecDeque<Read>,
     requests: Vec<DiskRequest>,
@@ -104,13 +121,16 @@ impl Journal {
         let journal = random.max(1);
         let mut opening = Journal {
             geometry,
-            superblock: Superblock { identity, journal, sectors: geometry.sectors },
+            superblock: Superblock::new(identity, journal, geometry.sectors),
+            update: None,
             planted,
             state: State::Opening(Box::new(Opening::new())),
             chain: Chain::of(journal),
             life: random,
+            start: RECORDS_START,
             head: RECORDS_START,
             index: Index::default(),
+            durable: Default::default(),
             append: None,
             reads: VecDeque::new(),
             requests: Vec::new(),
@@ -144,12 +164,22 @@ impl Journal {
 
     /// Bytes that entries may still take.
     pub fn free_len(&self) -> u64 {
-        (self.geometry.sectors - self.head).saturating_sub(RESERVE_SECTORS) * SECTOR_SIZE as u64
+        (self.ring_end() - self.head).saturating_sub(RESERVE_SECTORS) * SECTOR_SIZE as u64
     }
 
-    /// Bytes the disk has.
+    /// The place behind the last that a record may have.
+    fn ring_end(&self) -> u64 {
+        self.start + self.superblock.ring_sectors
+    }
+
+    /// Bytes that records may take at most.
     pub fn len(&self) -> u64 {
-        self.geometry.sectors * SECTOR_SIZE as u64
+        self.superblock.ring_sectors * SECTOR_SIZE as u64
+    }
+
+    /// The first sector behind the ring: the rest of the disk is the caller's. Once it [begins](JournalEvent::Begins).
+    pub fn sectors_end(&self) -> u64 {
+        self.superblock.ring().end()
     }
 
     /// Whether nothing was ever recorded.
@@ -175,7 +205,7 @@ impl Journal {
     }
 
     fn has_room(&self, len: usize, reserve: u64) -> bool {
-        len <= PAYLOAD_LEN_MAX && self.head + sectors_at_most(len) + reserve <= self.geometry.sectors
+        len <= PAYLOAD_LEN_MAX && self.head + sectors_at_most(len) + reserve <= self.ring_end()
     }
 
     /// Appends a record of `entries`, durably; [`JournalEvent::Appended`] says when. One at a time, after
@@ -186,9 +216,9 @@ impl Journal {
             (Some(first), Some(last)) => self.index.end_after(first.version, last),
             _ => self.index.end(),
         };
-        let sectors = self.head..self.head + payload.sectors();
+        let (places, chain) = (self.head..self.head + payload.sectors(), self.chain);
         self.write(name, state, &end, &payload);
-        self.index.note(entries, sectors, end, &mut self.marks);
+        self.index.note(entries, places, chain, end, &mut self.marks);
     }
 
     /// Appends a piece of a snapshot, as [`Journal::append`] does entries, and only if
@@ -210,28 +240,34 @@ impl Journal {
 
     fn write(&mut self, name: u64, state: RecordState, end: &LogEnd, payload: &Payload) {
         assert!(self.append.is_none() && matches!(self.state, State::Open), "one append at a time");
-        let sector = self.head;
+        assert!(!self.is_starting_anew(), "what follows a snapshot waits until that is durable");
+        let place = self.head;
         let Chain { journal, sequence, sum, life } = self.chain;
-        let place = Place { journal, sequence: sequence + 1, life, previous: sum, sector };
-        let (bytes, sum) = build(&place, state, end, payload);
-        self.chain = Chain { journal, sequence: place.sequence, sum, life };
+        let standing = Standing { journal, sequence: sequence + 1, life, previous: sum, place };
+        let (bytes, sum) = build(&standing, state, end, payload);
+        self.chain = Chain { journal, sequence: standing.sequence, sum, life };
         self.head += payload.sectors();
-        let transfer_len = (self.geometry.transfer_len_max / SECTOR_SIZE).max(1) * SECTOR_SIZE;
-        let pieces = match bytes.len().div_ceil(transfer_len) {
-            1 => vec![bytes],
-            _ => {
-                self.marks.hit(Mark::MultiPieceAppend as u32);
-                bytes.chunks(transfer_len).map(Into::into).collect()
-            }
-        };
-        self.append = Some(Append { name, requests_left: pieces.len() });
-        let mut sector = sector;
+        let ring = self.superblock.ring();
+        let transfer_sectors = (self.geometry.transfer_len_max / SECTOR_SIZE).max(1) as u64;
+        let pieces = ring.pieces(place..self.head, transfer_sectors);
+        self.append = Some(Append { name, requests_left: pieces.len(), says: (state, *end) });
         let durable = !self.planted.is(Mistake::WriteNotFlushed);
-        for buffer in pieces {
-            let sectors = (buffer.len() / SECTOR_SIZE) as u64;
-            self.request(Purpose::Append, DiskOperation::Write { sector, buffer, durable });
-            sector += sectors;
+        if pieces.len() == 1 {
+            let write = DiskOperation::Write { sector: ring.sector(place), buffer: bytes, durable };
+            return self.request(Purpose::Append, write);
         }
+        self.marks.hit(Mark::MultiPieceAppend as u32);
+        for piece in pieces {
+            let at = |end: u64| (end - place) as usize * SECTOR_SIZE;
+            let buffer = bytes[at(piece.start)..at(piece.end)].into();
+            let sector = ring.sector(piece.start);
+            self.request(Purpose::Append, DiskOperation::Write { sector, buffer, durable });
+        }
+    }
+
+    /// Whether something is being appended.
+    pub(crate) fn is_appending(&self) -> bool {
+        self.append.is_some()
     }
 
     /// Reads entries from `first` on, up to `through` and about `len_max` bytes: those that count, without
@@ -249,7 +285,7 @@ impl Journal {
     /// read is no error.
     pub fn completed(&mut self, completion: DiskCompletion) -> Result<(), JournalError> {
         let DiskCompletion { id, operation, result } = completion;
-        match (id & 3, operation) {
+        match (id & ((1 << PURPOSE_BITS) - 1), operation) {
             (id, DiskOperation::Read { sector, buffer }) if id == Purpose::Opening as u64 => {
                 self.opening_read(sector, &buffer, result)
             }
@@ -261,6 +297,7 @@ impl Journal {
                 result?;
                 match id {
                     id if id == Purpose::Append as u64 => self.append_completed(),
+                    id if id == Purpose::Checkpoint as u64 => self.update_written(),
                     _ => self.superblock_written(),
                 }
                 Ok(())
@@ -270,7 +307,8 @@ impl Journal {
 
     pub(crate) fn request(&mut self, purpose: Purpose, operation: DiskOperation) {
         self.requests_made += 1;
-        self.requests.push(DiskRequest { id: self.requests_made << 2 | purpose as u64, operation });
+        self.requests
+            .push(DiskRequest { id: self.requests_made << PURPOSE_BITS | purpose as u64, operation });
     }
 
     fn append_completed(&mut self) {
@@ -278,6 +316,7 @@ impl Journal {
         append.requests_left -= 1;
         if append.requests_left == 0 {
             self.events.push(JournalEvent::Appended(append.name));
+            self.durable = append.says;
             self.append = None;
         }
     }

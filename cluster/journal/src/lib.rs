@@ -1,15 +1,19 @@
 //! The ledger on a disk.
 //!
 //! ```text
-//!  sector 0      8        512      1024     2048                                        end
-//!  ┌────────────┬────────┬────────┬────────┬──────────┬──────────┬─────┬───────────────┐
-//!  │ superblock │ copy 2 │ copy 3 │ copy 4 │ record 1 │ record 2 │ ... │ never written │
-//!  └────────────┴────────┴────────┴────────┴──────────┴──────────┴─────┴───────────────┘
+//!  sector 0      8        512      1024     2048                                             the caller's
+//!  ┌────────────┬────────┬────────┬────────┬────────────┬────────────┬─────┬──────────────┬─────── ─ ─
+//!  │ superblock │ copy 3 │ copy 2 │ copy 4 │ record n-1 │ record n   │ ... │ record n-2   │ tables
+//!  └────────────┴────────┴────────┴────────┴────────────┴────────────┴─────┴──────────────┴─────── ─ ─
+//!        │                                 └───────────── a ring of records ──────────────┘
+//!        └─ says where the ring begins, what the ledger was before that, and where the tables are
+//!
 //!  record = header (144 bytes) + entries or a snapshot chunk, padded to sectors
 //! ```
 //!
-//! Records are appended one after the other, never over an older one that was acknowledged. A record that
-//! starts at an earlier version than the last ended replaces what it overlaps, as Raft's followers must.
+//! Records are appended one after the other, around and around, never over an older one that is needed: what is before
+//! the ring's beginning is in the tables, and the superblock says so ([`Journal::checkpoint`]). A record that starts at
+//! an earlier version than the last ended replaces what it overlaps, as Raft's followers must.
 //!
 //! # What it assumes of the disk
 //! 1. A durable write that completed is there after any crash, as a rule: see below for the exceptions.
@@ -21,8 +25,8 @@
 //! After "Protocol-Aware Recovery for Consensus-Based Storage" (Alagappan et al., FAST 2018): a journal
 //! that is damaged opens, and says exactly what is intact, so that the node can fetch the rest from its
 //! peers. Each record names its journal, its own sector and its sequence, repeats the checksum of the header
-//! before it, and says what the log ends in. Where the next record does not verify, the journal looks on
-//! sector by sector for a later one:
+//! before it, and says what the log ends in. Its place is one of a lap around the ring, so that it is told from what an
+//! earlier lap has left. Where the next record does not verify, the journal looks on sector by sector for a later one:
 //!
 //! * If there is one, what lies between was acknowledged and is lost; the later record is reported with
 //!   [`Record::after_damage`], and its [`Record::end`] says whether entries were lost with it.
@@ -41,6 +45,7 @@
 
 extern crate alloc;
 
+mod checkpoint;
 mod error;
 mod index;
 mod journal;
@@ -49,6 +54,7 @@ mod opening;
 mod reader;
 mod reading;
 mod record;
+mod ring;
 mod scanner;
 mod superblock;
 
@@ -56,7 +62,7 @@ pub use error::JournalError;
 pub use journal::{Journal, JournalEvent};
 pub use marks::Mark;
 pub use record::{LogEnd, Record, RecordBody, RecordState};
-pub use superblock::{Identity, RECORDS_START};
+pub use superblock::{Beginning, Identity, RECORDS_START, ROOT_LEN_MAX};
 
 #[cfg(test)]
 mod tests;

@@ -13,6 +13,7 @@
 //!  │ scanning │ ─────────────────────────────────────────────────► open
 //!  └──────────┘
 //! ```
+//! It scans one piece after the other, as the caller gets on with what they hold.
 
 use alloc::vec::Vec;
 
@@ -22,6 +23,7 @@ use drivers_api::{DiskError, DiskOperation, SECTOR_SIZE};
 use crate::journal::{Journal, Purpose, State};
 use crate::reader::{BLANK, Piece, Reader, UNREADABLE};
 use crate::record::{Header, Record, RecordBody};
+use crate::ring::Ring;
 use crate::scanner::{self, Next, Scanner};
 use crate::superblock::{COPIES, Found, RECORDS_START, Superblock};
 use crate::{JournalError, JournalEvent, Mark};
@@ -45,8 +47,8 @@ enum Stage {
     CheckingBlank { reader: Reader },
     /// Writes copies: all of them on a blank disk, else those that are bad.
     WritingSuperblocks { left: usize },
-    /// Reads the records.
-    Scanning { scanner: Scanner },
+    /// Reads the records; `wanted` when the caller says so.
+    Scanning { scanner: Scanner, wanted: Option<Piece> },
 }
 
 impl Opening {
@@ -94,15 +96,14 @@ impl Journal {
                 match reader.wanted() {
                     Some(wanted) => self.request(Purpose::Opening, wanted.read()),
                     None => {
-                        self.chain.journal = self.superblock.journal;
                         opening.formatted = true;
                         self.write_superblocks(&COPIES);
                     }
                 }
             }
-            Stage::Scanning { scanner } => {
+            Stage::Scanning { scanner, .. } => {
                 scanner.reader.arrived(buffer, result, &mut self.marks)?;
-                self.continue_scan();
+                self.continue_scan()?;
             }
             Stage::WritingSuperblocks { .. } => {}
         }
@@ -115,7 +116,6 @@ impl Journal {
         };
         self.check_identity(superblock)?;
         self.superblock = superblock.clone();
-        self.chain.journal = superblock.journal;
         let valid = Found::Valid(superblock.clone());
         let copies = COPIES.iter().zip(found).filter(|(_, found)| **found != valid);
         let bad: Vec<u64> = copies.map(|(sector, _)| *sector).collect();
@@ -143,7 +143,7 @@ impl Journal {
         let repeated = found.iter().any(|found| *found != Found::Blank);
         self.marks.hit(if repeated { Mark::FormatRepeated } else { Mark::DiskFormatted } as u32);
         let end = (RECORDS_START + BLANK_SECTORS).min(self.geometry.sectors);
-        let reader = Reader::new(0, end, &self.geometry);
+        let reader = Reader::new(Ring::straight(end), 0..end, &self.geometry);
         let wanted = reader.wanted();
         self.enter(Stage::CheckingBlank { reader }, wanted);
         Ok(())
@@ -190,19 +190,40 @@ impl Journal {
     }
 
     fn scan(&mut self) {
-        let end = self.geometry.sectors;
-        let scanner = Scanner::new(RECORDS_START, end, self.chain, &self.geometry, self.planted);
+        let Superblock { start, chain, beginning, .. } = self.superblock.clone();
+        let ring = self.superblock.ring();
+        (self.durable, self.start, self.head) = ((beginning.state, beginning.base), start, start);
+        self.index.start_anew(beginning.base);
+        if let Some(opening) = self.opening() {
+            opening.commit = beginning.base.position.version;
+        }
+        self.events.push(JournalEvent::Begins(beginning));
+        let scanner = Scanner::new(ring, start..start + ring.sectors(), chain, &self.geometry, self.planted);
         let wanted = scanner.reader.wanted();
-        self.enter(Stage::Scanning { scanner }, wanted);
+        self.enter(Stage::Scanning { scanner, wanted }, None);
     }
 
-    fn continue_scan(&mut self) {
+    /// Reads on: after [`JournalEvent::Begins`], and whenever the caller is done with what was recovered so far. Does
+    /// nothing if that is under way.
+    pub fn recover(&mut self) {
+        if let Some(Opening { stage: Stage::Scanning { wanted, .. }, .. }) = self.opening()
+            && let Some(wanted) = wanted.take()
+        {
+            self.request(Purpose::Opening, wanted.read());
+        }
+    }
+
+    fn continue_scan(&mut self) -> Result<(), JournalError> {
         loop {
-            let State::Opening(opening) = &mut self.state else { return };
-            let Stage::Scanning { scanner } = &mut opening.stage else { return };
+            let State::Opening(opening) = &mut self.state else { return Ok(()) };
+            let Stage::Scanning { scanner, wanted } = &mut opening.stage else { return Ok(()) };
             match scanner.next(&mut self.marks) {
                 Next::Record(found) => self.recovered(found),
-                Next::More(wanted) => return self.request(Purpose::Opening, wanted.read()),
+                Next::More(piece) => {
+                    *wanted = Some(piece);
+                    return Ok(());
+                }
+                Next::End if scanner.is_outrun() => return Err(JournalError::Damaged { sector: COPIES[0] }),
                 Next::End => {
                     if scanner.tail_is_torn() {
                         self.marks.hit(Mark::TornTail as u32);
@@ -215,14 +236,14 @@ impl Journal {
                         damaged_regions: opening.damaged_regions,
                     });
                     self.state = State::Open;
-                    return;
+                    return Ok(());
                 }
             }
         }
     }
 
     fn recovered(&mut self, found: scanner::Found) {
-        let scanner::Found { sector, header, body, after_damage } = found;
+        let scanner::Found { place, chain, header, body, after_damage } = found;
         let State::Opening(opening) = &mut self.state else { return };
         let entries = match &body {
             RecordBody::Entries(entries) => entries.as_slice(),
@@ -233,8 +254,9 @@ impl Journal {
             self.index.lost(opening.commit, entries, &header.end, &mut self.marks);
         }
         opening.commit = opening.commit.max(header.state.commit);
-        let sectors = sector..sector + header.sectors();
-        self.index.note(entries, sectors, header.end, &mut self.marks);
+        self.durable = (header.state, header.end);
+        let places = place..place + header.sectors();
+        self.index.note(entries, places, chain, header.end, &mut self.marks);
         if let RecordBody::Chunk(chunk) = &body {
             self.note_chunk(chunk, header.end);
         }
@@ -243,13 +265,14 @@ impl Journal {
     }
 }
 
-/// The superblock that most valid copies hold.
+/// The newest superblock; of several that are as new, as a disk that was put together of two may have, the one that
+/// most copies hold.
 fn choose(found: &[Found]) -> Option<&Superblock> {
     let valid = found.iter().filter_map(|copy| match copy {
         Found::Valid(superblock) => Some((found.iter().filter(|other| *other == copy).count(), superblock)),
         _ => None,
     });
-    valid.max_by_key(|(copies, _)| *copies).map(|(_, superblock)| superblock)
+    valid.max_by_key(|(copies, superblock)| (superblock.sequence, *copies)).map(|(_, superblock)| superblock)
 }
 
 /// Looks through what has been read of a disk without a superblock: its first mebibyte and the first

@@ -5,10 +5,12 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use cluster_format::Marks;
 use drivers_api::{DiskError, DiskGeometry, DiskOperation, SECTOR_SIZE};
 
+use crate::ring::Ring;
 use crate::{JournalError, Mark};
 
 /// Sectors read at a time: 256 KiB.
@@ -42,12 +44,13 @@ impl Piece {
 /// A window of the disk.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    /// The sector that the window begins with.
+    ring: Ring,
+    /// The place that the window begins with.
     start: u64,
     bytes: Vec<u8>,
     /// How many of `bytes` lie before the window: they are dropped when it grows.
     passed: usize,
-    /// The sector behind the last that may be read.
+    /// The place behind the last that may be read.
     end: u64,
     /// Sectors of a piece at most, as the device allows.
     piece_max: u64,
@@ -57,26 +60,32 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    /// A window that begins, empty, at `sector`, and never reaches `end`.
-    pub(crate) fn new(sector: u64, end: u64, geometry: &DiskGeometry) -> Reader {
+    /// A window that begins, empty, at the first of `places` of `ring`, and never goes beyond the last.
+    pub(crate) fn new(ring: Ring, places: Range<u64>, geometry: &DiskGeometry) -> Reader {
         let piece_max = PIECE_SECTORS.min((geometry.transfer_len_max / SECTOR_SIZE).max(1) as u64);
         Reader {
-            start: sector,
+            ring,
+            start: places.start,
             bytes: Vec::new(),
             passed: 0,
-            end,
+            end: places.end,
             piece_max,
             piece: piece_max,
             unreadable: 0,
         }
     }
 
-    /// The sector the window begins with.
+    /// Where it is.
+    pub(crate) fn ring(&self) -> Ring {
+        self.ring
+    }
+
+    /// The place the window begins with.
     pub(crate) fn position(&self) -> u64 {
         self.start
     }
 
-    /// The sector behind the last that may be read.
+    /// The place behind the last that may be read.
     pub(crate) fn end(&self) -> u64 {
         self.end
     }
@@ -88,9 +97,9 @@ impl Reader {
 
     /// What to read so that the window grows; none if it reaches the end.
     pub(crate) fn wanted(&self) -> Option<Piece> {
-        let sector = self.start + (self.bytes().len() / SECTOR_SIZE) as u64;
-        let sectors = self.end.saturating_sub(sector).min(self.piece);
-        (sectors > 0).then_some(Piece { sector, sectors })
+        let place = self.start + (self.bytes().len() / SECTOR_SIZE) as u64;
+        let sectors = self.end.saturating_sub(place).min(self.piece).min(self.ring.together(place));
+        (sectors > 0).then_some(Piece { sector: self.ring.sector(place), sectors })
     }
 
     /// The piece that was wanted: `buffer` as long as asked for, filled if `result` says so. Fails if the
@@ -129,10 +138,10 @@ impl Reader {
         self.start += sectors;
     }
 
-    /// Moves the window to a later sector, and empties it.
-    pub(crate) fn move_to(&mut self, sector: u64) {
+    /// Moves the window to a later place, and empties it.
+    pub(crate) fn move_to(&mut self, place: u64) {
         self.bytes.clear();
         self.passed = 0;
-        self.start = sector;
+        self.start = place;
     }
 }

@@ -2,7 +2,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::Range;
 
 use cluster_format::{Digest, Entry, Marks, Planted, Version};
 use drivers_api::DiskError;
@@ -113,8 +112,8 @@ impl Journal {
     /// Lets the oldest read go on in the segment where its next entry is.
     fn next_segment(&mut self) {
         let Some(read) = self.reads.front_mut() else { return };
-        let sectors = self.index.find(read.due).filter(|_| !read.is_done());
-        let Some(sectors) = sectors else { return self.finish_read() };
+        let places = self.index.find(read.due).filter(|_| !read.is_done());
+        let Some(places) = places else { return self.finish_read() };
         if read.scanner.is_some() {
             if read.entered == read.due {
                 self.marks.hit(Mark::ReadMetDamage as u32);
@@ -125,8 +124,8 @@ impl Journal {
         read.entered = read.due;
         // The segment begins with whatever record is there.
         let chain = Chain::of(self.chain.journal);
-        let Range { start, end } = sectors;
-        read.scanner = Some(Scanner::new(start, end, chain, &self.geometry, Planted::NONE));
+        let ring = self.superblock.ring();
+        read.scanner = Some(Scanner::new(ring, places, chain, &self.geometry, Planted::NONE));
     }
 
     fn finish_read(&mut self) {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   0  magic "RLXJ"           4  format      6  kind       7  voted for (0: nobody)
-//!   8  journal               16  sequence                 24  sector, this record's own
+//!   8  journal               16  sequence                 24  place, this record's own
 //!  32  previous record's header checksum                  36  payload length
 //!  40  term                  48  commit                   56  entry count
 //!  60  payload checksum      64  end of the log: term     72  end of the log: version
@@ -25,6 +25,7 @@ use cluster_format::{
     encode_behind,
 };
 use drivers_api::SECTOR_SIZE;
+use serde::{Deserialize, Serialize};
 
 use crate::superblock::FORMAT;
 
@@ -38,7 +39,7 @@ const KIND_CHUNK: u8 = 1;
 pub(crate) const PAYLOAD_LEN_MAX: usize = ENTRY_LEN_MAX + 4096;
 
 /// What every record carries beside its body: the newest is what counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordState {
     /// The member's term.
     pub term: u64,
@@ -51,7 +52,7 @@ pub struct RecordState {
 }
 
 /// What a log ends in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEnd {
     /// The last entry's place; zeros if there was never one.
     pub position: LogPosition,
@@ -100,7 +101,7 @@ pub(crate) struct Header {
     pub(crate) sequence: u64,
     pub(crate) life: u64,
     /// Where the record was meant to be.
-    pub(crate) sector: u64,
+    pub(crate) place: u64,
     pub(crate) previous: u32,
     pub(crate) state: RecordState,
     pub(crate) end: LogEnd,
@@ -136,7 +137,7 @@ impl Header {
             journal: u64_at(8),
             sequence: u64_at(16),
             life: u64_at(112),
-            sector: u64_at(24),
+            place: u64_at(24),
             previous: u32_at(32),
             state: RecordState { term: u64_at(40), voted_for, commit: Version(u64_at(48)), promised },
             end: LogEnd { position, digest },
@@ -208,25 +209,30 @@ impl Payload {
 }
 
 /// Where a record stands.
-pub(crate) struct Place {
+pub(crate) struct Standing {
     pub(crate) journal: u64,
     pub(crate) sequence: u64,
     pub(crate) life: u64,
     pub(crate) previous: u32,
-    pub(crate) sector: u64,
+    pub(crate) place: u64,
 }
 
 /// Builds the sectors of a record, and its header's checksum.
-pub(crate) fn build(place: &Place, state: RecordState, end: &LogEnd, payload: &Payload) -> (Box<[u8]>, u32) {
+pub(crate) fn build(
+    standing: &Standing,
+    state: RecordState,
+    end: &LogEnd,
+    payload: &Payload,
+) -> (Box<[u8]>, u32) {
     let mut bytes = vec![0; payload.sectors() as usize * SECTOR_SIZE];
     let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
     put(0, &MAGIC.to_le_bytes());
     put(4, &FORMAT.to_le_bytes());
     put(6, &[payload.kind, state.voted_for.map_or(0, |node| node.0)]);
-    put(8, &place.journal.to_le_bytes());
-    put(16, &place.sequence.to_le_bytes());
-    put(24, &place.sector.to_le_bytes());
-    put(32, &place.previous.to_le_bytes());
+    put(8, &standing.journal.to_le_bytes());
+    put(16, &standing.sequence.to_le_bytes());
+    put(24, &standing.place.to_le_bytes());
+    put(32, &standing.previous.to_le_bytes());
     put(36, &(payload.bytes.len() as u32).to_le_bytes());
     put(40, &state.term.to_le_bytes());
     put(48, &state.commit.0.to_le_bytes());
@@ -235,7 +241,7 @@ pub(crate) fn build(place: &Place, state: RecordState, end: &LogEnd, payload: &P
     put(64, &end.position.term.to_le_bytes());
     put(72, &end.position.version.0.to_le_bytes());
     put(80, &end.digest.0);
-    put(112, &place.life.to_le_bytes());
+    put(112, &standing.life.to_le_bytes());
     put(HEADER_LEN, &payload.bytes);
     put(120, &state.promised.term.to_le_bytes());
     put(128, &state.promised.version.0.to_le_bytes());

@@ -13,19 +13,23 @@
 //!                                                              the end, where the search began
 //! ```
 
+use core::ops::Range;
+
 use cluster_format::{Marks, Mistake, Planted};
 use drivers_api::{DiskGeometry, SECTOR_SIZE};
+use serde::{Deserialize, Serialize};
 
 use crate::Mark;
 use crate::reader::{BLANK, Piece, Reader};
 use crate::record::{HEADER_LEN, Header, RecordBody, sectors_max};
+use crate::ring::Ring;
 
 /// How far records are looked for behind the last sector that is not blank: 1 MiB, beyond what one request
 /// may carry, since a whole request may be lost.
 const LOOKAHEAD_SECTORS: u64 = 2048;
 
 /// The chain of records so far.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Chain {
     pub(crate) journal: u64,
     /// The newest record's sequence: its upper half counts the lives of the journal, from one opening to the
@@ -67,7 +71,9 @@ fn life_count(sequence: u64) -> u64 {
 
 /// A record and where it was found.
 pub(crate) struct Found {
-    pub(crate) sector: u64,
+    pub(crate) place: u64,
+    /// The chain before it.
+    pub(crate) chain: Chain,
     pub(crate) header: Header,
     pub(crate) body: RecordBody,
     pub(crate) after_damage: bool,
@@ -111,26 +117,29 @@ pub(crate) struct Scanner {
     /// The last intact header whose payload is not, if another record came before it than the chain's last:
     /// that one is lost, and was durable, since the next is written only then.
     proof: Option<Header>,
+    /// A record was met whose place comes round only when earlier ones are no longer needed.
+    is_outrun: bool,
     /// What lies behind damage does not count.
     stops_at_damage: bool,
     lookahead: u64,
 }
 
 impl Scanner {
-    /// Starts at `sector` with the record that follows `chain`, and looks at nothing from `end` on.
+    /// Starts at the first of `places` with the record that follows `chain`, and looks at nothing behind the last.
     pub(crate) fn new(
-        sector: u64,
-        end: u64,
+        ring: Ring,
+        places: Range<u64>,
         chain: Chain,
         geometry: &DiskGeometry,
         planted: Planted,
     ) -> Scanner {
         let request_sectors = (geometry.transfer_len_max / SECTOR_SIZE) as u64;
         Scanner {
-            reader: Reader::new(sector, end, geometry),
+            reader: Reader::new(ring, places, geometry),
             chain,
             search: None,
             proof: None,
+            is_outrun: false,
             stops_at_damage: planted.is(Mistake::DamageTakenForTornTail),
             lookahead: LOOKAHEAD_SECTORS + request_sectors,
         }
@@ -141,7 +150,13 @@ impl Scanner {
         self.chain
     }
 
-    /// After [`Next::End`]: the sector behind the last record, where the next one goes.
+    /// Whether records were met that the chain cannot lead to, because what was before them has been written over: the
+    /// superblock that says where the chain begins is older than they are.
+    pub(crate) fn is_outrun(&self) -> bool {
+        self.is_outrun
+    }
+
+    /// After [`Next::End`]: the place behind the last record, where the next one goes.
     pub(crate) fn end(&self) -> u64 {
         self.search.as_ref().map_or(self.reader.position(), |search| search.start)
     }
@@ -175,11 +190,15 @@ impl Scanner {
         let bytes = self.reader.bytes();
         let header = Header::parse(bytes).filter(|header| self.chain.allows(header));
         let Some(header) = header else { return Candidate::Nothing };
-        if header.sector != self.reader.position() {
+        let position = self.reader.position();
+        if header.place != position {
+            let is_later =
+                header.place > position && self.reader.ring().is_same_sector(header.place, position);
+            self.is_outrun |= is_later;
             marks.hit(Mark::MisdirectedRecord as u32);
             return Candidate::Nothing;
         }
-        if header.sector + header.sectors() > self.reader.end() {
+        if position + header.sectors() > self.reader.end() {
             return Candidate::Nothing;
         }
         let Some(payload) = bytes.get(HEADER_LEN..HEADER_LEN + header.payload_len) else {
@@ -205,8 +224,9 @@ impl Scanner {
         let after_damage = !follows;
         self.proof = None;
         self.reader.advance(header.sectors());
-        self.chain = self.chain.through(&header);
-        Found { sector: header.sector, header, body, after_damage }
+        let chain = self.chain;
+        self.chain = chain.through(&header);
+        Found { place: header.place, chain, header, body, after_damage }
     }
 
     fn pass_sector(&mut self) {
@@ -228,9 +248,10 @@ impl Scanner {
         // What its payload was is lost too, so it counts as a record without entries.
         marks.hit(Mark::HeaderOnly as u32);
         self.search = None;
-        self.reader.move_to(header.sector + header.sectors());
-        self.chain = self.chain.through(&header);
+        self.reader.move_to(header.place + header.sectors());
+        let chain = self.chain;
+        self.chain = chain.through(&header);
         let body = RecordBody::Entries(Default::default());
-        Next::Record(Found { sector: header.sector, header, body, after_damage: true })
+        Next::Record(Found { place: header.place, chain, header, body, after_damage: true })
     }
 }

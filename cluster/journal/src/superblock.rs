@@ -1,29 +1,40 @@
-//! Whose disk this is: a sector of which there are four copies, far enough from each other that one
-//! mishap does not reach two.
+//! Whose disk this is, and where what it holds begins: a sector of which there are four copies, far enough from each
+//! other that one mishap does not reach two. It is replaced two copies at a time, so that there is always a durable one;
+//! the newest counts.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
 
-use cluster_format::{ClusterId, NodeId, crc32c, decode, encode};
+use alloc::vec::Vec;
+
+use cluster_format::{ClusterId, NodeId, Version, crc32c, decode, encode};
 use drivers_api::SECTOR_SIZE;
 use serde::{Deserialize, Serialize};
 
+use crate::LogEnd;
+use crate::journal::RESERVE_SECTORS;
 use crate::reader::BLANK;
+use crate::record::RecordState;
+use crate::ring::Ring;
+use crate::scanner::Chain;
 
 /// Where the copies are.
-pub(crate) const COPIES: [u64; 4] = [0, 8, 512, 1024];
+pub(crate) const COPIES: [u64; 4] = [0, 512, 8, 1024];
 
 /// The sector where the records begin.
 pub const RECORDS_START: u64 = 2048;
 
-/// The smallest disk that is of any use: the head and 7 MiB of records.
+/// The smallest disk that is of any use: 8 MiB, of which 2 for records.
 pub(crate) const SECTORS_MIN: u64 = 8 * 2048;
+
+/// Most bytes of [`Beginning::root`].
+pub const ROOT_LEN_MAX: usize = 64;
 
 const MAGIC: [u8; 8] = *b"RELIXDSK";
 
 /// The format of everything on the disk, records too.
-pub(crate) const FORMAT: u16 = 2;
+pub(crate) const FORMAT: u16 = 3;
 
 /// Magic, format, length of the body, checksum of the body.
 const HEAD_LEN: usize = 8 + 2 + 2 + 4;
@@ -49,8 +60,29 @@ pub(crate) struct Superblock {
     pub(crate) identity: Identity,
     /// Drawn when the disk was formatted, never 0: every record repeats it.
     pub(crate) journal: u64,
-    /// The disk's size when it was formatted.
+    /// How large the disk has been.
     pub(crate) sectors: u64,
+    /// How long the ring is.
+    pub(crate) ring_sectors: u64,
+    /// It counts how often it was replaced.
+    pub(crate) sequence: u64,
+    /// The place of the first record.
+    pub(crate) start: u64,
+    /// The chain of records before that.
+    pub(crate) chain: Chain,
+    /// What there was before that.
+    pub(crate) beginning: Beginning,
+}
+
+/// What came before the first record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beginning {
+    /// What the tables are on the disk: the caller's, at most [`ROOT_LEN_MAX`] bytes; empty if there are none.
+    pub root: Vec<u8>,
+    /// The state, no older than that of the record before the first.
+    pub state: RecordState,
+    /// The log begins behind this.
+    pub base: LogEnd,
 }
 
 /// What a sector that should hold a superblock holds.
@@ -71,6 +103,38 @@ pub(crate) enum Found {
 }
 
 impl Superblock {
+    /// That of a disk that is to be formatted.
+    pub(crate) fn new(identity: Identity, journal: u64, sectors: u64) -> Superblock {
+        Superblock {
+            identity,
+            journal,
+            sectors,
+            ring_sectors: Ring::sectors_for(sectors),
+            sequence: 1,
+            start: RECORDS_START,
+            chain: Chain::of(journal),
+            beginning: Beginning::default(),
+        }
+    }
+
+    /// Where the records are.
+    pub(crate) fn ring(&self) -> Ring {
+        Ring::of_records(self.ring_sectors)
+    }
+
+    /// Whether a disk may look like this.
+    fn is_possible(&self) -> bool {
+        let end = self.ring_sectors.checked_add(RECORDS_START);
+        let fits =
+            end.is_some_and(|end| end <= self.sectors) && self.ring_sectors >= Ring::sectors_for(SECTORS_MIN);
+        let base = self.beginning.base.position.version;
+        let places = (RECORDS_START..u64::MAX / 2).contains(&self.start) && self.sectors < u64::MAX / 2;
+        fits && places
+            && self.journal != 0
+            && base < Version(u64::MAX)
+            && self.beginning.root.len() <= ROOT_LEN_MAX
+    }
+
     /// The sector that holds it.
     pub(crate) fn to_sector(&self) -> Box<[u8]> {
         let body = encode(self);
@@ -101,7 +165,7 @@ impl Superblock {
             return Found::Damaged;
         };
         match decode::<Superblock>(body) {
-            Ok(superblock) if superblock.journal != 0 => Found::Valid(superblock),
+            Ok(superblock) if superblock.is_possible() => Found::Valid(superblock),
             _ => Found::Damaged,
         }
     }
@@ -109,5 +173,6 @@ impl Superblock {
 
 /// The longest name a cluster may have, so that the superblock fits its sector.
 pub(crate) const CLUSTER_NAME_LEN_MAX: usize = 64;
-const _: () = assert!(HEAD_LEN + CLUSTER_NAME_LEN_MAX + 40 < SECTOR_SIZE);
+const _: () = assert!(HEAD_LEN + CLUSTER_NAME_LEN_MAX + ROOT_LEN_MAX + 256 < SECTOR_SIZE);
+const _: () = assert!(RESERVE_SECTORS < SECTORS_MIN / 4, "the shortest ring has room for entries");
 const _: () = assert!(COPIES[COPIES.len() - 1] < RECORDS_START && RECORDS_START < SECTORS_MIN);

@@ -347,10 +347,10 @@ proptest! {
         Header::parse(&bytes);
         let mut sector = bytes.clone();
         sector.resize(SECTOR_SIZE, 0);
-        sector[..10].copy_from_slice(b"RELIXDSK\x02\x00");
+        sector[..10].copy_from_slice(b"RELIXDSK\x03\x00");
         Superblock::parse(&sector);
         let mut head = head;
-        head[..6].copy_from_slice(b"RLXJ\x02\x00");
+        head[..6].copy_from_slice(b"RLXJ\x03\x00");
         let kind = head[6] % 3;
         head[6] = kind;
         head[36..40].copy_from_slice(&(bytes.len() as u32).to_le_bytes());

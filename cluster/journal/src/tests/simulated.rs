@@ -33,6 +33,7 @@ impl Simulation {
         let mut context = Context::from_waker(Waker::noop());
         let mut events = journal.take_events();
         loop {
+            journal.recover();
             journal.take_requests().into_iter().for_each(|request| self.disk.submit(request).unwrap());
             let Some(due) = self.disk.next_due() else { return events };
             self.now = self.now.max(due);

@@ -231,6 +231,9 @@ impl Replica {
             }
             self.take_events(now);
         }
+        if let Some(journal) = &mut self.journal {
+            journal.recover();
+        }
         any
     }
 
@@ -268,6 +271,8 @@ impl Replica {
                     self.opened(now, formatted, incarnation, damaged_regions);
                 }
                 JournalEvent::Appended(_) => self.appended(now),
+                // Tables live in memory: the journal begins with the ledger.
+                JournalEvent::Begins(_) | JournalEvent::Checkpointed => {}
                 JournalEvent::Read(_, entries) => self.have_read(now, entries),
             }
         }

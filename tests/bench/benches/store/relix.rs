@@ -132,6 +132,7 @@ impl Relix {
         };
         self.written += requests.iter().map(len).sum::<u64>();
         self.tree_disk.submit(requests);
+        self.journal.recover();
         let requests = self.journal.take_requests();
         self.written += requests.iter().map(len).sum::<u64>();
         self.journal_disk.submit(requests);
@@ -155,7 +156,10 @@ impl Relix {
             match event {
                 JournalEvent::Opened { .. } => self.opened = true,
                 JournalEvent::Appended(_) => self.appended = true,
-                JournalEvent::Recovered(_) | JournalEvent::Read(..) => {}
+                JournalEvent::Begins(_)
+                | JournalEvent::Recovered(_)
+                | JournalEvent::Read(..)
+                | JournalEvent::Checkpointed => {}
             }
         }
         more
