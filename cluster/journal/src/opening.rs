@@ -15,6 +15,7 @@
 //! ```
 //! It scans one piece after the other, as the caller gets on with what they hold.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use cluster_format::{Incarnation, Version};
@@ -48,7 +49,7 @@ enum Stage {
     /// Writes copies: all of them on a blank disk, else those that are bad.
     WritingSuperblocks { left: usize },
     /// Reads the records; `wanted` when the caller says so.
-    Scanning { scanner: Scanner, wanted: Option<Piece> },
+    Scanning { scanner: Box<Scanner>, wanted: Option<Piece> },
 }
 
 impl Opening {
@@ -116,7 +117,7 @@ impl Journal {
         };
         self.check_identity(superblock)?;
         self.superblock = superblock.clone();
-        let valid = Found::Valid(superblock.clone());
+        let valid = Found::Valid(Box::new(superblock.clone()));
         let copies = COPIES.iter().zip(found).filter(|(_, found)| **found != valid);
         let bad: Vec<u64> = copies.map(|(sector, _)| *sector).collect();
         if bad.is_empty() {
@@ -200,7 +201,7 @@ impl Journal {
         self.events.push(JournalEvent::Begins(beginning));
         let scanner = Scanner::new(ring, start..start + ring.sectors(), chain, &self.geometry, self.planted);
         let wanted = scanner.reader.wanted();
-        self.enter(Stage::Scanning { scanner, wanted }, None);
+        self.enter(Stage::Scanning { scanner: Box::new(scanner), wanted }, None);
     }
 
     /// Reads on: after [`JournalEvent::Begins`], and whenever the caller is done with what was recovered so far. Does
@@ -218,7 +219,7 @@ impl Journal {
             let State::Opening(opening) = &mut self.state else { return Ok(()) };
             let Stage::Scanning { scanner, wanted } = &mut opening.stage else { return Ok(()) };
             match scanner.next(&mut self.marks) {
-                Next::Record(found) => self.recovered(found),
+                Next::Record(found) => self.recovered(*found),
                 Next::More(piece) => {
                     *wanted = Some(piece);
                     return Ok(());
@@ -272,7 +273,9 @@ fn choose(found: &[Found]) -> Option<&Superblock> {
         Found::Valid(superblock) => Some((found.iter().filter(|other| *other == copy).count(), superblock)),
         _ => None,
     });
-    valid.max_by_key(|(copies, superblock)| (superblock.sequence, *copies)).map(|(_, superblock)| superblock)
+    valid
+        .max_by_key(|(copies, superblock)| (superblock.sequence, *copies))
+        .map(|(_, superblock)| &**superblock)
 }
 
 /// Looks through what has been read of a disk without a superblock: its first mebibyte and the first

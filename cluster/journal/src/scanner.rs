@@ -13,6 +13,7 @@
 //!                                                              the end, where the search began
 //! ```
 
+use alloc::boxed::Box;
 use core::ops::Range;
 
 use cluster_format::{Marks, Mistake, Planted};
@@ -82,7 +83,7 @@ pub(crate) struct Found {
 /// What comes next on the disk.
 pub(crate) enum Next {
     /// A record.
-    Record(Found),
+    Record(Box<Found>),
     /// This must be read first.
     More(Piece),
     /// No record.
@@ -178,7 +179,7 @@ impl Scanner {
             }
             match (self.candidate(marks), wanted) {
                 (Candidate::Record(header, body), _) => {
-                    return Next::Record(self.take(header, body, marks));
+                    return Next::Record(Box::new(self.take(header, body, marks)));
                 }
                 (Candidate::Incomplete, Some(wanted)) => return Next::More(wanted),
                 _ => self.pass_sector(),
@@ -252,6 +253,6 @@ impl Scanner {
         let chain = self.chain;
         self.chain = chain.through(&header);
         let body = RecordBody::Entries(Default::default());
-        Next::Record(Found { place: header.place, chain, header, body, after_damage: true })
+        Next::Record(Box::new(Found { place: header.place, chain, header, body, after_damage: true }))
     }
 }

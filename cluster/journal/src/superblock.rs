@@ -91,7 +91,7 @@ pub(crate) enum Found {
     /// Only zeros.
     Blank,
     /// A superblock.
-    Valid(Superblock),
+    Valid(Box<Superblock>),
     /// One of another format.
     OtherFormat(u16),
     /// One that is damaged.
@@ -165,7 +165,7 @@ impl Superblock {
             return Found::Damaged;
         };
         match decode::<Superblock>(body) {
-            Ok(superblock) if superblock.is_possible() => Found::Valid(superblock),
+            Ok(superblock) if superblock.is_possible() => Found::Valid(Box::new(superblock)),
             _ => Found::Damaged,
         }
     }
