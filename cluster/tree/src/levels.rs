@@ -191,18 +191,6 @@ impl Levels {
         self.young.insert(0, run);
     }
 
-    /// One run alone, in the highest level that may be so long.
-    pub(crate) fn of_run(run: Run, base_len: u64) -> Levels {
-        let len: u64 = run.iter().map(|table| u64::from(table.head.sectors)).sum();
-        let (mut levels, mut len_max) = (Vec::new(), base_len);
-        while len > len_max && len_max > 0 {
-            levels.push(Run::new());
-            len_max = len_max.saturating_mul(GROWTH);
-        }
-        levels.push(run);
-        Levels { young: Vec::new(), levels }
-    }
-
     /// The tables of `compaction` have become `tables`.
     pub(crate) fn replace(&mut self, compaction: &Compaction, tables: Run) {
         let gone: Vec<TableId> = compaction.tables().map(|table| table.head.id).collect();

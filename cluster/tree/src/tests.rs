@@ -18,6 +18,7 @@ use crate::*;
 mod durability;
 mod golden;
 mod machine;
+mod transfer;
 
 /// Frames in memory, at hand at once.
 #[derive(Default)]

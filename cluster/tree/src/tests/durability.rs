@@ -11,7 +11,7 @@ use super::machine::{Change, Machine, START};
 use super::{Model, in_model, key, value};
 use crate::*;
 
-fn model_of(changes: &[Change]) -> Model {
+pub(super) fn model_of(changes: &[Change]) -> Model {
     let mut model = Model::new();
     for (version, (number, len)) in (1..).zip(changes) {
         model.entry(key(*number)).or_default().insert(version, len.map(|len| value(version, len)));
@@ -250,90 +250,4 @@ fn whatever_flips_in_a_table_is_noticed() {
             assert_eq!(machine.scrub(), []);
         }
     }
-}
-
-#[test]
-fn what_is_ingested_replaces_everything_at_once_or_nothing() {
-    let changes = overwriting(500, 200);
-    let before = model_of(&changes);
-    // Another node's tables, at version 1000.
-    let rows: BTreeMap<Vec<u8>, Vec<u8>> =
-        (0..40).map(|number| (key(number), value(900 + u64::from(number), 700))).collect();
-    let after: Model =
-        rows.iter().map(|(key, value)| (key.clone(), [(900, Some(value.clone()))].into())).collect();
-    let ingest = |machine: &mut Machine| {
-        machine.add(&changes, 0);
-        machine.settle();
-        assert!(machine.tree.begin_ingest());
-        for (key, value) in &rows {
-            machine.tree.ingest(key[..].into(), Version(900), value[..].into());
-            while machine.tree.ingest_len() > 2000 && machine.turn() {}
-        }
-        machine.tree.finish_ingest(1000u64.to_be_bytes()[..].into(), Version(1000));
-    };
-    let mut machine = Machine::new(60);
-    ingest(&mut machine);
-    let started = machine.requests;
-    machine.settle();
-    assert!(machine.events.contains(&TreeEvent::Ingested));
-    machine.check_at(&after, 1000);
-    machine.check_cells();
-    let requests = machine.requests;
-    assert!(requests > started, "it takes requests");
-    for failing in 1..=requests {
-        let mut machine = Machine::new(60);
-        machine.requests_max = failing;
-        ingest(&mut machine);
-        machine.settle();
-        machine.crash();
-        match machine.opened() {
-            1000 => machine.check_at(&after, 1000),
-            version => machine.check_at(&before, version),
-        }
-        machine.check_cells();
-    }
-    // One that is abandoned leaves nothing behind, and the next one can begin.
-    assert!(machine.tree.begin_ingest());
-    machine.tree.ingest(key(1)[..].into(), Version(2000), [7; 100_000][..].into());
-    machine.turn();
-    assert!(!machine.tree.begin_ingest());
-    machine.settle();
-    machine.check_at(&after, 1000);
-    machine.check_cells();
-    assert!(machine.tree.begin_ingest());
-}
-
-#[test]
-fn what_is_ingested_must_be_in_order() {
-    let mut machine = Machine::new(60);
-    for (first, second, len) in [(2, 1, 10), (1, 1, 10), (1, 2, 17 << 20)] {
-        assert!(machine.tree.begin_ingest());
-        machine.tree.ingest([first][..].into(), Version(5), [7; 10][..].into());
-        machine.tree.ingest([second][..].into(), Version(5), alloc::vec![7; len].into());
-        machine.tree.finish_ingest([][..].into(), Version(5));
-        machine.settle();
-        assert_eq!(machine.events.pop(), Some(TreeEvent::NotIngested(WriteError::Disorder)));
-        assert_eq!(machine.grid.free_cells(), 60);
-    }
-}
-
-#[test]
-fn an_ingestion_that_was_abandoned_does_not_come_back() {
-    let mut machine = Machine::new(60);
-    let changes: Vec<Change> = (0..60).map(|number| (number, Some(100))).collect();
-    machine.add(&changes, 0);
-    assert!(machine.tree.begin_ingest());
-    machine.tree.ingest(key(1)[..].into(), Version(900), [7; 9][..].into());
-    assert!(!machine.tree.begin_ingest());
-    machine.tree.finish_ingest([][..].into(), Version(900));
-    machine.settle();
-    // Nor if it had just been finished.
-    assert!(machine.tree.begin_ingest());
-    machine.tree.ingest(key(1)[..].into(), Version(900), [7; 9][..].into());
-    machine.tree.finish_ingest([][..].into(), Version(900));
-    assert!(!machine.tree.begin_ingest());
-    machine.settle();
-    assert!(!machine.events.contains(&TreeEvent::Ingested));
-    machine.check(&model_of(&changes), 60);
-    machine.check_cells();
 }

@@ -42,8 +42,13 @@ pub(super) struct Machine {
 
 impl Machine {
     pub(super) fn new(cells: u32) -> Machine {
+        Machine::in_life(cells, 1)
+    }
+
+    /// One whose tables have other names than those of other lives.
+    pub(super) fn in_life(cells: u32, life: u64) -> Machine {
         let disk = SimDisk::new(START + u64::from(cells * CELL_SECTORS), 1);
-        let (grid, tree) = Machine::boot(&disk, None, 1);
+        let (grid, tree) = Machine::boot(&disk, None, life);
         let (now, requests_max) = (Instant::ZERO, u64::MAX);
         Machine {
             disk,
@@ -87,7 +92,7 @@ impl Machine {
         let mut more = self.tree.advance();
         for event in self.tree.take_events() {
             more = true;
-            if let TreeEvent::Root(root) = &event {
+            if let TreeEvent::Root { root, .. } = &event {
                 self.writing = Some((root.clone(), self.root_turns));
             }
             self.events.push(event);
@@ -126,12 +131,19 @@ impl Machine {
     }
 
     pub(super) fn run<T>(&mut self, future: impl Future<Output = T>) -> T {
+        self.run_if_up(future).expect("the power is on")
+    }
+
+    /// None if the power fails before it is done.
+    pub(super) fn run_if_up<T>(&mut self, future: impl Future<Output = T>) -> Option<T> {
         let mut future = pin!(future);
         loop {
             if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                return value;
+                return Some(value);
             }
-            self.turn();
+            if !self.turn() && !self.is_up() {
+                return None;
+            }
         }
     }
 

@@ -6,11 +6,11 @@ use core::task::{Context, Poll};
 
 use drivers_api::SECTOR_SIZE;
 
-use super::{Announcement, Frozen, Full, Phase, Rooting, Tree, TreeEvent, TreeOptions, WriteJob};
+use super::{Frozen, Full, Phase, Rooting, Tree, TreeEvent, TreeOptions, WriteJob};
 use crate::cells::CELL_SECTORS;
 use crate::levels::Compaction;
 use crate::writer::{Room, write_tables};
-use crate::{Levels, Manifest, MemTable, OpenError, ReadError, Retention, Root, Source, WriteError};
+use crate::{Manifest, MemTable, OpenError, ReadError, Retention, Root, Source, WriteError};
 
 /// Tables of the longest usual compaction of two levels.
 const LEVEL_TABLES: u64 = 12;
@@ -126,61 +126,49 @@ impl Tree {
     }
 
     pub(super) fn continue_root(&mut self, context: &mut Context<'_>) {
-        let may_begin =
-            matches!(self.rooting, Rooting::Idle) && self.is_open() && self.full.manifest.is_none();
+        let may_begin = matches!(self.rooting, Rooting::Idle)
+            && self.is_open()
+            && self.full.manifest.is_none()
+            && self.replacement.is_none();
         if may_begin && self.is_changed {
             self.is_changed = false;
-            if self.announcement == Announcement::Replaced {
-                self.announcement = Announcement::Named;
-            }
             self.retired.manifest_begun();
             let (levels, mark) = ((*self.levels).clone(), self.mark.clone());
-            let manifest = Manifest { levels, horizon: self.horizon, mark };
+            let manifest = Manifest { levels, horizon: self.horizon, mark: mark.clone() };
             let grid = self.grid.clone();
-            self.rooting = Rooting::Writing(Box::pin(async move { manifest.write(&grid).await }));
+            self.rooting = Rooting::Writing(mark, Box::pin(async move { manifest.write(&grid).await }));
         }
-        let Rooting::Writing(job) = &mut self.rooting else { return };
+        let Rooting::Writing(mark, job) = &mut self.rooting else { return };
         let Poll::Ready(written) = job.as_mut().poll(context) else { return };
         match written {
             Ok(root) => {
-                self.events.push(TreeEvent::Root(root.clone()));
+                let (mark, is_replacement) = (mark.clone(), core::mem::take(&mut self.is_replaced));
+                self.events.push(TreeEvent::Root { root: root.clone(), mark, is_replacement });
                 self.rooting = Rooting::Handed(root);
             }
             Err(error) => {
                 (self.rooting, self.is_changed) = (Rooting::Idle, true);
-                if self.announcement == Announcement::Named {
-                    self.announcement = Announcement::Replaced;
-                }
                 self.full.manifest = self.failed(error);
             }
         }
     }
 
-    pub(super) fn continue_ingest(&mut self, context: &mut Context<'_>) {
-        if let Some((ingest, job)) = &mut self.ingest
-            && let Poll::Ready(written) = job.as_mut().poll(context)
-        {
-            let is_wanted = !ingest.is_abandoned();
-            self.ingest = None;
-            match (written, self.ingested.take().filter(|_| is_wanted)) {
-                (Ok(Some(tables)), Some((mark, horizon))) => self.replacement = Some((tables, mark, horizon)),
-                (Ok(tables), _) => self.grid.with_cells(|cells| {
-                    tables.iter().flatten().for_each(|table| cells.give_back(table.cells));
-                }),
-                (Err(error), _) => self.events.push(TreeEvent::NotIngested(error)),
-            }
-        }
-        // What they write belongs to what is being replaced.
-        if self.flush.is_some() || self.compaction.is_some() || !self.is_open() {
+    pub(super) fn continue_replacement(&mut self) {
+        // What they write belongs to what is being replaced; and a root is handed out for one of both.
+        let is_busy =
+            self.flush.is_some() || self.compaction.is_some() || !matches!(self.rooting, Rooting::Idle);
+        if is_busy || matches!(self.phase, Phase::Opening(_)) {
             return;
         }
-        let Some((tables, mark, horizon)) = self.replacement.take() else { return };
+        let Some(arrived) = self.replacement.take() else { return };
+        let (levels, horizon, mark) = arrived.take();
         self.retired.extend(self.levels.tables());
-        self.levels = Arc::new(Levels::of_run(tables, self.options.base_sectors_max));
+        self.events.push(TreeEvent::Replaced(mark.clone()));
+        (self.levels, self.horizon, self.mark) = (Arc::new(levels), horizon, mark);
         (self.memory, self.frozen) = (MemTable::default(), None);
-        (self.mark, self.horizon) = (mark, horizon);
-        (self.full, self.announcement) = (Full::default(), Announcement::Replaced);
+        (self.full, self.is_replaced) = (Full::default(), true);
         self.damaged.clear();
+        self.phase = Phase::Open;
         self.levels_changed();
     }
 
@@ -218,7 +206,7 @@ impl Tree {
     }
 
     /// What compactions need: flushes leave it, so that a full disk can get rid of what is of no use.
-    fn compaction_cells(&self) -> u32 {
+    pub(super) fn compaction_cells(&self) -> u32 {
         let TreeOptions { memory_len_max, base_sectors_max, table_cells_max } = self.options;
         let young = (4 * memory_len_max / SECTOR_SIZE) as u64;
         let cells = (young + base_sectors_max) / u64::from(CELL_SECTORS);

@@ -10,9 +10,8 @@
 //! what has become possible. A crash goes back to the last root that was made durable, whose mark says what the tree
 //! holds then; the owner adds again what came after.
 //!
-//! Several [jobs] may be under way at once, one of each kind: a flush, a compaction, a manifest, an ingestion, a scrub.
-//! One that fails for want of room has changed nothing, and is begun again when there is more; but an ingestion has
-//! failed.
+//! Several [jobs] may be under way at once, one of each kind: a flush, a compaction, a manifest, a scrub. One that fails
+//! for want of room has changed nothing, and is begun again when there is more.
 
 mod jobs;
 
@@ -25,16 +24,18 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Waker};
 
-use cluster_format::Version;
+use cluster_format::{Digest, Version};
+use drivers_api::SECTOR_SIZE;
 
+use crate::cells::CELL_SECTORS;
 use crate::grid::Grid;
-use crate::ingest::Ingest;
 use crate::levels::{Compaction, Run};
 use crate::retired::Retired;
 use crate::scrub::scrub;
 use crate::writer::TableIds;
 use crate::{
-    Levels, Manifest, MemTable, OpenError, ReadError, Root, Scrubbed, Snapshot, TableId, WriteError,
+    Arrived, Incoming, Levels, Manifest, MemTable, OpenError, Outgoing, ReadError, Root, Scrubbed, Snapshot,
+    TableId, WriteError,
 };
 
 /// No more is frozen while there are so many young runs: they are read one by one.
@@ -58,17 +59,21 @@ pub enum TreeEvent {
     Opened(Arc<[u8]>),
     /// It cannot be read from the disk, and does nothing any more.
     NotOpened(OpenError),
-    /// This is to replace the root before it, durably: [`Tree::root_durable`] is to say when. What its mark stands for
-    /// is then in tables.
-    Root(Root),
-    /// What was ingested has replaced everything, durably.
-    Ingested,
-    /// What was ingested could not be written, or is out of order: everything is as it was.
-    NotIngested(WriteError),
+    /// What has arrived has replaced everything, with this mark; its root is to follow.
+    Replaced(Arc<[u8]>),
+    /// A root is to replace the one before it, durably: [`Tree::root_durable`] is to say when.
+    Root {
+        /// The root.
+        root: Root,
+        /// What is then in tables.
+        mark: Arc<[u8]>,
+        /// Whether these are the tables of [`Tree::replace`], and all that was there before is gone.
+        is_replacement: bool,
+    },
     /// There was no room for tables. What was added is still there.
     Full,
     /// A frame of a table that was to be merged is damaged. The table is left where it is, and what needs it does not get
-    /// on: the owner has to ingest everything anew.
+    /// on: the owner has to get everything anew.
     Damaged(ReadError),
     /// A table has been read from end to end: see [`Tree::scrub_next`].
     Scrubbed(Scrubbed),
@@ -79,9 +84,6 @@ pub enum TreeEvent {
 type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 type WriteJob = Job<Result<Run, WriteError>>;
-
-/// None if the ingestion was abandoned.
-type IngestJob = Job<Result<Option<Run>, WriteError>>;
 
 enum Phase {
     /// Reads the manifest.
@@ -102,8 +104,8 @@ struct Frozen {
 enum Rooting {
     /// There is no other than that of the durable root.
     Idle,
-    /// It is being written.
-    Writing(Job<Result<Root, WriteError>>),
+    /// It is being written, with this mark.
+    Writing(Arc<[u8]>, Job<Result<Root, WriteError>>),
     /// The owner makes this root durable.
     Handed(Root),
 }
@@ -122,17 +124,6 @@ impl Full {
         let kinds = [&mut self.flush, &mut self.compaction, &mut self.manifest];
         kinds.into_iter().filter_map(|full_at| full_at.take_if(|full_at| free > *full_at)).count() > 0
     }
-}
-
-/// Whether the owner knows that what was ingested has replaced everything.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Announcement {
-    /// There is nothing to say.
-    None,
-    /// No manifest names it yet.
-    Replaced,
-    /// The manifest names it that is being written, or whose root is being made durable.
-    Named,
 }
 
 /// Whether a job can go on.
@@ -162,12 +153,10 @@ pub struct Tree {
     /// With the mark of what is being written.
     flush: Option<(Arc<[u8]>, WriteJob)>,
     compaction: Option<(Compaction, WriteJob)>,
-    ingest: Option<(Ingest, IngestJob)>,
-    /// What is to replace everything when other jobs have ended, what that stands for, and the oldest version in it.
-    replacement: Option<(Run, Arc<[u8]>, Version)>,
-    /// What the ingestion's end has said of it.
-    ingested: Option<(Arc<[u8]>, Version)>,
-    announcement: Announcement,
+    /// What is to replace everything when other jobs have ended.
+    replacement: Option<Arrived>,
+    /// Whether no manifest names yet what has replaced everything.
+    is_replaced: bool,
     /// Tables in which damage was met.
     damaged: BTreeSet<TableId>,
     scrub: Option<Job<Scrubbed>>,
@@ -214,10 +203,8 @@ impl Tree {
             retired: Retired::default(),
             flush: None,
             compaction: None,
-            ingest: None,
             replacement: None,
-            ingested: None,
-            announcement: Announcement::None,
+            is_replaced: false,
             damaged: BTreeSet::new(),
             scrub: None,
             scrub_from,
@@ -249,6 +236,18 @@ impl Tree {
         }
     }
 
+    /// Bytes that memory takes.
+    pub fn memory_len(&self) -> usize {
+        self.memory.len_bytes() + self.frozen.as_ref().map_or(0, |frozen| frozen.memory.len_bytes())
+    }
+
+    /// Whether so few cells are free that only what makes room should be added.
+    pub fn is_nearly_full(&self) -> bool {
+        let TreeOptions { memory_len_max, .. } = self.options;
+        let flushes = (2 * memory_len_max / SECTOR_SIZE) as u32 / CELL_SECTORS + 2;
+        self.grid.free_cells() < self.room(self.compaction_cells()).left + flushes
+    }
+
     /// Whether memory holds so much that it is to be frozen. If it cannot be, what is added comes faster than the disk
     /// takes it, or there is no room.
     pub fn memory_is_full(&self) -> bool {
@@ -275,54 +274,29 @@ impl Tree {
                 let before = self.root.replace(root);
                 self.give_back(before.as_ref());
                 self.retired.root_durable();
-                if self.announcement == Announcement::Named {
-                    self.announcement = Announcement::None;
-                    self.events.push(TreeEvent::Ingested);
-                }
                 self.wake();
             }
             other => self.rooting = other,
         }
     }
 
-    /// Begins to take in records that are to replace everything there is, memory included. Until then, or if the power
-    /// fails before, everything stays as it is. False if one is under way, which is abandoned: try again when it has
-    /// ended, as after [`Tree::advance`].
-    pub fn begin_ingest(&mut self) -> bool {
-        if let Some((ingest, _)) = &self.ingest {
-            ingest.abandon();
-            return false;
-        }
-        let can_begin = self.is_open() && self.replacement.is_none();
-        if can_begin {
-            let (ingest, grid, ids) = (Ingest::default(), self.grid.clone(), self.ids.for_job());
-            let job = Box::pin(ingest.clone().write(grid, ids, self.room(0)));
-            self.ingest = Some((ingest, job));
-            self.ingested = None;
-            self.wake();
-        }
-        can_begin
+    /// Its tables as they are now, to be sent to another node, and what they stand for. What is in memory is not in them.
+    pub fn outgoing(&self) -> (Outgoing, Arc<[u8]>) {
+        let (levels, mark) = ((*self.levels).clone(), self.mark.clone());
+        let manifest = Manifest { levels, horizon: self.horizon, mark: mark.clone() };
+        (Outgoing::new(self.grid.clone(), &manifest), mark)
     }
 
-    /// A record of an ingestion, behind all others: `key` is `value` since `version`.
-    pub fn ingest(&mut self, key: Arc<[u8]>, version: Version, value: Arc<[u8]>) {
-        if let Some((ingest, _)) = &self.ingest {
-            ingest.add((key, version, value));
-        }
+    /// Tables of another node, of which so much is known, begin to arrive beside those that are here.
+    pub fn incoming(&self, content: (Digest, u64)) -> Incoming {
+        Incoming::new(self.grid.clone(), content, self.room(0).left)
     }
 
-    /// Bytes of records that were ingested and are not written yet: whoever ingests bounds them.
-    pub fn ingest_len(&self) -> usize {
-        self.ingest.as_ref().map_or(0, |(ingest, _)| ingest.len_bytes())
-    }
-
-    /// All records were ingested: [`TreeEvent::Ingested`] says when they have replaced everything. `mark` stands for them,
-    /// and they show no version before `horizon`.
-    pub fn finish_ingest(&mut self, mark: Arc<[u8]>, horizon: Version) {
-        if let Some((ingest, _)) = &self.ingest {
-            self.ingested = Some((mark, horizon));
-            ingest.finish();
-        }
+    /// Replaces everything there is, memory included, by what has arrived, as soon as other jobs have ended. Until its
+    /// root is durable, or if the power fails before, everything on the disk stays as it is.
+    pub fn replace(&mut self, arrived: Arrived) {
+        self.replacement = Some(arrived);
+        self.wake();
     }
 
     /// Begins to read the next table from end to end, in the order of their places and around again; whether there is one
@@ -362,7 +336,6 @@ impl Tree {
     pub fn is_settled(&self) -> bool {
         let is_idle = self.flush.is_none()
             && self.compaction.is_none()
-            && self.ingest.is_none()
             && self.replacement.is_none()
             && !self.is_woken();
         let is_named = !self.is_changed && matches!(self.rooting, Rooting::Idle);
@@ -386,7 +359,7 @@ impl Tree {
             self.continue_opening(context);
             self.continue_flush(context);
             self.continue_compaction(context);
-            self.continue_ingest(context);
+            self.continue_replacement();
             self.continue_root(context);
             self.continue_scrub(context);
         }

@@ -120,7 +120,7 @@ impl Relix {
         for event in self.tree.take_events() {
             more = true;
             match event {
-                TreeEvent::Root(root) => self.write_root(root),
+                TreeEvent::Root { root, .. } => self.write_root(root),
                 TreeEvent::Opened(_) => {}
                 other => panic!("{other:?}"),
             }
