@@ -102,11 +102,11 @@ pub(crate) struct StoredTable {
 
 impl StoredTable {
     /// Whether the table is in `transaction` what it is here.
-    pub(crate) async fn is_current(&self, transaction: &mut Transaction) -> bool {
-        match transaction.get(&self.key).await {
+    pub(crate) async fn is_current(&self, transaction: &mut Transaction) -> SqlResult<bool> {
+        Ok(match transaction.get(&self.key).await? {
             Some(bytes) => Arc::ptr_eq(&bytes, &self.bytes) || bytes == self.bytes,
             None => false,
-        }
+        })
     }
 }
 
@@ -117,7 +117,7 @@ pub(crate) async fn find(
     name: &str,
 ) -> SqlResult<Option<Arc<StoredTable>>> {
     let key = descriptor_key(schema, name);
-    let Some(bytes) = transaction.get(&key).await else { return Ok(None) };
+    let Some(bytes) = transaction.get(&key).await? else { return Ok(None) };
     let descriptor: TableDescriptor =
         cluster_format::decode(&bytes).map_err(|_| SqlError::corrupted("table descriptor"))?;
     let types = descriptor.columns.iter().map(|column| column.data_type).collect();
@@ -126,7 +126,7 @@ pub(crate) async fn find(
 
 /// Stores a new table's descriptor, giving it its id.
 pub(crate) async fn create(transaction: &mut Transaction, mut table: TableDescriptor) -> SqlResult<()> {
-    let next = transaction.get(&NEXT_TABLE_ID).await;
+    let next = transaction.get(&NEXT_TABLE_ID).await?;
     let id = match next {
         None => 1,
         Some(bytes) => {

@@ -3,7 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
-use cluster_store::StoreError;
+use cluster_store::{ReadError, StoreError};
 
 use crate::database::DatabaseError;
 
@@ -134,6 +134,10 @@ states! {
     CANNOT_CONNECT_NOW = "57P03";
     /// cant_change_runtime_param
     CANNOT_CHANGE_PARAMETER = "55P02";
+    /// io_error
+    IO_ERROR = "58030";
+    /// snapshot_too_old
+    SNAPSHOT_TOO_OLD = "72000";
     /// data_corrupted
     DATA_CORRUPTED = "XX001";
 }
@@ -203,9 +207,24 @@ impl From<StoreError> for SqlError {
     fn from(error: StoreError) -> SqlError {
         let state = match error {
             StoreError::MemoryFull => SqlState::OUT_OF_MEMORY,
+            StoreError::Read(error) => return error.into(),
             _ => SqlState::LIMIT_EXCEEDED,
         };
         SqlError::new(state, alloc::format!("{error}"))
+    }
+}
+
+impl From<ReadError> for SqlError {
+    fn from(error: ReadError) -> SqlError {
+        let elsewhere = "Nothing was changed. Run the transaction on another node.";
+        let (state, hint) = match error {
+            ReadError::Device(..) => (SqlState::IO_ERROR, elsewhere),
+            ReadError::Frame(..) => (SqlState::DATA_CORRUPTED, elsewhere),
+            ReadError::Forgotten(_) => {
+                (SqlState::SNAPSHOT_TOO_OLD, "The transaction might succeed if retried.")
+            }
+        };
+        SqlError::new(state, alloc::format!("{error}")).hint(hint)
     }
 }
 
@@ -252,6 +271,31 @@ impl From<DatabaseError> for SqlError {
                 SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)
                     .hint("Nothing was changed. Name a voting node that is up, or try again later.")
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cluster_format::Version;
+    use cluster_tree::{FrameError, FrameRef, Sum, TableId};
+
+    use super::*;
+
+    #[test]
+    fn a_read_error_says_what_is_wrong_and_where_it_may_work() {
+        let table = TableId(7);
+        let frame = FrameRef { offset: 8, sectors: 2, sum: Sum([0; _]) };
+        let elsewhere = "Nothing was changed. Run the transaction on another node.";
+        let expected = [
+            (ReadError::Device(table, frame), "58030", elsewhere),
+            (ReadError::Frame(table, frame, FrameError::Damaged), "XX001", elsewhere),
+            (ReadError::Forgotten(Version(5)), "72000", "The transaction might succeed if retried."),
+        ];
+        for (error, state, hint) in expected {
+            let answer = SqlError::from(StoreError::Read(error));
+            assert_eq!((answer.state.0, &answer.message), (state, &alloc::format!("{error}")));
+            assert_eq!(answer.hint.as_deref(), Some(hint));
         }
     }
 }

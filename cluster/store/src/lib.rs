@@ -19,13 +19,12 @@ mod snapshot;
 mod tables;
 mod transaction;
 mod transfer;
-mod yielding;
 
+pub use cluster_tree::{Direction, ReadError, Row, yield_now};
 pub use memory::{Lease, MemoryPool, PoolEmpty};
 pub use requests::RequestState;
 pub use resolver::{Conflict, Resolver};
-pub use snapshot::{Direction, Row, Snapshot};
+pub use snapshot::Snapshot;
 pub use tables::{ApplyError, Tables};
 pub use transaction::{Savepoint, Scan, StoreError, Transaction};
 pub use transfer::{Incoming, Outgoing, TransferError};
-pub use yielding::yield_now;

@@ -7,19 +7,9 @@ use core::ops::Bound;
 use cluster_format::{KeyRange, Version};
 use rpds::RedBlackTreeMapSync;
 
-/// A key and its value.
-pub type Row = (Arc<[u8]>, Arc<[u8]>);
+use crate::{Direction, ReadError, Row};
 
 pub(crate) type Map = RedBlackTreeMapSync<Arc<[u8]>, Arc<[u8]>>;
-
-/// Which way a scan goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// By ascending key.
-    Forward,
-    /// By descending key.
-    Backward,
-}
 
 /// The tables as they were after one ledger entry. Cloning is cheap and shares everything.
 #[derive(Clone)]
@@ -49,22 +39,27 @@ impl Snapshot {
         self.map.is_empty()
     }
 
-    /// The value of `key`. Asynchronous, as a store larger than memory reads its disk.
-    pub async fn get(&self, key: &[u8]) -> Option<Arc<[u8]>> {
-        self.map.get(key).cloned()
+    /// The value of `key`. Asynchronous, and it may fail, as a store larger than memory reads its disk.
+    pub async fn get(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, ReadError> {
+        Ok(self.map.get(key).cloned())
     }
 
     /// The first `rows_max` rows of `range`, by `direction`.
-    pub async fn read(&self, range: &KeyRange, direction: Direction, rows_max: usize) -> Vec<Row> {
+    pub async fn read(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        rows_max: usize,
+    ) -> Result<Vec<Row>, ReadError> {
         if range.is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         let bounds = (Bound::Included(&*range.start), Bound::Excluded(&*range.end));
         let rows = self.map.range::<[u8], _>(bounds);
         let own = |(key, value): (&Arc<[u8]>, &Arc<[u8]>)| (key.clone(), value.clone());
-        match direction {
+        Ok(match direction {
             Direction::Forward => rows.take(rows_max).map(own).collect(),
             Direction::Backward => rows.rev().take(rows_max).map(own).collect(),
-        }
+        })
     }
 }

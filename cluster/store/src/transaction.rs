@@ -9,9 +9,10 @@ use core::ops::Bound;
 use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX, READ_RANGES_MAX, ROW_LEN_MAX, TRANSACTION_LEN_MAX};
 use cluster_format::{Commit, KeyRange, Origin, RequestId, Version, Write};
 
-use crate::{Direction, Lease, Row, Snapshot, yield_now};
+use crate::{Direction, Lease, ReadError, Row, Snapshot, yield_now};
 
-/// Why a write was refused. All but the last are the caller's fault and fail alike everywhere.
+/// Why a write was refused, or a read failed. What is too long is the caller's fault and fails alike
+/// everywhere; the last two are this node's, and another may manage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreError {
     /// The key is longer than [`KEY_LEN_MAX`].
@@ -28,6 +29,8 @@ pub enum StoreError {
     TransactionTooLong,
     /// The node's memory for sessions is used up for now.
     MemoryFull,
+    /// What was asked for cannot be read here.
+    Read(ReadError),
 }
 
 impl fmt::Display for StoreError {
@@ -45,7 +48,14 @@ impl fmt::Display for StoreError {
             StoreError::MemoryFull => {
                 write!(f, "this node's memory for sessions is used up: try again later, or on another node")
             }
+            StoreError::Read(error) => write!(f, "{error}"),
         }
+    }
+}
+
+impl From<ReadError> for StoreError {
+    fn from(error: ReadError) -> Self {
+        StoreError::Read(error)
     }
 }
 
@@ -76,11 +86,11 @@ impl Transaction {
     }
 
     /// The value of `key`, its own writes included.
-    pub async fn get(&mut self, key: &[u8]) -> Option<Arc<[u8]>> {
+    pub async fn get(&mut self, key: &[u8]) -> Result<Option<Arc<[u8]>>, StoreError> {
         self.note_read(KeyRange::single(key));
         match self.writes.get(key) {
-            Some(written) => written.clone(),
-            None => self.snapshot.get(key).await,
+            Some(written) => Ok(written.clone()),
+            None => Ok(self.snapshot.get(key).await?),
         }
     }
 
@@ -197,17 +207,17 @@ pub struct Scan {
 
 impl Scan {
     /// The next rows in order, at most [`BATCH_ROWS`]; none at the end. Lets others run first.
-    pub async fn next_batch(&mut self, transaction: &Transaction) -> Vec<Row> {
+    pub async fn next_batch(&mut self, transaction: &Transaction) -> Result<Vec<Row>, StoreError> {
         loop {
             if self.range.is_empty() {
-                return Vec::new();
+                return Ok(Vec::new());
             }
             yield_now().await;
-            let stored = transaction.snapshot.read(&self.range, self.direction, BATCH_ROWS).await;
+            let stored = transaction.snapshot.read(&self.range, self.direction, BATCH_ROWS).await?;
             let covered = self.advance(&stored);
             let rows = overlay(stored, &transaction.writes, &covered, self.direction);
             if !rows.is_empty() {
-                return rows;
+                return Ok(rows);
             }
         }
     }

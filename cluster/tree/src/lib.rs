@@ -67,6 +67,7 @@ pub use table::{ReadError, Table, TableHead};
 pub use transfer::{Arrived, Incoming, Outgoing, TransferError};
 pub use tree::{Tree, TreeEvent, TreeOptions};
 pub use writer::WriteError;
+pub use yielding::yield_now;
 
 pub(crate) use block::{Block, BlockBuilder, BlockCursor};
 pub(crate) use builder::TableBuilder;

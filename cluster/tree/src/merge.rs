@@ -6,8 +6,7 @@ use alloc::vec::Vec;
 use cluster_format::{KeyRange, Version};
 
 use crate::source::Held;
-use crate::yielding::yield_now;
-use crate::{Direction, Frames, Position, ReadError, Source, SourceValue};
+use crate::{Direction, Frames, Position, ReadError, Source, SourceValue, yield_now};
 
 /// Records between two pauses, in which others run: some of them hide many that are never returned.
 const RECORDS_PER_TURN: usize = 1000;

@@ -12,10 +12,9 @@ use drivers_api::{DiskError, SECTOR_SIZE};
 use crate::cells::CELL_SECTORS;
 use crate::grid::Grid;
 use crate::levels::Run;
-use crate::yielding::yield_now;
 use crate::{
     CellRun, Direction, Frame, Merge, Position, ReadError, Retention, Source, SourceValue, Table,
-    TableBuilder, TableId,
+    TableBuilder, TableId, yield_now,
 };
 
 /// A piece of free space is worth a table if it has one in so many of the cells that one may take.

@@ -4,7 +4,7 @@ use core::future::poll_fn;
 use core::task::Poll;
 
 /// Resolves at the second poll: everything else that is ready runs in between.
-pub(crate) async fn yield_now() {
+pub async fn yield_now() {
     let mut yielded = false;
     poll_fn(|context| {
         if yielded {

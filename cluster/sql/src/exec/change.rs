@@ -72,7 +72,7 @@ pub(crate) async fn store_row(
         row_ids.write_next(wall_micros, &mut key);
     } else {
         descriptor.write_row_key(row, &mut key);
-        if transaction.get(&key).await.is_some() {
+        if transaction.get(&key).await?.is_some() {
             if ignore_duplicates {
                 return Ok(Stored::Duplicate);
             }
@@ -276,7 +276,7 @@ pub(crate) async fn run_update<D: Database>(
     }
     // Every old key is free by now: keys may change places.
     for (key, row) in moved {
-        if context.transaction.get(&key).await.is_some() {
+        if context.transaction.get(&key).await?.is_some() {
             return Err(duplicate_key(descriptor, &row));
         }
         put(&key, &row, context.transaction)?;
@@ -306,7 +306,7 @@ pub(crate) async fn replay_inserts(
     table: &StoredTable,
     transaction: &mut Transaction,
 ) -> SqlResult<()> {
-    if !table.is_current(transaction).await {
+    if !table.is_current(transaction).await? {
         let message =
             format!("table \"{}\" was changed while rows were copied into it", table.descriptor.name);
         return Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, message)
@@ -314,7 +314,7 @@ pub(crate) async fn replay_inserts(
     }
     for write in &commit.writes {
         let Some(value) = &write.value else { continue };
-        if !table.descriptor.primary_key.is_empty() && transaction.get(&write.key).await.is_some() {
+        if !table.descriptor.primary_key.is_empty() && transaction.get(&write.key).await?.is_some() {
             return Err(duplicate_key(&table.descriptor, &row::read(value, &table.types, &[])?));
         }
         transaction.put(&write.key, value)?;

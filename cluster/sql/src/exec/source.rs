@@ -179,7 +179,7 @@ async fn points<D>(
     }
     let mut rows = Vec::with_capacity(keys.len().min(BATCH_ROWS));
     for key in keys.take(BATCH_ROWS) {
-        if let Some(value) = context.transaction.get(&key).await {
+        if let Some(value) = context.transaction.get(&key).await? {
             rows.push((Some(key.into()), row::read(&value, &table.types, needed)?));
         }
     }
@@ -205,7 +205,7 @@ async fn scan_batch<D>(
                 None => return Ok(None),
             },
         };
-        let stored = current.next_batch(context.transaction).await;
+        let stored = current.next_batch(context.transaction).await?;
         if stored.is_empty() {
             *scan = None;
             continue;

@@ -145,7 +145,7 @@ async fn delete_rows<D>(id: u32, context: &mut Context<'_, D>) -> SqlResult<()> 
     let mut scan = context.transaction.scan(KeyRange::prefix(&key::table_prefix(id)), Direction::Forward);
     loop {
         context.check_cancel()?;
-        let rows = scan.next_batch(context.transaction).await;
+        let rows = scan.next_batch(context.transaction).await?;
         if rows.is_empty() {
             return Ok(());
         }

@@ -307,7 +307,7 @@ impl<D: Database> Session<D> {
                     self.database.memory().lease(),
                 )),
             };
-            if !table.is_current(transaction).await {
+            if !table.is_current(transaction).await? {
                 return Ok(false);
             }
         }

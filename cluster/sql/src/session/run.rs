@@ -377,7 +377,7 @@ pub(super) async fn current_plan(
     let planned = latest.unwrap_or_else(|| prepared.planned.clone());
     let mut is_current = true;
     for table in planned.plan.tables() {
-        is_current &= table.is_current(transaction).await;
+        is_current &= table.is_current(transaction).await?;
     }
     let planned = if is_current {
         planned
