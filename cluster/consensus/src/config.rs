@@ -52,6 +52,8 @@ pub struct Config {
     pub log_len_max: usize,
     /// About how many bytes of entries one append carries at most, unless one entry alone is longer.
     pub append_len_max: usize,
+    /// About how many bytes of entries one [`crate::LogWrite`] carries at most, unless one entry alone is longer.
+    pub write_len_max: usize,
     /// Leadership goes to the member with the highest, when it can.
     pub priority: u8,
     /// A mistake to make, in test builds.

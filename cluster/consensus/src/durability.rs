@@ -31,9 +31,6 @@ pub struct WriteMark {
     pub(crate) last: Option<LogPosition>,
 }
 
-/// Most bytes of entries in one [`LogWrite`], unless one entry alone is longer.
-const WRITE_LEN_MAX: usize = 1024 * 1024;
-
 impl Raft {
     /// What to make durable next, if anything, and nothing is being written.
     pub fn take_write(&mut self, now: Now) -> Option<LogWrite> {
@@ -42,13 +39,21 @@ impl Raft {
         if self.writing_since.is_some() || nothing_new {
             return None;
         }
-        let entries = self.log.entries(self.write_next, last, WRITE_LEN_MAX);
+        let entries = self.log.entries(self.write_next, last, self.write_len_max);
         let position = entries.last().map(|entry| entry.position());
         self.write_next = position.map_or(self.write_next, |position| position.version.next());
         self.writing_since = Some(now.monotonic);
         let mark = WriteMark { vote_change: self.vote_change, last: position };
         let commit = position.map_or(self.durable_commit(), |last| self.commit.min(last.version));
         Some(LogWrite { mark, vote: self.vote, commit, entries })
+    }
+
+    /// There is no room for `write` now: it is to be taken again later.
+    pub fn write_postponed(&mut self, write: &LogWrite) {
+        self.writing_since = None;
+        if let Some(first) = write.entries.first() {
+            self.write_next = self.write_next.min(first.version);
+        }
     }
 
     /// The commit index, as far as the disk holds what it stands for: what was replaced in memory may still be
@@ -123,6 +128,12 @@ impl Raft {
     /// How far this member may say that its log is kept.
     pub(crate) fn kept(&self) -> Version {
         if self.makes(Mistake::AckBeforeFlush) { self.log.last().version } else { self.durable }
+    }
+
+    /// Up to where this member has said that it keeps the log.
+    pub fn kept_through(&self) -> LogPosition {
+        let version = self.durable;
+        LogPosition { term: self.log.term_at(version).unwrap_or_default(), version }
     }
 
     /// Whether a write under way, or entries still to be applied, will shrink what is in memory.

@@ -78,17 +78,6 @@ impl Raft {
         self.log.forget(self.committed_taken.min(self.durable), recent);
     }
 
-    /// The tables were replaced by those of `version`, which is committed: [`Raft::take_committed`] goes on
-    /// behind it. False if the entries there, or the members as of then, are no longer in memory.
-    pub fn resume_behind(&mut self, version: Version) -> bool {
-        let known = version == self.log.last().version || self.log.entry(version.next()).is_some();
-        let possible = version <= self.commit && known && self.log.remembers_members_at(version);
-        if possible {
-            self.committed_taken = version;
-        }
-        possible
-    }
-
     /// Whether too many entries wait for the disk or the quorum to take more.
     pub(crate) fn is_backlogged(&self) -> bool {
         self.log.recent_len() > self.log_len_max

@@ -1,11 +1,11 @@
-//! Bringing a member there that the log cannot: the leader's tables, piece by piece, each durable at the
-//! receiver before the next is sent. A receiver that was restarted goes on where it was, as long as the
-//! leader offers the same snapshot.
+//! Bringing a member there that the log cannot: the leader's tables, piece by piece, each at the receiver's disk before the
+//! next is sent. After a break it goes on where it was, as long as the leader offers the same snapshot; a receiver that
+//! was restarted does so if whoever drives it has kept the pieces.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_format::{LogPosition, NodeId, SnapshotChunk, SnapshotHead, StateHash, Version};
+use cluster_format::{LogPosition, NodeId, SnapshotChunk, SnapshotHead, Version};
 use drivers_api::{Instant, Now};
 
 use crate::progress::{Flow, Progress};
@@ -77,15 +77,6 @@ impl Progress {
 }
 
 impl Raft {
-    /// What a snapshot of the tables would be, whose rows amount to `state` and which hold everything that
-    /// [`Raft::take_committed`] has given.
-    pub fn snapshot_head(&self, state: StateHash) -> Option<SnapshotHead> {
-        let version = self.committed_taken;
-        let last = LogPosition { term: self.log.term_at(version)?, version };
-        let membership = self.log.membership_at(version).as_ref().clone();
-        Some(SnapshotHead { last, digest: self.log.digest_at(version)?, membership, state })
-    }
-
     /// Pieces to be read from the tables and given to [`Raft::chunk_fetched`].
     pub fn take_chunks_wanted(&mut self) -> Vec<ChunkWanted> {
         core::mem::take(&mut self.chunks_wanted)
@@ -193,6 +184,16 @@ impl Raft {
         self.log.holds(last) || last.version <= self.commit
     }
 
+    /// What has begun to arrive is of no use once the log has come there by itself: whoever sent it may be gone, and would
+    /// never say so.
+    pub(crate) fn forget_useless_snapshot(&mut self) {
+        let last =
+            self.incoming.as_ref().filter(|incoming| !incoming.writing).map(|incoming| incoming.head.last);
+        if last.is_some_and(|last| self.is_useless(last)) {
+            self.incoming = None;
+        }
+    }
+
     /// Follower: a piece to make durable, if nothing else is being written.
     pub fn take_chunk_write(&mut self, now: Now) -> Option<SnapshotChunk> {
         if self.writing_since.is_some() {
@@ -244,7 +245,8 @@ impl Raft {
                 self.role = Role::Follower { leader: None };
             }
         }
-        self.commit = self.commit.max(version);
+        // Where the tables were rebuilt, more was committed here than the log has now.
+        self.commit = self.commit.max(version).min(self.log.last().version);
         self.committed_taken = version;
         self.write_next = version.next();
         self.durable = version;
@@ -253,6 +255,27 @@ impl Raft {
         if let Some(leader) = self.leader() {
             self.acknowledge(leader);
         }
+    }
+
+    /// Whether the log goes on behind the tables that `head` stands for, and memory has what they lack.
+    pub fn can_resume_behind(&self, head: &SnapshotHead) -> bool {
+        let version = head.last.version;
+        self.log.holds(head.last) && version <= self.commit && self.log.recent_first() <= version.next()
+    }
+
+    /// This member's tables, which nobody could rely on, were replaced by those that `head` stands for:
+    /// [`Raft::take_committed`] goes on behind them, as it [can](Raft::can_resume_behind).
+    pub fn resumed_behind(&mut self, head: &SnapshotHead) {
+        self.committed_taken = head.last.version;
+    }
+
+    /// This member's tables, which nobody could rely on, were replaced by those that `head` stands for, and its journal
+    /// begins behind them: what it had promised to keep of the log has to be brought again.
+    pub fn rebuilt(&mut self, now: Now, head: &SnapshotHead) {
+        self.promised = self.promised.max(self.kept_through());
+        // Whoever has lost what it led with leads no longer.
+        self.follow(now, self.vote.term, self.leader().filter(|leader| *leader != self.id));
+        self.installed(head);
     }
 
     /// Follower: the rows that came are not what the snapshot's head says. It is asked for again.

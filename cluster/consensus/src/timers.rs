@@ -21,6 +21,7 @@ impl Raft {
 
     /// Time has passed.
     pub fn tick(&mut self, now: Now) {
+        self.forget_useless_snapshot();
         if self.is_leader() {
             self.end_pauses(now);
             if now.monotonic >= self.heartbeat_due {

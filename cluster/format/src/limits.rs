@@ -7,7 +7,7 @@ pub const VOTERS_MAX: usize = 7;
 /// Most members, voters and learners: as many as there may be links between nodes.
 pub const MEMBERS_MAX: usize = 32;
 
-/// Most bytes of rows in one piece of a snapshot, unless one row alone is longer.
+/// Most bytes of one piece of a snapshot.
 pub const CHUNK_LEN_MAX: usize = 256 * 1024;
 
 /// Longest key of a row, in bytes: the primary key, encoded.
@@ -54,5 +54,5 @@ const _: () = {
     assert!(TRANSACTION_LEN_MAX + READ_RANGES_MAX * 2 * KEY_LEN_MAX < ENTRY_LEN_MAX);
     assert!(ENTRY_LEN_MAX < MESSAGE_LEN_MAX);
     assert!(VOTERS_MAX <= MEMBERS_MAX);
-    assert!(CHUNK_LEN_MAX + ROW_LEN_MAX + KEY_LEN_MAX < ENTRY_LEN_MAX);
+    assert!(CHUNK_LEN_MAX < ENTRY_LEN_MAX);
 };

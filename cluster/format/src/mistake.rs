@@ -20,8 +20,8 @@ pub enum Mistake {
     DamageTakenForTornTail,
     /// Records are written without waiting until the medium holds them.
     WriteNotFlushed,
-    /// A snapshot is installed without its last piece.
-    SnapshotLosesTail,
+    /// A root is made durable without waiting until the medium holds its tables.
+    TablesNotFlushed,
     /// Request ids are forgotten when a node restarts.
     RequestsForgottenOnRestart,
     /// The leader does not look up whether a request was appended already.
@@ -48,7 +48,7 @@ impl Mistake {
         Mistake::LeaseAfterTransfer,
         Mistake::DamageTakenForTornTail,
         Mistake::WriteNotFlushed,
-        Mistake::SnapshotLosesTail,
+        Mistake::TablesNotFlushed,
         Mistake::RequestsForgottenOnRestart,
         Mistake::RequestNotDeduplicated,
         Mistake::BlankDiskVotes,

@@ -29,22 +29,19 @@ impl Visitor<'_> for BytesVisitor {
 }
 
 /// The same, where the bytes may be missing.
-pub(crate) mod optional {
+pub mod optional {
     use super::*;
 
     #[derive(Serialize, Deserialize)]
     struct Present(#[serde(with = "super")] Arc<[u8]>);
 
-    pub(crate) fn serialize<S: Serializer>(
-        bytes: &Option<Arc<[u8]>>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    /// As bytes, or none.
+    pub fn serialize<S: Serializer>(bytes: &Option<Arc<[u8]>>, serializer: S) -> Result<S::Ok, S::Error> {
         bytes.clone().map(Present).serialize(serializer)
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Arc<[u8]>>, D::Error> {
+    /// From bytes, or none.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<[u8]>>, D::Error> {
         Ok(Option::<Present>::deserialize(deserializer)?.map(|present| present.0))
     }
 }

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Membership, StateHash, Version, shared_bytes};
+use crate::{Digest, Membership, Version, shared_bytes};
 
 /// A version and the term of the entry there. Ordered as logs are compared in elections (Raft, 5.4.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,11 +30,13 @@ pub struct SnapshotHead {
     pub digest: Digest,
     /// The members as of that entry.
     pub membership: Membership,
-    /// What its rows must amount to.
-    pub state: StateHash,
+    /// The digest of the list of its tables.
+    pub content: Digest,
+    /// How many bytes that list has.
+    pub content_len: u64,
 }
 
-/// A piece of a snapshot. Pieces are numbered from 0 and come in order; what is in `body` is the store's.
+/// A piece of a snapshot. Pieces are numbered from 0 and come in order; what is in `body` is the tree's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SnapshotChunk {
     /// What it is a piece of. Snapshots are the same if their heads are.
@@ -43,7 +45,7 @@ pub struct SnapshotChunk {
     pub index: u64,
     /// Whether it is the last.
     pub is_last: bool,
-    /// At most [`crate::limits::CHUNK_LEN_MAX`] bytes, unless one row alone is longer.
+    /// At most [`crate::limits::CHUNK_LEN_MAX`] bytes.
     #[serde(with = "shared_bytes")]
     pub body: Arc<[u8]>,
 }

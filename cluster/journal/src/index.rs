@@ -194,7 +194,8 @@ impl Index {
     /// the most to what keeps the least, but for keeping nothing.
     pub(crate) fn cuts(&self, through: &LogEnd) -> Vec<Cut> {
         let mut cuts: Vec<Cut> = Vec::new();
-        let doubtful = self.doubtful.iter().flat_map(|(run, _)| &run.segments);
+        let doubtful = self.doubtful.iter().filter(|(run, _)| run.last > through.position.version);
+        let doubtful = doubtful.flat_map(|(run, _)| &run.segments);
         let mut first_place =
             doubtful.map(|segment| (segment.places.start, segment.chain)).min_by_key(|first| first.0);
         for run in self.runs.iter().rev() {
@@ -221,12 +222,14 @@ impl Index {
     /// Whether the log has nothing behind `through`.
     pub(crate) fn ends_in(&self, through: &LogEnd) -> bool {
         let last = self.runs.last().map_or(self.start, |run| run.last);
-        self.end == *through && last <= through.position.version && self.doubtful.is_none()
+        let is_doubtful = self.doubtful.as_ref().is_some_and(|(run, _)| run.last > through.position.version);
+        self.end == *through && last <= through.position.version && !is_doubtful
     }
 
     /// Entries up to `base` are no longer there.
     pub(crate) fn begin_behind(&mut self, base: &LogEnd) {
         let LogEnd { position: LogPosition { version, .. }, digest } = *base;
+        self.doubtful.take_if(|(run, _)| run.last <= version);
         self.runs.retain(|run| run.last > version);
         if let Some(run) = self.runs.first_mut().filter(|run| run.first <= version) {
             run.begin_at(version.next(), digest);

@@ -6,7 +6,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_format::{Entry, Incarnation, Marks, Mistake, Planted, SnapshotChunk, Version};
+use cluster_format::{Entry, Incarnation, Marks, Mistake, Planted, Version};
 use drivers_api::{DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 
 use crate::checkpoint::Update;
@@ -23,9 +23,6 @@ pub(crate) const RESERVE_SECTORS: u64 = 2048;
 
 /// A record of this many sectors at most counts as small: 4 KiB.
 const SMALL_SECTORS: u64 = 8;
-
-/// More bytes than a snapshot chunk takes beside its body: its head, with all members there may be.
-const CHUNK_HEAD_LEN: usize = 1024;
 
 /// What has happened.
 #[derive(Debug, PartialEq)]
@@ -75,7 +72,7 @@ pub(crate) enum Purpose {
 }
 
 /// How many low bits those are.
-const PURPOSE_BITS: u32 = 2;
+const PURPOSE_BITS: u32 = 3;
 
 /// The journal of one member.
 pub struct Journal {
@@ -172,6 +169,11 @@ impl Journal {
         self.start + self.superblock.ring_sectors
     }
 
+    /// Bytes of a record's entries at most, so that there is room for the next one while tables take them in.
+    pub fn entries_len_max(&self) -> u64 {
+        (self.entry_sectors() / 2).saturating_sub(SMALL_SECTORS) * SECTOR_SIZE as u64
+    }
+
     /// Bytes that records may take at most.
     pub fn len(&self) -> u64 {
         self.superblock.ring_sectors * SECTOR_SIZE as u64
@@ -199,11 +201,6 @@ impl Journal {
         self.has_room(len, reserve)
     }
 
-    /// Whether a record of `chunk` fits, and leaves the reserve.
-    pub fn has_room_for_chunk(&self, chunk: &SnapshotChunk) -> bool {
-        self.has_room(chunk.body.len() + CHUNK_HEAD_LEN, RESERVE_SECTORS)
-    }
-
     fn has_room(&self, len: usize, reserve: u64) -> bool {
         len <= PAYLOAD_LEN_MAX && self.head + sectors_at_most(len) + reserve <= self.ring_end()
     }
@@ -219,23 +216,6 @@ impl Journal {
         let (places, chain) = (self.head..self.head + payload.sectors(), self.chain);
         self.write(name, state, &end, &payload);
         self.index.note(entries, places, chain, end, &mut self.marks);
-    }
-
-    /// Appends a piece of a snapshot, as [`Journal::append`] does entries, and only if
-    /// [`Journal::has_room_for_chunk`] it. With the last piece the log starts at the snapshot's head, and
-    /// no entry from before counts.
-    pub fn append_chunk(&mut self, name: u64, state: RecordState, chunk: &SnapshotChunk) {
-        let payload = Payload::of_chunk(chunk);
-        let end = payload.last.unwrap_or(self.index.end());
-        self.write(name, state, &end, &payload);
-        self.note_chunk(chunk, end);
-    }
-
-    pub(crate) fn note_chunk(&mut self, chunk: &SnapshotChunk, end: LogEnd) {
-        if chunk.is_last {
-            self.marks.hit(Mark::LogStartedAnew as u32);
-            self.index.start_anew(end);
-        }
     }
 
     fn write(&mut self, name: u64, state: RecordState, end: &LogEnd, payload: &Payload) {

@@ -8,7 +8,7 @@
 //!        │                                 └───────────── a ring of records ──────────────┘
 //!        └─ says where the ring begins, what the ledger was before that, and where the tables are
 //!
-//!  record = header (144 bytes) + entries or a snapshot chunk, padded to sectors
+//!  record = header (144 bytes) + entries, padded to sectors
 //! ```
 //!
 //! Records are appended one after the other, around and around, never over an older one that is needed: what is before
@@ -24,7 +24,7 @@
 //! # Damage is reported, not hidden
 //! After "Protocol-Aware Recovery for Consensus-Based Storage" (Alagappan et al., FAST 2018): a journal
 //! that is damaged opens, and says exactly what is intact, so that the node can fetch the rest from its
-//! peers. Each record names its journal, its own sector and its sequence, repeats the checksum of the header
+//! peers. Each record names its journal, its own place and its sequence, repeats the checksum of the header
 //! before it, and says what the log ends in. Its place is one of a lap around the ring, so that it is told from what an
 //! earlier lap has left. Where the next record does not verify, the journal looks on sector by sector for a later one:
 //!
@@ -61,7 +61,7 @@ mod superblock;
 pub use error::JournalError;
 pub use journal::{Journal, JournalEvent};
 pub use marks::Mark;
-pub use record::{LogEnd, Record, RecordBody, RecordState};
+pub use record::{LogEnd, Record, RecordState};
 pub use superblock::{Beginning, Identity, RECORDS_START, ROOT_LEN_MAX};
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use drivers_api::{DiskError, DiskOperation, SECTOR_SIZE};
 
 use crate::journal::{Journal, Purpose, State};
 use crate::reader::{BLANK, Piece, Reader, UNREADABLE};
-use crate::record::{Header, Record, RecordBody};
+use crate::record::{Header, Record};
 use crate::ring::Ring;
 use crate::scanner::{self, Next, Scanner};
 use crate::superblock::{COPIES, Found, RECORDS_START, Superblock};
@@ -56,6 +56,11 @@ impl Opening {
     pub(crate) fn new() -> Opening {
         let stage = Stage::ReadingSuperblocks { found: [const { None }; COPIES.len()] };
         Opening { stage, formatted: false, damaged_regions: 0, commit: Version::ZERO }
+    }
+
+    /// Whether records are being read.
+    pub(crate) fn is_scanning(&self) -> bool {
+        matches!(self.stage, Stage::Scanning { .. })
     }
 }
 
@@ -244,24 +249,17 @@ impl Journal {
     }
 
     fn recovered(&mut self, found: scanner::Found) {
-        let scanner::Found { place, chain, header, body, after_damage } = found;
+        let scanner::Found { place, chain, header, entries, after_damage } = found;
         let State::Opening(opening) = &mut self.state else { return };
-        let entries = match &body {
-            RecordBody::Entries(entries) => entries.as_slice(),
-            RecordBody::Chunk(_) => &[],
-        };
         if after_damage {
             opening.damaged_regions += 1;
-            self.index.lost(opening.commit, entries, &header.end, &mut self.marks);
+            self.index.lost(opening.commit, &entries, &header.end, &mut self.marks);
         }
         opening.commit = opening.commit.max(header.state.commit);
-        self.durable = (header.state, header.end);
+        self.durable = (header.state.behind(&self.durable.0), header.end);
         let places = place..place + header.sectors();
-        self.index.note(entries, places, chain, header.end, &mut self.marks);
-        if let RecordBody::Chunk(chunk) = &body {
-            self.note_chunk(chunk, header.end);
-        }
-        let record = Record { state: header.state, body, end: header.end, after_damage };
+        self.index.note(&entries, places, chain, header.end, &mut self.marks);
+        let record = Record { state: header.state, entries, end: header.end, after_damage };
         self.events.push(JournalEvent::Recovered(record));
     }
 }

@@ -9,7 +9,6 @@ use drivers_api::DiskError;
 use crate::index::Index;
 use crate::journal::{Journal, Purpose};
 use crate::reader::Piece;
-use crate::record::RecordBody;
 use crate::scanner::{Chain, Next, Scanner};
 use crate::{JournalEvent, Mark};
 
@@ -62,10 +61,7 @@ impl Read {
         loop {
             let Some(scanner) = &mut self.scanner else { return Step::SegmentEnd };
             let entries = match scanner.next(marks) {
-                Next::Record(found) => match found.body {
-                    RecordBody::Entries(entries) => entries,
-                    RecordBody::Chunk(_) => continue,
-                },
+                Next::Record(found) => found.entries,
                 Next::More(wanted) => return Step::More(wanted),
                 Next::End => return Step::SegmentEnd,
             };

@@ -1,7 +1,7 @@
-//! One record: a header and what was made durable with it.
+//! One record: a header and the entries that were made durable with it.
 //!
 //! ```text
-//!   0  magic "RLXJ"           4  format      6  kind       7  voted for (0: nobody)
+//!   0  magic "RLXJ"           4  format      6  zero       7  voted for (0: nobody)
 //!   8  journal               16  sequence                 24  place, this record's own
 //!  32  previous record's header checksum                  36  payload length
 //!  40  term                  48  commit                   56  entry count
@@ -10,9 +10,8 @@
 //! 120  promised: term       128  promised: version        136  zero
 //! 140  checksum of bytes 0..140
 //! ```
-//! Numbers are little-endian; checksums are CRC-32C; the payload is postcard: entries one after the other
-//! (kind 0), or one snapshot chunk (kind 1). The payload follows the header at once, and the record is
-//! padded to sectors with zeros.
+//! Numbers are little-endian; checksums are CRC-32C; the payload is postcard: entries one after the other. It
+//! follows the header at once, and the record is padded to sectors with zeros.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -20,10 +19,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_format::limits::ENTRY_LEN_MAX;
-use cluster_format::{
-    Digest, Entry, LogPosition, NodeId, SnapshotChunk, Version, crc32c, decode, decode_prefix, encode,
-    encode_behind,
-};
+use cluster_format::{Digest, Entry, LogPosition, NodeId, Version, crc32c, decode_prefix, encode_behind};
 use drivers_api::SECTOR_SIZE;
 use serde::{Deserialize, Serialize};
 
@@ -32,10 +28,7 @@ use crate::superblock::FORMAT;
 const MAGIC: u32 = u32::from_le_bytes(*b"RLXJ");
 pub(crate) const HEADER_LEN: usize = 144;
 
-const KIND_ENTRIES: u8 = 0;
-const KIND_CHUNK: u8 = 1;
-
-/// Longest payload: what one write may carry, one entry, or one snapshot chunk.
+/// Longest payload: what one write may carry, or one entry.
 pub(crate) const PAYLOAD_LEN_MAX: usize = ENTRY_LEN_MAX + 4096;
 
 /// What every record carries beside its body: the newest is what counts.
@@ -49,6 +42,16 @@ pub struct RecordState {
     pub commit: Version,
     /// Where the log must end at least, if it does not because something of it was lost; else zeros.
     pub promised: LogPosition,
+}
+
+impl RecordState {
+    /// This state, read behind an `earlier` one. The superblock's is earlier in place, and may be later in time.
+    pub(crate) fn behind(self, earlier: &RecordState) -> RecordState {
+        let is_newer = self.term > earlier.term || self.term == earlier.term && self.voted_for.is_some();
+        let (term, voted_for) =
+            if is_newer { (self.term, self.voted_for) } else { (earlier.term, earlier.voted_for) };
+        RecordState { term, voted_for, promised: self.promised.max(earlier.promised), ..self }
+    }
 }
 
 /// What a log ends in.
@@ -67,24 +70,14 @@ impl LogEnd {
     }
 }
 
-/// What a record is for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum RecordBody {
-    /// Contiguous entries, or none. They replace everything from the first of them on; only while the log
-    /// has a hole may it go on behind them, as [`Record::end`] says.
-    Entries(Vec<Arc<Entry>>),
-    /// A piece of a snapshot. After its last piece the log starts at the snapshot's head, and no entry from
-    /// before counts.
-    Chunk(SnapshotChunk),
-}
-
 /// One record, verified.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     /// The state as of this record.
     pub state: RecordState,
-    /// What it holds.
-    pub body: RecordBody,
+    /// Contiguous entries, or none. They replace everything from the first of them on; only while the log
+    /// has a hole may it go on behind them, as [`Record::end`] says.
+    pub entries: Vec<Arc<Entry>>,
     /// What the log must end in as of this record. If what came before does not lead there, entries were
     /// lost.
     pub end: LogEnd,
@@ -106,7 +99,6 @@ pub(crate) struct Header {
     pub(crate) state: RecordState,
     pub(crate) end: LogEnd,
     pub(crate) payload_len: usize,
-    kind: u8,
     entry_count: u32,
     payload_sum: u32,
     /// This header's own checksum, which the next one repeats.
@@ -142,7 +134,6 @@ impl Header {
             state: RecordState { term: u64_at(40), voted_for, commit: Version(u64_at(48)), promised },
             end: LogEnd { position, digest },
             payload_len: u32_at(36) as usize,
-            kind: bytes[6],
             entry_count: u32_at(56),
             payload_sum: u32_at(60),
             sum: u32_at(140),
@@ -150,19 +141,11 @@ impl Header {
         (header.payload_len <= PAYLOAD_LEN_MAX).then_some(header)
     }
 
-    /// Reads the body from `payload`, which must be all of it; none if it does not verify.
-    pub(crate) fn body(&self, payload: &[u8]) -> Option<RecordBody> {
+    /// Reads the entries from `payload`, which must be all of it; none if it does not verify.
+    pub(crate) fn entries(&self, payload: &[u8]) -> Option<Vec<Arc<Entry>>> {
         if payload.len() != self.payload_len || crc32c(payload) != self.payload_sum {
             return None;
         }
-        match self.kind {
-            KIND_ENTRIES => self.entries(payload).map(RecordBody::Entries),
-            KIND_CHUNK => decode(payload).ok().map(RecordBody::Chunk),
-            _ => None,
-        }
-    }
-
-    fn entries(&self, payload: &[u8]) -> Option<Vec<Arc<Entry>>> {
         let mut rest = payload;
         let mut entries: Vec<Arc<Entry>> = Vec::new();
         for _ in 0..self.entry_count {
@@ -180,10 +163,9 @@ impl Header {
 
 /// What a record will hold, encoded.
 pub(crate) struct Payload {
-    kind: u8,
     entry_count: u32,
     bytes: Vec<u8>,
-    /// The last entry, or the head of a snapshot that is complete with this piece.
+    /// The last entry.
     pub(crate) last: Option<LogEnd>,
 }
 
@@ -193,13 +175,7 @@ impl Payload {
         let bytes =
             entries.iter().fold(Vec::with_capacity(len), |bytes, entry| encode_behind(bytes, &**entry));
         let last = entries.last().map(|entry| LogEnd::of(entry));
-        Payload { kind: KIND_ENTRIES, entry_count: entries.len() as u32, bytes, last }
-    }
-
-    pub(crate) fn of_chunk(chunk: &SnapshotChunk) -> Payload {
-        let head = LogEnd { position: chunk.head.last, digest: chunk.head.digest };
-        let last = chunk.is_last.then_some(head);
-        Payload { kind: KIND_CHUNK, entry_count: 0, bytes: encode(chunk), last }
+        Payload { entry_count: entries.len() as u32, bytes, last }
     }
 
     /// How many sectors the record takes.
@@ -228,7 +204,7 @@ pub(crate) fn build(
     let mut put = |at: usize, field: &[u8]| bytes[at..at + field.len()].copy_from_slice(field);
     put(0, &MAGIC.to_le_bytes());
     put(4, &FORMAT.to_le_bytes());
-    put(6, &[payload.kind, state.voted_for.map_or(0, |node| node.0)]);
+    put(7, &[state.voted_for.map_or(0, |node| node.0)]);
     put(8, &standing.journal.to_le_bytes());
     put(16, &standing.sequence.to_le_bytes());
     put(24, &standing.place.to_le_bytes());

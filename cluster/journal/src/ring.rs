@@ -9,6 +9,9 @@ use core::ops::Range;
 
 use crate::superblock::RECORDS_START;
 
+/// The longest ring: 64 MiB, since it is read whole at every start.
+const SECTORS_MAX: u64 = 64 * 2048;
+
 /// Where the records are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ring {
@@ -18,9 +21,9 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// How long the ring of a disk with so many sectors is to be: all of it, as long as tables live in memory.
+    /// How long the ring of a disk with so many sectors is to be: a quarter, and no more than 64 MiB.
     pub(crate) fn sectors_for(disk_sectors: u64) -> u64 {
-        disk_sectors - RECORDS_START
+        (disk_sectors / 4).min(SECTORS_MAX)
     }
 
     /// The ring of records, so many sectors.

@@ -14,15 +14,17 @@
 //! ```
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::ops::Range;
 
-use cluster_format::{Marks, Mistake, Planted};
+use cluster_format::{Entry, Marks, Mistake, Planted};
 use drivers_api::{DiskGeometry, SECTOR_SIZE};
 use serde::{Deserialize, Serialize};
 
 use crate::Mark;
 use crate::reader::{BLANK, Piece, Reader};
-use crate::record::{HEADER_LEN, Header, RecordBody, sectors_max};
+use crate::record::{HEADER_LEN, Header, sectors_max};
 use crate::ring::Ring;
 
 /// How far records are looked for behind the last sector that is not blank: 1 MiB, beyond what one request
@@ -76,7 +78,7 @@ pub(crate) struct Found {
     /// The chain before it.
     pub(crate) chain: Chain,
     pub(crate) header: Header,
-    pub(crate) body: RecordBody,
+    pub(crate) entries: Vec<Arc<Entry>>,
     pub(crate) after_damage: bool,
 }
 
@@ -93,7 +95,7 @@ pub(crate) enum Next {
 /// What the window begins with.
 enum Candidate {
     /// An intact record of this journal, newer than those before.
-    Record(Header, RecordBody),
+    Record(Header, Vec<Arc<Entry>>),
     /// Perhaps one: more must be read to tell.
     Incomplete,
     /// None.
@@ -178,8 +180,8 @@ impl Scanner {
                 return wanted.map_or_else(|| self.give_up(marks), Next::More);
             }
             match (self.candidate(marks), wanted) {
-                (Candidate::Record(header, body), _) => {
-                    return Next::Record(Box::new(self.take(header, body, marks)));
+                (Candidate::Record(header, entries), _) => {
+                    return Next::Record(Box::new(self.take(header, entries, marks)));
                 }
                 (Candidate::Incomplete, Some(wanted)) => return Next::More(wanted),
                 _ => self.pass_sector(),
@@ -205,8 +207,8 @@ impl Scanner {
         let Some(payload) = bytes.get(HEADER_LEN..HEADER_LEN + header.payload_len) else {
             return Candidate::Incomplete;
         };
-        if let Some(body) = header.body(payload) {
-            return Candidate::Record(header, body);
+        if let Some(entries) = header.entries(payload) {
+            return Candidate::Record(header, entries);
         }
         if header.previous != self.chain.sum {
             self.proof = Some(header);
@@ -214,7 +216,7 @@ impl Scanner {
         Candidate::Nothing
     }
 
-    fn take(&mut self, header: Header, body: RecordBody, marks: &mut Marks) -> Found {
+    fn take(&mut self, header: Header, entries: Vec<Arc<Entry>>, marks: &mut Marks) -> Found {
         let follows = header.previous == self.chain.sum;
         if self.search.take().is_some() {
             marks.hit(Mark::DamagedRegion as u32);
@@ -227,7 +229,7 @@ impl Scanner {
         self.reader.advance(header.sectors());
         let chain = self.chain;
         self.chain = chain.through(&header);
-        Found { place: header.place, chain, header, body, after_damage }
+        Found { place: header.place, chain, header, entries, after_damage }
     }
 
     fn pass_sector(&mut self) {
@@ -252,7 +254,7 @@ impl Scanner {
         self.reader.move_to(header.place + header.sectors());
         let chain = self.chain;
         self.chain = chain.through(&header);
-        let body = RecordBody::Entries(Default::default());
-        Next::Record(Box::new(Found { place: header.place, chain, header, body, after_damage: true }))
+        let entries = Vec::new();
+        Next::Record(Box::new(Found { place: header.place, chain, header, entries, after_damage: true }))
     }
 }

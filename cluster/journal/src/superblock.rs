@@ -5,7 +5,6 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec;
-
 use alloc::vec::Vec;
 
 use cluster_format::{ClusterId, NodeId, Version, crc32c, decode, encode};

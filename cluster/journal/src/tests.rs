@@ -12,15 +12,13 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_format::{
-    Commit, Digest, Entry, Incarnation, LogPosition, NodeId, Origin, Payload, Planted, RequestId,
-    SnapshotChunk, SnapshotHead, Version, Write,
+    Commit, Digest, Entry, Incarnation, LogPosition, NodeId, Origin, Payload, Planted, RequestId, Version,
+    Write,
 };
 use drivers_api::{DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 
 use crate::superblock::{COPIES, FORMAT, Found, RECORDS_START, SECTORS_MIN, Superblock};
-use crate::{
-    Beginning, Identity, Journal, JournalError, JournalEvent, LogEnd, Mark, Record, RecordBody, RecordState,
-};
+use crate::{Beginning, Identity, Journal, JournalError, JournalEvent, LogEnd, Mark, Record, RecordState};
 
 #[derive(Clone)]
 struct Disk {
@@ -186,13 +184,8 @@ fn committed(commit: u64) -> RecordState {
     RecordState { commit: Version(commit), ..state(1) }
 }
 
-fn chunk(last: LogEnd, index: u64, is_last: bool) -> SnapshotChunk {
-    let head = SnapshotHead { last: last.position, digest: last.digest, ..SnapshotHead::default() };
-    SnapshotChunk { head: Arc::new(head), index, is_last, body: vec![index as u8; 700].into() }
-}
-
 fn recovered(state: RecordState, entries: &[Arc<Entry>], end: LogEnd) -> Record {
-    Record { state, body: RecordBody::Entries(entries.to_vec()), end, after_damage: false }
+    Record { state, entries: entries.to_vec(), end, after_damage: false }
 }
 
 #[test]
@@ -211,39 +204,6 @@ fn records_come_back_in_order() {
     assert_eq!(records[2], recovered(state(2), &other, end_of(&other)));
     assert_eq!(journal.log_end(), end_of(&other));
     assert!(!has(&journal, Mark::TornTail) && has(&journal, Mark::LogReplaced));
-}
-
-#[test]
-fn a_snapshot_starts_the_log_anew() {
-    let mut disk = Disk::blank();
-    let (mut journal, _) = open(&mut disk).unwrap();
-    let old = entries(LogEnd::default(), 1, 3, 10);
-    append(&mut journal, &mut disk, state(1), &old);
-    let last = LogEnd {
-        position: LogPosition { term: 2, version: Version(9) },
-        digest: Digest::of(b"what the ninth entry is"),
-    };
-    let chunks = [chunk(last, 0, false), chunk(last, 1, true)];
-    for piece in &chunks {
-        assert!(journal.has_room_for_chunk(piece));
-        assert_eq!(journal.log_end(), end_of(&old), "until it is complete, nothing changes");
-        assert_eq!(read(&mut journal, &mut disk, 1, 3), old);
-        journal.append_chunk(1, state(2), piece);
-        run(&mut journal, &mut disk).unwrap();
-    }
-    let new = entries(last, 2, 2, 10);
-    append(&mut journal, &mut disk, state(2), &new);
-    let check = |journal: &mut Journal, disk: &mut Disk| {
-        assert_eq!(journal.log_end(), end_of(&new));
-        assert!(read(journal, disk, 1, 3).is_empty());
-        assert_eq!(read(journal, disk, 10, 11), new);
-    };
-    check(&mut journal, &mut disk);
-    let (mut journal, records) = open(&mut disk).unwrap();
-    check(&mut journal, &mut disk);
-    let ends: Vec<LogEnd> = records.iter().map(|record| record.end).collect();
-    assert_eq!(ends, [end_of(&old), end_of(&old), last, end_of(&new)]);
-    assert_eq!(records[2].body, RecordBody::Chunk(chunks[1].clone()));
 }
 
 #[test]

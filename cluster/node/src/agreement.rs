@@ -1,70 +1,102 @@
-//! State agreement: equal ledgers must amount to equal tables, and the members prove it to each other.
+//! State agreement: equal ledgers must amount to equal tables, and the members prove it to each other, some neighbouring
+//! rows at a time.
 //!
 //! ```text
-//!   leader  ── Check(version) ──────► members
-//!   members ── Report(version, hash) ─► leader
-//!   leader  ── Verdict(version, hash) ► members     once a quorum reports the same hash
+//!   leader  ── Check(version, behind which key) ──► members
+//!   members ── Report(sum of rows and requests) ──► leader
+//!   leader  ── Verdict(the same) ─────────────────► members     once a quorum reports the same sum
 //! ```
 //!
-//! Whoever has another hash at that version, be it the leader, no longer serves and rebuilds its tables. A member
-//! that reports late, because it was busy or away, is told the same verdict.
+//! Sums are made of rows as they are read, so that they also tell what a disk, or whoever merges tables, has lost. Whoever
+//! differs, be it the leader, no longer serves and rebuilds its tables. The leader goes through all rows, again and again
+//! while there is something new, and rests once it has gone through all of the newest version.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use core::time::Duration;
 
-use cluster_format::{Membership, NodeId, StateHash, Version};
+use cluster_format::{Membership, NodeId, StateHash, Version, shared_bytes};
+use cluster_store::Slice;
 use drivers_api::{Instant, Now};
 use serde::{Deserialize, Serialize};
 
-/// Between checks, while there is something new to check.
+/// Between checks, while there is something to check.
 const CHECK_PAUSE: Duration = Duration::from_millis(500);
 
-/// Versions whose hash is remembered.
+/// Bytes of rows in one check.
+pub(crate) const SLICE_LEN: usize = 32 << 10;
+
+/// Versions whose requests' hash is remembered.
 const STATES_MAX: usize = 1024;
 
-/// What members say about their tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum AgreementMessage {
-    /// From the leader: what do your tables amount to at this version?
-    Check(Version),
-    /// To the leader: to this.
-    Report(Version, StateHash),
-    /// From the leader: to this, say a quorum.
-    Verdict(Version, StateHash),
+/// Which rows, and when.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// As of this version.
+    pub(crate) version: Version,
+    /// The rows behind this key; none: from the first on.
+    #[serde(with = "shared_bytes::optional")]
+    pub(crate) after: Option<Arc<[u8]>>,
 }
 
-/// This node's tables differ from a quorum's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Divergence {
-    pub(crate) version: Version,
-    pub(crate) own: StateHash,
-    pub(crate) agreed: StateHash,
+/// What they amount to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    /// The last key; none if these are the last rows.
+    #[serde(with = "shared_bytes::optional")]
+    last: Option<Arc<[u8]>>,
+    rows: StateHash,
+    /// The commit requests that were remembered then.
+    requests: StateHash,
+}
+
+impl Sum {
+    /// All of it in one number.
+    pub(crate) fn hash(&self) -> StateHash {
+        self.rows.with(self.requests)
+    }
+}
+
+/// What members say about their tables.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AgreementMessage {
+    /// From the leader: what do these rows amount to?
+    Check(Arc<Question>),
+    /// To the leader: to this.
+    Report(Arc<Question>, Sum),
+    /// From the leader: to this, say a quorum.
+    Verdict(Arc<Question>, Sum),
 }
 
 /// One check.
 #[derive(Debug)]
 struct Tally {
-    version: Version,
-    reports: BTreeMap<NodeId, StateHash>,
-    agreed: Option<StateHash>,
+    question: Arc<Question>,
+    reports: BTreeMap<NodeId, Sum>,
+    agreed: Option<Sum>,
 }
 
-/// What is known of the tables' hashes, here and at others.
+/// What is known of the tables' sums, here and at others.
 #[derive(Debug, Default)]
 pub(crate) struct Agreement {
-    /// Of the newest versions, ascending.
+    /// What the requests amounted to, of the newest versions, ascending.
     states: VecDeque<(Version, StateHash)>,
-    /// Leader: the version under check, who reported what, and what a quorum reported.
+    /// Leader: the rows under check, who reported what, and what a quorum reported.
     tally: Option<Tally>,
-    /// Leader: the newest version that was checked.
-    checked: Version,
+    /// Leader: all rows have been checked since this version, or those up to `after`.
+    since: Version,
+    after: Option<Arc<[u8]>>,
+    /// Leader: whether some rows have not been checked since.
+    is_under_way: bool,
     due: Option<Instant>,
-    /// Member: a check that waits until its version is applied.
-    asked: Option<(NodeId, Version)>,
+    /// A question that waits until its version is applied.
+    asked: Option<(NodeId, Arc<Question>)>,
+    /// What this node reported last.
+    own: Option<(Arc<Question>, Sum)>,
 }
 
 impl Agreement {
-    /// The tables are at `version` and amount to `state`.
+    /// The tables are at `version`, and its requests amount to `state`.
     pub(crate) fn note(&mut self, version: Version, state: StateHash) {
         if self.states.len() == STATES_MAX {
             self.states.pop_front();
@@ -74,7 +106,7 @@ impl Agreement {
 
     /// The tables were replaced: what they amounted to before no longer counts.
     pub(crate) fn restart(&mut self, version: Version, state: StateHash) {
-        *self = Agreement { checked: self.checked, due: self.due, ..Agreement::default() };
+        *self = Agreement { due: self.due, ..Agreement::default() };
         self.note(version, state);
     }
 
@@ -83,153 +115,190 @@ impl Agreement {
         Some(self.states[index].1)
     }
 
-    /// Leader: the check that is due, if any, for all other members.
-    pub(crate) fn begin(&mut self, now: Now, id: NodeId) -> Option<AgreementMessage> {
-        let &(version, state) = self.states.back()?;
-        if version <= self.checked || self.due.is_some_and(|due| now.monotonic < due) {
+    /// Leader, whose tables are at `version`: the check that is due, if any, for all other members and itself.
+    pub(crate) fn begin(&mut self, now: Now, id: NodeId, version: Version) -> Option<Arc<Question>> {
+        let is_new = version > self.since;
+        if !is_new && !self.is_under_way || self.due.is_some_and(|due| now.monotonic < due) {
             return None;
         }
+        if !self.is_under_way {
+            (self.since, self.after, self.is_under_way) = (version, None, true);
+        }
         self.due = Some(now.monotonic + CHECK_PAUSE);
-        self.checked = version;
-        self.tally = Some(Tally { version, reports: [(id, state)].into(), agreed: None });
-        Some(AgreementMessage::Check(version))
+        let question = Arc::new(Question { version, after: self.after.clone() });
+        self.tally = Some(Tally { question: question.clone(), reports: BTreeMap::new(), agreed: None });
+        self.asked = Some((id, question.clone()));
+        Some(question)
     }
 
     /// When [`Agreement::begin`] has something to do, for a leader.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let newest = self.states.back()?.0;
-        if newest > self.checked { self.due } else { None }
+        if newest > self.since || self.is_under_way { self.due } else { None }
     }
 
     /// Member: the leader asks.
-    pub(crate) fn asked(&mut self, leader: NodeId, version: Version) {
-        self.asked = Some((leader, version));
+    pub(crate) fn asked(&mut self, leader: NodeId, question: Arc<Question>) {
+        self.asked = Some((leader, question));
     }
 
-    /// Member: the answer to the leader's question, once it can be given.
-    pub(crate) fn take_report(&mut self) -> Option<(NodeId, AgreementMessage)> {
-        let (leader, version) = self.asked?;
-        let newest = self.states.back()?.0;
-        if version > newest {
-            return None;
-        }
-        self.asked = None;
-        let state = self.state_at(version)?;
-        Some((leader, AgreementMessage::Report(version, state)))
+    /// The question to answer now, and who asks, if the tables at `version` can tell.
+    pub(crate) fn take_question(&mut self, version: Version) -> Option<(NodeId, Arc<Question>)> {
+        self.asked.take_if(|(_, question)| question.version <= version)
     }
 
-    /// Leader: a member has answered. Gives the verdict for all, once there is one, and again when someone differs.
+    /// The rows were summed up: what to report, if the requests are still known.
+    pub(crate) fn summed(&mut self, question: &Arc<Question>, slice: Slice) -> Option<Sum> {
+        let requests = self.state_at(question.version)?;
+        let sum = Sum { last: slice.last, rows: slice.hash, requests };
+        self.own = Some((question.clone(), sum.clone()));
+        Some(sum)
+    }
+
+    /// Leader: a member, or itself, has answered. Gives the verdict for all, once there is one, and again when someone
+    /// differs.
     pub(crate) fn reported(
         &mut self,
         from: NodeId,
-        version: Version,
-        state: StateHash,
+        question: &Arc<Question>,
+        sum: &Sum,
         membership: &Membership,
-    ) -> Option<AgreementMessage> {
-        let tally = self.tally.as_mut().filter(|tally| tally.version == version)?;
-        tally.reports.insert(from, state);
+    ) -> Option<Sum> {
+        let tally = self.tally.as_mut().filter(|tally| tally.question == *question)?;
+        tally.reports.insert(from, sum.clone());
         let is_news = tally.agreed.is_none();
-        let agree = |state: &StateHash| {
+        let agree = |sum: &&Sum| {
             let voters = membership.voters.iter();
-            voters.filter(|voter| tally.reports.get(&voter.node) == Some(state)).count()
-                >= membership.quorum()
+            voters.filter(|voter| tally.reports.get(&voter.node) == Some(*sum)).count() >= membership.quorum()
         };
-        let agreed = tally.agreed.or_else(|| tally.reports.values().copied().find(agree))?;
-        tally.agreed = Some(agreed);
-        (is_news || state != agreed).then_some(AgreementMessage::Verdict(version, agreed))
+        let agreed = tally.agreed.clone().or_else(|| tally.reports.values().find(agree).cloned())?;
+        tally.agreed = Some(agreed.clone());
+        if is_news {
+            self.after = agreed.last.clone();
+            self.is_under_way = self.after.is_some();
+        }
+        (is_news || *sum != agreed).then_some(agreed)
     }
 
     /// Leader: a member is there that was away: it is asked, too, though nothing is new.
     pub(crate) fn check_again(&mut self) {
-        self.checked = Version::ZERO;
+        (self.since, self.is_under_way) = (Version::ZERO, false);
     }
 
-    /// A quorum has found `version` to amount to `agreed`: how this node differs, if it does.
-    pub(crate) fn judge(&self, version: Version, agreed: StateHash) -> Option<Divergence> {
-        let own = self.state_at(version)?;
-        (own != agreed).then_some(Divergence { version, own, agreed })
+    /// A quorum has found these rows to amount to `agreed`: what this node has found instead, if it has.
+    pub(crate) fn differs(&self, question: &Question, agreed: &Sum) -> Option<Sum> {
+        let (own, sum) = self.own.as_ref()?;
+        (**own == *question && sum != agreed).then(|| sum.clone())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
     use drivers_api::WallTime;
 
     fn now(ms: u64) -> Now {
         Now { monotonic: Instant::ZERO + Duration::from_millis(ms), wall: WallTime { unix_micros: 0 } }
     }
 
-    fn node(states: &[u128]) -> Agreement {
+    /// A member whose tables are at `version`.
+    fn node(version: u64) -> Agreement {
         let mut agreement = Agreement::default();
-        for (version, state) in (1..).zip(states) {
-            agreement.note(Version(version), StateHash(*state));
-        }
+        (1..=version).for_each(|version| agreement.note(Version(version), StateHash(7)));
         agreement
     }
 
-    /// Runs one check of a leader among two others and gives back the verdict and who differs.
-    fn check(nodes: [&mut Agreement; 3]) -> (Option<StateHash>, [bool; 3]) {
+    fn slice(last: Option<u8>, hash: u128) -> Slice {
+        Slice { last: last.map(|last| [last][..].into()), hash: StateHash(hash) }
+    }
+
+    /// Lets three nodes sum up what the first, which leads, asks for; gives the verdict and who differs.
+    fn check(nodes: [&mut Agreement; 3], slices: [Slice; 3], at: u64) -> (Option<Sum>, [bool; 3]) {
         let membership = Membership::founding(3);
-        let [leader, mut others @ ..] = nodes;
-        let Some(AgreementMessage::Check(version)) = leader.begin(now(0), NodeId(1)) else {
-            panic!("a check")
-        };
-        let mut verdict = None;
+        let [leader, others @ ..] = nodes;
+        let version = leader.states.back().unwrap().0;
+        let question = leader.begin(now(at), NodeId(1), version).expect("a check");
+        let (mut verdict, mut slices) = (None, slices.into_iter());
+        let own = leader.take_question(version).and_then(|_| leader.summed(&question, slices.next()?));
+        let mut others = others;
+        let mut reports = vec![(NodeId(1), own)];
         for (id, other) in (2..).zip(&mut others) {
-            other.asked(NodeId(1), version);
-            if let Some((_, AgreementMessage::Report(version, state))) = other.take_report() {
-                verdict = leader.reported(NodeId(id), version, state, &membership).or(verdict);
-            }
+            other.asked(NodeId(1), question.clone());
+            let slice = slices.next().unwrap();
+            let newest = other.states.back().unwrap().0;
+            let sum = other.take_question(newest).and_then(|_| other.summed(&question, slice));
+            reports.push((NodeId(id), sum));
         }
-        let Some(AgreementMessage::Verdict(version, agreed)) = verdict else { return (None, [false; 3]) };
+        for (from, sum) in reports {
+            let Some(sum) = sum else { continue };
+            verdict = leader.reported(from, &question, &sum, &membership).or(verdict);
+        }
+        let Some(agreed) = verdict else { return (None, [false; 3]) };
         let [one, two] = others;
-        (Some(agreed), [leader, one, two].map(|node| node.judge(version, agreed).is_some()))
+        let differ = [leader, one, two].map(|node| node.differs(&question, &agreed).is_some());
+        (Some(agreed), differ)
     }
 
     #[test]
-    fn equal_tables_agree() {
-        let (mut a, mut b, mut c) = (node(&[1, 2]), node(&[1, 2]), node(&[1, 2, 3]));
-        assert_eq!(check([&mut a, &mut b, &mut c]), (Some(StateHash(2)), [false; 3]));
-        assert_eq!(a.begin(now(1000), NodeId(1)), None, "nothing new");
+    fn equal_tables_agree_and_then_there_is_rest() {
+        let (mut a, mut b, mut c) = (node(2), node(2), node(3));
+        let (agreed, differ) = check([&mut a, &mut b, &mut c], [1, 1, 1].map(|hash| slice(None, hash)), 0);
+        assert_eq!((agreed.map(|sum| sum.hash()), differ), (Some(StateHash(8)), [false; 3]));
+        assert_eq!(a.begin(now(1000), NodeId(1), Version(2)), None, "nothing new");
+        assert_eq!(a.deadline(), None);
     }
 
     #[test]
     fn whoever_differs_from_a_quorum_is_told_even_the_leader() {
-        let (mut a, mut b, mut c) = (node(&[1, 2]), node(&[1, 9]), node(&[1, 2]));
-        assert_eq!(check([&mut a, &mut b, &mut c]), (Some(StateHash(2)), [false, true, false]));
-        let (mut a, mut b, mut c) = (node(&[1, 9]), node(&[1, 2]), node(&[1, 2]));
-        assert_eq!(check([&mut a, &mut b, &mut c]), (Some(StateHash(2)), [true, false, false]));
+        for wrong in 0..3 {
+            let (mut a, mut b, mut c) = (node(2), node(2), node(2));
+            let slices = [0, 1, 2].map(|id| slice(None, if id == wrong { 9 } else { 1 }));
+            let (agreed, differ) = check([&mut a, &mut b, &mut c], slices, 0);
+            assert_eq!(agreed.map(|sum| sum.hash()), Some(StateHash(8)));
+            assert_eq!(differ, [0, 1, 2].map(|id| id == wrong));
+        }
     }
 
     #[test]
     fn without_a_quorum_of_equals_nobody_is_told() {
-        let (mut a, mut b, mut c) = (node(&[1]), node(&[2]), node(&[3]));
-        assert_eq!(check([&mut a, &mut b, &mut c]), (None, [false; 3]));
-        let (mut a, mut b, mut c) = (node(&[1, 1]), node(&[2]), node(&[3]));
-        assert_eq!(check([&mut a, &mut b, &mut c]), (None, [false; 3]), "they are not there yet");
+        let (mut a, mut b, mut c) = (node(1), node(1), node(1));
+        let slices = [1, 2, 3].map(|hash| slice(None, hash));
+        assert_eq!(check([&mut a, &mut b, &mut c], slices, 0), (None, [false; 3]));
+        let (mut a, mut b, mut c) = (node(2), node(1), node(1));
+        let slices = [1, 1, 1].map(|hash| slice(None, hash));
+        assert_eq!(check([&mut a, &mut b, &mut c], slices, 0), (None, [false; 3]), "they are not there yet");
+    }
+
+    #[test]
+    fn the_leader_goes_through_all_rows_and_again_while_there_are_new_versions() {
+        let (mut a, mut b, mut c) = (node(2), node(2), node(2));
+        let same = |last, hash: u128| [0; 3].map(|_| slice(last, hash));
+        check([&mut a, &mut b, &mut c], same(Some(5), 1), 0);
+        assert_eq!(a.deadline(), Some(now(500).monotonic));
+        assert_eq!(a.begin(now(400), NodeId(1), Version(2)), None, "checks are spaced");
+        [&mut a, &mut b, &mut c].into_iter().for_each(|node| node.note(Version(3), StateHash(7)));
+        check([&mut a, &mut b, &mut c], same(Some(9), 1), 500);
+        assert_eq!(a.tally.as_ref().unwrap().question.after.as_deref(), Some(&[5][..]));
+        check([&mut a, &mut b, &mut c], same(None, 1), 1000);
+        assert_eq!(a.tally.as_ref().unwrap().question.after.as_deref(), Some(&[9][..]));
+        let again =
+            a.begin(now(1500), NodeId(1), Version(3)).expect("version 3 came amid the check of version 2");
+        assert_eq!(again.after, None);
     }
 
     #[test]
     fn a_late_report_is_judged_and_who_was_away_is_asked() {
         let membership = Membership::founding(3);
-        let mut leader = node(&[1]);
-        assert!(leader.begin(now(0), NodeId(1)).is_some());
-        let verdict = Some(AgreementMessage::Verdict(Version(1), StateHash(1)));
-        assert_eq!(leader.reported(NodeId(2), Version(1), StateHash(1), &membership), verdict);
-        assert_eq!(leader.reported(NodeId(2), Version(1), StateHash(1), &membership), None, "it was told");
-        assert_eq!(leader.reported(NodeId(3), Version(1), StateHash(9), &membership), verdict);
-        assert_eq!((leader.begin(now(900), NodeId(1)), leader.deadline()), (None, None));
+        let mut leader = node(1);
+        let question = leader.begin(now(0), NodeId(1), Version(1)).unwrap();
+        let sum = |rows| Sum { last: None, rows: StateHash(rows), requests: StateHash(7) };
+        assert_eq!(leader.reported(NodeId(1), &question, &sum(1), &membership), None);
+        assert_eq!(leader.reported(NodeId(2), &question, &sum(1), &membership), Some(sum(1)));
+        assert_eq!(leader.reported(NodeId(2), &question, &sum(1), &membership), None, "it was told");
+        assert_eq!(leader.reported(NodeId(3), &question, &sum(9), &membership), Some(sum(1)));
+        assert_eq!(leader.begin(now(900), NodeId(1), Version(1)), None);
         leader.check_again();
-        assert!(leader.begin(now(900), NodeId(1)).is_some());
-    }
-
-    #[test]
-    fn checks_are_spaced_while_versions_come() {
-        let mut leader = node(&[1]);
-        assert!(leader.begin(now(0), NodeId(1)).is_some());
-        leader.note(Version(2), StateHash(2));
-        assert_eq!((leader.begin(now(100), NodeId(1)), leader.deadline()), (None, Some(now(500).monotonic)));
-        assert!(leader.begin(now(500), NodeId(1)).is_some());
+        assert!(leader.begin(now(900), NodeId(1), Version(1)).is_some());
     }
 }

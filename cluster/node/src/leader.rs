@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 
 use cluster_consensus::{NotProposed, Role};
 use cluster_format::{Commit, Entry, Mistake, Payload, Planted, Version};
-use cluster_store::{Conflict, RequestState, Resolver, Tables};
+use cluster_store::{Conflict, RequestState, Resolver};
 use drivers_api::Now;
 use hashbrown::HashMap;
 
@@ -38,16 +38,15 @@ pub(crate) struct Leader {
     /// The length of each of those entries, oldest first.
     pending_lens: VecDeque<(Version, usize)>,
     pending_len: usize,
-    memory_len_max: usize,
     planted: Planted,
 }
 
 impl Leader {
-    /// `memory_len_max` bounds the tables, in bytes.
-    pub(crate) fn new(memory_len_max: usize, planted: Planted) -> Leader {
+    /// One that has not led yet.
+    pub(crate) fn new(planted: Planted) -> Leader {
         let pending = Resolver::with_len_max(Version::ZERO, usize::MAX);
         let (requests, pending_lens) = (HashMap::new(), VecDeque::new());
-        Leader { term: 0, pending, requests, pending_lens, pending_len: 0, memory_len_max, planted }
+        Leader { term: 0, pending, requests, pending_lens, pending_len: 0, planted }
     }
 
     /// Decides about `commit`, and appends it if it may be.
@@ -59,7 +58,7 @@ impl Leader {
             return Admission::NotYet;
         }
         if raft.term() != self.term {
-            *self = Leader { term: raft.term(), ..Leader::new(self.memory_len_max, self.planted) };
+            *self = Leader { term: raft.term(), ..Leader::new(self.planted) };
         }
         let request = commit.request;
         let appended = self.requests.get(&request.session).is_some_and(|(last, _)| *last >= request.sequence);
@@ -78,11 +77,14 @@ impl Leader {
         match refused {
             Some(Refused::Conflict(_) | Refused::TooOld) => replica.hit(Mark::CommitConflict),
             Some(Refused::DiskFull) => replica.hit(Mark::DiskFull),
-            Some(Refused::MemoryFull) => replica.hit(Mark::MemoryFull),
             Some(Refused::Forgotten) | None => {}
         }
         if let Some(refused) = refused {
             return Admission::Refused(refused);
+        }
+        if self.must_wait(replica, commit) {
+            replica.hit(Mark::CommitWaited);
+            return Admission::NotYet;
         }
         let Some(raft) = replica.raft_mut() else { return Admission::NotLeader };
         match raft.propose(now, Payload::Commit(commit.clone())) {
@@ -111,21 +113,32 @@ impl Leader {
                 Conflict::TooOld => Refused::TooOld,
             });
         }
-        let len = commit.len_estimate();
-        let free = journal.as_ref().map_or(0, |journal| journal.free_len());
-        if free < (self.pending_len + len) as u64 + DISK_SLACK {
-            return Some(Refused::DiskFull);
-        }
-        // Deletes make room, so they are always let through.
+        let len_max = journal.as_ref().map_or(0, |journal| journal.entries_len_max());
+        // Deletes make room, so they are let through.
         let grows = commit.writes.iter().any(|write| write.value.is_some());
-        if grows && self.exceeds_memory(tables, len) {
-            return Some(Refused::MemoryFull);
-        }
-        None
+        let is_too_long = commit.len_estimate() as u64 > len_max;
+        // Merging may make room.
+        let is_final = !tables.is_busy();
+        let is_full = grows && self.is_nearly_full(replica, commit)
+            || tables.is_full() && self.is_congested(replica, commit);
+        (is_too_long || is_full && is_final).then_some(Refused::DiskFull)
     }
 
-    fn exceeds_memory(&self, tables: &Tables, len: usize) -> bool {
-        tables.len_bytes() + self.pending_len + len > self.memory_len_max
+    fn is_nearly_full(&self, replica: &Replica, commit: &Commit) -> bool {
+        replica.tables.is_nearly_full(self.pending_len + commit.len_estimate())
+    }
+
+    /// Whether `commit`, which is not refused, has to wait for room.
+    fn must_wait(&self, replica: &Replica, commit: &Commit) -> bool {
+        let grows = commit.writes.iter().any(|write| write.value.is_some());
+        grows && self.is_nearly_full(replica, commit) || self.is_congested(replica, commit)
+    }
+
+    /// Whether there is no room for `commit` until the tables have taken what came before.
+    fn is_congested(&self, replica: &Replica, commit: &Commit) -> bool {
+        let free = replica.journal.as_ref().map_or(0, |journal| journal.free_len());
+        let needed = (self.pending_len + commit.len_estimate()) as u64 + DISK_SLACK;
+        free < needed || !replica.tables.has_room()
     }
 
     /// `entry` has been applied: the tables know it from now on.

@@ -21,6 +21,7 @@ extern crate alloc;
 mod agreement;
 mod config;
 mod coordinator;
+mod job;
 mod leader;
 mod marks;
 mod message;

@@ -9,6 +9,7 @@ cluster_format::marks! {
     CommitConflict = "node: a commit was refused because of a conflict",
     CommitUnknown = "node: a commit's fate was never learned",
     DiskFull = "node: a commit was refused because a disk is full",
-    MemoryFull = "node: a commit was refused because the tables are full",
+    CommitWaited = "node: a commit waited for the tables to take what came before",
+    TablesDamaged = "node: something of the tables could not be read any more",
     CommitDeferred = "node: a commit waited for a new leader to be ready",
 }

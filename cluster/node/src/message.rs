@@ -75,8 +75,6 @@ pub enum Refused {
     TooOld,
     /// The leader's disk is full.
     DiskFull,
-    /// The tables are as large as they may be.
-    MemoryFull,
     /// It is so old that an earlier request with its id may have been forgotten.
     Forgotten,
 }

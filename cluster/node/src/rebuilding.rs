@@ -9,8 +9,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use cluster_consensus::Raft;
-use cluster_format::{NodeId, SnapshotChunk, SnapshotHead, Version};
-use cluster_store::{Incoming, Tables};
+use cluster_format::{NodeId, Version};
 use drivers_api::{Instant, Now};
 
 use crate::message::PeerMessage;
@@ -53,82 +52,38 @@ impl Restoring {
     }
 }
 
-/// Getting the leader's tables in place of this node's.
-#[derive(Default)]
+/// Getting the leader's tables in place of this node's: when to ask for the next piece.
+#[derive(Debug, Default)]
 pub(crate) struct Rebuilding {
-    incoming: Option<Incoming>,
     ask_at: Option<Instant>,
-    /// All pieces have arrived; the log may still have to catch up with them.
-    arrived: Option<(Arc<SnapshotHead>, Tables)>,
 }
 
 impl Rebuilding {
-    /// What to ask the leader now, if anything.
-    pub(crate) fn advance(&mut self, now: Now, leader: Option<NodeId>) -> Option<(NodeId, PeerMessage)> {
-        let Some(leader) = leader else {
+    /// Whom to ask now, if anyone: this leader.
+    pub(crate) fn asks(&mut self, now: Now, leader: Option<NodeId>) -> Option<NodeId> {
+        if leader.is_none() {
             self.ask_at = None;
-            return None;
-        };
-        if self.arrived.is_some() || self.ask_at.is_some_and(|at| now.monotonic < at) {
+        }
+        if self.ask_at.is_some_and(|at| now.monotonic < at) {
             return None;
         }
-        self.ask_at = Some(now.monotonic + ASK_AGAIN_AFTER);
-        let head = self.incoming.as_ref().map(|incoming| incoming.head().clone());
-        let index = self.incoming.as_ref().map_or(0, Incoming::next);
-        Some((leader, PeerMessage::Tables(head, index)))
+        self.ask_at = leader.map(|_| now.monotonic + ASK_AGAIN_AFTER);
+        leader
     }
 
-    /// The version of the tables that are on their way; zero before any are.
-    pub(crate) fn reaches(&self) -> Version {
-        let incoming = self.incoming.as_ref().map(|incoming| incoming.head());
-        let head = incoming.or(self.arrived.as_ref().map(|(head, _)| head));
-        head.map_or(Version::ZERO, |head| head.last.version)
-    }
-
-    /// When [`Rebuilding::advance`] has something to do.
+    /// When [`Rebuilding::asks`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.ask_at.filter(|_| self.arrived.is_none())
+        self.ask_at
     }
 
-    /// A piece has come, or none: then the peer no longer has the others either.
-    pub(crate) fn chunk(&mut self, now: Now, chunk: Option<SnapshotChunk>) {
-        let Some(chunk) = chunk else {
-            self.incoming = None;
-            return;
-        };
-        if chunk.index == 0 {
-            self.incoming = Some(Incoming::new(chunk.head.clone()));
-        }
-        let Some(mut incoming) = self.incoming.take() else { return };
-        // One that came twice, or late.
-        if chunk.index != incoming.next() {
-            self.incoming = Some(incoming);
-            return;
-        }
+    /// A piece is on the disk: the next question need not wait.
+    pub(crate) fn progressed(&mut self, now: Now) {
         self.ask_at = Some(now.monotonic);
-        if incoming.add(&chunk).is_err() {
-            return;
-        }
-        if !chunk.is_last {
-            self.incoming = Some(incoming);
-        } else if let Ok(tables) = incoming.finish() {
-            self.arrived = Some((chunk.head, tables));
-        }
     }
 
-    /// The tables, once the log holds what they stand for and can go on behind them.
-    pub(crate) fn finish(&mut self, raft: &mut Raft) -> Option<Tables> {
-        let (head, tables) = self.arrived.take()?;
-        if raft.commit() < head.last.version {
-            self.arrived = Some((head, tables));
-            return None;
-        }
-        if raft.log().holds(head.last) && raft.resume_behind(head.last.version) {
-            return Some(tables);
-        }
-        // Too old by now: from the beginning.
-        *self = Rebuilding::default();
-        None
+    /// A piece has come, and is being written: there is nothing to ask for.
+    pub(crate) fn answered(&mut self) {
+        self.ask_at = None;
     }
 }
 
@@ -158,10 +113,11 @@ mod tests {
             wall: WallTime::default(),
         };
         let mut rebuilding = Rebuilding::default();
-        assert!(rebuilding.advance(at(0), Some(NodeId(2))).is_some());
+        assert!(rebuilding.asks(at(0), Some(NodeId(2))).is_some());
         assert_eq!(rebuilding.deadline(), Some(at(500).monotonic));
-        assert!(rebuilding.advance(at(600), None).is_none());
+        assert!(rebuilding.asks(at(400), Some(NodeId(2))).is_none());
+        assert!(rebuilding.asks(at(600), None).is_none());
         assert_eq!(rebuilding.deadline(), None, "or it would be past, and the node never idle");
-        assert!(rebuilding.advance(at(700), Some(NodeId(3))).is_some());
+        assert!(rebuilding.asks(at(700), Some(NodeId(3))).is_some());
     }
 }

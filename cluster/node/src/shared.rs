@@ -9,7 +9,7 @@ use cluster_format::{Commit, NodeId, Origin, Version};
 use cluster_services::LIVE_TABLES;
 use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure};
 use cluster_sql::types::Datum;
-use cluster_store::{MemoryPool, Snapshot};
+use cluster_store::{MemoryPool, Snapshot, Tables};
 use futures_channel::oneshot;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
@@ -52,7 +52,7 @@ impl NodeDatabase {
     pub(crate) fn new(node: NodeId, cluster_name: &str, memory_len: usize, rng: ChaCha8Rng) -> NodeDatabase {
         let shared = Shared {
             requests: VecDeque::new(),
-            newest: Snapshot::empty(),
+            newest: Tables::in_memory().snapshot(),
             out_of_service: None,
             wall_micros: 0,
             rng,

@@ -1,11 +1,10 @@
-//! What goes to the journal, one record at a time: entries, votes, pieces of snapshots, seals.
+//! What goes to the journal, one record at a time: entries, votes, seals.
 
 use alloc::string::ToString;
-use alloc::sync::Arc;
 use core::time::Duration;
 
 use cluster_consensus::{LogWrite, Raft, Vote, WriteMark};
-use cluster_format::{SnapshotChunk, SnapshotHead, Version};
+use cluster_format::Version;
 use cluster_journal::{Journal, RecordState};
 use drivers_api::{Instant, Level, Now};
 
@@ -21,8 +20,6 @@ pub(crate) enum Written {
     Log(WriteMark),
     /// A vote, past entries that do not fit.
     VoteAlone(WriteMark),
-    /// A piece of a snapshot.
-    Chunk { head: Arc<SnapshotHead>, is_last: bool },
     /// Nothing new.
     Seal,
 }
@@ -31,8 +28,8 @@ pub(crate) enum Written {
 #[derive(Default)]
 pub(crate) struct Writer {
     writing: Option<Written>,
-    /// A write that the disk has no room for.
-    stalled: Option<LogWrite>,
+    /// How much room there was when it was too little for the next write.
+    stalled_at: Option<u64>,
     /// That has been said.
     is_full: bool,
     /// Whether the last record holds something that a seal would protect.
@@ -63,39 +60,41 @@ impl Writer {
         self.writing.take()
     }
 
-    /// Begins the next write of Raft's, or a seal, if one is due. Gives what is to be said.
-    pub(crate) fn write(&mut self, now: Now, raft: &mut Raft, journal: &mut Journal) -> Option<LogLine> {
-        let Some(write) = self.stalled.take().or_else(|| raft.take_write(now)) else {
-            self.seal(now, raft, journal);
-            return None;
-        };
-        let written = Written::Log(write.mark);
-        if journal.has_room_for(&write.entries) {
-            self.append(raft, journal, &write, written);
-            return None;
+    /// Begins the next write of Raft's, or a seal, if one is due. Gives what is to be said. Where there is no room, the
+    /// tables may soon make some, unless the disk `is_full`.
+    pub(crate) fn write(
+        &mut self,
+        now: Now,
+        raft: &mut Raft,
+        journal: &mut Journal,
+        is_full: bool,
+    ) -> Option<LogLine> {
+        let is_blocked = self.stalled_at.is_some_and(|free| journal.free_len() <= free);
+        if let Some(write) = if is_blocked { None } else { raft.take_write(now) } {
+            if journal.has_room_for(&write.entries) {
+                (self.stalled_at, self.is_full) = (None, false);
+                let written = Written::Log(write.mark);
+                self.append(raft, journal, &write, written);
+                return None;
+            }
+            raft.write_postponed(&write);
+            self.stalled_at = Some(journal.free_len());
         }
         // Elections go on, so that reads do: votes have a place of their own.
-        let vote = raft.take_vote_write().filter(|_| journal.has_room_for(&[]));
-        self.stalled = Some(write);
+        let vote = raft.take_vote_write().filter(|_| self.stalled_at.is_some() && journal.has_room_for(&[]));
         match vote {
             Some(vote) => self.append(raft, journal, &vote, Written::VoteAlone(vote.mark)),
             None => self.seal(now, raft, journal),
         }
+        let is_news = self.stalled_at.is_some() && is_full && !core::mem::replace(&mut self.is_full, true);
         let line = "the data disk is full: this node no longer takes writes".to_string();
-        (!core::mem::replace(&mut self.is_full, true)).then_some(LogLine(Level::Error, line))
+        is_news.then_some(LogLine(Level::Error, line))
     }
 
     fn append(&mut self, raft: &Raft, journal: &mut Journal, write: &LogWrite, written: Written) {
-        journal.append(0, state_of(raft, write.vote, write.commit), &write.entries);
+        // The newest record is what counts, so it says what the newest vote is.
+        journal.append(0, state_of(raft, raft.vote(), write.commit), &write.entries);
         self.writing = Some(written);
-        self.unsealed = true;
-        self.seal_at = None;
-    }
-
-    /// Writes a piece of a snapshot, for which there must be room.
-    pub(crate) fn write_chunk(&mut self, raft: &Raft, journal: &mut Journal, chunk: &SnapshotChunk) {
-        journal.append_chunk(0, state_of(raft, raft.vote(), raft.durable_commit()), chunk);
-        self.writing = Some(Written::Chunk { head: chunk.head.clone(), is_last: chunk.is_last });
         self.unsealed = true;
         self.seal_at = None;
     }

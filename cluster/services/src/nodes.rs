@@ -20,7 +20,6 @@ pub const TABLE: LiveTable = LiveTable {
         ("term", DataType::Int8),
         ("applied", DataType::Int8),
         ("committed", DataType::Int8),
-        ("rows", DataType::Int8),
         ("table_bytes", DataType::Int8),
         ("memory_used", DataType::Int8),
         ("memory_total", DataType::Int8),
@@ -48,15 +47,13 @@ pub struct NodeStatus {
     pub applied: Version,
     /// The newest version it knows to be committed.
     pub committed: Version,
-    /// Rows in its tables.
-    pub rows: u64,
-    /// Bytes they take.
+    /// Bytes its tables take, on the disk and in memory.
     pub table_bytes: u64,
     /// Its memory.
     pub memory: MemoryInfo,
-    /// Bytes free on its data disk.
+    /// Bytes of its data disk that are free for tables.
     pub disk_free: u64,
-    /// Bytes of its data disk.
+    /// Bytes of its data disk for tables.
     pub disk_total: u64,
     /// SQL connections it serves.
     pub connections: u32,
@@ -75,7 +72,6 @@ impl NodeStatus {
             int8(self.term),
             int8(self.applied.0),
             int8(self.committed.0),
-            int8(self.rows),
             int8(self.table_bytes),
             int8(self.memory.used),
             int8(self.memory.total),

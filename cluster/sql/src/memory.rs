@@ -39,8 +39,12 @@ impl MemoryDatabase {
     /// An empty database whose clock stands at `wall_micros` (microseconds since the Unix epoch) until
     /// [`MemoryDatabase::set_wall_micros`].
     pub fn new(wall_micros: i64) -> MemoryDatabase {
-        let state =
-            State { tables: Tables::new(), len_max: 64 * TRANSACTION_LEN_MAX, sessions: 0, wall_micros };
+        let state = State {
+            tables: Tables::in_memory(),
+            len_max: 64 * TRANSACTION_LEN_MAX,
+            sessions: 0,
+            wall_micros,
+        };
         MemoryDatabase { state: Arc::new(Mutex::new(state)), memory: MemoryPool::new(SESSIONS_MEMORY) }
     }
 
@@ -56,7 +60,7 @@ impl MemoryDatabase {
             RequestState::Superseded => return Err(DatabaseError::Unknown),
             RequestState::Unknown => {}
         }
-        if state.tables.len_bytes() + commit.len_estimate() > state.len_max {
+        if state.tables.memory_len() + commit.len_estimate() > state.len_max {
             return Err(DatabaseError::MemoryFull);
         }
         let checked = state.tables.resolver().check(commit.read_version, &commit.reads);

@@ -5,26 +5,31 @@
 //!    the ledger has them.
 //! 3. **The resolver decides by the ledger alone**: what was read must not have been written since.
 //!
-//! The tables live in memory, in a persistent red-black tree; the journal brings them back.
+//! Rows live in a [tree](cluster_tree) on the disk; the newest are in memory only, and the journal brings them back.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod history;
 mod memory;
 mod requests;
 mod resolver;
 mod snapshot;
 mod tables;
 mod transaction;
-mod transfer;
 
-pub use cluster_tree::{Direction, ReadError, Row, yield_now};
+pub use cluster_tree::{
+    Arrived, Direction, Incoming, OpenError, Outgoing, REQUEST_TAG, REQUEST_TAG_BITS, ReadError, Row,
+    TransferError, WriteError, yield_now,
+};
 pub use memory::{Lease, MemoryPool, PoolEmpty};
 pub use requests::RequestState;
 pub use resolver::{Conflict, Resolver};
-pub use snapshot::Snapshot;
-pub use tables::{ApplyError, Tables};
+pub use snapshot::{Slice, Snapshot};
+pub use tables::{ApplyError, Tables, TablesEvent, TablesOptions, Through};
 pub use transaction::{Savepoint, Scan, StoreError, Transaction};
-pub use transfer::{Incoming, Outgoing, TransferError};
+
+#[cfg(test)]
+mod tests;

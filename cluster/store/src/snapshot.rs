@@ -2,26 +2,31 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::ops::Bound;
 
-use cluster_format::{KeyRange, Version};
-use rpds::RedBlackTreeMapSync;
+use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX};
+use cluster_format::{KeyRange, StateHash, Version};
 
-use crate::{Direction, ReadError, Row};
-
-pub(crate) type Map = RedBlackTreeMapSync<Arc<[u8]>, Arc<[u8]>>;
+use crate::{Direction, ReadError, Row, yield_now};
 
 /// The tables as they were after one ledger entry. Cloning is cheap and shares everything.
 #[derive(Clone)]
 pub struct Snapshot {
-    pub(crate) version: Version,
-    pub(crate) map: Map,
+    version: Version,
+    tree: cluster_tree::Snapshot,
+}
+
+/// What some neighbouring rows amount to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice {
+    /// The last of their keys; none if no row follows.
+    pub last: Option<Arc<[u8]>>,
+    /// The sum of their hashes.
+    pub hash: StateHash,
 }
 
 impl Snapshot {
-    /// The empty state.
-    pub fn empty() -> Snapshot {
-        Snapshot { version: Version::ZERO, map: Map::new_sync() }
+    pub(crate) fn new(version: Version, tree: cluster_tree::Snapshot) -> Snapshot {
+        Snapshot { version, tree }
     }
 
     /// The version of this state.
@@ -29,19 +34,14 @@ impl Snapshot {
         self.version
     }
 
-    /// The number of keys.
-    pub fn len(&self) -> usize {
-        self.map.size()
+    /// The state at an earlier version; reads fail if that is no longer kept.
+    pub fn as_of(&self, version: Version) -> Snapshot {
+        Snapshot { version: version.min(self.version), tree: self.tree.clone() }
     }
 
-    /// Whether there is no key.
-    pub fn is_empty(&self) -> bool {
-        self.map.is_empty()
-    }
-
-    /// The value of `key`. Asynchronous, and it may fail, as a store larger than memory reads its disk.
+    /// The value of `key`.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, ReadError> {
-        Ok(self.map.get(key).cloned())
+        self.tree.get(key, self.version).await
     }
 
     /// The first `rows_max` rows of `range`, by `direction`.
@@ -51,15 +51,29 @@ impl Snapshot {
         direction: Direction,
         rows_max: usize,
     ) -> Result<Vec<Row>, ReadError> {
-        if range.is_empty() {
-            return Ok(Vec::new());
+        self.tree.read(range, self.version, direction, rows_max).await
+    }
+
+    /// What the rows behind the key `after`, or from the first on, amount to: so many of them that they take `len_max`
+    /// bytes, one at least.
+    pub async fn slice(&self, after: Option<&[u8]>, len_max: usize) -> Result<Slice, ReadError> {
+        let start = after.map_or(Arc::default(), |after| KeyRange::single(after).end);
+        let mut range = KeyRange { start, end: [u8::MAX; KEY_LEN_MAX + 1][..].into() };
+        let (mut hash, mut len) = (StateHash::default(), 0);
+        loop {
+            let rows = self.read(&range, Direction::Forward, BATCH_ROWS).await?;
+            for (key, value) in &rows {
+                hash = hash.with(StateHash::of(&[key, value]));
+                len += key.len() + value.len();
+                if len >= len_max {
+                    return Ok(Slice { last: Some(key.clone()), hash });
+                }
+            }
+            match rows.last() {
+                Some((last, _)) if rows.len() == BATCH_ROWS => range.start = KeyRange::single(last).end,
+                _ => return Ok(Slice { last: None, hash }),
+            }
+            yield_now().await;
         }
-        let bounds = (Bound::Included(&*range.start), Bound::Excluded(&*range.end));
-        let rows = self.map.range::<[u8], _>(bounds);
-        let own = |(key, value): (&Arc<[u8]>, &Arc<[u8]>)| (key.clone(), value.clone());
-        Ok(match direction {
-            Direction::Forward => rows.take(rows_max).map(own).collect(),
-            Direction::Backward => rows.rev().take(rows_max).map(own).collect(),
-        })
     }
 }

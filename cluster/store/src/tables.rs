@@ -1,15 +1,23 @@
 //! The applied state: what the ledger amounts to so far.
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 
-use cluster_format::{Commit, Entry, Payload, RequestId, StateHash, Version};
+use cluster_format::{
+    Commit, Digest, Entry, LogPosition, Membership, Payload, RequestId, SnapshotHead, StateHash, Version,
+    decode, encode,
+};
+use cluster_tree::{Arrived, Grid, Incoming, Outgoing, Root, TransferError, Tree, TreeEvent, TreeOptions};
+use drivers_api::{DiskGeometry, SECTOR_SIZE};
+use serde::{Deserialize, Serialize};
 
+use crate::history::History;
 use crate::requests::{RequestList, Requests};
-use crate::{RequestState, Resolver, Snapshot};
+use crate::{OpenError, ReadError, RequestState, Resolver, Snapshot, WriteError};
 
-/// Bytes a row costs in memory beyond its key and value: tree node, two reference counts each.
-const ROW_OVERHEAD: usize = 128;
+/// Older versions are kept as long as half of the disk is free.
+const HISTORY_SHARE: u64 = 2;
 
 /// An entry that does not follow from the state: the ledger has a gap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,47 +34,153 @@ impl fmt::Display for ApplyError {
     }
 }
 
+/// What has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TablesEvent {
+    /// They have been read from the disk: entries may be applied.
+    Opened,
+    /// They cannot be read from the disk: as if that were another's.
+    NotOpened(OpenError),
+    /// Something of them cannot be read any more. What needs it does not get on until they are replaced.
+    Damaged(ReadError),
+    /// They are another node's now, if not durably: a root is to follow.
+    Replaced,
+    /// This root is to be made durable, and [`Tables::root_durable`] is to say when.
+    Root {
+        /// Its bytes.
+        root: Vec<u8>,
+        /// The tables that it leads to hold the ledger up to here.
+        through: Through,
+        /// Whether it is that of [`Tables::replace`].
+        is_replacement: bool,
+    },
+    /// The disk is too full for what was applied. It is still in memory.
+    Full,
+    /// The device no longer works.
+    Failed(WriteError),
+}
+
+/// A place in the ledger, and the digest of the entry there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Through {
+    /// The place; zeros before the first entry.
+    pub last: LogPosition,
+    /// The digest.
+    pub digest: Digest,
+}
+
+/// What has to be known of tables beside their rows, to go on from them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Mark {
+    through: Through,
+    membership: Arc<Membership>,
+    requests: RequestList,
+    history: History,
+}
+
+/// How tables are to be.
+#[derive(Clone, Copy, Debug)]
+pub struct TablesOptions {
+    /// Bytes of the newest rows, which are in memory only. Up to twice as many are there while they are being written.
+    pub memory_len_max: usize,
+    /// Bytes of blocks that were read.
+    pub cache_len_max: usize,
+    /// How long, in microseconds of the ledger's time, older versions can be read.
+    pub retention_micros: i64,
+}
+
 /// The tables at the newest applied version, with what the leader needs to decide about the next entry.
 /// A function of the ledger alone, so equal on every node at equal version.
 pub struct Tables {
-    newest: Snapshot,
+    tree: Tree,
+    grid: Grid,
+    through: Through,
+    membership: Arc<Membership>,
     resolver: Resolver,
     requests: Requests,
-    /// What rows and requests amount to.
-    state: StateHash,
-    len: usize,
+    /// What the requests amount to.
+    requests_hash: StateHash,
+    history: History,
+    retention_micros: i64,
+    /// What was frozen last.
+    frozen: Version,
+    /// So much of the disk is taken that it is not given to older versions.
+    is_crowded: bool,
+    /// The disk was too full for what was frozen, and nothing has been given back since.
+    is_full: bool,
+    events: Vec<TablesEvent>,
 }
 
 impl Tables {
-    /// The empty state.
-    pub fn new() -> Tables {
-        Tables::starting_at(Version::ZERO)
+    /// Empty tables that never leave memory.
+    pub fn in_memory() -> Tables {
+        let nothing = DiskGeometry { sectors: 0, queue_depth: 1, transfer_len_max: SECTOR_SIZE };
+        let options = TablesOptions { memory_len_max: usize::MAX, cache_len_max: 0, retention_micros: 0 };
+        Tables::open(&nothing, 0, options, &[], 1, Membership::default())
     }
 
-    /// No rows, at `version`: to be filled from a snapshot.
-    pub(crate) fn starting_at(version: Version) -> Tables {
+    /// The tables of `root`, the bytes that a [`TablesEvent::Root`] has given, or empty ones in a cluster with these
+    /// founding members, on the part of a disk behind sector `start`; [`TablesEvent::Opened`] says when they are there.
+    /// `random` must be drawn anew each time.
+    pub fn open(
+        geometry: &DiskGeometry,
+        start: u64,
+        options: TablesOptions,
+        root: &[u8],
+        random: u64,
+        founding: Membership,
+    ) -> Tables {
+        let TablesOptions { memory_len_max, cache_len_max, retention_micros } = options;
+        let grid = Grid::new(geometry, start, cache_len_max);
+        let parsed = Root::parse(root);
+        let is_malformed = parsed.is_none() && !root.is_empty();
+        let tree_options = TreeOptions::usual(memory_len_max, grid.cells());
         Tables {
-            newest: Snapshot { version, ..Snapshot::empty() },
-            resolver: Resolver::new(version),
+            tree: Tree::open(grid.clone(), tree_options, parsed, random),
+            grid,
+            through: Through::default(),
+            membership: Arc::new(founding),
+            resolver: Resolver::new(Version::ZERO),
             requests: Requests::default(),
-            state: StateHash::default(),
-            len: 0,
+            requests_hash: StateHash::default(),
+            history: History::default(),
+            retention_micros,
+            frozen: Version::ZERO,
+            is_crowded: false,
+            is_full: false,
+            // What it then opens is empty: the owner does not go on with it.
+            events: is_malformed.then_some(TablesEvent::NotOpened(OpenError::Damaged)).into_iter().collect(),
         }
+    }
+
+    /// Where their requests for the disk come from, and completions go to.
+    pub fn grid(&self) -> &Grid {
+        &self.grid
     }
 
     /// The newest applied version.
     pub fn version(&self) -> Version {
-        self.newest.version
+        self.through.last.version
+    }
+
+    /// The newest applied entry.
+    pub fn through(&self) -> &Through {
+        &self.through
+    }
+
+    /// The members as of that entry.
+    pub fn membership(&self) -> &Arc<Membership> {
+        &self.membership
     }
 
     /// The state at [`Tables::version`].
     pub fn snapshot(&self) -> Snapshot {
-        self.newest.clone()
+        Snapshot::new(self.version(), self.tree.snapshot())
     }
 
-    /// What the state amounts to: equal on every node at equal version.
-    pub fn state(&self) -> StateHash {
-        self.state
+    /// What is remembered of requests amounts to: equal on every node at equal version.
+    pub fn requests_hash(&self) -> StateHash {
+        self.requests_hash
     }
 
     /// The recent writes, for the conflict check.
@@ -74,53 +188,196 @@ impl Tables {
         &self.resolver
     }
 
-    /// About how many bytes of memory the rows take.
-    pub fn len_bytes(&self) -> usize {
-        self.len
+    /// Bytes of rows that are in memory only.
+    pub fn memory_len(&self) -> usize {
+        self.tree.memory_len()
+    }
+
+    /// Bytes that tables take on the disk.
+    pub fn disk_len(&self) -> u64 {
+        self.tree.levels().disk_len()
+    }
+
+    /// Bytes of the disk that are free, and how many there are.
+    pub fn disk_space(&self) -> (u64, u64) {
+        (self.grid.free_len(), self.grid.len())
+    }
+
+    /// Whether memory can take more. If not, what comes is faster than the disk, or the disk is full.
+    pub fn has_room(&self) -> bool {
+        !self.tree.memory_is_full() || self.tree.can_freeze()
+    }
+
+    /// Whether the disk was too full for what is in memory.
+    pub fn is_full(&self) -> bool {
+        self.is_full
+    }
+
+    /// Begins to read the next table, to see whether it is intact: [`TablesEvent::Damaged`] says if not.
+    pub fn scrub_next(&mut self) {
+        self.tree.scrub_next();
+    }
+
+    /// Whether work is under way after which there may be more room.
+    pub fn is_busy(&self) -> bool {
+        !self.tree.is_settled()
+    }
+
+    /// Whether the disk is so full that `len` bytes more may only be committed if they make room.
+    pub fn is_nearly_full(&self, len: usize) -> bool {
+        self.is_full || !self.grid.is_empty() && self.tree.is_nearly_full(len)
+    }
+
+    /// Does what can be done; whether more can be done at once.
+    pub fn advance(&mut self) -> bool {
+        if self.tree.memory_is_full() {
+            self.freeze();
+        }
+        let more = self.tree.advance();
+        let (free, all) = self.disk_space();
+        self.is_crowded = free < all / HISTORY_SHARE;
+        let damaged = self.grid.take_damaged().filter(|error| self.concerns(error));
+        self.events.extend(damaged.map(TablesEvent::Damaged));
+        for event in self.tree.take_events() {
+            match event {
+                TreeEvent::Opened(mark) if mark.is_empty() => self.events.push(TablesEvent::Opened),
+                TreeEvent::Opened(mark) => {
+                    let is_known = self.restore(&mark);
+                    self.events.push(match is_known {
+                        true => TablesEvent::Opened,
+                        false => TablesEvent::NotOpened(OpenError::Damaged),
+                    });
+                }
+                TreeEvent::NotOpened(error) => self.events.push(TablesEvent::NotOpened(error)),
+                TreeEvent::Replaced(mark) => {
+                    // It was looked at before it was taken.
+                    self.restore(&mark);
+                    self.events.push(TablesEvent::Replaced);
+                }
+                TreeEvent::Root { root, mark, is_replacement } => {
+                    let through = parse_mark(&mark).map_or(Through::default(), |mark| mark.through);
+                    let root = root.to_bytes();
+                    self.events.push(TablesEvent::Root { root, through, is_replacement });
+                }
+                TreeEvent::Full => {
+                    if !core::mem::replace(&mut self.is_full, true) {
+                        self.events.push(TablesEvent::Full);
+                    }
+                }
+                TreeEvent::Damaged(error) => self.events.push(TablesEvent::Damaged(error)),
+                TreeEvent::Scrubbed(scrubbed) => {
+                    let damaged = scrubbed.damaged.into_iter().find(|error| self.concerns(error));
+                    self.events.extend(damaged.map(TablesEvent::Damaged));
+                }
+                TreeEvent::Failed(error) => self.events.push(TablesEvent::Failed(error)),
+            }
+        }
+        more
+    }
+
+    /// Whether an error is of a table that is still one of them: older snapshots may be read.
+    pub fn concerns(&self, error: &ReadError) -> bool {
+        match error {
+            ReadError::Frame(table, ..) | ReadError::Device(table, _) => self.tree.has(*table),
+            ReadError::Forgotten(_) => false,
+        }
+    }
+
+    /// What has happened since the last call.
+    pub fn take_events(&mut self) -> Vec<TablesEvent> {
+        core::mem::take(&mut self.events)
+    }
+
+    /// The root that was handed out last is durable.
+    pub fn root_durable(&mut self) {
+        self.is_full = false;
+        self.tree.root_durable();
+    }
+
+    /// Begins to write what is in memory only, if there is anything and nothing is being written; whether all that was
+    /// applied is in tables, or on its way there.
+    pub fn freeze(&mut self) -> bool {
+        if self.frozen < self.version() && self.tree.can_freeze() {
+            let mark = Mark {
+                through: self.through,
+                membership: self.membership.clone(),
+                requests: self.requests.to_list(),
+                history: self.history.clone(),
+            };
+            self.frozen = self.version();
+            self.tree.freeze(encode(&mark).into());
+        }
+        self.frozen == self.version()
+    }
+
+    /// The tables on the disk as they are now, to be sent to another node, and what they stand for. What is in memory only
+    /// is not in them.
+    pub fn outgoing(&self) -> Option<(Outgoing, SnapshotHead)> {
+        let (outgoing, mark) = self.tree.outgoing();
+        let (content, content_len) = outgoing.content();
+        let Mark { through, membership, .. } = parse_mark(&mark)?;
+        let Through { last, digest } = through;
+        Some((
+            outgoing,
+            SnapshotHead { last, digest, membership: (*membership).clone(), content, content_len },
+        ))
+    }
+
+    /// Tables of another node begin to arrive.
+    pub fn incoming(&self, head: &SnapshotHead) -> Incoming {
+        self.tree.incoming((head.content, head.content_len))
+    }
+
+    /// Replaces everything by what has arrived, if that is what `head` says; [`TablesEvent::Replaced`] says when, and a
+    /// [`TablesEvent::Root`] follows.
+    pub fn replace(&mut self, head: &SnapshotHead, arrived: Arrived) -> Result<(), TransferError> {
+        let is_so = parse_mark(arrived.mark()).is_some_and(|mark| {
+            let Through { last, digest } = mark.through;
+            (last, digest) == (head.last, head.digest) && *mark.membership == head.membership
+        });
+        if !is_so {
+            return Err(TransferError::Different);
+        }
+        self.tree.replace(arrived);
+        Ok(())
+    }
+
+    /// Goes on from where the tables with this mark are.
+    fn restore(&mut self, mark: &[u8]) -> bool {
+        let Some(Mark { through, membership, requests, history }) = parse_mark(mark) else { return false };
+        self.resolver = Resolver::new(through.last.version);
+        (self.requests, self.requests_hash) = Requests::from_list(&requests);
+        (self.through, self.membership, self.history) = (through, membership, history);
+        self.frozen = through.last.version;
+        self.is_full = false;
+        true
     }
 
     /// Applies the next entry.
     pub fn apply(&mut self, entry: &Entry) -> Result<(), ApplyError> {
-        let expected = self.newest.version.next();
+        let expected = self.version().next();
         if entry.version != expected {
             return Err(ApplyError { expected, found: entry.version });
         }
-        self.newest.version = entry.version;
-        if let Payload::Commit(commit) = &entry.payload {
-            self.apply_commit(entry.version, commit);
+        self.through = Through { last: entry.position(), digest: entry.digest() };
+        match &entry.payload {
+            Payload::Commit(commit) => self.apply_commit(entry.version, commit),
+            Payload::Membership(membership) => self.membership = membership.clone(),
+            Payload::TermStart => {}
         }
+        self.history.note(entry.wall_micros, entry.version);
+        let needed_from =
+            if self.is_crowded { i64::MAX } else { entry.wall_micros.saturating_sub(self.retention_micros) };
+        self.tree.set_horizon(self.history.horizon(needed_from, entry.version));
         Ok(())
     }
 
     fn apply_commit(&mut self, version: Version, commit: &Commit) {
         for write in &commit.writes {
-            match &write.value {
-                Some(value) => self.put(&write.key, value.clone()),
-                None => self.delete(&write.key),
-            }
+            self.tree.add(&write.key, version, write.value.clone());
         }
         self.resolver.record(version, commit);
-        self.state = self.requests.note(self.state, version, commit.request);
-    }
-
-    pub(crate) fn put(&mut self, key: &Arc<[u8]>, value: Arc<[u8]>) {
-        self.take_out(key);
-        self.len += value.len() + key.len() + ROW_OVERHEAD;
-        self.state = self.state.with(StateHash::of(&[key, &value]));
-        self.newest.map.insert_mut(key.clone(), value);
-    }
-
-    fn delete(&mut self, key: &Arc<[u8]>) {
-        self.take_out(key);
-        self.newest.map.remove_mut(key);
-    }
-
-    /// Takes the row of `key` out of what is counted.
-    fn take_out(&mut self, key: &Arc<[u8]>) {
-        if let Some(old) = self.newest.map.get(key) {
-            self.len -= old.len() + key.len() + ROW_OVERHEAD;
-            self.state = self.state.without(StateHash::of(&[key, old]));
-        }
+        self.requests_hash = self.requests.note(self.requests_hash, version, commit.request);
     }
 
     /// What is known of `request`.
@@ -134,21 +391,12 @@ impl Tables {
         self.requests.horizon()
     }
 
-    pub(crate) fn requests(&self) -> &Requests {
-        &self.requests
-    }
-
-    pub(crate) fn set_requests(&mut self, list: &RequestList) {
-        let (requests, state) = Requests::from_list(list);
-        self.requests = requests;
-        self.state = self.state.with(state);
-    }
-
-    /// Loses a row, as a test build may by mistake.
+    /// Loses the last of the rows that are in memory, as a test build may by mistake.
     #[cfg(feature = "mistakes")]
     pub fn lose_row(&mut self) {
-        let key = self.newest.map.keys().next_back().cloned();
-        key.iter().for_each(|key| self.delete(key));
+        if let Some(key) = self.tree.last_in_memory() {
+            self.tree.add(&key, self.version(), None);
+        }
     }
 
     /// Forgets all requests, as a test build may by mistake.
@@ -158,8 +406,7 @@ impl Tables {
     }
 }
 
-impl Default for Tables {
-    fn default() -> Self {
-        Tables::new()
-    }
+/// A mark's meaning; none if it has none, as that of tables that were never written.
+fn parse_mark(mark: &[u8]) -> Option<Mark> {
+    decode(mark).ok()
 }

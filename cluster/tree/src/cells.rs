@@ -91,6 +91,11 @@ impl Cells {
     /// These cells were taken, and are free.
     pub fn give_back(&mut self, run: CellRun) {
         self.set(run, false);
+        // What a table did not need of what was just taken for it is taken next: or it would lie between tables, too short
+        // for anything.
+        if run.count > 0 && (run.first + run.count) % self.count == self.next {
+            self.next = run.first;
+        }
     }
 
     fn is_taken(&self, cell: u32) -> bool {
@@ -154,6 +159,15 @@ mod tests {
         cells.give_back(run(20, 10));
         assert!(cells.claim(run(20, 10)));
         assert_eq!(cells.free(), 0);
+    }
+
+    #[test]
+    fn what_was_taken_and_not_needed_leaves_no_gaps() {
+        let mut cells = Cells::new(100);
+        for first in 0..90 {
+            assert_eq!(cells.take(4, 10), Some(run(first, 10)));
+            cells.give_back(run(first + 1, 9));
+        }
     }
 
     #[test]

@@ -15,8 +15,14 @@ use crate::{
     CellRun, Cells, Frame, FrameCache, FrameId, FrameKind, FrameRef, Frames, ReadError, Table, TableId,
 };
 
-/// The two low bits of the ids of all requests: whoever has other requests for the same disk uses others.
-pub const REQUEST_TAG: u64 = 3;
+/// The low bits of the ids of all requests: whoever has other requests for the same disk uses others.
+pub const REQUEST_TAG: u64 = (1 << REQUEST_TAG_BITS) - 1;
+
+/// How many bits those are.
+pub const REQUEST_TAG_BITS: u32 = 3;
+
+/// Bytes of a cell.
+const CELL_LEN: u64 = CELL_SECTORS as u64 * SECTOR_SIZE as u64;
 
 /// A part of a disk, in cells. Clones are the same one.
 #[derive(Clone)]
@@ -36,6 +42,8 @@ struct Shared {
     requests_made: u64,
     /// What each request is for.
     waiting: HashMap<u64, Waiting>,
+    /// Damage that a reader has met.
+    damaged: Option<ReadError>,
     /// Who waits for a frame that is being read.
     readers: HashMap<FrameId, Vec<FrameReader>>,
 }
@@ -63,6 +71,7 @@ impl Grid {
             requests: VecDeque::new(),
             requests_made: 0,
             waiting: HashMap::new(),
+            damaged: None,
             readers: HashMap::new(),
         };
         Grid { shared: Arc::new(Mutex::new(shared)) }
@@ -111,14 +120,20 @@ impl Grid {
     fn tell(&self, id: FrameId, parsed: Result<Arc<[u8]>, ReadError>) {
         let readers = {
             let mut shared = self.shared.lock();
-            if let Ok(payload) = &parsed {
-                shared.cache.insert(id, payload.clone());
+            match &parsed {
+                Ok(payload) => shared.cache.insert(id, payload.clone()),
+                Err(error) => shared.note_damage(*error),
             }
             shared.readers.remove(&id)
         };
         for reader in readers.into_iter().flatten() {
             let _ = reader.send(parsed.clone());
         }
+    }
+
+    /// Damage that a reader of frames has met since the last call.
+    pub fn take_damaged(&self) -> Option<ReadError> {
+        self.shared.lock().damaged.take()
     }
 
     /// How many cells there are.
@@ -129,6 +144,21 @@ impl Grid {
     /// How many of them are free.
     pub fn free_cells(&self) -> u32 {
         self.shared.lock().cells.free()
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> u64 {
+        u64::from(self.cells()) * CELL_LEN
+    }
+
+    /// Whether there is no cell.
+    pub fn is_empty(&self) -> bool {
+        self.cells() == 0
+    }
+
+    /// How many bytes of it are free.
+    pub fn free_len(&self) -> u64 {
+        u64::from(self.free_cells()) * CELL_LEN
     }
 
     /// Does something with the cells.
@@ -228,7 +258,8 @@ impl Frames for Grid {
                 Some(readers) => readers.push(sender),
                 None if is_long => {
                     drop(shared);
-                    return self.read_past_cache(table, kind, frame).await;
+                    let read = self.read_past_cache(table, kind, frame).await;
+                    return read.inspect_err(|error| self.shared.lock().note_damage(*error));
                 }
                 None => {
                     shared.readers.insert(id, [sender].into());
@@ -268,13 +299,17 @@ impl Frames for Grid {
 }
 
 impl Shared {
+    fn note_damage(&mut self, error: ReadError) {
+        self.damaged.get_or_insert(error);
+    }
+
     fn sector_of(&self, cells: CellRun, offset: u32) -> u64 {
         self.start + u64::from(cells.first) * u64::from(CELL_SECTORS) + u64::from(offset)
     }
 
     fn request(&mut self, operation: DiskOperation, waiting: Waiting) {
         self.requests_made += 1;
-        let id = self.requests_made << 2 | REQUEST_TAG;
+        let id = self.requests_made << REQUEST_TAG_BITS | REQUEST_TAG;
         self.waiting.insert(id, waiting);
         self.requests.push_back(DiskRequest { id, operation });
     }

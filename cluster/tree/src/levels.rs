@@ -15,8 +15,10 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use cluster_format::Version;
+use drivers_api::SECTOR_SIZE;
 use serde::{Deserialize, Serialize};
 
+use crate::cells::CELL_SECTORS;
 use crate::{Table, TableId};
 
 /// Young runs are merged once there are so many.
@@ -27,6 +29,9 @@ const GROWTH: u64 = 8;
 
 /// A table is written anew if one in so many of its records is of no use.
 const WASTE_SHARE: u64 = 4;
+
+/// Tables that use no more than this share of their cells are merged with their neighbours: three quarters.
+const USED_SHARE: (u64, u64) = (3, 4);
 
 /// Tables that come one behind the other.
 pub type Run = Vec<Arc<Table>>;
@@ -70,6 +75,11 @@ impl Levels {
     /// All tables, what is newer for a key before what is older.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.runs().flatten()
+    }
+
+    /// Bytes that they take.
+    pub fn disk_len(&self) -> u64 {
+        self.tables().map(|table| u64::from(table.head.sectors)).sum::<u64>() * SECTOR_SIZE as u64
     }
 
     /// All runs, what is newer for a key before what is older.
@@ -128,7 +138,8 @@ impl Levels {
         let lower = self.overlapping(0, &by_key);
         let are_apart = by_key.windows(2).all(|pair| pair[0].head.last < pair[1].head.first);
         // As when rows come in the order of their keys.
-        let is_move = lower.is_empty() && are_apart;
+        let is_move = lower.is_empty() && are_apart && use_their_cells(&by_key);
+        let lower = if is_move { lower } else { self.with_small_neighbours(0, &by_key, lower) };
         let upper = if is_move { [by_key].into() } else { self.young.clone() };
         self.merging_into(upper, lower, 0, is_move)
     }
@@ -179,6 +190,24 @@ impl Levels {
         if start < end { joined(own, start, end) } else { Run::new() }
     }
 
+    /// `overlapping`, the tables of a level that have keys between those of `tables`, or none, with the next ones to either
+    /// side if they waste space: nothing else would ever merge them.
+    fn with_small_neighbours(&self, level: usize, tables: &[Arc<Table>], overlapping: Run) -> Run {
+        let Some(own) = self.levels.get(level) else { return overlapping };
+        let (first, last) = bounds(tables);
+        let mut start = own.partition_point(|table| table.head.last < first);
+        let mut end = own.partition_point(|table| table.head.first <= last).max(start);
+        let is_small =
+            |index: usize| own.get(index).is_some_and(|table| !use_their_cells(core::slice::from_ref(table)));
+        if start > 0 && is_small(start - 1) {
+            start -= 1;
+        }
+        if is_small(end) {
+            end += 1;
+        }
+        if start < end { joined(own, start, end) } else { overlapping }
+    }
+
     /// Whether no table from `level` on has keys between those of `tables`.
     fn is_oldest(&self, level: usize, tables: &[Arc<Table>]) -> bool {
         let (first, last) = bounds(tables);
@@ -208,6 +237,13 @@ impl Levels {
             self.levels.pop();
         }
     }
+}
+
+/// Whether tables take most of the cells that they have.
+fn use_their_cells(tables: &[Arc<Table>]) -> bool {
+    let used: u64 = tables.iter().map(|table| u64::from(table.head.sectors)).sum();
+    let taken: u64 = tables.iter().map(|table| u64::from(table.cells.count) * u64::from(CELL_SECTORS)).sum();
+    used.saturating_mul(USED_SHARE.1) >= taken.saturating_mul(USED_SHARE.0)
 }
 
 /// `run[start..end]`, with its neighbours as far as they have a key in common.

@@ -111,7 +111,7 @@ impl Manifest {
     }
 }
 
-/// Why a tree cannot be opened: its node has to get everything from its peers.
+/// Why a tree cannot be opened: its node has to begin anew on a blank disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenError {
     /// Both copies of the manifest are damaged, or do not fit the disk.

@@ -28,6 +28,13 @@ pub(crate) type MemRecords<'a> =
     Box<dyn Iterator<Item = (&'a Place, &'a Option<Arc<[u8]>>)> + Send + Sync + 'a>;
 
 impl MemTable {
+    /// The last key that is not deleted.
+    pub fn last_key(&self) -> Option<Arc<[u8]>> {
+        let is_set =
+            |key: &&Arc<[u8]>| self.get(key, Version(u64::MAX)).is_some_and(|(_, value)| value.is_some());
+        self.records.keys().rev().map(|(key, _)| key).find(is_set).cloned()
+    }
+
     /// `key` was set to `value`, or deleted, by `version`.
     pub fn add(&mut self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
         self.len += key.len() + value.as_ref().map_or(0, |value| value.len()) + RECORD_OVERHEAD;

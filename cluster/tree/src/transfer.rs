@@ -1,7 +1,7 @@
 //! A tree on its way to another node: the list of its tables, and the tables as they lie on the disk, in pieces.
 //!
 //! ```text
-//!  piece 0 .. m: the manifest │ the first table │ the second table │ ...      at most 256 KiB each, none of two parts
+//!  piece 0 .. m: the manifest │ the first table │ the second table │ ...      none of two parts
 //! ```
 //! The manifest names the sums of what the tables begin with, and so those of everything in them: whoever knows the
 //! digest of the manifest knows whether all has arrived as it was.
@@ -11,6 +11,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+use cluster_format::limits::CHUNK_LEN_MAX;
 use cluster_format::{Digest, Version, decode, encode};
 use drivers_api::{DiskError, SECTOR_SIZE};
 
@@ -19,10 +20,10 @@ use crate::grid::Grid;
 use crate::scrub::scrub;
 use crate::{CellRun, FrameKind, Levels, Manifest, ReadError, Table, WriteError};
 
-/// Sectors of a piece at most: 256 KiB.
-const PIECE_SECTORS: u32 = 512;
+const PIECE_LEN: usize = CHUNK_LEN_MAX;
 
-const PIECE_LEN: usize = PIECE_SECTORS as usize * SECTOR_SIZE;
+/// Sectors of a piece at most.
+const PIECE_SECTORS: u32 = (PIECE_LEN / SECTOR_SIZE) as u32;
 
 /// What is sent: how its pieces follow from the list of tables.
 struct Pieces {
@@ -74,7 +75,7 @@ impl Outgoing {
 
     /// Whether the piece with this number is the last.
     pub fn is_last(&self, index: u64) -> bool {
-        index + 1 == self.pieces.end
+        index.checked_add(1) == Some(self.pieces.end)
     }
 
     /// The piece with this number; none if there is no such piece. Before the first piece of a table, all of it is
@@ -103,6 +104,8 @@ pub enum TransferError {
     OutOfOrder,
     /// What has come is not what was announced.
     Different,
+    /// What came, or what was written of it, is damaged.
+    Damaged(ReadError),
     /// The disk has no room for the tables.
     Full,
     /// The device failed.
@@ -114,6 +117,7 @@ impl fmt::Display for TransferError {
         match self {
             TransferError::OutOfOrder => f.write_str("a piece of the tables is missing"),
             TransferError::Different => f.write_str("the tables that came are not those that were announced"),
+            TransferError::Damaged(error) => write!(f, "the tables that came are damaged: {error}"),
             TransferError::Full => f.write_str("the disk has no room for the tables: give a larger one"),
             TransferError::Device(error) => write!(f, "{error}"),
         }
@@ -236,8 +240,8 @@ impl Incoming {
             arriving.filter(|arriving| arriving.pieces.end == next).ok_or(TransferError::OutOfOrder)?;
         arriving.grid.flush().await?;
         for table in arriving.levels.tables() {
-            if !scrub(&arriving.grid, table).await.damaged.is_empty() {
-                return Err(TransferError::Different);
+            if let Some(damaged) = scrub(&arriving.grid, table).await.damaged.first() {
+                return Err(TransferError::Damaged(*damaged));
             }
         }
         Ok(Arrived { arriving })

@@ -12,7 +12,7 @@ use tests_workloads::{Connection, Inserts, Pace, Workload, World, query_anywhere
 /// The node that makes the mistake.
 const PLANTED: u8 = 2;
 
-const SEEDS: u64 = 10;
+const SEEDS: u64 = 4;
 
 /// Faults that destroy nothing: what the row's loss takes from a majority is enough.
 const FAULTS: [FaultKind; 12] = [

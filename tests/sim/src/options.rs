@@ -82,9 +82,11 @@ pub struct Options {
     pub faults: Vec<FaultKind>,
     /// The most a disk request takes.
     pub disk_latency: Duration,
+    /// How large a node's disk is.
+    pub disk_sectors: u64,
     /// What a frame takes at least.
     pub wire_latency: Duration,
-    /// Bytes of the tables of a node.
+    /// Bytes that the tables of a node may take in memory.
     pub tables_len_max: usize,
     /// Bytes of the newest entries of a node.
     pub log_len_max: usize,
@@ -120,8 +122,9 @@ impl Options {
             fault_span: (Duration::from_millis(50), Duration::from_secs(6)),
             faults: dice.some_of(&FaultKind::ALL),
             disk_latency: Duration::from_micros(*dice.one_of(&[100, 1_000, 8_000])),
+            disk_sectors: 2048 * *dice.one_of(&[8, 16, 64]),
             wire_latency: Duration::from_micros(*dice.one_of(&[50, 200, 2_000])),
-            tables_len_max: *dice.one_of(&[2 << 20, 64 << 20]),
+            tables_len_max: *dice.one_of(&[32 << 10, 256 << 10, 2 << 20, 64 << 20]),
             log_len_max: *dice.one_of(&[32 << 10, 8 << 20]),
             append_len_max: *dice.one_of(&[1, 2 << 10, APPEND_LEN_MAX, APPEND_LEN_MAX]),
             planted: Planted::NONE,
@@ -218,7 +221,8 @@ impl fmt::Display for Options {
         writeln!(f, "latencies     disk up to {:?}, wire from {:?}", self.disk_latency, self.wire_latency)?;
         write!(
             f,
-            "limits        tables {} KiB, newest entries {} KiB, an append {} bytes",
+            "limits        a disk {} MiB, tables in memory {} KiB, newest entries {} KiB, an append {} bytes",
+            self.disk_sectors >> 11,
             self.tables_len_max >> 10,
             self.log_len_max >> 10,
             self.append_len_max

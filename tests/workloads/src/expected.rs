@@ -4,11 +4,12 @@ use crate::world::{Answer, Connection, Failure, World};
 
 /// What a statement of a workload, none of which is wrong, may fail with while the cluster is disturbed or
 /// others are at work. Full disks are not among them: no workload fills one.
-const EXPECTED: [(&str, &str); 4] = [
+const EXPECTED: [(&str, &str); 5] = [
     ("40001", "serialization_failure"),
     ("57P03", "cannot_connect_now: no quorum, or the node is not ready"),
     ("08007", "transaction_resolution_unknown"),
-    ("53200", "out_of_memory: the tables are full, while machines are short of memory"),
+    ("58030", "io_error: the node's disk does not give what it should, and it is about to stop serving"),
+    ("XX001", "data_corrupted: the same, where the disk gives something else"),
 ];
 
 impl Failure {

@@ -11,7 +11,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use cluster_format::limits::APPEND_LEN_MAX;
 use cluster_format::{
-    Digest, Entry, Incarnation, LogPosition, Membership, NodeId, Payload, Planted, SnapshotHead, Version,
+    Digest, Entry, Incarnation, LogPosition, Membership, NodeId, Payload, Planted, SnapshotChunk,
+    SnapshotHead, Version,
 };
 use drivers_api::{Instant, Now, WallTime};
 
@@ -169,6 +170,7 @@ fn follower_behind_a_snapshot() -> Raft {
         seed: [2; 32],
         log_len_max: 1 << 20,
         append_len_max: APPEND_LEN_MAX,
+        write_len_max: 1 << 20,
         priority: 0,
         planted: Planted::NONE,
     };
@@ -214,4 +216,46 @@ fn a_follower_with_an_entry_too_many_says_what_is_committed() {
     let previous = LogPosition { term: 6, version: Version(201) };
     let (probed, last, commit) = (Version(201), Version(201), Version(200));
     assert_eq!(outcome_of(&mut raft, previous, vec![]), AppendOutcome::Mismatch { probed, last, commit });
+}
+
+#[test]
+fn a_snapshot_that_the_log_has_overtaken_is_forgotten() {
+    let mut raft = follower_behind_a_snapshot();
+    let last = LogPosition { term: 8, version: Version(203) };
+    let head = Arc::new(SnapshotHead { last, ..Default::default() });
+    let chunk = SnapshotChunk { head, index: 0, is_last: false, body: Arc::from([]) };
+    let body = MessageBody::Snapshot(chunk);
+    raft.receive(now(), NodeId(1), Message { term: 8, incarnation: Incarnation(1), body });
+    assert!(raft.take_chunk_write(now()).is_some());
+    raft.chunk_written();
+    raft.tick(now());
+    assert!(raft.is_receiving_snapshot());
+    // Whoever sent it is gone, and another leader sends entries instead.
+    let mut previous = raft.log().base();
+    let mut digest = Digest::ZERO;
+    let entries = (201..204).map(|version| {
+        let position = LogPosition { term: 8, version: Version(version) };
+        let entry = Arc::new(Entry::new(position, 0, digest, Payload::TermStart));
+        digest = entry.digest();
+        entry
+    });
+    let entries: Vec<_> = entries.collect();
+    outcome_of(&mut raft, previous, entries);
+    previous = raft.log().last();
+    assert_eq!(previous, last);
+    raft.tick(now());
+    assert!(!raft.is_receiving_snapshot());
+}
+
+#[test]
+fn a_member_with_new_tables_keeps_its_promise() {
+    let mut raft = follower_behind_a_snapshot();
+    let (kept, rebuilt) = (raft.kept_through(), LogPosition { term: 5, version: Version(150) });
+    assert_eq!((kept, raft.missing()), (raft.log().last(), None));
+    let head = SnapshotHead { last: rebuilt, membership: Membership::founding(3), ..Default::default() };
+    assert!(!raft.can_resume_behind(&head));
+    raft.rebuilt(now(), &head);
+    assert_eq!((raft.log().last(), raft.commit()), (rebuilt, rebuilt.version));
+    assert_eq!((raft.missing(), raft.promised()), (Some(Version(151)), kept));
+    assert!(raft.take_committed(usize::MAX).is_empty());
 }

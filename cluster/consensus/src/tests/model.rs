@@ -86,6 +86,7 @@ impl Cluster {
             seed: [0; 32],
             log_len_max: 1 << 20,
             append_len_max: 1 << 10,
+            write_len_max: 1 << 20,
             priority: 0,
             planted: self.planted,
         };

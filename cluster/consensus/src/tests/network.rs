@@ -9,7 +9,7 @@ use core::time::Duration;
 use cluster_format::limits::APPEND_LEN_MAX;
 use cluster_format::{
     Commit, Digest, Entry, Incarnation, LogPosition, Marks, Membership, NodeId, Origin, Payload, Planted,
-    RequestId, SnapshotChunk, SnapshotHead, StateHash, Version, decode, encode,
+    RequestId, SnapshotChunk, SnapshotHead, Version, decode, encode,
 };
 use drivers_api::{Instant, Now, WallTime};
 use rand_chacha::ChaCha8Rng;
@@ -51,8 +51,17 @@ impl Disk {
 pub(crate) struct Tables(pub(crate) Vec<Digest>);
 
 impl Tables {
-    pub(crate) fn state(&self) -> StateHash {
-        self.0.iter().fold(StateHash::default(), |state, digest| state.with(StateHash::of(&[&digest.0])))
+    pub(crate) fn content(&self) -> Digest {
+        self.0.iter().fold(Digest::ZERO, |content, digest| content.chain(digest))
+    }
+
+    /// What a snapshot of them would be, at the member that has applied them.
+    pub(crate) fn head(&self, raft: &Raft) -> SnapshotHead {
+        let version = Version(self.0.len() as u64);
+        let last = LogPosition { term: raft.log().term_at(version).expect("it is in the log"), version };
+        let membership = (**raft.log().membership_at(version)).clone();
+        let digest = self.0.last().copied().unwrap_or_default();
+        SnapshotHead { last, digest, membership, content: self.content(), content_len: self.0.len() as u64 }
     }
 }
 
@@ -150,6 +159,7 @@ impl Network {
             seed,
             log_len_max: self.log_len_max,
             append_len_max: APPEND_LEN_MAX,
+            write_len_max: 1 << 20,
             priority: member.priority,
             planted: self.planted,
         };
@@ -343,7 +353,7 @@ impl Member {
                 let chunks = core::mem::take(&mut self.disk.incoming);
                 let digests = chunks.iter().flat_map(|chunk| decode::<Vec<Digest>>(&chunk.body).unwrap());
                 self.tables = Tables(digests.collect());
-                assert_eq!(self.tables.state(), head.state, "the snapshot is whole");
+                assert_eq!(self.tables.content(), head.content, "the snapshot is whole");
                 self.disk.base = Some((head.clone(), self.tables.clone()));
                 self.disk.entries.clear();
                 raft.installed(&head);
@@ -355,7 +365,7 @@ impl Member {
         let Some(raft) = &mut self.raft else { return };
         for ChunkWanted { peer, head, index } in raft.take_chunks_wanted() {
             if head.is_none() {
-                let head = raft.snapshot_head(self.tables.state()).expect("what was applied is known");
+                let head = self.tables.head(raft);
                 self.outgoing = Some((Arc::new(head), self.tables.clone()));
             }
             let known = self.outgoing.as_ref().filter(|(known, _)| head.is_none_or(|head| *known == head));

@@ -15,8 +15,8 @@ enum Step {
     Replace(u64, u64, usize),
     /// A record without entries, which says that more is committed.
     Seal(u64),
-    /// So many pieces of a snapshot that is ahead of the log.
-    Snapshot(u64),
+    /// A snapshot that is ahead of the log takes its place.
+    Snapshot,
     /// Missing entries, so many of them, starting with any of the missing.
     Fill(u64, usize),
     /// Reads on from any version.
@@ -41,7 +41,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (1u64..4, 0usize..1500).prop_map(|(count, len)| Step::Append(count, len)),
         2 => (1u64..4, 1u64..4, 0usize..700).prop_map(|(back, count, len)| Step::Replace(back, count, len)),
         4 => (0u64..4).prop_map(Step::Seal),
-        1 => (1u64..4).prop_map(Step::Snapshot),
+        1 => Just(Step::Snapshot),
         4 => (1u64..4, any::<usize>()).prop_map(|(count, place)| Step::Fill(count, place)),
         3 => any::<usize>().prop_map(Step::Read),
     ];
@@ -103,6 +103,8 @@ impl Log {
 
 struct Model {
     disk: Disk,
+    /// Where the records begin, and the chain and the log before them.
+    base: (u64, Chain, Log),
     written: Vec<Written>,
     /// What was torn or lost at the end: some of it may still be there.
     given_up: Vec<Written>,
@@ -111,11 +113,11 @@ struct Model {
 
 impl Model {
     fn log(&self) -> Log {
-        self.written.last().map(|written| written.log.clone()).unwrap_or_default()
+        self.written.last().map_or(&self.base.2, |written| &written.log).clone()
     }
 
     /// The record that is being written, and its requests.
-    fn note(&mut self, journal: &mut Journal, body: RecordBody, log: Log) -> Vec<DiskRequest> {
+    fn note(&mut self, journal: &mut Journal, entries: Vec<Arc<Entry>>, log: Log) -> Vec<DiskRequest> {
         let requests = journal.take_requests();
         let (mut sector, mut bytes) = (0, Vec::new());
         for request in requests.iter().rev() {
@@ -125,7 +127,7 @@ impl Model {
         }
         let header = Header::parse(&bytes).unwrap();
         bytes.truncate(HEADER_LEN + header.payload_len);
-        let record = Record { state: log.state(), body, end: log.end(), after_damage: false };
+        let record = Record { state: log.state(), entries, end: log.end(), after_damage: false };
         self.written.push(Written { sector, bytes, record, log });
         requests
     }
@@ -156,26 +158,13 @@ impl Model {
                 let fill = (first..first + count).take_while(|version| missing.contains(version));
                 let fill: Vec<_> = fill.map(|version| log.from(version)[0].clone()).collect();
                 journal.append(1, log.state(), &fill);
-                return Some(self.note(journal, RecordBody::Entries(fill), log));
+                return Some(self.note(journal, fill, log));
             }
-            Step::Snapshot(_) | Step::Read(_) => return None,
+            Step::Snapshot | Step::Read(_) => return None,
         };
         log.entries.extend(entries.iter().cloned());
         journal.append(1, log.state(), &entries);
-        Some(self.note(journal, RecordBody::Entries(entries), log))
-    }
-
-    fn append_chunk(&mut self, journal: &mut Journal, last: LogEnd, index: u64, is_last: bool) {
-        let piece = chunk(last, index, is_last);
-        let mut log = self.log();
-        journal.append_chunk(1, log.state(), &piece);
-        let state = log.state();
-        if is_last {
-            log = Log { start: last, entries: vec![], commit: last.position.version.0, term: log.term };
-        }
-        let requests = self.note(journal, RecordBody::Chunk(piece), log);
-        self.written.last_mut().unwrap().record.state = state;
-        self.finish(journal, requests);
+        Some(self.note(journal, entries, log))
     }
 
     fn finish(&mut self, journal: &mut Journal, requests: Vec<DiskRequest>) {
@@ -194,13 +183,16 @@ impl Model {
                 let found = read(journal, &mut self.disk, first, u64::MAX);
                 assert!(log.from(first).starts_with(&found), "nothing false is read");
             }
-            Step::Snapshot(pieces) => {
+            Step::Snapshot => {
                 let log = self.log();
                 let position = LogPosition { term: log.term, version: Version(log.last() + 3) };
                 let last = LogEnd { position, digest: Digest::of(&position.version.0.to_le_bytes()) };
-                for index in 0..*pieces {
-                    self.append_chunk(journal, last, index, index + 1 == *pieces);
-                }
+                journal.start_anew(b"", last, LogPosition::default());
+                assert_eq!(run(journal, &mut self.disk), Ok(vec![JournalEvent::Checkpointed]));
+                let log = Log { start: last, entries: vec![], commit: position.version.0, term: log.term };
+                // What was written before is never read again.
+                self.given_up.retain(|written| written.sector >= journal.head);
+                (self.base, self.written) = ((journal.head, journal.chain, log), vec![]);
             }
             _ => {
                 if let Some(requests) = self.append(journal, step) {
@@ -211,8 +203,9 @@ impl Model {
     }
 
     fn damage(&mut self, damage: &Damage) {
-        let sectors = self.written.last().map_or(1, |last| last.sector + 2 - RECORDS_START);
-        let sector = |place: usize| RECORDS_START + place as u64 % sectors;
+        let start = self.base.0;
+        let sectors = self.written.last().map_or(1, |last| last.sector + 2 - start);
+        let sector = |place: usize| start + place as u64 % sectors;
         match *damage {
             Damage::Zeroed(place) => self.disk.sector(sector(place)).fill(0),
             Damage::Flipped(place, byte) => {
@@ -241,7 +234,7 @@ impl Model {
     fn proof(&self, last: usize) -> Option<Written> {
         let header = |written: &Written| Header::parse(&written.bytes).unwrap();
         let chain = self.written[..last].last().map(|written| Chain::of(42).through(&header(written)));
-        let chain = chain.unwrap_or(Chain::of(42));
+        let chain = chain.unwrap_or(self.base.1);
         let left = self.written[last..].iter().chain(&self.given_up);
         let left = left.filter(|written| self.is_intact(written, HEADER_LEN));
         let proofs = left.filter(|written| {
@@ -269,8 +262,8 @@ impl Model {
             if index < last && intact[index] {
                 expected.push(Record { after_damage, ..written.record.clone() });
             } else if proof.as_ref().is_some_and(|proof| proof.sector == written.sector) {
-                let body = RecordBody::Entries(vec![]);
-                expected.push(Record { after_damage: true, body, ..written.record.clone() });
+                let entries = vec![];
+                expected.push(Record { after_damage: true, entries, ..written.record.clone() });
             }
         }
         expected
@@ -291,12 +284,9 @@ impl Model {
 /// Records without the entries' contents, to be read by people.
 fn outlines(records: &[Record]) -> Vec<String> {
     let outline = |record: &Record| {
-        let body = match &record.body {
-            RecordBody::Entries(entries) => entries.iter().map(|entry| entry.version.0).collect(),
-            RecordBody::Chunk(chunk) => vec![1000 + chunk.index],
-        };
+        let versions: Vec<u64> = record.entries.iter().map(|entry| entry.version.0).collect();
         let damage = if record.after_damage { " after damage" } else { "" };
-        alloc::format!("{:?} up to {}, commit {}{damage}", body, record.end.position, record.state.commit)
+        alloc::format!("{:?} up to {}, commit {}{damage}", versions, record.end.position, record.state.commit)
     };
     records.iter().map(outline).collect()
 }
@@ -308,7 +298,8 @@ proptest! {
     #[test]
     fn a_journal_tells_exactly_what_is_intact(lives in lives(), transfer in 1usize..20) {
         let disk = Disk { transfer_len_max: transfer * SECTOR_SIZE, ..Disk::blank() };
-        let mut model = Model { disk, written: vec![], given_up: vec![], flips: 0 };
+        let base = (RECORDS_START, Chain::of(42), Log::default());
+        let mut model = Model { disk, base, written: vec![], given_up: vec![], flips: 0 };
         for (steps, torn, damages) in &lives {
             let expected = model.expect();
             let (mut journal, records) = open(&mut model.disk).unwrap();
@@ -351,14 +342,12 @@ proptest! {
         Superblock::parse(&sector);
         let mut head = head;
         head[..6].copy_from_slice(b"RLXJ\x03\x00");
-        let kind = head[6] % 3;
-        head[6] = kind;
         head[36..40].copy_from_slice(&(bytes.len() as u32).to_le_bytes());
         head[60..64].copy_from_slice(&cluster_format::crc32c(&bytes).to_le_bytes());
         let sum = cluster_format::crc32c(&head[..HEADER_LEN - 4]);
         head[HEADER_LEN - 4..].copy_from_slice(&sum.to_le_bytes());
         let header = Header::parse(&head).expect("its checksum is right");
-        header.body(&bytes);
+        header.entries(&bytes);
     }
 
     #[test]

@@ -14,7 +14,7 @@ fn extents(disk: &Disk) -> Vec<(u64, core::ops::Range<usize>)> {
     found
 }
 
-/// Records of every kind: entries, a vote, a long one, one that replaces, a chunk, a seal.
+/// Records of every kind: entries, a vote, a long one, one that replaces, a seal.
 fn varied() -> (Disk, Vec<Arc<Entry>>) {
     let mut disk = Disk::blank();
     let (mut journal, _) = open(&mut disk).unwrap();
@@ -26,9 +26,6 @@ fn varied() -> (Disk, Vec<Arc<Entry>>) {
     let newer = entries(end_of(&log), 2, 2, 20);
     append(&mut journal, &mut disk, committed(2), &newer);
     log.extend(newer);
-    let snapshot = LogEnd { digest: Digest::of(b"another"), ..end_of(&log) };
-    journal.append_chunk(1, committed(2), &chunk(snapshot, 0, false));
-    run(&mut journal, &mut disk).unwrap();
     let more = entries(end_of(&log), 2, 3, 200);
     append(&mut journal, &mut disk, committed(4), &more);
     log.extend(more);

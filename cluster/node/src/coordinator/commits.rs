@@ -141,6 +141,5 @@ fn error_of(refused: Refused) -> DatabaseError {
         Refused::Conflict(version) => DatabaseError::Conflict(Conflict::Written(version)),
         Refused::TooOld | Refused::Forgotten => DatabaseError::Conflict(Conflict::TooOld),
         Refused::DiskFull => DatabaseError::DiskFull,
-        Refused::MemoryFull => DatabaseError::MemoryFull,
     }
 }

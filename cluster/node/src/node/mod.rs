@@ -47,7 +47,7 @@ const REFUSAL_PAUSE: Duration = Duration::from_secs(5);
 /// What the node is given beside its configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeOptions {
-    /// Bytes that the tables may take.
+    /// Bytes that tables may take in memory.
     pub tables_len_max: usize,
     /// Bytes that the statements and transactions of all sessions may hold.
     pub sessions_len_max: usize,
@@ -123,11 +123,7 @@ impl Node {
         Node {
             started: now.monotonic,
             replica,
-            coordinator: Coordinator::new(
-                config.node,
-                Leader::new(options.tables_len_max, options.planted),
-                rng.next_u64() >> 1,
-            ),
+            coordinator: Coordinator::new(config.node, Leader::new(options.planted), rng.next_u64() >> 1),
             peers: Peers::new(peers, now.monotonic),
             stack: Arc::new(Mutex::new(stack)),
             registry: Arc::new(Registry::new()),
@@ -273,9 +269,9 @@ impl Node {
             PeerMessage::ReadAnswer(number, version) => coordinator.read_answered(now, number, version),
             PeerMessage::Entries(first) => replica.entries_asked(from, first),
             PeerMessage::EntriesAnswer(entries) => replica.entries_lent(now, &entries),
-            PeerMessage::Tables(head, index) => replica.tables_asked(now, from, head.as_ref(), index),
-            PeerMessage::TablesAnswer(chunk) => replica.tables_lent(now, chunk),
-            PeerMessage::Agreement(message) => replica.agreement_received(now, from, message),
+            PeerMessage::Tables(head, index) => replica.tables_asked(from, head, index),
+            PeerMessage::TablesAnswer(chunk) => replica.tables_lent(chunk),
+            PeerMessage::Agreement(message) => replica.agreement_received(from, message),
             PeerMessage::Change(number, change) => {
                 let answer = change_cluster(now, replica, change);
                 outbox.push((from, PeerMessage::ChangeAnswer(number, answer)));

@@ -4,14 +4,14 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use cluster_consensus::{Raft, Role};
-use cluster_format::{Digest, StateHash, Version};
+use cluster_format::{Digest, Version};
 use cluster_services::nodes::NodeStatus;
 use cluster_services::{devices, nodes};
 use cluster_sql::types::Datum;
 use drivers_api::{Level, Machine, Now};
 
 use super::{LogLine, Node};
-use crate::replica::{Phase, Replica};
+use crate::replica::Phase;
 
 /// How a node is, for whoever looks on from outside, such as a simulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +24,6 @@ pub struct Health {
     pub is_whole: bool,
     /// The newest version in its tables.
     pub applied: Version,
-    /// What they amount to.
-    pub state: StateHash,
     /// The digest of the ledger up to there, if memory tells.
     pub ledger: Option<Digest>,
 }
@@ -48,7 +46,7 @@ impl Node {
         if table != nodes::TABLE.name {
             return Vec::new();
         }
-        let Replica { tables, journal, .. } = &self.replica;
+        let tables = &self.replica.tables;
         let raft = self.replica.raft();
         let status = NodeStatus {
             id,
@@ -58,11 +56,10 @@ impl Node {
             term: raft.map_or(0, |raft| raft.term()),
             applied: tables.version(),
             committed: raft.map_or(tables.version(), |raft| raft.commit()),
-            rows: tables.snapshot().len() as u64,
-            table_bytes: tables.len_bytes() as u64,
+            table_bytes: tables.disk_len() + tables.memory_len() as u64,
             memory: machine.inventory.memory(),
-            disk_free: journal.as_ref().map_or(0, |journal| journal.free_len()),
-            disk_total: journal.as_ref().map_or(0, |journal| journal.len()),
+            disk_free: tables.disk_space().0,
+            disk_total: tables.disk_space().1,
             connections: self.stack.lock().connections() as u32,
             uptime_ms: now.monotonic.since(self.started).as_millis() as u64,
         };
@@ -71,7 +68,7 @@ impl Node {
 
     pub(super) fn role(&self) -> &'static str {
         match &self.replica.phase {
-            Phase::Recovering(_) => "recovering",
+            Phase::Opening(_) | Phase::Recovering(_) => "recovering",
             Phase::Stopped(_) => "stopped",
             Phase::Running(raft) => match raft.role() {
                 Role::Leader { .. } => "leader",
@@ -117,7 +114,6 @@ impl Node {
             is_removed: raft.is_removed(),
             is_whole: raft.missing().is_none() && !self.replica.is_rebuilding(),
             applied: tables.version(),
-            state: tables.state(),
             ledger: raft.log().digest_at(tables.version()),
         })
     }

@@ -7,10 +7,13 @@ use core::time::Duration;
 
 use cluster_format::limits::APPEND_LEN_MAX;
 use cluster_format::{Entry, NodeId, SnapshotChunk, SnapshotHead, Version};
-use cluster_store::Outgoing;
+use cluster_store::{Outgoing, ReadError};
 use drivers_api::{Instant, Level, Now};
 
+use super::agreeing::Summing;
+use super::arriving::Arrival;
 use super::{Phase, Reader, Replica};
+use crate::job::Job;
 use crate::marks::Mark;
 use crate::message::PeerMessage;
 use crate::rebuilding::entries_in_memory;
@@ -21,7 +24,35 @@ const LENT_FOR: Duration = Duration::from_secs(10);
 /// Tables that one peer gets. Each has its own, so that two at a time do not make each other begin anew.
 pub(super) struct Lent {
     outgoing: Outgoing,
+    head: Arc<SnapshotHead>,
     asked_at: Instant,
+}
+
+/// A piece that a peer waits for.
+pub(super) struct Lending {
+    to: NodeId,
+    /// Of which tables; none: of new ones.
+    head: Option<Arc<SnapshotHead>>,
+    index: u64,
+    /// Whether Raft asks; else the peer itself does, for tables that nobody can rely on.
+    is_rafts: bool,
+    /// The version that new tables are to have at least.
+    version: Version,
+    reading: Option<Reading>,
+}
+
+/// A piece that is being read.
+struct Reading {
+    head: Arc<SnapshotHead>,
+    is_last: bool,
+    job: Job<Result<Option<Vec<u8>>, ReadError>>,
+}
+
+impl Lending {
+    /// Whether it can go on.
+    pub(super) fn is_woken(&self) -> bool {
+        self.reading.as_ref().is_some_and(|reading| reading.job.is_woken())
+    }
 }
 
 impl Replica {
@@ -46,37 +77,87 @@ impl Replica {
         }
     }
 
-    pub(super) fn send_snapshots(&mut self, now: Now) {
+    /// Goes on with the pieces that peers wait for.
+    pub(super) fn lend(&mut self, now: Now) {
         let Phase::Running(raft) = &mut self.phase else { return };
         let wanted = raft.take_chunks_wanted();
-        self.lent.retain(|_, lent| now.monotonic.since(lent.asked_at) < LENT_FOR);
         for wanted in wanted {
-            let chunk = self.chunk(now, wanted.peer, wanted.head.as_ref(), wanted.index);
-            if let Phase::Running(raft) = &mut self.phase {
-                raft.chunk_fetched(now, wanted.peer, chunk);
+            self.piece_asked(wanted.peer, wanted.head, wanted.index, true);
+        }
+        self.lent.retain(|_, lent| now.monotonic.since(lent.asked_at) < LENT_FOR);
+        for mut lending in core::mem::take(&mut self.lending) {
+            match self.lend_one(now, &mut lending) {
+                None => self.lending.push(lending),
+                Some(chunk) if lending.is_rafts => {
+                    if let Phase::Running(raft) = &mut self.phase {
+                        raft.chunk_fetched(now, lending.to, chunk);
+                    }
+                }
+                Some(chunk) => self.outbox.push((lending.to, PeerMessage::TablesAnswer(chunk))),
             }
         }
     }
 
-    /// A piece of this node's tables for the member `to`: of a new snapshot of them, or of the one with `head`.
-    fn chunk(
-        &mut self,
-        now: Now,
-        to: NodeId,
-        head: Option<&Arc<SnapshotHead>>,
-        index: u64,
-    ) -> Option<SnapshotChunk> {
-        let Phase::Running(raft) = &self.phase else { return None };
-        let asked_at = now.monotonic;
-        if head.is_none() && self.rebuilding.is_none() && raft.log().membership().member(to).is_some() {
-            let head = raft.snapshot_head(self.tables.state())?;
-            let outgoing = Outgoing::new(&self.tables, head);
-            self.lent.insert(to, Lent { outgoing, asked_at });
+    fn piece_asked(&mut self, to: NodeId, head: Option<Arc<SnapshotHead>>, index: u64, is_rafts: bool) {
+        // Whoever asks again wants only one answer.
+        let is_same = |lending: &Lending| (lending.to, lending.is_rafts) == (to, is_rafts);
+        if let Some(known) = self.lending.iter().find(|lending| is_same(lending))
+            && (known.index, &known.head) == (index, &head)
+        {
+            return;
         }
-        let lent =
-            self.lent.get_mut(&to).filter(|lent| head.is_none_or(|head| lent.outgoing.head() == head))?;
-        lent.asked_at = asked_at;
-        lent.outgoing.chunk(index)
+        self.lending.retain(|lending| !is_same(lending));
+        let version = self.tables.version();
+        self.lending.push(Lending { to, head, index, is_rafts, version, reading: None });
+    }
+
+    /// The piece, or none if there is no such piece, once that is known.
+    fn lend_one(&mut self, now: Now, lending: &mut Lending) -> Option<Option<SnapshotChunk>> {
+        let Some(reading) = &mut lending.reading else { return self.begin_reading(now, lending) };
+        let piece = reading.job.poll()?;
+        let body = match piece {
+            Ok(piece) => piece,
+            Err(error) => {
+                self.damaged(error);
+                None
+            }
+        };
+        let (head, index, is_last) = (reading.head.clone(), lending.index, reading.is_last);
+        Some(body.map(|body| SnapshotChunk { head, index, is_last, body: body.into() }))
+    }
+
+    fn begin_reading(&mut self, now: Now, lending: &mut Lending) -> Option<Option<SnapshotChunk>> {
+        let Phase::Running(raft) = &self.phase else { return Some(None) };
+        if lending.head.is_none() {
+            let is_member = raft.log().membership().member(lending.to).is_some();
+            if self.rebuilding.is_some() || self.replacement.is_some() || !is_member {
+                return if lending.is_rafts { None } else { Some(None) };
+            }
+            // What is in memory only is not sent, so it goes to tables first.
+            self.tables.freeze();
+            let (outgoing, head) = self.tables.outgoing()?;
+            if head.last.version < lending.version {
+                return None;
+            }
+            let lent = Lent { outgoing, head: Arc::new(head), asked_at: now.monotonic };
+            lending.head = Some(lent.head.clone());
+            self.lent.insert(lending.to, lent);
+        }
+        let lent = self.lent.get_mut(&lending.to).filter(|lent| Some(&lent.head) == lending.head.as_ref());
+        let Some(lent) = lent else { return Some(None) };
+        lent.asked_at = now.monotonic;
+        let (outgoing, index, head) = (lent.outgoing.clone(), lending.index, lent.head.clone());
+        let is_last = outgoing.is_last(index);
+        let job = Job::new(async move { outgoing.piece(index).await });
+        lending.reading = Some(Reading { head, is_last, job });
+        self.lend_one(now, lending)
+    }
+
+    /// Whether work that waits for the disk can go on.
+    pub(super) fn has_woken_job(&self) -> bool {
+        self.lending.iter().any(Lending::is_woken)
+            || self.arrival.as_ref().is_some_and(Arrival::is_woken)
+            || self.summing.as_ref().is_some_and(Summing::is_woken)
     }
 
     pub(super) fn restore(&mut self, now: Now) {
@@ -119,44 +200,10 @@ impl Replica {
         }
     }
 
-    pub(super) fn rebuild(&mut self, now: Now) {
-        let (Some(rebuilding), Phase::Running(raft)) = (&mut self.rebuilding, &mut self.phase) else {
-            return;
-        };
-        let leader = raft.leader().filter(|leader| *leader != raft.id());
-        if let Some(question) = rebuilding.advance(now, leader) {
-            self.outbox.push(question);
-        }
-        if raft.is_leader() {
-            // Nobody else could lead so far.
-            let _ = raft.transfer(now, None);
-            return;
-        }
-        if let Some(tables) = rebuilding.finish(raft) {
-            self.rebuilding = None;
-            self.replace_tables(tables);
-            self.hit(Mark::TablesRebuilt);
-            let line = alloc::format!("the tables are rebuilt as of version {}", self.tables.version());
-            self.say(Level::Info, line);
-        }
-    }
-
     /// A peer rebuilds its tables and asks for a piece of this node's.
-    pub(crate) fn tables_asked(
-        &mut self,
-        now: Now,
-        from: NodeId,
-        head: Option<&Arc<SnapshotHead>>,
-        index: u64,
-    ) {
-        let chunk = self.chunk(now, from, head, index);
-        self.outbox.push((from, PeerMessage::TablesAnswer(chunk)));
-    }
-
-    /// A piece of a peer's tables.
-    pub(crate) fn tables_lent(&mut self, now: Now, chunk: Option<SnapshotChunk>) {
-        if let Some(rebuilding) = &mut self.rebuilding {
-            rebuilding.chunk(now, chunk);
+    pub(crate) fn tables_asked(&mut self, from: NodeId, head: Option<Arc<SnapshotHead>>, index: u64) {
+        if matches!(self.phase, Phase::Running(_)) {
+            self.piece_asked(from, head, index, false);
         }
     }
 }

@@ -1,23 +1,24 @@
 //! The replicated state on this node: Raft decides, the journal keeps, the tables show.
 //!
 //! ```text
-//!   ┌────────────┐  everything recovered   ┌─────────┐   the disk fails    ┌─────────┐
-//!   │ Recovering │ ──────────────────────► │ Running │ ──────────────────► │ Stopped │
-//!   └────────────┘                         └─────────┘                     └─────────┘
-//!         └──────────── the disk cannot be used ─────────────────────────────────▲
+//!   ┌─────────┐ tables opened ┌────────────┐ everything recovered ┌─────────┐ the disk fails ┌─────────┐
+//!   │ Opening │ ────────────► │ Recovering │ ───────────────────► │ Running │ ─────────────► │ Stopped │
+//!   └─────────┘               └────────────┘                      └─────────┘                └─────────┘
+//!        └────────────────────────── the disk cannot be used ─────────────────────────────────────▲
 //! ```
 //!
-//! One file for each of its concerns: how it begins ([`opening`]), tables that arrive through Raft
-//! ([`arriving`]), what goes to and comes from peers' logs and tables besides ([`lending`]), whether all tables
-//! are equal ([`agreeing`]), and what there is to say ([`reporting`]). While it runs, its tables may turn out to
-//! differ from a quorum's: then it still keeps the ledger and votes, but does not serve until it has rebuilt
-//! them ([`Replica::is_rebuilding`]).
+//! One file for each of its concerns: how it begins ([`opening`]), its tables on the disk ([`storing`]), tables that
+//! arrive ([`arriving`]), what peers are given of tables and ledger ([`lending`]), whether all tables are equal
+//! ([`agreeing`]), and what there is to say ([`reporting`]). While it runs, its tables may turn out to differ from a
+//! quorum's, or to be damaged: then it still keeps the ledger and votes, but does not serve until it has got the
+//! leader's in their place ([`Replica::is_rebuilding`]).
 
 mod agreeing;
 mod arriving;
 mod lending;
 mod opening;
 mod reporting;
+mod storing;
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -26,11 +27,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_consensus::{Config, Message, Raft, Timing};
-use cluster_format::{Entry, Incarnation, Marks, Membership, NodeId, Planted, Version};
+use cluster_format::{Entry, Incarnation, Marks, Membership, Mistake, NodeId, Planted, Version};
 use cluster_journal::{Journal, JournalError, JournalEvent};
 use cluster_sql::database::DatabaseError;
-use cluster_store::{Incoming, Tables};
-use drivers_api::{Disk, DiskGeometry, Instant, Level, Now};
+use cluster_store::{REQUEST_TAG, REQUEST_TAG_BITS, Tables, TablesOptions, Through};
+use drivers_api::{Disk, DiskGeometry, DiskOperation, DiskRequest, Instant, Level, Now, SECTOR_SIZE};
 
 use crate::agreement::Agreement;
 use crate::config::NodeConfig;
@@ -41,13 +42,31 @@ use crate::node::{LogLine, NodeOptions};
 use crate::rebuilding::{Rebuilding, Restoring};
 use crate::recovery::Recovery;
 use crate::writing::{Writer, Written};
-use lending::Lent;
+use agreeing::Summing;
+use arriving::Arrival;
+use lending::{Lending, Lent};
+use storing::{Checkpoint, Opening, Replacement};
 
 /// Most bytes of entries applied in one turn.
 const APPLY_LEN_MAX: usize = 1024 * 1024;
 
+/// Most bytes of entries in one record of the journal, unless one entry alone is longer.
+const WRITE_LEN_MAX: usize = 1024 * 1024;
+
+/// The newest rows may take one in so many bytes of those that tables may take in memory, and as many again while they
+/// are being written.
+const MEMORY_SHARE: usize = 4;
+
+/// Blocks that were read may take one in so many.
+const CACHE_SHARE: usize = 2;
+
+/// How long older versions can be read: a day.
+const RETENTION_MICROS: i64 = 24 * 3600 * 1_000_000;
+
 /// Where this node stands.
 pub(crate) enum Phase {
+    /// Reads its superblock, and then its tables.
+    Opening(Option<Opening>),
     /// Reads its journal.
     Recovering(Box<Recovery>),
     /// Takes part.
@@ -75,13 +94,36 @@ pub(crate) struct Replica {
     pub(crate) log_lines: Vec<LogLine>,
     pub(crate) outbox: Outbox,
     raft_config: Option<Config>,
+    geometry: DiskGeometry,
+    /// Bytes of entries kept in memory for tables that are on their way.
+    recent_len_max: usize,
+    founding: Membership,
+    tables_options: TablesOptions,
+    /// Tells this life's tables from others.
+    life: u64,
     writer: Writer,
     readers: VecDeque<Reader>,
-    /// A snapshot that arrives through Raft.
-    incoming: Option<Incoming>,
+    /// The tables have more to do at once.
+    tables_are_busy: bool,
+    /// A root that is to be made durable.
+    due_checkpoint: Option<Checkpoint>,
+    /// One that is being made durable.
+    checkpoint: Option<Checkpoint>,
+    /// The root that is durable, and what its tables hold.
+    durable_root: (Vec<u8>, Through),
+    /// When the next table is read to see whether it is still intact.
+    scrub_at: Option<Instant>,
+    /// Tables that arrive.
+    arrival: Option<Arrival>,
+    /// Tables that have arrived, until they are durably in place of those that were there.
+    replacement: Option<Replacement>,
     /// Tables that are being sent.
     lent: BTreeMap<NodeId, Lent>,
+    /// Pieces of them that were asked for.
+    lending: Vec<Lending>,
     agreement: Agreement,
+    /// Rows that are being compared with others'.
+    summing: Option<Summing>,
     restoring: Restoring,
     rebuilding: Option<Rebuilding>,
     /// The tables were replaced as a whole since [`Replica::take_replaced`].
@@ -105,9 +147,9 @@ impl Replica {
     ) -> Replica {
         let identity =
             cluster_journal::Identity { cluster_name: config.cluster_name.clone(), node: config.node };
-        let founding = Membership::founding(config.founders);
+        let life = journal;
         let (journal, phase) = match Journal::open(geometry, identity, journal, options.planted) {
-            Ok(journal) => (Some(journal), Phase::Recovering(Box::new(Recovery::new(founding)))),
+            Ok(journal) => (Some(journal), Phase::Opening(None)),
             Err(error) => (None, Phase::Stopped(error)),
         };
         let raft_config = Config {
@@ -117,21 +159,39 @@ impl Replica {
             seed,
             log_len_max: options.log_len_max,
             append_len_max: options.append_len_max,
+            write_len_max: WRITE_LEN_MAX,
             priority: config.priority,
             planted: options.planted,
         };
         let mut replica = Replica {
             phase,
             journal,
-            tables: Tables::new(),
+            tables: Tables::in_memory(),
             log_lines: Vec::new(),
             outbox: Vec::new(),
             raft_config: Some(raft_config),
+            geometry,
+            recent_len_max: options.log_len_max / 2,
+            founding: Membership::founding(config.founders),
+            tables_options: TablesOptions {
+                memory_len_max: options.tables_len_max / MEMORY_SHARE,
+                cache_len_max: options.tables_len_max / CACHE_SHARE,
+                retention_micros: RETENTION_MICROS,
+            },
+            life,
             writer: Writer::default(),
             readers: VecDeque::new(),
-            incoming: None,
+            tables_are_busy: false,
+            due_checkpoint: None,
+            checkpoint: None,
+            durable_root: Default::default(),
+            scrub_at: None,
+            arrival: None,
+            replacement: None,
             lent: BTreeMap::new(),
+            lending: Vec::new(),
             agreement: Agreement::default(),
+            summing: None,
             restoring: Restoring::default(),
             rebuilding: None,
             replaced: false,
@@ -194,9 +254,11 @@ impl Replica {
     /// When [`Replica::advance`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let raft = self.raft()?;
-        let rebuilding = self.rebuilding.as_ref().and_then(Rebuilding::deadline);
-        let agreement = self.agreement.deadline().filter(|_| raft.is_leader());
-        let others = [rebuilding, self.restoring.deadline(), self.writer.seal_at(), agreement];
+        let rebuilding = self.rebuilding.as_ref().filter(|_| self.may_ask_for_tables());
+        let rebuilding = rebuilding.and_then(Rebuilding::deadline);
+        let agreement = self.agreement.deadline().filter(|_| raft.is_leader() && self.rebuilding.is_none());
+        let seal = self.writer.seal_at().filter(|_| self.replacement.is_none());
+        let others = [rebuilding, self.restoring.deadline(), seal, agreement, self.scrub_at];
         Some(others.into_iter().flatten().fold(raft.deadline(), Instant::min))
     }
 
@@ -224,6 +286,10 @@ impl Replica {
         let mut any = false;
         while let core::task::Poll::Ready(completion) = disk.poll_completion(context) {
             any = true;
+            if completion.id & ((1 << REQUEST_TAG_BITS) - 1) == REQUEST_TAG {
+                self.tables.grid().completed(completion);
+                continue;
+            }
             let Some(journal) = &mut self.journal else { continue };
             if let Err(error) = journal.completed(completion) {
                 self.stop(error);
@@ -231,9 +297,7 @@ impl Replica {
             }
             self.take_events(now);
         }
-        if let Some(journal) = &mut self.journal {
-            journal.recover();
-        }
+        self.advance_tables(now);
         any
     }
 
@@ -241,6 +305,15 @@ impl Replica {
     pub(crate) fn submit(&mut self, disk: &mut dyn Disk, waiting: &mut VecDeque<drivers_api::DiskRequest>) {
         if let Some(journal) = &mut self.journal {
             waiting.extend(journal.take_requests());
+            waiting.extend(self.tables.grid().take_requests().into_iter().map(|request| {
+                match request.operation {
+                    DiskOperation::Flush if self.planted.is(Mistake::TablesNotFlushed) => {
+                        let buffer = alloc::vec![0; SECTOR_SIZE].into();
+                        DiskRequest { operation: DiskOperation::Read { sector: 0, buffer }, ..request }
+                    }
+                    _ => request,
+                }
+            }));
         }
         let mut any = false;
         while let Some(request) = waiting.pop_front() {
@@ -261,9 +334,10 @@ impl Replica {
         let events = self.journal.as_mut().map(Journal::take_events).unwrap_or_default();
         for event in events {
             match event {
+                JournalEvent::Begins(beginning) => self.begin(beginning),
                 JournalEvent::Recovered(record) => {
                     let Phase::Recovering(recovery) = &mut self.phase else { continue };
-                    if let Err(error) = recovery.take(record) {
+                    if let Err(error) = recovery.take(record, &mut self.tables) {
                         self.log_lines.push(LogLine(Level::Error, error.to_string()));
                     }
                 }
@@ -271,8 +345,7 @@ impl Replica {
                     self.opened(now, formatted, incarnation, damaged_regions);
                 }
                 JournalEvent::Appended(_) => self.appended(now),
-                // Tables live in memory: the journal begins with the ledger.
-                JournalEvent::Begins(_) | JournalEvent::Checkpointed => {}
+                JournalEvent::Checkpointed => self.checkpointed(now),
                 JournalEvent::Read(_, entries) => self.have_read(now, entries),
             }
         }
@@ -280,7 +353,9 @@ impl Replica {
 
     fn stop(&mut self, error: JournalError) {
         self.phase = Phase::Stopped(error);
-        self.journal = None;
+        (self.journal, self.arrival, self.summing) = (None, None, None);
+        (self.tables_are_busy, self.scrub_at) = (false, None);
+        self.lending.clear();
         self.report_stop();
     }
 
@@ -290,8 +365,6 @@ impl Replica {
         match self.writer.written(now) {
             Some(Written::Log(mark)) => raft.written(now, mark),
             Some(Written::VoteAlone(mark)) => raft.vote_written(now, mark),
-            Some(Written::Chunk { is_last: false, .. }) => raft.chunk_written(),
-            Some(Written::Chunk { head, is_last: true }) => self.install(&head),
             Some(Written::Seal) | None => {}
         }
     }
@@ -301,16 +374,16 @@ impl Replica {
     pub(crate) fn advance(&mut self, now: Now) -> Vec<Arc<Entry>> {
         let Phase::Running(raft) = &mut self.phase else { return Vec::new() };
         raft.tick(now);
-        let applied = match &self.rebuilding {
-            None => raft.take_committed(APPLY_LEN_MAX),
-            Some(rebuilding) => {
-                raft.pass_over(rebuilding.reaches());
-                Vec::new()
-            }
-        };
+        let mut applied = Vec::new();
+        if self.rebuilding.is_some() {
+            self.pass_over();
+        } else if self.replacement.is_none() && self.tables.has_room() {
+            applied = raft.take_committed(APPLY_LEN_MAX);
+        }
         self.apply(&applied);
         self.read_for_followers();
-        self.send_snapshots(now);
+        self.lend(now);
+        self.arrive(now);
         self.write(now);
         self.take_events(now);
         self.agree(now);
@@ -318,6 +391,19 @@ impl Replica {
         self.rebuild(now);
         self.report();
         applied
+    }
+
+    /// Tables are on their way: what they hold need not be kept in memory, and, if it is too much, neither what they lack,
+    /// which will then be brought again behind them.
+    fn pass_over(&mut self) {
+        let Phase::Running(raft) = &mut self.phase else { return };
+        let keeps_log = self.replacement.as_ref().is_some_and(|replacement| replacement.keeps_log);
+        if raft.log().recent_len() > self.recent_len_max && !keeps_log {
+            return raft.pass_over(raft.commit());
+        }
+        let replacing = self.replacement.as_ref().map(|replacement| replacement.head.last.version);
+        let arriving = self.arrival.as_ref().map(Arrival::version);
+        raft.pass_over(replacing.or(arriving).unwrap_or_default());
     }
 
     fn apply(&mut self, entries: &[Arc<Entry>]) {
@@ -328,25 +414,20 @@ impl Replica {
                 self.say(Level::Error, error.to_string());
             }
             #[cfg(feature = "mistakes")]
-            if self.planted.is(cluster_format::Mistake::RowLost) && entry.version.0 == 40 {
+            if self.planted.is(Mistake::RowLost) && entry.version.0 == 40 {
                 self.tables.lose_row();
             }
-            self.agreement.note(self.tables.version(), self.tables.state());
+            self.agreement.note(self.tables.version(), self.tables.requests_hash());
         }
     }
 
     fn write(&mut self, now: Now) {
         let (Phase::Running(raft), Some(journal)) = (&mut self.phase, &mut self.journal) else { return };
-        if self.writer.is_busy() {
+        // What would be written now belongs to the log that is being replaced.
+        if self.writer.is_busy() || self.replacement.is_some() {
             return;
         }
-        if let Some(chunk) = raft.take_chunk_write(now) {
-            return self.write_chunk(chunk);
-        }
-        if !raft.is_receiving_snapshot() {
-            self.incoming = None;
-        }
-        if let Some(line) = self.writer.write(now, raft, journal) {
+        if let Some(line) = self.writer.write(now, raft, journal, self.tables.is_full()) {
             self.log_lines.push(line);
         }
     }
@@ -354,6 +435,7 @@ impl Replica {
     /// Whether entries that are committed wait for a turn.
     pub(crate) fn has_more(&self) -> bool {
         let behind = self.raft().is_some_and(|raft| raft.commit() > self.tables.version());
-        behind && self.rebuilding.is_none()
+        let can_apply = self.rebuilding.is_none() && self.replacement.is_none() && self.tables.has_room();
+        behind && can_apply || self.tables_are_busy || self.has_woken_job()
     }
 }

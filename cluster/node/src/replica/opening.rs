@@ -24,7 +24,7 @@ impl Replica {
         else {
             return;
         };
-        let (recovered, tables, incoming) = recovery.finish();
+        let recovered = recovery.finish(&self.tables);
         let (last, applied, promised) = (recovered.log.last(), recovered.applied, recovered.promised);
         self.say(
             Level::Info,
@@ -49,7 +49,6 @@ impl Replica {
                 alloc::format!("the data disk is damaged in {damaged_regions} places: {lost}"),
             );
         }
-        (self.tables, self.incoming) = (tables, incoming);
         if !formatted {
             self.writer.reopened(now);
         }
@@ -57,7 +56,11 @@ impl Replica {
         if self.planted.is(cluster_format::Mistake::RequestsForgottenOnRestart) {
             self.tables.forget_requests();
         }
-        self.agreement.restart(self.tables.version(), self.tables.state());
-        self.phase = Phase::Running(Box::new(Raft::new(Config { incarnation, ..config }, recovered, now)));
+        self.agreement.restart(self.tables.version(), self.tables.requests_hash());
+        // A record may take a quarter of the room for records.
+        let room = self.journal.as_ref().map_or(0, |journal| journal.entries_len_max() / 2);
+        let write_len_max = config.write_len_max.min(room as usize);
+        let config = Config { incarnation, write_len_max, ..config };
+        self.phase = Phase::Running(Box::new(Raft::new(config, recovered, now)));
     }
 }

@@ -40,7 +40,6 @@ impl Replica {
     pub(crate) fn note_admission(&mut self, refused: Option<Refused>) {
         let line = match refused {
             Some(Refused::DiskFull) => "the data disk is full: commits are refused, reads go on",
-            Some(Refused::MemoryFull) => "the tables have reached their limit: delete rows to make room",
             Some(_) => return,
             None => "",
         };

@@ -41,6 +41,18 @@ use crate::{
 /// No more is frozen while there are so many young runs: they are read one by one.
 const YOUNG_RUNS_MAX: usize = 12;
 
+/// Memory is one in so many bytes of the disk at most.
+const DISK_SHARE: u64 = 32;
+
+/// The first level is so many times as long as memory.
+const BASE_LENGTHS: u64 = 8;
+
+/// Cells of a table at most: 4 MiB, and on small disks less, but 256 KiB.
+const TABLE_CELLS_MAX: (u32, u32) = (4, 64);
+
+/// A full disk has so many tables at least.
+const TABLES_LEAST: u32 = 128;
+
 /// How a tree is to be.
 #[derive(Clone, Copy, Debug)]
 pub struct TreeOptions {
@@ -50,6 +62,18 @@ pub struct TreeOptions {
     pub base_sectors_max: u64,
     /// A table takes so many cells at most, if no record is longer.
     pub table_cells_max: u32,
+}
+
+impl TreeOptions {
+    /// Usual ones, for so many bytes of memory and a disk of so many cells.
+    pub fn usual(memory_len_max: usize, cells: u32) -> TreeOptions {
+        let disk_len = u64::from(cells) * u64::from(CELL_SECTORS) * SECTOR_SIZE as u64;
+        let memory_len_max =
+            if cells > 0 { memory_len_max.min((disk_len / DISK_SHARE) as usize) } else { usize::MAX };
+        let base_sectors_max = (memory_len_max / SECTOR_SIZE) as u64 * BASE_LENGTHS;
+        let table_cells_max = (cells / TABLES_LEAST).clamp(TABLE_CELLS_MAX.0, TABLE_CELLS_MAX.1);
+        TreeOptions { memory_len_max, base_sectors_max, table_cells_max }
+    }
 }
 
 /// What has happened.
@@ -236,15 +260,21 @@ impl Tree {
         }
     }
 
+    /// The last key in memory that is not deleted there.
+    pub fn last_in_memory(&self) -> Option<Arc<[u8]>> {
+        self.memory.last_key()
+    }
+
     /// Bytes that memory takes.
     pub fn memory_len(&self) -> usize {
         self.memory.len_bytes() + self.frozen.as_ref().map_or(0, |frozen| frozen.memory.len_bytes())
     }
 
-    /// Whether so few cells are free that only what makes room should be added.
-    pub fn is_nearly_full(&self) -> bool {
-        let TreeOptions { memory_len_max, .. } = self.options;
-        let flushes = (2 * memory_len_max / SECTOR_SIZE) as u32 / CELL_SECTORS + 2;
+    /// Whether so few cells are free that, beside what memory may hold and `len` bytes more, only what makes room should be
+    /// added.
+    pub fn is_nearly_full(&self, len: usize) -> bool {
+        let bytes = self.options.memory_len_max.saturating_mul(2).saturating_add(len);
+        let flushes = (bytes / SECTOR_SIZE / CELL_SECTORS as usize).min(u32::MAX as usize / 2) as u32 + 2;
         self.grid.free_cells() < self.room(self.compaction_cells()).left + flushes
     }
 
@@ -289,7 +319,9 @@ impl Tree {
 
     /// Tables of another node, of which so much is known, begin to arrive beside those that are here.
     pub fn incoming(&self, content: (Digest, u64)) -> Incoming {
-        Incoming::new(self.grid.clone(), content, self.room(0).left)
+        let manifest = content.1 / u64::from(CELL_SECTORS) / SECTOR_SIZE as u64;
+        let manifests = 2 * (manifest.min(u64::from(u32::MAX / 4)) as u32 + 2);
+        Incoming::new(self.grid.clone(), content, self.room(manifests).left)
     }
 
     /// Replaces everything there is, memory included, by what has arrived, as soon as other jobs have ended. Until its
@@ -327,6 +359,11 @@ impl Tree {
         }
     }
 
+    /// Whether this table is one of it.
+    pub fn has(&self, table: TableId) -> bool {
+        self.levels.tables().any(|known| known.head.id == table)
+    }
+
     /// The tables.
     pub fn levels(&self) -> &Arc<Levels> {
         &self.levels
@@ -338,7 +375,8 @@ impl Tree {
             && self.compaction.is_none()
             && self.replacement.is_none()
             && !self.is_woken();
-        let is_named = !self.is_changed && matches!(self.rooting, Rooting::Idle);
+        let is_named =
+            (!self.is_changed || self.full.manifest.is_some()) && matches!(self.rooting, Rooting::Idle);
         is_idle && is_named && !matches!(self.phase, Phase::Opening(_))
     }
 

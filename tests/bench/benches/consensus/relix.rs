@@ -60,6 +60,7 @@ impl Member {
             seed: [id; 32],
             log_len_max: 64 << 20,
             append_len_max: APPEND_LEN_MAX,
+            write_len_max: 1 << 20,
             priority: 0,
             planted: Planted::NONE,
         };

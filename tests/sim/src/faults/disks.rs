@@ -1,9 +1,10 @@
 //! Faults of disks.
 
 use cluster_journal::RECORDS_START;
+use drivers_api::Disk;
 use drivers_sim::DiskFaults;
 
-use super::{DISK_SECTORS, FaultKind, Injector, Remedy, give_blank_disk, mend, mend_damage, restart};
+use super::{FaultKind, Injector, Remedy, give_blank_disk, mend, mend_damage, restart};
 use crate::cluster::Cluster;
 use crate::options::Dice;
 
@@ -48,7 +49,7 @@ impl Injector {
                 // Most of the superblock's copies are left, too.
                 let (count, sectors) = match dice.between(0, 3) {
                     0 => (1, 0..RECORDS_START),
-                    _ => (dice.between(1, 8) as usize, RECORDS_START..DISK_SECTORS),
+                    _ => (dice.between(1, 8) as usize, RECORDS_START..Disk::geometry(disk).sectors),
                 };
                 match kind {
                     FaultKind::Rot => disk.rot(count, sectors),

@@ -16,7 +16,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use drivers_api::Instant;
+use drivers_api::{Disk, Instant};
 use drivers_sim::LinkFaults;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -61,9 +61,6 @@ pub struct Injector {
     /// Statements that are not answered yet.
     calls: Rc<Cell<u64>>,
 }
-
-/// A node that was given a blank disk has one of so many sectors.
-pub(crate) const DISK_SECTORS: u64 = 64 * 2048;
 
 impl Injector {
     /// Faults of these kinds.
@@ -247,10 +244,11 @@ fn mend_damage(node: u8, remedy: impl FnOnce(&mut Cluster) + 'static) -> Remedy 
     })
 }
 
-/// Replaces a node's disk by a blank one.
+/// Replaces a node's disk by a blank one, as large.
 pub(crate) fn give_blank_disk(cluster: &mut Cluster, id: u8) {
     cluster.crash(id);
-    cluster.replace_disk(id, DISK_SECTORS);
+    let sectors = Disk::geometry(cluster.disk(id)).sectors;
+    cluster.replace_disk(id, sectors);
     cluster.start(id);
 }
 

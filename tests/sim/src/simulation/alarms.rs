@@ -7,17 +7,22 @@ use super::Simulation;
 use crate::faults::FaultKind;
 
 /// Errors that nodes may report, by part of their text, where one of the faults happens that cause them.
-const EXPLAINED: [(&str, &[FaultKind]); 3] = [
+const EXPLAINED: [(&str, &[FaultKind]); 5] = [
     (
         "this node does not take part: the disk reported an I/O error",
         &[FaultKind::BrokenDisk, FaultKind::UnreadableSectors, FaultKind::SickDisk],
     ),
     // No copy of the superblock is left, or it was never written, on a disk that was blank before.
     ("this node does not take part: the data disk holds something else", &DAMAGE),
-    ("this node does not take part: the data disk is damaged", &DAMAGE),
+    ("this node does not take part: the data disk is damaged", &UNREADABLE),
+    ("the tables that came are damaged", &UNREADABLE),
+    ("the tables cannot be read", &UNREADABLE),
 ];
 
 const DAMAGE: [FaultKind; 2] = [FaultKind::SickDisk, FaultKind::Rot];
+
+const UNREADABLE: [FaultKind; 4] =
+    [FaultKind::SickDisk, FaultKind::Rot, FaultKind::UnreadableSectors, FaultKind::BrokenDisk];
 
 impl Simulation {
     /// Consensus has kept its promises, and no node reports an error but those that a fault explains.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tests_workloads::{Pace, Tally, Workload, World, run_client};
 
 use crate::cluster::Cluster;
-use crate::faults::{DISK_SECTORS, FaultKind, Injector};
+use crate::faults::{FaultKind, Injector};
 use crate::host::Host;
 use crate::options::Options;
 use crate::report::Counts;
@@ -111,7 +111,7 @@ impl Simulation {
     fn new(options: Options) -> Simulation {
         let founders = options.nodes - options.joiners;
         let (seed, joiners) = (options.seed, options.joiners.into());
-        let mut cluster = Cluster::switched_off(founders.into(), joiners, seed, DISK_SECTORS);
+        let mut cluster = Cluster::switched_off(founders.into(), joiners, seed, options.disk_sectors);
         cluster.network.latency = options.wire_latency;
         for id in 1..=options.nodes {
             cluster.disk(id).latency = options.disk_latency;

@@ -379,7 +379,7 @@ impl Stage {
     pub(super) fn compact(&mut self, node: NodeId) {
         let member = &mut self.network.members[index(node)];
         let raft = member.raft.as_mut().expect("a member that is up");
-        let head = raft.snapshot_head(member.tables.state()).expect("what was applied is known");
+        let head = member.tables.head(raft);
         member.disk.entries.retain(|entry| entry.version > head.last.version);
         self.say(&format!("{node} keeps entries behind {} only", head.last));
         let member = &mut self.network.members[index(node)];
