@@ -174,11 +174,6 @@ impl Journal {
         (self.entry_sectors() / 2).saturating_sub(SMALL_SECTORS) * SECTOR_SIZE as u64
     }
 
-    /// Bytes that records may take at most.
-    pub fn len(&self) -> u64 {
-        self.superblock.ring_sectors * SECTOR_SIZE as u64
-    }
-
     /// The first sector behind the ring: the rest of the disk is the caller's. Once it [begins](JournalEvent::Begins).
     pub fn sectors_end(&self) -> u64 {
         self.superblock.ring().end()

@@ -26,6 +26,17 @@ pub(crate) enum Admission {
     NotLeader,
 }
 
+/// Whether there is room for a commit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Room {
+    /// There is.
+    Enough,
+    /// Once the tables have taken what came before, or were merged.
+    Later,
+    /// There is none.
+    None,
+}
+
 /// Kept free on the disk when commits are admitted: what is appended meanwhile, rounded up.
 const DISK_SLACK: u64 = 64 * 1024;
 
@@ -72,7 +83,9 @@ impl Leader {
             replica.hit(Mark::CommitForgotten);
             return Admission::Refused(Refused::Forgotten);
         }
-        let refused = self.refusal(replica, commit);
+        let room = self.room_for(replica, commit);
+        let is_full = (room == Room::None).then_some(Refused::DiskFull);
+        let refused = self.conflict(replica, commit).or(is_full);
         replica.note_admission(refused);
         match refused {
             Some(Refused::Conflict(_) | Refused::TooOld) => replica.hit(Mark::CommitConflict),
@@ -82,7 +95,7 @@ impl Leader {
         if let Some(refused) = refused {
             return Admission::Refused(refused);
         }
-        if self.must_wait(replica, commit) {
+        if room == Room::Later {
             replica.hit(Mark::CommitWaited);
             return Admission::NotYet;
         }
@@ -100,45 +113,36 @@ impl Leader {
         }
     }
 
-    fn refusal(&self, replica: &Replica, commit: &Commit) -> Option<Refused> {
-        let Replica { tables, journal, .. } = replica;
-        let checked = tables.resolver().check(commit.read_version, &commit.reads);
+    fn conflict(&self, replica: &Replica, commit: &Commit) -> Option<Refused> {
+        let checked = replica.tables.resolver().check(commit.read_version, &commit.reads);
         let checked = match self.planted.is(Mistake::PendingWritesNotChecked) {
             true => checked,
             false => checked.and_then(|()| self.pending.check(commit.read_version, &commit.reads)),
         };
-        if let Err(conflict) = checked {
-            return Some(match conflict {
-                Conflict::Written(version) => Refused::Conflict(version),
-                Conflict::TooOld => Refused::TooOld,
-            });
-        }
-        let len_max = journal.as_ref().map_or(0, |journal| journal.entries_len_max());
+        checked.err().map(|conflict| match conflict {
+            Conflict::Written(version) => Refused::Conflict(version),
+            Conflict::TooOld => Refused::TooOld,
+        })
+    }
+
+    fn room_for(&self, replica: &Replica, commit: &Commit) -> Room {
+        let Replica { tables, journal, .. } = replica;
+        let (free, len_max) =
+            journal.as_ref().map_or((0, 0), |journal| (journal.free_len(), journal.entries_len_max()));
+        let len = self.pending_len + commit.len_estimate();
         // Deletes make room, so they are let through.
         let grows = commit.writes.iter().any(|write| write.value.is_some());
-        let is_too_long = commit.len_estimate() as u64 > len_max;
+        let is_nearly_full = grows && tables.is_nearly_full(len);
+        let is_congested = free < len as u64 + DISK_SLACK || !tables.has_room();
+        let is_full = is_nearly_full || tables.is_full() && is_congested;
         // Merging may make room.
-        let is_final = !tables.is_busy();
-        let is_full = grows && self.is_nearly_full(replica, commit)
-            || tables.is_full() && self.is_congested(replica, commit);
-        (is_too_long || is_full && is_final).then_some(Refused::DiskFull)
-    }
-
-    fn is_nearly_full(&self, replica: &Replica, commit: &Commit) -> bool {
-        replica.tables.is_nearly_full(self.pending_len + commit.len_estimate())
-    }
-
-    /// Whether `commit`, which is not refused, has to wait for room.
-    fn must_wait(&self, replica: &Replica, commit: &Commit) -> bool {
-        let grows = commit.writes.iter().any(|write| write.value.is_some());
-        grows && self.is_nearly_full(replica, commit) || self.is_congested(replica, commit)
-    }
-
-    /// Whether there is no room for `commit` until the tables have taken what came before.
-    fn is_congested(&self, replica: &Replica, commit: &Commit) -> bool {
-        let free = replica.journal.as_ref().map_or(0, |journal| journal.free_len());
-        let needed = (self.pending_len + commit.len_estimate()) as u64 + DISK_SLACK;
-        free < needed || !replica.tables.has_room()
+        if commit.len_estimate() as u64 > len_max || is_full && !tables.is_busy() {
+            Room::None
+        } else if is_nearly_full || is_congested {
+            Room::Later
+        } else {
+            Room::Enough
+        }
     }
 
     /// `entry` has been applied: the tables know it from now on.

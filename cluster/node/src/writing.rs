@@ -92,8 +92,7 @@ impl Writer {
     }
 
     fn append(&mut self, raft: &Raft, journal: &mut Journal, write: &LogWrite, written: Written) {
-        // The newest record is what counts, so it says what the newest vote is.
-        journal.append(0, state_of(raft, raft.vote(), write.commit), &write.entries);
+        journal.append(0, state_of(raft, write.commit), &write.entries);
         self.writing = Some(written);
         self.unsealed = true;
         self.seal_at = None;
@@ -101,7 +100,7 @@ impl Writer {
 
     fn seal(&mut self, now: Now, raft: &Raft, journal: &mut Journal) {
         if self.seal_at.is_some_and(|at| now.monotonic >= at) && journal.has_room_for(&[]) {
-            journal.append(0, state_of(raft, raft.vote(), raft.durable_commit()), &[]);
+            journal.append(0, state_of(raft, raft.durable_commit()), &[]);
             self.writing = Some(Written::Seal);
             self.unsealed = false;
         }
@@ -111,7 +110,8 @@ impl Writer {
     }
 }
 
-fn state_of(raft: &Raft, vote: Vote, commit: Version) -> RecordState {
-    let Vote { term, voted_for } = vote;
+/// The newest record is what counts, so each says what the newest vote is.
+fn state_of(raft: &Raft, commit: Version) -> RecordState {
+    let Vote { term, voted_for } = raft.vote();
     RecordState { term, voted_for, commit, promised: raft.promised() }
 }

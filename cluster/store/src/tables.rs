@@ -198,6 +198,11 @@ impl Tables {
         self.tree.levels().disk_len()
     }
 
+    /// Whether none of them is on the disk.
+    pub fn are_in_memory(&self) -> bool {
+        self.tree.levels().tables().next().is_none()
+    }
+
     /// Bytes of the disk that are free, and how many there are.
     pub fn disk_space(&self) -> (u64, u64) {
         (self.grid.free_len(), self.grid.len())
@@ -311,12 +316,15 @@ impl Tables {
     }
 
     /// The tables on the disk as they are now, to be sent to another node, and what they stand for. What is in memory only
-    /// is not in them.
-    pub fn outgoing(&self) -> Option<(Outgoing, SnapshotHead)> {
-        let (outgoing, mark) = self.tree.outgoing();
-        let (content, content_len) = outgoing.content();
-        let Mark { through, membership, .. } = parse_mark(&mark)?;
+    /// is not in them; none while they do not reach `version`.
+    pub fn outgoing(&self, version: Version) -> Option<(Outgoing, SnapshotHead)> {
+        let Mark { through, membership, .. } = parse_mark(self.tree.mark())?;
         let Through { last, digest } = through;
+        if last.version < version {
+            return None;
+        }
+        let outgoing = self.tree.outgoing();
+        let (content, content_len) = outgoing.content();
         Some((
             outgoing,
             SnapshotHead { last, digest, membership: (*membership).clone(), content, content_len },

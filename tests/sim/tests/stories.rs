@@ -6,7 +6,7 @@ use std::time::Duration;
 use drivers_api::Level;
 use drivers_sim::LinkFaults;
 use tests_sim::{Client, Cluster, Host};
-use tests_workloads::{Failure, Inserts, Pace, Row, Workload, query_anywhere, run_client};
+use tests_workloads::{Failure, Inserts, Pace, Row, Workload, noise, query_anywhere, run_client};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -22,18 +22,6 @@ fn ask(cluster: &mut Cluster, node: u8, sql: &str) -> Result<Vec<Row>, Failure> 
 
 fn cell(text: &str) -> Vec<Row> {
     vec![vec![Some(text.to_string())]]
-}
-
-/// So many letters that nobody can write down in fewer.
-fn noise(len: usize, seed: u64) -> String {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let letter = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        char::from(b'a' + (state >> 32) as u8 % 26)
-    };
-    (0..len).map(letter).collect()
 }
 
 /// Sets a workload up and starts its clients.

@@ -135,10 +135,7 @@ impl Replica {
             }
             // What is in memory only is not sent, so it goes to tables first.
             self.tables.freeze();
-            let (outgoing, head) = self.tables.outgoing()?;
-            if head.last.version < lending.version {
-                return None;
-            }
+            let (outgoing, head) = self.tables.outgoing(lending.version)?;
             let lent = Lent { outgoing, head: Arc::new(head), asked_at: now.monotonic };
             lending.head = Some(lent.head.clone());
             self.lent.insert(lending.to, lent);

@@ -28,7 +28,7 @@ use alloc::vec::Vec;
 
 use cluster_consensus::{Config, Message, Raft, Timing};
 use cluster_format::{Entry, Incarnation, Marks, Membership, Mistake, NodeId, Planted, Version};
-use cluster_journal::{Journal, JournalError, JournalEvent};
+use cluster_journal::{Beginning, Journal, JournalError, JournalEvent};
 use cluster_sql::database::DatabaseError;
 use cluster_store::{REQUEST_TAG, REQUEST_TAG_BITS, Tables, TablesOptions, Through};
 use drivers_api::{Disk, DiskGeometry, DiskOperation, DiskRequest, Instant, Level, Now, SECTOR_SIZE};
@@ -45,7 +45,7 @@ use crate::writing::{Writer, Written};
 use agreeing::Summing;
 use arriving::Arrival;
 use lending::{Lending, Lent};
-use storing::{Checkpoint, Opening, Replacement};
+use storing::{Checkpoint, Replacement};
 
 /// Most bytes of entries applied in one turn.
 const APPLY_LEN_MAX: usize = 1024 * 1024;
@@ -66,7 +66,7 @@ const RETENTION_MICROS: i64 = 24 * 3600 * 1_000_000;
 /// Where this node stands.
 pub(crate) enum Phase {
     /// Reads its superblock, and then its tables.
-    Opening(Option<Opening>),
+    Opening(Option<Beginning>),
     /// Reads its journal.
     Recovering(Box<Recovery>),
     /// Takes part.

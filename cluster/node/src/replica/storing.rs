@@ -19,11 +19,6 @@ use crate::recovery::Recovery;
 /// Between two tables that are read to see whether they are intact.
 const SCRUB_PAUSE: Duration = Duration::from_secs(10);
 
-/// The tables are being read.
-pub(crate) struct Opening {
-    beginning: Beginning,
-}
-
 /// A root that is to be made durable.
 pub(super) struct Checkpoint {
     root: Vec<u8>,
@@ -53,7 +48,7 @@ impl Replica {
         let (start, options) = (journal.sectors_end(), self.tables_options);
         let founding = self.founding.clone();
         self.tables = Tables::open(&self.geometry, start, options, &beginning.root, self.life, founding);
-        self.phase = Phase::Opening(Some(Opening { beginning }));
+        self.phase = Phase::Opening(Some(beginning));
     }
 
     /// Lets the tables work.
@@ -94,7 +89,7 @@ impl Replica {
     fn tables_event(&mut self, event: TablesEvent) {
         match event {
             TablesEvent::Opened => {
-                if let Phase::Opening(Some(Opening { beginning })) = &mut self.phase {
+                if let Phase::Opening(Some(beginning)) = &mut self.phase {
                     let beginning = core::mem::take(beginning);
                     self.durable_root = (beginning.root.clone(), *self.tables.through());
                     let recovery = Recovery::new(self.founding.clone(), beginning, &self.tables);
@@ -191,7 +186,7 @@ impl Replica {
 
     /// Reads the next table from end to end, if it is time.
     fn scrub(&mut self, now: Now) {
-        if !matches!(self.phase, Phase::Running(_)) || self.tables.disk_len() == 0 {
+        if !matches!(self.phase, Phase::Running(_)) || self.tables.are_in_memory() {
             self.scrub_at = None;
             return;
         }

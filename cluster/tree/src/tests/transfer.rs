@@ -21,7 +21,7 @@ fn machine_with(changes: &[Change], cells: u32) -> Machine {
 
 /// Lets all pieces go from one machine to the other; none if its power fails.
 fn send(from: &mut Machine, to: &mut Machine) -> Option<Arrived> {
-    let (outgoing, _) = from.tree.outgoing();
+    let outgoing = from.tree.outgoing();
     let mut incoming = to.tree.incoming(outgoing.content());
     for index in 0.. {
         let piece = from.run(outgoing.piece(index)).unwrap().expect("a piece");
@@ -71,7 +71,7 @@ fn what_arrives_replaces_everything_at_once_or_nothing() {
 #[test]
 fn what_is_sent_stays_until_it_has_arrived() {
     let mut sender = machine_with(&changes(200, 3, 700), 120);
-    let (outgoing, _) = sender.tree.outgoing();
+    let outgoing = sender.tree.outgoing();
     let pieces = |sender: &mut Machine| {
         let mut pieces = Vec::new();
         while let Some(piece) = sender.run(outgoing.piece(pieces.len() as u64)).unwrap() {
@@ -90,7 +90,7 @@ fn what_is_sent_stays_until_it_has_arrived() {
 fn other_pieces_than_those_that_were_announced_are_refused_and_leave_nothing_behind() {
     let mut sender = machine_with(&changes(200, 3, 700), 120);
     let mut receiver = Machine::new(120);
-    let (outgoing, _) = sender.tree.outgoing();
+    let outgoing = sender.tree.outgoing();
     let (digest, len) = outgoing.content();
     let head = sender.run(outgoing.piece(0)).unwrap().unwrap();
     let first = sender.run(outgoing.piece(1)).unwrap().unwrap();
@@ -137,7 +137,7 @@ fn what_is_damaged_is_not_sent() {
     let mut sender = machine_with(&changes(200, 3, 700), 120);
     let table = sender.tree.levels().tables().next().unwrap().clone();
     sender.flip(u64::from(table.cells.first * CELL_SECTORS + table.head.sectors / 2));
-    let (outgoing, _) = sender.tree.outgoing();
+    let outgoing = sender.tree.outgoing();
     let found =
         (1..).map(|index| sender.run(outgoing.piece(index))).find(|piece| !matches!(piece, Ok(Some(_))));
     assert!(matches!(found, Some(Err(ReadError::Frame(damaged, ..))) if damaged == table.head.id));

@@ -310,11 +310,15 @@ impl Tree {
         }
     }
 
-    /// Its tables as they are now, to be sent to another node, and what they stand for. What is in memory is not in them.
-    pub fn outgoing(&self) -> (Outgoing, Arc<[u8]>) {
+    /// What its tables stand for; empty if there was never one.
+    pub fn mark(&self) -> &Arc<[u8]> {
+        &self.mark
+    }
+
+    /// Its tables as they are now, to be sent to another node. What is in memory is not in them.
+    pub fn outgoing(&self) -> Outgoing {
         let (levels, mark) = ((*self.levels).clone(), self.mark.clone());
-        let manifest = Manifest { levels, horizon: self.horizon, mark: mark.clone() };
-        (Outgoing::new(self.grid.clone(), &manifest), mark)
+        Outgoing::new(self.grid.clone(), &Manifest { levels, horizon: self.horizon, mark })
     }
 
     /// Tables of another node, of which so much is known, begin to arrive beside those that are here.

@@ -1,6 +1,7 @@
 //! A full data disk refuses writes in words and goes on serving reads.
 
 use tests_vm::{Cluster, turn};
+use tests_workloads::noise;
 
 /// Rows that would fill any small disk.
 const ROWS_MAX: usize = 2000;
@@ -40,18 +41,6 @@ fn a_full_disk_refuses_writes(name: &str, up_options: &[&str]) {
     // Deletes are taken.
     cluster.client(3).query("DELETE FROM t WHERE id < 10").expect("a delete");
     assert_eq!(cluster.client(1).row("SELECT count(*) FROM t"), Ok((rows - 10).to_string()));
-}
-
-/// So many letters that nobody can write down in fewer.
-fn noise(len: usize, seed: u64) -> String {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let letter = |_| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        char::from(b'a' + (state >> 32) as u8 % 26)
-    };
-    (0..len).map(letter).collect()
 }
 
 #[test]
