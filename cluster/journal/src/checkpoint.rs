@@ -122,7 +122,7 @@ impl Journal {
     fn write_next_copies(&mut self) {
         let Some(update) = &mut self.update else { return };
         let copies = COPIES.iter().skip(update.begun).take(COPIES_AT_ONCE);
-        let buffer = update.superblock.to_sector();
+        let buffer = update.superblock.to_bytes();
         update.requests_left = copies.len();
         update.begun += copies.len();
         for sector in copies {

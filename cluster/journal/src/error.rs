@@ -6,7 +6,7 @@ use core::fmt;
 use cluster_format::NodeId;
 use drivers_api::DiskError;
 
-use crate::superblock::{CLUSTER_NAME_LEN_MAX, FORMAT};
+use crate::superblock::{CLUSTER_NAME_LEN_MAX, FORMAT, SUPERBLOCK_LEN};
 
 /// Why a disk cannot be used. Unless the device failed, nothing was written to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,11 @@ pub enum JournalError {
     Damaged {
         /// Where.
         sector: u64,
+    },
+    /// The device takes too little in one request.
+    ShortTransfers {
+        /// How many bytes.
+        len: usize,
     },
     /// The cluster's name does not fit the superblock.
     NameTooLong,
@@ -73,6 +78,10 @@ impl fmt::Display for JournalError {
             JournalError::Damaged { sector } => write!(
                 f,
                 "the data disk is damaged at sector {sector}, before records that are intact: replace it by a blank one"
+            ),
+            JournalError::ShortTransfers { len } => write!(
+                f,
+                "the data disk takes {len} bytes in one request where {SUPERBLOCK_LEN} are needed: raise its limit"
             ),
             JournalError::NameTooLong => write!(
                 f,

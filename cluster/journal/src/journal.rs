@@ -15,7 +15,9 @@ use crate::opening::Opening;
 use crate::reading::Read;
 use crate::record::{PAYLOAD_LEN_MAX, Payload, Record, RecordState, Standing, build};
 use crate::scanner::Chain;
-use crate::superblock::{CLUSTER_NAME_LEN_MAX, Identity, RECORDS_START, SECTORS_MIN, Superblock};
+use crate::superblock::{
+    CLUSTER_NAME_LEN_MAX, Identity, RECORDS_START, SECTORS_MIN, SUPERBLOCK_LEN, Superblock,
+};
 use crate::{Beginning, JournalError, LogEnd, Mark};
 
 /// Kept free for votes when entries no longer fit: 1 MiB.
@@ -114,6 +116,9 @@ impl Journal {
         }
         if geometry.sectors < SECTORS_MIN {
             return Err(JournalError::TooSmall { sectors: geometry.sectors, needed: SECTORS_MIN });
+        }
+        if geometry.transfer_len_max < SUPERBLOCK_LEN {
+            return Err(JournalError::ShortTransfers { len: geometry.transfer_len_max });
         }
         let journal = random.max(1);
         let mut opening = Journal {

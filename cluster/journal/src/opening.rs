@@ -26,7 +26,7 @@ use crate::reader::{BLANK, Piece, Reader, UNREADABLE};
 use crate::record::{Header, Record};
 use crate::ring::Ring;
 use crate::scanner::{self, Next, Scanner};
-use crate::superblock::{COPIES, Found, RECORDS_START, Superblock};
+use crate::superblock::{COPIES, Found, RECORDS_START, Superblock, copy_at, is_of_copy};
 use crate::{JournalError, JournalEvent, Mark};
 
 /// How far behind the superblocks a blank disk is searched for records: 1 MiB.
@@ -67,7 +67,7 @@ impl Opening {
 impl Journal {
     pub(crate) fn read_superblocks(&mut self) {
         for sector in COPIES {
-            self.request(Purpose::Opening, Piece { sector, sectors: 1 }.read());
+            self.request(Purpose::Opening, copy_at(sector).read());
         }
     }
 
@@ -180,7 +180,7 @@ impl Journal {
 
     fn write_superblocks(&mut self, copies: &[u64]) {
         self.enter(Stage::WritingSuperblocks { left: copies.len() }, None);
-        let buffer = self.superblock.to_sector();
+        let buffer = self.superblock.to_bytes();
         for sector in copies {
             let write = DiskOperation::Write { sector: *sector, buffer: buffer.clone(), durable: true };
             self.request(Purpose::Opening, write);
@@ -286,7 +286,7 @@ fn check_blank(reader: &mut Reader) -> Result<(), JournalError> {
         if Header::parse(bytes).is_some() {
             return Err(JournalError::Damaged { sector: COPIES[0] });
         }
-        let is_copy = COPIES.contains(&sector);
+        let is_copy = is_of_copy(sector);
         if bytes == UNREADABLE && !is_copy {
             return Err(DiskError::Device.into());
         }

@@ -1,6 +1,5 @@
-//! Whose disk this is, and where what it holds begins: a sector of which there are four copies, far enough from each
-//! other that one mishap does not reach two. It is replaced two copies at a time, so that there is always a durable one;
-//! the newest counts.
+//! Whose disk this is, and where what it holds begins: eight sectors of which there are four copies, so that one mishap
+//! does not reach all. It is replaced two copies at a time, so that there is always a durable one; the newest counts.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -13,13 +12,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::LogEnd;
 use crate::journal::RESERVE_SECTORS;
-use crate::reader::BLANK;
+use crate::reader::Piece;
 use crate::record::RecordState;
 use crate::ring::Ring;
 use crate::scanner::Chain;
 
 /// Where the copies are.
 pub(crate) const COPIES: [u64; 4] = [0, 512, 8, 1024];
+
+/// Bytes of a copy.
+pub(crate) const SUPERBLOCK_LEN: usize = 4096;
+
+/// The same in sectors.
+const SUPERBLOCK_SECTORS: u64 = (SUPERBLOCK_LEN / SECTOR_SIZE) as u64;
 
 /// The sector where the records begin.
 pub const RECORDS_START: u64 = 2048;
@@ -28,12 +33,12 @@ pub const RECORDS_START: u64 = 2048;
 pub(crate) const SECTORS_MIN: u64 = 8 * 2048;
 
 /// Most bytes of [`Beginning::root`].
-pub const ROOT_LEN_MAX: usize = 64;
+pub const ROOT_LEN_MAX: usize = 3 * 1024;
 
 const MAGIC: [u8; 8] = *b"RELIXDSK";
 
 /// The format of everything on the disk, records too.
-pub(crate) const FORMAT: u16 = 3;
+pub(crate) const FORMAT: u16 = 4;
 
 /// Magic, format, length of the body, checksum of the body.
 const HEAD_LEN: usize = 8 + 2 + 2 + 4;
@@ -84,7 +89,17 @@ pub struct Beginning {
     pub base: LogEnd,
 }
 
-/// What a sector that should hold a superblock holds.
+/// The sectors of the copy that begins at `sector`.
+pub(crate) fn copy_at(sector: u64) -> Piece {
+    Piece { sector, sectors: SUPERBLOCK_SECTORS }
+}
+
+/// Whether a copy is to be in this sector.
+pub(crate) fn is_of_copy(sector: u64) -> bool {
+    COPIES.iter().any(|copy| (*copy..copy + SUPERBLOCK_SECTORS).contains(&sector))
+}
+
+/// What the sectors that should hold a superblock hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// Only zeros.
@@ -134,33 +149,33 @@ impl Superblock {
             && self.beginning.root.len() <= ROOT_LEN_MAX
     }
 
-    /// The sector that holds it.
-    pub(crate) fn to_sector(&self) -> Box<[u8]> {
+    /// Its [`SUPERBLOCK_LEN`] bytes.
+    pub(crate) fn to_bytes(&self) -> Box<[u8]> {
         let body = encode(self);
-        let mut sector = vec![0; SECTOR_SIZE];
-        sector[..8].copy_from_slice(&MAGIC);
-        sector[8..10].copy_from_slice(&FORMAT.to_le_bytes());
-        sector[10..12].copy_from_slice(&(body.len() as u16).to_le_bytes());
-        sector[12..16].copy_from_slice(&crc32c(&body).to_le_bytes());
-        sector[HEAD_LEN..HEAD_LEN + body.len()].copy_from_slice(&body);
-        sector.into()
+        let mut bytes = vec![0; SUPERBLOCK_LEN];
+        bytes[..8].copy_from_slice(&MAGIC);
+        bytes[8..10].copy_from_slice(&FORMAT.to_le_bytes());
+        bytes[10..12].copy_from_slice(&(body.len() as u16).to_le_bytes());
+        bytes[12..16].copy_from_slice(&crc32c(&body).to_le_bytes());
+        bytes[HEAD_LEN..HEAD_LEN + body.len()].copy_from_slice(&body);
+        bytes.into()
     }
 
-    /// What `sector` holds.
-    pub(crate) fn parse(sector: &[u8]) -> Found {
-        if sector == BLANK {
+    /// What the [`SUPERBLOCK_LEN`] bytes hold that were read where a copy should be.
+    pub(crate) fn parse(bytes: &[u8]) -> Found {
+        if bytes.iter().all(|byte| *byte == 0) {
             return Found::Blank;
         }
-        if sector.len() < SECTOR_SIZE || sector[..8] != MAGIC {
+        if bytes.len() < HEAD_LEN || bytes[..8] != MAGIC {
             return Found::Foreign;
         }
-        let format = u16::from_le_bytes([sector[8], sector[9]]);
+        let format = u16::from_le_bytes([bytes[8], bytes[9]]);
         if format != FORMAT {
             return Found::OtherFormat(format);
         }
-        let len = usize::from(u16::from_le_bytes([sector[10], sector[11]]));
-        let sum = u32::from_le_bytes([sector[12], sector[13], sector[14], sector[15]]);
-        let Some(body) = sector.get(HEAD_LEN..HEAD_LEN + len).filter(|body| crc32c(body) == sum) else {
+        let len = usize::from(u16::from_le_bytes([bytes[10], bytes[11]]));
+        let sum = u32::from_le_bytes([bytes[12], bytes[13], bytes[14], bytes[15]]);
+        let Some(body) = bytes.get(HEAD_LEN..HEAD_LEN + len).filter(|body| crc32c(body) == sum) else {
             return Found::Damaged;
         };
         match decode::<Superblock>(body) {
@@ -170,8 +185,9 @@ impl Superblock {
     }
 }
 
-/// The longest name a cluster may have, so that the superblock fits its sector.
+/// The longest name a cluster may have, so that the superblock fits its sectors.
 pub(crate) const CLUSTER_NAME_LEN_MAX: usize = 64;
-const _: () = assert!(HEAD_LEN + CLUSTER_NAME_LEN_MAX + ROOT_LEN_MAX + 256 < SECTOR_SIZE);
+const _: () = assert!(HEAD_LEN + CLUSTER_NAME_LEN_MAX + ROOT_LEN_MAX + 256 < SUPERBLOCK_LEN);
+const _: () = assert!(COPIES[0] + SUPERBLOCK_SECTORS <= COPIES[2], "copies do not overlap");
 const _: () = assert!(RESERVE_SECTORS < SECTORS_MIN / 4, "the shortest ring has room for entries");
 const _: () = assert!(COPIES[COPIES.len() - 1] < RECORDS_START && RECORDS_START < SECTORS_MIN);

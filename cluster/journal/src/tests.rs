@@ -17,7 +17,7 @@ use cluster_format::{
 };
 use drivers_api::{DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 
-use crate::superblock::{COPIES, FORMAT, Found, RECORDS_START, SECTORS_MIN, Superblock};
+use crate::superblock::{COPIES, FORMAT, Found, RECORDS_START, SECTORS_MIN, SUPERBLOCK_LEN, Superblock};
 use crate::{Beginning, Identity, Journal, JournalError, JournalEvent, LogEnd, Mark, Record, RecordState};
 
 #[derive(Clone)]
@@ -51,6 +51,11 @@ impl Disk {
 
     fn sector(&mut self, sector: u64) -> &mut [u8] {
         &mut self.bytes[Self::range(sector, SECTOR_SIZE)]
+    }
+
+    /// The copy of the superblock there.
+    fn copy(&mut self, sector: u64) -> &mut [u8] {
+        &mut self.bytes[Self::range(sector, SUPERBLOCK_LEN)]
     }
 
     fn serve(&mut self, mut request: DiskRequest) -> DiskCompletion {
@@ -232,13 +237,13 @@ fn a_disk_of_something_else_is_refused_and_left_alone() {
         assert_eq!(open_as(&mut elsewhere, "test", 1), JournalError::Foreign, "a file system's mark");
     }
 
-    for sector in [1, RECORDS_START, RECORDS_START + 100] {
+    for sector in [16, RECORDS_START, RECORDS_START + 100] {
         let mut unreadable = blank.clone();
         unreadable.unreadable.insert(sector);
         assert_eq!(open_as(&mut unreadable, "test", 1), JournalError::Device(DiskError::Device));
     }
 
-    for format in [2, 9] {
+    for format in [3, 9] {
         let mut other = ours.clone();
         for copy in COPIES {
             other.sector(copy)[8] = format as u8;
@@ -287,8 +292,8 @@ fn a_first_format_that_was_cut_short_is_repeated() {
         for (index, copy) in COPIES.into_iter().enumerate() {
             match torn >> (2 * index) & 3 {
                 0 => {}
-                1 => disk.sector(copy).copy_from_slice(format.sector(copy)),
-                2 => disk.sector(copy)[..100].copy_from_slice(&format.sector(copy)[..20].repeat(5)),
+                1 => disk.copy(copy).copy_from_slice(format.copy(copy)),
+                2 => disk.copy(copy)[..100].copy_from_slice(&format.copy(copy)[..20].repeat(5)),
                 _ => assert!(disk.unreadable.insert(copy)),
             }
         }
@@ -298,7 +303,7 @@ fn a_first_format_that_was_cut_short_is_repeated() {
         }
         let (_, records) = open(&mut disk).unwrap();
         assert!(records.is_empty());
-        let valid = COPIES.map(|copy| matches!(Superblock::parse(disk.sector(copy)), Found::Valid(_)));
+        let valid = COPIES.map(|copy| matches!(Superblock::parse(disk.copy(copy)), Found::Valid(_)));
         assert!(valid == [true; 4] && disk.unreadable.is_empty(), "{torn:#b}");
     }
 }

@@ -10,6 +10,7 @@ cluster_format::marks! {
     CommitUnknown = "node: a commit's fate was never learned",
     DiskFull = "node: a commit was refused because a disk is full",
     CommitWaited = "node: a commit waited for the tables to take what came before",
+    TablesLost = "node: none of the tables could be read any more",
     TablesDamaged = "node: something of the tables could not be read any more",
     CommitDeferred = "node: a commit waited for a new leader to be ready",
 }

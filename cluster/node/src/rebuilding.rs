@@ -56,6 +56,8 @@ impl Restoring {
 #[derive(Debug, Default)]
 pub(crate) struct Rebuilding {
     ask_at: Option<Instant>,
+    /// That nobody could be asked was said.
+    said_alone: bool,
 }
 
 impl Rebuilding {
@@ -74,6 +76,11 @@ impl Rebuilding {
     /// When [`Rebuilding::asks`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.ask_at
+    }
+
+    /// There is nobody to ask; whether that is news.
+    pub(crate) fn is_alone(&mut self) -> bool {
+        !core::mem::replace(&mut self.said_alone, true)
     }
 
     /// A piece is on the disk: the next question need not wait.

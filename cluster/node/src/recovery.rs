@@ -28,10 +28,13 @@ pub(crate) struct Recovery {
     /// What the tables held when they were opened.
     checkpoint: Through,
     membership: Arc<Membership>,
+    /// How far the ledger need not be applied any more, beside what the tables hold: to lost ones, nothing can be, so what
+    /// memory has no room for is passed over.
+    passed: Version,
 }
 
 impl Recovery {
-    /// What was there before the first record, in a cluster with these founding members; the tables are open.
+    /// What was there before the first record, in a cluster with these founding members; the tables are open, or lost.
     pub(crate) fn new(founding: Membership, beginning: Beginning, tables: &Tables) -> Recovery {
         let Beginning { state, base, .. } = beginning;
         let RecordState { term, voted_for, promised, .. } = state;
@@ -50,6 +53,7 @@ impl Recovery {
             least_promised,
             checkpoint: *tables.through(),
             membership,
+            passed: Version::ZERO,
         }
     }
 
@@ -119,6 +123,13 @@ impl Recovery {
 
     /// What is known to be committed needs no memory but the tables'.
     fn apply(&mut self, tables: &mut Tables) -> Result<(), ApplyError> {
+        if tables.are_lost() {
+            if self.log.recent_len() > RECENT_LEN_MAX {
+                self.passed = self.commit;
+            }
+            self.log.forget(self.passed.max(tables.version().min(self.commit)), RECENT_LEN_MAX);
+            return Ok(());
+        }
         for entry in self.log.entries(tables.version().next(), self.commit, usize::MAX) {
             tables.apply(&entry)?;
         }
@@ -132,8 +143,8 @@ impl Recovery {
         if self.log.last().version < tables.version() {
             self.begin_at_checkpoint();
         }
+        let applied = tables.version().max(self.passed);
         let Recovery { vote, log, commit, promised, .. } = self;
-        let applied = tables.version();
         // Tables that had begun to arrive are asked for from their beginning.
         Recovered { vote, log, commit: commit.max(applied), applied, promised, incoming: None }
     }

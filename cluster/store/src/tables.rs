@@ -39,8 +39,11 @@ impl fmt::Display for ApplyError {
 pub enum TablesEvent {
     /// They have been read from the disk: entries may be applied.
     Opened,
-    /// They cannot be read from the disk: as if that were another's.
-    NotOpened(OpenError),
+    /// What the root says makes no sense: the disk is another's.
+    NotOpened,
+    /// They cannot be read from the disk any more. What they stood for is known, and nothing can be applied to them until
+    /// [`Tables::replace`] has replaced them.
+    Lost(OpenError),
     /// Something of them cannot be read any more. What needs it does not get on until they are replaced.
     Damaged(ReadError),
     /// They are another node's now, if not durably: a root is to follow.
@@ -67,6 +70,14 @@ pub struct Through {
     pub last: LogPosition,
     /// The digest.
     pub digest: Digest,
+}
+
+/// What is known of tables though none of them can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct TablesRoot {
+    tree: Root,
+    through: Through,
+    membership: Arc<Membership>,
 }
 
 /// What has to be known of tables beside their rows, to go on from them.
@@ -106,6 +117,8 @@ pub struct Tables {
     frozen: Version,
     /// So much of the disk is taken that it is not given to older versions.
     is_crowded: bool,
+    /// None of them can be read.
+    are_lost: bool,
     /// The disk was too full for what was frozen, and nothing has been given back since.
     is_full: bool,
     events: Vec<TablesEvent>,
@@ -132,24 +145,29 @@ impl Tables {
     ) -> Tables {
         let TablesOptions { memory_len_max, cache_len_max, retention_micros } = options;
         let grid = Grid::new(geometry, start, cache_len_max);
-        let parsed = Root::parse(root);
+        let parsed: Option<TablesRoot> = decode(root).ok();
         let is_malformed = parsed.is_none() && !root.is_empty();
+        let (tree, through, membership) = match parsed {
+            Some(TablesRoot { tree, through, membership }) => (Some(tree), through, membership),
+            None => (None, Through::default(), Arc::new(founding)),
+        };
         let tree_options = TreeOptions::usual(memory_len_max, grid.cells());
         Tables {
-            tree: Tree::open(grid.clone(), tree_options, parsed, random),
+            tree: Tree::open(grid.clone(), tree_options, tree, random),
             grid,
-            through: Through::default(),
-            membership: Arc::new(founding),
-            resolver: Resolver::new(Version::ZERO),
+            through,
+            membership,
+            resolver: Resolver::new(through.last.version),
             requests: Requests::default(),
             requests_hash: StateHash::default(),
             history: History::default(),
             retention_micros,
-            frozen: Version::ZERO,
+            frozen: through.last.version,
             is_crowded: false,
+            are_lost: false,
             is_full: false,
             // What it then opens is empty: the owner does not go on with it.
-            events: is_malformed.then_some(TablesEvent::NotOpened(OpenError::Damaged)).into_iter().collect(),
+            events: is_malformed.then_some(TablesEvent::NotOpened).into_iter().collect(),
         }
     }
 
@@ -203,6 +221,12 @@ impl Tables {
         self.tree.levels().tables().next().is_none()
     }
 
+    /// Whether none of them can be read, and what was applied is only known by [`Tables::through`] and
+    /// [`Tables::membership`].
+    pub fn are_lost(&self) -> bool {
+        self.are_lost
+    }
+
     /// Bytes of the disk that are free, and how many there are.
     pub fn disk_space(&self) -> (u64, u64) {
         (self.grid.free_len(), self.grid.len())
@@ -250,18 +274,22 @@ impl Tables {
                     let is_known = self.restore(&mark);
                     self.events.push(match is_known {
                         true => TablesEvent::Opened,
-                        false => TablesEvent::NotOpened(OpenError::Damaged),
+                        false => TablesEvent::NotOpened,
                     });
                 }
-                TreeEvent::NotOpened(error) => self.events.push(TablesEvent::NotOpened(error)),
+                TreeEvent::NotOpened(error) => {
+                    self.are_lost = true;
+                    self.events.push(TablesEvent::Lost(error));
+                }
                 TreeEvent::Replaced(mark) => {
                     // It was looked at before it was taken.
                     self.restore(&mark);
                     self.events.push(TablesEvent::Replaced);
                 }
                 TreeEvent::Root { root, mark, is_replacement } => {
-                    let through = parse_mark(&mark).map_or(Through::default(), |mark| mark.through);
-                    let root = root.to_bytes();
+                    // Only that of the tables' own marks is ever there.
+                    let Some(Mark { through, membership, .. }) = parse_mark(&mark) else { continue };
+                    let root = encode(&TablesRoot { tree: root, through, membership });
                     self.events.push(TablesEvent::Root { root, through, is_replacement });
                 }
                 TreeEvent::Full => {
@@ -357,7 +385,7 @@ impl Tables {
         (self.requests, self.requests_hash) = Requests::from_list(&requests);
         (self.through, self.membership, self.history) = (through, membership, history);
         self.frozen = through.last.version;
-        self.is_full = false;
+        (self.is_full, self.are_lost) = (false, false);
         true
     }
 

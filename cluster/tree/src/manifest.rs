@@ -39,18 +39,6 @@ pub struct Root {
     pub(crate) frame: FrameRef,
 }
 
-impl Root {
-    /// The root in `bytes`, or none if they are not one.
-    pub fn parse(bytes: &[u8]) -> Option<Root> {
-        decode(bytes).ok()
-    }
-
-    /// Its bytes: fewer than 64.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        encode(self)
-    }
-}
-
 impl Manifest {
     /// Writes it, twice, and makes it durable with all that was written before.
     pub(crate) async fn write(&self, grid: &Grid) -> Result<Root, WriteError> {

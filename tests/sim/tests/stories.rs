@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster_journal::RECORDS_START;
 use drivers_api::Level;
 use drivers_sim::LinkFaults;
 use tests_sim::{Client, Cluster, Host};
@@ -219,6 +220,50 @@ fn a_node_on_a_new_disk_is_brought_the_ledger() {
     cluster.start(replaced);
     ask(&mut cluster, replaced, "INSERT INTO t VALUES (1)").unwrap();
     assert_eq!(ask(&mut cluster, replaced, "SELECT count(*) FROM t"), Ok(cell("1")));
+}
+
+/// So many nodes with rows in tables on their disks, of which the last then has nothing intact behind its journal.
+fn with_decayed_tables(nodes: u8, seed: u64) -> Cluster {
+    const SECTORS: u64 = 16 * 2048;
+    let mut cluster = Cluster::switched_off(nodes.into(), 0, seed, SECTORS);
+    for id in 1..=nodes {
+        cluster.options(id).tables_len_max = 256 << 10;
+        cluster.start(id);
+    }
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();
+    for id in 0..20 {
+        ask(&mut cluster, 1, &format!("INSERT INTO t VALUES ({id}, '{}')", noise(100_000, id))).unwrap();
+    }
+    cluster.run(Duration::from_secs(5));
+    cluster.crash(nodes);
+    // A quarter of the disk is the journal's.
+    (RECORDS_START + SECTORS / 4..SECTORS).for_each(|sector| cluster.disk(nodes).flip_bit(sector, 7));
+    cluster.start(nodes);
+    cluster
+}
+
+fn said(cluster: &Cluster, node: u8, what: &str) -> bool {
+    cluster.console(node).iter().any(|(_, line)| line.contains(what))
+}
+
+#[test]
+fn a_node_that_can_read_none_of_its_tables_is_brought_them() {
+    let mut cluster = with_decayed_tables(3, 25);
+    assert!(cluster.run_until_so(MINUTE, |cluster| said(cluster, 3, "the tables are rebuilt")));
+    assert!(said(&cluster, 3, "the tables cannot be read"));
+    for _ in 0..2 {
+        assert_eq!(ask(&mut cluster, 3, "SELECT count(*) FROM t"), Ok(cell("20")));
+        cluster.crash(3);
+        cluster.start(3);
+    }
+}
+
+#[test]
+fn a_lone_node_that_can_read_none_of_its_tables_says_what_to_do() {
+    let mut cluster = with_decayed_tables(1, 26);
+    assert!(cluster.run_until_so(MINUTE, |cluster| said(cluster, 1, "give this node a blank disk")));
+    let refused = ask(&mut cluster, 1, "SELECT count(*) FROM t").unwrap_err();
+    assert!(matches!(&refused, Failure::Server(state, _) if state == "57P03"), "{refused}");
 }
 
 #[test]

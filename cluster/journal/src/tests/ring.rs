@@ -184,12 +184,12 @@ fn a_superblock_that_is_older_than_what_it_leads_to_is_refused() {
     while journal.head < RECORDS_START + 3 * journal.superblock.ring_sectors {
         if !model.append_durably(&mut journal, 3, 9_000) || journal.wants_checkpoint() {
             model.checkpoint_durably(&mut journal, model.log.len());
-            superblocks.push(journal.superblock.to_sector());
+            superblocks.push(journal.superblock.to_bytes());
         }
     }
     let ring = journal.superblock.ring_sectors;
     for superblock in superblocks {
-        COPIES.iter().for_each(|copy| model.disk.sector(*copy).copy_from_slice(&superblock));
+        COPIES.iter().for_each(|copy| model.disk.copy(*copy).copy_from_slice(&superblock));
         let Found::Valid(superblock) = Superblock::parse(&superblock) else { panic!("it was written") };
         let is_outrun = superblock.start + ring < journal.head;
         let error = is_outrun.then_some(JournalError::Damaged { sector: 0 });
@@ -246,7 +246,7 @@ proptest! {
             any::<[u64; 8]>(),
             any::<bool>(),
         ), 1..6),
-        transfer in 1usize..200,
+        transfer in 8usize..200,
     ) {
         let mut model = Model::new(SECTORS_MIN);
         model.disk.transfer_len_max = transfer * SECTOR_SIZE;

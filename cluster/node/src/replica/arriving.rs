@@ -15,6 +15,7 @@ use super::{Phase, Replica};
 use crate::job::Job;
 use crate::marks::Mark;
 use crate::message::PeerMessage;
+use crate::rebuilding::Rebuilding;
 
 /// Tables on their way.
 pub(super) struct Arrival {
@@ -167,6 +168,12 @@ impl Replica {
             let _ = raft.transfer(now, None);
         }
         let leader = raft.leader();
+        if raft.log().membership().members().all(|member| member.node == raft.id())
+            && self.rebuilding.as_mut().is_some_and(Rebuilding::is_alone)
+        {
+            let line = "no other member has the tables: what they held is lost, give this node a blank disk";
+            self.say(Level::Error, line.to_string());
+        }
         if !self.may_ask_for_tables() {
             return;
         }

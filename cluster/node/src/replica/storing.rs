@@ -88,20 +88,15 @@ impl Replica {
 
     fn tables_event(&mut self, event: TablesEvent) {
         match event {
-            TablesEvent::Opened => {
-                if let Phase::Opening(Some(beginning)) = &mut self.phase {
-                    let beginning = core::mem::take(beginning);
-                    self.durable_root = (beginning.root.clone(), *self.tables.through());
-                    let recovery = Recovery::new(self.founding.clone(), beginning, &self.tables);
-                    self.phase = Phase::Recovering(Box::new(recovery));
-                }
+            TablesEvent::Opened => self.tables_opened(),
+            TablesEvent::Lost(error) => {
+                self.hit(Mark::TablesLost);
+                let line = alloc::format!("the tables cannot be read: {error}: getting them from the leader");
+                self.say(Level::Warn, line);
+                self.tables_opened();
+                self.rebuild_from_leader();
             }
-            TablesEvent::NotOpened(error) => {
-                let line = alloc::format!("the tables cannot be read: {error}");
-                self.say(Level::Error, line);
-                let sector = self.journal.as_ref().map_or(0, |journal| journal.sectors_end());
-                self.stop(JournalError::Damaged { sector });
-            }
+            TablesEvent::NotOpened => self.stop(JournalError::Foreign),
             TablesEvent::Damaged(error) => self.damaged(error),
             TablesEvent::Replaced => self.replaced = true,
             TablesEvent::Root { root, through, is_replacement } => {
@@ -120,6 +115,16 @@ impl Replica {
                 self.say(Level::Error, line);
                 self.rebuild_from_leader();
             }
+        }
+    }
+
+    /// The tables are read, or known to be lost: the journal is next.
+    fn tables_opened(&mut self) {
+        if let Phase::Opening(Some(beginning)) = &mut self.phase {
+            let beginning = core::mem::take(beginning);
+            self.durable_root = (beginning.root.clone(), *self.tables.through());
+            let recovery = Recovery::new(self.founding.clone(), beginning, &self.tables);
+            self.phase = Phase::Recovering(Box::new(recovery));
         }
     }
 

@@ -8,7 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use cluster_format::{
-    Commit, Digest, Entry, KeyRange, LogPosition, NodeId, Origin, Payload, Planted, RequestId, Version, Write,
+    Commit, Digest, Entry, KeyRange, LogPosition, NodeId, Origin, Payload, Planted, RequestId, Version,
+    Write, encode,
 };
 use cluster_journal::{Identity, Journal, JournalEvent, RecordState};
 use cluster_tree::{CELL_SECTORS, Direction, Grid, Root, Tree, TreeEvent, TreeOptions};
@@ -166,7 +167,7 @@ impl Relix {
     }
 
     fn write_root(&mut self, root: Root) {
-        let mut sector = root.to_bytes();
+        let mut sector = encode(&root);
         sector.resize(SECTOR_SIZE, 0);
         self.writing = Some(root);
         let operation = DiskOperation::Write { sector: 0, buffer: sector.into(), durable: true };
