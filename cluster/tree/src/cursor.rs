@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::{
-    BlockCursor, Direction, FrameError, FrameKind, FrameRef, Frames, Position, ReadError, Record, Table,
+    BlockCursor, Direction, FrameError, FrameKind, FrameRef, Frames, Gap, Position, ReadError, Record, Table,
 };
 
 /// Frames of records that are announced together: about 256 KiB, before compression.
@@ -13,12 +13,22 @@ const READ_AHEAD_FRAMES: usize = 16;
 /// A step of a [`BlockCursor`].
 type Go = fn(&mut BlockCursor) -> Result<bool, FrameError>;
 
+/// How to go on, and where to begin in what comes next.
+fn going(direction: Direction) -> (Go, Go) {
+    match direction {
+        Direction::Forward => (BlockCursor::advance, BlockCursor::first),
+        Direction::Backward => (BlockCursor::retreat, BlockCursor::last),
+    }
+}
+
 /// Goes through a table's records. It is at one of them, or at none.
 pub struct TableCursor {
     table: Arc<Table>,
     place: Option<Place>,
     /// Frames up to this offset were announced.
     expected: u32,
+    /// What it passes over, since it cannot be had.
+    gaps: Arc<[Gap]>,
 }
 
 /// Where it is.
@@ -30,9 +40,9 @@ struct Place {
 }
 
 impl TableCursor {
-    /// A cursor at no record.
-    pub fn new(table: Arc<Table>) -> TableCursor {
-        TableCursor { table, place: None, expected: 0 }
+    /// A cursor at no record, which passes over what is known to be lost.
+    pub fn new(table: Arc<Table>, gaps: Arc<[Gap]>) -> TableCursor {
+        TableCursor { table, place: None, expected: 0, gaps }
     }
 
     /// The record it is at.
@@ -52,10 +62,13 @@ impl TableCursor {
 
     /// Goes to the first record that is not before `target`, if there is one.
     pub async fn seek<F: Frames>(&mut self, frames: &F, target: Position<'_>) -> Result<(), ReadError> {
-        let mut index = self.table.index(frames).await?;
         self.place = None;
+        if self.is_all_lost() {
+            return Ok(());
+        }
+        let mut index = self.table.index(frames).await?;
         let Some(frame) = self.table.seek_index(&mut index, target)? else { return Ok(()) };
-        self.enter(frames, index, frame, |rows| rows.seek(target)).await
+        self.enter(frames, index, frame, Direction::Forward, |rows| rows.seek(target)).await
     }
 
     /// Goes to the last record that is before `target`, if there is one.
@@ -70,12 +83,12 @@ impl TableCursor {
 
     /// Goes to the first record.
     pub async fn first<F: Frames>(&mut self, frames: &F) -> Result<(), ReadError> {
-        self.enter_by(frames, BlockCursor::first).await
+        self.enter_by(frames, Direction::Forward).await
     }
 
     /// Goes to the last record.
     pub async fn last<F: Frames>(&mut self, frames: &F) -> Result<(), ReadError> {
-        self.enter_by(frames, BlockCursor::last).await
+        self.enter_by(frames, Direction::Backward).await
     }
 
     /// Goes to the next record, if there is one.
@@ -88,21 +101,22 @@ impl TableCursor {
         self.step(frames, Direction::Backward).await
     }
 
-    /// Goes to the record at an `end`.
-    async fn enter_by<F: Frames>(&mut self, frames: &F, end: Go) -> Result<(), ReadError> {
+    /// Goes to the record from which `direction` leads to all others.
+    async fn enter_by<F: Frames>(&mut self, frames: &F, direction: Direction) -> Result<(), ReadError> {
         self.place = None;
+        if self.is_all_lost() {
+            return Ok(());
+        }
+        let (_, end) = going(direction);
         let mut index = self.table.index(frames).await?;
         end(&mut index).map_err(|error| self.index_error(error))?;
         let Some(frame) = self.table.named(&index)? else { return Ok(()) };
-        self.enter(frames, index, frame, end).await
+        self.enter(frames, index, frame, direction, end).await
     }
 
     /// Goes one record further, if need be into the neighbouring frame.
     async fn step<F: Frames>(&mut self, frames: &F, direction: Direction) -> Result<(), ReadError> {
-        let (step, end): (Go, Go) = match direction {
-            Direction::Forward => (BlockCursor::advance, BlockCursor::first),
-            Direction::Backward => (BlockCursor::retreat, BlockCursor::last),
-        };
+        let (step, end) = going(direction);
         let Some(mut place) = self.place.take() else { return Ok(()) };
         if step(&mut place.rows).map_err(|error| self.table.malformed(&place.frame, error))? {
             self.place = Some(place);
@@ -114,7 +128,7 @@ impl TableCursor {
         if direction == Direction::Forward {
             self.read_ahead(frames, &index, &frame)?;
         }
-        self.enter(frames, index, frame, end).await
+        self.enter(frames, index, frame, direction, end).await
     }
 
     /// Whoever has gone through a whole frame will want the next ones.
@@ -141,22 +155,39 @@ impl TableCursor {
         Ok(())
     }
 
-    /// Goes to a record of the frame that `index` is at.
+    /// Goes to a record of the frame that `index` is at; if that is lost, to the nearest by `direction`.
     async fn enter<F: Frames>(
         &mut self,
         frames: &F,
-        index: BlockCursor,
+        mut index: BlockCursor,
         frame: FrameRef,
+        direction: Direction,
         go: impl FnOnce(&mut BlockCursor) -> Result<bool, FrameError>,
     ) -> Result<(), ReadError> {
-        let mut rows = self.table.rows(frames, &frame).await?;
-        let found = go(&mut rows).map_err(|error| self.table.malformed(&frame, error))?;
+        let (step, end) = going(direction);
+        let mut nearest = frame;
+        while self.is_lost(&nearest) {
+            step(&mut index).map_err(|error| self.index_error(error))?;
+            let Some(next) = self.table.named(&index)? else { return Ok(()) };
+            nearest = next;
+        }
+        let mut rows = self.table.rows(frames, &nearest).await?;
+        let found = if nearest == frame { go(&mut rows) } else { end(&mut rows) };
+        let (frame, found) = (nearest, found.map_err(|error| self.table.malformed(&nearest, error))?);
         if !found {
             // The index says that there is one.
             return Err(self.table.malformed(&frame, FrameError::Malformed));
         }
         self.place = Some(Place { index, frame, rows });
         Ok(())
+    }
+
+    fn is_lost(&self, frame: &FrameRef) -> bool {
+        self.gaps.iter().any(|gap| gap.rows == Some(*frame))
+    }
+
+    fn is_all_lost(&self) -> bool {
+        self.gaps.iter().any(|gap| gap.rows.is_none())
     }
 
     fn index_error(&self, error: FrameError) -> ReadError {

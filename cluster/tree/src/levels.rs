@@ -174,6 +174,20 @@ impl Levels {
         wasteful.into_iter().find(|compaction| compaction.spares(damaged))
     }
 
+    /// What takes `table` in, wherever it is, for its records to be written anew with those that it lacks.
+    pub(crate) fn mend(&self, table: TableId) -> Option<Compaction> {
+        let index_in = |run: &Run| run.iter().position(|known| known.head.id == table);
+        if self.young.iter().any(|run| index_in(run).is_some()) {
+            let young: Run = self.young.iter().flatten().cloned().collect();
+            let lower = self.overlapping(0, &young);
+            return Some(self.merging_into(self.young.clone(), lower, 0, false));
+        }
+        self.levels.iter().enumerate().find_map(|(level, tables)| {
+            let index = index_in(tables)?;
+            Some(self.merging_into(Vec::new(), joined(tables, index, index + 1), level, false))
+        })
+    }
+
     fn merging_into(&self, upper: Vec<Run>, lower: Run, into: usize, is_move: bool) -> Compaction {
         let all: Run = upper.iter().flatten().chain(&lower).cloned().collect();
         let is_oldest = self.is_oldest(into + 1, &all);

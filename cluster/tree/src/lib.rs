@@ -41,6 +41,7 @@ mod levels;
 mod manifest;
 mod memtable;
 mod merge;
+mod patch;
 mod record;
 mod retention;
 mod retired;
@@ -60,7 +61,8 @@ pub use grid::{Grid, REQUEST_TAG, REQUEST_TAG_BITS};
 pub use levels::{Levels, Run};
 pub use manifest::{OpenError, Root};
 pub use merge::Row;
-pub use scrub::Scrubbed;
+pub use patch::{NotFilled, Patch, PatchPiece, PatchQuestion};
+pub use scrub::{Gap, Scrubbed};
 pub use snapshot::Snapshot;
 pub use source::Direction;
 pub use table::{ReadError, Table, TableHead};
@@ -81,7 +83,7 @@ pub(crate) use memtable::MemTable;
 pub(crate) use merge::{Merge, read};
 pub(crate) use record::{Position, Record, Value};
 pub(crate) use retention::Retention;
-pub(crate) use source::{Source, SourceValue};
+pub(crate) use source::{Gaps, Source, SourceValue};
 pub(crate) use table::Frames;
 
 #[cfg(test)]

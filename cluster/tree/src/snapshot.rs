@@ -25,6 +25,11 @@ impl Snapshot {
         [&self.memory].into_iter().chain(&self.frozen)
     }
 
+    pub(crate) fn sources(&self) -> Vec<Source<'_>> {
+        let runs = self.levels.runs().map(|run| Source::run(run));
+        self.memories().map(Source::memory).chain(runs).collect()
+    }
+
     fn check(&self, version: Version) -> Result<(), ReadError> {
         if version < self.horizon { Err(ReadError::Forgotten(version)) } else { Ok(()) }
     }
@@ -57,8 +62,6 @@ impl Snapshot {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let runs = self.levels.runs().map(|run| Source::run(run));
-        let sources = self.memories().map(Source::memory).chain(runs).collect();
-        read(&self.grid, sources, range, version, direction, rows_max).await
+        read(&self.grid, self.sources(), range, version, direction, rows_max).await
     }
 }

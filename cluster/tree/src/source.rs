@@ -1,11 +1,12 @@
 //! Where records come from, in one direction.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use core::cmp::Reverse;
 
 use crate::memtable::MemRecords;
-use crate::{FrameRef, Frames, MemTable, Position, ReadError, Table, TableCursor, Value};
+use crate::{FrameRef, Frames, Gap, MemTable, Position, ReadError, Table, TableCursor, TableId, Value};
 
 /// Which way to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +58,11 @@ impl Held {
     }
 }
 
+/// What is lost of each table.
+pub(crate) type Gaps = BTreeMap<TableId, Arc<[Gap]>>;
+
+static NO_GAPS: Gaps = Gaps::new();
+
 /// Records in one direction. It is at one of them, or at the end.
 pub struct Source<'a> {
     place: Kind<'a>,
@@ -75,6 +81,7 @@ struct Memory<'a> {
 /// Tables that do not overlap, by key.
 struct RunCursor<'a> {
     tables: &'a [Arc<Table>],
+    gaps: &'a Gaps,
     /// The table it is in.
     index: usize,
     cursor: Option<TableCursor>,
@@ -89,7 +96,12 @@ impl<'a> Source<'a> {
     /// What is in tables that come one behind the other: a key's newer versions may end one, and its older ones
     /// begin the next.
     pub fn run(tables: &'a [Arc<Table>]) -> Source<'a> {
-        Source { place: Kind::Run(Box::new(RunCursor { tables, index: 0, cursor: None })) }
+        Source::run_but(tables, &NO_GAPS)
+    }
+
+    /// The same, but for what is lost.
+    pub fn run_but(tables: &'a [Arc<Table>], gaps: &'a Gaps) -> Source<'a> {
+        Source { place: Kind::Run(Box::new(RunCursor { tables, gaps, index: 0, cursor: None })) }
     }
 
     /// Where it is; none at the end.
@@ -190,7 +202,10 @@ impl RunCursor<'_> {
 
     fn enter(&mut self, index: Option<usize>) {
         let table = index.and_then(|index| self.tables.get(index));
-        self.cursor = table.map(|table| TableCursor::new(table.clone()));
+        self.cursor = table.map(|table| {
+            let gaps = self.gaps.get(&table.head.id).cloned();
+            TableCursor::new(table.clone(), gaps.unwrap_or_default())
+        });
         self.index = index.unwrap_or_default();
     }
 

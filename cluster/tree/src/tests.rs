@@ -18,6 +18,7 @@ use crate::*;
 mod durability;
 mod golden;
 mod machine;
+mod mending;
 mod transfer;
 
 /// Frames in memory, at hand at once.

@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::task::{Context, Poll};
 
 use drivers_api::SECTOR_SIZE;
@@ -9,6 +10,7 @@ use drivers_api::SECTOR_SIZE;
 use super::{Frozen, Full, Phase, Rooting, Tree, TreeEvent, TreeOptions, WriteJob};
 use crate::cells::CELL_SECTORS;
 use crate::levels::Compaction;
+use crate::patch::Patches;
 use crate::writer::{Room, write_tables};
 use crate::{Manifest, MemTable, OpenError, ReadError, Retention, Root, Source, WriteError};
 
@@ -72,7 +74,9 @@ impl Tree {
 
     pub(super) fn continue_compaction(&mut self, context: &mut Context<'_>) {
         let may_begin = self.compaction.is_none() && self.is_open() && self.replacement.is_none();
-        if may_begin && core::mem::take(&mut self.may_compact) {
+        if may_begin && let Some(patches) = self.patches.take() {
+            self.start_mending(patches);
+        } else if may_begin && core::mem::take(&mut self.may_compact) {
             let picked = match self.full.compaction {
                 None => self.levels.pick(self.options.base_sectors_max, &mut self.turns, &self.damaged),
                 Some(_) => None,
@@ -84,7 +88,10 @@ impl Tree {
         let Some((_, job)) = &mut self.compaction else { return };
         let Poll::Ready(written) = job.as_mut().poll(context) else { return };
         let Some((compaction, _)) = self.compaction.take() else { return };
+        let is_mending = self.mending.is_some();
+        self.mended(&compaction, written.is_ok());
         match written {
+            Err(WriteError::Full) if is_mending => {}
             Ok(tables) => {
                 Arc::make_mut(&mut self.levels).replace(&compaction, tables);
                 if !compaction.is_move {
@@ -168,14 +175,75 @@ impl Tree {
         (self.memory, self.frozen) = (MemTable::default(), None);
         (self.full, self.is_replaced) = (Full::default(), true);
         self.damaged.clear();
+        self.suspects.clear();
+        self.patches = None;
         self.phase = Phase::Open;
         self.levels_changed();
     }
 
+    /// Begins to write the first table of `patches` anew.
+    fn start_mending(&mut self, patches: Arc<Patches>) {
+        let Some(table) = patches.first() else { return };
+        let Some(compaction) = self.levels.mend(table) else {
+            // It has been merged, or replaced, after all.
+            self.events.push(TreeEvent::Mended(table));
+            return;
+        };
+        let (snapshot, ids, room) = (self.snapshot(), self.ids.for_job(), self.room(0));
+        let retention = Retention::new(self.horizon, compaction.is_oldest);
+        let Compaction { upper, lower, .. } = compaction.clone();
+        let job = async move {
+            let mut lost = Vec::new();
+            for table in upper.iter().flatten().chain(&lower) {
+                if let Some(patch) = patches.get(table.head.id) {
+                    lost.push(patch.complete(&snapshot, patches.gaps()).await?);
+                }
+            }
+            let runs = upper.iter().chain([&lower]).map(|run| Source::run_but(run, patches.gaps()));
+            let sources = lost.iter().map(Source::memory).chain(runs).collect();
+            write_tables(&snapshot.grid, sources, retention, ids, room).await
+        };
+        self.compaction = Some((compaction, Box::pin(job)));
+        self.mending = Some(table);
+    }
+
+    /// If a compaction was to mend tables, says whether it did.
+    fn mended(&mut self, compaction: &Compaction, is_done: bool) {
+        if self.mending.take().is_none() {
+            return;
+        }
+        if !is_done {
+            self.events.push(TreeEvent::NotMended);
+            self.may_compact = true;
+            return self.wake();
+        }
+        for table in compaction.tables() {
+            if self.damaged.remove(&table.head.id) {
+                self.events.push(TreeEvent::Mended(table.head.id));
+            }
+        }
+    }
+
     pub(super) fn continue_scrub(&mut self, context: &mut Context<'_>) {
-        if let Some(Poll::Ready(scrubbed)) = self.scrub.as_mut().map(|job| job.as_mut().poll(context)) {
+        if self.scrub.is_none()
+            && let Some(suspect) = self.suspects.pop_first()
+        {
+            let table = self.levels.tables().find(|table| table.head.id == suspect).cloned();
+            self.scrub = table.map(|table| self.scrubbing(table));
+            // The next one may be there where this one is not.
+            self.wake();
+        }
+        if let Some(Poll::Ready(mut scrubbed)) = self.scrub.as_mut().map(|job| job.as_mut().poll(context)) {
             self.scrub = None;
+            if scrubbed.damaged.is_empty() {
+                // What could not be read once can be read again.
+                self.may_compact |= self.damaged.remove(&scrubbed.table);
+            } else {
+                self.damaged.insert(scrubbed.table);
+            }
+            scrubbed.needed = scrubbed.needed.max(self.horizon);
             self.events.push(TreeEvent::Scrubbed(scrubbed));
+            self.wake();
         }
     }
 

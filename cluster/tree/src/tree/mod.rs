@@ -30,12 +30,13 @@ use drivers_api::SECTOR_SIZE;
 use crate::cells::CELL_SECTORS;
 use crate::grid::Grid;
 use crate::levels::{Compaction, Run};
+use crate::patch::Patches;
 use crate::retired::Retired;
 use crate::scrub::scrub;
 use crate::writer::TableIds;
 use crate::{
-    Arrived, Incoming, Levels, Manifest, MemTable, OpenError, Outgoing, ReadError, Root, Scrubbed, Snapshot,
-    TableId, WriteError,
+    Arrived, Incoming, Levels, Manifest, MemTable, OpenError, Outgoing, Patch, ReadError, Root, Scrubbed,
+    Snapshot, Table, TableId, WriteError,
 };
 
 /// No more is frozen while there are so many young runs: they are read one by one.
@@ -97,10 +98,14 @@ pub enum TreeEvent {
     /// There was no room for tables. What was added is still there.
     Full,
     /// A frame of a table that was to be merged is damaged. The table is left where it is, and what needs it does not get
-    /// on: the owner has to get everything anew.
+    /// on until it is [mended](Tree::mend), or everything is had anew.
     Damaged(ReadError),
-    /// A table has been read from end to end: see [`Tree::scrub_next`].
+    /// A table has been read from end to end: see [`Tree::scrub_next`] and [`Tree::examine`].
     Scrubbed(Scrubbed),
+    /// This table was written anew, with what it had lost.
+    Mended(TableId),
+    /// The tables that [`Tree::mend`] was to write were not written. They may be tried again.
+    NotMended,
     /// The disk can no longer be used, or what is on it makes no sense. The tree does nothing any more but read.
     Failed(WriteError),
 }
@@ -184,6 +189,11 @@ pub struct Tree {
     /// Tables in which damage was met.
     damaged: BTreeSet<TableId>,
     scrub: Option<Job<Scrubbed>>,
+    /// Tables that are to be scrubbed before others.
+    suspects: BTreeSet<TableId>,
+    /// What is to be filled in, and, while that is done, into which table.
+    patches: Option<Arc<Patches>>,
+    mending: Option<TableId>,
     /// The cell from which on the next table is scrubbed.
     scrub_from: u32,
     rooting: Rooting,
@@ -231,6 +241,9 @@ impl Tree {
             is_replaced: false,
             damaged: BTreeSet::new(),
             scrub: None,
+            suspects: BTreeSet::new(),
+            patches: None,
+            mending: None,
             scrub_from,
             rooting: Rooting::Idle,
             root,
@@ -335,6 +348,22 @@ impl Tree {
         self.wake();
     }
 
+    /// Reads a table from end to end, before others: [`TreeEvent::Scrubbed`] says what of it is lost.
+    pub fn examine(&mut self, table: TableId) {
+        self.suspects.insert(table);
+        self.wake();
+    }
+
+    /// Begins to write a table anew that has lost records, the first of those that have a patch here, and any other that is
+    /// then to be merged with it. The patches must be [whole](Patch::question), and the tree must have come to the
+    /// [horizon](Patch::horizon) of each. [`TreeEvent::Mended`] or [`TreeEvent::NotMended`] follows.
+    pub fn mend(&mut self, patches: Vec<Patch>) {
+        let patches = Patches::new(patches);
+        self.set_horizon(patches.horizon());
+        self.patches = Some(Arc::new(patches));
+        self.wake();
+    }
+
     /// Begins to read the next table from end to end, in the order of their places and around again; whether there is one
     /// and none is being read. Whoever owns the tree paces it by calling this.
     pub fn scrub_next(&mut self) -> bool {
@@ -346,10 +375,14 @@ impl Tree {
             return false;
         };
         self.scrub_from = table.cells.first + 1;
-        let grid = self.grid.clone();
-        self.scrub = Some(Box::pin(async move { scrub(&grid, &table).await }));
+        self.scrub = Some(self.scrubbing(table));
         self.wake();
         true
+    }
+
+    fn scrubbing(&self, table: Arc<Table>) -> Job<Scrubbed> {
+        let grid = self.grid.clone();
+        Box::pin(async move { scrub(&grid, &table).await })
     }
 
     /// What it holds now. It takes constant time, and never changes.

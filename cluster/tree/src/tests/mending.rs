@@ -1,0 +1,186 @@
+//! Tables that have lost something get it from another tree of the same history.
+
+use super::durability::model_of;
+use super::machine::{Change, Machine};
+use super::*;
+
+/// Reads all tables from end to end; patches for those that are damaged.
+fn patches_for(machine: &mut Machine) -> Vec<Patch> {
+    let tables: Vec<TableId> = machine.tree.levels().tables().map(|table| table.head.id).collect();
+    tables.into_iter().for_each(|table| machine.tree.examine(table));
+    machine.settle();
+    let scrubbed = machine.events.drain(..).filter_map(|event| match event {
+        TreeEvent::Scrubbed(scrubbed) if !scrubbed.damaged.is_empty() => Some(scrubbed),
+        _ => None,
+    });
+    scrubbed.map(|scrubbed| Patch::new(&scrubbed)).collect()
+}
+
+/// Fills a patch, so many bytes at a time.
+fn fill(patch: &mut Patch, peer: &mut Machine, len_max: usize) {
+    while let Some(question) = patch.question() {
+        let snapshot = peer.tree.snapshot();
+        let piece = peer.run(snapshot.patch(&question, len_max)).unwrap();
+        patch.fill(&piece).unwrap();
+    }
+}
+
+/// Mends all tables, one after the other, from what a peer has; how many there were.
+fn mend(machine: &mut Machine, peer: &mut Machine, len_max: usize) -> usize {
+    let mut patches = patches_for(machine);
+    let count = patches.len();
+    patches.iter_mut().for_each(|patch| fill(patch, peer, len_max));
+    let horizon = patches.iter().map(|patch| patch.horizon().0).max().unwrap_or(0);
+    machine.horizon = machine.horizon.max(horizon);
+    while !patches.is_empty() {
+        machine.tree.mend(patches.clone());
+        machine.settle();
+        let left = patches.len();
+        for event in machine.events.drain(..) {
+            match event {
+                TreeEvent::Mended(table) => patches.retain(|patch| patch.table() != table),
+                TreeEvent::NotMended | TreeEvent::Damaged(_) => panic!("all gaps are known"),
+                _ => {}
+            }
+        }
+        assert!(patches.len() < left);
+    }
+    count
+}
+
+#[test]
+fn a_row_whose_deletion_was_lost_does_not_come_back() {
+    let mut changes: Vec<Change> = (0..40).map(|key| (key, Some(400))).collect();
+    changes.extend((0..40).map(|key| (key, None)));
+    // The rows lie deep, their deletions on top of them.
+    let mut machine = Machine::new(200);
+    machine.add(&changes[..40], 0);
+    machine.settle();
+    machine.add(&changes, 40);
+    while !machine.tree.can_freeze() && machine.turn() {}
+    machine.tree.freeze(80u64.to_be_bytes()[..].into());
+    machine.settle();
+    let deletions = machine.tree.levels().tables().find(|table| table.head.deletions > 0).cloned().unwrap();
+    machine.flip(u64::from(deletions.cells.first * CELL_SECTORS));
+    // Nobody can see them at the peer, whose tables have forgotten both.
+    let mut peer = Machine::in_life(200, 9);
+    peer.horizon = 80;
+    peer.tree.set_horizon(Version(80));
+    assert_eq!(mend(&mut machine, &mut peer, 100), 1);
+    machine.check_at(&model_of(&changes), 80);
+    assert_eq!(machine.scrub(), []);
+}
+
+#[test]
+fn a_row_whose_deletion_was_forgotten_here_does_not_come_back() {
+    let mut changes: Vec<Change> = (0..8).map(|key| (key * 7, Some(20_000))).collect();
+    changes.extend([(0, None), (28, None)]);
+    let mut machine = Machine::new(200);
+    machine.add(&changes, 0);
+    while !machine.tree.can_freeze() && machine.turn() {}
+    machine.tree.freeze(10u64.to_be_bytes()[..].into());
+    (machine.horizon, _) = (10, machine.tree.set_horizon(Version(10)));
+    // Later rows make it merge what there is, and forget.
+    for (number, key) in (11..40).zip((1..8).cycle()) {
+        machine.put(number, (key * 7 + 6, Some(20_000)));
+        machine.freeze_if_full(number);
+        machine.settle();
+    }
+    let table = machine.tree.levels().tables().find(|table| table.covers(&key(7))).cloned().unwrap();
+    assert!(table.head.newest <= Version(8), "{:?}", table.head);
+    machine.flip(u64::from(table.cells.first * CELL_SECTORS));
+    drop(table);
+    let mut peer = Machine::in_life(200, 9);
+    (1..).zip(&changes).for_each(|(number, change)| peer.put(number, *change));
+    assert_eq!(mend(&mut machine, &mut peer, 100), 1);
+    assert_eq!(machine.horizon, 10);
+    let snapshot = machine.tree.snapshot();
+    for number in 0..8 {
+        let row = machine.run(snapshot.get(&key(number * 7), Version(10))).unwrap();
+        assert_eq!(row.is_some(), number % 4 != 0);
+    }
+}
+
+#[test]
+fn answers_that_are_not_what_was_asked_for_are_refused() {
+    let changes: Vec<Change> = (0..40).map(|key| (key, Some(100))).collect();
+    let mut machine = Machine::new(200);
+    machine.add(&changes, 0);
+    machine.tree.freeze(40u64.to_be_bytes()[..].into());
+    machine.settle();
+    let table = machine.tree.levels().tables().next().cloned().unwrap();
+    machine.flip(u64::from(table.cells.first * CELL_SECTORS));
+    let patch = patches_for(&mut machine).pop().unwrap();
+    let question = patch.question().unwrap();
+    let mut peer = Machine::in_life(200, 9);
+    peer.add(&changes, 0);
+    peer.put(41, (39, Some(10)));
+    peer.put(42, (50, Some(10)));
+    let mut answer = |asked: &PatchQuestion| {
+        let snapshot = peer.tree.snapshot();
+        let piece = peer.run(snapshot.patch(asked, 100_000)).unwrap();
+        patch.clone().fill(&piece)
+    };
+    assert_eq!(answer(&question), Ok(()));
+    let newer = Version(41);
+    let of_newer_versions = PatchQuestion { version: newer, newest: newer, ..question.clone() };
+    let of_later_keys = PatchQuestion { newest: Version(42), last: [0xff][..].into(), ..question.clone() };
+    for asked in [of_newer_versions, of_later_keys] {
+        assert_eq!(answer(&asked), Err(NotFilled::Different));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
+
+    /// Two trees of the same history, of which one forgets sooner and has other tables; bits of the other one's flip.
+    #[test]
+    fn whatever_is_lost_comes_from_another_tree(
+        changes in prop::collection::vec((0u8..40, prop::option::weighted(0.7, 0usize..2500)), 60..300),
+        lag in 0u64..100,
+        pauses in prop::collection::vec(any::<prop::sample::Index>(), 0..20),
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..6),
+        len_max in 1usize..20_000,
+        version in any::<prop::sample::Index>(),
+    ) {
+        let model = model_of(&changes);
+        let now = changes.len() as u64;
+        let mut machine = Machine::new(300);
+        machine.add(&changes, 0);
+        machine.settle();
+        let mut peer = Machine::in_life(300, 9);
+        for (number, change) in (1..).zip(&changes) {
+            peer.put(number, *change);
+            peer.tree.set_horizon(Version(number.saturating_sub(lag)));
+            if peer.tree.can_freeze() && pauses.iter().any(|pause| pause.index(changes.len()) as u64 == number) {
+                peer.tree.freeze(number.to_be_bytes()[..].into());
+            }
+            peer.freeze_if_full(number);
+            peer.turn();
+        }
+        peer.settle();
+        let tables: Vec<_> = machine.tree.levels().tables().cloned().collect();
+        for (table, sector) in flips.iter().filter(|_| !tables.is_empty()) {
+            let table = &tables[table.index(tables.len())];
+            let sector = sector.index(table.head.sectors as usize) as u64;
+            machine.flip(u64::from(table.cells.first * CELL_SECTORS) + sector);
+        }
+        drop(tables);
+        mend(&mut machine, &mut peer, len_max);
+        let horizon = machine.horizon.max(now.saturating_sub(lag));
+        prop_assert!(machine.horizon <= horizon);
+        for version in [now, machine.horizon, machine.horizon + version.index((now - machine.horizon + 1) as usize) as u64] {
+            machine.check_at(&model, version);
+        }
+        prop_assert_eq!(machine.scrub(), []);
+        machine.check_cells();
+        // And so it goes on, and is after a crash.
+        let more: Vec<Change> = [&changes[..], &changes[..60]].concat();
+        machine.add(&more, now);
+        machine.settle();
+        machine.check(&model_of(&more), more.len() as u64);
+        machine.crash();
+        let opened = machine.opened();
+        machine.check_at(&model_of(&more[..opened as usize]), opened);
+    }
+}
