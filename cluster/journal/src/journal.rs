@@ -169,6 +169,12 @@ impl Journal {
         (self.ring_end() - self.head).saturating_sub(RESERVE_SECTORS) * SECTOR_SIZE as u64
     }
 
+    /// Bytes of the ring that records take, and how many there are.
+    pub fn space(&self) -> (u64, u64) {
+        let sectors = (self.head - self.start, self.superblock.ring_sectors);
+        (sectors.0 * SECTOR_SIZE as u64, sectors.1 * SECTOR_SIZE as u64)
+    }
+
     /// The place behind the last that a record may have.
     fn ring_end(&self) -> u64 {
         self.start + self.superblock.ring_sectors

@@ -12,5 +12,6 @@ cluster_format::marks! {
     CommitWaited = "node: a commit waited for the tables to take what came before",
     TablesLost = "node: none of the tables could be read any more",
     TablesDamaged = "node: something of the tables could not be read any more",
+    TablesMended = "node: what a table had lost was brought back by a peer",
     CommitDeferred = "node: a commit waited for a new leader to be ready",
 }

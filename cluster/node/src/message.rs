@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use cluster_consensus::Message;
 use cluster_format::{Commit, Entry, NodeId, RequestId, SnapshotChunk, SnapshotHead, Version};
 use cluster_sql::types::Datum;
+use cluster_store::{PatchPiece, PatchQuestion};
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::AgreementMessage;
@@ -32,6 +33,10 @@ pub enum PeerMessage {
     Tables(Option<Arc<SnapshotHead>>, u64),
     /// Here it is; none if that snapshot is no longer there.
     TablesAnswer(Option<SnapshotChunk>),
+    /// These rows of your tables, please, of which mine have lost some.
+    Patch(Arc<PatchQuestion>),
+    /// Here they are.
+    PatchAnswer(Arc<PatchQuestion>, PatchPiece),
     /// Whether all tables are equal.
     Agreement(AgreementMessage),
     /// To the leader: change the cluster. The number is the asker's.

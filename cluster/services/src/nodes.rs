@@ -9,6 +9,8 @@ use cluster_sql::database::LiveTable;
 use cluster_sql::types::{DataType, Datum};
 use drivers_api::MemoryInfo;
 
+use crate::int8;
+
 /// The table.
 pub const TABLE: LiveTable = LiveTable {
     name: "nodes",
@@ -89,8 +91,4 @@ pub fn down_row(id: NodeId) -> Vec<Datum> {
     row[0] = Datum::Int4(id.0.into());
     row[1] = Datum::Text("down".into());
     row
-}
-
-fn int8(number: u64) -> Datum {
-    Datum::Int8(i64::try_from(number).unwrap_or(i64::MAX))
 }

@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod history;
+mod mark;
 mod memory;
 mod requests;
 mod resolver;
@@ -21,14 +22,15 @@ mod tables;
 mod transaction;
 
 pub use cluster_tree::{
-    Arrived, Direction, Incoming, OpenError, Outgoing, REQUEST_TAG, REQUEST_TAG_BITS, ReadError, Row,
-    TransferError, WriteError, yield_now,
+    Arrived, Direction, Incoming, NotFilled, OpenError, Outgoing, Patch, PatchPiece, PatchQuestion,
+    REQUEST_TAG, REQUEST_TAG_BITS, ReadError, Row, Scrubbed, TableId, TransferError, WriteError, yield_now,
 };
+pub use mark::Through;
 pub use memory::{Lease, MemoryPool, PoolEmpty};
 pub use requests::RequestState;
 pub use resolver::{Conflict, Resolver};
 pub use snapshot::{Slice, Snapshot};
-pub use tables::{ApplyError, Tables, TablesEvent, TablesOptions, Through};
+pub use tables::{ApplyError, Tables, TablesEvent, TablesOptions};
 pub use transaction::{Savepoint, Scan, StoreError, Transaction};
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX};
 use cluster_format::{KeyRange, StateHash, Version};
 
-use crate::{Direction, ReadError, Row, yield_now};
+use crate::{Direction, PatchPiece, PatchQuestion, ReadError, Row, yield_now};
 
 /// The tables as they were after one ledger entry. Cloning is cheap and shares everything.
 #[derive(Clone)]
@@ -52,6 +52,12 @@ impl Snapshot {
         rows_max: usize,
     ) -> Result<Vec<Row>, ReadError> {
         self.tree.read(range, self.version, direction, rows_max).await
+    }
+
+    /// What a peer has lost of its tables, as these have it: about `len_max` bytes. They must have come to the newest version
+    /// that it asks for.
+    pub async fn patch(&self, question: &PatchQuestion, len_max: usize) -> Result<PatchPiece, ReadError> {
+        self.tree.patch(question, len_max).await
     }
 
     /// What the rows behind the key `after`, or from the first on, amount to: so many of them that they take `len_max`

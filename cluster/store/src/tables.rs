@@ -5,16 +5,17 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use cluster_format::{
-    Commit, Digest, Entry, LogPosition, Membership, Payload, RequestId, SnapshotHead, StateHash, Version,
-    decode, encode,
+    Commit, Entry, Membership, Payload, RequestId, SnapshotHead, StateHash, Version, decode, encode,
 };
-use cluster_tree::{Arrived, Grid, Incoming, Outgoing, Root, TransferError, Tree, TreeEvent, TreeOptions};
+use cluster_tree::{
+    Arrived, Grid, Incoming, Outgoing, Patch, Scrubbed, TableId, TransferError, Tree, TreeEvent, TreeOptions,
+};
 use drivers_api::{DiskGeometry, SECTOR_SIZE};
-use serde::{Deserialize, Serialize};
 
 use crate::history::History;
-use crate::requests::{RequestList, Requests};
-use crate::{OpenError, ReadError, RequestState, Resolver, Snapshot, WriteError};
+use crate::mark::{Mark, TablesRoot, parse_mark};
+use crate::requests::Requests;
+use crate::{OpenError, ReadError, RequestState, Resolver, Snapshot, Through, WriteError};
 
 /// Older versions are kept as long as half of the disk is free.
 const HISTORY_SHARE: u64 = 2;
@@ -44,8 +45,13 @@ pub enum TablesEvent {
     /// They cannot be read from the disk any more. What they stood for is known, and nothing can be applied to them until
     /// [`Tables::replace`] has replaced them.
     Lost(OpenError),
-    /// Something of them cannot be read any more. What needs it does not get on until they are replaced.
-    Damaged(ReadError),
+    /// Something of one of them cannot be read any more. What needs it does not get on until it is
+    /// [mended](Tables::mend), or they are replaced.
+    Damaged(Scrubbed),
+    /// This one has been written anew, with what it had lost.
+    Mended(TableId),
+    /// Those that were to be mended could not be: try again later.
+    NotMended,
     /// They are another node's now, if not durably: a root is to follow.
     Replaced,
     /// This root is to be made durable, and [`Tables::root_durable`] is to say when.
@@ -61,32 +67,6 @@ pub enum TablesEvent {
     Full,
     /// The device no longer works.
     Failed(WriteError),
-}
-
-/// A place in the ledger, and the digest of the entry there.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Through {
-    /// The place; zeros before the first entry.
-    pub last: LogPosition,
-    /// The digest.
-    pub digest: Digest,
-}
-
-/// What is known of tables though none of them can be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct TablesRoot {
-    tree: Root,
-    through: Through,
-    membership: Arc<Membership>,
-}
-
-/// What has to be known of tables beside their rows, to go on from them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Mark {
-    through: Through,
-    membership: Arc<Membership>,
-    requests: RequestList,
-    history: History,
 }
 
 /// How tables are to be.
@@ -113,6 +93,8 @@ pub struct Tables {
     requests_hash: StateHash,
     history: History,
     retention_micros: i64,
+    /// Bytes of tables that were read to see whether they are intact.
+    scrubbed_len: u64,
     /// What was frozen last.
     frozen: Version,
     /// So much of the disk is taken that it is not given to older versions.
@@ -162,6 +144,7 @@ impl Tables {
             requests_hash: StateHash::default(),
             history: History::default(),
             retention_micros,
+            scrubbed_len: 0,
             frozen: through.last.version,
             is_crowded: false,
             are_lost: false,
@@ -216,6 +199,16 @@ impl Tables {
         self.tree.levels().disk_len()
     }
 
+    /// How many files of the tree they are.
+    pub fn files(&self) -> usize {
+        self.tree.levels().tables().count()
+    }
+
+    /// The oldest version that can be read.
+    pub fn oldest_version(&self) -> Version {
+        self.tree.horizon()
+    }
+
     /// Whether none of them is on the disk.
     pub fn are_in_memory(&self) -> bool {
         self.tree.levels().tables().next().is_none()
@@ -242,6 +235,11 @@ impl Tables {
         self.is_full
     }
 
+    /// Bytes that were read since they were opened to see whether they are intact.
+    pub fn scrubbed_len(&self) -> u64 {
+        self.scrubbed_len
+    }
+
     /// Begins to read the next table, to see whether it is intact: [`TablesEvent::Damaged`] says if not.
     pub fn scrub_next(&mut self) {
         self.tree.scrub_next();
@@ -265,8 +263,6 @@ impl Tables {
         let more = self.tree.advance();
         let (free, all) = self.disk_space();
         self.is_crowded = free < all / HISTORY_SHARE;
-        let damaged = self.grid.take_damaged().filter(|error| self.concerns(error));
-        self.events.extend(damaged.map(TablesEvent::Damaged));
         for event in self.tree.take_events() {
             match event {
                 TreeEvent::Opened(mark) if mark.is_empty() => self.events.push(TablesEvent::Opened),
@@ -297,23 +293,29 @@ impl Tables {
                         self.events.push(TablesEvent::Full);
                     }
                 }
-                TreeEvent::Damaged(error) => self.events.push(TablesEvent::Damaged(error)),
                 TreeEvent::Scrubbed(scrubbed) => {
-                    let damaged = scrubbed.damaged.into_iter().find(|error| self.concerns(error));
-                    self.events.extend(damaged.map(TablesEvent::Damaged));
+                    self.scrubbed_len += scrubbed.sectors * SECTOR_SIZE as u64;
+                    if !scrubbed.damaged.is_empty() && self.tree.has(scrubbed.table) {
+                        self.events.push(TablesEvent::Damaged(scrubbed));
+                    }
                 }
+                TreeEvent::Mended(table) => self.events.push(TablesEvent::Mended(table)),
+                TreeEvent::NotMended => self.events.push(TablesEvent::NotMended),
                 TreeEvent::Failed(error) => self.events.push(TablesEvent::Failed(error)),
             }
         }
         more
     }
 
-    /// Whether an error is of a table that is still one of them: older snapshots may be read.
-    pub fn concerns(&self, error: &ReadError) -> bool {
-        match error {
-            ReadError::Frame(table, ..) | ReadError::Device(table, _) => self.tree.has(*table),
-            ReadError::Forgotten(_) => false,
-        }
+    /// Somebody has met damage: unless that is known, or of a table that is no longer one of them, [`TablesEvent::Damaged`]
+    /// says all that is lost with it.
+    pub fn suspect(&mut self, error: &ReadError) {
+        self.tree.suspect(error);
+    }
+
+    /// Begins to write a table anew that has lost something, with what the patches bring, as [`Tree::mend`] does.
+    pub fn mend(&mut self, patches: Vec<Patch>) {
+        self.tree.mend(patches);
     }
 
     /// What has happened since the last call.
@@ -440,9 +442,4 @@ impl Tables {
     pub fn forget_requests(&mut self) {
         self.requests = Requests::default();
     }
-}
-
-/// A mark's meaning; none if it has none, as that of tables that were never written.
-fn parse_mark(mark: &[u8]) -> Option<Mark> {
-    decode(mark).ok()
 }

@@ -132,7 +132,7 @@ impl Grid {
     }
 
     /// Damage that a reader of frames has met since the last call.
-    pub fn take_damaged(&self) -> Option<ReadError> {
+    pub(crate) fn take_damaged(&self) -> Option<ReadError> {
         self.shared.lock().damaged.take()
     }
 

@@ -96,6 +96,9 @@ impl Scrub<'_> {
     }
 }
 
+/// A frame, and the key under which a block refers to it.
+type Named = (Arc<[u8]>, FrameRef);
+
 impl Table {
     /// The frames that the block in `payload`, which is that of `frame`, refers to by those of its values, and the keys of
     /// these.
@@ -104,7 +107,7 @@ impl Table {
         payload: Arc<[u8]>,
         frame: &FrameRef,
         is_reference: impl Fn(&Value<'_>) -> bool,
-    ) -> Result<Vec<(Arc<[u8]>, FrameRef)>, ReadError> {
+    ) -> Result<Vec<Named>, ReadError> {
         let malformed = |error| self.malformed(frame, error);
         let mut cursor = BlockCursor::new(Block::parse(payload).map_err(malformed)?);
         let mut references = Vec::new();

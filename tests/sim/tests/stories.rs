@@ -222,10 +222,14 @@ fn a_node_on_a_new_disk_is_brought_the_ledger() {
     assert_eq!(ask(&mut cluster, replaced, "SELECT count(*) FROM t"), Ok(cell("1")));
 }
 
-/// So many nodes with rows in tables on their disks, of which the last then has nothing intact behind its journal.
-fn with_decayed_tables(nodes: u8, seed: u64) -> Cluster {
-    const SECTORS: u64 = 16 * 2048;
-    let mut cluster = Cluster::switched_off(nodes.into(), 0, seed, SECTORS);
+const TABLE_DISK_SECTORS: u64 = 16 * 2048;
+
+/// A quarter of a disk is the journal's.
+const TABLES_START: u64 = RECORDS_START + TABLE_DISK_SECTORS / 4;
+
+/// So many nodes with rows in tables on their disks.
+fn with_tables(nodes: u8, seed: u64) -> Cluster {
+    let mut cluster = Cluster::switched_off(nodes.into(), 0, seed, TABLE_DISK_SECTORS);
     for id in 1..=nodes {
         cluster.options(id).tables_len_max = 256 << 10;
         cluster.start(id);
@@ -235,15 +239,46 @@ fn with_decayed_tables(nodes: u8, seed: u64) -> Cluster {
         ask(&mut cluster, 1, &format!("INSERT INTO t VALUES ({id}, '{}')", noise(100_000, id))).unwrap();
     }
     cluster.run(Duration::from_secs(5));
+    cluster
+}
+
+/// The same, and the last of them then has nothing intact behind its journal.
+fn with_decayed_tables(nodes: u8, seed: u64) -> Cluster {
+    let mut cluster = with_tables(nodes, seed);
     cluster.crash(nodes);
-    // A quarter of the disk is the journal's.
-    (RECORDS_START + SECTORS / 4..SECTORS).for_each(|sector| cluster.disk(nodes).flip_bit(sector, 7));
+    (TABLES_START..TABLE_DISK_SECTORS).for_each(|sector| cluster.disk(nodes).flip_bit(sector, 7));
     cluster.start(nodes);
     cluster
 }
 
 fn said(cluster: &Cluster, node: u8, what: &str) -> bool {
     cluster.console(node).iter().any(|(_, line)| line.contains(what))
+}
+
+#[test]
+fn a_bit_that_flips_anywhere_in_the_tables_is_found_and_put_right() {
+    let mut cluster = with_tables(3, 27);
+    let sql = "SELECT v FROM t ORDER BY id";
+    let expected: Vec<Row> = (0..20).map(|id| vec![Some(noise(100_000, id))]).collect();
+    let mut whole = 0;
+    for step in 0..40 {
+        // Most of what is there lies at the beginning.
+        cluster.disk(3).flip_bit(TABLES_START + step * 131, step as usize * 101);
+        for _ in 0..4 {
+            cluster.run(Duration::from_secs(30));
+            // What is damaged is not answered, rather than answered wrong.
+            match ask(&mut cluster, 3, sql) {
+                Ok(rows) => assert!(rows == expected),
+                Err(Failure::Server(state, _)) => assert_eq!(state, "XX001"),
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert!(cluster.run_until_so(MINUTE, |cluster| cluster.is_well(3)));
+        whole = cluster.console(3).iter().filter(|(_, line)| line == "the tables are whole again").count();
+    }
+    assert!(whole >= 5, "{whole}: some of them were in use");
+    assert!(!said(&cluster, 3, "rebuil"), "it went on all the time");
+    assert!(ask(&mut cluster, 3, sql) == Ok(expected));
 }
 
 #[test]

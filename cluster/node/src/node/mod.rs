@@ -271,6 +271,8 @@ impl Node {
             PeerMessage::EntriesAnswer(entries) => replica.entries_lent(now, &entries),
             PeerMessage::Tables(head, index) => replica.tables_asked(from, head, index),
             PeerMessage::TablesAnswer(chunk) => replica.tables_lent(chunk),
+            PeerMessage::Patch(question) => replica.patch_asked(from, &question),
+            PeerMessage::PatchAnswer(question, piece) => replica.patch_answered(now, &question, &piece),
             PeerMessage::Agreement(message) => replica.agreement_received(from, message),
             PeerMessage::Change(number, change) => {
                 let answer = change_cluster(now, replica, change);

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use cluster_consensus::{Raft, Role};
 use cluster_format::{Digest, Version};
 use cluster_services::nodes::NodeStatus;
-use cluster_services::{devices, nodes};
+use cluster_services::{devices, nodes, storage};
 use cluster_sql::types::Datum;
 use drivers_api::{Level, Machine, Now};
 
@@ -42,6 +42,9 @@ impl Node {
         let id = self.config.node;
         if table == devices::TABLE.name {
             return machine.inventory.devices().iter().flat_map(|device| devices::rows(id, device)).collect();
+        }
+        if table == storage::TABLE.name {
+            return [self.replica.storage(id).row()].into();
         }
         if table != nodes::TABLE.name {
             return Vec::new();
@@ -112,7 +115,7 @@ impl Node {
         Some(Health {
             is_member: raft.is_voter() && !raft.log().membership().is_founding(),
             is_removed: raft.is_removed(),
-            is_whole: raft.missing().is_none() && !self.replica.is_rebuilding(),
+            is_whole: raft.missing().is_none() && self.replica.is_whole(),
             applied: tables.version(),
             ledger: raft.log().digest_at(tables.version()),
         })

@@ -60,7 +60,7 @@ impl Replica {
         self.summing = None;
         let slice = match result {
             Ok(slice) => slice,
-            Err(error) => return self.damaged(error),
+            Err(error) => return self.tables.suspect(&error),
         };
         let Some(sum) = self.agreement.summed(&question, slice) else { return };
         let Phase::Running(raft) = &self.phase else { return };

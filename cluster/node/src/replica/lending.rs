@@ -12,6 +12,7 @@ use drivers_api::{Instant, Level, Now};
 
 use super::agreeing::Summing;
 use super::arriving::Arrival;
+use super::mending::Patching;
 use super::{Phase, Reader, Replica};
 use crate::job::Job;
 use crate::marks::Mark;
@@ -118,7 +119,7 @@ impl Replica {
         let body = match piece {
             Ok(piece) => piece,
             Err(error) => {
-                self.damaged(error);
+                self.tables.suspect(&error);
                 None
             }
         };
@@ -154,6 +155,7 @@ impl Replica {
     pub(super) fn has_woken_job(&self) -> bool {
         self.lending.iter().any(Lending::is_woken)
             || self.arrival.as_ref().is_some_and(Arrival::is_woken)
+            || self.patching.iter().any(Patching::is_woken)
             || self.summing.as_ref().is_some_and(Summing::is_woken)
     }
 

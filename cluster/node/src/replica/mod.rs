@@ -9,15 +9,18 @@
 //!
 //! One file for each of its concerns: how it begins ([`opening`]), its tables on the disk ([`storing`]), tables that
 //! arrive ([`arriving`]), what peers are given of tables and ledger ([`lending`]), whether all tables are equal
-//! ([`agreeing`]), and what there is to say ([`reporting`]). While it runs, its tables may turn out to differ from a
-//! quorum's, or to be damaged: then it still keeps the ledger and votes, but does not serve until it has got the
-//! leader's in their place ([`Replica::is_rebuilding`]).
+//! ([`agreeing`]), rows that a damaged table has lost ([`mending`]), what the disk is asked ([`requests`]), and what there is
+//! to say ([`reporting`]). While it runs, its tables may turn out to differ from a quorum's, or to be beyond mending: then
+//! it still keeps the ledger and votes, but does not serve until it has got the leader's in their place
+//! ([`Replica::is_rebuilding`]).
 
 mod agreeing;
 mod arriving;
 mod lending;
+mod mending;
 mod opening;
 mod reporting;
+mod requests;
 mod storing;
 
 use alloc::boxed::Box;
@@ -27,11 +30,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_consensus::{Config, Message, Raft, Timing};
-use cluster_format::{Entry, Incarnation, Marks, Membership, Mistake, NodeId, Planted, Version};
+use cluster_format::{Entry, Incarnation, Marks, Membership, NodeId, Planted, Version};
 use cluster_journal::{Beginning, Journal, JournalError, JournalEvent};
 use cluster_sql::database::DatabaseError;
-use cluster_store::{REQUEST_TAG, REQUEST_TAG_BITS, Tables, TablesOptions, Through};
-use drivers_api::{Disk, DiskGeometry, DiskOperation, DiskRequest, Instant, Level, Now, SECTOR_SIZE};
+use cluster_store::{Tables, TablesOptions, Through};
+use drivers_api::{DiskGeometry, Instant, Level, Now};
 
 use crate::agreement::Agreement;
 use crate::config::NodeConfig;
@@ -45,6 +48,7 @@ use crate::writing::{Writer, Written};
 use agreeing::Summing;
 use arriving::Arrival;
 use lending::{Lending, Lent};
+use mending::{Mending, Patching};
 use storing::{Checkpoint, Replacement};
 
 /// Most bytes of entries applied in one turn.
@@ -125,6 +129,12 @@ pub(crate) struct Replica {
     /// Rows that are being compared with others'.
     summing: Option<Summing>,
     restoring: Restoring,
+    /// Tables that have lost something, and how many there were since the start, and were mended.
+    mending: Option<Mending>,
+    pub(crate) damaged_tables: u64,
+    pub(crate) mended_tables: u64,
+    /// Rows that peers have lost.
+    patching: Vec<Patching>,
     rebuilding: Option<Rebuilding>,
     /// The tables were replaced as a whole since [`Replica::take_replaced`].
     replaced: bool,
@@ -193,6 +203,10 @@ impl Replica {
             agreement: Agreement::default(),
             summing: None,
             restoring: Restoring::default(),
+            mending: None,
+            damaged_tables: 0,
+            mended_tables: 0,
+            patching: Vec::new(),
             rebuilding: None,
             replaced: false,
             refused: None,
@@ -240,6 +254,11 @@ impl Replica {
         self.rebuilding.is_some()
     }
 
+    /// Whether nothing of its tables is known to be lost.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.rebuilding.is_none() && self.mending.is_none()
+    }
+
     /// The rare branches that consensus, the journal and this module took.
     pub(crate) fn marks(&self) -> [Marks; 3] {
         let raft = self.raft().map_or(Marks::NONE, Raft::marks);
@@ -258,7 +277,8 @@ impl Replica {
         let rebuilding = rebuilding.and_then(Rebuilding::deadline);
         let agreement = self.agreement.deadline().filter(|_| raft.is_leader() && self.rebuilding.is_none());
         let seal = self.writer.seal_at().filter(|_| self.replacement.is_none());
-        let others = [rebuilding, self.restoring.deadline(), seal, agreement, self.scrub_at];
+        let mending = self.mending_due();
+        let others = [rebuilding, self.restoring.deadline(), seal, agreement, self.scrub_at, mending];
         Some(others.into_iter().flatten().fold(raft.deadline(), Instant::min))
     }
 
@@ -273,60 +293,6 @@ impl Replica {
     pub(crate) fn heard(&mut self, now: Now, from: NodeId) {
         if let Some(raft) = self.raft_mut() {
             raft.heard(now, from);
-        }
-    }
-
-    /// Exchanges requests and completions with the disk; whether anything was completed.
-    pub(crate) fn exchange(
-        &mut self,
-        now: Now,
-        disk: &mut dyn Disk,
-        context: &mut core::task::Context<'_>,
-    ) -> bool {
-        let mut any = false;
-        while let core::task::Poll::Ready(completion) = disk.poll_completion(context) {
-            any = true;
-            if completion.id & ((1 << REQUEST_TAG_BITS) - 1) == REQUEST_TAG {
-                self.tables.grid().completed(completion);
-                continue;
-            }
-            let Some(journal) = &mut self.journal else { continue };
-            if let Err(error) = journal.completed(completion) {
-                self.stop(error);
-                continue;
-            }
-            self.take_events(now);
-        }
-        self.advance_tables(now);
-        any
-    }
-
-    /// Hands requests to the disk; those it has no room for are given back to be tried later.
-    pub(crate) fn submit(&mut self, disk: &mut dyn Disk, waiting: &mut VecDeque<drivers_api::DiskRequest>) {
-        if let Some(journal) = &mut self.journal {
-            waiting.extend(journal.take_requests());
-            waiting.extend(self.tables.grid().take_requests().into_iter().map(|request| {
-                match request.operation {
-                    DiskOperation::Flush if self.planted.is(Mistake::TablesNotFlushed) => {
-                        let buffer = alloc::vec![0; SECTOR_SIZE].into();
-                        DiskRequest { operation: DiskOperation::Read { sector: 0, buffer }, ..request }
-                    }
-                    _ => request,
-                }
-            }));
-        }
-        let mut any = false;
-        while let Some(request) = waiting.pop_front() {
-            match disk.submit(request) {
-                Ok(()) => any = true,
-                Err(request) => {
-                    waiting.push_front(request);
-                    break;
-                }
-            }
-        }
-        if any {
-            disk.kick();
         }
     }
 
@@ -353,9 +319,10 @@ impl Replica {
 
     fn stop(&mut self, error: JournalError) {
         self.phase = Phase::Stopped(error);
-        (self.journal, self.arrival, self.summing) = (None, None, None);
+        (self.journal, self.arrival, self.summing, self.mending) = (None, None, None, None);
         (self.tables_are_busy, self.scrub_at) = (false, None);
         self.lending.clear();
+        self.patching.clear();
         self.report_stop();
     }
 
@@ -388,6 +355,7 @@ impl Replica {
         self.take_events(now);
         self.agree(now);
         self.restore(now);
+        self.mend(now);
         self.rebuild(now);
         self.report();
         applied
@@ -414,7 +382,7 @@ impl Replica {
                 self.say(Level::Error, error.to_string());
             }
             #[cfg(feature = "mistakes")]
-            if self.planted.is(Mistake::RowLost) && entry.version.0 == 40 {
+            if self.planted.is(cluster_format::Mistake::RowLost) && entry.version.0 == 40 {
                 self.tables.lose_row();
             }
             self.agreement.note(self.tables.version(), self.tables.requests_hash());

@@ -3,6 +3,9 @@
 use alloc::string::{String, ToString};
 
 use cluster_consensus::Refused as HistoryRefused;
+use cluster_format::NodeId;
+use cluster_journal::Journal;
+use cluster_services::storage::StorageStatus;
 use drivers_api::Level;
 
 use super::{Phase, Replica};
@@ -10,6 +13,26 @@ use crate::message::Refused;
 use crate::node::LogLine;
 
 impl Replica {
+    /// What `sys.storage` says of this node.
+    pub(crate) fn storage(&self, node: NodeId) -> StorageStatus {
+        let (disk_free, disk_total) = self.tables.disk_space();
+        let (journal_used, journal_total) = self.journal.as_ref().map_or((0, 0), Journal::space);
+        StorageStatus {
+            node,
+            disk_total,
+            disk_free,
+            journal_total,
+            journal_used,
+            files: self.tables.files() as u64,
+            file_bytes: self.tables.disk_len(),
+            memory_bytes: self.tables.memory_len() as u64,
+            oldest_version: self.tables.oldest_version(),
+            scrubbed_bytes: self.tables.scrubbed_len(),
+            files_damaged: self.damaged_tables,
+            files_mended: self.mended_tables,
+        }
+    }
+
     pub(super) fn say(&mut self, level: Level, line: String) {
         self.log_lines.push(LogLine(level, line));
     }

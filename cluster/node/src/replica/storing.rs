@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use cluster_format::SnapshotHead;
 use cluster_journal::{Beginning, JournalError, LogEnd};
-use cluster_store::{ReadError, Tables, TablesEvent, Through, WriteError};
+use cluster_store::{Tables, TablesEvent, Through, WriteError};
 use drivers_api::{Level, Now};
 
 use super::{Phase, Replica};
@@ -59,7 +59,7 @@ impl Replica {
         self.make_room();
         self.tables_are_busy = self.tables.advance();
         for event in self.tables.take_events() {
-            self.tables_event(event);
+            self.tables_event(now, event);
         }
         self.make_durable();
         if let (Phase::Recovering(_), Some(journal), true) =
@@ -86,7 +86,7 @@ impl Replica {
         }
     }
 
-    fn tables_event(&mut self, event: TablesEvent) {
+    fn tables_event(&mut self, now: Now, event: TablesEvent) {
         match event {
             TablesEvent::Opened => self.tables_opened(),
             TablesEvent::Lost(error) => {
@@ -97,7 +97,9 @@ impl Replica {
                 self.rebuild_from_leader();
             }
             TablesEvent::NotOpened => self.stop(JournalError::Foreign),
-            TablesEvent::Damaged(error) => self.damaged(error),
+            TablesEvent::Damaged(scrubbed) => self.table_damaged(now, &scrubbed),
+            TablesEvent::Mended(table) => self.table_mended(now, table),
+            TablesEvent::NotMended => self.not_mended(now),
             TablesEvent::Replaced => self.replaced = true,
             TablesEvent::Root { root, through, is_replacement } => {
                 self.due_checkpoint = Some(Checkpoint { root, through, is_replacement, is_news: true });
@@ -168,24 +170,14 @@ impl Replica {
         }
     }
 
-    /// Something of the tables cannot be read any more: they have to be had anew.
-    pub(super) fn damaged(&mut self, error: ReadError) {
-        if !self.tables.concerns(&error) || self.is_rebuilding() {
-            return;
-        }
-        self.hit(Mark::TablesDamaged);
-        let line = alloc::format!("the tables are damaged: {error}: getting them from the leader");
-        self.say(Level::Warn, line);
-        self.rebuild_from_leader();
-    }
-
     /// Stops serving until the leader's tables are here.
     pub(super) fn rebuild_from_leader(&mut self) {
         if self.rebuilding.is_none() {
             self.rebuilding = Some(Rebuilding::default());
             self.lent.clear();
             self.lending.clear();
-            self.summing = None;
+            (self.summing, self.mending) = (None, None);
+            self.patching.clear();
         }
     }
 

@@ -6,9 +6,10 @@ use super::*;
 
 /// Reads all tables from end to end; patches for those that are damaged.
 fn patches_for(machine: &mut Machine) -> Vec<Patch> {
-    let tables: Vec<TableId> = machine.tree.levels().tables().map(|table| table.head.id).collect();
-    tables.into_iter().for_each(|table| machine.tree.examine(table));
-    machine.settle();
+    for _ in 0..machine.tree.levels().tables().count() {
+        machine.tree.scrub_next();
+        machine.settle();
+    }
     let scrubbed = machine.events.drain(..).filter_map(|event| match event {
         TreeEvent::Scrubbed(scrubbed) if !scrubbed.damaged.is_empty() => Some(scrubbed),
         _ => None,
@@ -39,7 +40,7 @@ fn mend(machine: &mut Machine, peer: &mut Machine, len_max: usize) -> usize {
         for event in machine.events.drain(..) {
             match event {
                 TreeEvent::Mended(table) => patches.retain(|patch| patch.table() != table),
-                TreeEvent::NotMended | TreeEvent::Damaged(_) => panic!("all gaps are known"),
+                TreeEvent::NotMended => panic!("all gaps are known"),
                 _ => {}
             }
         }

@@ -102,8 +102,8 @@ impl Tree {
             Err(WriteError::Read(error)) => {
                 if let ReadError::Frame(table, ..) | ReadError::Device(table, _) = error {
                     self.damaged.insert(table);
+                    self.suspects.insert(table);
                 }
-                self.events.push(TreeEvent::Damaged(error));
                 self.may_compact = true;
                 self.wake();
             }

@@ -14,6 +14,7 @@
 //! for want of room has changed nothing, and is begun again when there is more.
 
 mod jobs;
+mod options;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -26,6 +27,8 @@ use core::task::{Context, Waker};
 
 use cluster_format::{Digest, Version};
 use drivers_api::SECTOR_SIZE;
+
+pub use options::TreeOptions;
 
 use crate::cells::CELL_SECTORS;
 use crate::grid::Grid;
@@ -41,41 +44,6 @@ use crate::{
 
 /// No more is frozen while there are so many young runs: they are read one by one.
 const YOUNG_RUNS_MAX: usize = 12;
-
-/// Memory is one in so many bytes of the disk at most.
-const DISK_SHARE: u64 = 32;
-
-/// The first level is so many times as long as memory.
-const BASE_LENGTHS: u64 = 8;
-
-/// Cells of a table at most: 4 MiB, and on small disks less, but 256 KiB.
-const TABLE_CELLS_MAX: (u32, u32) = (4, 64);
-
-/// A full disk has so many tables at least.
-const TABLES_LEAST: u32 = 128;
-
-/// How a tree is to be.
-#[derive(Clone, Copy, Debug)]
-pub struct TreeOptions {
-    /// Memory is full, and its owner is to freeze it, once it takes so many bytes.
-    pub memory_len_max: usize,
-    /// How long the first level may be, in sectors; the next is eight times as long.
-    pub base_sectors_max: u64,
-    /// A table takes so many cells at most, if no record is longer.
-    pub table_cells_max: u32,
-}
-
-impl TreeOptions {
-    /// Usual ones, for so many bytes of memory and a disk of so many cells.
-    pub fn usual(memory_len_max: usize, cells: u32) -> TreeOptions {
-        let disk_len = u64::from(cells) * u64::from(CELL_SECTORS) * SECTOR_SIZE as u64;
-        let memory_len_max =
-            if cells > 0 { memory_len_max.min((disk_len / DISK_SHARE) as usize) } else { usize::MAX };
-        let base_sectors_max = (memory_len_max / SECTOR_SIZE) as u64 * BASE_LENGTHS;
-        let table_cells_max = (cells / TABLES_LEAST).clamp(TABLE_CELLS_MAX.0, TABLE_CELLS_MAX.1);
-        TreeOptions { memory_len_max, base_sectors_max, table_cells_max }
-    }
-}
 
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,10 +65,8 @@ pub enum TreeEvent {
     },
     /// There was no room for tables. What was added is still there.
     Full,
-    /// A frame of a table that was to be merged is damaged. The table is left where it is, and what needs it does not get
-    /// on until it is [mended](Tree::mend), or everything is had anew.
-    Damaged(ReadError),
-    /// A table has been read from end to end: see [`Tree::scrub_next`] and [`Tree::examine`].
+    /// A table has been read from end to end, since damage was met in it or by [`Tree::scrub_next`]. If it is damaged, it is
+    /// left where it is, and what needs it does not get on until it is [mended](Tree::mend), or everything is had anew.
     Scrubbed(Scrubbed),
     /// This table was written anew, with what it had lost.
     Mended(TableId),
@@ -186,7 +152,7 @@ pub struct Tree {
     replacement: Option<Arrived>,
     /// Whether no manifest names yet what has replaced everything.
     is_replaced: bool,
-    /// Tables in which damage was met.
+    /// Tables in which damage was met: they are merged with others when it is mended.
     damaged: BTreeSet<TableId>,
     scrub: Option<Job<Scrubbed>>,
     /// Tables that are to be scrubbed before others.
@@ -348,10 +314,15 @@ impl Tree {
         self.wake();
     }
 
-    /// Reads a table from end to end, before others: [`TreeEvent::Scrubbed`] says what of it is lost.
-    pub fn examine(&mut self, table: TableId) {
-        self.suspects.insert(table);
-        self.wake();
+    /// Somebody has met damage: if that is in a table, and not known yet, it is read from end to end, before others.
+    pub fn suspect(&mut self, error: &ReadError) {
+        if let ReadError::Frame(table, ..) | ReadError::Device(table, _) = error
+            && self.has(*table)
+            && !self.damaged.contains(table)
+        {
+            self.suspects.insert(*table);
+            self.wake();
+        }
     }
 
     /// Begins to write a table anew that has lost records, the first of those that have a patch here, and any other that is
@@ -401,6 +372,11 @@ impl Tree {
         self.levels.tables().any(|known| known.head.id == table)
     }
 
+    /// The oldest version that can be read.
+    pub fn horizon(&self) -> Version {
+        self.horizon
+    }
+
     /// The tables.
     pub fn levels(&self) -> &Arc<Levels> {
         &self.levels
@@ -424,6 +400,9 @@ impl Tree {
             self.retired.take_unused().for_each(|run| cells.give_back(run));
             cells.free()
         });
+        if let Some(error) = self.grid.take_damaged() {
+            self.suspect(&error);
+        }
         if self.full.lift(free) {
             self.may_compact = true;
             self.wake();

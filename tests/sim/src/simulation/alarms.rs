@@ -16,7 +16,8 @@ const EXPLAINED: [(&str, &[FaultKind]); 5] = [
     ("this node does not take part: the data disk holds something else", &DAMAGE),
     ("this node does not take part: the data disk is damaged", &UNREADABLE),
     ("the tables that came are damaged", &UNREADABLE),
-    ("the tables cannot be read", &UNREADABLE),
+    // Others were removed before, as is only possible beyond the bound.
+    ("no other member has", &UNREADABLE),
 ];
 
 const DAMAGE: [FaultKind; 2] = [FaultKind::SickDisk, FaultKind::Rot];

@@ -1,0 +1,41 @@
+//! What is kept on the disk beside rows.
+
+use alloc::sync::Arc;
+
+use cluster_format::{Digest, LogPosition, Membership, decode};
+use cluster_tree::Root;
+use serde::{Deserialize, Serialize};
+
+use crate::history::History;
+use crate::requests::RequestList;
+
+/// A place in the ledger, and the digest of the entry there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Through {
+    /// The place; zeros before the first entry.
+    pub last: LogPosition,
+    /// The digest.
+    pub digest: Digest,
+}
+
+/// What is known of tables though none of them can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct TablesRoot {
+    pub(crate) tree: Root,
+    pub(crate) through: Through,
+    pub(crate) membership: Arc<Membership>,
+}
+
+/// What has to be known of tables beside their rows, to go on from them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    pub(crate) through: Through,
+    pub(crate) membership: Arc<Membership>,
+    pub(crate) requests: RequestList,
+    pub(crate) history: History,
+}
+
+/// A mark's meaning; none if it has none, as that of tables that were never written.
+pub(crate) fn parse_mark(mark: &[u8]) -> Option<Mark> {
+    decode(mark).ok()
+}
