@@ -51,7 +51,7 @@ pub enum TablesEvent {
     /// This one has been written anew, with what it had lost.
     Mended(TableId),
     /// Those that were to be mended could not be: try again later.
-    NotMended,
+    NotMended(WriteError),
     /// They are another node's now, if not durably: a root is to follow.
     Replaced,
     /// This root is to be made durable, and [`Tables::root_durable`] is to say when.
@@ -300,7 +300,7 @@ impl Tables {
                     }
                 }
                 TreeEvent::Mended(table) => self.events.push(TablesEvent::Mended(table)),
-                TreeEvent::NotMended => self.events.push(TablesEvent::NotMended),
+                TreeEvent::NotMended(error) => self.events.push(TablesEvent::NotMended(error)),
                 TreeEvent::Failed(error) => self.events.push(TablesEvent::Failed(error)),
             }
         }

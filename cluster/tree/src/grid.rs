@@ -89,6 +89,17 @@ impl Grid {
         match (waiting, operation) {
             // Whoever has given up waiting does not want to know.
             (Some(Waiting::Caller(caller)), operation) => _ = caller.send((operation, result)),
+            // What cannot be read of it is only known when each is read alone.
+            (Some(Waiting::Frames(table, frames)), DiskOperation::Read { sector, .. })
+                if result.is_err() && frames.len() > 1 =>
+            {
+                let mut shared = self.shared.lock();
+                let mut sector = sector;
+                for (kind, frame) in frames {
+                    shared.read_frames_at(sector, table, vec![(kind, frame)]);
+                    sector += u64::from(frame.sectors);
+                }
+            }
             (Some(Waiting::Frames(table, frames)), DiskOperation::Read { buffer, .. }) => {
                 self.frames_arrived(table, &frames, &buffer, result);
             }
@@ -324,9 +335,13 @@ impl Shared {
     fn read_frames(&mut self, table: &Table, frames: Vec<(FrameKind, FrameRef)>) {
         let Some((_, first)) = frames.first() else { return };
         let sector = self.sector_of(table.cells, first.offset);
+        self.read_frames_at(sector, table.head.id, frames);
+    }
+
+    fn read_frames_at(&mut self, sector: u64, table: TableId, frames: Vec<(FrameKind, FrameRef)>) {
         let sectors: u32 = frames.iter().map(|(_, frame)| frame.sectors).sum();
         let buffer = vec![0; sectors as usize * SECTOR_SIZE].into();
-        self.request(DiskOperation::Read { sector, buffer }, Waiting::Frames(table.head.id, frames));
+        self.request(DiskOperation::Read { sector, buffer }, Waiting::Frames(table, frames));
     }
 }
 

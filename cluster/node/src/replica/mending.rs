@@ -14,7 +14,7 @@ use core::time::Duration;
 
 use cluster_format::limits::CHUNK_LEN_MAX;
 use cluster_format::{NodeId, Version};
-use cluster_store::{NotFilled, Patch, PatchPiece, PatchQuestion, ReadError, Scrubbed, TableId};
+use cluster_store::{NotFilled, Patch, PatchPiece, PatchQuestion, ReadError, Scrubbed, TableId, WriteError};
 use drivers_api::{Instant, Level, Now};
 
 use super::{Phase, Replica};
@@ -25,8 +25,11 @@ use crate::message::PeerMessage;
 /// What was asked and not answered is asked of the next peer after this long, and what could not be written is tried again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// So many times in a row nothing comes of it, before everything is had anew.
+/// So many times in a row nothing comes of asking, before everything is had anew.
 const ATTEMPTS_MAX: u32 = 60;
+
+/// The same, of writing: more damage may be met, and be filled in first.
+const WRITES_MAX: u32 = 10;
 
 /// Tables that have lost something.
 #[derive(Default)]
@@ -36,8 +39,9 @@ pub(super) struct Mending {
     due: Option<Instant>,
     /// Whether one is being written.
     is_writing: bool,
-    /// How many times in a row nothing came of it.
+    /// How many times in a row nothing came of asking, and of writing.
     attempts: u32,
+    failed_writes: u32,
 }
 
 impl Mending {
@@ -78,10 +82,10 @@ impl Replica {
             let line = alloc::format!("{error}: getting what it has lost from the other members");
             self.say(Level::Warn, line);
         }
-        let Mending { patches, due, attempts, .. } = self.mending.get_or_insert_default();
+        let Mending { patches, due, .. } = self.mending.get_or_insert_default();
         patches.retain(|patch| patch.table() != scrubbed.table);
         patches.push(Patch::new(scrubbed));
-        (*due, *attempts) = (Some(now.monotonic), 0);
+        due.get_or_insert(now.monotonic);
     }
 
     /// A table has been written anew.
@@ -90,19 +94,21 @@ impl Replica {
         self.mended_tables += 1;
         let Some(mending) = &mut self.mending else { return };
         mending.patches.retain(|patch| patch.table() != table);
-        (mending.is_writing, mending.due, mending.attempts) = (false, Some(now.monotonic), 0);
+        (mending.is_writing, mending.due, mending.failed_writes) = (false, Some(now.monotonic), 0);
         if mending.patches.is_empty() {
             self.mending = None;
             self.say(Level::Info, "the tables are whole again".into());
         }
     }
 
-    /// No table could be written anew, for want of room or because of other damage.
-    pub(super) fn not_mended(&mut self, now: Now) {
-        if let Some(mending) = &mut self.mending {
-            mending.is_writing = false;
+    /// No table could be written anew, for want of room, which may come, or because of other damage.
+    pub(super) fn not_mended(&mut self, now: Now, error: &WriteError) {
+        let Some(mending) = &mut self.mending else { return };
+        (mending.is_writing, mending.due) = (false, Some(now.monotonic + ASK_AGAIN_AFTER));
+        mending.failed_writes += u32::from(*error != WriteError::Full);
+        if mending.failed_writes >= WRITES_MAX {
+            self.give_up_mending();
         }
-        self.attempt_failed(now);
     }
 
     /// Goes on with what is lost.
@@ -147,9 +153,17 @@ impl Replica {
         mending.due = Some(now.monotonic + ASK_AGAIN_AFTER);
         mending.attempts += 1;
         if mending.attempts >= ATTEMPTS_MAX {
-            self.say(Level::Warn, "the rows that are lost are not to be had: getting all tables anew".into());
-            self.rebuild_from_leader();
+            self.give_up_mending();
         }
+    }
+
+    fn give_up_mending(&mut self) {
+        let is_alone = self.raft().is_some_and(|raft| raft.log().membership().members().count() == 1);
+        if is_alone {
+            return;
+        }
+        self.say(Level::Warn, "what is lost cannot be brought back alone: getting all tables anew".into());
+        self.rebuild_from_leader();
     }
 
     /// When [`Replica::mend`] has something to do.

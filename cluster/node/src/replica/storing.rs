@@ -99,7 +99,7 @@ impl Replica {
             TablesEvent::NotOpened => self.stop(JournalError::Foreign),
             TablesEvent::Damaged(scrubbed) => self.table_damaged(now, &scrubbed),
             TablesEvent::Mended(table) => self.table_mended(now, table),
-            TablesEvent::NotMended => self.not_mended(now),
+            TablesEvent::NotMended(error) => self.not_mended(now, &error),
             TablesEvent::Replaced => self.replaced = true,
             TablesEvent::Root { root, through, is_replacement } => {
                 self.due_checkpoint = Some(Checkpoint { root, through, is_replacement, is_news: true });

@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use cluster_format::Version;
+use cluster_format::{KeyRange, Version};
 use drivers_api::SECTOR_SIZE;
 use proptest::prelude::*;
 
@@ -223,6 +223,37 @@ fn without_its_manifest_a_tree_does_nothing() {
         machine.settle();
         assert_eq!(machine.events, [TreeEvent::NotOpened(OpenError::Damaged)]);
     }
+}
+
+#[test]
+fn a_sector_that_cannot_be_read_takes_nothing_else_with_it() {
+    let mut machine = Machine::new(60);
+    let changes: Vec<Change> = (0..60).map(|number| (number, Some(3000))).collect();
+    machine.add(&changes, 0);
+    while !machine.tree.can_freeze() && machine.turn() {}
+    machine.tree.freeze([0; 8][..].into());
+    machine.settle();
+    let longest = machine.tree.levels().tables().max_by_key(|table| table.head.sectors).cloned().unwrap();
+    let sector = u64::from(longest.cells.first * CELL_SECTORS + longest.head.sectors / 2);
+    machine.disk.spoil_sector(START + sector);
+    // From another frame on, whoever goes through the table reads ahead.
+    let range = KeyRange { start: longest.head.first.clone(), end: [0xff][..].into() };
+    machine.crash();
+    machine.settle();
+    let snapshot = machine.tree.snapshot();
+    let mut count = 0;
+    let error = loop {
+        match machine.run(snapshot.read(&range, Version(60), Direction::Forward, count + 1)) {
+            Ok(_) => count += 1,
+            Err(error) => break error,
+        }
+    };
+    let (ReadError::Device(table, frame) | ReadError::Frame(table, frame, _)) = error else {
+        panic!("{error}")
+    };
+    assert_eq!(table, longest.head.id);
+    let lost = u64::from(longest.cells.first * CELL_SECTORS + frame.offset);
+    assert!((lost..lost + u64::from(frame.sectors)).contains(&sector), "{frame:?} of {sector}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ fn mend(machine: &mut Machine, peer: &mut Machine, len_max: usize) -> usize {
         for event in machine.events.drain(..) {
             match event {
                 TreeEvent::Mended(table) => patches.retain(|patch| patch.table() != table),
-                TreeEvent::NotMended => panic!("all gaps are known"),
+                TreeEvent::NotMended(_) => panic!("all gaps are known"),
                 _ => {}
             }
         }

@@ -89,7 +89,7 @@ impl Tree {
         let Poll::Ready(written) = job.as_mut().poll(context) else { return };
         let Some((compaction, _)) = self.compaction.take() else { return };
         let is_mending = self.mending.is_some();
-        self.mended(&compaction, written.is_ok());
+        self.mended(&compaction, written.as_ref().err());
         match written {
             Err(WriteError::Full) if is_mending => {}
             Ok(tables) => {
@@ -208,12 +208,12 @@ impl Tree {
     }
 
     /// If a compaction was to mend tables, says whether it did.
-    fn mended(&mut self, compaction: &Compaction, is_done: bool) {
+    fn mended(&mut self, compaction: &Compaction, error: Option<&WriteError>) {
         if self.mending.take().is_none() {
             return;
         }
-        if !is_done {
-            self.events.push(TreeEvent::NotMended);
+        if let Some(error) = error {
+            self.events.push(TreeEvent::NotMended(*error));
             self.may_compact = true;
             return self.wake();
         }

@@ -71,7 +71,7 @@ pub enum TreeEvent {
     /// This table was written anew, with what it had lost.
     Mended(TableId),
     /// The tables that [`Tree::mend`] was to write were not written. They may be tried again.
-    NotMended,
+    NotMended(WriteError),
     /// The disk can no longer be used, or what is on it makes no sense. The tree does nothing any more but read.
     Failed(WriteError),
 }
