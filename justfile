@@ -48,6 +48,10 @@ failover:
 conformance:
     cargo test -p tests-conformance -- --nocapture
 
+# Any bytes for whatever reads what cannot be trusted, guided by coverage: just fuzz tree-block 60; alone, lists.
+fuzz *ARGS:
+    tests/fuzz/run {{ARGS}}
+
 # The rules of the tree.
 tidy:
     cargo test -p tests-tidy

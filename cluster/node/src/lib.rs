@@ -33,6 +33,13 @@ mod session;
 mod shared;
 mod writing;
 
+/// What tests/fuzz feeds with any bytes.
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing {
+    pub use crate::message::PeerMessage;
+}
+
 pub use cluster_consensus::Raft;
 pub use cluster_format::{Planted, limits::APPEND_LEN_MAX};
 pub use config::{ConfigError, NodeConfig};

@@ -18,6 +18,9 @@ mod eval;
 mod exec;
 mod expr;
 mod function;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod key;
 mod like;
 pub mod memory;

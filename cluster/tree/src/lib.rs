@@ -36,6 +36,9 @@ mod cells;
 mod cursor;
 mod filter;
 mod frame;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grid;
 mod levels;
 mod manifest;
