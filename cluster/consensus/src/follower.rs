@@ -3,10 +3,10 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use cluster_format::limits::COUNT_MAX;
 use cluster_format::{Entry, LogPosition, Mistake, NodeId, Version};
 use drivers_api::Now;
 
-use crate::message::COUNT_MAX;
 use crate::raft::Raft;
 use crate::{AppendOutcome, Mark, MessageBody};
 

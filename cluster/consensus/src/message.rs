@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use cluster_format::limits::COUNT_MAX;
 use cluster_format::{Entry, Incarnation, LogPosition, NodeId, SnapshotChunk, Version};
 use serde::{Deserialize, Serialize};
 
@@ -15,10 +16,6 @@ pub struct Message {
     /// What it says.
     pub body: MessageBody,
 }
-
-/// No cluster lives to see this many terms or versions: whoever speaks of more is broken, and arithmetic
-/// on what is less cannot overflow.
-pub(crate) const COUNT_MAX: u64 = u64::MAX / 4;
 
 impl Message {
     /// Whether its numbers can be real.

@@ -47,6 +47,10 @@ pub const REQUEST_SESSIONS_MAX: usize = 4096;
 /// SQL connections a node serves at once.
 pub const CONNECTIONS_MAX: usize = 128;
 
+/// No cluster lives to see this many terms or versions: whoever says more is broken, and arithmetic on what is less
+/// cannot overflow.
+pub const COUNT_MAX: u64 = u64::MAX / 4;
+
 const _: () = {
     assert!(KEY_LEN_MAX < ROW_LEN_MAX);
     assert!(ROW_LEN_MAX < TRANSACTION_LEN_MAX);

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
+use crate::limits::COUNT_MAX;
 use crate::{Digest, Membership, Version, shared_bytes};
 
 /// A version and the term of the entry there. Ordered as logs are compared in elections (Raft, 5.4.1).
@@ -13,6 +14,13 @@ pub struct LogPosition {
     pub term: u64,
     /// The entry's version; 0 before the first.
     pub version: Version,
+}
+
+impl LogPosition {
+    /// Whether a ledger can be so long. Bytes of a disk or a peer may say anything.
+    pub fn is_plausible(&self) -> bool {
+        self.term < COUNT_MAX && self.version.0 < COUNT_MAX
+    }
 }
 
 impl fmt::Display for LogPosition {

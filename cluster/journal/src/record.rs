@@ -18,7 +18,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use cluster_format::limits::ENTRY_LEN_MAX;
+use cluster_format::limits::{COUNT_MAX, ENTRY_LEN_MAX};
 use cluster_format::{Digest, Entry, LogPosition, NodeId, Version, crc32c, decode_prefix, encode_behind};
 use drivers_api::SECTOR_SIZE;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,12 @@ pub struct RecordState {
 }
 
 impl RecordState {
+    /// Whether its numbers can be real.
+    pub(crate) fn is_plausible(&self) -> bool {
+        let newest = LogPosition { term: self.term, version: self.commit };
+        newest.is_plausible() && self.promised.is_plausible()
+    }
+
     /// This state, read behind an `earlier` one. The superblock's is earlier in place, and may be later in time.
     pub(crate) fn behind(self, earlier: &RecordState) -> RecordState {
         let is_newer = self.term > earlier.term || self.term == earlier.term && self.voted_for.is_some();
@@ -138,7 +144,12 @@ impl Header {
             payload_sum: u32_at(60),
             sum: u32_at(140),
         };
-        (header.payload_len <= PAYLOAD_LEN_MAX).then_some(header)
+        (header.payload_len <= PAYLOAD_LEN_MAX && header.is_plausible()).then_some(header)
+    }
+
+    /// Whether its numbers can be real.
+    fn is_plausible(&self) -> bool {
+        self.sequence < COUNT_MAX && self.state.is_plausible() && self.end.position.is_plausible()
     }
 
     /// Reads the entries from `payload`, which must be all of it; none if it does not verify.
@@ -151,7 +162,7 @@ impl Header {
         for _ in 0..self.entry_count {
             let (entry, behind) = decode_prefix::<Entry>(rest).ok()?;
             let follows = entries.last().is_none_or(|last| entry.version == last.version.next());
-            if !follows || entry.version == Version::ZERO {
+            if !follows || entry.version == Version::ZERO || !entry.position().is_plausible() {
                 return None;
             }
             entries.push(Arc::new(entry));

@@ -6,7 +6,8 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use cluster_format::{ClusterId, NodeId, Version, crc32c, decode, encode};
+use cluster_format::limits::COUNT_MAX;
+use cluster_format::{ClusterId, NodeId, crc32c, decode, encode};
 use drivers_api::SECTOR_SIZE;
 use serde::{Deserialize, Serialize};
 
@@ -141,12 +142,13 @@ impl Superblock {
         let end = self.ring_sectors.checked_add(RECORDS_START);
         let fits =
             end.is_some_and(|end| end <= self.sectors) && self.ring_sectors >= Ring::sectors_for(SECTORS_MIN);
-        let base = self.beginning.base.position.version;
+        let Beginning { root, state, base } = &self.beginning;
+        let numbers = self.sequence < COUNT_MAX
+            && self.chain.sequence < COUNT_MAX
+            && state.is_plausible()
+            && base.position.is_plausible();
         let places = (RECORDS_START..u64::MAX / 2).contains(&self.start) && self.sectors < u64::MAX / 2;
-        fits && places
-            && self.journal != 0
-            && base < Version(u64::MAX)
-            && self.beginning.root.len() <= ROOT_LEN_MAX
+        fits && places && numbers && self.journal != 0 && root.len() <= ROOT_LEN_MAX
     }
 
     /// Its [`SUPERBLOCK_LEN`] bytes.

@@ -262,6 +262,33 @@ fn a_disk_of_something_else_is_refused_and_left_alone() {
     assert_eq!(open_as(&mut dead, "test", 1), JournalError::Device(DiskError::Device));
 }
 
+/// Found by tests/fuzz: what comes behind them would not be a number any more.
+#[test]
+fn numbers_that_no_ledger_reaches_are_damage() {
+    let huge = LogPosition { term: 1, version: Version(u64::MAX - 1) };
+    let mut disk = Disk::blank();
+    let (mut journal, _) = open(&mut disk).unwrap();
+    append(
+        &mut journal,
+        &mut disk,
+        state(1),
+        &entries(LogEnd { position: huge, ..LogEnd::default() }, 1, 1, 9),
+    );
+    append(&mut journal, &mut disk, RecordState { term: u64::MAX, ..state(1) }, &[]);
+    let (journal, records) = open(&mut disk).unwrap();
+    assert!(records.is_empty() && journal.log_end() == LogEnd::default());
+
+    let valid = Superblock::new(identity("test", 1), 42, SECTORS_MIN);
+    assert!(matches!(Superblock::parse(&valid.to_bytes()), Found::Valid(_)));
+    let base = LogEnd { position: huge, ..LogEnd::default() };
+    let wrong = [
+        Superblock { sequence: u64::MAX, ..valid.clone() },
+        Superblock { beginning: Beginning { base, ..Beginning::default() }, ..valid.clone() },
+        Superblock { beginning: Beginning { state: committed(u64::MAX), ..Beginning::default() }, ..valid },
+    ];
+    assert!(wrong.iter().all(|wrong| Superblock::parse(&wrong.to_bytes()) == Found::Damaged));
+}
+
 #[test]
 fn one_superblock_is_enough_and_the_others_are_written_again() {
     let mut disk = Disk::blank();

@@ -37,5 +37,5 @@ pub(crate) struct Mark {
 
 /// A mark's meaning; none if it has none, as that of tables that were never written.
 pub(crate) fn parse_mark(mark: &[u8]) -> Option<Mark> {
-    decode(mark).ok()
+    decode(mark).ok().filter(|mark: &Mark| mark.through.last.is_plausible())
 }

@@ -128,6 +128,7 @@ impl Tables {
         let TablesOptions { memory_len_max, cache_len_max, retention_micros } = options;
         let grid = Grid::new(geometry, start, cache_len_max);
         let parsed: Option<TablesRoot> = decode(root).ok();
+        let parsed = parsed.filter(|root| root.through.last.is_plausible());
         let is_malformed = parsed.is_none() && !root.is_empty();
         let (tree, through, membership) = match parsed {
             Some(TablesRoot { tree, through, membership }) => (Some(tree), through, membership),

@@ -270,3 +270,22 @@ proptest! {
         prop_assert!(matches!(machine.events.first(), Some(TablesEvent::NotOpened | TablesEvent::Lost(_))));
     }
 }
+
+/// Found by tests/fuzz: no entry could follow.
+#[test]
+fn a_root_behind_the_end_of_all_ledgers_is_refused() {
+    let mut machine = Machine::new(1);
+    machine.apply(&ledger(&[(1, Some(5))]));
+    while !machine.tables.freeze() {
+        machine.turn();
+    }
+    machine.settle();
+    let (tree, through, membership): (cluster_tree::Root, Through, Membership) =
+        cluster_format::decode(&machine.root.0).unwrap();
+    let last = cluster_format::LogPosition { version: Version(u64::MAX), ..through.last };
+    let root = cluster_format::encode(&(tree, Through { last, ..through }, membership));
+    machine.events.clear();
+    machine.tables = open(&machine.disk, &root, 2);
+    machine.settle();
+    assert_eq!(machine.events.first(), Some(&TablesEvent::NotOpened));
+}

@@ -274,6 +274,10 @@ impl BlockCursor {
         while let Some(parts) = &self.current
             && parts.value.end < end
         {
+            // A restart that is missing would make going backwards take as long as the block is, for each record.
+            if self.since_restart == RESTART_INTERVAL {
+                return Err(FrameError::Malformed);
+            }
             self.read(parts.value.end)?;
         }
         // Where records do not end where others begin, it would go nowhere.

@@ -13,10 +13,12 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
+use core::fmt;
 
 use cluster_format::Version;
 use drivers_api::SECTOR_SIZE;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cells::CELL_SECTORS;
 use crate::{Table, TableId};
@@ -30,6 +32,9 @@ const GROWTH: u64 = 8;
 /// A table is written anew if one in so many of its records is of no use.
 const WASTE_SHARE: u64 = 4;
 
+/// Most young runs, and most levels: those would be longer than any disk.
+const RUNS_MAX: usize = 64;
+
 /// Tables that use no more than this share of their cells are merged with their neighbours: three quarters.
 const USED_SHARE: (u64, u64) = (3, 4);
 
@@ -40,9 +45,37 @@ pub type Run = Vec<Arc<Table>>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Levels {
     /// The newest first.
+    #[serde(deserialize_with = "runs")]
     pub young: Vec<Run>,
     /// By level.
+    #[serde(deserialize_with = "runs")]
     pub levels: Vec<Run>,
+}
+
+/// Runs, as many as there may be: an empty one takes a byte on the disk, and many times that in memory.
+fn runs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Run>, D::Error> {
+    struct Bounded;
+
+    impl<'de> Visitor<'de> for Bounded {
+        type Value = Vec<Run>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {RUNS_MAX} runs")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Run>, A::Error> {
+            let mut runs = Vec::new();
+            while let Some(run) = list.next_element()? {
+                if runs.len() == RUNS_MAX {
+                    return Err(A::Error::invalid_length(runs.len(), &self));
+                }
+                runs.push(run);
+            }
+            Ok(runs)
+        }
+    }
+
+    deserializer.deserialize_seq(Bounded)
 }
 
 /// What to merge: whatever is newer comes first.

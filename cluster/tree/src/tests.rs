@@ -317,3 +317,30 @@ fn a_point_read_takes_three_frames_and_an_absent_key_mostly_one() {
     let wasted = tree.frames.reads.get() - 1000;
     assert!(wasted < 100, "{wasted} frames were read for keys that are not there");
 }
+
+/// Or going backwards through it would take the square of its length.
+#[test]
+fn a_block_without_its_restarts_is_refused_on_the_way_back() {
+    let mut builder = BlockBuilder::default();
+    let keys: Vec<[u8; 1]> = (0..40).map(|key| [key]).collect();
+    for key in &keys {
+        builder.add(Record { position: Position { key, version: Version(1) }, value: Value::Deleted });
+    }
+    let mut bytes = builder.finish();
+    let records_end = bytes.len() - 4 * 4;
+    bytes.truncate(records_end);
+    bytes.extend([0u32, 1].into_iter().flat_map(u32::to_le_bytes));
+    let mut cursor = BlockCursor::new(Block::parse(bytes.into()).unwrap());
+    assert_eq!(cursor.last(), Err(FrameError::Malformed));
+    assert_eq!(cursor.seek(Position { key: &keys[9], version: Version(1) }), Ok(true));
+    assert_eq!(cursor.retreat(), Ok(true));
+}
+
+/// Found by tests/fuzz: it would take twenty-four times its length in memory.
+#[test]
+fn a_list_of_very_many_runs_is_refused() {
+    let levels = |count| Levels { young: vec![Run::new(); count], levels: vec![Run::new(); count] };
+    let decoded = |levels: &Levels| cluster_format::decode::<Levels>(&cluster_format::encode(levels));
+    assert_eq!(decoded(&levels(64)), Ok(levels(64)));
+    assert!(decoded(&levels(65)).is_err());
+}
