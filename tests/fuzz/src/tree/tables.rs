@@ -97,7 +97,7 @@ fn go_through(table: &Arc<Table>, frames: &Payloads, asked: &[(&[u8], Version)])
     frames.reads.set(0);
     for (key, version) in asked {
         let target = Position { key, version: *version };
-        let mut cursor = TableCursor::new(table.clone());
+        let mut cursor = TableCursor::new(table.clone(), Arc::default());
         let mut more = now(cursor.seek(frames, target));
         for _ in 0..100 {
             if more.is_err() || cursor.record().is_none() {
