@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX};
 use cluster_format::{KeyRange, StateHash, Version};
+use cluster_tree::Most;
 
 use crate::{Direction, PatchPiece, PatchQuestion, ReadError, Row, yield_now};
 
@@ -51,7 +52,18 @@ impl Snapshot {
         direction: Direction,
         rows_max: usize,
     ) -> Result<Vec<Row>, ReadError> {
-        self.tree.read(range, self.version, direction, rows_max).await
+        self.tree.read(range, self.version, direction, Most::rows(rows_max)).await
+    }
+
+    /// The first rows of `range`, `rows_max` at most, and no more once they have `len_max` bytes; none at the end.
+    pub async fn read_within(
+        &self,
+        range: &KeyRange,
+        rows_max: usize,
+        len_max: usize,
+    ) -> Result<Vec<Row>, ReadError> {
+        let most = Most { rows: rows_max, len: len_max };
+        self.tree.read(range, self.version, Direction::Forward, most).await
     }
 
     /// What a peer has lost of its tables, as these have it: about `len_max` bytes. They must have come to the newest version

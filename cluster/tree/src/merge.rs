@@ -85,14 +85,30 @@ impl Current {
     }
 }
 
-/// The first `rows_max` rows of `range` as of `version`, by `direction`.
+/// How much a read returns at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Most {
+    /// So many rows.
+    pub rows: usize,
+    /// No more rows once their keys and values have so many bytes.
+    pub len: usize,
+}
+
+impl Most {
+    /// So many rows, however long they are.
+    pub const fn rows(rows: usize) -> Most {
+        Most { rows, len: usize::MAX }
+    }
+}
+
+/// The first rows of `range` as of `version`, by `direction`.
 pub async fn read<'a, F: Frames>(
     frames: &F,
     sources: Vec<Source<'a>>,
     range: &KeyRange,
     version: Version,
     direction: Direction,
-    rows_max: usize,
+    most: Most,
 ) -> Result<Vec<Row>, ReadError> {
     let start = match direction {
         Direction::Forward => &range.start,
@@ -101,6 +117,7 @@ pub async fn read<'a, F: Frames>(
     let target = Position { key: start, version: Version(u64::MAX) };
     let mut merge = Merge::new(frames, sources, target, direction).await?;
     let mut rows: Vec<Row> = Vec::new();
+    let mut len = 0;
     let mut current: Option<Current> = None;
     let mut records = 0;
     while let Some(position) = merge.position() {
@@ -108,10 +125,13 @@ pub async fn read<'a, F: Frames>(
         if current.as_ref().is_none_or(|current| *current.key != *position.key) {
             let next = Current { key: position.key.into(), value: None };
             let is_inside = range.contains(position.key);
-            if let Some(passed) = current.replace(next) {
-                rows.extend(passed.into_row(frames).await?);
+            if let Some(passed) = current.replace(next)
+                && let Some(row) = passed.into_row(frames).await?
+            {
+                len += row.0.len() + row.1.len();
+                rows.push(row);
             }
-            if rows.len() >= rows_max || !is_inside {
+            if rows.len() >= most.rows || len >= most.len || !is_inside {
                 return Ok(rows);
             }
         }
@@ -128,7 +148,7 @@ pub async fn read<'a, F: Frames>(
             yield_now().await;
         }
     }
-    if let Some(last) = current.filter(|_| rows.len() < rows_max) {
+    if let Some(last) = current.filter(|_| rows.len() < most.rows && len < most.len) {
         rows.extend(last.into_row(frames).await?);
     }
     Ok(rows)

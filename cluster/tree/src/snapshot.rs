@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use cluster_format::{KeyRange, Version};
 
 use crate::grid::Grid;
-use crate::{Direction, Levels, MemTable, ReadError, Row, Source, read};
+use crate::{Direction, Levels, MemTable, Most, ReadError, Row, Source, read};
 
 /// One state of a tree, as a value: it never changes, and shares everything with the tree. What it refers to keeps its
 /// place on the disk as long as it lives.
@@ -50,18 +50,18 @@ impl Snapshot {
         Ok(None)
     }
 
-    /// The first `rows_max` rows of `range` as of `version`, by `direction`.
+    /// The first rows of `range` as of `version`, by `direction`.
     pub async fn read(
         &self,
         range: &KeyRange,
         version: Version,
         direction: Direction,
-        rows_max: usize,
+        most: Most,
     ) -> Result<Vec<Row>, ReadError> {
         self.check(version)?;
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        read(&self.grid, self.sources(), range, version, direction, rows_max).await
+        read(&self.grid, self.sources(), range, version, direction, most).await
     }
 }

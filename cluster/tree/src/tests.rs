@@ -73,8 +73,8 @@ impl Tree {
         None
     }
 
-    fn read(&self, range: &KeyRange, version: Version, direction: Direction, rows_max: usize) -> Vec<Row> {
-        now(read(&self.frames, self.sources(), range, version, direction, rows_max)).unwrap()
+    fn read(&self, range: &KeyRange, version: Version, direction: Direction, most: Most) -> Vec<Row> {
+        now(read(&self.frames, self.sources(), range, version, direction, most)).unwrap()
     }
 
     /// The records of `sources` that `retention` keeps, in tables of about so many sectors.
@@ -187,13 +187,30 @@ fn in_model(model: &Model, key: &[u8], version: u64) -> Option<Vec<u8>> {
     model.get(key)?.range(..=version).next_back()?.1.clone()
 }
 
+/// How much is asked for.
+fn most() -> impl Strategy<Value = Most> {
+    let len = prop_oneof![Just(usize::MAX), 1..2000usize];
+    (1..20usize, len).prop_map(|(rows, len)| Most { rows, len })
+}
+
+/// As many of `rows` as were asked for.
+fn first(rows: Vec<(Vec<u8>, Vec<u8>)>, most: Most) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut len = 0;
+    let is_wanted = |(key, value): &(Vec<u8>, Vec<u8>)| {
+        let before = len;
+        len += key.len() + value.len();
+        before < most.len
+    };
+    rows.into_iter().take(most.rows).take_while(is_wanted).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
 
     #[test]
     fn a_tree_of_tables_reads_as_a_map_of_all_versions(
         steps in steps(),
-        asked in proptest::collection::vec((any::<u8>(), any::<u8>(), any::<u64>(), 1..20usize), 40),
+        asked in proptest::collection::vec((any::<u8>(), any::<u8>(), any::<u64>(), most()), 40),
     ) {
         let mut tree = Tree::default();
         let mut model = Model::new();
@@ -218,7 +235,7 @@ proptest! {
             }
         }
         let horizon = tree.horizon.0;
-        for (one, other, at, rows_max) in asked {
+        for (one, other, at, most) in asked {
             let at = horizon + at % (version - horizon + 1);
             let found = tree.get(&key(one % 64), Version(at));
             prop_assert_eq!(found.map(|found| found.to_vec()), in_model(&model, &key(one % 64), at));
@@ -226,12 +243,11 @@ proptest! {
             let range = KeyRange { start: start[..].into(), end: end[..].into() };
             let inside = model.keys().filter(|key| range.contains(key));
             let rows = inside.filter_map(|key| Some((key.clone(), in_model(&model, key, at)?)));
-            let forward: Vec<_> = rows.clone().take(rows_max).collect();
-            let mut backward: Vec<_> = rows.collect();
-            backward.reverse();
-            backward.truncate(rows_max);
+            let forward: Vec<_> = rows.collect();
+            let backward = forward.iter().rev().cloned().collect();
             for (direction, expected) in [(Direction::Forward, forward), (Direction::Backward, backward)] {
-                let read = tree.read(&range, Version(at), direction, rows_max);
+                let expected = first(expected, most);
+                let read = tree.read(&range, Version(at), direction, most);
                 let read: Vec<_> = read.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
                 prop_assert_eq!(read, expected);
             }

@@ -243,7 +243,7 @@ fn a_sector_that_cannot_be_read_takes_nothing_else_with_it() {
     let snapshot = machine.tree.snapshot();
     let mut count = 0;
     let error = loop {
-        match machine.run(snapshot.read(&range, Version(60), Direction::Forward, count + 1)) {
+        match machine.run(snapshot.read(&range, Version(60), Direction::Forward, Most::rows(count + 1))) {
             Ok(_) => count += 1,
             Err(error) => break error,
         }

@@ -205,7 +205,7 @@ impl Machine {
         }
         let range = KeyRange { start: [][..].into(), end: [0xff][..].into() };
         for direction in [Direction::Forward, Direction::Backward] {
-            let read = snapshot.read(&range, Version(version), direction, 1000);
+            let read = snapshot.read(&range, Version(version), direction, Most::rows(1000));
             let read = self.run(read).unwrap();
             let mut read: Vec<_> = read.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
             if direction == Direction::Backward {
