@@ -134,6 +134,11 @@ impl Output {
         });
     }
 
+    /// What follows are bytes without columns.
+    pub(crate) fn copy_bytes_response(&mut self, into: bool) {
+        self.message(if into { b'G' } else { b'H' }, |out| out.extend_from_slice(&[1, 0, 0]));
+    }
+
     pub(crate) fn copy_data(&mut self, data: &[u8]) {
         self.message(b'd', |out| out.extend_from_slice(data));
     }

@@ -9,7 +9,7 @@ use crate::frontend::{self, Malformed, Message, Startup};
 use crate::{Closed, Connection};
 
 /// Output is sent on when so much of it has gathered.
-const CHUNK_LEN: usize = 16 * 1024;
+pub(crate) const CHUNK_LEN: usize = 16 * 1024;
 
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,6 +12,7 @@
 extern crate alloc;
 
 mod backend;
+mod backup;
 mod client;
 mod connection;
 mod extended;

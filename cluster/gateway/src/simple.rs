@@ -72,6 +72,8 @@ impl<C: Connection, D: Database> Backend<C, D> {
             Outcome::Rows(cursor) => Ok(cursor.tag()),
             Outcome::CopyOut(cursor, format) => self.copy_out(cursor, &format).await,
             Outcome::CopyIn(copy) => self.copy_in(copy).await,
+            Outcome::Backup(backup) => self.backup(backup).await,
+            Outcome::Restore(restore) => self.restore(restore).await,
             Outcome::Deallocate(Some(name)) => {
                 self.extended.deallocate(&name)?;
                 Ok(Tag::Deallocate)

@@ -7,6 +7,8 @@ use alloc::vec::Vec;
 use crate::database::Procedure;
 use crate::types::DataType;
 
+pub use crate::operator::{BinaryOperator, UnaryOperator};
+
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {
@@ -69,6 +71,10 @@ pub enum Statement {
     DiscardAll,
     /// `CALL sys.procedure(...)`
     Call(Procedure),
+    /// `BACKUP`: all rows at one version, as bytes.
+    Backup,
+    /// `RESTORE`: takes what `BACKUP` gave, on a cluster without tables.
+    Restore,
 }
 
 /// The name of a table.
@@ -387,64 +393,4 @@ pub struct Call {
     pub distinct: bool,
     /// Where it stands.
     pub position: Option<u32>,
-}
-
-/// Operators with one operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnaryOperator {
-    /// `-`
-    Minus,
-    /// `+`
-    Plus,
-    /// `NOT`
-    Not,
-}
-
-/// Operators with two operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BinaryOperator {
-    /// `+`
-    Add,
-    /// `-`
-    Subtract,
-    /// `*`
-    Multiply,
-    /// `/`
-    Divide,
-    /// `%`
-    Modulo,
-    /// `||`
-    Concat,
-    /// `=`
-    Eq,
-    /// `<>`
-    NotEq,
-    /// `<`
-    Lt,
-    /// `<=`
-    LtEq,
-    /// `>`
-    Gt,
-    /// `>=`
-    GtEq,
-}
-
-impl BinaryOperator {
-    /// As it is written.
-    pub const fn symbol(self) -> &'static str {
-        match self {
-            BinaryOperator::Add => "+",
-            BinaryOperator::Subtract => "-",
-            BinaryOperator::Multiply => "*",
-            BinaryOperator::Divide => "/",
-            BinaryOperator::Modulo => "%",
-            BinaryOperator::Concat => "||",
-            BinaryOperator::Eq => "=",
-            BinaryOperator::NotEq => "<>",
-            BinaryOperator::Lt => "<",
-            BinaryOperator::LtEq => "<=",
-            BinaryOperator::Gt => ">",
-            BinaryOperator::GtEq => ">=",
-        }
-    }
 }

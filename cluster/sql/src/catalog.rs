@@ -8,11 +8,13 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_store::Transaction;
+use cluster_format::limits::TRANSACTION_LEN_MAX;
+use cluster_format::{KeyRange, Write};
+use cluster_store::{Direction, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::key::{self, KeyOrder, SYSTEM_SPACE};
+use crate::key::{self, KeyOrder, SYSTEM_SPACE, TABLE_SPACE};
 use crate::types::{DataType, Datum};
 
 /// The schema of tables that name none.
@@ -29,6 +31,12 @@ pub const NAME_LEN_MAX: usize = 63;
 
 const DESCRIPTORS: u8 = 1;
 const NEXT_TABLE_ID: [u8; 2] = [SYSTEM_SPACE, 2];
+
+/// There while a backup is restored: which restore may write.
+pub(crate) const RESTORE: [u8; 2] = [SYSTEM_SPACE, 3];
+
+/// Most bytes of descriptors in a backup: restoring it writes them in one transaction.
+pub(crate) const DESCRIPTORS_LEN_MAX: usize = TRANSACTION_LEN_MAX - 1024;
 
 /// What a column holds when an insert does not say.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -126,13 +134,10 @@ pub(crate) async fn find(
 
 /// Stores a new table's descriptor, giving it its id.
 pub(crate) async fn create(transaction: &mut Transaction, mut table: TableDescriptor) -> SqlResult<()> {
-    let next = transaction.get(&NEXT_TABLE_ID).await?;
-    let id = match next {
-        None => 1,
-        Some(bytes) => {
-            u32::from_be_bytes(bytes.as_ref().try_into().map_err(|_| SqlError::corrupted("next table id"))?)
-        }
-    };
+    if transaction.get(&RESTORE).await?.is_some() {
+        return Err(restore_under_way());
+    }
+    let id = next_id(transaction).await?;
     let following = id
         .checked_add(1)
         .ok_or_else(|| SqlError::new(SqlState::LIMIT_EXCEEDED, "no table ids are left in this cluster"))?;
@@ -141,6 +146,75 @@ pub(crate) async fn create(transaction: &mut Transaction, mut table: TableDescri
     let key = descriptor_key(&table.schema, &table.name);
     transaction.put(&key, &cluster_format::encode(&table))?;
     Ok(())
+}
+
+/// The id of the table that is made next.
+pub(crate) async fn next_id(transaction: &mut Transaction) -> SqlResult<u32> {
+    match transaction.get(&NEXT_TABLE_ID).await? {
+        None => Ok(1),
+        Some(bytes) => read_next_id(&bytes).ok_or_else(|| SqlError::corrupted("next table id")),
+    }
+}
+
+fn read_next_id(bytes: &[u8]) -> Option<u32> {
+    bytes.try_into().ok().map(u32::from_be_bytes)
+}
+
+/// Sets the id of the table that is made next.
+pub(crate) fn write_next_id(id: u32) -> Write {
+    Write { key: NEXT_TABLE_ID[..].into(), value: Some(id.to_be_bytes()[..].into()) }
+}
+
+/// Whether there is any table.
+pub(crate) async fn has_tables(transaction: &mut Transaction) -> SqlResult<bool> {
+    let mut scan = transaction.scan(KeyRange::prefix(&[SYSTEM_SPACE, DESCRIPTORS]), Direction::Forward);
+    Ok(!scan.next_batch(transaction).await?.is_empty())
+}
+
+/// Where what belongs to users is: which tables there are, then their rows. Whatever else there may be is this
+/// cluster's own, and in no backup.
+pub(crate) fn of_users() -> [KeyRange; 2] {
+    let descriptors =
+        KeyRange { start: [SYSTEM_SPACE, DESCRIPTORS][..].into(), end: KeyRange::single(&NEXT_TABLE_ID).end };
+    [descriptors, rows_of_tables()]
+}
+
+/// The rows of all tables.
+pub(crate) fn rows_of_tables() -> KeyRange {
+    KeyRange::prefix(&[TABLE_SPACE])
+}
+
+/// What a row of the store is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The descriptor of the table with this id.
+    Descriptor(u32),
+    /// The id of the table that is made next.
+    NextId(u32),
+    /// A row of the table with this id.
+    Row(u32),
+}
+
+/// What a row of [`of_users`] is; none if it is not as this crate writes them.
+pub(crate) fn kind_of(key: &[u8], value: &[u8]) -> Option<Kind> {
+    match key {
+        [SYSTEM_SPACE, DESCRIPTORS, ..] => {
+            let table: TableDescriptor = cluster_format::decode(value).ok()?;
+            let has_name = key == descriptor_key(&table.schema, &table.name);
+            let has_key = table.primary_key.iter().all(|column| usize::from(*column) < table.columns.len());
+            (has_name && has_key).then_some(Kind::Descriptor(table.id))
+        }
+        key if key == NEXT_TABLE_ID => read_next_id(value).map(Kind::NextId),
+        [TABLE_SPACE, id @ ..] => Some(Kind::Row(u32::from_be_bytes(*id.first_chunk()?))),
+        _ => None,
+    }
+}
+
+/// 55000
+pub(crate) fn restore_under_way() -> SqlError {
+    let message = "a backup is being restored, or a restore was interrupted";
+    SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)
+        .hint("Wait for its end, or run 'relix restore FILE' again: it clears what is left and begins anew.")
 }
 
 /// 42P01

@@ -4,6 +4,7 @@
 //! table row:   01 | table id, u32 | primary key, or a hidden row id of 16 bytes
 //! descriptor:  00 01 | schema | name
 //! next id:     00 02
+//! restore:     00 03, while a backup is restored: which restore may write
 //!
 //! value:       01 | its bytes             text: 00 becomes 00 ff, and 00 00 ends it
 //! NULL:        02                         integers: big-endian, sign flipped

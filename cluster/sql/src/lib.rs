@@ -24,6 +24,7 @@ pub mod fuzzing;
 pub mod key;
 mod like;
 pub mod memory;
+mod operator;
 pub mod parse;
 mod plan;
 pub mod row;
@@ -37,4 +38,6 @@ pub use error::{SqlError, SqlResult, SqlState};
 pub use exec::{Row, STATEMENT_MEMORY_MAX};
 pub use function::SERVER_VERSION;
 pub use plan::OutputColumn;
-pub use session::{CopyIn, Cursor, Mode, Notice, Outcome, Parsed, Prepared, Session, Status, Tag};
+pub use session::{
+    Backup, CopyIn, Cursor, Mode, Notice, Outcome, Parsed, Prepared, Restore, Session, Status, Tag,
+};

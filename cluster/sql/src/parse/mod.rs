@@ -53,6 +53,9 @@ pub fn parse(sql: &str) -> SqlResult<Vec<Statement>> {
 }
 
 fn parse_one(tokens: Vec<TokenWithSpan>, positions: &Positions) -> SqlResult<Statement> {
+    if let Some(statement) = tokens::of_one_word(&tokens) {
+        return Ok(statement);
+    }
     let mut parser = Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(NESTING_MAX)
         .with_tokens_with_locations(tokens.clone());

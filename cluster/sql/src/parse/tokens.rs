@@ -1,4 +1,5 @@
-//! What is done to tokens before the parser sees them: statements are split, long chains refused.
+//! What is done to tokens before the parser sees them: statements are split, long chains refused, and the few
+//! statements that it does not know are taken out.
 
 use alloc::format;
 use alloc::vec;
@@ -7,6 +8,7 @@ use alloc::vec::Vec;
 use sqlparser::keywords::Keyword;
 use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
+use crate::ast::Statement;
 use crate::error::{SqlError, SqlResult, SqlState};
 
 /// Most operators and keywords between two commas at one level of parentheses: what bounds the depth of a
@@ -38,6 +40,17 @@ fn finish(current: &mut Vec<TokenWithSpan>, statements: &mut Vec<Vec<TokenWithSp
     }
     statements.push(tokens);
     Ok(())
+}
+
+/// The statements that the parser does not know: each is one word.
+pub(super) fn of_one_word(tokens: &[TokenWithSpan]) -> Option<Statement> {
+    let [TokenWithSpan { token: Token::Word(word), .. }] = tokens else { return None };
+    match word.value.to_ascii_lowercase().as_str() {
+        _ if word.quote_style.is_some() => None,
+        "backup" => Some(Statement::Backup),
+        "restore" => Some(Statement::Restore),
+        _ => None,
+    }
 }
 
 fn is_from_stdin(tokens: &[TokenWithSpan]) -> bool {

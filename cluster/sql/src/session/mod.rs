@@ -11,8 +11,10 @@
 //! ```
 //! A statement alone is a transaction of its own, run again by the session if it meets a conflict.
 
+mod backup;
 mod copy_in;
 mod definition;
+mod restore;
 mod run;
 mod settings;
 mod tag;
@@ -28,7 +30,9 @@ use alloc::vec::Vec;
 use cluster_store::Transaction;
 use spin::Mutex;
 
+pub use backup::Backup;
 pub use copy_in::CopyIn;
+pub use restore::Restore;
 pub use tag::Tag;
 
 use crate::ast::{CopyFormat, Statement};
@@ -129,6 +133,10 @@ pub enum Outcome {
     CopyOut(Box<Cursor>, CopyFormat),
     /// Rows to send.
     CopyIn(Box<CopyIn>),
+    /// A backup to fetch.
+    Backup(Box<Backup>),
+    /// A backup to send.
+    Restore(Box<Restore>),
     /// A prepared statement is to be forgotten, or all.
     Deallocate(Option<String>),
     /// Everything but the connection is to be forgotten.

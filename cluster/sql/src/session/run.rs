@@ -48,6 +48,8 @@ impl<D: Database> Session<D> {
                 Statement::CreateTable(_) | Statement::DropTable { .. } => {
                     self.write(prepared, &params, mode).await
                 }
+                Statement::Backup => Box::pin(self.begin_backup(mode)).await,
+                Statement::Restore => Box::pin(self.begin_restore(mode)).await,
                 _ => self.direct(statement).await,
             },
             Plan::Explain(lines) => {

@@ -6,6 +6,7 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named after the commands")]
 pub enum Tag {
+    Backup(u64),
     Begin,
     Call,
     Commit,
@@ -20,6 +21,7 @@ pub enum Tag {
     Insert(u64),
     Release,
     Reset,
+    Restore(u64),
     Rollback,
     Savepoint,
     Select(u64),
@@ -33,9 +35,11 @@ pub enum Tag {
 impl fmt::Display for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Tag::Backup(count) => return write!(f, "BACKUP {count}"),
             Tag::Copy(count) => return write!(f, "COPY {count}"),
             Tag::Delete(count) => return write!(f, "DELETE {count}"),
             Tag::Insert(count) => return write!(f, "INSERT 0 {count}"),
+            Tag::Restore(count) => return write!(f, "RESTORE {count}"),
             Tag::Select(count) => return write!(f, "SELECT {count}"),
             Tag::Update(count) => return write!(f, "UPDATE {count}"),
             Tag::Begin => "BEGIN",

@@ -1,0 +1,209 @@
+//! `RESTORE`: a backup becomes the tables of a cluster that has none.
+//!
+//! ```text
+//!   take over ---> clear ---> rows, frame by frame ---> descriptors, and the end      one transaction each,
+//!       |            |                  |                                              clearing takes several
+//!       +------------+------------------+---> undo: take over, clear, end
+//! ```
+//! Rows are seen once there is a descriptor of their table, and all descriptors come in the last transaction: a restore
+//! has happened, or it has not. From the first to the last a mark in the store says which restore may write. Each
+//! transaction reads it, so that one that another has taken over from can do no harm; and no table is made while it is
+//! there. After a power failure it stays, and the next restore clears what this one has left.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::vec::Vec;
+
+use cluster_backup::{BackupError, Decoder, PAYLOAD_LEN_MAX, Part, Rows, Section};
+use cluster_format::{KeyRange, Write};
+use cluster_store::{Transaction, yield_now};
+
+use super::backup::check_descriptors_len;
+use super::run::ATTEMPTS_MAX;
+use super::{Mode, Outcome, Session, Tag};
+use crate::catalog::{self, Kind};
+use crate::database::{Database, DatabaseError, Freshness};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::exec::Budget;
+
+/// What a restore holds in memory beside its transaction: a frame before and after it is decompressed, and its rows.
+const MEMORY_LEN: usize = 3 * PAYLOAD_LEN_MAX;
+
+/// Rows that one transaction clears.
+const CLEARED_ROWS_MAX: usize = 4096;
+
+/// Bytes of them: their values are read, too.
+const CLEARED_LEN_MAX: usize = 1 << 20;
+
+/// A restore in progress.
+pub struct Restore {
+    /// What the mark says while this restore may write.
+    mark: [u8; 8],
+    decoder: Decoder,
+    /// The descriptors of tables, which are written last.
+    descriptors: Vec<Write>,
+    descriptors_len: usize,
+    /// The tables that rows may be of.
+    tables: BTreeSet<u32>,
+    /// The first id that no table of the backup has.
+    next_id: u32,
+    memory: Budget,
+}
+
+impl<D: Database> Session<D> {
+    pub(super) async fn begin_restore(&mut self, mode: Mode) -> SqlResult<Outcome> {
+        self.check_alone("RESTORE", mode)?;
+        let mut memory = Budget::new(self.database.memory());
+        memory.charge(MEMORY_LEN)?;
+        let mark = self.database.new_session_id().to_be_bytes();
+        let next_id = self.take_over(mark).await?;
+        let restore = Restore {
+            mark,
+            decoder: Decoder::new(),
+            descriptors: Vec::new(),
+            descriptors_len: 0,
+            tables: BTreeSet::new(),
+            next_id,
+            memory,
+        };
+        if let Err(error) = self.clear(&restore).await {
+            self.undo_restore(&restore).await;
+            return Err(error);
+        }
+        Ok(Outcome::Restore(Box::new(restore)))
+    }
+
+    /// Sets the mark, on a cluster without tables, and returns the next table's id.
+    async fn take_over(&mut self, mark: [u8; 8]) -> SqlResult<u32> {
+        for attempt in 1.. {
+            let snapshot = self.database.snapshot(Freshness::Linearizable).await?;
+            let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
+            if catalog::has_tables(&mut transaction).await? {
+                let message = "there are tables already: a backup is restored into a cluster without any";
+                return Err(SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)
+                    .hint("Drop them, or start another cluster: 'relix --dir DIR up'."));
+            }
+            let next_id = catalog::next_id(&mut transaction).await?;
+            // Whoever has the mark now finds out by it.
+            transaction.get(&catalog::RESTORE).await?;
+            transaction.put(&catalog::RESTORE, &mark)?;
+            match self.try_commit(transaction).await {
+                Err(DatabaseError::Conflict(_)) if attempt < ATTEMPTS_MAX => yield_now().await,
+                done => return done.map(|()| next_id).map_err(SqlError::from),
+            }
+        }
+        Err(taken_over())
+    }
+
+    /// Deletes the rows that an earlier restore has left.
+    async fn clear(&mut self, restore: &Restore) -> SqlResult<()> {
+        let mut range = catalog::rows_of_tables();
+        loop {
+            let snapshot = self.database.snapshot(Freshness::Local).await?;
+            let rows = snapshot.read_within(&range, CLEARED_ROWS_MAX, CLEARED_LEN_MAX).await?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            range.start = KeyRange::single(last).end;
+            let deleted: Vec<Write> = rows.into_iter().map(|(key, _)| Write { key, value: None }).collect();
+            self.commit_marked(restore, &deleted).await?;
+        }
+    }
+
+    /// Takes a piece of the backup. After an error, [`Session::undo_restore`] is due.
+    pub async fn restore_data(&mut self, restore: &mut Restore, bytes: &[u8]) -> SqlResult<()> {
+        self.check_cancel()?;
+        restore.decoder.push(bytes);
+        while let Some(part) = restore.decoder.part().map_err(unreadable)? {
+            if let Part::Rows(rows) = part {
+                let writes = restore.rows(&rows)?;
+                if !writes.is_empty() {
+                    self.commit_marked(restore, &writes).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The end of the backup: shows its tables. After an error, [`Session::undo_restore`] is due.
+    pub async fn restore_done(&mut self, restore: &mut Restore) -> SqlResult<Tag> {
+        let decoder = core::mem::take(&mut restore.decoder);
+        let totals = decoder.finish().map_err(unreadable)?;
+        let mut last = core::mem::take(&mut restore.descriptors);
+        last.push(catalog::write_next_id(restore.next_id));
+        last.push(Write { key: catalog::RESTORE[..].into(), value: None });
+        self.commit_marked(restore, &last).await?;
+        Ok(Tag::Restore(totals.rows))
+    }
+
+    /// Leaves the cluster as it was. If that fails, too, the mark stays, and says what to do.
+    pub async fn undo_restore(&mut self, restore: &Restore) {
+        // Writing the mark anew keeps out a transaction of this restore whose outcome is not known.
+        let again = Write { key: catalog::RESTORE[..].into(), value: Some(restore.mark[..].into()) };
+        let end = Write { value: None, ..again.clone() };
+        if self.commit_marked(restore, &[again]).await.is_ok() && self.clear(restore).await.is_ok() {
+            let _ = self.commit_marked(restore, &[end]).await;
+        }
+    }
+
+    /// Commits `writes`, unless another restore has taken over.
+    async fn commit_marked(&mut self, restore: &Restore, writes: &[Write]) -> SqlResult<()> {
+        for attempt in 1.. {
+            let snapshot = self.database.snapshot(Freshness::Local).await?;
+            let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
+            if transaction.get(&catalog::RESTORE).await?.as_deref() != Some(&restore.mark) {
+                return Err(taken_over());
+            }
+            for Write { key, value } in writes {
+                match value {
+                    Some(value) => transaction.put(key, value)?,
+                    None => transaction.delete(key)?,
+                }
+            }
+            match self.try_commit(transaction).await {
+                Err(DatabaseError::Conflict(_)) if attempt < ATTEMPTS_MAX => yield_now().await,
+                done => return done.map_err(SqlError::from),
+            }
+        }
+        Err(taken_over())
+    }
+
+    async fn try_commit(&mut self, transaction: Transaction) -> Result<(), DatabaseError> {
+        let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
+        self.database.commit(commit).await.map(drop)
+    }
+}
+
+impl Restore {
+    /// What to write of some rows at once; descriptors of tables are kept for later.
+    fn rows(&mut self, rows: &Rows) -> SqlResult<Vec<Write>> {
+        let mut writes = Vec::new();
+        for (key, value) in rows.iter() {
+            let written = || Write { key: key.into(), value: Some(value.into()) };
+            match catalog::kind_of(key, value) {
+                Some(kind) if (rows.section == Section::Rows) != matches!(kind, Kind::Row(_)) => {
+                    return Err(unreadable(BackupError::Malformed { at: rows.at }));
+                }
+                Some(Kind::Row(table)) if self.tables.contains(&table) => writes.push(written()),
+                Some(Kind::NextId(id)) => self.next_id = self.next_id.max(id),
+                Some(Kind::Descriptor(table)) if self.tables.insert(table) => {
+                    let len = key.len() + value.len();
+                    self.descriptors_len += len;
+                    check_descriptors_len(self.descriptors_len)?;
+                    self.memory.charge(len)?;
+                    self.next_id = self.next_id.max(table.saturating_add(1));
+                    self.descriptors.push(written());
+                }
+                _ => return Err(unreadable(BackupError::Malformed { at: rows.at })),
+            }
+        }
+        Ok(writes)
+    }
+}
+
+fn unreadable(error: BackupError) -> SqlError {
+    SqlError::new(SqlState::DATA_CORRUPTED, alloc::format!("{error}")).hint("Nothing was restored.")
+}
+
+fn taken_over() -> SqlError {
+    let message = "another restore has taken over, or this one has ended already";
+    SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)
+}
