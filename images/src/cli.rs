@@ -31,6 +31,10 @@ pub enum Command {
     },
     /// Opens the SQL shell, or runs SQL.
     Sql(SqlOptions),
+    /// Writes all tables, as they are at one version, to a file, while the cluster goes on.
+    Backup(BackupOptions),
+    /// Brings the tables of a backup into a cluster that has none: all of them, or nothing.
+    Restore(RestoreOptions),
     /// Breaks something, or mends it.
     #[command(subcommand)]
     Fault(FaultCommand),
@@ -149,6 +153,25 @@ pub struct SqlOptions {
     /// Runs what this file holds.
     #[arg(short, long)]
     pub file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct BackupOptions {
+    /// The file to write. It must not be there yet; until it is whole, it is called FILE.part.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Asks this node; else the first that answers.
+    #[arg(long)]
+    pub node: Option<u8>,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreOptions {
+    /// What 'relix backup' has written. It is read once before anything of it is sent.
+    pub file: PathBuf,
+    /// Sends it to this node; else to the first that answers.
+    #[arg(long)]
+    pub node: Option<u8>,
 }
 
 #[derive(Debug, Args)]

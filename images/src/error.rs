@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use cluster_backup::BackupError;
+
 use crate::cluster::NODES_MAX;
 
 /// A command's failure.
@@ -31,6 +33,10 @@ pub enum Failure {
     NotServing { seconds: u64, detail: String },
     /// A node could not be asked in SQL.
     Sql(String),
+    /// A file is there already.
+    Exists(PathBuf),
+    /// A file is no whole backup.
+    Backup { path: PathBuf, error: BackupError },
     /// An argument is wrong in a way that clap cannot see.
     Argument(String),
 }
@@ -40,6 +46,17 @@ impl Failure {
     pub fn file(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Failure {
         let path = path.into();
         move |error| Failure::File { what, path, error }
+    }
+
+    /// For a statement that failed: what the node says, in one line.
+    pub fn sql(error: &tokio_postgres::Error) -> Failure {
+        Failure::Sql(match error.as_db_error() {
+            Some(said) => {
+                let hint = said.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+                format!("{}{hint}", said.message())
+            }
+            None => format!("the connection to the node has failed ({error}): run the command again"),
+        })
     }
 }
 
@@ -61,6 +78,10 @@ impl fmt::Display for Failure {
                 write!(f, "there is no node {node}: this cluster has nodes 1 to {nodes}")
             }
             Failure::File { what, path, error } => write!(f, "cannot {what} {}: {error}", path.display()),
+            Failure::Exists(path) => {
+                write!(f, "{} is there already: remove it, or name another file", path.display())
+            }
+            Failure::Backup { path, error } => write!(f, "{}: {error}", path.display()),
             Failure::Program { program, problem } => write!(f, "{program}: {problem}"),
             Failure::Refused(why) | Failure::Sql(why) | Failure::Argument(why) => f.write_str(why),
             Failure::NotServing { seconds, detail } => {

@@ -6,6 +6,8 @@
 
 #![forbid(unsafe_code)]
 
+mod backup;
+mod checked;
 mod cli;
 mod cluster;
 mod control;
@@ -17,8 +19,12 @@ mod kernel_image;
 mod layout;
 mod logs;
 mod packages;
+mod part_file;
+mod progress;
 mod qemu;
 mod restart;
+mod restore;
+mod session;
 mod shell;
 mod sim;
 mod status;
@@ -67,6 +73,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Up(options) => up::run(&layout, &options)?,
         Command::Status { json } => status::run(&layout, json)?,
         Command::Sql(options) => return shell::run(&layout, &options),
+        Command::Backup(options) => backup::run(&layout, &options)?,
+        Command::Restore(options) => restore::run(&layout, &options)?,
         Command::Fault(fault) => fault_command(&layout, fault)?,
         Command::Logs { node, follow } => logs::run(&layout, node, follow)?,
         Command::Sim(options) => return sim::run(&options),

@@ -4,15 +4,14 @@ use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 
 use rustyline::error::ReadlineError;
-use tokio::runtime::Runtime;
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::SimpleQueryMessage;
 
 use crate::cli::SqlOptions;
 use crate::cluster::Cluster;
-use crate::control::{self, MachineState};
 use crate::error::Failure;
 use crate::layout::Layout;
-use crate::{status, table};
+use crate::session::{Session, connect};
+use crate::table;
 
 const HELP: &str = "\
 Type SQL, ended by a semicolon. Arrow keys recall earlier lines.
@@ -20,13 +19,6 @@ Type SQL, ended by a semicolon. Arrow keys recall earlier lines.
   \\n      ask the next node
   \\?      this help
 Try:  SELECT * FROM sys.nodes;   SELECT * FROM sys.devices;";
-
-/// A connection to one node.
-struct Session {
-    runtime: Runtime,
-    client: Client,
-    node: u8,
-}
 
 /// Runs `relix sql`.
 pub fn run(layout: &Layout, options: &SqlOptions) -> Result<ExitCode, Failure> {
@@ -45,7 +37,7 @@ pub fn run(layout: &Layout, options: &SqlOptions) -> Result<ExitCode, Failure> {
             text
         }
     };
-    Ok(if session.execute(&text) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if execute(&session, &text) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Opens the shell after `relix up`.
@@ -54,45 +46,16 @@ pub fn open(layout: &Layout, cluster: &Cluster) -> Result<(), Failure> {
     interact(layout, cluster, session).map(drop)
 }
 
-fn connect(layout: &Layout, cluster: &Cluster, node: Option<u8>) -> Result<Session, Failure> {
-    let machines = control::machines(layout)?;
-    let up = machines.iter().filter(|machine| machine.state == MachineState::Up);
-    let candidates: Vec<u8> = match node {
-        Some(node) => vec![node],
-        None => up.map(|machine| machine.id).collect(),
-    };
-    let mut problem = "no node is up: start one with 'relix fault restart K'".to_string();
-    for node in candidates {
-        match connect_to(cluster, node) {
-            Ok(session) => return Ok(session),
-            Err(Failure::Sql(why)) => problem = format!("node {node} does not answer: {why}"),
-            Err(other) => return Err(other),
+/// Runs statements and prints their results; false if one failed.
+fn execute(session: &Session, text: &str) -> bool {
+    match session.runtime.block_on(session.client.simple_query(text)) {
+        Ok(messages) => {
+            print_results(messages);
+            true
         }
-    }
-    Err(Failure::Sql(problem))
-}
-
-fn connect_to(cluster: &Cluster, node: u8) -> Result<Session, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Sql(error.to_string()))?;
-    let connected = runtime.block_on(status::config(cluster.sql_port(node)).connect(NoTls));
-    let (client, connection) = connected.map_err(|error| Failure::Sql(error.to_string()))?;
-    runtime.spawn(connection);
-    Ok(Session { runtime, client, node })
-}
-
-impl Session {
-    /// Runs statements and prints their results; false if one failed.
-    fn execute(&self, text: &str) -> bool {
-        match self.runtime.block_on(self.client.simple_query(text)) {
-            Ok(messages) => {
-                print_results(messages);
-                true
-            }
-            Err(error) => {
-                print_error(&error);
-                false
-            }
+        Err(error) => {
+            print_error(&error);
+            false
         }
     }
 }
@@ -118,7 +81,7 @@ fn interact(layout: &Layout, cluster: &Cluster, mut session: Session) -> Result<
                     if line.trim_end().ends_with(';') {
                         let text = std::mem::take(&mut statement);
                         let _ = editor.add_history_entry(text.trim_end());
-                        session.execute(&text);
+                        execute(&session, &text);
                         if session.client.is_closed() {
                             println!("Node {} is gone; asking another.", session.node);
                             session = connect(layout, cluster, None)?;

@@ -81,7 +81,7 @@ impl<D: Database> Session<D> {
             if catalog::has_tables(&mut transaction).await? {
                 let message = "there are tables already: a backup is restored into a cluster without any";
                 return Err(SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)
-                    .hint("Drop them, or start another cluster: 'relix --dir DIR up'."));
+                    .hint("Drop them, or start another cluster: 'relix --dir DIR up --base-port PORT'."));
             }
             let next_id = catalog::next_id(&mut transaction).await?;
             // Whoever has the mark now finds out by it.
