@@ -30,12 +30,50 @@ impl Client {
 
     /// Runs statements.
     pub async fn query(&mut self, sql: &str) -> Result<Answer, Failure> {
+        self.ask(sql).await?;
+        self.answer().await
+    }
+
+    /// Runs a statement that copies out; what it copies.
+    pub async fn copy_out(&mut self, sql: &str) -> Result<Vec<u8>, Failure> {
+        self.ask(sql).await?;
+        let (mut copied, mut error) = (Vec::new(), None);
+        loop {
+            match self.message().await? {
+                (b'd', body) => copied.extend(body),
+                (b'E', body) => error = Some(server_error(&body)),
+                (b'Z', _) => return error.map_or(Ok(copied), Err),
+                _ => {}
+            }
+        }
+    }
+
+    /// Runs a statement that copies in, and sends `data`.
+    pub async fn copy_in(&mut self, sql: &str, data: &[u8]) -> Result<Answer, Failure> {
+        const PIECE_LEN: usize = 16 * 1024;
+        self.ask(sql).await?;
+        let (kind, body) = self.message().await?;
+        if kind != b'G' {
+            let refused = server_error(&body);
+            self.answer().await?;
+            return Err(refused);
+        }
+        for piece in data.chunks(PIECE_LEN) {
+            let mut message = vec![b'd'];
+            message.extend_from_slice(&(piece.len() as u32 + 4).to_be_bytes());
+            message.extend_from_slice(piece);
+            self.send(&message).await?;
+        }
+        self.send(&[b'c', 0, 0, 0, 4]).await?;
+        self.answer().await
+    }
+
+    async fn ask(&mut self, sql: &str) -> Result<(), Failure> {
         let mut message = vec![b'Q'];
         message.extend_from_slice(&(sql.len() as u32 + 5).to_be_bytes());
         message.extend_from_slice(sql.as_bytes());
         message.push(0);
-        self.send(&message).await?;
-        self.answer().await
+        self.send(&message).await
     }
 
     async fn send(&mut self, bytes: &[u8]) -> Result<(), Failure> {
