@@ -2,6 +2,7 @@
 //!
 //! Each story prints what it measured. `cargo test -p tests-vm -- --nocapture` shows it.
 
+mod backups;
 mod bad_input;
 mod failover;
 mod full_disk;
