@@ -12,7 +12,7 @@ use cluster_format::{
     Write, encode,
 };
 use cluster_journal::{Identity, Journal, JournalEvent, RecordState};
-use cluster_tree::{CELL_SECTORS, Direction, Grid, Root, Tree, TreeEvent, TreeOptions};
+use cluster_tree::{CELL_SECTORS, Direction, Grid, Most, Root, Tree, TreeEvent, TreeOptions};
 use drivers_api::{Disk, DiskOperation, DiskRequest, SECTOR_SIZE};
 use drivers_host::HostDisk;
 
@@ -255,7 +255,8 @@ impl Engine for Relix {
         let mut counted = (0, 0);
         let mut range = KeyRange { start: [][..].into(), end: [0xff; 9][..].into() };
         loop {
-            let rows = self.run(snapshot.read(&range, self.version, Direction::Forward, SCAN_ROWS));
+            let rows =
+                self.run(snapshot.read(&range, self.version, Direction::Forward, Most::rows(SCAN_ROWS)));
             let rows = rows.expect("a read");
             let Some((last, _)) = rows.last() else { return counted };
             range.start = KeyRange::single(last).end;
