@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::{Commit, NodeId, Origin, Version};
-use cluster_services::LIVE_TABLES;
+use cluster_services::{LIVE_TABLES, tables};
 use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure};
 use cluster_sql::types::Datum;
 use cluster_store::{MemoryPool, Snapshot, Tables};
@@ -129,6 +129,11 @@ impl Database for NodeDatabase {
     }
 
     async fn live_rows(&self, name: &str) -> Result<Vec<Vec<Datum>>, DatabaseError> {
+        if name == tables::TABLE.name {
+            self.check_in_service()?;
+            let snapshot = self.lock().newest.clone();
+            return tables::rows(&snapshot).await.map_err(DatabaseError::Unreadable);
+        }
         let name = name.to_string();
         self.ask(|reply| Request::LiveRows(name, reply)).await
     }

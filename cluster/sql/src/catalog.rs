@@ -8,9 +8,9 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_format::limits::TRANSACTION_LEN_MAX;
+use cluster_format::limits::{BATCH_ROWS, TRANSACTION_LEN_MAX};
 use cluster_format::{KeyRange, Write};
-use cluster_store::{Direction, Transaction};
+use cluster_store::{Direction, ReadError, Snapshot, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -169,6 +169,20 @@ pub(crate) fn write_next_id(id: u32) -> Write {
 pub(crate) async fn has_tables(transaction: &mut Transaction) -> SqlResult<bool> {
     let mut scan = transaction.scan(KeyRange::prefix(&[SYSTEM_SPACE, DESCRIPTORS]), Direction::Forward);
     Ok(!scan.next_batch(transaction).await?.is_empty())
+}
+
+/// All stored tables, by schema and name. What cannot be read as one is left out.
+pub async fn all(snapshot: &Snapshot) -> Result<Vec<TableDescriptor>, ReadError> {
+    let mut range = KeyRange::prefix(&[SYSTEM_SPACE, DESCRIPTORS]);
+    let mut tables = Vec::new();
+    loop {
+        let rows = snapshot.read(&range, Direction::Forward, BATCH_ROWS).await?;
+        tables.extend(rows.iter().filter_map(|(_, bytes)| cluster_format::decode(bytes).ok()));
+        match rows.last() {
+            Some((last, _)) if rows.len() == BATCH_ROWS => range.start = KeyRange::single(last).end,
+            _ => return Ok(tables),
+        }
+    }
 }
 
 /// Where what belongs to users is: which tables there are, then their rows. Whatever else there may be is this

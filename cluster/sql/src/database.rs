@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::future::Future;
 
 use cluster_format::{Commit, Origin, RequestId, Version};
-use cluster_store::{Conflict, MemoryPool, Snapshot};
+use cluster_store::{Conflict, MemoryPool, ReadError, Snapshot};
 
 use crate::types::{DataType, Datum};
 
@@ -38,6 +38,8 @@ pub enum DatabaseError {
     Rebuilding,
     /// This node was removed from the cluster: ask another (57P03).
     Removed,
+    /// Something on this node's disk cannot be read: see [`ReadError`].
+    Unreadable(ReadError),
     /// The cluster has no such node (42704).
     NoSuchNode,
     /// No node can take over leadership (55000).

@@ -257,6 +257,7 @@ impl From<DatabaseError> for SqlError {
                 SqlError::new(SqlState::CANNOT_CONNECT_NOW, "this node was removed from the cluster")
                     .hint("Nothing was changed. Ask another node; given a blank disk, this one joins again.")
             }
+            DatabaseError::Unreadable(error) => error.into(),
             DatabaseError::NoSuchNode => {
                 SqlError::new(SqlState::UNDEFINED_OBJECT, "the cluster has no such node")
                     .hint("SELECT id FROM sys.nodes lists them.")

@@ -13,6 +13,8 @@
 
 use alloc::vec::Vec;
 
+use cluster_format::KeyRange;
+
 use crate::types::Datum;
 
 /// Which way a column of a key sorts.
@@ -39,6 +41,11 @@ pub fn table_prefix(id: u32) -> Vec<u8> {
     key.push(TABLE_SPACE);
     key.extend_from_slice(&id.to_be_bytes());
     key
+}
+
+/// The keys of all rows of table `id`.
+pub fn table_range(id: u32) -> KeyRange {
+    KeyRange::prefix(&table_prefix(id))
 }
 
 /// Appends `datum`.

@@ -66,6 +66,12 @@ impl Snapshot {
         self.tree.read(range, self.version, Direction::Forward, most).await
     }
 
+    /// About how many bytes of the disk rows in `range` take, with all versions that are kept: whole blocks, compressed as
+    /// they are. What is in memory only takes none.
+    pub async fn disk_len(&self, range: &KeyRange) -> Result<u64, ReadError> {
+        self.tree.disk_len(range).await
+    }
+
     /// What a peer has lost of its tables, as these have it: about `len_max` bytes. They must have come to the newest version
     /// that it asks for.
     pub async fn patch(&self, question: &PatchQuestion, len_max: usize) -> Result<PatchPiece, ReadError> {

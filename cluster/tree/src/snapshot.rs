@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::{KeyRange, Version};
+use drivers_api::SECTOR_SIZE;
 
 use crate::grid::Grid;
 use crate::{Direction, Levels, MemTable, Most, ReadError, Row, Source, read};
@@ -48,6 +49,24 @@ impl Snapshot {
             }
         }
         Ok(None)
+    }
+
+    /// Bytes of the disk that records with keys in `range` take, to the block. Of a table that has others as well, the index
+    /// is read, but no rows.
+    pub async fn disk_len(&self, range: &KeyRange) -> Result<u64, ReadError> {
+        let mut sectors = 0;
+        for table in self.levels.tables() {
+            let (first, last) = (&table.head.first, &table.head.last);
+            sectors += if range.contains(first) && range.contains(last) {
+                u64::from(table.head.sectors)
+            } else if *last < range.start || *first >= range.end {
+                0
+            } else {
+                let begin = table.place_of(&self.grid, &range.start).await?;
+                u64::from(table.place_of(&self.grid, &range.end).await?.saturating_sub(begin))
+            };
+        }
+        Ok(sectors * SECTOR_SIZE as u64)
     }
 
     /// The first rows of `range` as of `version`, by `direction`.

@@ -203,6 +203,13 @@ impl Table {
         reference.filter(|to| self.contains(to)).ok_or(self.malformed(frame, FrameError::Malformed))
     }
 
+    /// How many sectors lie before the block that `key` is in, or would be.
+    pub(crate) async fn place_of<F: Frames>(&self, frames: &F, key: &[u8]) -> Result<u32, ReadError> {
+        let mut index = self.index(frames).await?;
+        let rows = self.seek_index(&mut index, Position { key, version: Version(u64::MAX) })?;
+        Ok(rows.map_or(self.head.sectors, |rows| rows.offset))
+    }
+
     pub(crate) fn malformed(&self, frame: &FrameRef, error: FrameError) -> ReadError {
         ReadError::Frame(self.head.id, *frame, error)
     }

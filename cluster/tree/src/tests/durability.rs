@@ -257,6 +257,26 @@ fn a_sector_that_cannot_be_read_takes_nothing_else_with_it() {
 }
 
 #[test]
+fn the_space_of_a_range_is_that_of_its_parts() {
+    let mut machine = Machine::new(200);
+    machine.add(&overwriting(400, 900), 0);
+    machine.settle();
+    let snapshot = machine.tree.snapshot();
+    let mut of = |start: &[u8], end: &[u8]| {
+        let range = KeyRange { start: start.into(), end: end.into() };
+        machine.run(snapshot.disk_len(&range)).unwrap()
+    };
+    let all = snapshot.levels.disk_len();
+    assert_eq!(of(&[], &[0xff]), all);
+    assert_eq!((of(&[], &[1]), of(&[0xfe], &[0xff])), (0, 0));
+    for number in 0..40 {
+        let (before, behind) = (of(&[], &key(number)), of(&key(number), &[0xff]));
+        assert_eq!(before + behind, all);
+    }
+    assert!(of(&key(0), &key(6)) > 0);
+}
+
+#[test]
 fn whatever_flips_in_a_table_is_noticed() {
     let mut machine = Machine::new(60);
     let changes: Vec<Change> =
