@@ -1,7 +1,7 @@
 //! The disk as cells and frames: reads go through the cache, and whoever waits for the same frame shares the request.
 
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
+use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -44,6 +44,8 @@ struct Shared {
     waiting: HashMap<u64, Waiting>,
     /// Damage that a reader has met.
     damaged: Option<ReadError>,
+    /// Tables whose cells were given away though somebody may still read them.
+    revoked: Vec<(TableId, Weak<Table>)>,
     /// Who waits for a frame that is being read.
     readers: HashMap<FrameId, Vec<FrameReader>>,
 }
@@ -72,6 +74,7 @@ impl Grid {
             requests_made: 0,
             waiting: HashMap::new(),
             damaged: None,
+            revoked: Vec::new(),
             readers: HashMap::new(),
         };
         Grid { shared: Arc::new(Mutex::new(shared)) }
@@ -145,6 +148,22 @@ impl Grid {
     /// Damage that a reader of frames has met since the last call.
     pub(crate) fn take_damaged(&self) -> Option<ReadError> {
         self.shared.lock().damaged.take()
+    }
+
+    /// Gives the cells of `tables` away, though somebody may still read them: what is then there is told by its checksum
+    /// from what they look for, as [`Grid::is_revoked`] explains.
+    pub(crate) fn revoke(&self, tables: Vec<Arc<Table>>) {
+        let mut shared = self.shared.lock();
+        shared.revoked.retain(|(_, table)| table.strong_count() > 0);
+        for table in tables {
+            shared.cells.give_back(table.cells);
+            shared.revoked.push((table.head.id, Arc::downgrade(&table)));
+        }
+    }
+
+    /// Whether a table's frames cannot be had because its cells were given away.
+    pub(crate) fn is_revoked(&self, table: TableId) -> bool {
+        self.shared.lock().revoked.iter().any(|(revoked, _)| *revoked == table)
     }
 
     /// How many cells there are.

@@ -42,6 +42,11 @@ impl Retired {
         self.tables.iter_mut().filter(|(_, named)| *named == from).for_each(|(_, named)| *named = to);
     }
 
+    /// Those that are only kept for whoever still reads them: no longer.
+    pub(crate) fn revoke(&mut self) -> Vec<Arc<Table>> {
+        self.tables.extract_if(.., |(_, named)| *named == Named::Nowhere).map(|(table, _)| table).collect()
+    }
+
     /// The cells of those that nobody names or reads any more.
     pub(crate) fn take_unused(&mut self) -> impl Iterator<Item = CellRun> {
         let is_unused = |(table, named): &mut (Arc<Table>, Named)| {

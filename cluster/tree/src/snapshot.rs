@@ -10,7 +10,8 @@ use crate::grid::Grid;
 use crate::{Direction, Levels, MemTable, Most, ReadError, Row, Source, read};
 
 /// One state of a tree, as a value: it never changes, and shares everything with the tree. What it refers to keeps its
-/// place on the disk as long as it lives.
+/// place on the disk as long as it lives, unless the disk has no other room for what is new: then reads fail as those of
+/// [forgotten](ReadError::Forgotten) versions do.
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) grid: Grid,
@@ -35,6 +36,16 @@ impl Snapshot {
         if version < self.horizon { Err(ReadError::Forgotten(version)) } else { Ok(()) }
     }
 
+    /// What a table's frame could not be had for.
+    fn explain(&self, error: ReadError, version: Version) -> ReadError {
+        match error {
+            ReadError::Frame(table, ..) | ReadError::Device(table, _) if self.grid.is_revoked(table) => {
+                ReadError::Forgotten(version)
+            }
+            error => error,
+        }
+    }
+
     /// The value of `key` as of `version`.
     pub async fn get(&self, key: &[u8], version: Version) -> Result<Option<Arc<[u8]>>, ReadError> {
         self.check(version)?;
@@ -44,7 +55,8 @@ impl Snapshot {
             }
         }
         for table in self.levels.candidates(key) {
-            if let Some((_, value)) = table.get(&self.grid, key, version).await? {
+            let found = table.get(&self.grid, key, version).await;
+            if let Some((_, value)) = found.map_err(|error| self.explain(error, version))? {
                 return Ok(value);
             }
         }
@@ -81,6 +93,7 @@ impl Snapshot {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        read(&self.grid, self.sources(), range, version, direction, most).await
+        let rows = read(&self.grid, self.sources(), range, version, direction, most).await;
+        rows.map_err(|error| self.explain(error, version))
     }
 }

@@ -184,6 +184,40 @@ fn a_snapshot_stays_what_it_is_while_everything_is_replaced() {
 }
 
 #[test]
+fn snapshots_that_are_kept_for_ever_do_not_fill_the_disk() {
+    let changes = overwriting(6000, 300);
+    let model = model_of(&changes);
+    let mut machine = Machine::new(30);
+    let mut kept = Vec::new();
+    for end in (300..=6000).step_by(300) {
+        machine.add(&changes[..end], end as u64 - 300);
+        kept.push((end as u64, machine.tree.snapshot()));
+    }
+    machine.settle();
+    assert!(!machine.events.contains(&TreeEvent::Full));
+    machine.check(&model, 6000);
+    let mut forgotten = 0;
+    for (version, snapshot) in &kept {
+        for number in 0..60 {
+            match machine.run(snapshot.get(&key(number), Version(*version))) {
+                Ok(found) => {
+                    assert_eq!(found.map(|found| found.to_vec()), in_model(&model, &key(number), *version))
+                }
+                Err(error) => {
+                    assert_eq!(error, ReadError::Forgotten(Version(*version)));
+                    forgotten += 1;
+                }
+            }
+        }
+    }
+    assert!(forgotten > 0, "or there was room for all of them");
+    drop(kept);
+    machine.settle();
+    assert_eq!(machine.scrub(), []);
+    machine.check_cells();
+}
+
+#[test]
 fn a_broken_disk_ends_the_tree_and_loses_nothing_that_was_durable() {
     let changes = overwriting(400, 100);
     let model = model_of(&changes);

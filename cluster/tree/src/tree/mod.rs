@@ -396,14 +396,15 @@ impl Tree {
     /// Does what can be done; whether more can be done at once. To be called when requests have completed, when something
     /// was asked of the tree, and when snapshots were dropped, if there was no room.
     pub fn advance(&mut self) -> bool {
-        let free = self.grid.with_cells(|cells| {
-            self.retired.take_unused().for_each(|run| cells.give_back(run));
-            cells.free()
-        });
+        self.grid.with_cells(|cells| self.retired.take_unused().for_each(|run| cells.give_back(run)));
+        if self.is_open() && self.is_nearly_full(0) {
+            // Who has read for long must not keep everyone from writing.
+            self.grid.revoke(self.retired.revoke());
+        }
         if let Some(error) = self.grid.take_damaged() {
             self.suspect(&error);
         }
-        if self.full.lift(free) {
+        if self.full.lift(self.grid.free_cells()) {
             self.may_compact = true;
             self.wake();
         }
