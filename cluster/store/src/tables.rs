@@ -253,7 +253,7 @@ impl Tables {
 
     /// Whether the disk is so full that `len` bytes more may only be committed if they make room.
     pub fn is_nearly_full(&self, len: usize) -> bool {
-        self.is_full || !self.grid.is_empty() && self.tree.is_nearly_full(len)
+        self.is_full || self.tree.is_nearly_full(len)
     }
 
     /// Does what can be done; whether more can be done at once.

@@ -250,8 +250,11 @@ impl Tree {
     }
 
     /// Whether so few cells are free that, beside what memory may hold and `len` bytes more, only what makes room should be
-    /// added.
+    /// added. A tree without a disk never is.
     pub fn is_nearly_full(&self, len: usize) -> bool {
+        if self.grid.is_empty() {
+            return false;
+        }
         let bytes = self.options.memory_len_max.saturating_mul(2).saturating_add(len);
         let flushes = (bytes / SECTOR_SIZE / CELL_SECTORS as usize).min(u32::MAX as usize / 2) as u32 + 2;
         self.grid.free_cells() < self.room(self.compaction_cells()).left + flushes
