@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cluster::HOST_TABLES_MIB;
 use crate::control::LinkOrder;
 use crate::error::Failure;
 
@@ -130,6 +131,9 @@ pub struct UpOptions {
     /// The size of a new cluster's data disks, in MiB; they take space as they are written.
     #[arg(long, hide = true, default_value_t = 4096)]
     pub disk_mib: u64,
+    /// What the tables of a new cluster's host processes may take of memory, in MiB.
+    #[arg(long, hide = true, default_value_t = HOST_TABLES_MIB, value_parser = clap::value_parser!(u64).range(1..))]
+    pub host_tables_mib: u64,
 }
 
 impl Default for UpOptions {

@@ -18,6 +18,14 @@ pub const NODES_MAX: u8 = 16;
 /// The gateway's last byte in the virtual network.
 const GATEWAY: u8 = 254;
 
+/// What a host process's tables may take of memory, unless told otherwise: 1 GiB.
+pub const HOST_TABLES_MIB: u64 = 1024;
+
+/// That of a cluster which was founded before it could be told.
+fn host_tables_mib() -> u64 {
+    HOST_TABLES_MIB
+}
+
 /// What runs a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -37,6 +45,9 @@ pub struct Cluster {
     pub nodes: u8,
     pub base_port: u16,
     pub disk_mib: u64,
+    /// What the tables of each host process may take of memory.
+    #[serde(default = "host_tables_mib")]
+    pub host_tables_mib: u64,
     pub runner: Runner,
 }
 

@@ -140,11 +140,11 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
     }
     let runner = if options.host { Runner::Host } else { prepare_vm(layout, options)? };
     // The disks carry the name: a cluster keeps it.
-    let (name, founders, disk_mib) = match earlier {
-        Some(earlier) => (earlier.name, earlier.founders, earlier.disk_mib),
-        None => (new_name(), nodes.min(VOTERS_MAX as u8), options.disk_mib),
+    let (name, founders, disk_mib, host_tables_mib) = match earlier {
+        Some(earlier) => (earlier.name, earlier.founders, earlier.disk_mib, earlier.host_tables_mib),
+        None => (new_name(), nodes.min(VOTERS_MAX as u8), options.disk_mib, options.host_tables_mib),
     };
-    Ok(Cluster { name, founders, nodes, base_port: options.base_port, disk_mib, runner })
+    Ok(Cluster { name, founders, nodes, base_port: options.base_port, disk_mib, host_tables_mib, runner })
 }
 
 /// A name that no other cluster has, so that none takes another's disk or message for its own.

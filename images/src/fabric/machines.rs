@@ -15,9 +15,6 @@ use crate::error::Failure;
 use crate::layout::Layout;
 use crate::qemu;
 
-/// What a host process's tables may take, in bytes: 1 GiB.
-const HOST_TABLES_LEN_MAX: usize = 1 << 30;
-
 /// How long a machine may take to end when asked.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
@@ -163,7 +160,7 @@ fn host_command(layout: &Layout, cluster: &Cluster, node: u8) -> Result<Command,
     let program = std::env::current_exe().map_err(Failure::file("find", "this program"))?;
     let mut command = Command::new(program);
     command.arg("--dir").arg(layout.dir()).arg("host-node");
-    command.arg("--tables-len-max").arg(HOST_TABLES_LEN_MAX.to_string());
+    command.arg("--tables-len-max").arg((cluster.host_tables_mib << 20).to_string());
     command.args(cluster.settings(node));
     Ok(command)
 }
