@@ -22,8 +22,9 @@ mod tables;
 mod transaction;
 
 pub use cluster_tree::{
-    Arrived, Direction, Incoming, NotFilled, OpenError, Outgoing, Patch, PatchPiece, PatchQuestion,
-    REQUEST_TAG, REQUEST_TAG_BITS, ReadError, Row, Scrubbed, TableId, TransferError, WriteError, yield_now,
+    Arrived, Direction, Incoming, NotFilled, OpenError, Outgoing, PATCH_LEN_MAX, Patch, PatchPiece,
+    PatchQuestion, REQUEST_TAG, REQUEST_TAG_BITS, ReadError, Row, Scrubbed, TableId, TransferError,
+    WriteError, yield_now,
 };
 pub use mark::Through;
 pub use memory::{Lease, MemoryPool, PoolEmpty};

@@ -64,7 +64,7 @@ pub use grid::{Grid, REQUEST_TAG, REQUEST_TAG_BITS};
 pub use levels::{Levels, Run};
 pub use manifest::{OpenError, Root};
 pub use merge::{Most, Row};
-pub use patch::{NotFilled, Patch, PatchPiece, PatchQuestion};
+pub use patch::{NotFilled, PATCH_LEN_MAX, Patch, PatchPiece, PatchQuestion};
 pub use scrub::{Gap, Scrubbed};
 pub use snapshot::Snapshot;
 pub use source::Direction;

@@ -13,16 +13,18 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use cluster_format::limits::KEY_LEN_MAX;
 use cluster_format::{Version, shared_bytes};
 use serde::{Deserialize, Serialize};
 
+use crate::writer::VALUE_LEN_MAX;
 use crate::{
     Direction, Gap, Gaps, MemTable, Merge, Position, ReadError, Scrubbed, Snapshot, Source, TableId,
-    yield_now,
+    WriteError, yield_now,
 };
 
-/// Bytes of a patch in memory, at most: beyond, it is better to get all tables anew.
-const PATCH_LEN_MAX: usize = 8 << 20;
+/// Bytes of memory that a patch takes at most: beyond, it is better to get all tables anew.
+pub const PATCH_LEN_MAX: usize = 8 << 20;
 
 /// Records between two pauses, in which others run.
 const RECORDS_PER_TURN: usize = 256;
@@ -118,6 +120,16 @@ impl Patch {
         self.horizon
     }
 
+    /// Whether it is for just these gaps, as it is.
+    pub fn is_for(&self, scrubbed: &Scrubbed) -> bool {
+        self.table == scrubbed.table && *self.gaps == *scrubbed.gaps
+    }
+
+    /// Bytes of memory that it takes.
+    pub fn len_bytes(&self) -> usize {
+        self.records.len_bytes()
+    }
+
     /// What to ask a peer next; none once it is whole.
     pub fn question(&self) -> Option<PatchQuestion> {
         let gap = self.gaps.get(self.filled)?;
@@ -128,23 +140,30 @@ impl Patch {
     /// Takes what a peer has answered to [`Patch::question`].
     pub fn fill(&mut self, piece: &PatchPiece) -> Result<(), NotFilled> {
         let Some(PatchQuestion { first, version, newest, last }) = self.question() else { return Ok(()) };
+        // Nothing is taken of an answer that turns out to be wrong.
+        let mut records = self.records.clone();
         let mut least = Position { key: &first, version };
         for PatchRecord { key, version, value } in &piece.records {
             let position = Position { key, version: *version };
-            if position < least || *key > last || *version > newest || *version == Version::ZERO {
+            let is_wanted = position >= least && *key <= last && (Version(1)..=newest).contains(version);
+            let is_long =
+                key.len() > KEY_LEN_MAX || value.as_ref().is_some_and(|value| value.len() > VALUE_LEN_MAX);
+            if !is_wanted || is_long {
                 return Err(NotFilled::Different);
             }
-            self.records.add(key, *version, value.clone());
+            records.add(key, *version, value.clone());
             least = Position { key, version: Version(version.0 - 1) };
         }
-        if self.records.len_bytes() > PATCH_LEN_MAX {
+        if records.len_bytes() > PATCH_LEN_MAX {
             return Err(NotFilled::TooLong);
         }
+        if !piece.is_last && piece.records.is_empty() {
+            return Err(NotFilled::Different);
+        }
+        self.records = records;
         self.horizon = self.horizon.max(piece.horizon);
         if piece.is_last {
             (self.filled, self.next) = (self.filled + 1, None);
-        } else if piece.records.is_empty() {
-            return Err(NotFilled::Different);
         } else {
             self.next = Some((least.key.into(), least.version));
         }
@@ -152,7 +171,7 @@ impl Patch {
     }
 
     /// All that the table may have lost, beside what `snapshot` has but for `gaps`.
-    pub(crate) async fn complete(&self, snapshot: &Snapshot, gaps: &Gaps) -> Result<MemTable, ReadError> {
+    pub(crate) async fn complete(&self, snapshot: &Snapshot, gaps: &Gaps) -> Result<MemTable, WriteError> {
         let mut records = self.records.clone();
         let deleted = self.horizon.min(self.newest);
         for gap in self.gaps.iter() {
@@ -164,6 +183,9 @@ impl Patch {
                 let is_forgotten = version <= self.horizon && self.records.get(key, self.horizon).is_none();
                 if is_forgotten && records.get(key, deleted).is_none() {
                     records.add(&key.into(), deleted, None);
+                    if records.len_bytes() > 2 * PATCH_LEN_MAX {
+                        return Err(WriteError::PatchTooLong);
+                    }
                 }
                 merge.advance(&snapshot.grid).await?;
                 met += 1;

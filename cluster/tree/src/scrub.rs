@@ -24,8 +24,9 @@ pub struct Gap {
 pub struct Scrubbed {
     /// The table.
     pub table: TableId,
-    /// What brings back its lost records has to be known up to here: the newest version in it, or the tree's horizon,
-    /// since what has hidden older ones may no longer be there.
+    /// What brings back its lost records has to be known up to here: the newest version in any table, since a gap may span
+    /// keys that only deeper tables have, in newer versions than this one's; and the tree's horizon, since what has hidden
+    /// older records may no longer be there.
     pub needed: Version,
     /// How many sectors were read.
     pub sectors: u64,

@@ -7,7 +7,7 @@ use cluster_format::{KeyRange, Version};
 use drivers_api::SECTOR_SIZE;
 
 use crate::grid::Grid;
-use crate::{Direction, Levels, MemTable, Most, ReadError, Row, Source, read};
+use crate::{Direction, Levels, MemTable, Most, ReadError, Row, Source, read, yield_now};
 
 /// One state of a tree, as a value: it never changes, and shares everything with the tree. What it refers to keeps its
 /// place on the disk as long as it lives, unless the disk has no other room for what is new: then reads fail as those of
@@ -77,6 +77,7 @@ impl Snapshot {
                 let begin = table.place_of(&self.grid, &range.start).await?;
                 u64::from(table.place_of(&self.grid, &range.end).await?.saturating_sub(begin))
             };
+            yield_now().await;
         }
         Ok(sectors * SECTOR_SIZE as u64)
     }

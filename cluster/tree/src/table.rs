@@ -203,11 +203,14 @@ impl Table {
         reference.filter(|to| self.contains(to)).ok_or(self.malformed(frame, FrameError::Malformed))
     }
 
-    /// How many sectors lie before the block that `key` is in, or would be.
+    /// How many sectors lie before what belongs to the block that `key` is in, or would be: its long values come first.
     pub(crate) async fn place_of<F: Frames>(&self, frames: &F, key: &[u8]) -> Result<u32, ReadError> {
         let mut index = self.index(frames).await?;
-        let rows = self.seek_index(&mut index, Position { key, version: Version(u64::MAX) })?;
-        Ok(rows.map_or(self.head.sectors, |rows| rows.offset))
+        if self.seek_index(&mut index, Position { key, version: Version(u64::MAX) })?.is_none() {
+            return Ok(self.head.sectors);
+        }
+        index.retreat().map_err(|error| self.malformed(&self.head.index, error))?;
+        Ok(self.named(&index)?.map_or(0, |before| before.offset.saturating_add(before.sectors)))
     }
 
     pub(crate) fn malformed(&self, frame: &FrameRef, error: FrameError) -> ReadError {

@@ -21,7 +21,7 @@ use crate::{
 const WORTH_SHARE: u32 = 16;
 
 /// The longest value: 16 MiB.
-const VALUE_LEN_MAX: usize = 16 << 20;
+pub(crate) const VALUE_LEN_MAX: usize = 16 << 20;
 
 /// Bytes written at a time.
 const WRITE_LEN: usize = 256 << 10;
@@ -40,6 +40,8 @@ pub enum WriteError {
     Read(ReadError),
     /// There are more tables than a manifest can name.
     TooManyTables,
+    /// What a table has lost is too much to be filled in.
+    PatchTooLong,
     /// Records do not come in order, or one is too long: whoever they are from is at fault.
     Disorder,
 }
@@ -51,6 +53,7 @@ impl fmt::Display for WriteError {
             WriteError::Device(error) => write!(f, "{error}"),
             WriteError::Read(error) => write!(f, "{error}"),
             WriteError::Disorder => f.write_str("records are not in order, or too long"),
+            WriteError::PatchTooLong => f.write_str("too much of a table is lost to fill it in"),
             WriteError::TooManyTables => f.write_str("the list of tables is too long"),
         }
     }

@@ -77,15 +77,20 @@ impl Replica {
             return;
         }
         self.hit(Mark::TablesDamaged);
+        let Mending { patches, due, .. } = self.mending.get_or_insert_default();
+        due.get_or_insert(now.monotonic);
+        let is_same = |patch: &&mut Patch| patch.table() == scrubbed.table;
+        if let Some(known) = patches.iter_mut().find(is_same) {
+            // More of it is lost than was known.
+            *known = Patch::new(scrubbed);
+            return;
+        }
+        patches.push(Patch::new(scrubbed));
         self.damaged_tables += 1;
         if let Some(error) = scrubbed.damaged.first() {
             let line = alloc::format!("{error}: getting what it has lost from the other members");
             self.say(Level::Warn, line);
         }
-        let Mending { patches, due, .. } = self.mending.get_or_insert_default();
-        patches.retain(|patch| patch.table() != scrubbed.table);
-        patches.push(Patch::new(scrubbed));
-        due.get_or_insert(now.monotonic);
     }
 
     /// A table has been written anew.

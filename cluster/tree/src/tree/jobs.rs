@@ -91,7 +91,8 @@ impl Tree {
         let is_mending = self.mending.is_some();
         self.mended(&compaction, written.as_ref().err());
         match written {
-            Err(WriteError::Full) if is_mending => {}
+            Err(WriteError::Full) if is_mending => self.events.push(TreeEvent::Full),
+            Err(WriteError::PatchTooLong) if is_mending => {}
             Ok(tables) => {
                 Arc::make_mut(&mut self.levels).replace(&compaction, tables);
                 if !compaction.is_move {
@@ -209,17 +210,16 @@ impl Tree {
 
     /// If a compaction was to mend tables, says whether it did.
     fn mended(&mut self, compaction: &Compaction, error: Option<&WriteError>) {
-        if self.mending.take().is_none() {
-            return;
-        }
+        let Some(mending) = self.mending.take() else { return };
         if let Some(error) = error {
             self.events.push(TreeEvent::NotMended(*error));
             self.may_compact = true;
             return self.wake();
         }
         for table in compaction.tables() {
-            if self.damaged.remove(&table.head.id) {
-                self.events.push(TreeEvent::Mended(table.head.id));
+            let id = table.head.id;
+            if self.damaged.remove(&id) || id == mending {
+                self.events.push(TreeEvent::Mended(id));
             }
         }
     }
@@ -237,11 +237,15 @@ impl Tree {
             self.scrub = None;
             if scrubbed.damaged.is_empty() {
                 // What could not be read once can be read again.
-                self.may_compact |= self.damaged.remove(&scrubbed.table);
+                if self.damaged.remove(&scrubbed.table) {
+                    self.may_compact = true;
+                    self.events.push(TreeEvent::Mended(scrubbed.table));
+                }
             } else {
                 self.damaged.insert(scrubbed.table);
             }
-            scrubbed.needed = scrubbed.needed.max(self.horizon);
+            let newest = self.levels.tables().map(|table| table.head.newest).max();
+            scrubbed.needed = scrubbed.needed.max(self.horizon).max(newest.unwrap_or_default());
             self.events.push(TreeEvent::Scrubbed(scrubbed));
             self.wake();
         }

@@ -68,7 +68,7 @@ pub enum TreeEvent {
     /// A table has been read from end to end, since damage was met in it or by [`Tree::scrub_next`]. If it is damaged, it is
     /// left where it is, and what needs it does not get on until it is [mended](Tree::mend), or everything is had anew.
     Scrubbed(Scrubbed),
-    /// This table was written anew, with what it had lost.
+    /// This table lacks nothing any more: it was written anew with what it had lost, or can be read again.
     Mended(TableId),
     /// The tables that [`Tree::mend`] was to write were not written. They may be tried again.
     NotMended(WriteError),
@@ -375,6 +375,12 @@ impl Tree {
         self.levels.tables().any(|known| known.head.id == table)
     }
 
+    /// Replaces the levels, for a test that needs just these.
+    #[cfg(test)]
+    pub(crate) fn set_levels(&mut self, levels: Levels) {
+        self.levels = Arc::new(levels);
+    }
+
     /// The oldest version that can be read.
     pub fn horizon(&self) -> Version {
         self.horizon
@@ -383,6 +389,11 @@ impl Tree {
     /// The tables.
     pub fn levels(&self) -> &Arc<Levels> {
         &self.levels
+    }
+
+    /// Whether a table has lost something.
+    pub fn is_damaged(&self) -> bool {
+        !self.damaged.is_empty()
     }
 
     /// Whether nothing is under way but perhaps a scrub, and whatever has become a table is named by a durable root.
