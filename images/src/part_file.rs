@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
@@ -33,6 +34,10 @@ impl PartFile {
         // Where files cannot be locked, nobody is known to write it.
         if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(Errno::WOULDBLOCK) {
             return Err(Failure::Argument(format!("another command writes {} just now", part.display())));
+        }
+        // Whoever had the lock may have been done with it, and given it its name.
+        if path.symlink_metadata().is_ok() || !is_at(&file, &part) {
+            return Err(Failure::Exists(path.into()));
         }
         file.set_len(0).map_err(Failure::file("write", &part))?;
         Ok(PartFile { file, part, path: path.into(), is_whole: false })
@@ -66,6 +71,14 @@ impl PartFile {
             Err(error) => Err(Failure::file("write", &self.path)(io::Error::from(error))),
         }
     }
+}
+
+/// Whether `path` still names this file.
+fn is_at(file: &File, path: &Path) -> bool {
+    let same = |one: std::fs::Metadata, other: std::fs::Metadata| {
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
+    };
+    file.metadata().and_then(|one| Ok(same(one, path.symlink_metadata()?))).unwrap_or(false)
 }
 
 impl Drop for PartFile {

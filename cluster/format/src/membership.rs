@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::NodeId;
+use crate::limits::MEMBERS_MAX;
 
 /// The life of a node's disk: a number drawn when it was formatted. A node that comes back with another
 /// disk has forgotten what it promised, so it is another member under the same id.
@@ -70,6 +71,11 @@ impl Membership {
     /// All members, voters first.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.voters.iter().chain(&self.learners)
+    }
+
+    /// Whether there are no more of each than there may be.
+    pub fn is_bounded(&self) -> bool {
+        self.members().count() <= MEMBERS_MAX && self.removed.len() <= REMOVED_MAX
     }
 
     /// How many voters make a majority.

@@ -66,6 +66,8 @@ pub enum AgreementMessage {
     Report(Arc<Question>, Sum),
     /// From the leader: to this, say a quorum.
     Verdict(Arc<Question>, Sum),
+    /// To the leader: I have other rows than before. Ask from the first on, though nothing is new.
+    Again,
 }
 
 /// One check.

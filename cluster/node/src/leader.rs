@@ -35,6 +35,8 @@ enum Room {
     Later,
     /// There is none.
     None,
+    /// There will be none: what is lost of the tables keeps the rest from being merged, and nobody has it.
+    Never,
 }
 
 /// Kept free on the disk when commits are admitted: what is appended meanwhile, rounded up.
@@ -84,13 +86,17 @@ impl Leader {
             return Admission::Refused(Refused::Forgotten);
         }
         let room = self.room_for(replica, commit);
-        let is_full = (room == Room::None).then_some(Refused::DiskFull);
-        let refused = self.conflict(replica, commit).or(is_full);
+        let no_room = match room {
+            Room::None => Some(Refused::DiskFull),
+            Room::Never => Some(Refused::Damaged),
+            Room::Enough | Room::Later => None,
+        };
+        let refused = self.conflict(replica, commit).or(no_room);
         replica.note_admission(refused);
         match refused {
             Some(Refused::Conflict(_) | Refused::TooOld) => replica.hit(Mark::CommitConflict),
             Some(Refused::DiskFull) => replica.hit(Mark::DiskFull),
-            Some(Refused::Forgotten) | None => {}
+            Some(Refused::Forgotten | Refused::Damaged) | None => {}
         }
         if let Some(refused) = refused {
             return Admission::Refused(refused);
@@ -135,6 +141,9 @@ impl Leader {
         let is_nearly_full = grows && tables.is_nearly_full(len);
         let is_congested = free < len as u64 + DISK_SLACK || !tables.has_room();
         let is_full = is_nearly_full || tables.is_full() && is_congested;
+        if !tables.has_room() && tables.is_damaged() && replica.is_alone() {
+            return Room::Never;
+        }
         // Merging may make room.
         if commit.len_estimate() as u64 > len_max || is_full && !tables.is_busy() {
             Room::None

@@ -80,6 +80,8 @@ pub enum Refused {
     TooOld,
     /// The leader's disk is full.
     DiskFull,
+    /// The leader's tables cannot take any more: they have lost something that no other member has.
+    Damaged,
     /// It is so old that an earlier request with its id may have been forgotten.
     Forgotten,
 }

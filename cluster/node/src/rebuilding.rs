@@ -1,5 +1,5 @@
 //! Bringing back what this node has lost: ledger entries that a damaged disk no longer gives, and tables
-//! that differ from everyone else's.
+//! that differ from everyone else's or are lost.
 //!
 //! Both are asked of peers, piece by piece, by the one who needs them: a peer only answers, so nothing is
 //! left behind when a request or its answer is lost.

@@ -30,6 +30,8 @@ pub enum DatabaseError {
     Conflict(Conflict),
     /// A data disk is full (53100).
     DiskFull,
+    /// Tables that nobody can mend take no more (XX001).
+    Damaged,
     /// The tables have reached their memory limit (53200).
     MemoryFull,
     /// The commit was sent and its answer never came: it may or may not have taken place (08007).

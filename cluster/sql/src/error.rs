@@ -241,6 +241,11 @@ impl From<DatabaseError> for SqlError {
                     .hint("The transaction might succeed if retried.")
             }
             DatabaseError::DiskFull => SqlError::new(SqlState::DISK_FULL, "the data disk is full"),
+            DatabaseError::Damaged => {
+                let message = "the tables are damaged, and no other member has what they have lost";
+                SqlError::new(SqlState::DATA_CORRUPTED, message)
+                    .hint("Nothing was changed. Save what can be read, and begin anew on a blank disk.")
+            }
             DatabaseError::MemoryFull => {
                 SqlError::new(SqlState::OUT_OF_MEMORY, "the tables have reached their memory limit")
             }

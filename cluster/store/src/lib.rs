@@ -12,6 +12,7 @@
 
 extern crate alloc;
 
+mod error;
 mod history;
 mod mark;
 mod memory;
@@ -26,12 +27,13 @@ pub use cluster_tree::{
     PatchQuestion, REQUEST_TAG, REQUEST_TAG_BITS, ReadError, Row, Scrubbed, TableId, TransferError,
     WriteError, yield_now,
 };
+pub use error::ApplyError;
 pub use mark::Through;
 pub use memory::{Lease, MemoryPool, PoolEmpty};
 pub use requests::RequestState;
 pub use resolver::{Conflict, Resolver};
 pub use snapshot::{Slice, Snapshot};
-pub use tables::{ApplyError, Tables, TablesEvent, TablesOptions};
+pub use tables::{Tables, TablesEvent, TablesOptions};
 pub use transaction::{Savepoint, Scan, StoreError, Transaction};
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 
 use cluster_format::{
     Commit, Entry, Membership, Payload, RequestId, SnapshotHead, StateHash, Version, decode, encode,
@@ -15,25 +14,10 @@ use drivers_api::{DiskGeometry, SECTOR_SIZE};
 use crate::history::History;
 use crate::mark::{Mark, TablesRoot, parse_mark};
 use crate::requests::Requests;
-use crate::{OpenError, ReadError, RequestState, Resolver, Snapshot, Through, WriteError};
+use crate::{ApplyError, OpenError, ReadError, RequestState, Resolver, Snapshot, Through, WriteError};
 
 /// Older versions are kept as long as half of the disk is free.
 const HISTORY_SHARE: u64 = 2;
-
-/// An entry that does not follow from the state: the ledger has a gap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ApplyError {
-    /// The version that should have come.
-    pub expected: Version,
-    /// The one that came.
-    pub found: Version,
-}
-
-impl fmt::Display for ApplyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ledger entry {} was applied where {} was due", self.found, self.expected)
-    }
-}
 
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -314,6 +298,11 @@ impl Tables {
         self.tree.suspect(error);
     }
 
+    /// Whether one of them is known to have lost something.
+    pub fn is_damaged(&self) -> bool {
+        self.tree.is_damaged()
+    }
+
     /// Begins to write a table anew that has lost something, with what the patches bring, as [`Tree::mend`] does.
     pub fn mend(&mut self, patches: Vec<Patch>) {
         self.tree.mend(patches);
@@ -372,7 +361,8 @@ impl Tables {
     pub fn replace(&mut self, head: &SnapshotHead, arrived: Arrived) -> Result<(), TransferError> {
         let is_so = parse_mark(arrived.mark()).is_some_and(|mark| {
             let Through { last, digest } = mark.through;
-            (last, digest) == (head.last, head.digest) && *mark.membership == head.membership
+            let is_same = (last, digest) == (head.last, head.digest) && *mark.membership == head.membership;
+            is_same && head.membership.is_bounded()
         });
         if !is_so {
             return Err(TransferError::Different);

@@ -289,3 +289,27 @@ fn a_root_behind_the_end_of_all_ledgers_is_refused() {
     machine.settle();
     assert_eq!(machine.events.first(), Some(&TablesEvent::NotOpened));
 }
+
+/// As the superblock has room for it: its limit is that of cluster/journal.
+#[test]
+fn the_longest_root_fits_the_superblock() {
+    let mut machine = Machine::new(1);
+    let member = |node| cluster_format::Member {
+        node: NodeId(node),
+        incarnation: cluster_format::Incarnation(u64::MAX),
+    };
+    let membership = Membership {
+        voters: (0..7).map(member).collect(),
+        learners: (7..32).map(member).collect(),
+        removed: (0..64).map(|node| member(100 + node)).collect(),
+    };
+    assert!(membership.is_bounded());
+    let mut entry = ledger(&[(1, Some(5))]).remove(0);
+    entry.payload = Payload::Membership(Arc::new(membership));
+    machine.apply(&[entry]);
+    while !machine.tables.freeze() {
+        machine.turn();
+    }
+    machine.settle();
+    assert!((1000..2048).contains(&machine.root.0.len()), "{}", machine.root.0.len());
+}

@@ -99,7 +99,7 @@ impl Manifest {
     }
 }
 
-/// Why a tree cannot be opened: its node has to begin anew on a blank disk.
+/// Why a tree cannot be opened: everything in it has to be had anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpenError {
     /// Both copies of the manifest are damaged, or do not fit the disk.

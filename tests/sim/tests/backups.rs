@@ -94,6 +94,24 @@ fn run_commits(cluster: &mut Cluster, node: u8, commits: u64) {
 }
 
 #[test]
+fn a_restore_that_does_not_fit_leaves_nothing_behind() {
+    let mut large = Cluster::new(1, 44);
+    ask(&mut large, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").expect("a new table");
+    for id in 0..60 {
+        ask(&mut large, 1, &format!("INSERT INTO t VALUES ({id}, '{}')", noise(300_000, id)))
+            .expect("a new row");
+    }
+    let bytes = backup(&mut large, 1);
+    let mut small = Cluster::with_disks(1, 45, 8 * 2048);
+    for _ in 0..2 {
+        let refused = restore(&mut small, 1, &bytes).expect_err("18 MB on a disk of 8 MiB");
+        assert!(matches!(&refused, Failure::Server(state, _) if state == "53100"), "{refused}");
+    }
+    ask(&mut small, 1, "CREATE TABLE u (id int PRIMARY KEY)").expect("nothing keeps it from going on");
+    ask(&mut small, 1, "INSERT INTO u VALUES (1)").expect("there is room");
+}
+
+#[test]
 fn a_backup_amid_transfers_is_one_state_that_was() {
     let mut cluster = with_accounts(41);
     let (stop, transfers) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));

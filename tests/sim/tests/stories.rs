@@ -294,9 +294,27 @@ fn a_node_that_can_read_none_of_its_tables_is_brought_them() {
 }
 
 #[test]
+fn a_lone_node_with_a_damaged_table_refuses_what_it_cannot_keep() {
+    let mut cluster = with_tables(1, 28);
+    (0..8192).for_each(|sector| cluster.disk(1).flip_bit(TABLES_START + sector, 7));
+    let told = "no other member has the rows that are lost";
+    assert!(cluster.run_until_so(5 * MINUTE, |cluster| said(cluster, 1, told)));
+    // Writes that need none of it go on as long as memory has room: what is to be merged with it stays there.
+    let refused = (100..300i64).find_map(|number| {
+        let id = if number % 2 == 0 { number } else { -number };
+        let value = noise(100_000, number.unsigned_abs());
+        ask(&mut cluster, 1, &format!("INSERT INTO t VALUES ({id}, '{value}')")).err()
+    });
+    // Whether disk or memory has no more room: it is said, and nobody waits for ever.
+    let is_told = |failure: &Failure| matches!(failure, Failure::Server(state, _) if state == "XX001" || state == "53100");
+    assert!(refused.as_ref().is_some_and(is_told), "{refused:?}");
+    assert_eq!(ask(&mut cluster, 1, "SELECT 1"), Ok(cell("1")));
+}
+
+#[test]
 fn a_lone_node_that_can_read_none_of_its_tables_says_what_to_do() {
     let mut cluster = with_decayed_tables(1, 26);
-    assert!(cluster.run_until_so(MINUTE, |cluster| said(cluster, 1, "give this node a blank disk")));
+    assert!(cluster.run_until_so(MINUTE, |cluster| said(cluster, 1, "no other member has the tables")));
     let refused = ask(&mut cluster, 1, "SELECT count(*) FROM t").unwrap_err();
     assert!(matches!(&refused, Failure::Server(state, _) if state == "57P03"), "{refused}");
 }

@@ -141,5 +141,6 @@ fn error_of(refused: Refused) -> DatabaseError {
         Refused::Conflict(version) => DatabaseError::Conflict(Conflict::Written(version)),
         Refused::TooOld | Refused::Forgotten => DatabaseError::Conflict(Conflict::TooOld),
         Refused::DiskFull => DatabaseError::DiskFull,
+        Refused::Damaged => DatabaseError::Damaged,
     }
 }

@@ -78,6 +78,7 @@ impl Replica {
             AgreementMessage::Check(question) => self.agreement.asked(from, question),
             AgreementMessage::Report(question, sum) => self.reported(from, &question, &sum),
             AgreementMessage::Verdict(question, agreed) => self.judge(&question, &agreed),
+            AgreementMessage::Again => self.agreement.check_again(),
         }
     }
 
@@ -90,6 +91,17 @@ impl Replica {
         let message = PeerMessage::Agreement(AgreementMessage::Verdict(question.clone(), agreed.clone()));
         self.outbox.extend(others.map(|member| (member.node, message.clone())));
         self.judge(question, &agreed);
+    }
+
+    /// What a peer has given in place of lost rows is to be compared with everyone's.
+    pub(super) fn compare_again(&mut self) {
+        let Phase::Running(raft) = &self.phase else { return };
+        match raft.leader() {
+            Some(leader) if leader != raft.id() => {
+                self.outbox.push((leader, PeerMessage::Agreement(AgreementMessage::Again)));
+            }
+            _ => self.agreement.check_again(),
+        }
     }
 
     /// A peer that was away is there.

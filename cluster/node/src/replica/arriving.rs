@@ -168,10 +168,8 @@ impl Replica {
             let _ = raft.transfer(now, None);
         }
         let leader = raft.leader();
-        if raft.log().membership().members().all(|member| member.node == raft.id())
-            && self.rebuilding.as_mut().is_some_and(Rebuilding::is_alone)
-        {
-            let line = "no other member has the tables: what they held is lost, give this node a blank disk";
+        if self.is_alone() && self.rebuilding.as_mut().is_some_and(Rebuilding::is_alone) {
+            let line = "no other member has the tables: restart this node, or give it a blank disk if that is in vain";
             self.say(Level::Error, line.to_string());
         }
         if !self.may_ask_for_tables() {

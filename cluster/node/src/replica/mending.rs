@@ -12,9 +12,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use cluster_consensus::Raft;
 use cluster_format::limits::CHUNK_LEN_MAX;
 use cluster_format::{NodeId, Version};
-use cluster_store::{NotFilled, Patch, PatchPiece, PatchQuestion, ReadError, Scrubbed, TableId, WriteError};
+use cluster_store::{
+    NotFilled, PATCH_LEN_MAX, Patch, PatchPiece, PatchQuestion, ReadError, Scrubbed, TableId, WriteError,
+};
 use drivers_api::{Instant, Level, Now};
 
 use super::{Phase, Replica};
@@ -81,8 +84,10 @@ impl Replica {
         due.get_or_insert(now.monotonic);
         let is_same = |patch: &&mut Patch| patch.table() == scrubbed.table;
         if let Some(known) = patches.iter_mut().find(is_same) {
-            // More of it is lost than was known.
-            *known = Patch::new(scrubbed);
+            // More of it may be lost than was known.
+            if !known.is_for(scrubbed) {
+                *known = Patch::new(scrubbed);
+            }
             return;
         }
         patches.push(Patch::new(scrubbed));
@@ -95,14 +100,16 @@ impl Replica {
 
     /// A table has been written anew.
     pub(super) fn table_mended(&mut self, now: Now, table: TableId) {
-        self.hit(Mark::TablesMended);
-        self.mended_tables += 1;
         let Some(mending) = &mut self.mending else { return };
+        let before = mending.patches.len();
         mending.patches.retain(|patch| patch.table() != table);
+        self.mended_tables += (before - mending.patches.len()) as u64;
         (mending.is_writing, mending.due, mending.failed_writes) = (false, Some(now.monotonic), 0);
         if mending.patches.is_empty() {
             self.mending = None;
+            self.hit(Mark::TablesMended);
             self.say(Level::Info, "the tables are whole again".into());
+            self.compare_again();
         }
     }
 
@@ -111,9 +118,15 @@ impl Replica {
         let Some(mending) = &mut self.mending else { return };
         (mending.is_writing, mending.due) = (false, Some(now.monotonic + ASK_AGAIN_AFTER));
         mending.failed_writes += u32::from(*error != WriteError::Full);
-        if mending.failed_writes >= WRITES_MAX {
+        if mending.failed_writes >= WRITES_MAX || *error == WriteError::PatchTooLong {
             self.give_up_mending();
         }
+    }
+
+    /// Whether no other member could give what is lost.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.raft()
+            .is_some_and(|raft| raft.log().membership().members().all(|member| member.node == raft.id()))
     }
 
     /// Goes on with what is lost.
@@ -163,8 +176,12 @@ impl Replica {
     }
 
     fn give_up_mending(&mut self) {
-        let is_alone = self.raft().is_some_and(|raft| raft.log().membership().members().count() == 1);
-        if is_alone {
+        let has_leader = |raft: &Raft| raft.leader().is_some_and(|leader| leader != raft.id());
+        if !self.raft().is_some_and(has_leader) {
+            // It may be the last that serves: better without some rows than without any.
+            if let Some(mending) = &mut self.mending {
+                (mending.attempts, mending.failed_writes) = (0, 0);
+            }
             return;
         }
         self.say(Level::Warn, "what is lost cannot be brought back alone: getting all tables anew".into());
@@ -184,10 +201,14 @@ impl Replica {
         if !is_member || !is_able || self.tables.version() < question.newest {
             return;
         }
+        // Whoever asks again wants only one answer, to what it has asked last.
+        let is_same = |patching: &Patching| patching.to == from && patching.question == *question;
+        if self.patching.iter().any(is_same) {
+            return;
+        }
+        self.patching.retain(|patching| patching.to != from);
         let (snapshot, asked) = (self.tables.snapshot(), question.clone());
         let job = Job::new(async move { snapshot.patch(&asked, CHUNK_LEN_MAX).await });
-        // Whoever asks again wants only one answer.
-        self.patching.retain(|patching| patching.to != from);
         self.patching.push(Patching { to: from, question: question.clone(), job });
     }
 
@@ -212,14 +233,14 @@ impl Replica {
         let is_asked = |patch: &&mut Patch| patch.question().as_ref() == Some(question);
         // One that came twice, or late.
         let Some(patch) = mending.patches.iter_mut().find(is_asked) else { return };
-        match patch.fill(piece) {
+        let filled = patch.fill(piece);
+        let len: usize = mending.patches.iter().map(Patch::len_bytes).sum();
+        match filled {
+            Ok(()) if len > PATCH_LEN_MAX => self.give_up_mending(),
             Ok(()) => (mending.due, mending.attempts) = (Some(now.monotonic), 0),
             // Another peer may do better.
             Err(NotFilled::Different) => self.say(Level::Warn, NotFilled::Different.to_string()),
-            Err(NotFilled::TooLong) => {
-                self.say(Level::Warn, alloc::format!("{}: getting all tables anew", NotFilled::TooLong));
-                self.rebuild_from_leader();
-            }
+            Err(NotFilled::TooLong) => self.give_up_mending(),
         }
     }
 }

@@ -249,7 +249,7 @@ impl Replica {
         }
     }
 
-    /// Whether its tables are not to be read, because they differ from a quorum's.
+    /// Whether its tables are not to be read: they differ from a quorum's, are lost, or have lost too much to be mended.
     pub(crate) fn is_rebuilding(&self) -> bool {
         self.rebuilding.is_some()
     }

@@ -62,6 +62,7 @@ impl Replica {
     /// The leader has admitted or refused a commit: says so when room has run out.
     pub(crate) fn note_admission(&mut self, refused: Option<Refused>) {
         let line = match refused {
+            Some(Refused::Damaged) => "the tables are damaged for good: commits are refused, reads go on",
             Some(Refused::DiskFull) => "the data disk is full: commits are refused, reads go on",
             Some(_) => return,
             None => "",

@@ -48,6 +48,8 @@ pub struct Restore {
     /// The first id that no table of the backup has.
     next_id: u32,
     memory: Budget,
+    /// Whether a transaction of it may take place that is not known to have.
+    is_doubtful: bool,
 }
 
 impl<D: Database> Session<D> {
@@ -56,7 +58,13 @@ impl<D: Database> Session<D> {
         let mut memory = Budget::new(self.database.memory());
         memory.charge(MEMORY_LEN)?;
         let mark = self.database.new_session_id().to_be_bytes();
-        let next_id = self.take_over(mark).await?;
+        let next_id = match self.take_over(mark).await {
+            Err(error) if error.state == SqlState::DISK_FULL => {
+                self.abandon().await;
+                return Err(error);
+            }
+            taken => taken?,
+        };
         let restore = Restore {
             mark,
             decoder: Decoder::new(),
@@ -65,12 +73,24 @@ impl<D: Database> Session<D> {
             tables: BTreeSet::new(),
             next_id,
             memory,
+            is_doubtful: false,
         };
-        if let Err(error) = self.clear(&restore).await {
+        if let Err(error) = self.clear(mark).await {
             self.undo_restore(&restore).await;
             return Err(error);
         }
         Ok(Outcome::Restore(Box::new(restore)))
+    }
+
+    /// Takes away what an interrupted restore has left, since there is no room to do it over: deleting is always possible.
+    async fn abandon(&mut self) {
+        let Ok(snapshot) = self.database.snapshot(Freshness::Linearizable).await else { return };
+        let left = snapshot.get(&catalog::RESTORE).await.ok().flatten();
+        if let Some(mark) = left.and_then(|mark| mark.as_ref().try_into().ok())
+            && self.clear(mark).await.is_ok()
+        {
+            let _ = self.commit_marked(mark, &[end_mark()]).await;
+        }
     }
 
     /// Sets the mark, on a cluster without tables, and returns the next table's id.
@@ -95,8 +115,8 @@ impl<D: Database> Session<D> {
         Err(taken_over())
     }
 
-    /// Deletes the rows that an earlier restore has left.
-    async fn clear(&mut self, restore: &Restore) -> SqlResult<()> {
+    /// Deletes the rows that a restore has left, unless another has taken over from the one with this mark.
+    async fn clear(&mut self, mark: [u8; 8]) -> SqlResult<()> {
         let mut range = catalog::rows_of_tables();
         loop {
             let snapshot = self.database.snapshot(Freshness::Local).await?;
@@ -104,7 +124,7 @@ impl<D: Database> Session<D> {
             let Some((last, _)) = rows.last() else { return Ok(()) };
             range.start = KeyRange::single(last).end;
             let deleted: Vec<Write> = rows.into_iter().map(|(key, _)| Write { key, value: None }).collect();
-            self.commit_marked(restore, &deleted).await?;
+            self.commit_marked(mark, &deleted).await?;
         }
     }
 
@@ -116,7 +136,7 @@ impl<D: Database> Session<D> {
             if let Part::Rows(rows) = part {
                 let writes = restore.rows(&rows)?;
                 if !writes.is_empty() {
-                    self.commit_marked(restore, &writes).await?;
+                    self.commit_restored(restore, &writes).await?;
                 }
             }
         }
@@ -129,27 +149,39 @@ impl<D: Database> Session<D> {
         let totals = decoder.finish().map_err(unreadable)?;
         let mut last = core::mem::take(&mut restore.descriptors);
         last.push(catalog::write_next_id(restore.next_id));
-        last.push(Write { key: catalog::RESTORE[..].into(), value: None });
-        self.commit_marked(restore, &last).await?;
+        last.push(end_mark());
+        self.commit_restored(restore, &last).await?;
         Ok(Tag::Restore(totals.rows))
     }
 
     /// Leaves the cluster as it was. If that fails, too, the mark stays, and says what to do.
     pub async fn undo_restore(&mut self, restore: &Restore) {
         // Writing the mark anew keeps out a transaction of this restore whose outcome is not known.
-        let again = Write { key: catalog::RESTORE[..].into(), value: Some(restore.mark[..].into()) };
-        let end = Write { value: None, ..again.clone() };
-        if self.commit_marked(restore, &[again]).await.is_ok() && self.clear(restore).await.is_ok() {
-            let _ = self.commit_marked(restore, &[end]).await;
+        let again = Write { value: Some(restore.mark[..].into()), ..end_mark() };
+        let is_alone = match self.commit_marked(restore.mark, &[again]).await {
+            Ok(()) => true,
+            // A full disk takes no mark, but it takes deletions.
+            Err(error) => error.state == SqlState::DISK_FULL && !restore.is_doubtful,
+        };
+        if is_alone && self.clear(restore.mark).await.is_ok() {
+            let _ = self.commit_marked(restore.mark, &[end_mark()]).await;
         }
     }
 
-    /// Commits `writes`, unless another restore has taken over.
-    async fn commit_marked(&mut self, restore: &Restore, writes: &[Write]) -> SqlResult<()> {
+    /// Commits what is restored.
+    async fn commit_restored(&mut self, restore: &mut Restore, writes: &[Write]) -> SqlResult<()> {
+        let committed = self.commit_marked(restore.mark, writes).await;
+        restore.is_doubtful |=
+            committed.as_ref().is_err_and(|error| error.state == SqlState::OUTCOME_UNKNOWN);
+        committed
+    }
+
+    /// Commits `writes`, unless another restore has taken over from the one with this mark.
+    async fn commit_marked(&mut self, mark: [u8; 8], writes: &[Write]) -> SqlResult<()> {
         for attempt in 1.. {
             let snapshot = self.database.snapshot(Freshness::Local).await?;
             let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
-            if transaction.get(&catalog::RESTORE).await?.as_deref() != Some(&restore.mark) {
+            if transaction.get(&catalog::RESTORE).await?.as_deref() != Some(&mark) {
                 return Err(taken_over());
             }
             for Write { key, value } in writes {
@@ -197,6 +229,11 @@ impl Restore {
         }
         Ok(writes)
     }
+}
+
+/// The restore that has the mark is over.
+fn end_mark() -> Write {
+    Write { key: catalog::RESTORE[..].into(), value: None }
 }
 
 fn unreadable(error: BackupError) -> SqlError {

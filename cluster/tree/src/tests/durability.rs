@@ -294,7 +294,7 @@ fn a_sector_that_cannot_be_read_takes_nothing_else_with_it() {
 fn the_space_of_a_range_is_that_of_its_parts() {
     let mut machine = Machine::new(200);
     // Some values are in frames of their own.
-    let len = |at: u64| if at % 5 == 0 { 20_000 } else { 900 };
+    let len = |at: u64| if at.is_multiple_of(5) { 20_000 } else { 900 };
     let changes: Vec<Change> = (0..400).map(|at| ((at * 37 % 60) as u8, Some(len(at)))).collect();
     machine.add(&changes, 0);
     machine.settle();

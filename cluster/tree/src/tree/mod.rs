@@ -311,7 +311,7 @@ impl Tree {
     }
 
     /// Replaces everything there is, memory included, by what has arrived, as soon as other jobs have ended. Until its
-    /// root is durable, or if the power fails before, everything on the disk stays as it is.
+    /// root is durable, or if the power fails before, everything on the disk stays as it is; but what could not be opened may be written over.
     pub fn replace(&mut self, arrived: Arrived) {
         self.replacement = Some(arrived);
         self.wake();
