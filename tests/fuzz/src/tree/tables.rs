@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use cluster_format::{KeyRange, Version};
 use cluster_tree::fuzzing::{FrameKind, Frames, Position, Source, TableCursor, read};
-use cluster_tree::{CellRun, Direction, FrameRef, ReadError, Sum, Table, TableHead, TableId};
+use cluster_tree::{CellRun, Direction, FrameRef, Most, ReadError, Sum, Table, TableHead, TableId};
 
 use crate::input::Input;
 
@@ -86,7 +86,7 @@ pub fn read_tables(bytes: &[u8]) {
     for range in ranges.iter().filter(|range| !range.is_empty()) {
         for direction in [Direction::Forward, Direction::Backward] {
             let sources = || tables.iter().map(|table| Source::run(std::slice::from_ref(table))).collect();
-            if let Ok(rows) = now(read(&frames, sources(), range, asked[2].1, direction, 50)) {
+            if let Ok(rows) = now(read(&frames, sources(), range, asked[2].1, direction, Most::rows(50))) {
                 assert!(rows.len() <= 50 && rows.iter().all(|(key, _)| range.contains(key)));
             }
         }
