@@ -55,6 +55,9 @@ trait Subject: Sync {
     fn scan(&self) -> (u64, u64);
 }
 
+/// The small writer rests after each commit: else a store whose writers wait for each other would do little but serve it.
+const SMALL_PAUSE: Duration = Duration::from_millis(20);
+
 /// What the small writer has met: its commits, and how long half and all but one in a thousand took at most.
 struct Commits {
     count: usize,
@@ -71,6 +74,7 @@ fn commit_until(subject: &dyn Subject, is_over: &AtomicBool) -> Commits {
         let begun = Instant::now();
         subject.write_one(number);
         latencies.push(begun.elapsed());
+        std::thread::sleep(SMALL_PAUSE);
     }
     latencies.sort();
     let at =

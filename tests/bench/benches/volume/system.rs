@@ -4,10 +4,20 @@ use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Bytes that a process (`self`, or its number) has caused to be written to a disk.
+/// Bytes that a process (`self`, or its number) has given to `write` and its like: what it asks files and pipes to take.
 pub fn written_by(process: &str) -> u64 {
+    counted(process, "wchar: ")
+}
+
+/// Bytes of memory that a process has made differ from what is on a disk. A sector counts as the whole of what is cached
+/// together with it, which may be hundreds of kibibytes: this tells that something was written, not how much.
+pub fn made_dirty_by(process: &str) -> u64 {
+    counted(process, "write_bytes: ")
+}
+
+fn counted(process: &str, name: &str) -> u64 {
     let io = fs::read_to_string(format!("/proc/{process}/io")).expect("the process, and the right to look");
-    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    let line = io.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|bytes| bytes.parse().ok()).expect("a number of bytes")
 }
 
