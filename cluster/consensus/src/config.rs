@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use cluster_format::{Incarnation, LogPosition, NodeId, Planted, SnapshotHead, Version};
+use cluster_format::{Incarnation, LogPosition, Membership, NodeId, Planted, SnapshotHead, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::Log;
@@ -85,4 +85,18 @@ pub struct Recovered {
     pub promised: LogPosition,
     /// A snapshot that had begun to arrive, and how many pieces are there.
     pub incoming: Option<(Arc<SnapshotHead>, u64)>,
+}
+
+impl Recovered {
+    /// What a blank disk brings back, in a cluster with these founding members.
+    pub fn nothing(founding: Membership) -> Recovered {
+        Recovered {
+            vote: Vote::default(),
+            log: Log::new(founding),
+            commit: Version::ZERO,
+            applied: Version::ZERO,
+            promised: LogPosition::default(),
+            incoming: None,
+        }
+    }
 }

@@ -33,13 +33,13 @@ pub const TABLE: LiveTable = LiveTable {
 pub struct StorageStatus {
     /// The node.
     pub node: NodeId,
-    /// Bytes of the disk for sorted files, and how many of them are free.
+    /// Bytes of the disk for sorted files.
     pub disk_total: u64,
-    /// The same, free.
+    /// How many of them are free.
     pub disk_free: u64,
-    /// Bytes of the disk for the ledger's newest part, and how many of them it takes.
+    /// Bytes of the disk for the ledger's newest part.
     pub journal_total: u64,
-    /// The same, taken.
+    /// How many of them it takes.
     pub journal_used: u64,
     /// Sorted files.
     pub files: u64,

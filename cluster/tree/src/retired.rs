@@ -42,6 +42,11 @@ impl Retired {
         self.tables.iter_mut().filter(|(_, named)| *named == from).for_each(|(_, named)| *named = to);
     }
 
+    /// Whether any is only kept for whoever still reads it.
+    pub(crate) fn keeps_any(&self) -> bool {
+        self.tables.iter().any(|(_, named)| *named == Named::Nowhere)
+    }
+
     /// Those that are only kept for whoever still reads them: no longer.
     pub(crate) fn revoke(&mut self) -> Vec<Arc<Table>> {
         self.tables.extract_if(.., |(_, named)| *named == Named::Nowhere).map(|(table, _)| table).collect()

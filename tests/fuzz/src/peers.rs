@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_consensus::{AppendOutcome, Config, Log, Message, MessageBody, Raft, Recovered, Timing, Vote};
+use cluster_consensus::{AppendOutcome, Config, Message, MessageBody, Raft, Recovered, Timing};
 use cluster_format::{
     ClusterId, Crc32c, Entry, Incarnation, LogPosition, Membership, NodeId, Payload, Planted, Version,
     decode, encode,
@@ -207,15 +207,7 @@ pub fn raft(bytes: &[u8]) {
         priority: 0,
         planted: Planted::NONE,
     };
-    let recovered = Recovered {
-        vote: Vote::default(),
-        log: Log::new(Membership::founding(3)),
-        commit: Version::ZERO,
-        applied: Version::ZERO,
-        promised: LogPosition::default(),
-        incoming: None,
-    };
-    let mut raft = Raft::new(config, recovered, at(0));
+    let mut raft = Raft::new(config, Recovered::nothing(Membership::founding(3)), at(0));
     while !input.is_empty() {
         let (what, pause) = (input.byte(), input.byte());
         millis += u64::from(pause) * u64::from(pause) / 16;

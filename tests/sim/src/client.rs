@@ -1,8 +1,11 @@
 //! A Postgres client, small: simple queries, text results.
 
+use std::time::Duration;
+
 use cluster_net::TcpConnection;
 use tests_workloads::{Answer, Failure, Row};
 
+use crate::cluster::Cluster;
 use crate::host::Host;
 
 /// protocol_violation: what a server says that does not fit together.
@@ -158,4 +161,14 @@ fn server_error(body: &[u8]) -> Failure {
         found.unwrap_or_default().to_string()
     };
     Failure::Server(field('C'), field('M'))
+}
+
+/// The answer of one node to one query, within a simulated minute.
+pub fn ask(cluster: &mut Cluster, node: u8, sql: &str) -> Result<Vec<Row>, Failure> {
+    let (host, sql) = (cluster.host(), sql.to_string());
+    let asked = cluster.run_until(Duration::from_secs(60), async move {
+        let mut client = Client::connect(&host, node).await?;
+        client.query(&sql).await.map(|result| result.rows)
+    });
+    asked.unwrap_or_else(|| panic!("node {node} does not answer"))
 }

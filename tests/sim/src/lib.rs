@@ -25,7 +25,7 @@ mod simulation;
 mod trace;
 mod witness;
 
-pub use client::Client;
+pub use client::{Client, ask};
 pub use clock::SimClock;
 pub use cluster::Cluster;
 pub use faults::{FaultKind, Injector};

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use tests_sim::{Client, Cluster, within};
+use tests_sim::{Client, Cluster, ask, within};
 use tests_workloads::{Failure, Row, noise};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -16,16 +16,6 @@ const BALANCE: u64 = 100;
 const NOTE_LEN: usize = 20_000;
 
 const AUDIT: &str = "SELECT count(*), sum(balance), sum(length(note)) FROM accounts";
-
-/// The answer of one node to one query, within a simulated minute.
-fn ask(cluster: &mut Cluster, node: u8, sql: &str) -> Result<Vec<Row>, Failure> {
-    let (host, sql) = (cluster.host(), sql.to_string());
-    let asked = cluster.run_until(MINUTE, async move {
-        let mut client = Client::connect(&host, node).await?;
-        client.query(&sql).await.map(|result| result.rows)
-    });
-    asked.unwrap_or_else(|| panic!("node {node} does not answer"))
-}
 
 fn state(answer: Result<Vec<Row>, Failure>) -> String {
     match answer {

@@ -6,20 +6,10 @@ use std::time::Duration;
 use cluster_journal::RECORDS_START;
 use drivers_api::Level;
 use drivers_sim::LinkFaults;
-use tests_sim::{Client, Cluster, Host};
+use tests_sim::{Cluster, Host, ask};
 use tests_workloads::{Failure, Inserts, Pace, Row, Workload, noise, query_anywhere, run_client};
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// The answer of one node to one query, within a simulated minute.
-fn ask(cluster: &mut Cluster, node: u8, sql: &str) -> Result<Vec<Row>, Failure> {
-    let (host, sql) = (cluster.host(), sql.to_string());
-    let asked = cluster.run_until(MINUTE, async move {
-        let mut client = Client::connect(&host, node).await?;
-        client.query(&sql).await.map(|result| result.rows)
-    });
-    asked.unwrap_or_else(|| panic!("node {node} does not answer"))
-}
 
 fn cell(text: &str) -> Vec<Row> {
     vec![vec![Some(text.to_string())]]

@@ -411,7 +411,7 @@ impl Tree {
     /// was asked of the tree, and when snapshots were dropped, if there was no room.
     pub fn advance(&mut self) -> bool {
         self.grid.with_cells(|cells| self.retired.take_unused().for_each(|run| cells.give_back(run)));
-        if self.is_open() && self.is_nearly_full(0) {
+        if self.is_open() && self.retired.keeps_any() && self.is_nearly_full(0) {
             // Who has read for long must not keep everyone from writing.
             self.grid.revoke(self.retired.revoke());
         }

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cluster_consensus::{Config, Log, Message, Raft, Recovered, Timing, Vote};
+use cluster_consensus::{Config, Message, Raft, Recovered, Timing};
 use cluster_format::limits::APPEND_LEN_MAX;
 use cluster_format::{
-    Commit, Entry, Incarnation, LogPosition, Membership, NodeId, Origin, Payload, Planted, RequestId,
-    Version, Write, encode,
+    Commit, Entry, Incarnation, Membership, NodeId, Origin, Payload, Planted, RequestId, Version, Write,
+    encode,
 };
 use drivers_api::{Instant, Now, WallTime};
 
@@ -64,15 +64,7 @@ impl Member {
             priority: 0,
             planted: Planted::NONE,
         };
-        let recovered = Recovered {
-            vote: Vote::default(),
-            log: Log::new(Membership::founding(3)),
-            commit: Version::ZERO,
-            applied: Version::ZERO,
-            promised: LogPosition::default(),
-            incoming: None,
-        };
-        let raft = Raft::new(config, recovered, now);
+        let raft = Raft::new(config, Recovered::nothing(Membership::founding(3)), now);
         Member { raft, disk: Vec::new(), inbox: Vec::new(), committed: 0 }
     }
 
