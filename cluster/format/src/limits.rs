@@ -37,10 +37,6 @@ pub const SQL_LEN_MAX: usize = 1024 * 1024;
 /// Rows handed over at a time between operators, sessions and the store.
 pub const BATCH_ROWS: usize = 256;
 
-/// Bytes of recent writes that the leader keeps to check conflicts against. A transaction whose snapshot
-/// is older than all of them is refused.
-pub const RESOLVER_WINDOW_LEN_MAX: usize = 4 * 1024 * 1024;
-
 /// Sessions whose last request id is remembered for exactly-once commits.
 pub const REQUEST_SESSIONS_MAX: usize = 4096;
 

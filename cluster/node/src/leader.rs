@@ -57,7 +57,7 @@ pub(crate) struct Leader {
 impl Leader {
     /// One that has not led yet.
     pub(crate) fn new(planted: Planted) -> Leader {
-        let pending = Resolver::with_len_max(Version::ZERO, usize::MAX);
+        let pending = Resolver::default();
         let (requests, pending_lens) = (HashMap::new(), VecDeque::new());
         Leader { term: 0, pending, requests, pending_lens, pending_len: 0, planted }
     }
@@ -120,7 +120,7 @@ impl Leader {
     }
 
     fn conflict(&self, replica: &Replica, commit: &Commit) -> Option<Refused> {
-        let checked = replica.tables.resolver().check(commit.read_version, &commit.reads);
+        let checked = replica.tables.check(commit.read_version, &commit.reads);
         let checked = match self.planted.is(Mistake::PendingWritesNotChecked) {
             true => checked,
             false => checked.and_then(|()| self.pending.check(commit.read_version, &commit.reads)),

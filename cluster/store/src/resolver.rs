@@ -2,15 +2,14 @@
 //! Optimistic Methods for Concurrency Control", TODS 1981), on key ranges as in FoundationDB's resolver.
 //!
 //! A transaction that read at version `r` commits at version `c` only if no entry in `(r, c)` wrote a key
-//! it read. Every node keeps the window of recent writes while it applies the ledger, so a new leader can
-//! check at once what its predecessor would have.
+//! it read. What was applied is looked for where it is, in the [memory of the tables](crate::Tables::check), on every
+//! node, so that a new leader can check at once what its predecessor would have; what was only appended, here.
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use cluster_format::limits::RESOLVER_WINDOW_LEN_MAX;
 use cluster_format::{Commit, KeyRange, Version};
 
 /// Why a transaction may not commit. Running it again on a new snapshot is the cure for both.
@@ -18,45 +17,22 @@ use cluster_format::{Commit, KeyRange, Version};
 pub enum Conflict {
     /// Something it read was written since, by the entry at this version.
     Written(Version),
-    /// Its snapshot is older than the window of recent writes.
+    /// Its snapshot is older than what is remembered of recent writes.
     TooOld,
 }
 
-/// The window of recent writes: which key was last written by which version.
+/// What entries write that are appended, but not applied.
+#[derive(Default)]
 pub struct Resolver {
-    /// Reads at or after this version can be checked.
-    horizon: Version,
     last_written: BTreeMap<Arc<[u8]>, Version>,
-    /// What each version wrote, oldest first, to forget it by.
-    history: VecDeque<(Version, Vec<Arc<[u8]>>)>,
-    len: usize,
-    len_max: usize,
+    /// What each version writes, oldest first, to forget it by.
+    entries: VecDeque<(Version, Vec<Arc<[u8]>>)>,
 }
 
-/// Bytes a key costs in the window beyond itself.
-const KEY_OVERHEAD: usize = 64;
-
 impl Resolver {
-    /// An empty window that can check reads at or after `horizon`.
-    pub fn new(horizon: Version) -> Resolver {
-        Resolver::with_len_max(horizon, RESOLVER_WINDOW_LEN_MAX)
-    }
-
-    /// As [`Resolver::new`], with a window of at most `len_max` bytes.
-    pub fn with_len_max(horizon: Version, len_max: usize) -> Resolver {
-        Resolver { horizon, last_written: BTreeMap::new(), history: VecDeque::new(), len: 0, len_max }
-    }
-
-    /// Whether a transaction that read `reads` at `read_version` may commit now.
+    /// Whether a transaction that read `reads` at `read_version` may commit now, as far as these entries go.
     pub fn check(&self, read_version: Version, reads: &[KeyRange]) -> Result<(), Conflict> {
-        if reads.is_empty() {
-            return Ok(());
-        }
-        if read_version < self.horizon {
-            return Err(Conflict::TooOld);
-        }
-        let newest_read = self.history.back().map_or(self.horizon, |(version, _)| *version);
-        if read_version >= newest_read {
+        if self.entries.back().is_none_or(|(newest, _)| read_version >= *newest) {
             return Ok(());
         }
         for range in reads.iter().filter(|range| !range.is_empty()) {
@@ -70,37 +46,25 @@ impl Resolver {
         Ok(())
     }
 
-    /// Notes what the entry at `version`, newer than all before, wrote.
+    /// Notes what the entry at `version`, newer than all before, writes.
     pub fn record(&mut self, version: Version, commit: &Commit) {
         let keys: Vec<Arc<[u8]>> = commit.writes.iter().map(|write| write.key.clone()).collect();
-        for key in &keys {
-            self.len += key.len() + KEY_OVERHEAD;
-            self.last_written.insert(key.clone(), version);
-        }
-        self.history.push_back((version, keys));
-        while self.len > self.len_max && self.history.len() > 1 {
-            self.forget_oldest();
-        }
+        self.last_written.extend(keys.iter().map(|key| (key.clone(), version)));
+        self.entries.push_back((version, keys));
     }
 
-    /// Forgets every entry up to `version`, without raising the horizon: another window has them.
+    /// Forgets every entry up to `version`: the tables have them.
     pub fn forget_through(&mut self, version: Version) {
-        let horizon = self.horizon;
-        while self.history.front().is_some_and(|(oldest, _)| *oldest <= version) {
-            self.forget_oldest();
-        }
-        self.horizon = horizon;
-    }
-
-    fn forget_oldest(&mut self) {
-        let Some((version, keys)) = self.history.pop_front() else { return };
-        for key in keys {
-            self.len -= key.len() + KEY_OVERHEAD;
-            if self.last_written.get(&key) == Some(&version) {
-                self.last_written.remove(&key);
+        while let Some((oldest, keys)) = self.entries.pop_front_if(|(oldest, _)| *oldest <= version) {
+            if self.entries.is_empty() {
+                return self.last_written.clear();
+            }
+            for key in keys {
+                if self.last_written.get(&key) == Some(&oldest) {
+                    self.last_written.remove(&key);
+                }
             }
         }
-        self.horizon = version;
     }
 }
 
@@ -121,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_read_conflicts_only_with_later_writes_in_its_range() {
-        let mut resolver = Resolver::new(Version::ZERO);
+        let mut resolver = Resolver::default();
         resolver.record(Version(5), &writing(&[b"b"]));
         let reads = |range: &[u8; 2]| [KeyRange { start: range[..1].into(), end: range[1..].into() }];
         assert_eq!(resolver.check(Version(4), &reads(b"ac")), Err(Conflict::Written(Version(5))));
@@ -131,13 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_older_than_the_window_is_refused_rather_than_guessed_at() {
-        let mut resolver = Resolver::with_len_max(Version::ZERO, 2 * (1 + KEY_OVERHEAD));
-        for (version, key) in [(1, b"a"), (2, b"b"), (3, b"c")] {
-            resolver.record(Version(version), &writing(&[key]));
-        }
-        assert_eq!(resolver.check(Version(0), &[KeyRange::single(b"z")]), Err(Conflict::TooOld));
-        assert_eq!(resolver.check(Version(1), &[KeyRange::single(b"a")]), Ok(()));
-        assert_eq!(resolver.check(Version(1), &[KeyRange::single(b"b")]), Err(Conflict::Written(Version(2))));
+    fn what_was_applied_is_forgotten_and_what_came_later_is_not() {
+        let mut resolver = Resolver::default();
+        resolver.record(Version(5), &writing(&[b"a", b"b"]));
+        resolver.record(Version(6), &writing(&[b"b"]));
+        resolver.forget_through(Version(5));
+        assert_eq!(resolver.check(Version(4), &[KeyRange::single(b"a")]), Ok(()));
+        assert_eq!(resolver.check(Version(4), &[KeyRange::single(b"b")]), Err(Conflict::Written(Version(6))));
+        resolver.forget_through(Version(6));
+        assert_eq!(resolver.check(Version(4), &[KeyRange::single(b"b")]), Ok(()));
     }
 }

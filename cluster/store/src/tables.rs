@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::{
-    Commit, Entry, Membership, Payload, RequestId, SnapshotHead, StateHash, Version, decode, encode,
+    Commit, Entry, KeyRange, Membership, Payload, RequestId, SnapshotHead, StateHash, Version, decode, encode,
 };
 use cluster_tree::{
     Arrived, Grid, Incoming, Outgoing, Patch, Scrubbed, TableId, TransferError, Tree, TreeEvent, TreeOptions,
@@ -14,7 +14,7 @@ use drivers_api::{DiskGeometry, SECTOR_SIZE};
 use crate::history::History;
 use crate::mark::{Mark, TablesRoot, parse_mark};
 use crate::requests::Requests;
-use crate::{ApplyError, OpenError, ReadError, RequestState, Resolver, Snapshot, Through, WriteError};
+use crate::{ApplyError, Conflict, OpenError, ReadError, RequestState, Snapshot, Through, WriteError};
 
 /// Older versions are kept as long as half of the disk is free.
 const HISTORY_SHARE: u64 = 2;
@@ -71,7 +71,8 @@ pub struct Tables {
     grid: Grid,
     through: Through,
     membership: Arc<Membership>,
-    resolver: Resolver,
+    /// They were restored at this version: what was written before is not in their memory.
+    restored: Version,
     requests: Requests,
     /// What the requests amount to.
     requests_hash: StateHash,
@@ -124,7 +125,7 @@ impl Tables {
             grid,
             through,
             membership,
-            resolver: Resolver::new(through.last.version),
+            restored: through.last.version,
             requests: Requests::default(),
             requests_hash: StateHash::default(),
             history: History::default(),
@@ -169,9 +170,17 @@ impl Tables {
         self.requests_hash
     }
 
-    /// The recent writes, for the conflict check.
-    pub fn resolver(&self) -> &Resolver {
-        &self.resolver
+    /// Whether nothing that was applied contradicts a transaction that has read `reads` at `read_version`. Writes are
+    /// remembered as long as they are in memory, and then as long again.
+    pub fn check(&self, read_version: Version, reads: &[KeyRange]) -> Result<(), Conflict> {
+        if reads.is_empty() || read_version >= self.version() {
+            return Ok(());
+        }
+        if read_version < self.restored.max(self.tree.remembered()) {
+            return Err(Conflict::TooOld);
+        }
+        let written = reads.iter().find_map(|range| self.tree.written_since(range, read_version));
+        written.map_or(Ok(()), |version| Err(Conflict::Written(version)))
     }
 
     /// Bytes of rows that are in memory only.
@@ -374,7 +383,7 @@ impl Tables {
     /// Goes on from where the tables with this mark are.
     fn restore(&mut self, mark: &[u8]) -> bool {
         let Some(Mark { through, membership, requests, history }) = parse_mark(mark) else { return false };
-        self.resolver = Resolver::new(through.last.version);
+        self.restored = through.last.version;
         (self.requests, self.requests_hash) = Requests::from_list(&requests);
         (self.through, self.membership, self.history) = (through, membership, history);
         self.frozen = through.last.version;
@@ -405,7 +414,6 @@ impl Tables {
         for write in &commit.writes {
             self.tree.add(&write.key, version, write.value.clone());
         }
-        self.resolver.record(version, commit);
         self.requests_hash = self.requests.note(self.requests_hash, version, commit.request);
     }
 

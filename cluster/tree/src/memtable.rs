@@ -1,70 +1,269 @@
 //! The newest records, in memory until they are made a table.
+//!
+//! Records never change, and what is added is newer than all that is there. So a snapshot needs no copy: it shares the
+//! records, and looks at none that are newer than itself.
 
-use alloc::boxed::Box;
+use alloc::borrow::Borrow;
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use core::cmp::Reverse;
+use alloc::vec::Vec;
+use core::cmp::{Ordering, Reverse};
 use core::ops::Bound;
 
-use cluster_format::Version;
-use rpds::RedBlackTreeMapSync;
+use cluster_format::{KeyRange, Version};
+use spin::Mutex;
 
 use crate::{Direction, Position};
 
-/// Bytes a record costs in memory beyond its key and value: tree node, two reference counts each.
+/// Bytes a record costs in memory beyond its key and value: its share of a node that is two thirds full, and two
+/// allocations with two reference counts each.
 const RECORD_OVERHEAD: usize = 144;
 
-/// A [`Position`] that owns its key, ordered alike.
-type Place = (Arc<[u8]>, Reverse<Version>);
-
-/// Records in memory. A clone shares them, takes constant time, and never changes.
-#[derive(Clone, Default)]
-pub struct MemTable {
-    records: RedBlackTreeMapSync<Place, Option<Arc<[u8]>>>,
-    len: usize,
+/// A [`Position`] that owns its key, ordered alike: the key's first bytes as a number come first, so that hardly any
+/// comparison has to look at the key itself, which lies elsewhere.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    head: u128,
+    key: Arc<[u8]>,
+    version: Reverse<Version>,
 }
 
-/// Records of a [`MemTable`], in one direction.
-pub(crate) type MemRecords<'a> =
-    Box<dyn Iterator<Item = (&'a Place, &'a Option<Arc<[u8]>>)> + Send + Sync + 'a>;
+/// The first bytes of a key, as a number that is ordered as they are.
+fn head_of(key: &[u8]) -> u128 {
+    let mut head = [0; 16];
+    let len = key.len().min(head.len());
+    head[..len].copy_from_slice(&key[..len]);
+    u128::from_be_bytes(head)
+}
 
-impl MemTable {
-    /// The last key that is not deleted.
-    pub fn last_key(&self) -> Option<Arc<[u8]>> {
-        let is_set =
-            |key: &&Arc<[u8]>| self.get(key, Version(u64::MAX)).is_some_and(|(_, value)| value.is_some());
-        self.records.keys().rev().map(|(key, _)| key).find(is_set).cloned()
+/// What is compared of a place, whoever owns the key: a map of places can be searched without making one.
+trait Placed {
+    fn parts(&self) -> (u128, &[u8], Reverse<Version>);
+}
+
+impl Placed for Place {
+    fn parts(&self) -> (u128, &[u8], Reverse<Version>) {
+        (self.head, &self.key, self.version)
     }
+}
 
+impl Placed for Position<'_> {
+    fn parts(&self) -> (u128, &[u8], Reverse<Version>) {
+        (head_of(self.key), self.key, Reverse(self.version))
+    }
+}
+
+impl PartialEq for dyn Placed + '_ {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for dyn Placed + '_ {}
+
+impl PartialOrd for dyn Placed + '_ {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for dyn Placed + '_ {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.parts().cmp(&other.parts())
+    }
+}
+
+impl<'a> Borrow<dyn Placed + 'a> for Place {
+    fn borrow(&self) -> &(dyn Placed + 'a) {
+        self
+    }
+}
+
+/// Records in memory.
+#[derive(Clone, Default)]
+pub(crate) struct Records {
+    by_place: BTreeMap<Place, Option<Arc<[u8]>>>,
+    len: usize,
+    newest: Version,
+}
+
+impl Records {
     /// `key` was set to `value`, or deleted, by `version`.
-    pub fn add(&mut self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
+    pub(crate) fn add(&mut self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
         self.len += key.len() + value.as_ref().map_or(0, |value| value.len()) + RECORD_OVERHEAD;
-        self.records.insert_mut((key.clone(), Reverse(version)), value);
+        self.newest = self.newest.max(version);
+        let place = Place { head: head_of(key), key: key.clone(), version: Reverse(version) };
+        self.by_place.insert(place, value);
     }
 
-    /// About how many bytes of memory it takes.
-    pub fn len_bytes(&self) -> usize {
+    /// About how many bytes of memory they take.
+    pub(crate) fn len_bytes(&self) -> usize {
         self.len
     }
 
     /// What `key` was as of `version`, and since when; none if the records do not tell.
-    pub fn get(&self, key: &[u8], version: Version) -> Option<(Version, Option<Arc<[u8]>>)> {
-        let from = Bound::Included(place(Position { key, version }));
-        let ((found, Reverse(since)), value) = self.records.range((from, Bound::Unbounded)).next()?;
-        (**found == *key).then(|| (*since, value.clone()))
+    pub(crate) fn get(&self, key: &[u8], version: Version) -> Option<(Version, Option<Arc<[u8]>>)> {
+        let target = Position { key, version };
+        let (found, value) = self.between(Bound::Included(target), Bound::Unbounded).next()?;
+        (*found.key == *key).then(|| (found.version.0, value.clone()))
     }
 
-    /// All records that are not before `target`, or, backwards, those that are.
-    pub(crate) fn records(&self, target: Position<'_>, direction: Direction) -> MemRecords<'_> {
-        let target = place(target);
-        match direction {
-            Direction::Forward => Box::new(self.records.range((Bound::Included(target), Bound::Unbounded))),
-            Direction::Backward => {
-                Box::new(self.records.range((Bound::Unbounded, Bound::Excluded(target))).rev())
-            }
+    fn between(
+        &self,
+        from: Bound<Position<'_>>,
+        to: Bound<Position<'_>>,
+    ) -> impl DoubleEndedIterator<Item = (&Place, &Option<Arc<[u8]>>)> {
+        let (from, to) = (from.as_ref().map(as_placed), to.as_ref().map(as_placed));
+        self.by_place.range::<dyn Placed, _>((from, to))
+    }
+
+    /// A version newer than `since` that has written a key in `range`.
+    fn written_since(&self, range: &KeyRange, since: Version) -> Option<Version> {
+        if self.newest <= since || range.is_empty() {
+            return None;
         }
+        let bound = |key| Position { key, version: Version(u64::MAX) };
+        let (start, end) = (bound(&range.start), bound(&range.end));
+        let mut versions =
+            self.between(Bound::Included(start), Bound::Excluded(end)).map(|(place, _)| place.version.0);
+        versions.find(|version| *version > since)
     }
 }
 
-fn place(position: Position<'_>) -> Place {
-    (position.key.into(), Reverse(position.version))
+fn as_placed<'a>(position: &'a Position<'_>) -> &'a (dyn Placed + 'a) {
+    position
+}
+
+/// A record of a [`MemTable`].
+pub(crate) struct MemRecord {
+    key: Arc<[u8]>,
+    version: Version,
+    pub(crate) value: Option<Arc<[u8]>>,
+}
+
+impl MemRecord {
+    pub(crate) fn position(&self) -> Position<'_> {
+        Position { key: &self.key, version: self.version }
+    }
+}
+
+/// Records in memory, to which newer ones may be added. Clones share them.
+#[derive(Clone, Default)]
+pub struct MemTable {
+    records: Arc<Mutex<Records>>,
+}
+
+impl From<Records> for MemTable {
+    fn from(records: Records) -> MemTable {
+        MemTable { records: Arc::new(Mutex::new(records)) }
+    }
+}
+
+impl MemTable {
+    /// `key` was set to `value`, or deleted, by `version`, which is no older than any before.
+    pub fn add(&self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
+        self.records.lock().add(key, version, value);
+    }
+
+    /// About how many bytes of memory it takes.
+    pub fn len_bytes(&self) -> usize {
+        self.records.lock().len_bytes()
+    }
+
+    /// The newest version that has added a record; zero if there is none.
+    pub(crate) fn newest(&self) -> Version {
+        self.records.lock().newest
+    }
+
+    /// What `key` was as of `version`, and since when; none if the records do not tell.
+    pub fn get(&self, key: &[u8], version: Version) -> Option<(Version, Option<Arc<[u8]>>)> {
+        self.records.lock().get(key, version)
+    }
+
+    /// A version newer than `since` that has written a key in `range`.
+    pub(crate) fn written_since(&self, range: &KeyRange, since: Version) -> Option<Version> {
+        self.records.lock().written_since(range, since)
+    }
+
+    /// The first records, `count` at most, that are not before `target`, or, if that is excluded, behind it; backwards, the
+    /// last ones that are before it. None of them is newer than `newest`.
+    pub(crate) fn read(
+        &self,
+        target: Bound<Position<'_>>,
+        direction: Direction,
+        newest: Version,
+        count: usize,
+    ) -> Vec<MemRecord> {
+        let records = self.records.lock();
+        let hold = |(place, value): (&Place, &Option<Arc<[u8]>>)| MemRecord {
+            key: place.key.clone(),
+            version: place.version.0,
+            value: value.clone(),
+        };
+        let is_seen = |(place, _): &(&Place, &Option<Arc<[u8]>>)| place.version.0 <= newest;
+        match direction {
+            Direction::Forward => {
+                let found = records.between(target, Bound::Unbounded);
+                found.filter(is_seen).take(count).map(hold).collect()
+            }
+            Direction::Backward => {
+                let found = records.between(Bound::Unbounded, target).rev();
+                found.filter(is_seen).take(count).map(hold).collect()
+            }
+        }
+    }
+
+    /// The last key that is not deleted.
+    pub fn last_key(&self) -> Option<Arc<[u8]>> {
+        let records = self.records.lock();
+        let is_set =
+            |key: &&Arc<[u8]>| records.get(key, Version(u64::MAX)).is_some_and(|(_, value)| value.is_some());
+        records.by_place.keys().rev().map(|place| &place.key).find(is_set).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_added_later_is_not_seen_as_of_a_version_before() {
+        let table = MemTable::default();
+        let key: Arc<[u8]> = b"k"[..].into();
+        table.add(&key, Version(1), Some([1][..].into()));
+        let one = table.clone();
+        table.add(&key, Version(2), None);
+        assert_eq!(one.get(&key, Version(1)), Some((Version(1), Some([1][..].into()))));
+        let start = Bound::Included(Position { key: &[], version: Version(u64::MAX) });
+        let seen = one.read(start, Direction::Forward, Version(1), 10);
+        assert_eq!(seen.iter().map(|record| record.version).collect::<Vec<_>>(), [Version(1)]);
+    }
+
+    proptest! {
+        #[test]
+        fn heads_are_ordered_as_keys_are(
+            one in proptest::collection::vec(0..3u8, 0..20),
+            other in proptest::collection::vec(0..3u8, 0..20),
+        ) {
+            let place = |key: &[u8]| Place { head: head_of(key), key: key.into(), version: Reverse(Version(1)) };
+            prop_assert_eq!(place(&one).cmp(&place(&other)), one.cmp(&other));
+        }
+
+        #[test]
+        fn a_write_is_found_in_its_range(
+            written in proptest::collection::vec((0..20u8, 1..9u64), 0..20),
+            start in 0..20u8,
+            len in 0..20u8,
+            since in 0..9u64,
+        ) {
+            let mut records = Records::default();
+            for (key, version) in &written {
+                records.add(&[*key][..].into(), Version(*version), None);
+            }
+            let range = KeyRange { start: [start][..].into(), end: [start + len][..].into() };
+            let expected = written.iter().any(|(key, version)| range.contains(&[*key]) && *version > since);
+            prop_assert_eq!(records.written_since(&range, Version(since)).is_some(), expected);
+        }
+    }
 }

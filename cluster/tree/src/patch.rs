@@ -17,6 +17,7 @@ use cluster_format::limits::KEY_LEN_MAX;
 use cluster_format::{Version, shared_bytes};
 use serde::{Deserialize, Serialize};
 
+use crate::memtable::Records;
 use crate::writer::VALUE_LEN_MAX;
 use crate::{
     Direction, Gap, Gaps, MemTable, Merge, Position, ReadError, Scrubbed, Snapshot, Source, TableId,
@@ -89,7 +90,7 @@ pub struct Patch {
     table: TableId,
     newest: Version,
     gaps: Arc<[Gap]>,
-    records: MemTable,
+    records: Records,
     horizon: Version,
     /// How many of the gaps are filled, and from where on the next one is not.
     filled: usize,
@@ -103,7 +104,7 @@ impl Patch {
             table: scrubbed.table,
             newest: scrubbed.needed,
             gaps: scrubbed.gaps.clone().into(),
-            records: MemTable::default(),
+            records: Records::default(),
             horizon: Version::ZERO,
             filled: 0,
             next: None,
@@ -194,7 +195,7 @@ impl Patch {
                 }
             }
         }
-        Ok(records)
+        Ok(records.into())
     }
 }
 

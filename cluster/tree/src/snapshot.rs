@@ -17,6 +17,8 @@ pub struct Snapshot {
     pub(crate) grid: Grid,
     pub(crate) memory: MemTable,
     pub(crate) frozen: Option<MemTable>,
+    /// What is added to memory later is newer than this, and not a part of it.
+    pub(crate) newest: Version,
     pub(crate) levels: Arc<Levels>,
     /// Older versions are no longer kept whole.
     pub(crate) horizon: Version,
@@ -29,7 +31,7 @@ impl Snapshot {
 
     pub(crate) fn sources(&self) -> Vec<Source<'_>> {
         let runs = self.levels.runs().map(|run| Source::run(run));
-        self.memories().map(Source::memory).chain(runs).collect()
+        self.memories().map(|memory| Source::memory(memory, self.newest)).chain(runs).collect()
     }
 
     fn check(&self, version: Version) -> Result<(), ReadError> {
@@ -50,7 +52,7 @@ impl Snapshot {
     pub async fn get(&self, key: &[u8], version: Version) -> Result<Option<Arc<[u8]>>, ReadError> {
         self.check(version)?;
         for memory in self.memories() {
-            if let Some((_, value)) = memory.get(key, version) {
+            if let Some((_, value)) = memory.get(key, version.min(self.newest)) {
                 return Ok(value);
             }
         }

@@ -3,10 +3,16 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
-use core::cmp::Reverse;
+use alloc::vec;
+use core::ops::Bound;
 
-use crate::memtable::MemRecords;
+use cluster_format::Version;
+
+use crate::memtable::MemRecord;
 use crate::{FrameRef, Frames, Gap, MemTable, Position, ReadError, Table, TableCursor, TableId, Value};
+
+/// Records that are taken from memory at a time: so many at first, and twice as many each time, up to the second.
+const MEMORY_BATCH: (usize, usize) = (4, 64);
 
 /// Which way to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,13 +75,40 @@ pub struct Source<'a> {
 }
 
 enum Kind<'a> {
-    Memory(&'a MemTable, Option<Memory<'a>>),
+    Memory(MemCursor<'a>),
     Run(Box<RunCursor<'a>>),
 }
 
-struct Memory<'a> {
-    records: MemRecords<'a>,
-    current: (Position<'a>, &'a Option<Arc<[u8]>>),
+/// Goes through what is in memory and not newer than `newest`, a few records at a time.
+struct MemCursor<'a> {
+    table: &'a MemTable,
+    newest: Version,
+    current: Option<MemRecord>,
+    batch: vec::IntoIter<MemRecord>,
+    batch_len: usize,
+}
+
+impl MemCursor<'_> {
+    fn seek(&mut self, target: Position<'_>, direction: Direction) {
+        let target = match direction {
+            Direction::Forward => Bound::Included(target),
+            Direction::Backward => Bound::Excluded(target),
+        };
+        self.batch_len = MEMORY_BATCH.0;
+        self.batch = self.table.read(target, direction, self.newest, self.batch_len).into_iter();
+        self.current = self.batch.next();
+    }
+
+    fn advance(&mut self, direction: Direction) {
+        let passed = self.current.take();
+        self.current = self.batch.next();
+        if let Some(passed) = passed.filter(|_| self.current.is_none()) {
+            self.batch_len = (2 * self.batch_len).min(MEMORY_BATCH.1);
+            let behind = Bound::Excluded(passed.position());
+            self.batch = self.table.read(behind, direction, self.newest, self.batch_len).into_iter();
+            self.current = self.batch.next();
+        }
+    }
 }
 
 /// Tables that do not overlap, by key.
@@ -88,9 +121,10 @@ struct RunCursor<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// What is in memory.
-    pub fn memory(table: &'a MemTable) -> Source<'a> {
-        Source { place: Kind::Memory(table, None) }
+    /// What is in memory, and not newer than `newest`.
+    pub fn memory(table: &'a MemTable, newest: Version) -> Source<'a> {
+        let batch = vec::Vec::new().into_iter();
+        Source { place: Kind::Memory(MemCursor { table, newest, current: None, batch, batch_len: 0 }) }
     }
 
     /// What is in tables that come one behind the other: a key's newer versions may end one, and its older ones
@@ -107,7 +141,7 @@ impl<'a> Source<'a> {
     /// Where it is; none at the end.
     pub fn position(&self) -> Option<Position<'_>> {
         match &self.place {
-            Kind::Memory(_, memory) => memory.as_ref().map(|memory| memory.current.0),
+            Kind::Memory(memory) => memory.current.as_ref().map(MemRecord::position),
             Kind::Run(run) => run.cursor.as_ref()?.record().map(|record| record.position),
         }
     }
@@ -115,7 +149,7 @@ impl<'a> Source<'a> {
     /// The value there; none at the end.
     pub fn value(&self) -> Option<SourceValue<'_>> {
         match &self.place {
-            Kind::Memory(_, memory) => Some(match memory.as_ref()?.current.1 {
+            Kind::Memory(memory) => Some(match &memory.current.as_ref()?.value {
                 None => SourceValue::Deleted,
                 Some(value) => SourceValue::Shared(value),
             }),
@@ -138,8 +172,8 @@ impl<'a> Source<'a> {
         direction: Direction,
     ) -> Result<(), ReadError> {
         match &mut self.place {
-            Kind::Memory(table, memory) => {
-                *memory = next_in_memory(table.records(target, direction));
+            Kind::Memory(memory) => {
+                memory.seek(target, direction);
                 Ok(())
             }
             Kind::Run(run) => run.seek(frames, target, direction).await,
@@ -149,19 +183,13 @@ impl<'a> Source<'a> {
     /// Goes on by one record. The direction is that of [`Source::seek`].
     pub async fn advance<F: Frames>(&mut self, frames: &F, direction: Direction) -> Result<(), ReadError> {
         match &mut self.place {
-            Kind::Memory(_, memory) => {
-                *memory = memory.take().and_then(|memory| next_in_memory(memory.records));
+            Kind::Memory(memory) => {
+                memory.advance(direction);
                 Ok(())
             }
             Kind::Run(run) => run.advance(frames, direction).await,
         }
     }
-}
-
-fn next_in_memory(mut records: MemRecords<'_>) -> Option<Memory<'_>> {
-    let ((key, Reverse(version)), value) = records.next()?;
-    let position = Position { key, version: *version };
-    Some(Memory { records, current: (position, value) })
 }
 
 impl RunCursor<'_> {

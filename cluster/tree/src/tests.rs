@@ -58,7 +58,7 @@ struct Tree {
 impl Tree {
     fn sources(&self) -> Vec<Source<'_>> {
         let layers = self.layers.iter().map(|layer| Source::run(layer));
-        [Source::memory(&self.memory)].into_iter().chain(layers).collect()
+        [Source::memory(&self.memory, Version(u64::MAX))].into_iter().chain(layers).collect()
     }
 
     fn get(&self, key: &[u8], version: Version) -> Option<Arc<[u8]>> {
@@ -125,7 +125,11 @@ impl Tree {
             return;
         }
         let memory = core::mem::take(&mut self.memory);
-        let layer = self.write(vec![Source::memory(&memory)], Retention::new(Version::ZERO, false), u32::MAX);
+        let layer = self.write(
+            vec![Source::memory(&memory, Version(u64::MAX))],
+            Retention::new(Version::ZERO, false),
+            u32::MAX,
+        );
         self.layers.insert(0, layer);
     }
 

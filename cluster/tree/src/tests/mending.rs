@@ -105,7 +105,7 @@ fn a_row_whose_deletion_was_forgotten_here_does_not_come_back() {
 
 /// A table of these records, by the numbers of keys, versions and lengths of values.
 fn table(machine: &mut Machine, id: u64, records: &[(u8, u64, usize)]) -> Run {
-    let mut memory = MemTable::default();
+    let memory = MemTable::default();
     for (number, version, len) in records {
         let value = Arc::from(&value(*version, *len)[..]);
         memory.add(&key(*number)[..].into(), Version(*version), Some(value));
@@ -113,7 +113,15 @@ fn table(machine: &mut Machine, id: u64, records: &[(u8, u64, usize)]) -> Run {
     let grid = machine.grid.clone();
     let room = Room { table_cells_max: 1, left: 0 };
     let retention = Retention::new(Version::ZERO, false);
-    machine.run(write_tables(&grid, [Source::memory(&memory)].into(), retention, TableIds(id), room)).unwrap()
+    machine
+        .run(write_tables(
+            &grid,
+            [Source::memory(&memory, Version(u64::MAX))].into(),
+            retention,
+            TableIds(id),
+            room,
+        ))
+        .unwrap()
 }
 
 #[test]

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::{Context, Poll};
 
+use cluster_format::Version;
 use drivers_api::SECTOR_SIZE;
 
 use super::{Frozen, Full, Phase, Rooting, Tree, TreeEvent, TreeOptions, WriteJob};
@@ -53,7 +54,8 @@ impl Tree {
             let retention = Retention::new(self.horizon, false);
             let room = self.room(self.compaction_cells());
             let job = async move {
-                write_tables(&grid, [Source::memory(&memory)].into(), retention, ids, room).await
+                let memory = Source::memory(&memory, memory.newest());
+                write_tables(&grid, [memory].into(), retention, ids, room).await
             };
             self.flush = Some((mark, Box::pin(job)));
         }
@@ -65,7 +67,7 @@ impl Tree {
                 if !tables.is_empty() {
                     Arc::make_mut(&mut self.levels).add_young(tables);
                 }
-                (self.mark, self.frozen) = (mark, None);
+                (self.mark, self.flushed) = (mark, self.frozen.take().map(|frozen| frozen.memory));
                 self.levels_changed();
             }
             Err(error) => self.full.flush = self.failed(error),
@@ -173,7 +175,8 @@ impl Tree {
         self.retired.extend(self.levels.tables());
         self.events.push(TreeEvent::Replaced(mark.clone()));
         (self.levels, self.horizon, self.mark) = (Arc::new(levels), horizon, mark);
-        (self.memory, self.frozen) = (MemTable::default(), None);
+        (self.memory, self.frozen, self.flushed) = (MemTable::default(), None, None);
+        self.remembered = Version::ZERO;
         (self.full, self.is_replaced) = (Full::default(), true);
         self.damaged.clear();
         self.suspects.clear();
@@ -201,7 +204,8 @@ impl Tree {
                 }
             }
             let runs = upper.iter().chain([&lower]).map(|run| Source::run_but(run, patches.gaps()));
-            let sources = lost.iter().map(Source::memory).chain(runs).collect();
+            let lost = lost.iter().map(|lost| Source::memory(lost, lost.newest()));
+            let sources = lost.chain(runs).collect();
             write_tables(&snapshot.grid, sources, retention, ids, room).await
         };
         self.compaction = Some((compaction, Box::pin(job)));

@@ -25,7 +25,7 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Waker};
 
-use cluster_format::{Digest, Version};
+use cluster_format::{Digest, KeyRange, Version};
 use drivers_api::SECTOR_SIZE;
 
 pub use options::TreeOptions;
@@ -139,6 +139,12 @@ pub struct Tree {
     horizon: Version,
     memory: MemTable,
     frozen: Option<Frozen>,
+    /// What was frozen last, and is in tables now: kept until memory is full again, for [`Tree::written_since`].
+    flushed: Option<MemTable>,
+    /// The version of the last record that was added.
+    newest: Version,
+    /// Whatever was written behind this version is in memory, frozen or flushed, as far as this tree has been told of it.
+    remembered: Version,
     levels: Arc<Levels>,
     /// The mark of the newest table.
     mark: Arc<[u8]>,
@@ -197,6 +203,9 @@ impl Tree {
             horizon: Version::ZERO,
             memory: MemTable::default(),
             frozen: None,
+            flushed: None,
+            newest: Version::ZERO,
+            remembered: Version::ZERO,
             levels: Arc::default(),
             mark: Arc::default(),
             turns: Vec::new(),
@@ -228,7 +237,21 @@ impl Tree {
 
     /// `key` was set to `value`, or deleted, by `version`, which is no older than any before.
     pub fn add(&mut self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
+        self.newest = version;
         self.memory.add(key, version, value);
+    }
+
+    /// A version newer than `since` that has written a key in `range`, if that is [known](Tree::remembered).
+    pub fn written_since(&self, range: &KeyRange, since: Version) -> Option<Version> {
+        let memories =
+            [Some(&self.memory), self.frozen.as_ref().map(|frozen| &frozen.memory), self.flushed.as_ref()];
+        memories.into_iter().flatten().find_map(|memory| memory.written_since(range, since))
+    }
+
+    /// What was added behind this version is remembered key by key, in memory: what memory held when it was last full, at
+    /// least.
+    pub fn remembered(&self) -> Version {
+        self.remembered
     }
 
     /// Nobody reads at an older version any more.
@@ -275,6 +298,10 @@ impl Tree {
     /// [can](Tree::can_freeze).
     pub fn freeze(&mut self, mark: Arc<[u8]>) {
         assert!(self.can_freeze(), "one after the other, in an open tree");
+        // It may take as much memory as what is frozen now.
+        if let Some(forgotten) = self.flushed.take() {
+            self.remembered = self.remembered.max(forgotten.newest());
+        }
         self.frozen = Some(Frozen { memory: core::mem::take(&mut self.memory), mark });
         self.wake();
     }
@@ -365,6 +392,7 @@ impl Tree {
             grid: self.grid.clone(),
             memory: self.memory.clone(),
             frozen: self.frozen.as_ref().map(|frozen| frozen.memory.clone()),
+            newest: self.newest,
             levels: self.levels.clone(),
             horizon: self.horizon,
         }
