@@ -1,22 +1,23 @@
 //! A frame: what is written, read and verified as a whole.
 //!
 //! ```text
-//!   0  checksum of all that follows but the padding: the first 16 bytes of its BLAKE3 hash
+//!   0  checksum of all that follows but the padding: its XXH3 hash of 128 bits
 //!  16  table            24  offset in the table, in sectors    28  length of the payload as it is stored
 //!  32  length of the payload                36  kind           37  coding           38  zero
 //!  40  payload, then zeros to the end of the sector
 //! ```
-//! Numbers are little-endian. Coding 0 is the payload itself, 1 an LZ4 block of it.
+//! Numbers are little-endian. Coding 0 is the payload itself, 1 an LZ4 block of it. The checksum is to find what devices and
+//! memory get wrong; whoever wants to deceive a member can do worse than that.
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
-use alloc::vec::Vec;
 use core::fmt;
 
 use cluster_format::limits::ROW_LEN_MAX;
 use drivers_api::SECTOR_SIZE;
 use serde::{Deserialize, Serialize};
+use twox_hash::XxHash3_128;
 
 const SUM_LEN: usize = 16;
 const HEADER_LEN: usize = 40;
@@ -126,20 +127,25 @@ impl Frame {
     /// The frame of `table` at `offset` that holds `payload`, compressed if that saves an eighth at least.
     pub fn build(table: TableId, offset: u32, kind: FrameKind, payload: &[u8]) -> Frame {
         assert!(payload.len() <= kind.payload_len_max(), "frames are bounded");
-        let compressed = lz4_flex::block::compress(payload);
-        let (coding, stored): (_, &[u8]) = match compressed.len() <= payload.len() - payload.len() / 8 {
-            true if !payload.is_empty() => (CODING_LZ4, &compressed),
-            _ => (CODING_NONE, payload),
+        let mut bytes = vec![0; HEADER_LEN + lz4_flex::block::get_maximum_output_size(payload.len())];
+        // That much is always enough; if it were not, the payload would stay as it is.
+        let compressed = lz4_flex::block::compress_into(payload, &mut bytes[HEADER_LEN..]);
+        let (coding, stored_len) = match compressed {
+            Ok(len) if !payload.is_empty() && len <= payload.len() - payload.len() / 8 => (CODING_LZ4, len),
+            _ => {
+                bytes[HEADER_LEN..HEADER_LEN + payload.len()].copy_from_slice(payload);
+                (CODING_NONE, payload.len())
+            }
         };
-        let len = HEADER_LEN + stored.len();
-        let mut bytes = vec![0; len.next_multiple_of(SECTOR_SIZE)];
+        let len = HEADER_LEN + stored_len;
+        bytes.truncate(len);
+        bytes.resize(len.next_multiple_of(SECTOR_SIZE), 0);
         bytes[16..24].copy_from_slice(&table.0.to_le_bytes());
         bytes[24..28].copy_from_slice(&offset.to_le_bytes());
-        bytes[28..32].copy_from_slice(&(stored.len() as u32).to_le_bytes());
+        bytes[28..32].copy_from_slice(&(stored_len as u32).to_le_bytes());
         bytes[32..36].copy_from_slice(&(payload.len() as u32).to_le_bytes());
         bytes[36] = kind as u8;
         bytes[37] = coding;
-        bytes[HEADER_LEN..len].copy_from_slice(stored);
         let sum = sum_of(&bytes[SUM_LEN..len]);
         bytes[..SUM_LEN].copy_from_slice(&sum.0);
         let sectors = (bytes.len() / SECTOR_SIZE) as u32;
@@ -183,14 +189,14 @@ fn decompress(stored: &[u8], len: usize) -> Option<Arc<[u8]>> {
     if len > stored.len().saturating_mul(255) {
         return None;
     }
-    let payload: Vec<u8> = lz4_flex::block::decompress(stored, len).ok()?;
-    (payload.len() == len).then(|| payload.into())
+    // Where it will stay: an `Arc` of a `Vec` would be a copy.
+    let mut payload: Arc<[u8]> = core::iter::repeat_n(0, len).collect();
+    let written = lz4_flex::block::decompress_into(stored, Arc::get_mut(&mut payload)?).ok()?;
+    (written == len).then_some(payload)
 }
 
 fn sum_of(bytes: &[u8]) -> Sum {
-    let mut sum = [0; SUM_LEN];
-    sum.copy_from_slice(&blake3::hash(bytes).as_bytes()[..SUM_LEN]);
-    Sum(sum)
+    Sum(XxHash3_128::oneshot(bytes).to_le_bytes())
 }
 
 /// The little-endian number at `at`.

@@ -21,10 +21,7 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cells::CELL_SECTORS;
-use crate::{Table, TableId};
-
-/// Young runs are merged once there are so many.
-const YOUNG_RUNS: u64 = 4;
+use crate::{Table, TableId, TreeOptions};
 
 /// A level is so many times as long as the one above.
 const GROWTH: u64 = 8;
@@ -139,18 +136,17 @@ impl Levels {
             && names.first() != Some(&TableId(0))
     }
 
-    /// What to do next, if anything: whatever exceeds its measure most. `base_len` is how long the first level may be,
-    /// in sectors; of each level the table goes on that follows the last one that did, `turns` by level. Tables that
-    /// are `damaged` are left alone.
+    /// What to do next, if anything: whatever exceeds its measure most. Of each level the table goes on that follows the
+    /// last one that did, `turns` by level. Tables that are `damaged` are left alone.
     pub(crate) fn pick(
         &self,
-        base_len: u64,
+        options: &TreeOptions,
         turns: &mut Vec<Arc<[u8]>>,
         damaged: &BTreeSet<TableId>,
     ) -> Option<Compaction> {
         let percent = |len: u64, max: u64| len.saturating_mul(100) / max.max(1);
-        let mut due = Vec::from([(percent(self.young.len() as u64, YOUNG_RUNS), None)]);
-        let mut len_max = base_len;
+        let mut due = Vec::from([(percent(self.young.len() as u64, options.young_runs), None)]);
+        let mut len_max = options.base_sectors_max;
         for (level, tables) in self.levels.iter().enumerate() {
             let len: u64 = tables.iter().map(|table| u64::from(table.head.sectors)).sum();
             due.push((percent(len, len_max).saturating_sub(1), Some(level)));

@@ -16,7 +16,8 @@ use crate::*;
 /// The superblock's place: the tree begins behind it.
 pub(super) const START: u64 = 8;
 
-const OPTIONS: TreeOptions = TreeOptions { memory_len_max: 6000, base_sectors_max: 40, table_cells_max: 1 };
+const OPTIONS: TreeOptions =
+    TreeOptions { memory_len_max: 6000, young_runs: 4, base_sectors_max: 40, table_cells_max: 1 };
 
 /// A change: its key's number, and the length of its value or none.
 pub(super) type Change = (u8, Option<usize>);

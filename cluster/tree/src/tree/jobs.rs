@@ -80,7 +80,7 @@ impl Tree {
             self.start_mending(patches);
         } else if may_begin && core::mem::take(&mut self.may_compact) {
             let picked = match self.full.compaction {
-                None => self.levels.pick(self.options.base_sectors_max, &mut self.turns, &self.damaged),
+                None => self.levels.pick(&self.options, &mut self.turns, &self.damaged),
                 Some(_) => None,
             };
             // That takes no more room than it gives.
@@ -283,9 +283,9 @@ impl Tree {
 
     /// What compactions need: flushes leave it, so that a full disk can get rid of what is of no use.
     pub(super) fn compaction_cells(&self) -> u32 {
-        let TreeOptions { memory_len_max, base_sectors_max, table_cells_max } = self.options;
-        let young = (4 * memory_len_max / SECTOR_SIZE) as u64;
-        let cells = (young + base_sectors_max) / u64::from(CELL_SECTORS);
+        let TreeOptions { memory_len_max, young_runs, base_sectors_max, table_cells_max } = self.options;
+        let young = young_runs.saturating_mul((memory_len_max / SECTOR_SIZE) as u64);
+        let cells = young.saturating_add(base_sectors_max) / u64::from(CELL_SECTORS);
         let level = LEVEL_TABLES * u64::from(table_cells_max);
         cells.max(level).min(u64::from(self.grid.cells() / 4)) as u32
     }

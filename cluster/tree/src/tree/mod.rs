@@ -42,9 +42,6 @@ use crate::{
     Snapshot, Table, TableId, WriteError,
 };
 
-/// No more is frozen while there are so many young runs: they are read one by one.
-const YOUNG_RUNS_MAX: usize = 12;
-
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TreeEvent {
@@ -291,7 +288,7 @@ impl Tree {
 
     /// Whether [`Tree::freeze`] is possible.
     pub fn can_freeze(&self) -> bool {
-        self.is_open() && self.frozen.is_none() && self.levels.young.len() < YOUNG_RUNS_MAX
+        self.is_open() && self.frozen.is_none() && self.levels.young.len() < self.options.young_runs_max()
     }
 
     /// Begins to make tables of what was added so far, which is all that `mark` stands for. Only if it
