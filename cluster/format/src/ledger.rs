@@ -77,7 +77,8 @@ pub struct Commit {
     pub origin: Origin,
     /// The snapshot the transaction read.
     pub read_version: Version,
-    /// What it read there, for the conflict check: ranges may overlap.
+    /// What it read there, for the conflict check: ranges may overlap. The keys that it changes count as read, and need not
+    /// be among them.
     pub reads: Vec<KeyRange>,
     /// What it changes, each key once.
     pub writes: Vec<Write>,

@@ -120,10 +120,10 @@ impl Leader {
     }
 
     fn conflict(&self, replica: &Replica, commit: &Commit) -> Option<Refused> {
-        let checked = replica.tables.check(commit.read_version, &commit.reads);
+        let checked = replica.tables.check(commit);
         let checked = match self.planted.is(Mistake::PendingWritesNotChecked) {
             true => checked,
-            false => checked.and_then(|()| self.pending.check(commit.read_version, &commit.reads)),
+            false => checked.and_then(|()| self.pending.check(commit)),
         };
         checked.err().map(|conflict| match conflict {
             Conflict::Written(version) => Refused::Conflict(version),

@@ -63,7 +63,7 @@ impl MemoryDatabase {
         if state.tables.memory_len() + commit.len_estimate() > state.len_max {
             return Err(DatabaseError::MemoryFull);
         }
-        let checked = state.tables.check(commit.read_version, &commit.reads);
+        let checked = state.tables.check(&commit);
         checked.map_err(DatabaseError::Conflict)?;
         let version = state.tables.version().next();
         let payload = Payload::Commit(Arc::new(commit));

@@ -14,8 +14,20 @@ use crate::types::{DataType, Datum};
 /// The version of this format.
 const FORMAT: u8 = 1;
 
+/// More than a value takes beside its text.
+const DATUM_LEN_MAX: usize = 10;
+
+/// `row` as bytes.
+pub fn encode(row: &[Datum]) -> Vec<u8> {
+    let text_len = |datum: &Datum| if let Datum::Text(text) = datum { text.len() } else { 0 };
+    let texts: usize = row.iter().map(text_len).sum();
+    let mut out = Vec::with_capacity(texts + (1 + row.len()) * DATUM_LEN_MAX);
+    write(row, &mut out);
+    out
+}
+
 /// Appends `row`.
-pub fn write(row: &[Datum], out: &mut Vec<u8>) {
+fn write(row: &[Datum], out: &mut Vec<u8>) {
     out.push(FORMAT);
     write_varint(row.len() as u64, out);
     let bitmap = out.len();

@@ -62,6 +62,15 @@ pub fn parse_text(data_type: DataType, text: &str) -> SqlResult<Datum> {
     }
 }
 
+/// As [`parse_text`], of a text that need not be copied.
+pub fn parse_owned_text(data_type: DataType, text: String) -> SqlResult<Datum> {
+    if data_type != DataType::Text {
+        return parse_text(data_type, &text);
+    }
+    refuse_nul(&text)?;
+    Ok(Datum::Text(text))
+}
+
 /// As [`parse_text`] for timestamps, applying a zone if `apply_zone`.
 pub fn parse_timestamp(text: &str, apply_zone: bool) -> SqlResult<i64> {
     timestamp::parse(text, apply_zone).map_err(|error| match error {

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::ops::Bound;
 
-use cluster_format::{Commit, KeyRange, Version};
+use cluster_format::{Commit, Version};
 
 /// Why a transaction may not commit. Running it again on a new snapshot is the cure for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,20 +30,21 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// Whether a transaction that read `reads` at `read_version` may commit now, as far as these entries go.
-    pub fn check(&self, read_version: Version, reads: &[KeyRange]) -> Result<(), Conflict> {
-        if self.entries.back().is_none_or(|(newest, _)| read_version >= *newest) {
+    /// Whether `commit` may be, as far as these entries go.
+    pub fn check(&self, commit: &Commit) -> Result<(), Conflict> {
+        let Commit { read_version, reads, writes, .. } = commit;
+        if self.entries.back().is_none_or(|(newest, _)| read_version >= newest) {
             return Ok(());
         }
-        for range in reads.iter().filter(|range| !range.is_empty()) {
+        let ranges = reads.iter().filter(|range| !range.is_empty()).flat_map(|range| {
             let bounds = (Bound::Included(&range.start), Bound::Excluded(&range.end));
-            for (_, written) in self.last_written.range::<Arc<[u8]>, _>(bounds) {
-                if *written > read_version {
-                    return Err(Conflict::Written(*written));
-                }
-            }
+            self.last_written.range::<Arc<[u8]>, _>(bounds).map(|(_, version)| version)
+        });
+        let keys = writes.iter().filter_map(|write| self.last_written.get(&write.key));
+        match ranges.chain(keys).find(|written| *written > read_version) {
+            Some(written) => Err(Conflict::Written(*written)),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Notes what the entry at `version`, newer than all before, writes.
@@ -71,38 +72,49 @@ impl Resolver {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cluster_format::{NodeId, Origin, RequestId, Write};
+    use cluster_format::{KeyRange, NodeId, Origin, RequestId, Write};
 
-    fn writing(keys: &[&[u8]]) -> Commit {
+    fn commit(read_version: u64, reads: &[(&[u8], &[u8])], writes: &[&[u8]]) -> Commit {
         Commit {
             request: RequestId { session: 1, sequence: 1 },
             origin: Origin { node: NodeId(1) },
-            read_version: Version::ZERO,
-            reads: Vec::new(),
-            writes: keys.iter().map(|key| Write { key: (*key).into(), value: None }).collect(),
+            read_version: Version(read_version),
+            reads: reads
+                .iter()
+                .map(|(start, end)| KeyRange { start: (*start).into(), end: (*end).into() })
+                .collect(),
+            writes: writes.iter().map(|key| Write { key: (*key).into(), value: None }).collect(),
         }
     }
 
     #[test]
     fn a_read_conflicts_only_with_later_writes_in_its_range() {
         let mut resolver = Resolver::default();
-        resolver.record(Version(5), &writing(&[b"b"]));
-        let reads = |range: &[u8; 2]| [KeyRange { start: range[..1].into(), end: range[1..].into() }];
-        assert_eq!(resolver.check(Version(4), &reads(b"ac")), Err(Conflict::Written(Version(5))));
-        assert_eq!(resolver.check(Version(5), &reads(b"ac")), Ok(()));
-        assert_eq!(resolver.check(Version(4), &reads(b"ab")), Ok(()));
-        assert_eq!(resolver.check(Version(4), &[]), Ok(()));
+        resolver.record(Version(5), &commit(0, &[], &[b"b"]));
+        let conflict = Err(Conflict::Written(Version(5)));
+        assert_eq!(resolver.check(&commit(4, &[(b"a", b"c")], &[])), conflict);
+        assert_eq!(resolver.check(&commit(5, &[(b"a", b"c")], &[])), Ok(()));
+        assert_eq!(resolver.check(&commit(4, &[(b"a", b"b")], &[])), Ok(()));
+        assert_eq!(resolver.check(&commit(4, &[], &[])), Ok(()));
+    }
+
+    #[test]
+    fn what_is_written_counts_as_read() {
+        let mut resolver = Resolver::default();
+        resolver.record(Version(5), &commit(0, &[], &[b"b"]));
+        assert_eq!(resolver.check(&commit(4, &[], &[b"b"])), Err(Conflict::Written(Version(5))));
+        assert_eq!(resolver.check(&commit(4, &[], &[b"c"])), Ok(()));
     }
 
     #[test]
     fn what_was_applied_is_forgotten_and_what_came_later_is_not() {
         let mut resolver = Resolver::default();
-        resolver.record(Version(5), &writing(&[b"a", b"b"]));
-        resolver.record(Version(6), &writing(&[b"b"]));
+        resolver.record(Version(5), &commit(0, &[], &[b"a", b"b"]));
+        resolver.record(Version(6), &commit(0, &[], &[b"b"]));
         resolver.forget_through(Version(5));
-        assert_eq!(resolver.check(Version(4), &[KeyRange::single(b"a")]), Ok(()));
-        assert_eq!(resolver.check(Version(4), &[KeyRange::single(b"b")]), Err(Conflict::Written(Version(6))));
+        assert_eq!(resolver.check(&commit(4, &[], &[b"a"])), Ok(()));
+        assert_eq!(resolver.check(&commit(4, &[], &[b"b"])), Err(Conflict::Written(Version(6))));
         resolver.forget_through(Version(6));
-        assert_eq!(resolver.check(Version(4), &[KeyRange::single(b"b")]), Ok(()));
+        assert_eq!(resolver.check(&commit(4, &[], &[b"b"])), Ok(()));
     }
 }

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::{
-    Commit, Entry, KeyRange, Membership, Payload, RequestId, SnapshotHead, StateHash, Version, decode, encode,
+    Commit, Entry, Membership, Payload, RequestId, SnapshotHead, StateHash, Version, decode, encode,
 };
 use cluster_tree::{
     Arrived, Grid, Incoming, Outgoing, Patch, Scrubbed, TableId, TransferError, Tree, TreeEvent, TreeOptions,
@@ -170,16 +170,20 @@ impl Tables {
         self.requests_hash
     }
 
-    /// Whether nothing that was applied contradicts a transaction that has read `reads` at `read_version`. Writes are
-    /// remembered as long as they are in memory, and then as long again.
-    pub fn check(&self, read_version: Version, reads: &[KeyRange]) -> Result<(), Conflict> {
-        if reads.is_empty() || read_version >= self.version() {
+    /// Whether nothing that was applied contradicts `commit`. Writes are remembered as long as they are in memory, and then
+    /// as long again.
+    pub fn check(&self, commit: &Commit) -> Result<(), Conflict> {
+        let Commit { read_version, reads, writes, .. } = commit;
+        if *read_version >= self.version() {
             return Ok(());
         }
-        if read_version < self.restored.max(self.tree.remembered()) {
+        if *read_version < self.restored.max(self.tree.remembered()) {
             return Err(Conflict::TooOld);
         }
-        let written = reads.iter().find_map(|range| self.tree.written_since(range, read_version));
+        let written = self.tree.written_since(*read_version, |written| {
+            let read = reads.iter().find_map(|range| written.inside(range));
+            read.or_else(|| writes.iter().find_map(|write| written.at(&write.key)))
+        });
         written.map_or(Ok(()), |version| Err(Conflict::Written(version)))
     }
 

@@ -226,6 +226,41 @@ proptest! {
     }
 
     #[test]
+    fn conflicts_are_those_that_the_ledger_shows(
+        changes in changes(300),
+        restart in 0..300usize,
+        commits in prop::collection::vec((0..300u64, 0..60u8, 0..60u8, 0..60u8), 1..30),
+    ) {
+        let ledger = ledger(&changes);
+        let mut machine = Machine::new(1);
+        machine.settle();
+        for at in 0..ledger.len() {
+            machine.apply(&ledger[at..=at]);
+            if restart == at {
+                machine.restart(&ledger[..=at], 2);
+            }
+            for (back, start, len, written) in &commits {
+                let read_version = Version(machine.tables.version().0.saturating_sub(*back));
+                let reads = KeyRange { start: [*start][..].into(), end: [start + len][..].into() };
+                let is_in_conflict = ledger[read_version.0 as usize..=at].iter().any(|entry| {
+                    let Payload::Commit(commit) = &entry.payload else { return false };
+                    commit.writes.iter().any(|write| reads.contains(&write.key) || *write.key == [*written])
+                });
+                let writes = [Write { key: [*written][..].into(), value: None }].into();
+                let request = RequestId { session: 1, sequence: 1 };
+                let origin = Origin { node: NodeId(1) };
+                let commit = Commit { request, origin, read_version, reads: [reads].into(), writes };
+                let checked = machine.tables.check(&commit);
+                match checked {
+                    Err(Conflict::TooOld) => prop_assert!(*back > 1 || restart == at),
+                    Err(Conflict::Written(version)) => prop_assert!(is_in_conflict && version > read_version),
+                    Ok(()) => prop_assert!(!is_in_conflict),
+                }
+            }
+        }
+    }
+
+    #[test]
     fn tables_that_arrive_are_those_that_were_sent(theirs in changes(200), ours in changes(100)) {
         let (theirs, ours) = (ledger(&theirs), ledger(&ours));
         let (mut sender, mut receiver) = (Machine::new(1), Machine::new(50));
@@ -312,4 +347,19 @@ fn the_longest_root_fits_the_superblock() {
     }
     machine.settle();
     assert!((1000..2048).contains(&machine.root.0.len()), "{}", machine.root.0.len());
+}
+
+/// It was seen to be absent.
+#[test]
+fn an_insert_that_is_rolled_back_stays_read() {
+    let mut machine = Machine::new(1);
+    machine.settle();
+    let mut transaction = Transaction::new(machine.tables.snapshot(), MemoryPool::new(1000).lease());
+    let savepoint = transaction.savepoint();
+    let inserted = machine.run(transaction.insert(&b"a"[..].into(), b"1"[..].into()));
+    assert_eq!(inserted, Ok(true));
+    transaction.restore(savepoint);
+    let (commit, _) =
+        transaction.into_commit(RequestId { session: 1, sequence: 1 }, Origin { node: NodeId(1) });
+    assert_eq!((commit.reads, commit.writes), ([KeyRange::single(b"a")].into(), Vec::new()));
 }

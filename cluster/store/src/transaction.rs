@@ -94,6 +94,22 @@ impl Transaction {
         }
     }
 
+    /// Sets `key` to `value` if it has none; whether it had none.
+    pub async fn insert(&mut self, key: &Arc<[u8]>, value: Arc<[u8]>) -> Result<bool, StoreError> {
+        check_lens(key, &value)?;
+        let is_taken = match self.writes.get(key) {
+            Some(written) => written.is_some(),
+            None => self.snapshot.get(key).await?.is_some(),
+        };
+        if is_taken {
+            self.note_read(KeyRange::single(key));
+            return Ok(false);
+        }
+        // What is written counts as read.
+        self.write(key, Some(value))?;
+        Ok(true)
+    }
+
     /// A scan of `range`, its own writes included. The whole range counts as read.
     pub fn scan(&mut self, range: KeyRange, direction: Direction) -> Scan {
         self.note_read(range.clone());
@@ -102,21 +118,16 @@ impl Transaction {
 
     /// Sets `key` to `value`.
     pub fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
-        if key.len() > KEY_LEN_MAX {
-            return Err(StoreError::KeyTooLong { len: key.len() });
-        }
-        if value.len() > ROW_LEN_MAX {
-            return Err(StoreError::RowTooLong { len: value.len() });
-        }
-        self.write(key, Some(value.into()))
+        check_lens(key, value)?;
+        self.write(&key.into(), Some(value.into()))
     }
 
     /// Deletes `key`.
     pub fn delete(&mut self, key: &[u8]) -> Result<(), StoreError> {
-        self.write(key, None)
+        self.write(&key.into(), None)
     }
 
-    fn write(&mut self, key: &[u8], value: Option<Arc<[u8]>>) -> Result<(), StoreError> {
+    fn write(&mut self, key: &Arc<[u8]>, value: Option<Arc<[u8]>>) -> Result<(), StoreError> {
         let len_of = |value: &Option<Arc<[u8]>>| key.len() + value.as_ref().map_or(0, |v| v.len());
         let replaced = self.writes.get(key).map_or(0, len_of);
         let len = self.writes_len - replaced + len_of(&value);
@@ -125,7 +136,7 @@ impl Transaction {
         }
         self.lease.resize(len).map_err(|_| StoreError::MemoryFull)?;
         self.writes_len = len;
-        self.writes.insert(key.into(), value);
+        self.writes.insert(key.clone(), value);
         Ok(())
     }
 
@@ -137,7 +148,13 @@ impl Transaction {
 
     /// Undoes every write since `savepoint` was taken. What was read since stays noted.
     pub fn restore(&mut self, savepoint: Savepoint) {
-        self.writes = savepoint.writes;
+        let undone = core::mem::replace(&mut self.writes, savepoint.writes);
+        for key in undone.keys() {
+            // Whether it was there may have been seen when it was written.
+            if !self.writes.contains_key(key) {
+                self.note_read(KeyRange::single(key));
+            }
+        }
         self.writes_len = savepoint.writes_len;
         // A savepoint holds no more than was held when it was taken, or is held now.
         let _ = self.lease.resize(self.writes_len);
@@ -190,6 +207,16 @@ impl Transaction {
             self.reads.insert(start, end);
         }
     }
+}
+
+fn check_lens(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    if key.len() > KEY_LEN_MAX {
+        return Err(StoreError::KeyTooLong { len: key.len() });
+    }
+    if value.len() > ROW_LEN_MAX {
+        return Err(StoreError::RowTooLong { len: value.len() });
+    }
+    Ok(())
 }
 
 /// The writes of a transaction at some point.

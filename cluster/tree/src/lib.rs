@@ -63,6 +63,7 @@ pub use frame::{FrameError, FrameRef, Sum, TableId};
 pub use grid::{Grid, REQUEST_TAG, REQUEST_TAG_BITS};
 pub use levels::{Levels, Run};
 pub use manifest::{OpenError, Root};
+pub use memtable::WrittenSince;
 pub use merge::{Most, Row};
 pub use patch::{NotFilled, PATCH_LEN_MAX, Patch, PatchPiece, PatchQuestion};
 pub use scrub::{Gap, Scrubbed};

@@ -116,17 +116,30 @@ impl Records {
         let (from, to) = (from.as_ref().map(as_placed), to.as_ref().map(as_placed));
         self.by_place.range::<dyn Placed, _>((from, to))
     }
+}
 
-    /// A version newer than `since` that has written a key in `range`.
-    fn written_since(&self, range: &KeyRange, since: Version) -> Option<Version> {
-        if self.newest <= since || range.is_empty() {
+/// What was written to a part of memory since a version.
+pub struct WrittenSince<'a> {
+    records: &'a Records,
+    since: Version,
+}
+
+impl WrittenSince<'_> {
+    /// A version that has written a key in `range`.
+    pub fn inside(&self, range: &KeyRange) -> Option<Version> {
+        if range.is_empty() {
             return None;
         }
         let bound = |key| Position { key, version: Version(u64::MAX) };
-        let (start, end) = (bound(&range.start), bound(&range.end));
-        let mut versions =
-            self.between(Bound::Included(start), Bound::Excluded(end)).map(|(place, _)| place.version.0);
-        versions.find(|version| *version > since)
+        let (start, end) = (Bound::Included(bound(&range.start)), Bound::Excluded(bound(&range.end)));
+        let mut versions = self.records.between(start, end).map(|(place, _)| place.version.0);
+        versions.find(|version| *version > self.since)
+    }
+
+    /// A version that has written `key`.
+    pub fn at(&self, key: &[u8]) -> Option<Version> {
+        let (newest, _) = self.records.get(key, Version(u64::MAX))?;
+        (newest > self.since).then_some(newest)
     }
 }
 
@@ -180,9 +193,14 @@ impl MemTable {
         self.records.lock().get(key, version)
     }
 
-    /// A version newer than `since` that has written a key in `range`.
-    pub(crate) fn written_since(&self, range: &KeyRange, since: Version) -> Option<Version> {
-        self.records.lock().written_since(range, since)
+    /// What `look` finds in what was written since; it is not asked if nothing was.
+    pub(crate) fn written_since(
+        &self,
+        since: Version,
+        look: impl Fn(&WrittenSince<'_>) -> Option<Version>,
+    ) -> Option<Version> {
+        let records = self.records.lock();
+        if records.newest > since { look(&WrittenSince { records: &records, since }) } else { None }
     }
 
     /// The first records, `count` at most, that are not before `target`, or, if that is excluded, behind it; backwards, the
@@ -252,18 +270,21 @@ mod tests {
 
         #[test]
         fn a_write_is_found_in_its_range(
-            written in proptest::collection::vec((0..20u8, 1..9u64), 0..20),
+            changes in proptest::collection::vec((0..20u8, 1..9u64), 0..20),
             start in 0..20u8,
             len in 0..20u8,
             since in 0..9u64,
         ) {
             let mut records = Records::default();
-            for (key, version) in &written {
+            for (key, version) in &changes {
                 records.add(&[*key][..].into(), Version(*version), None);
             }
             let range = KeyRange { start: [start][..].into(), end: [start + len][..].into() };
-            let expected = written.iter().any(|(key, version)| range.contains(&[*key]) && *version > since);
-            prop_assert_eq!(records.written_since(&range, Version(since)).is_some(), expected);
+            let expected = changes.iter().any(|(key, version)| range.contains(&[*key]) && *version > since);
+            let written = WrittenSince { records: &records, since: Version(since) };
+            prop_assert_eq!(written.inside(&range).is_some(), expected);
+            let expected = changes.iter().any(|(key, version)| *key == start && *version > since);
+            prop_assert_eq!(written.at(&[start]).is_some(), expected);
         }
     }
 }

@@ -27,8 +27,7 @@ pub fn messages(bytes: &[u8]) {
     }
     copy(bytes);
     if let Ok(found) = row::read(bytes, &TYPES, &[]) {
-        let mut again = Vec::new();
-        row::write(&found, &mut again);
+        let again = row::encode(&found);
         // A NaN differs from itself.
         let reread = row::read(&again, &TYPES, &[]);
         assert!(
@@ -72,7 +71,6 @@ fn copy(bytes: &[u8]) {
 pub fn message_seeds() -> Vec<Vec<u8>> {
     let mut bind = Output::default();
     bind.bytes(b"B\0\0\0\x1ep\0s\0\0\x01\0\x01\0\x02\0\0\0\x04\0\0\0\x07\xff\xff\xff\xff\0\0");
-    let mut full = Vec::new();
     let values = [
         Datum::Bool(true),
         Datum::Int4(-5),
@@ -81,7 +79,7 @@ pub fn message_seeds() -> Vec<Vec<u8>> {
         Datum::Text("text".into()),
         Datum::Null,
     ];
-    row::write(&values, &mut full);
+    let full = row::encode(&values);
     let texts: [&[u8]; 7] = [
         b"\0\0\0\x17\0\x03\0\0user\0relix\0\0",
         b"Q\0\0\0\x0dSELECT 1\0P\0\0\0\x10s\0SELECT 2\0\0\0E\0\0\0\x09\0\0\0\0\0",

@@ -45,7 +45,7 @@ pub fn tables(bytes: &[u8]) {
         };
         let entry = Entry::new(position, micros, tables.through().digest, payload);
         tables.apply(&entry).expect("it is the next one");
-        let _ = tables.check(Version(input.number()), &[]);
+        let _ = tables.check(&Commit { read_version: Version(input.number()), ..commit(request, b"a") });
         let _ = tables.outgoing(Version(input.number()));
         if what & 64 == 0 {
             tables.freeze();

@@ -3,7 +3,7 @@
 use super::*;
 use crate::record::{HEADER_LEN, Header};
 use crate::scanner::Chain;
-use crate::superblock::Superblock;
+use crate::superblock::{FORMAT, Superblock};
 use proptest::prelude::*;
 
 /// What is done to a journal that runs.
@@ -338,10 +338,12 @@ proptest! {
         Header::parse(&bytes);
         let mut sector = bytes.clone();
         sector.resize(SECTOR_SIZE, 0);
-        sector[..10].copy_from_slice(b"RELIXDSK\x04\x00");
+        sector[..8].copy_from_slice(b"RELIXDSK");
+        sector[8..10].copy_from_slice(&FORMAT.to_le_bytes());
         Superblock::parse(&sector);
         let mut head = head;
-        head[..6].copy_from_slice(b"RLXJ\x04\x00");
+        head[..4].copy_from_slice(b"RLXJ");
+        head[4..6].copy_from_slice(&FORMAT.to_le_bytes());
         // Numbers that no ledger reaches are refused.
         [16, 40, 48, 64, 72, 120, 128].iter().for_each(|number| head[number + 7] = 0);
         head[36..40].copy_from_slice(&(bytes.len() as u32).to_le_bytes());

@@ -132,13 +132,14 @@ impl CopyDecoder {
 
     fn end_field(&mut self) -> SqlResult<()> {
         let was_quoted = core::mem::take(&mut self.was_quoted);
-        let field = core::mem::take(&mut self.field);
-        let is_null = !was_quoted && field == self.format.null.as_bytes();
+        let is_null = !was_quoted && self.field == self.format.null.as_bytes();
         let value = match (is_null, self.format.csv) {
             (true, _) => None,
-            (false, true) => Some(field),
-            (false, false) => Some(unescape(&field)),
+            (false, true) => Some(self.field.clone()),
+            (false, false) => Some(unescape(&self.field)),
         };
+        // It keeps its memory for the next one.
+        self.field.clear();
         let value = value.map(String::from_utf8).transpose().map_err(|_| wire::bad_utf8())?;
         self.record.push(value);
         Ok(())

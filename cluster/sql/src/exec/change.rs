@@ -70,23 +70,19 @@ pub(crate) async fn store_row(
     let mut key = key::table_prefix(descriptor.id);
     if descriptor.primary_key.is_empty() {
         row_ids.write_next(wall_micros, &mut key);
-    } else {
-        descriptor.write_row_key(row, &mut key);
-        if transaction.get(&key).await?.is_some() {
-            if ignore_duplicates {
-                return Ok(Stored::Duplicate);
-            }
-            return Err(duplicate_key(descriptor, row));
-        }
+        put(&key, row, transaction)?;
+        return Ok(Stored::Yes);
     }
-    put(&key, row, transaction)?;
-    Ok(Stored::Yes)
+    descriptor.write_row_key(row, &mut key);
+    match transaction.insert(&key.into(), row::encode(row).into()).await? {
+        true => Ok(Stored::Yes),
+        false if ignore_duplicates => Ok(Stored::Duplicate),
+        false => Err(duplicate_key(descriptor, row)),
+    }
 }
 
 fn put(key: &[u8], row: &Row, transaction: &mut Transaction) -> SqlResult<()> {
-    let mut bytes = Vec::with_capacity(64);
-    row::write(row, &mut bytes);
-    Ok(transaction.put(key, &bytes)?)
+    Ok(transaction.put(key, &row::encode(row))?)
 }
 
 /// Whether `row` may stand in the table.
@@ -276,10 +272,9 @@ pub(crate) async fn run_update<D: Database>(
     }
     // Every old key is free by now: keys may change places.
     for (key, row) in moved {
-        if context.transaction.get(&key).await?.is_some() {
+        if !context.transaction.insert(&key.into(), row::encode(&row).into()).await? {
             return Err(duplicate_key(descriptor, &row));
         }
-        put(&key, &row, context.transaction)?;
         changed.note(row, plan.returning.as_ref(), context)?;
     }
     Ok(changed)
@@ -314,10 +309,10 @@ pub(crate) async fn replay_inserts(
     }
     for write in &commit.writes {
         let Some(value) = &write.value else { continue };
-        if !table.descriptor.primary_key.is_empty() && transaction.get(&write.key).await?.is_some() {
+        // Hidden keys are never taken.
+        if !transaction.insert(&write.key, value.clone()).await? {
             return Err(duplicate_key(&table.descriptor, &row::read(value, &table.types, &[])?));
         }
-        transaction.put(&write.key, value)?;
     }
     Ok(())
 }

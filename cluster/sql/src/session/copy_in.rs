@@ -74,7 +74,7 @@ impl<D: Database> Session<D> {
         &mut self,
         plan: &CopyInPlan,
         own: Option<&mut Transaction>,
-        record: crate::copy::Record,
+        mut record: crate::copy::Record,
     ) -> SqlResult<()> {
         let Session { state, database, facts, row_ids, .. } = self;
         let columns = &plan.table.descriptor.columns;
@@ -89,14 +89,14 @@ impl<D: Database> Session<D> {
                     row.push(default_of(column).eval(&[], &env)?.into_owned());
                     continue;
                 }
-                Some(at) => record.get(at).ok_or_else(|| {
+                Some(at) => record.get_mut(at).ok_or_else(|| {
                     let message = format!("missing data for column \"{}\"", column.name);
                     SqlError::new(SqlState::BAD_COPY_FORMAT, message)
                 })?,
             };
-            row.push(match field {
+            row.push(match field.take() {
                 None => crate::types::Datum::Null,
-                Some(text) => wire::parse_text(column.data_type, text)?,
+                Some(text) => wire::parse_owned_text(column.data_type, text)?,
             });
         }
         let transaction = match own {

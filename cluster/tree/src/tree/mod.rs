@@ -25,7 +25,7 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Waker};
 
-use cluster_format::{Digest, KeyRange, Version};
+use cluster_format::{Digest, Version};
 use drivers_api::SECTOR_SIZE;
 
 pub use options::TreeOptions;
@@ -39,7 +39,7 @@ use crate::scrub::scrub;
 use crate::writer::TableIds;
 use crate::{
     Arrived, Incoming, Levels, Manifest, MemTable, OpenError, Outgoing, Patch, ReadError, Root, Scrubbed,
-    Snapshot, Table, TableId, WriteError,
+    Snapshot, Table, TableId, WriteError, WrittenSince,
 };
 
 /// What has happened.
@@ -238,11 +238,15 @@ impl Tree {
         self.memory.add(key, version, value);
     }
 
-    /// A version newer than `since` that has written a key in `range`, if that is [known](Tree::remembered).
-    pub fn written_since(&self, range: &KeyRange, since: Version) -> Option<Version> {
-        let memories =
-            [Some(&self.memory), self.frozen.as_ref().map(|frozen| &frozen.memory), self.flushed.as_ref()];
-        memories.into_iter().flatten().find_map(|memory| memory.written_since(range, since))
+    /// The first version that `look` finds in what was written since, as far as that is [known](Tree::remembered).
+    pub fn written_since(
+        &self,
+        since: Version,
+        look: impl Fn(&WrittenSince<'_>) -> Option<Version>,
+    ) -> Option<Version> {
+        let frozen = self.frozen.as_ref().map(|frozen| &frozen.memory);
+        let memories = [Some(&self.memory), frozen, self.flushed.as_ref()];
+        memories.into_iter().flatten().find_map(|memory| memory.written_since(since, &look))
     }
 
     /// What was added behind this version is remembered key by key, in memory: what memory held when it was last full, at

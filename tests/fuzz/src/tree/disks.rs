@@ -15,7 +15,8 @@ use crate::input::Input;
 
 pub const CELLS: u32 = 96;
 pub const START: u64 = 8;
-const OPTIONS: TreeOptions = TreeOptions { memory_len_max: 4000, base_sectors_max: 40, table_cells_max: 2 };
+const OPTIONS: TreeOptions =
+    TreeOptions { memory_len_max: 4000, young_runs: 4, base_sectors_max: 40, table_cells_max: 2 };
 
 /// So many turns are enough for whatever is under way.
 const TURNS_MAX: usize = 3000;
