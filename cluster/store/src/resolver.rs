@@ -7,10 +7,9 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::ops::Bound;
 
-use cluster_format::{Commit, Version};
+use cluster_format::{Commit, KeyRange, Version};
 
 /// Why a transaction may not commit. Running it again on a new snapshot is the cure for both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,58 +20,92 @@ pub enum Conflict {
     TooOld,
 }
 
+/// An entry that writes more keys is searched by itself: to note them one by one would take longer than its rows took to be
+/// read.
+const NOTED_WRITES_MAX: usize = 64;
+
 /// What entries write that are appended, but not applied.
 #[derive(Default)]
 pub struct Resolver {
+    /// Of entries that write few keys.
     last_written: BTreeMap<Arc<[u8]>, Version>,
-    /// What each version writes, oldest first, to forget it by.
-    entries: VecDeque<(Version, Vec<Arc<[u8]>>)>,
+    /// Oldest first.
+    entries: VecDeque<Pending>,
+}
+
+struct Pending {
+    version: Version,
+    commit: Arc<Commit>,
+    /// It is looked through when a commit is checked.
+    is_searched: bool,
 }
 
 impl Resolver {
     /// Whether `commit` may be, as far as these entries go.
     pub fn check(&self, commit: &Commit) -> Result<(), Conflict> {
-        let Commit { read_version, reads, writes, .. } = commit;
-        if self.entries.back().is_none_or(|(newest, _)| read_version >= newest) {
+        let since = commit.read_version;
+        let reads = || commit.reads.iter().filter(|range| !range.is_empty());
+        if self.entries.back().is_none_or(|newest| since >= newest.version) {
             return Ok(());
         }
-        let ranges = reads.iter().filter(|range| !range.is_empty()).flat_map(|range| {
+        let ranges = reads().flat_map(|range| {
             let bounds = (Bound::Included(&range.start), Bound::Excluded(&range.end));
-            self.last_written.range::<Arc<[u8]>, _>(bounds).map(|(_, version)| version)
+            self.last_written.range::<Arc<[u8]>, _>(bounds).map(|(_, version)| *version)
         });
-        let keys = writes.iter().filter_map(|write| self.last_written.get(&write.key));
-        match ranges.chain(keys).find(|written| *written > read_version) {
-            Some(written) => Err(Conflict::Written(*written)),
-            None => Ok(()),
-        }
+        let keys = commit.writes.iter().filter_map(|write| self.last_written.get(&write.key).copied());
+        let noted = ranges.chain(keys).find(|written| *written > since);
+        let newer = self.entries.iter().rev().take_while(|pending| pending.version > since);
+        let written = noted.or_else(|| {
+            let mut searched = newer.filter(|pending| pending.is_searched);
+            let conflicting = searched.find(|Pending { commit: entry, .. }| {
+                reads().any(|range| writes_inside(entry, range))
+                    || commit.writes.iter().any(|write| writes_at(entry, &write.key))
+            });
+            conflicting.map(|pending| pending.version)
+        });
+        written.map_or(Ok(()), |version| Err(Conflict::Written(version)))
     }
 
     /// Notes what the entry at `version`, newer than all before, writes.
-    pub fn record(&mut self, version: Version, commit: &Commit) {
-        let keys: Vec<Arc<[u8]>> = commit.writes.iter().map(|write| write.key.clone()).collect();
-        self.last_written.extend(keys.iter().map(|key| (key.clone(), version)));
-        self.entries.push_back((version, keys));
+    pub fn record(&mut self, version: Version, commit: &Arc<Commit>) {
+        let is_searched = is_searched(commit);
+        if !is_searched {
+            self.last_written.extend(commit.writes.iter().map(|write| (write.key.clone(), version)));
+        }
+        self.entries.push_back(Pending { version, commit: commit.clone(), is_searched });
     }
 
     /// Forgets every entry up to `version`: the tables have them.
     pub fn forget_through(&mut self, version: Version) {
-        while let Some((oldest, keys)) = self.entries.pop_front_if(|(oldest, _)| *oldest <= version) {
-            if self.entries.is_empty() {
-                return self.last_written.clear();
-            }
-            for key in keys {
-                if self.last_written.get(&key) == Some(&oldest) {
-                    self.last_written.remove(&key);
+        while let Some(pending) = self.entries.pop_front_if(|oldest| oldest.version <= version) {
+            for write in pending.commit.writes.iter().filter(|_| !pending.is_searched) {
+                if self.last_written.get(&write.key) == Some(&pending.version) {
+                    self.last_written.remove(&write.key);
                 }
             }
         }
     }
 }
 
+/// Whether it writes many keys. They come in order, as a transaction has them.
+fn is_searched(entry: &Commit) -> bool {
+    entry.writes.len() > NOTED_WRITES_MAX && entry.writes.is_sorted_by(|one, next| one.key < next.key)
+}
+
+fn writes_inside(entry: &Commit, range: &KeyRange) -> bool {
+    let first = entry.writes.partition_point(|write| write.key < range.start);
+    entry.writes.get(first).is_some_and(|write| write.key < range.end)
+}
+
+fn writes_at(entry: &Commit, key: &[u8]) -> bool {
+    entry.writes.binary_search_by(|write| (*write.key).cmp(key)).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cluster_format::{KeyRange, NodeId, Origin, RequestId, Write};
+    use alloc::vec::Vec;
+    use cluster_format::{NodeId, Origin, RequestId, Write};
 
     fn commit(read_version: u64, reads: &[(&[u8], &[u8])], writes: &[&[u8]]) -> Commit {
         Commit {
@@ -90,7 +123,7 @@ mod tests {
     #[test]
     fn a_read_conflicts_only_with_later_writes_in_its_range() {
         let mut resolver = Resolver::default();
-        resolver.record(Version(5), &commit(0, &[], &[b"b"]));
+        resolver.record(Version(5), &commit(0, &[], &[b"b"]).into());
         let conflict = Err(Conflict::Written(Version(5)));
         assert_eq!(resolver.check(&commit(4, &[(b"a", b"c")], &[])), conflict);
         assert_eq!(resolver.check(&commit(5, &[(b"a", b"c")], &[])), Ok(()));
@@ -101,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_written_counts_as_read() {
         let mut resolver = Resolver::default();
-        resolver.record(Version(5), &commit(0, &[], &[b"b"]));
+        resolver.record(Version(5), &commit(0, &[], &[b"b"]).into());
         assert_eq!(resolver.check(&commit(4, &[], &[b"b"])), Err(Conflict::Written(Version(5))));
         assert_eq!(resolver.check(&commit(4, &[], &[b"c"])), Ok(()));
     }
@@ -109,12 +142,31 @@ mod tests {
     #[test]
     fn what_was_applied_is_forgotten_and_what_came_later_is_not() {
         let mut resolver = Resolver::default();
-        resolver.record(Version(5), &commit(0, &[], &[b"a", b"b"]));
-        resolver.record(Version(6), &commit(0, &[], &[b"b"]));
+        resolver.record(Version(5), &commit(0, &[], &[b"a", b"b"]).into());
+        resolver.record(Version(6), &commit(0, &[], &[b"b"]).into());
         resolver.forget_through(Version(5));
         assert_eq!(resolver.check(&commit(4, &[], &[b"a"])), Ok(()));
         assert_eq!(resolver.check(&commit(4, &[], &[b"b"])), Err(Conflict::Written(Version(6))));
         resolver.forget_through(Version(6));
         assert_eq!(resolver.check(&commit(4, &[], &[b"b"])), Ok(()));
+    }
+
+    #[test]
+    fn an_entry_that_writes_many_keys_is_searched() {
+        let keys: Vec<[u8; 1]> = (0..200).step_by(2).map(|key| [key]).collect();
+        let keys: Vec<&[u8]> = keys.iter().map(|key| &key[..]).collect();
+        let many = Arc::new(commit(0, &[], &keys));
+        assert!(is_searched(&many));
+        let mut resolver = Resolver::default();
+        resolver.record(Version(5), &many);
+        resolver.record(Version(6), &commit(0, &[], &[&[250]]).into());
+        let conflict = Err(Conflict::Written(Version(5)));
+        assert_eq!(resolver.check(&commit(4, &[], &[&[20]])), conflict);
+        assert_eq!(resolver.check(&commit(4, &[(&[19], &[21])], &[])), conflict);
+        assert_eq!(resolver.check(&commit(4, &[(&[19], &[20])], &[&[21]])), Ok(()));
+        assert_eq!(resolver.check(&commit(5, &[(&[19], &[21])], &[])), Ok(()));
+        resolver.forget_through(Version(5));
+        assert_eq!(resolver.check(&commit(4, &[], &[&[20]])), Ok(()));
+        assert_eq!(resolver.check(&commit(4, &[], &[&[250]])), Err(Conflict::Written(Version(6))));
     }
 }
