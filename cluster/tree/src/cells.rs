@@ -23,15 +23,15 @@ pub struct Cells {
     taken: Vec<u64>,
     count: u32,
     free: u32,
-    /// Where to look next.
-    next: u32,
+    /// None is free before this one.
+    lowest: u32,
 }
 
 impl Cells {
     /// So many cells, all free.
     pub fn new(count: u32) -> Cells {
         let taken = vec![0; count.div_ceil(64) as usize];
-        Cells { taken, count, free: count, next: 0 }
+        Cells { taken, count, free: count, lowest: 0 }
     }
 
     /// How many are free.
@@ -50,26 +50,18 @@ impl Cells {
         if free < least { None } else { self.take(least, most.min(free)) }
     }
 
-    /// Takes up to `most` cells that lie together: the next run of so many, or else the longest there is, if that has
-    /// at least `least`.
+    /// Takes up to `most` cells that lie together: the first run of so many, or else the longest there is, if that has
+    /// at least `least`. What is given away again is taken again soon, so that a disk which is a sparse file takes no more
+    /// than was ever in use at once.
     pub fn take(&mut self, least: u32, most: u32) -> Option<CellRun> {
         if self.free < least.max(1) {
             return None;
         }
-        let behind = self.search(self.next, self.count, most);
-        let run = match behind {
-            Some(run) if run.count >= most => run,
-            _ => {
-                // A run that crosses `next` is found from its beginning.
-                let ahead = self.search(0, self.count, most);
-                ahead.into_iter().chain(behind).max_by_key(|run| run.count)?
-            }
-        };
-        if run.count < least {
-            return None;
+        while self.lowest < self.count && self.is_taken(self.lowest) {
+            self.lowest += 1;
         }
+        let run = self.search(most).filter(|run| run.count >= least)?;
         self.set(run, true);
-        self.next = (run.first + run.count) % self.count;
         Some(run)
     }
 
@@ -91,11 +83,7 @@ impl Cells {
     /// These cells were taken, and are free.
     pub fn give_back(&mut self, run: CellRun) {
         self.set(run, false);
-        // What a table did not need of what was just taken for it is taken next: or it would lie between tables, too short
-        // for anything.
-        if run.count > 0 && (run.first + run.count) % self.count == self.next {
-            self.next = run.first;
-        }
+        self.lowest = self.lowest.min(run.first);
     }
 
     fn is_taken(&self, cell: u32) -> bool {
@@ -113,17 +101,17 @@ impl Cells {
         }
     }
 
-    /// The first run of `most` free cells in `start..end`, cut to that; or the longest there is.
-    fn search(&self, start: u32, end: u32, most: u32) -> Option<CellRun> {
+    /// The first run of `most` free cells, cut to that; or the longest there is.
+    fn search(&self, most: u32) -> Option<CellRun> {
         let mut longest: Option<CellRun> = None;
-        let mut first = start;
-        while first < end {
+        let mut first = self.lowest;
+        while first < self.count {
             if first.is_multiple_of(64) && self.taken[first as usize / 64] == u64::MAX {
                 first += 64;
                 continue;
             }
             let mut behind = first;
-            while behind < end && behind - first < most && !self.is_taken(behind) {
+            while behind < self.count && behind - first < most && !self.is_taken(behind) {
                 behind += 1;
             }
             let run = CellRun { first, count: behind - first };
