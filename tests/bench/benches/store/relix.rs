@@ -30,7 +30,7 @@ const ROOT_REQUEST: u64 = 4;
 const SCAN_ROWS: usize = 256;
 
 const OPTIONS: TreeOptions =
-    TreeOptions { memory_len_max: 32 << 20, base_sectors_max: (256 << 20) / 512, table_cells_max: 64 };
+    TreeOptions { memory_len_max: 32 << 20, young_runs: 12, base_sectors_max: (256 << 20) / 512, table_cells_max: 64 };
 
 /// Wakes the thread that waits for its disks.
 struct Unpark(Thread);
