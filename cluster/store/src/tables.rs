@@ -14,10 +14,8 @@ use drivers_api::{DiskGeometry, SECTOR_SIZE};
 use crate::history::History;
 use crate::mark::{Mark, TablesRoot, parse_mark};
 use crate::requests::Requests;
+use crate::settings::Settings;
 use crate::{ApplyError, Conflict, OpenError, ReadError, RequestState, Snapshot, Through, WriteError};
-
-/// Older versions are kept as long as half of the disk is free.
-const HISTORY_SHARE: u64 = 2;
 
 /// What has happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,8 +58,6 @@ pub struct TablesOptions {
     pub memory_len_max: usize,
     /// Bytes of blocks that were read.
     pub cache_len_max: usize,
-    /// How long, in microseconds of the ledger's time, older versions can be read.
-    pub retention_micros: i64,
 }
 
 /// The tables at the newest applied version, with what the leader needs to decide about the next entry.
@@ -77,7 +73,7 @@ pub struct Tables {
     /// What the requests amount to.
     requests_hash: StateHash,
     history: History,
-    retention_micros: i64,
+    settings: Settings,
     /// Bytes of tables that were read to see whether they are intact.
     scrubbed_len: u64,
     /// What was frozen last.
@@ -95,7 +91,7 @@ impl Tables {
     /// Empty tables that never leave memory.
     pub fn in_memory() -> Tables {
         let nothing = DiskGeometry { sectors: 0, queue_depth: 1, transfer_len_max: SECTOR_SIZE };
-        let options = TablesOptions { memory_len_max: usize::MAX, cache_len_max: 0, retention_micros: 0 };
+        let options = TablesOptions { memory_len_max: usize::MAX, cache_len_max: 0 };
         Tables::open(&nothing, 0, options, &[], 1, Membership::default())
     }
 
@@ -110,7 +106,7 @@ impl Tables {
         random: u64,
         founding: Membership,
     ) -> Tables {
-        let TablesOptions { memory_len_max, cache_len_max, retention_micros } = options;
+        let TablesOptions { memory_len_max, cache_len_max } = options;
         let grid = Grid::new(geometry, start, cache_len_max);
         let parsed: Option<TablesRoot> = decode(root).ok();
         let parsed = parsed.filter(|root| root.through.last.is_plausible());
@@ -129,7 +125,7 @@ impl Tables {
             requests: Requests::default(),
             requests_hash: StateHash::default(),
             history: History::default(),
-            retention_micros,
+            settings: Settings::default(),
             scrubbed_len: 0,
             frozen: through.last.version,
             is_crowded: false,
@@ -158,6 +154,11 @@ impl Tables {
     /// The members as of that entry.
     pub fn membership(&self) -> &Arc<Membership> {
         &self.membership
+    }
+
+    /// The settings as of that entry.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The state at [`Tables::version`].
@@ -259,8 +260,7 @@ impl Tables {
             self.freeze();
         }
         let more = self.tree.advance();
-        let (free, all) = self.disk_space();
-        self.is_crowded = free < all / HISTORY_SHARE;
+        self.note_space();
         for event in self.tree.take_events() {
             match event {
                 TreeEvent::Opened(mark) if mark.is_empty() => self.events.push(TablesEvent::Opened),
@@ -341,9 +341,10 @@ impl Tables {
                 membership: self.membership.clone(),
                 requests: self.requests.to_list(),
                 history: self.history.clone(),
+                settings: self.settings.clone(),
             };
             self.frozen = self.version();
-            self.tree.freeze(encode(&mark).into());
+            self.tree.freeze(mark.to_bytes().into());
         }
         self.frozen == self.version()
     }
@@ -386,10 +387,12 @@ impl Tables {
 
     /// Goes on from where the tables with this mark are.
     fn restore(&mut self, mark: &[u8]) -> bool {
-        let Some(Mark { through, membership, requests, history }) = parse_mark(mark) else { return false };
+        let Some(mark) = parse_mark(mark) else { return false };
+        let Mark { through, membership, requests, history, settings } = mark;
         self.restored = through.last.version;
         (self.requests, self.requests_hash) = Requests::from_list(&requests);
-        (self.through, self.membership, self.history) = (through, membership, history);
+        (self.through, self.membership) = (through, membership);
+        (self.history, self.settings) = (history, settings);
         self.frozen = through.last.version;
         (self.is_full, self.are_lost) = (false, false);
         true
@@ -407,16 +410,25 @@ impl Tables {
             Payload::Membership(membership) => self.membership = membership.clone(),
             Payload::TermStart => {}
         }
-        self.history.note(entry.wall_micros, entry.version);
-        let needed_from =
-            if self.is_crowded { i64::MAX } else { entry.wall_micros.saturating_sub(self.retention_micros) };
+        let (retention, now) = (self.settings.retention_micros(), entry.wall_micros);
+        self.history.note(now, entry.version, retention);
+        let needed_from = if self.is_crowded { i64::MAX } else { now.saturating_sub(retention) };
         self.tree.set_horizon(self.history.horizon(needed_from, entry.version));
         Ok(())
+    }
+
+    /// Finds out whether there is room for older versions.
+    fn note_space(&mut self) {
+        let (free, all) = self.disk_space();
+        self.is_crowded = all.saturating_sub(free) > all / 100 * self.settings.retention_disk_share();
     }
 
     fn apply_commit(&mut self, version: Version, commit: &Commit) {
         for write in &commit.writes {
             self.tree.add(&write.key, version, write.value.clone());
+            if self.settings.note(write) {
+                self.note_space();
+            }
         }
         self.requests_hash = self.requests.note(self.requests_hash, version, commit.request);
     }

@@ -1,6 +1,7 @@
 //! Tables on a simulated disk.
 
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -15,10 +16,10 @@ use drivers_api::{Disk, Instant};
 use drivers_sim::SimDisk;
 use proptest::prelude::*;
 
+use crate::settings::RETENTION;
 use crate::*;
 
-const OPTIONS: TablesOptions =
-    TablesOptions { memory_len_max: 4000, cache_len_max: 100_000, retention_micros: 3_600_000_000 };
+const OPTIONS: TablesOptions = TablesOptions { memory_len_max: 4000, cache_len_max: 100_000 };
 
 struct Machine {
     disk: SimDisk,
@@ -125,17 +126,23 @@ fn open(disk: &SimDisk, root: &[u8], life: u64) -> Tables {
     Tables::open(&disk.geometry(), 64, OPTIONS, root, life << 32, Membership::founding(3))
 }
 
+/// Who writes it sets the retention, to as many minutes as the value is to have bytes.
+const SETTING: u8 = 59;
+
 /// A ledger in which each of so many sessions writes again and again.
 fn ledger(changes: &[(u8, Option<usize>)]) -> Vec<Entry> {
     let mut ledger: Vec<Entry> = Vec::new();
     for (version, (key, len)) in (1..).zip(changes) {
-        let value = len.map(|len| Arc::from(vec![version as u8; len]));
+        let (key_bytes, value) = match *key {
+            SETTING => (RETENTION.key(), len.map(|len| format!("{len}min").into_bytes())),
+            key => (vec![key], len.map(|len| vec![version as u8; len])),
+        };
         let commit = Commit {
             request: RequestId { session: u64::from(*key) % 5, sequence: version },
             origin: Origin { node: NodeId(1) },
             read_version: Version(version - 1),
             reads: Vec::new(),
-            writes: [Write { key: [*key][..].into(), value }].into(),
+            writes: [Write { key: key_bytes.into(), value: value.map(Arc::from) }].into(),
         };
         let payload = match version % 50 {
             7 => Payload::Membership(Arc::new(Membership::founding((version % 7) as u8 + 1))),
@@ -143,7 +150,7 @@ fn ledger(changes: &[(u8, Option<usize>)]) -> Vec<Entry> {
         };
         let previous = ledger.last().map_or(Digest::ZERO, |entry| entry.digest());
         let position = LogPosition { term: 1, version: Version(version) };
-        ledger.push(Entry::new(position, version as i64 * 1000, previous, payload));
+        ledger.push(Entry::new(position, version as i64 * 100_000, previous, payload));
     }
     ledger
 }
@@ -170,10 +177,11 @@ fn changes(count: usize) -> impl Strategy<Value = Vec<(u8, Option<usize>)>> {
 }
 
 /// What must be equal on all nodes, whatever has happened to each.
-fn beside_rows(tables: &Tables) -> (Through, Membership, StateHash, Vec<RequestState>) {
+fn beside_rows(tables: &Tables) -> (Through, Membership, StateHash, Vec<RequestState>, Settings) {
     let requests = (0..5).flat_map(|session| (0..300).map(move |sequence| RequestId { session, sequence }));
     let states = requests.map(|request| tables.request_state(request)).collect();
-    (*tables.through(), (**tables.membership()).clone(), tables.requests_hash(), states)
+    let membership = (**tables.membership()).clone();
+    (*tables.through(), membership, tables.requests_hash(), states, tables.settings().clone())
 }
 
 proptest! {
@@ -213,7 +221,7 @@ proptest! {
         }
         // A row that is lost shows.
         let rows = model(&ledger, newest);
-        if let Some((key, _)) = rows.first_key_value() {
+        if let Some(key) = rows.keys().find(|key| key.len() == 1) {
             let lost = [(key[0], None)];
             let mut longer: Vec<_> = changes.clone();
             longer.extend(lost);
@@ -362,4 +370,103 @@ fn an_insert_that_is_rolled_back_stays_read() {
     let (commit, _) =
         transaction.into_commit(RequestId { session: 1, sequence: 1 }, Origin { node: NodeId(1) });
     assert_eq!((commit.reads, commit.writes), ([KeyRange::single(b"a")].into(), Vec::new()));
+}
+
+/// Each of ten rows is written again and again.
+fn rewritten(versions: usize) -> Vec<(u8, Option<usize>)> {
+    (0..versions).map(|at| (at as u8 % 10, Some(1000))).collect()
+}
+
+#[test]
+fn what_is_older_than_the_retention_is_refused_at_once() {
+    let mut changes = rewritten(2000);
+    let mut machine = Machine::new(1);
+    machine.apply(&ledger(&changes));
+    let old = Version(500);
+    assert_eq!(machine.rows(old), model(&ledger(&changes), old));
+    // One that begins to read in time gets to its end.
+    let reader = machine.tables.snapshot().as_of(old);
+    changes.push((SETTING, Some(0)));
+    machine.apply(&ledger(&changes)[2000..]);
+    assert_eq!(machine.tables.oldest_version(), Version(1001));
+    let late = machine.tables.snapshot().as_of(old);
+    assert_eq!(machine.run(late.get(&[3])), Err(ReadError::Forgotten(old)));
+    assert!(machine.run(reader.get(&[3])).is_ok_and(|row| row.is_some()));
+    // What is forgotten stays so, however long later versions are kept: those of the last minute, from 1801 on.
+    changes.push((SETTING, Some(5000)));
+    changes.extend(rewritten(3000));
+    machine.apply(&ledger(&changes)[2001..]);
+    assert_eq!(machine.tables.oldest_version(), Version(1801));
+}
+
+#[test]
+fn a_shorter_retention_gives_space_back() {
+    let mut changes = rewritten(20_000);
+    let disk_len = |changes: &[_]| {
+        let mut machine = Machine::new(1);
+        machine.apply(&ledger(changes));
+        machine.tables.freeze();
+        machine.settle();
+        machine.tables.disk_len()
+    };
+    let before = disk_len(&changes);
+    changes[10_000] = (SETTING, Some(0));
+    let after = disk_len(&changes);
+    assert!(after < before / 2, "{after} of {before} bytes");
+}
+
+#[test]
+fn settings_are_known_from_the_start_even_if_no_entry_is_applied_again() {
+    let mut changes = vec![(SETTING, Some(48 * 60))];
+    changes.extend(rewritten(2000));
+    let (ledger, mut machine) = (ledger(&changes), Machine::new(1));
+    machine.apply(&ledger);
+    while !machine.tables.freeze() {
+        machine.turn();
+    }
+    machine.settle();
+    machine.restart(&ledger, 2);
+    assert_eq!(machine.tables.version(), Version(2001));
+    assert_eq!(machine.tables.settings().retention_micros(), 48 * 3600 * 1_000_000);
+}
+
+#[test]
+fn old_versions_go_when_more_of_the_disk_is_taken_than_they_may_have() {
+    let mut machine = Machine::new(1);
+    let mut ledger = ledger(&rewritten(2000));
+    machine.apply(&ledger);
+    machine.tables.freeze();
+    machine.settle();
+    assert!(machine.tables.oldest_version() <= Version(1));
+    let last = ledger.last().unwrap();
+    let key = crate::settings::RETENTION_DISK_SHARE.key();
+    let commit = Commit {
+        request: RequestId { session: 1, sequence: 3000 },
+        origin: Origin { node: NodeId(1) },
+        read_version: last.version,
+        reads: Vec::new(),
+        writes: [Write { key: key.into(), value: Some(b"0%"[..].into()) }].into(),
+    };
+    let position = LogPosition { term: 1, version: last.version.next() };
+    let payload = Payload::Commit(Arc::new(commit));
+    ledger.push(Entry::new(position, last.wall_micros + 1000, last.digest(), payload));
+    machine.apply(&ledger[2000..]);
+    assert_eq!(machine.tables.oldest_version(), Version(1001));
+}
+
+#[test]
+fn a_mark_from_before_there_were_settings_is_read() {
+    let mark = crate::mark::Mark {
+        through: Through::default(),
+        membership: Membership::founding(3).into(),
+        requests: Default::default(),
+        history: Default::default(),
+        settings: Settings::default(),
+    };
+    let bytes = mark.to_bytes();
+    let older = &bytes[..bytes.len() - cluster_format::encode(&mark.settings).len()];
+    for bytes in [&bytes, older] {
+        assert_eq!(crate::mark::parse_mark(bytes).as_ref(), Some(&mark));
+    }
+    assert_eq!(crate::mark::parse_mark(&[&bytes[..], &[0]].concat()), None);
 }

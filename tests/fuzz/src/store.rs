@@ -10,8 +10,7 @@ use crate::disk::SparseDisk;
 use crate::input::{Input, Output};
 use crate::tree::disks::{CELLS, START, root_of};
 
-const OPTIONS: TablesOptions =
-    TablesOptions { memory_len_max: 10_000, cache_len_max: 10_000, retention_micros: 5_000_000 };
+const OPTIONS: TablesOptions = TablesOptions { memory_len_max: 10_000, cache_len_max: 10_000 };
 
 const SECTORS: u64 = START + CELLS as u64 * cluster_tree::CELL_SECTORS as u64;
 
@@ -90,14 +89,19 @@ pub fn seeds() -> Vec<Vec<u8>> {
         (1..4).map(|session| (RequestId { session, sequence: 5 }, Version(session + 20))).collect();
     let history = vec![(1_000_000i64, Version(3)), (70_000_000, Version(9))];
     let membership = Membership::founding(3);
-    let mark = encode(&(through, &membership, (requests, Version(2)), history));
+    // As it was written before there were settings, and with one.
+    let older = encode(&(through, &membership, (requests, Version(2)), history));
+    let mark = [&older[..], &encode(&[(&b"\0\x04retention"[..], &b"5s"[..])].to_vec())].concat();
     let rest = encode(&(through, &membership));
     let mut seed = Output::default();
     seed.byte(0).long(&mark).number(4).long(&rest);
     for what in [1, 0, 65, 2] {
         seed.byte(what).number(90_000_000).number(2).number(7).short(b"key").number(25).number(30);
     }
+    let mut setting = Output::default();
+    setting.byte(0).long(&older).number(4).long(&rest);
+    setting.byte(1).number(90_000_000).number(2).number(7).short(b"\0\x04retention").number(25).number(30);
     let mut other = Output::default();
     other.byte(1).long(&mark).number(0).long(&decode::<Vec<u8>>(&[0]).expect("no bytes"));
-    vec![seed.0, other.0]
+    vec![seed.0, setting.0, other.0]
 }

@@ -64,9 +64,6 @@ const MEMORY_SHARE: usize = 4;
 /// Blocks that were read may take one in so many.
 const CACHE_SHARE: usize = 2;
 
-/// How long older versions can be read: a day.
-const RETENTION_MICROS: i64 = 24 * 3600 * 1_000_000;
-
 /// Where this node stands.
 pub(crate) enum Phase {
     /// Reads its superblock, and then its tables.
@@ -186,7 +183,6 @@ impl Replica {
             tables_options: TablesOptions {
                 memory_len_max: options.tables_len_max / MEMORY_SHARE,
                 cache_len_max: options.tables_len_max / CACHE_SHARE,
-                retention_micros: RETENTION_MICROS,
             },
             life,
             writer: Writer::default(),
