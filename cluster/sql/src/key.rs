@@ -5,6 +5,7 @@
 //! descriptor:  00 01 | schema | name
 //! next id:     00 02
 //! restore:     00 03, while a backup is restored: which restore may write
+//! setting:     00 04 | name, unless it has its default: see cluster/store
 //!
 //! value:       01 | its bytes             text: 00 becomes 00 ff, and 00 00 ends it
 //! NULL:        02                         integers: big-endian, sign flipped

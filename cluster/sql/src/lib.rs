@@ -29,6 +29,7 @@ pub mod parse;
 mod plan;
 pub mod row;
 mod session;
+mod settings;
 pub mod timestamp;
 pub mod types;
 pub mod wire;

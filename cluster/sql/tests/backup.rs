@@ -171,6 +171,18 @@ fn what_was_backed_up_is_restored_and_goes_on() {
 }
 
 #[test]
+fn settings_are_the_clusters_own_and_in_no_backup() {
+    let (mut client, mut other) = (Client::new(&database()), Client::new(&database()));
+    let set = |hours| format!("UPDATE sys.settings SET value = '{hours}h' WHERE name = 'retention'");
+    make_tables(&mut client);
+    client.query(&set(1)).expect("it is set");
+    other.query(&set(2)).expect("it is set");
+    other.restore(&client.backup().expect("a backup")).expect("settings are no tables");
+    let shown = other.query("SELECT value FROM sys.settings WHERE name = 'retention'");
+    assert_eq!(shown, Ok(vec!["2h|".into()]));
+}
+
+#[test]
 fn a_backup_of_nothing_restores_nothing() {
     let mut client = Client::new(&database());
     let backup = client.backup().expect("a backup");

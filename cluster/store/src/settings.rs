@@ -51,7 +51,7 @@ pub const RETENTION: Setting = Setting {
     name: "retention",
     default: "24h",
     permitted: "0 to 3650d: a number and s, min, h or d, or a number of seconds",
-    description: "how long old versions of rows are kept",
+    description: "how long old versions of rows are kept; the newest thousand always are",
     kind: Kind::Time(3650 * 86_400 * SECOND),
 };
 
@@ -61,7 +61,7 @@ pub const RETENTION_DISK_SHARE: Setting = Setting {
     default: "50%",
     // Merging needs room, and a disk that is nearly full takes no writes.
     permitted: "0% to 90%",
-    description: "how much of a node's disk may be taken, by everything, before it forgets old versions early",
+    description: "how much of its disk a node lets be taken, by everything, before it forgets old versions early",
     kind: Kind::Percent(90),
 };
 

@@ -16,6 +16,7 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::key;
 use crate::plan::{DeletePlan, InsertPlan, InsertRows, SelectPlan, UpdatePlan};
 use crate::row;
+use crate::settings;
 use crate::types::Datum;
 use crate::wire;
 
@@ -244,7 +245,8 @@ pub(crate) async fn run_update<D: Database>(
     plan: &UpdatePlan,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
-    let descriptor = &plan.table.descriptor;
+    let Some(table) = &plan.table else { return update_settings(plan, context).await };
+    let descriptor = &table.descriptor;
     let moves = plan
         .assignments
         .iter()
@@ -253,12 +255,7 @@ pub(crate) async fn run_update<D: Database>(
     let mut moved = Vec::new();
     for (index, (key, old)) in collect(&plan.rows, context).await?.into_iter().enumerate() {
         breathe(index, context).await?;
-        let mut new = old.clone();
-        for (column, expr) in &plan.assignments {
-            if let Some(slot) = new.get_mut(*column) {
-                *slot = expr.eval(&old, &context.env)?.into_owned();
-            }
-        }
+        let mut new = assigned(plan, &old, context)?;
         check_row(descriptor, &mut new)?;
         if !moves {
             put(&key, &new, context.transaction)?;
@@ -276,6 +273,28 @@ pub(crate) async fn run_update<D: Database>(
             return Err(duplicate_key(descriptor, &row));
         }
         changed.note(row, plan.returning.as_ref(), context)?;
+    }
+    Ok(changed)
+}
+
+/// `old` with what is assigned to it.
+fn assigned<D>(plan: &UpdatePlan, old: &Row, context: &Context<'_, D>) -> SqlResult<Row> {
+    let mut new = old.clone();
+    for (column, expr) in &plan.assignments {
+        if let Some(slot) = new.get_mut(*column) {
+            *slot = expr.eval(old, &context.env)?.into_owned();
+        }
+    }
+    Ok(new)
+}
+
+/// `UPDATE sys.settings`
+async fn update_settings<D: Database>(plan: &UpdatePlan, context: &mut Context<'_, D>) -> SqlResult<Changed> {
+    let mut changed = Changed::default();
+    for (key, old) in collect(&plan.rows, context).await? {
+        let mut new = assigned(plan, &old, context)?;
+        settings::store(&key, &mut new, context.transaction)?;
+        changed.note(new, plan.returning.as_ref(), context)?;
     }
     Ok(changed)
 }

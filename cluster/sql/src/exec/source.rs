@@ -17,6 +17,7 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::plan::{SelectPlan, Source};
 use crate::row;
+use crate::settings;
 use crate::types::{DataType, Datum};
 
 /// A row with its key, if it is stored.
@@ -28,7 +29,7 @@ pub(crate) enum SourceCursor {
     Once,
     Points(vec::IntoIter<Vec<u8>>),
     Ranges(vec::IntoIter<KeyRange>, Option<Scan>),
-    Rows(vec::IntoIter<Row>),
+    Rows(vec::IntoIter<SourceRow>),
     Series(Series),
     Values(usize),
     End,
@@ -85,7 +86,7 @@ impl SourceCursor {
             }
             SourceCursor::Points(keys) => points(keys, &plan.source, context).await,
             SourceCursor::Ranges(ranges, scan) => scan_batch(ranges, scan, &plan.source, context).await,
-            SourceCursor::Rows(rows) => Ok(batch(rows.by_ref().map(|row| (None, row)))),
+            SourceCursor::Rows(rows) => Ok(batch(rows)),
             SourceCursor::Series(series) => {
                 yield_now().await;
                 Ok(batch(series.map(|datum| (None, vec![datum]))))
@@ -131,10 +132,17 @@ async fn open<D: Database>(source: &Source, context: &mut Context<'_, D>) -> Sql
         }
         Source::Live(table) => {
             let rows = context.database.live_rows(table.name).await?;
-            for row in &rows {
-                context.budget.charge_row(row)?;
+            let mut keyless = Vec::with_capacity(rows.len());
+            for row in rows {
+                context.budget.charge_row(&row)?;
+                keyless.push((None, row));
             }
-            SourceCursor::Rows(rows.into_iter())
+            SourceCursor::Rows(keyless.into_iter())
+        }
+        Source::Settings => {
+            let rows = settings::rows(context.transaction).await?;
+            let keyed: Vec<SourceRow> = rows.into_iter().map(|(key, row)| (Some(key), row)).collect();
+            SourceCursor::Rows(keyed.into_iter())
         }
         Source::Series(arguments, data_type) => {
             let values = eval_row(arguments, context)?;

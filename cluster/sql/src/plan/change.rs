@@ -18,6 +18,7 @@ use crate::catalog::{Column, ColumnDefault, StoredTable};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::function::Function;
+use crate::settings;
 
 /// `INSERT`
 #[derive(Debug)]
@@ -40,7 +41,8 @@ pub(crate) enum InsertRows {
 /// `UPDATE`
 #[derive(Debug)]
 pub(crate) struct UpdatePlan {
-    pub(crate) table: Arc<StoredTable>,
+    /// None if it is `sys.settings`.
+    pub(crate) table: Option<Arc<StoredTable>>,
     /// The rows to change, whole.
     pub(crate) rows: SelectPlan,
     /// Columns and their new values.
@@ -72,7 +74,7 @@ fn columns_named(table: &StoredTable, names: &[String]) -> SqlResult<Vec<usize>>
     }
     let mut indexes = Vec::with_capacity(names.len());
     for name in names {
-        let index = column_named(table, name)?;
+        let (index, _) = column_named(table, name)?;
         if indexes.contains(&index) {
             let message = format!("column \"{name}\" specified more than once");
             return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
@@ -82,8 +84,11 @@ fn columns_named(table: &StoredTable, names: &[String]) -> SqlResult<Vec<usize>>
     Ok(indexes)
 }
 
-fn column_named(table: &StoredTable, name: &str) -> SqlResult<usize> {
-    table.descriptor.columns.iter().position(|column| column.name == name).ok_or_else(|| {
+/// The column called `name`, and its index.
+fn column_named(table: &StoredTable, name: &str) -> SqlResult<(usize, Column)> {
+    let mut columns = table.descriptor.columns.iter().enumerate();
+    let found = columns.find(|(_, column)| column.name == name);
+    found.map(|(index, column)| (index, column.clone())).ok_or_else(|| {
         let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.descriptor.name);
         SqlError::new(SqlState::UNDEFINED_COLUMN, message)
     })
@@ -164,19 +169,25 @@ fn whole_row(
     Ok(whole.into_iter().zip(&table.descriptor.columns).map(or_default).collect())
 }
 
-/// A plan that reads the rows of `table` under `filter`, whole.
+/// A plan that reads the rows of `table` under `filter`, whole; of `sys.settings` if there is none.
 fn rows_of(
-    table: &Arc<StoredTable>,
+    table: Option<&Arc<StoredTable>>,
     scope: &Scope,
     filter: Option<&AstExpr>,
     params: &mut Params,
 ) -> SqlResult<SelectPlan> {
     let mut binder = Binder { scope, params, aggregates: Aggregates::Forbidden("WHERE"), calls: Vec::new() };
     let filter = filter.map(|filter| binder.condition(filter, "WHERE")).transpose()?;
-    let access = Access::plan(&table.descriptor, filter.as_ref());
-    let needed = vec![true; table.types.len()];
+    let source = match table {
+        Some(table) => {
+            let access = Access::plan(&table.descriptor, filter.as_ref());
+            let needed = vec![true; table.types.len()];
+            Source::Table { table: table.clone(), access, needed, backward: false }
+        }
+        None => Source::Settings,
+    };
     Ok(SelectPlan {
-        source: Source::Table { table: table.clone(), access, needed, backward: false },
+        source,
         filter,
         aggregation: None,
         outputs: Vec::new(),
@@ -190,22 +201,27 @@ fn rows_of(
 
 pub(super) fn plan_update(update: &Update, first: Relation, params: &mut Params) -> SqlResult<UpdatePlan> {
     let scope = first.scope(update.alias.clone().unwrap_or_else(|| update.table.name.clone()));
-    let table = first.writable(&update.table)?;
+    let table = match first {
+        Relation::Settings => None,
+        other => Some(other.writable(&update.table)?),
+    };
     let mut assignments: Vec<(usize, Expr)> = Vec::new();
     let mut binder =
         Binder { scope: &scope, params, aggregates: Aggregates::Forbidden("UPDATE"), calls: Vec::new() };
     for (name, expr) in &update.assignments {
-        let index = column_named(&table, name)?;
+        let (index, column) = match &table {
+            Some(table) => column_named(table, name)?,
+            None => settings::assignable(name)?,
+        };
         if assignments.iter().any(|(known, _)| *known == index) {
             let message = format!("multiple assignments to same column \"{name}\"");
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
         }
-        let Some(column) = table.descriptor.columns.get(index) else { continue };
         let value =
-            expr.as_ref().map_or_else(|| Ok(default_of(column)), |expr| binder.assign(expr, column))?;
+            expr.as_ref().map_or_else(|| Ok(default_of(&column)), |expr| binder.assign(expr, &column))?;
         assignments.push((index, value));
     }
-    let rows = rows_of(&table, &scope, update.filter.as_ref(), params)?;
+    let rows = rows_of(table.as_ref(), &scope, update.filter.as_ref(), params)?;
     let returning = plan_returning(&update.returning, &scope, params)?;
     Ok(UpdatePlan { table, rows, assignments, returning })
 }
@@ -213,7 +229,7 @@ pub(super) fn plan_update(update: &Update, first: Relation, params: &mut Params)
 pub(super) fn plan_delete(delete: &Delete, first: Relation, params: &mut Params) -> SqlResult<DeletePlan> {
     let scope = first.scope(delete.alias.clone().unwrap_or_else(|| delete.table.name.clone()));
     let table = first.writable(&delete.table)?;
-    let rows = rows_of(&table, &scope, delete.filter.as_ref(), params)?;
+    let rows = rows_of(Some(&table), &scope, delete.filter.as_ref(), params)?;
     let returning = plan_returning(&delete.returning, &scope, params)?;
     Ok(DeletePlan { rows, returning, truncate: delete.truncate })
 }

@@ -56,6 +56,7 @@ impl SelectPlan {
                     _ => format!("Range scan{direction} of {name}"),
                 }
             }
+            Source::Settings => "Scan of sys.settings".into(),
             Source::Live(table) => format!("Live table sys.{}", table.name),
             Source::Series(..) => "Function scan on generate_series".into(),
             Source::Values(rows) => format!("Values of {} rows", rows.len()),

@@ -19,6 +19,7 @@ use crate::bind::{Params, Scope};
 use crate::catalog::{self, PUBLIC, SYS, StoredTable};
 use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::settings;
 use crate::types::DataType;
 
 /// A column of a result.
@@ -59,7 +60,7 @@ impl Plan {
                 InsertRows::Values(_) => [Some(&plan.table), None],
                 InsertRows::Select(select, _) => [Some(&plan.table), of_select(select)],
             },
-            Plan::Update(plan) => [Some(&plan.table), None],
+            Plan::Update(plan) => [plan.table.as_ref(), None],
             Plan::Delete(plan) => [of_select(&plan.rows), None],
             Plan::CopyIn(plan) => [Some(&plan.table), None],
             Plan::Explain(_) | Plan::Direct => [None, None],
@@ -82,6 +83,8 @@ pub(crate) struct CopyInPlan {
 pub(crate) enum Relation {
     Stored(Arc<StoredTable>),
     Live(&'static LiveTable),
+    /// `sys.settings`
+    Settings,
     /// The statement names none.
     Nothing,
 }
@@ -96,11 +99,15 @@ impl Relation {
                 Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
                     .detail("Its rows are computed when they are read."))
             }
+            Relation::Settings => Err(settings::rows_are_fixed()),
             Relation::Nothing => Err(catalog::undefined_table(name.schema.as_deref(), &name.name)),
         }
     }
 
     fn scope(&self, alias: String) -> Scope {
+        let of_live = |table: &LiveTable| {
+            table.columns.iter().map(|(name, data_type)| (String::from(*name), *data_type)).collect()
+        };
         let columns = match self {
             Relation::Stored(table) => table
                 .descriptor
@@ -108,9 +115,8 @@ impl Relation {
                 .iter()
                 .map(|column| (column.name.clone(), column.data_type))
                 .collect(),
-            Relation::Live(table) => {
-                table.columns.iter().map(|(name, data_type)| (String::from(*name), *data_type)).collect()
-            }
+            Relation::Live(table) => of_live(table),
+            Relation::Settings => of_live(&settings::TABLE),
             Relation::Nothing => Vec::new(),
         };
         Scope { table: alias, columns }
@@ -166,6 +172,9 @@ async fn find(
     let schema = name.schema.as_deref().unwrap_or(PUBLIC);
     if let Some(table) = live.iter().find(|table| schema == SYS && table.name == name.name) {
         return Ok(Relation::Live(table));
+    }
+    if schema == SYS && name.name == settings::TABLE.name {
+        return Ok(Relation::Settings);
     }
     match catalog::find(transaction, schema, &name.name).await? {
         Some(table) => Ok(Relation::Stored(table)),

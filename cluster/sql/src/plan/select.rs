@@ -30,6 +30,8 @@ pub(crate) enum Source {
         backward: bool,
     },
     Live(&'static LiveTable),
+    /// `sys.settings`
+    Settings,
     /// `generate_series`: start, stop, step.
     Series([Expr; 3], DataType),
     Values(Vec<Vec<Expr>>),
@@ -213,6 +215,7 @@ fn plan_from(from: &From, relation: Relation, params: &mut Params) -> SqlResult<
                     Source::Table { table, access: Access::default(), needed, backward: false }
                 }
                 Relation::Live(table) => Source::Live(table),
+                Relation::Settings => Source::Settings,
                 Relation::Nothing => Source::Nothing,
             };
             Ok((scope, source))

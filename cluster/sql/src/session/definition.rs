@@ -16,6 +16,7 @@ use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::Context;
 use crate::key;
+use crate::settings;
 
 pub(super) async fn create_table<D>(
     create: &CreateTable,
@@ -28,8 +29,9 @@ pub(super) async fn create_table<D>(
         let message = format!("schema \"{schema}\" does not exist");
         return Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, message).at(create.table.position));
     }
-    let is_live = schema == SYS && live.iter().any(|table| table.name == name);
-    if is_live || catalog::find(context.transaction, schema, name).await?.is_some() {
+    if settings::is_of_system(schema, name, live)
+        || catalog::find(context.transaction, schema, name).await?.is_some()
+    {
         let message = format!("relation \"{name}\" already exists");
         if create.if_not_exists {
             return Ok([skipping(SqlState::DUPLICATE_TABLE, format!("{message}, skipping"))].into());
@@ -118,8 +120,8 @@ pub(super) async fn drop_tables<D>(
     let mut notices = Vec::new();
     for table in tables {
         let schema = table.schema.as_deref().unwrap_or(PUBLIC);
-        if schema == SYS && live.iter().any(|live| live.name == table.name) {
-            let message = format!("cannot drop live table \"{}\"", table.name);
+        if settings::is_of_system(schema, &table.name, live) {
+            let message = format!("cannot drop system table \"{}\"", table.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
         }
         match catalog::find(context.transaction, schema, &table.name).await? {

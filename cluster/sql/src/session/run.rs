@@ -73,7 +73,7 @@ impl<D: Database> Session<D> {
         let transaction = if mode.alone && !self.state.is_block() {
             let needs_store = !matches!(
                 &prepared.planned.plan,
-                Plan::Select(plan) if !matches!(plan.source, Source::Table { .. })
+                Plan::Select(plan) if !matches!(plan.source, Source::Table { .. } | Source::Settings)
             );
             let freshness = if needs_store { Freshness::Linearizable } else { Freshness::Local };
             own.insert(Transaction::new(
