@@ -20,7 +20,7 @@ use crate::types::{DataType, Datum};
 /// The schema of tables that name none.
 pub const PUBLIC: &str = "public";
 
-/// The schema of the live tables.
+/// The schema of the system's tables.
 pub const SYS: &str = "sys";
 
 /// Most columns of a table, as in Postgres.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tests_sim::{Client, Cluster, ask};
-use tests_workloads::{Row, noise};
+use tests_workloads::{Failure, Row, noise};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -34,7 +34,7 @@ fn count(cluster: &mut Cluster) {
         for _ in 0..1200 {
             client.query("UPDATE counter SET n = n + 1 WHERE id = 1").await?;
         }
-        Ok::<(), tests_workloads::Failure>(())
+        Ok::<(), Failure>(())
     });
     counted.expect("a minute is enough").expect("nothing is in the way");
 }
@@ -108,4 +108,19 @@ fn a_node_that_is_brought_the_tables_has_the_settings() {
     count(&mut cluster);
     let oldest = oldest_versions(&mut cluster);
     assert!(oldest.iter().all(|version| *version > 1000), "{oldest:?}");
+}
+
+#[test]
+fn a_full_disk_takes_settings() {
+    let mut cluster = Cluster::with_disks(3, 33, 8 * 2048);
+    ask(&mut cluster, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").unwrap();
+    let insert = |id: u64, len| format!("INSERT INTO t VALUES ({id}, '{}')", noise(len, id));
+    // Until not even a short row has room.
+    for (from, len) in [(0, 200_000), (1000, 2000), (2000, 0)] {
+        let refused = (from..from + 1000).find_map(|id| ask(&mut cluster, 1, &insert(id, len)).err());
+        assert!(matches!(&refused, Some(Failure::Server(state, _)) if state == "53100"), "{refused:?}");
+    }
+    ask(&mut cluster, 1, BRIEF).unwrap();
+    assert!(ask(&mut cluster, 1, &insert(3000, 0)).is_err(), "that alone makes no room");
+    (1..=3).for_each(|node| assert_eq!(ask(&mut cluster, node, VALUE), Ok(cell("0s"))));
 }
