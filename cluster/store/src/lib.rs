@@ -13,6 +13,7 @@
 extern crate alloc;
 
 mod error;
+mod event;
 mod history;
 mod mark;
 mod memory;
@@ -29,13 +30,14 @@ pub use cluster_tree::{
     WriteError, yield_now,
 };
 pub use error::ApplyError;
+pub use event::TablesEvent;
 pub use mark::Through;
 pub use memory::{Lease, MemoryPool, PoolEmpty};
 pub use requests::RequestState;
 pub use resolver::{Conflict, Resolver};
 pub use settings::{SETTINGS, SETTINGS_PREFIX, Setting, Settings, is_setting};
 pub use snapshot::{Slice, Snapshot};
-pub use tables::{Tables, TablesEvent, TablesOptions};
+pub use tables::{Tables, TablesOptions};
 pub use transaction::{Savepoint, Scan, StoreError, Transaction};
 
 #[cfg(test)]

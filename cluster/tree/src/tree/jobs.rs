@@ -5,15 +5,15 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::task::{Context, Poll};
 
-use cluster_format::Version;
 use drivers_api::SECTOR_SIZE;
 
-use super::{Frozen, Full, Phase, Rooting, Tree, TreeEvent, TreeOptions, WriteJob};
+use super::memory::{Frozen, Memory};
+use super::{Full, Phase, Rooting, Tree, TreeEvent, TreeOptions, WriteJob};
 use crate::cells::CELL_SECTORS;
 use crate::levels::Compaction;
 use crate::patch::Patches;
 use crate::writer::{Room, write_tables};
-use crate::{Manifest, MemTable, OpenError, ReadError, Retention, Root, Source, WriteError};
+use crate::{Manifest, OpenError, ReadError, Retention, Root, Source, WriteError};
 
 /// Tables of the longest usual compaction of two levels.
 const LEVEL_TABLES: u64 = 12;
@@ -47,15 +47,15 @@ impl Tree {
         if self.flush.is_none()
             && self.is_open()
             && is_wanted
-            && let Some(Frozen { memory, mark }) = self.frozen.clone()
+            && let Some(Frozen { records, mark }) = self.memory.frozen().cloned()
         {
             let (grid, ids) = (self.grid.clone(), self.ids.for_job());
             // Whatever lies deeper may be older.
             let retention = Retention::new(self.horizon, false);
             let room = self.room(self.compaction_cells());
             let job = async move {
-                let memory = Source::memory(&memory, memory.newest());
-                write_tables(&grid, [memory].into(), retention, ids, room).await
+                let source = Source::memory(&records, records.newest());
+                write_tables(&grid, [source].into(), retention, ids, room).await
             };
             self.flush = Some((mark, Box::pin(job)));
         }
@@ -67,7 +67,8 @@ impl Tree {
                 if !tables.is_empty() {
                     Arc::make_mut(&mut self.levels).add_young(tables);
                 }
-                (self.mark, self.flushed) = (mark, self.frozen.take().map(|frozen| frozen.memory));
+                self.mark = mark;
+                self.memory.flushed();
                 self.levels_changed();
             }
             Err(error) => self.full.flush = self.failed(error),
@@ -175,8 +176,7 @@ impl Tree {
         self.retired.extend(self.levels.tables());
         self.events.push(TreeEvent::Replaced(mark.clone()));
         (self.levels, self.horizon, self.mark) = (Arc::new(levels), horizon, mark);
-        (self.memory, self.frozen, self.flushed) = (MemTable::default(), None, None);
-        self.remembered = Version::ZERO;
+        self.memory = Memory::default();
         (self.full, self.is_replaced) = (Full::default(), true);
         self.damaged.clear();
         self.suspects.clear();

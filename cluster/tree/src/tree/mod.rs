@@ -13,7 +13,9 @@
 //! Several [jobs] may be under way at once, one of each kind: a flush, a compaction, a manifest, a scrub. One that fails
 //! for want of room has changed nothing, and is begun again when there is more.
 
+mod event;
 mod jobs;
+mod memory;
 mod options;
 
 use alloc::boxed::Box;
@@ -28,8 +30,10 @@ use core::task::{Context, Waker};
 use cluster_format::{Digest, Version};
 use drivers_api::SECTOR_SIZE;
 
+pub use event::TreeEvent;
 pub use options::TreeOptions;
 
+use self::memory::Memory;
 use crate::cells::CELL_SECTORS;
 use crate::grid::Grid;
 use crate::levels::{Compaction, Run};
@@ -38,40 +42,9 @@ use crate::retired::Retired;
 use crate::scrub::scrub;
 use crate::writer::TableIds;
 use crate::{
-    Arrived, Incoming, Levels, Manifest, MemTable, OpenError, Outgoing, Patch, ReadError, Root, Scrubbed,
-    Snapshot, Table, TableId, WriteError, WrittenSince,
+    Arrived, Incoming, Levels, Manifest, OpenError, Outgoing, Patch, ReadError, Root, Scrubbed, Snapshot,
+    Table, TableId, WriteError, WrittenSince,
 };
-
-/// What has happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TreeEvent {
-    /// It has been read from the disk, with this mark; empty if it is new.
-    Opened(Arc<[u8]>),
-    /// It cannot be read from the disk, and does nothing any more.
-    NotOpened(OpenError),
-    /// What has arrived has replaced everything, with this mark; its root is to follow.
-    Replaced(Arc<[u8]>),
-    /// A root is to replace the one before it, durably: [`Tree::root_durable`] is to say when.
-    Root {
-        /// The root.
-        root: Root,
-        /// What is then in tables.
-        mark: Arc<[u8]>,
-        /// Whether these are the tables of [`Tree::replace`], and all that was there before is gone.
-        is_replacement: bool,
-    },
-    /// There was no room for tables. What was added is still there.
-    Full,
-    /// A table has been read from end to end, since damage was met in it or by [`Tree::scrub_next`]. If it is damaged, it is
-    /// left where it is, and what needs it does not get on until it is [mended](Tree::mend), or everything is had anew.
-    Scrubbed(Scrubbed),
-    /// This table lacks nothing any more: it was written anew with what it had lost, or can be read again.
-    Mended(TableId),
-    /// The tables that [`Tree::mend`] was to write were not written. They may be tried again.
-    NotMended(WriteError),
-    /// The disk can no longer be used, or what is on it makes no sense. The tree does nothing any more but read.
-    Failed(WriteError),
-}
 
 type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -83,13 +56,6 @@ enum Phase {
     Open,
     /// The disk failed, or holds no tree.
     Broken,
-}
-
-/// What is becoming tables, and what the owner has to know of the state then.
-#[derive(Clone)]
-struct Frozen {
-    memory: MemTable,
-    mark: Arc<[u8]>,
 }
 
 /// How far the newest manifest has got.
@@ -134,14 +100,7 @@ pub struct Tree {
     ids: TableIds,
     phase: Phase,
     horizon: Version,
-    memory: MemTable,
-    frozen: Option<Frozen>,
-    /// What was frozen last, and is in tables now: kept until memory is full again, for [`Tree::written_since`].
-    flushed: Option<MemTable>,
-    /// The version of the last record that was added.
-    newest: Version,
-    /// Whatever was written behind this version is in memory, frozen or flushed, as far as this tree has been told of it.
-    remembered: Version,
+    memory: Memory,
     levels: Arc<Levels>,
     /// The mark of the newest table.
     mark: Arc<[u8]>,
@@ -198,11 +157,7 @@ impl Tree {
             ids: TableIds(random),
             phase,
             horizon: Version::ZERO,
-            memory: MemTable::default(),
-            frozen: None,
-            flushed: None,
-            newest: Version::ZERO,
-            remembered: Version::ZERO,
+            memory: Memory::default(),
             levels: Arc::default(),
             mark: Arc::default(),
             turns: Vec::new(),
@@ -234,7 +189,6 @@ impl Tree {
 
     /// `key` was set to `value`, or deleted, by `version`, which is no older than any before.
     pub fn add(&mut self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
-        self.newest = version;
         self.memory.add(key, version, value);
     }
 
@@ -244,15 +198,13 @@ impl Tree {
         since: Version,
         look: impl Fn(&WrittenSince<'_>) -> Option<Version>,
     ) -> Option<Version> {
-        let frozen = self.frozen.as_ref().map(|frozen| &frozen.memory);
-        let memories = [Some(&self.memory), frozen, self.flushed.as_ref()];
-        memories.into_iter().flatten().find_map(|memory| memory.written_since(since, &look))
+        self.memory.written_since(since, look)
     }
 
     /// What was added behind this version is remembered key by key, in memory: what memory held when it was last full, at
     /// least.
     pub fn remembered(&self) -> Version {
-        self.remembered
+        self.memory.remembered()
     }
 
     /// Nobody reads at an older version any more.
@@ -265,12 +217,12 @@ impl Tree {
 
     /// The last key in memory that is not deleted there.
     pub fn last_in_memory(&self) -> Option<Arc<[u8]>> {
-        self.memory.last_key()
+        self.memory.added().last_key()
     }
 
     /// Bytes that memory takes.
     pub fn memory_len(&self) -> usize {
-        self.memory.len_bytes() + self.frozen.as_ref().map_or(0, |frozen| frozen.memory.len_bytes())
+        self.memory.len_bytes()
     }
 
     /// Whether so few cells are free that, beside what memory may hold and `len` bytes more, only what makes room should be
@@ -287,23 +239,21 @@ impl Tree {
     /// Whether memory holds so much that it is to be frozen. If it cannot be, what is added comes faster than the disk
     /// takes it, or there is no room.
     pub fn memory_is_full(&self) -> bool {
-        self.memory.len_bytes() >= self.options.memory_len_max
+        self.memory.added().len_bytes() >= self.options.memory_len_max
     }
 
     /// Whether [`Tree::freeze`] is possible.
     pub fn can_freeze(&self) -> bool {
-        self.is_open() && self.frozen.is_none() && self.levels.young.len() < self.options.young_runs_max()
+        self.is_open()
+            && self.memory.frozen().is_none()
+            && self.levels.young.len() < self.options.young_runs_max()
     }
 
     /// Begins to make tables of what was added so far, which is all that `mark` stands for. Only if it
     /// [can](Tree::can_freeze).
     pub fn freeze(&mut self, mark: Arc<[u8]>) {
         assert!(self.can_freeze(), "one after the other, in an open tree");
-        // It may take as much memory as what is frozen now.
-        if let Some(forgotten) = self.flushed.take() {
-            self.remembered = self.remembered.max(forgotten.newest());
-        }
-        self.frozen = Some(Frozen { memory: core::mem::take(&mut self.memory), mark });
+        self.memory.freeze(mark);
         self.wake();
     }
 
@@ -391,9 +341,9 @@ impl Tree {
     pub fn snapshot(&self) -> Snapshot {
         Snapshot {
             grid: self.grid.clone(),
-            memory: self.memory.clone(),
-            frozen: self.frozen.as_ref().map(|frozen| frozen.memory.clone()),
-            newest: self.newest,
+            memory: self.memory.added().clone(),
+            frozen: self.memory.frozen().map(|frozen| frozen.records.clone()),
+            newest: self.memory.newest(),
             levels: self.levels.clone(),
             horizon: self.horizon,
         }

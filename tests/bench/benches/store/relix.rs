@@ -29,8 +29,12 @@ const ROOT_REQUEST: u64 = 4;
 /// Rows of a scan at a time, as the store's sessions read them.
 const SCAN_ROWS: usize = 256;
 
-const OPTIONS: TreeOptions =
-    TreeOptions { memory_len_max: 32 << 20, young_runs: 12, base_sectors_max: (256 << 20) / 512, table_cells_max: 64 };
+const OPTIONS: TreeOptions = TreeOptions {
+    memory_len_max: 32 << 20,
+    young_runs: 12,
+    base_sectors_max: (256 << 20) / 512,
+    table_cells_max: 64,
+};
 
 /// Wakes the thread that waits for its disks.
 struct Unpark(Thread);
