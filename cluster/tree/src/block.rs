@@ -1,13 +1,15 @@
 //! A block: records in order, keys without what they share with the one before.
 //!
 //! ```text
-//!  ┌──────────┬──────────┬─ ─ ─┬──────────────────────┬───────────────────────┐
-//!  │ record 1 │ record 2 │     │ restarts, 4 bytes each │ how many, 4 bytes    │
-//!  └──────────┴──────────┴─ ─ ─┴──────────────────────┴───────────────────────┘
-//!  record = shared, rest's length, version's difference (zigzag), value's length × 4 + kind; the key's rest, the value
+//!  ┌──────────┬──────────┬─ ─ ─┬─────────┬─────────┬─ ─ ─┬────────────────────────┬───────────────┬───────────────────┐
+//!  │ record 1 │ record 2 │     │ value 1 │ value 2 │     │ restarts, 8 bytes each │ records' end  │ how many restarts │
+//!  └──────────┴──────────┴─ ─ ─┴─────────┴─────────┴─ ─ ─┴────────────────────────┴───────────────┴───────────────────┘
+//!  record = shared, rest's length, version's difference (zigzag), value's length × 4 + kind; the key's rest
+//!  restart = where its record begins, and its value behind the records' end
 //! ```
-//! Integers are [`crate::varint`]s. Every sixteenth record is a *restart*: it shares nothing, and its version is the
-//! difference from 0; restarts say where they begin, so that a position is found by halving. After LevelDB's tables.
+//! Integers are [`crate::varint`]s, those at the end four bytes, little-endian. Every sixteenth record is a *restart*: it
+//! shares nothing, and its version is the difference from 0, so that a position is found by halving. After LevelDB's
+//! tables; but the values lie apart, so that looking for a key touches as little memory as there are keys.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -22,6 +24,11 @@ use crate::{FrameError, Position, Record, Value};
 /// Records from one restart to the next.
 const RESTART_INTERVAL: usize = 16;
 
+const RESTART_LEN: usize = 8;
+
+/// The records' end, and how many restarts there are.
+const TRAILER_LEN: usize = 8;
+
 const DELETED: u64 = 0;
 const INLINE: u64 = 1;
 const FAR: u64 = 2;
@@ -30,7 +37,8 @@ const FAR: u64 = 2;
 #[derive(Default)]
 pub struct BlockBuilder {
     bytes: Vec<u8>,
-    restarts: Vec<u32>,
+    values: Vec<u8>,
+    restarts: Vec<(u32, u32)>,
     records: usize,
     last_key: Vec<u8>,
     last_version: Version,
@@ -43,7 +51,7 @@ impl BlockBuilder {
         debug_assert!(self.records == 0 || self.last() < record.position, "records come in order");
         let is_restart = self.records.is_multiple_of(RESTART_INTERVAL);
         if is_restart {
-            self.restarts.push(self.bytes.len() as u32);
+            self.restarts.push((self.bytes.len() as u32, self.values.len() as u32));
             self.last_key.clear();
             self.last_version = Version::ZERO;
         }
@@ -58,7 +66,7 @@ impl BlockBuilder {
         put(&mut self.bytes, zigzag(version.0.wrapping_sub(self.last_version.0) as i64));
         put(&mut self.bytes, (bytes.len() as u64) << 2 | kind);
         self.bytes.extend_from_slice(&key[shared..]);
-        self.bytes.extend_from_slice(bytes);
+        self.values.extend_from_slice(bytes);
         self.last_key.truncate(shared);
         self.last_key.extend_from_slice(&key[shared..]);
         self.last_version = version;
@@ -77,17 +85,21 @@ impl BlockBuilder {
 
     /// How long the block is.
     pub fn len(&self) -> usize {
-        self.bytes.len() + 4 * (self.restarts.len() + 1)
+        self.bytes.len() + self.values.len() + RESTART_LEN * self.restarts.len() + TRAILER_LEN
     }
 
     /// The block; the builder is empty afterwards.
     pub fn finish(&mut self) -> Vec<u8> {
-        let mut block = core::mem::take(self);
-        for restart in &block.restarts {
-            block.bytes.extend_from_slice(&restart.to_le_bytes());
+        let BlockBuilder { mut bytes, values, restarts, .. } = core::mem::take(self);
+        let records_end = bytes.len() as u32;
+        bytes.reserve_exact(values.len() + RESTART_LEN * restarts.len() + TRAILER_LEN);
+        bytes.extend_from_slice(&values);
+        let restarts_len = restarts.len() as u32;
+        let starts = restarts.into_iter().flat_map(|(record, value)| [record, value]);
+        for number in starts.chain([records_end, restarts_len]) {
+            bytes.extend_from_slice(&number.to_le_bytes());
         }
-        block.bytes.extend_from_slice(&(block.restarts.len() as u32).to_le_bytes());
-        block.bytes
+        bytes
     }
 }
 
@@ -96,11 +108,21 @@ impl BlockBuilder {
 pub struct Block {
     bytes: Arc<[u8]>,
     records_end: usize,
+    values_end: usize,
+}
+
+/// Where a record begins, and its value.
+#[derive(Clone, Copy)]
+struct Start {
+    record: usize,
+    value: usize,
 }
 
 /// Where one record's parts are.
 #[derive(Clone, Debug)]
 struct Parts {
+    /// Where the record ends.
+    end: usize,
     shared: usize,
     rest: Range<usize>,
     difference: u64,
@@ -111,26 +133,31 @@ struct Parts {
 impl Block {
     /// The block in `bytes`. Whether its records are well formed is found out on the way.
     pub fn parse(bytes: Arc<[u8]>) -> Result<Block, FrameError> {
-        let count_at = bytes.len().checked_sub(4).ok_or(FrameError::Malformed)?;
-        let count = u32_at(&bytes, count_at) as usize;
-        let restarts_len = count.checked_mul(4).ok_or(FrameError::Malformed)?;
-        let records_end = count_at.checked_sub(restarts_len).ok_or(FrameError::Malformed)?;
-        let first = (count > 0).then(|| u32_at(&bytes, records_end));
-        match (first, records_end) {
-            (None, 0) => Ok(Block { bytes, records_end }),
-            (Some(0), 1..) => Ok(Block { bytes, records_end }),
-            _ => Err(FrameError::Malformed),
-        }
+        let trailer = bytes.len().checked_sub(TRAILER_LEN).ok_or(FrameError::Malformed)?;
+        let (records_end, count) = (u32_at(&bytes, trailer) as usize, u32_at(&bytes, trailer + 4) as usize);
+        let restarts_len = count.checked_mul(RESTART_LEN).ok_or(FrameError::Malformed)?;
+        let values_end = trailer.checked_sub(restarts_len).ok_or(FrameError::Malformed)?;
+        let block = Block { bytes, records_end, values_end };
+        let is_well_formed = match count {
+            0 => values_end == 0 && records_end == 0,
+            _ => {
+                let first = [values_end, values_end + 4].map(|at| u32_at(&block.bytes, at));
+                (1..=values_end).contains(&records_end) && first == [0, 0]
+            }
+        };
+        if is_well_formed { Ok(block) } else { Err(FrameError::Malformed) }
     }
 
     fn restarts(&self) -> usize {
-        (self.bytes.len() - self.records_end) / 4 - 1
+        (self.bytes.len() - self.values_end - TRAILER_LEN) / RESTART_LEN
     }
 
     /// Where the record at a restart begins.
-    fn restart(&self, index: usize) -> Result<usize, FrameError> {
-        let at = u32_at(&self.bytes, self.records_end + 4 * index) as usize;
-        if at < self.records_end { Ok(at) } else { Err(FrameError::Malformed) }
+    fn restart(&self, index: usize) -> Result<Start, FrameError> {
+        let [record, value] =
+            [0, 4].map(|part| u32_at(&self.bytes, self.values_end + RESTART_LEN * index + part) as usize);
+        let value = self.records_end.checked_add(value).ok_or(FrameError::Malformed)?;
+        if record < self.records_end { Ok(Start { record, value }) } else { Err(FrameError::Malformed) }
     }
 
     /// The last restart that comes before something, or the first. `is_before` says so of each.
@@ -149,22 +176,22 @@ impl Block {
         Ok(low)
     }
 
-    fn parts(&self, at: usize) -> Result<Parts, FrameError> {
-        self.try_parts(at).ok_or(FrameError::Malformed)
+    fn parts(&self, start: Start) -> Result<Parts, FrameError> {
+        self.try_parts(start).ok_or(FrameError::Malformed)
     }
 
-    fn try_parts(&self, at: usize) -> Option<Parts> {
+    fn try_parts(&self, start: Start) -> Option<Parts> {
         let records = &self.bytes[..self.records_end];
-        let (shared, at) = take_len(records, at)?;
+        let (shared, at) = take_len(records, start.record)?;
         let (rest_len, at) = take_len(records, at)?;
         let (difference, at) = take(records, at)?;
         let (tag, at) = take(records, at)?;
         let rest = at..at.checked_add(rest_len)?;
-        let value = rest.end..rest.end.checked_add(usize::try_from(tag >> 2).ok()?)?;
+        let value = start.value..start.value.checked_add(usize::try_from(tag >> 2).ok()?)?;
         let kind = tag & 3;
-        let is_well_formed =
-            value.end <= records.len() && kind <= FAR && (kind != DELETED || value.is_empty());
-        is_well_formed.then_some(Parts { shared, rest, difference, kind, value })
+        let is_inside = rest.end <= records.len() && value.end <= self.values_end;
+        let is_well_formed = is_inside && kind <= FAR && (kind != DELETED || value.is_empty());
+        is_well_formed.then_some(Parts { end: rest.end, shared, rest, difference, kind, value })
     }
 
     /// The position of the record at a restart.
@@ -236,8 +263,8 @@ impl BlockCursor {
     /// Goes to the next record; whether there is one.
     pub fn advance(&mut self) -> Result<bool, FrameError> {
         let Some(parts) = &self.current else { return Ok(false) };
-        let next = parts.value.end;
-        if next == self.block.records_end {
+        let next = Start { record: parts.end, value: parts.value.end };
+        if next.record == self.block.records_end {
             self.current = None;
             return Ok(false);
         }
@@ -266,31 +293,31 @@ impl BlockCursor {
 
     /// Goes to the last record that begins before `end`, which is the end of a record.
     fn last_before(&mut self, end: usize) -> Result<bool, FrameError> {
-        let restart = self.block.last_restart(|index| Ok(self.block.restart(index)? < end))?;
+        let restart = self.block.last_restart(|index| Ok(self.block.restart(index)?.record < end))?;
         if end == 0 || !self.enter(restart)? {
             self.current = None;
             return Ok(false);
         }
         while let Some(parts) = &self.current
-            && parts.value.end < end
+            && parts.end < end
         {
             // A restart that is missing would make going backwards take as long as the block is, for each record.
             if self.since_restart == RESTART_INTERVAL {
                 return Err(FrameError::Malformed);
             }
-            self.read(parts.value.end)?;
+            self.read(Start { record: parts.end, value: parts.value.end })?;
         }
         // Where records do not end where others begin, it would go nowhere.
         match &self.current {
-            Some(parts) if parts.value.end == end && self.at < end => Ok(true),
+            Some(parts) if parts.end == end && self.at < end => Ok(true),
             _ => Err(FrameError::Malformed),
         }
     }
 
-    /// Reads the record at `at`, which follows the one that was read last.
-    fn read(&mut self, at: usize) -> Result<(), FrameError> {
+    /// Reads the record at `start`, which follows the one that was read last.
+    fn read(&mut self, start: Start) -> Result<(), FrameError> {
         self.current = None;
-        let mut parts = self.block.parts(at)?;
+        let mut parts = self.block.parts(start)?;
         if self.since_restart.is_multiple_of(RESTART_INTERVAL) {
             self.since_restart = 0;
             self.key.clear();
@@ -304,7 +331,7 @@ impl BlockCursor {
         self.key.extend_from_slice(&self.block.bytes[parts.rest.clone()]);
         self.version = Version(self.version.0.wrapping_add(unzigzag(parts.difference) as u64));
         parts.rest = 0..0;
-        (self.at, self.current) = (at, Some(parts));
+        (self.at, self.current) = (start.record, Some(parts));
         Ok(())
     }
 }

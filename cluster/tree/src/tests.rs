@@ -347,9 +347,10 @@ fn a_block_without_its_restarts_is_refused_on_the_way_back() {
         builder.add(Record { position: Position { key, version: Version(1) }, value: Value::Deleted });
     }
     let mut bytes = builder.finish();
-    let records_end = bytes.len() - 4 * 4;
+    // Three restarts, of eight bytes each; only the first is left.
+    let records_end = bytes.len() - 4 * 8;
     bytes.truncate(records_end);
-    bytes.extend([0u32, 1].into_iter().flat_map(u32::to_le_bytes));
+    bytes.extend([0, 0, records_end as u32, 1].into_iter().flat_map(u32::to_le_bytes));
     let mut cursor = BlockCursor::new(Block::parse(bytes.into()).unwrap());
     assert_eq!(cursor.last(), Err(FrameError::Malformed));
     assert_eq!(cursor.seek(Position { key: &keys[9], version: Version(1) }), Ok(true));
