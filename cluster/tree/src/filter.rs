@@ -22,6 +22,20 @@ pub(crate) fn hash_of(key: &[u8]) -> u64 {
     XxHash3_64::oneshot(key)
 }
 
+/// A key, and its hash: many filters may be asked for one key.
+#[derive(Clone, Copy, Debug)]
+pub struct HashedKey<'a> {
+    pub(crate) bytes: &'a [u8],
+    hash: u64,
+}
+
+impl<'a> HashedKey<'a> {
+    /// A key to be looked for.
+    pub fn new(bytes: &'a [u8]) -> HashedKey<'a> {
+        HashedKey { bytes, hash: hash_of(bytes) }
+    }
+}
+
 /// A filter, as it was read.
 #[derive(Clone, Debug)]
 pub struct Filter {
@@ -57,8 +71,8 @@ impl Filter {
     }
 
     /// Whether the table may have `key`.
-    pub fn may_have(&self, key: &[u8]) -> bool {
-        let hash = hash_of(key);
+    pub fn may_have(&self, key: HashedKey<'_>) -> bool {
+        let hash = key.hash;
         let start = block_of(hash, self.bytes.len() / BLOCK_LEN) * BLOCK_LEN;
         let block = &self.bytes[start..start + BLOCK_LEN];
         bits_of(hash).enumerate().all(|(word, bit)| block[word * 4 + bit / 8] >> (bit % 8) & 1 == 1)
@@ -84,8 +98,8 @@ mod tests {
         let key = |number: u32| number.to_be_bytes();
         let hashes: Vec<u64> = (0..10_000).map(|number| hash_of(&key(number))).collect();
         let filter = Filter::parse(Filter::build(&hashes).into()).unwrap();
-        assert!((0..10_000).all(|number| filter.may_have(&key(number))));
-        let wrong = (10_000..110_000).filter(|number| filter.may_have(&key(*number))).count();
+        assert!((0..10_000).all(|number| filter.may_have(HashedKey::new(&key(number)))));
+        let wrong = (10_000..110_000).filter(|number| filter.may_have(HashedKey::new(&key(*number)))).count();
         assert!((500..2000).contains(&wrong), "{wrong} of 100,000 absent keys seem to be there");
     }
 

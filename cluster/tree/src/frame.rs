@@ -13,6 +13,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use core::fmt;
+use core::hash::{Hash, Hasher};
 
 use cluster_format::limits::ROW_LEN_MAX;
 use drivers_api::SECTOR_SIZE;
@@ -69,7 +70,7 @@ impl FrameKind {
 }
 
 /// Which frame of a table, and what must be there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FrameRef {
     /// Where it begins, in sectors from the beginning of the table.
     pub offset: u32,
@@ -77,6 +78,14 @@ pub struct FrameRef {
     pub sectors: u32,
     /// Its checksum.
     pub sum: Sum,
+}
+
+/// The checksum is a hash as it is.
+impl Hash for FrameRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let [a, b, c, d, e, f, g, h, ..] = self.sum.0;
+        state.write_u64(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
+    }
 }
 
 impl FrameRef {

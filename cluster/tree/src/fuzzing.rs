@@ -3,7 +3,7 @@
 pub use crate::block::{Block, BlockBuilder, BlockCursor};
 pub use crate::builder::TableBuilder;
 pub use crate::cursor::TableCursor;
-pub use crate::filter::Filter;
+pub use crate::filter::{Filter, HashedKey};
 pub use crate::frame::{Frame, FrameKind};
 pub use crate::manifest::Manifest;
 pub use crate::merge::read;

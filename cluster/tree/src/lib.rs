@@ -80,7 +80,7 @@ pub(crate) use builder::TableBuilder;
 pub(crate) use cache::{FrameCache, FrameId};
 pub(crate) use cells::Cells;
 pub(crate) use cursor::TableCursor;
-pub(crate) use filter::Filter;
+pub(crate) use filter::{Filter, HashedKey};
 pub(crate) use frame::{Frame, FrameKind};
 pub(crate) use manifest::Manifest;
 pub(crate) use memtable::MemTable;

@@ -7,7 +7,7 @@ use cluster_format::{KeyRange, Version};
 use drivers_api::SECTOR_SIZE;
 
 use crate::grid::Grid;
-use crate::{Direction, Levels, MemTable, Most, ReadError, Row, Source, read, yield_now};
+use crate::{Direction, HashedKey, Levels, MemTable, Most, ReadError, Row, Source, read, yield_now};
 
 /// One state of a tree, as a value: it never changes, and shares everything with the tree. What it refers to keeps its
 /// place on the disk as long as it lives, unless the disk has no other room for what is new: then reads fail as those of
@@ -56,8 +56,9 @@ impl Snapshot {
                 return Ok(value);
             }
         }
+        let hashed = HashedKey::new(key);
         for table in self.levels.candidates(key) {
-            let found = table.get(&self.grid, key, version).await;
+            let found = table.get(&self.grid, hashed, version).await;
             if let Some((_, value)) = found.map_err(|error| self.explain(error, version))? {
                 return Ok(value);
             }

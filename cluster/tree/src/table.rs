@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cells::CELL_SECTORS;
 use crate::{
-    Block, BlockCursor, CellRun, Filter, FrameError, FrameKind, FrameRef, Position, Record, TableId, Value,
+    Block, BlockCursor, CellRun, Filter, FrameError, FrameKind, FrameRef, HashedKey, Position, Record,
+    TableId, Value,
 };
 
 /// What must be known of a table to read it.
@@ -114,10 +115,10 @@ impl Table {
     pub async fn get<F: Frames>(
         &self,
         frames: &F,
-        key: &[u8],
+        key: HashedKey<'_>,
         version: Version,
     ) -> Result<Option<(Version, Option<Arc<[u8]>>)>, ReadError> {
-        if !self.covers(key) || version < self.head.oldest {
+        if !self.covers(key.bytes) || version < self.head.oldest {
             return Ok(None);
         }
         let filter = frames.read(self, FrameKind::Filter, &self.head.filter).await?;
@@ -125,13 +126,13 @@ impl Table {
         if !filter.may_have(key) {
             return Ok(None);
         }
-        let target = Position { key, version };
+        let target = Position { key: key.bytes, version };
         let mut index = self.index(frames).await?;
         let Some(rows) = self.seek_index(&mut index, target)? else { return Ok(None) };
         let mut cursor = self.rows(frames, &rows).await?;
         let found = cursor.seek(target).map_err(|error| self.malformed(&rows, error))?;
         let Some(Record { position, value }) = cursor.record().filter(|_| found) else { return Ok(None) };
-        if position.key != key {
+        if position.key != key.bytes {
             return Ok(None);
         }
         Ok(Some((position.version, self.value(frames, value, &rows).await?)))

@@ -66,7 +66,7 @@ impl Tree {
             return value;
         }
         for table in self.layers.iter().flatten() {
-            if let Some((_, value)) = now(table.get(&self.frames, key, version)).unwrap() {
+            if let Some((_, value)) = now(table.get(&self.frames, HashedKey::new(key), version)).unwrap() {
                 return value;
             }
         }
@@ -285,7 +285,7 @@ proptest! {
         if let Ok(manifest) = cluster_format::decode::<Manifest>(&bytes) {
             manifest.levels.tables().for_each(|table| _ = table.is_well_formed());
         }
-        let _ = Filter::parse(bytes.into()).map(|filter| filter.may_have(b"key"));
+        let _ = Filter::parse(bytes.into()).map(|filter| filter.may_have(HashedKey::new(b"key")));
     }
 
     #[test]

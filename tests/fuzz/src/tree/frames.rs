@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cluster_format::{Version, decode};
 use cluster_tree::Root;
-use cluster_tree::fuzzing::{Block, BlockCursor, Filter, Frame, FrameKind, Position};
+use cluster_tree::fuzzing::{Block, BlockCursor, Filter, Frame, FrameKind, HashedKey, Position};
 use drivers_api::SECTOR_SIZE;
 
 use super::disks::{open_manifest, open_root};
@@ -75,7 +75,9 @@ pub fn frame(bytes: &[u8]) {
     let Ok(payload) = Frame::parse(&bytes, table, kind, &reference) else { return };
     match kind {
         FrameKind::Rows | FrameKind::Index if payload.len() < 1 << 16 => walk(payload),
-        FrameKind::Filter => _ = Filter::parse(payload).map(|filter| filter.may_have(&bytes[..9])),
+        FrameKind::Filter => {
+            _ = Filter::parse(payload).map(|filter| filter.may_have(HashedKey::new(&bytes[..9])))
+        }
         FrameKind::Manifest => manifest(&payload),
         _ => {}
     }
@@ -91,5 +93,5 @@ pub fn manifest(bytes: &[u8]) {
         open_root(root);
     }
     open_manifest(bytes);
-    let _ = Filter::parse(bytes.into()).map(|filter| filter.may_have(b"key"));
+    let _ = Filter::parse(bytes.into()).map(|filter| filter.may_have(HashedKey::new(b"key")));
 }

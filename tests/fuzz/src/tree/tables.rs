@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use cluster_format::{KeyRange, Version};
-use cluster_tree::fuzzing::{FrameKind, Frames, Position, Source, TableCursor, read};
+use cluster_tree::fuzzing::{FrameKind, Frames, HashedKey, Position, Source, TableCursor, read};
 use cluster_tree::{CellRun, Direction, FrameRef, Most, ReadError, Sum, Table, TableHead, TableId};
 
 use crate::input::Input;
@@ -77,7 +77,7 @@ pub fn read_tables(bytes: &[u8]) {
     let frames = Payloads { payloads, reads: Cell::new(0) };
     for table in &tables {
         for (key, version) in &asked {
-            let _ = now(table.get(&frames, key, *version));
+            let _ = now(table.get(&frames, HashedKey::new(key), *version));
         }
         go_through(table, &frames, &asked);
     }
