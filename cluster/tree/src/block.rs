@@ -7,9 +7,10 @@
 //!  record = shared, rest's length, version's difference (zigzag), value's length × 4 + kind; the key's rest
 //!  restart = where its record begins, and its value behind the records' end
 //! ```
-//! Integers are [`crate::varint`]s, those at the end four bytes, little-endian. Every sixteenth record is a *restart*: it
-//! shares nothing, and its version is the difference from 0, so that a position is found by halving. After LevelDB's
-//! tables; but the values lie apart, so that looking for a key touches as little memory as there are keys.
+//! Integers are [`crate::varint`]s, those at the end four bytes, little-endian. The first record, and at least one of
+//! sixteen in a row, is a *restart*: it shares nothing, and its version is the difference from 0, so that a position is found
+//! by halving. After LevelDB's tables; but the values lie apart, so that looking for a key touches as little memory as there
+//! are keys.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,8 +22,8 @@ use crate::frame::u32_at;
 use crate::varint::{put, take, take_len, unzigzag, zigzag};
 use crate::{FrameError, Position, Record, Value};
 
-/// Records from one restart to the next.
-const RESTART_INTERVAL: usize = 16;
+/// Records from one restart to the next, at most.
+const RESTART_INTERVAL_MAX: usize = 16;
 
 const RESTART_LEN: usize = 8;
 
@@ -34,8 +35,9 @@ const INLINE: u64 = 1;
 const FAR: u64 = 2;
 
 /// Collects records, which must come in order.
-#[derive(Default)]
 pub struct BlockBuilder {
+    /// Records from one restart to the next.
+    interval: usize,
     bytes: Vec<u8>,
     values: Vec<u8>,
     restarts: Vec<(u32, u32)>,
@@ -44,12 +46,35 @@ pub struct BlockBuilder {
     last_version: Version,
 }
 
+impl Default for BlockBuilder {
+    fn default() -> BlockBuilder {
+        BlockBuilder::with_interval(RESTART_INTERVAL_MAX)
+    }
+}
+
 impl BlockBuilder {
+    fn with_interval(interval: usize) -> BlockBuilder {
+        BlockBuilder {
+            interval,
+            bytes: Vec::new(),
+            values: Vec::new(),
+            restarts: Vec::new(),
+            records: 0,
+            last_key: Vec::new(),
+            last_version: Version::ZERO,
+        }
+    }
+
+    /// One for an index, which is looked into more often than it is gone through: all its records are restarts.
+    pub(crate) fn for_index() -> BlockBuilder {
+        BlockBuilder::with_interval(1)
+    }
+
     /// A record behind all others.
     pub fn add(&mut self, record: Record<'_>) {
         let Record { position: Position { key, version }, value } = record;
         debug_assert!(self.records == 0 || self.last() < record.position, "records come in order");
-        let is_restart = self.records.is_multiple_of(RESTART_INTERVAL);
+        let is_restart = self.records.is_multiple_of(self.interval);
         if is_restart {
             self.restarts.push((self.bytes.len() as u32, self.values.len() as u32));
             self.last_key.clear();
@@ -90,7 +115,8 @@ impl BlockBuilder {
 
     /// The block; the builder is empty afterwards.
     pub fn finish(&mut self) -> Vec<u8> {
-        let BlockBuilder { mut bytes, values, restarts, .. } = core::mem::take(self);
+        let empty = BlockBuilder::with_interval(self.interval);
+        let BlockBuilder { mut bytes, values, restarts, .. } = core::mem::replace(self, empty);
         let records_end = bytes.len() as u32;
         bytes.reserve_exact(values.len() + RESTART_LEN * restarts.len() + TRAILER_LEN);
         bytes.extend_from_slice(&values);
@@ -213,6 +239,9 @@ pub struct BlockCursor {
     current: Option<Parts>,
     /// How many records were read since the last restart, itself included.
     since_restart: usize,
+    /// The restart behind it, and where its record begins; none is behind the last.
+    next_restart: usize,
+    next_restart_at: Option<usize>,
     key: Vec<u8>,
     version: Version,
 }
@@ -220,7 +249,16 @@ pub struct BlockCursor {
 impl BlockCursor {
     /// A cursor at no record.
     pub fn new(block: Block) -> BlockCursor {
-        BlockCursor { block, at: 0, current: None, since_restart: 0, key: Vec::new(), version: Version::ZERO }
+        BlockCursor {
+            block,
+            at: 0,
+            current: None,
+            since_restart: 0,
+            next_restart: 0,
+            next_restart_at: None,
+            key: Vec::new(),
+            version: Version::ZERO,
+        }
     }
 
     /// The record it is at.
@@ -286,8 +324,9 @@ impl BlockCursor {
         if restart >= self.block.restarts() {
             return Ok(false);
         }
-        self.since_restart = 0;
-        self.read(self.block.restart(restart)?)?;
+        let start = self.block.restart(restart)?;
+        (self.next_restart, self.next_restart_at) = (restart, Some(start.record));
+        self.read(start)?;
         Ok(true)
     }
 
@@ -302,7 +341,7 @@ impl BlockCursor {
             && parts.end < end
         {
             // A restart that is missing would make going backwards take as long as the block is, for each record.
-            if self.since_restart == RESTART_INTERVAL {
+            if self.since_restart == RESTART_INTERVAL_MAX {
                 return Err(FrameError::Malformed);
             }
             self.read(Start { record: parts.end, value: parts.value.end })?;
@@ -318,10 +357,14 @@ impl BlockCursor {
     fn read(&mut self, start: Start) -> Result<(), FrameError> {
         self.current = None;
         let mut parts = self.block.parts(start)?;
-        if self.since_restart.is_multiple_of(RESTART_INTERVAL) {
+        if self.next_restart_at == Some(start.record) {
             self.since_restart = 0;
             self.key.clear();
             self.version = Version::ZERO;
+            self.next_restart += 1;
+            let is_there = self.next_restart < self.block.restarts();
+            let next = is_there.then(|| self.block.restart(self.next_restart)).transpose()?;
+            self.next_restart_at = next.map(|next| next.record);
         }
         self.since_restart += 1;
         if parts.shared > self.key.len() {

@@ -44,7 +44,7 @@ impl TableBuilder {
             id,
             offset: 0,
             rows: BlockBuilder::default(),
-            index: BlockBuilder::default(),
+            index: BlockBuilder::for_index(),
             hashes: Vec::new(),
             ready: Vec::new(),
             first: None,
