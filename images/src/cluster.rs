@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use drivers_api::Mtu;
 use serde::{Deserialize, Serialize};
 
 use crate::cli::MachineType;
@@ -11,6 +12,9 @@ use crate::layout::Layout;
 
 /// The virtual network's prefix.
 pub const PREFIX_LEN: u8 = 24;
+
+/// The MTU of the virtual network.
+pub const MTU: Mtu = Mtu::ETHERNET;
 
 /// Most nodes of a cluster here: up to seven vote, the others learn.
 pub const NODES_MAX: u8 = 16;

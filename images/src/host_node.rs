@@ -6,7 +6,7 @@ use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted};
 use drivers_api::Machine;
 use drivers_host::{HostClock, HostConsole, HostDisk, HostEntropy, HostInventory, HostNic, Waiter};
 
-use crate::cluster::{Cluster, hardware_address_of};
+use crate::cluster::{Cluster, MTU, hardware_address_of};
 use crate::error::Failure;
 use crate::layout::Layout;
 
@@ -24,7 +24,7 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(
         .map_err(Failure::file("use the disk", &disk_path))?;
     let (ours, theirs) = (layout.node_socket(id), layout.switch_socket(id));
     let mut nic =
-        HostNic::open(&ours, &theirs, hardware_address_of(id)).map_err(Failure::file("use", &ours))?;
+        HostNic::open(&ours, &theirs, hardware_address_of(id), MTU).map_err(Failure::file("use", &ours))?;
     let clock = HostClock::new();
     let mut console = HostConsole::new(id);
     let waiter = Waiter::new().map_err(Failure::file("use", &ours))?;

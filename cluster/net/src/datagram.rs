@@ -4,12 +4,17 @@
 //!   0  magic "RLXP"      4  version    5  kind    6  from    7  to (0: whoever hears it)
 //!   8  cluster          16  source session       24  destination session (0: not known yet)
 //!  32  sequence (0: carries no fragment)         40  everything up to here was received
-//!  48  which of the 64 behind that were, too     56  payload length    58  flags    59  zero
+//!  48  which of the 64 behind that were, too     56  payload length    58  flags    59  MTU
 //!  60  CRC-32C of all of it, this field zero     64  payload
 //! ```
-//! Numbers are little-endian. A session is one life of one end of a link: sequences begin anew with it.
+//! Numbers are little-endian. A session is one life of one end of a link: sequences begin anew with it. The MTU is that of
+//! the sender's NIC, in hundreds of bytes (0, which a node says that knows only one: 1500): no longer packets are sent
+//! to it. What lies between two NICs must carry as much as the lesser of them takes, as all of one Ethernet does.
 
 use cluster_format::{ClusterId, Crc32c, NodeId};
+use drivers_api::Mtu;
+
+use crate::wire::{IPV4_LEN, UDP_LEN};
 
 const MAGIC: [u8; 4] = *b"RLXP";
 const VERSION: u8 = 1;
@@ -17,8 +22,15 @@ const VERSION: u8 = 1;
 /// Bytes before the payload.
 pub(crate) const HEADER_LEN: usize = 64;
 
-/// Most payload in a datagram: an MTU of 1500 less the IPv4, UDP and datagram headers.
-pub(crate) const PAYLOAD_LEN_MAX: usize = 1500 - 20 - 8 - HEADER_LEN;
+const _: () = assert!(payload_len_max(Mtu::MIN) > 0 && Mtu::JUMBO.bytes() / MTU_UNIT <= 0xff);
+
+/// What MTUs are counted in.
+const MTU_UNIT: usize = 100;
+
+/// Most payload of a datagram, in bytes: a packet less the IPv4, UDP and datagram headers.
+pub(crate) const fn payload_len_max(mtu: Mtu) -> usize {
+    mtu.bytes() - IPV4_LEN - UDP_LEN - HEADER_LEN
+}
 
 /// What a datagram is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +59,8 @@ pub(crate) struct Header {
     pub(crate) first: bool,
     /// The fragment ends a message.
     pub(crate) last: bool,
+    /// That of the sender's NIC, or a little less.
+    pub(crate) mtu: Mtu,
 }
 
 /// Why bytes are no datagram of ours.
@@ -84,7 +98,7 @@ impl Header {
         }
         bytes[56..58].copy_from_slice(&(payload.len() as u16).to_le_bytes());
         bytes[58] = u8::from(self.first) | u8::from(self.last) << 1;
-        bytes[59] = 0;
+        bytes[59] = (self.mtu.bytes() / MTU_UNIT) as u8;
         bytes[HEADER_LEN..].copy_from_slice(payload);
         let sum = checksum(bytes);
         bytes[60..64].copy_from_slice(&sum.to_le_bytes());
@@ -129,6 +143,10 @@ impl Header {
             received_behind,
             first: bytes[58] & 1 != 0,
             last: bytes[58] & 2 != 0,
+            mtu: match bytes[59] {
+                0 => Mtu::ETHERNET,
+                units => Mtu::nearest(u16::from(units) * MTU_UNIT as u16),
+            },
         };
         Ok((header, payload))
     }

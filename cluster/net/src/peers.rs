@@ -8,12 +8,12 @@ use core::time::Duration;
 
 use cluster_format::limits::MEMBERS_MAX;
 use cluster_format::{ClusterId, NodeId};
-use drivers_api::{Frame, Instant};
+use drivers_api::{Frame, Instant, Mtu};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::LinkError;
-use crate::datagram::{HEADER_LEN, Header, Malformed};
+use crate::datagram::{HEADER_LEN, Header, Malformed, payload_len_max};
 use crate::link::{Fragment, Link};
 use crate::wire::{Address, emit, parse};
 
@@ -26,6 +26,8 @@ pub struct PeersConfig {
     pub node: NodeId,
     /// Its MAC address.
     pub hardware_address: [u8; 6],
+    /// Its NIC's. No longer packets are sent, nor longer ones than the receiver takes.
+    pub mtu: Mtu,
     /// Its address.
     pub ip: Ipv4Addr,
     /// The others that are known beforehand, with their addresses where the configuration gives them. Those
@@ -91,6 +93,8 @@ struct Peer {
     configured_ip: Option<Ipv4Addr>,
     /// Where its last datagram came from.
     address: Option<Address>,
+    /// That of its NIC, as its last datagram said.
+    mtu: Mtu,
     /// When it was last heard looking for another.
     overheard_at: Option<Instant>,
     was_up: bool,
@@ -98,7 +102,7 @@ struct Peer {
 
 impl Peer {
     fn new(link: Link, configured_ip: Option<Ipv4Addr>) -> Peer {
-        Peer { link, configured_ip, address: None, overheard_at: None, was_up: false }
+        Peer { link, configured_ip, address: None, mtu: Mtu::ETHERNET, overheard_at: None, was_up: false }
     }
 }
 
@@ -110,6 +114,7 @@ pub struct Peers {
     cluster: ClusterId,
     node: NodeId,
     local: Address,
+    mtu: Mtu,
     rng: ChaCha8Rng,
     peers: BTreeMap<NodeId, Peer>,
     events: Vec<PeerEvent>,
@@ -129,6 +134,7 @@ impl Peers {
             cluster: config.cluster,
             node: config.node,
             local: Address { hardware: config.hardware_address, ip: config.ip },
+            mtu: config.mtu,
             rng,
             events: Vec::new(),
         }
@@ -166,7 +172,7 @@ impl Peers {
             }
             return Ok(());
         }
-        peer.address = Some(from);
+        (peer.address, peer.mtu) = (Some(from), header.mtu);
         if peer.link.receive(now, &header, payload) && core::mem::take(&mut peer.was_up) {
             self.events.push(PeerEvent::Reset(header.from));
         }
@@ -221,7 +227,7 @@ impl Peers {
             let broadcast =
                 Address { ip: peer.configured_ip.unwrap_or(Ipv4Addr::BROADCAST), ..Address::BROADCAST };
             let to = peer.address.unwrap_or(broadcast);
-            let (cluster, from, local) = (self.cluster, self.node, self.local);
+            let (cluster, from, local, mtu) = (self.cluster, self.node, self.local, self.mtu);
             let mut send = |fragment: Fragment<'_>| {
                 let header = Header {
                     kind: fragment.kind,
@@ -235,12 +241,13 @@ impl Peers {
                     received_behind: fragment.received_behind,
                     first: fragment.first,
                     last: fragment.last,
+                    mtu,
                 };
                 let len = HEADER_LEN + fragment.payload.len();
                 transmit(emit(local, to, len, |bytes| header.emit(fragment.payload, bytes)));
             };
             let session = session_number(&mut self.rng);
-            if peer.link.poll(now, session, &mut send) {
+            if peer.link.poll(now, session, payload_len_max(mtu.min(peer.mtu)), &mut send) {
                 peer.was_up = false;
                 // It may have moved.
                 peer.address = None;

@@ -13,7 +13,7 @@ use core::net::Ipv4Addr;
 use core::task::Poll;
 use core::time::Duration;
 
-use drivers_api::{FRAME_LEN_MAX, Frame, Instant};
+use drivers_api::{Frame, Instant, Mtu};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
@@ -48,6 +48,8 @@ const EPHEMERAL_PORTS: core::ops::Range<u16> = 49152..65535;
 pub struct StackConfig {
     /// MAC address.
     pub hardware_address: [u8; 6],
+    /// The NIC's. Whoever takes less says so when it connects.
+    pub mtu: Mtu,
     /// IPv4 address.
     pub ip: Ipv4Addr,
     /// Bits of the network's prefix.
@@ -77,8 +79,8 @@ pub struct Stack {
 }
 
 /// Frames between the stack and the NIC.
-#[derive(Default)]
 struct Wire {
+    mtu: Mtu,
     received: VecDeque<Frame>,
     to_send: VecDeque<Frame>,
 }
@@ -89,7 +91,7 @@ impl Stack {
         let hardware = HardwareAddress::Ethernet(EthernetAddress(config.hardware_address));
         let mut settings = Config::new(hardware);
         settings.random_seed = config.seed;
-        let mut wire = Wire::default();
+        let mut wire = Wire { mtu: config.mtu, received: VecDeque::new(), to_send: VecDeque::new() };
         let mut interface = Interface::new(settings, &mut wire, time(now));
         interface.update_ip_addrs(|addresses| {
             // There is room for one address.
@@ -382,7 +384,8 @@ impl Device for Wire {
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
         capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = FRAME_LEN_MAX;
+        // On Ethernet, smoltcp counts the header in.
+        capabilities.max_transmission_unit = self.mtu.frame_len();
         capabilities
     }
 }

@@ -6,7 +6,7 @@ use core::net::Ipv4Addr;
 use core::time::Duration;
 
 use cluster_format::{ClusterId, NodeId};
-use drivers_api::{Frame, Instant};
+use drivers_api::{Frame, Instant, Mtu};
 use proptest::prelude::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -29,6 +29,7 @@ fn config(node: u8, cluster: &str, seed: u8) -> PeersConfig {
         cluster: ClusterId::of_name(cluster),
         node: NodeId(node),
         hardware_address: [2, 0, 0, 0, 0, node],
+        mtu: Mtu::ETHERNET,
         ip: Ipv4Addr::new(10, 0, 0, node),
         peers: vec![(NodeId(1), None), (NodeId(2), None)],
         seed: [seed; 32],
@@ -197,6 +198,72 @@ fn of_two_greetings_the_one_whose_sender_lives_counts() {
     );
     wire.nodes[0].send(NodeId(2), vec![7]).unwrap();
     assert_eq!(messages(&wire.run(100)[1]), [[7]]);
+}
+
+/// The lengths of the packets in which a message of some length travels, from a node to another.
+fn packets(mtus: [Mtu; 2]) -> Vec<usize> {
+    let mut nodes = [1, 2].map(|node: u8| {
+        let config = PeersConfig { mtu: mtus[usize::from(node) - 1], ..config(node, "test", node) };
+        Peers::new(config, Instant::ZERO)
+    });
+    let message: Vec<u8> = (0..50_000).map(|at| at as u8).collect();
+    let mut lens = vec![];
+    for millis in 0..300 {
+        let now = Instant::ZERO + Duration::from_millis(millis);
+        if millis == 200 {
+            nodes[0].send(NodeId(2), message.clone()).unwrap();
+        }
+        for from in [0, 1] {
+            let mut sent = vec![];
+            nodes[from].poll(now, &mut |frame| sent.push(frame));
+            for frame in sent {
+                // As a NIC: what is too long is lost.
+                if frame.bytes().len() <= mtus[1 - from].frame_len() {
+                    nodes[1 - from].receive(now, frame.bytes());
+                }
+                if from == 0 && millis >= 200 {
+                    lens.push(frame.bytes().len() - 14);
+                }
+            }
+        }
+    }
+    assert!(nodes[1].take_events().contains(&PeerEvent::Message(NodeId(1), message)), "{mtus:?}");
+    lens
+}
+
+#[test]
+fn packets_are_as_long_as_both_ends_take() {
+    let few = Mtu::nearest(1480);
+    for (mtus, longest) in [
+        ([Mtu::ETHERNET; 2], 1500),
+        ([Mtu::JUMBO; 2], 9000),
+        ([Mtu::JUMBO, Mtu::ETHERNET], 1500),
+        ([Mtu::ETHERNET, Mtu::JUMBO], 1500),
+        // Of another's MTU is known how many hundreds it has.
+        ([Mtu::JUMBO, few], 1400),
+        ([few, Mtu::JUMBO], 1480),
+        ([Mtu::JUMBO, Mtu::MIN], 576),
+        ([Mtu::MIN; 2], 576),
+    ] {
+        assert_eq!(packets(mtus).into_iter().max(), Some(longest), "{mtus:?}");
+    }
+}
+
+/// A node that knows but one MTU says nothing of it.
+#[test]
+fn an_mtu_that_is_not_said_is_ethernets_own() {
+    let mut frames = vec![];
+    let config = PeersConfig { mtu: Mtu::JUMBO, ..config(1, "test", 1) };
+    Peers::new(config, Instant::ZERO).poll(Instant::ZERO, &mut |frame| frames.push(frame));
+    let (_, datagram) = wire::parse(frames[0].bytes()).unwrap();
+    let (header, _) = Header::parse(datagram).unwrap();
+    assert_eq!(header.mtu, Mtu::JUMBO);
+    let mut datagram = datagram.to_vec();
+    datagram[59] = 0;
+    datagram[60..64].fill(0);
+    let sum = cluster_format::crc32c(&datagram);
+    datagram[60..64].copy_from_slice(&sum.to_le_bytes());
+    assert_eq!(Header::parse(&datagram).map(|(header, _)| header.mtu), Ok(Mtu::ETHERNET));
 }
 
 #[test]

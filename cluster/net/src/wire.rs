@@ -15,8 +15,8 @@ use smoltcp::wire::{
 pub(crate) const PEER_PORT: u16 = 7411;
 
 const ETHERNET_LEN: usize = 14;
-const IPV4_LEN: usize = 20;
-const UDP_LEN: usize = 8;
+pub(crate) const IPV4_LEN: usize = 20;
+pub(crate) const UDP_LEN: usize = 8;
 
 /// Bytes before the datagram in a frame.
 const HEADERS_LEN: usize = ETHERNET_LEN + IPV4_LEN + UDP_LEN;

@@ -31,7 +31,7 @@ pub use device::{DeviceInfo, QueueInfo};
 pub use disk::{Disk, DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 pub use entropy::Entropy;
 pub use inventory::{Inventory, MemoryInfo};
-pub use nic::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Nic, NicQueueFull};
+pub use nic::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Mtu, Nic, NicQueueFull};
 
 /// The machine one node runs on: what its root lends it for one turn.
 pub struct Machine<'a> {

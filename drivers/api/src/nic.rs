@@ -5,8 +5,45 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::task::{Context, Poll};
 
-/// The longest frame: 14 bytes of header and an MTU of 1500, no FCS.
-pub const FRAME_LEN_MAX: usize = 1514;
+/// Bytes of an Ethernet frame before its packet: two addresses and a type. (The FCS is the device's own.)
+const ETHERNET_HEADER_LEN: usize = 14;
+
+/// The longest frame of any NIC.
+pub const FRAME_LEN_MAX: usize = Mtu::JUMBO.frame_len();
+
+/// The longest packet that a NIC sends and takes: bytes from the IP header on, without Ethernet's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mtu(u16);
+
+impl Mtu {
+    /// The least of any NIC: what every host must take (RFC 791, section 3.1).
+    pub const MIN: Mtu = Mtu(576);
+
+    /// Ethernet's own, and that of whoever says nothing else.
+    pub const ETHERNET: Mtu = Mtu(1500);
+
+    /// The most of any NIC, as is usual for frames longer than Ethernet's own.
+    pub const JUMBO: Mtu = Mtu(9000);
+
+    /// The MTU nearest to `bytes`, which a device or a peer may have named.
+    pub const fn nearest(bytes: u16) -> Mtu {
+        match bytes {
+            0..576 => Mtu::MIN,
+            9001.. => Mtu::JUMBO,
+            _ => Mtu(bytes),
+        }
+    }
+
+    /// Bytes of the longest packet.
+    pub const fn bytes(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Bytes of the longest frame.
+    pub const fn frame_len(self) -> usize {
+        ETHERNET_HEADER_LEN + self.bytes()
+    }
+}
 
 /// Bytes every [`Frame`] keeps free before its contents, for a device's own header: a NIC then sends
 /// header and frame as one buffer. (virtio-net needs 12.)
@@ -26,9 +63,10 @@ impl Frame {
 
     /// A frame with these contents.
     pub fn copy_of(bytes: &[u8]) -> Frame {
-        let mut frame = Frame::zeroed(bytes.len());
-        frame.bytes_mut().copy_from_slice(bytes);
-        frame
+        let mut buffer = Vec::with_capacity(FRAME_HEADROOM + bytes.len());
+        buffer.resize(FRAME_HEADROOM, 0);
+        buffer.extend_from_slice(bytes);
+        Frame { buffer }
     }
 
     /// A frame whose buffer, headroom first, a device has filled. `None` if it is shorter than the
@@ -68,10 +106,13 @@ pub trait Nic {
     /// The MAC address.
     fn hardware_address(&self) -> [u8; 6];
 
+    /// The longest packet it sends and takes. Longer ones are lost.
+    fn mtu(&self) -> Mtu;
+
     /// Whether [`Nic::transmit`] has room for another frame.
     fn can_transmit(&self) -> bool;
 
-    /// Queues a frame of at most [`FRAME_LEN_MAX`] bytes.
+    /// Queues a frame of at most [`Mtu::frame_len`] bytes.
     fn transmit(&mut self, frame: Frame) -> Result<(), NicQueueFull>;
 
     /// Hands what was queued to the device.

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::task::{Context, Poll};
 
-use drivers_api::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Nic, NicQueueFull};
+use drivers_api::{Frame, Mtu, Nic, NicQueueFull};
 
 /// Frames waiting for the socket, at most.
 const TRANSMIT_QUEUE_MAX: usize = 256;
@@ -16,12 +16,16 @@ const TRANSMIT_QUEUE_MAX: usize = 256;
 pub struct HostNic {
     socket: UnixDatagram,
     hardware_address: [u8; 6],
+    mtu: Mtu,
     waiting: VecDeque<Frame>,
+    /// Where frames arrive; each then gets a buffer of its own length. The byte behind the longest frame shows that
+    /// one is longer.
+    arriving: Vec<u8>,
 }
 
 impl HostNic {
-    /// Binds `local` and sends to whoever is bound at `remote`.
-    pub fn open(local: &Path, remote: &Path, hardware_address: [u8; 6]) -> io::Result<HostNic> {
+    /// Binds `local` and sends to whoever is bound at `remote`. Fails where the sockets do.
+    pub fn open(local: &Path, remote: &Path, hardware_address: [u8; 6], mtu: Mtu) -> io::Result<HostNic> {
         match std::fs::remove_file(local) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -29,7 +33,8 @@ impl HostNic {
         let socket = UnixDatagram::bind(local)?;
         socket.set_nonblocking(true)?;
         socket.connect(remote)?;
-        Ok(HostNic { socket, hardware_address, waiting: VecDeque::new() })
+        let arriving = vec![0; mtu.frame_len() + 1];
+        Ok(HostNic { socket, hardware_address, mtu, waiting: VecDeque::new(), arriving })
     }
 
     /// What to watch for frames.
@@ -46,6 +51,10 @@ impl HostNic {
 impl Nic for HostNic {
     fn hardware_address(&self) -> [u8; 6] {
         self.hardware_address
+    }
+
+    fn mtu(&self) -> Mtu {
+        self.mtu
     }
 
     fn can_transmit(&self) -> bool {
@@ -72,14 +81,44 @@ impl Nic for HostNic {
 
     fn poll_receive(&mut self, _context: &mut Context<'_>) -> Poll<Frame> {
         self.kick();
-        let mut buffer = vec![0; FRAME_HEADROOM + FRAME_LEN_MAX];
-        match self.socket.recv(&mut buffer[FRAME_HEADROOM..]) {
-            Ok(len) => {
-                buffer.truncate(FRAME_HEADROOM + len);
-                Frame::from_buffer(buffer).map_or(Poll::Pending, Poll::Ready)
+        loop {
+            match self.socket.recv(&mut self.arriving) {
+                Ok(len) if len > self.mtu.frame_len() => {} // lost: it is too long
+                Ok(len) => return Poll::Ready(Frame::copy_of(&self.arriving[..len])),
+                // The root watches the descriptor; see `Waiter`.
+                Err(_) => return Poll::Pending,
             }
-            // The root watches the descriptor; see `Waiter`.
-            Err(_) => Poll::Pending,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    #[test]
+    fn frames_as_long_as_the_mtu_arrive_and_longer_ones_are_lost() {
+        let directory = std::env::temp_dir().join(format!("relix-nic-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let (ours, theirs) = (directory.join("nic"), directory.join("switch"));
+        let switch = UnixDatagram::bind(&theirs).unwrap();
+        for mtu in [Mtu::ETHERNET, Mtu::JUMBO] {
+            let mut nic = HostNic::open(&ours, &theirs, [2, 0, 0, 0, 0, 1], mtu).unwrap();
+            for len in [mtu.frame_len() + 1, mtu.frame_len(), 2 * mtu.frame_len(), 60] {
+                switch.send_to(&vec![7; len], &ours).unwrap();
+            }
+            let mut context = Context::from_waker(Waker::noop());
+            for len in [mtu.frame_len(), 60] {
+                let Poll::Ready(frame) = nic.poll_receive(&mut context) else { panic!("a frame of {len}") };
+                assert_eq!(frame.bytes(), vec![7; len]);
+            }
+            assert!(nic.poll_receive(&mut context).is_pending());
+            nic.transmit(Frame::zeroed(mtu.frame_len())).unwrap();
+            nic.kick();
+            assert_eq!(switch.recv(&mut vec![0; 10_000]).unwrap(), mtu.frame_len());
+        }
+        let _ = std::fs::remove_dir_all(&directory);
     }
 }

@@ -4,7 +4,7 @@ use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use drivers_api::{Frame, Instant, Nic, NicQueueFull};
+use drivers_api::{Frame, Instant, Mtu, Nic, NicQueueFull};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
@@ -20,20 +20,21 @@ const ARP: [u8; 2] = [8, 6];
 /// A simulated NIC: frames it was given, frames it gives.
 pub struct SimNic {
     hardware_address: [u8; 6],
+    mtu: Mtu,
     received: VecDeque<Frame>,
     sent: VecDeque<Frame>,
     powered: bool,
 }
 
 impl SimNic {
-    /// A NIC with this address, whose machine has power.
-    pub fn new(hardware_address: [u8; 6]) -> SimNic {
-        SimNic { hardware_address, received: VecDeque::new(), sent: VecDeque::new(), powered: true }
+    /// A NIC with this address and MTU, whose machine has power.
+    pub fn new(hardware_address: [u8; 6], mtu: Mtu) -> SimNic {
+        SimNic { hardware_address, mtu, received: VecDeque::new(), sent: VecDeque::new(), powered: true }
     }
 
     /// The machine lost its power, and the frames it held; what arrives meanwhile is lost, too.
     pub fn crash(&mut self) {
-        *self = SimNic { powered: false, ..SimNic::new(self.hardware_address) };
+        *self = SimNic { powered: false, ..SimNic::new(self.hardware_address, self.mtu) };
     }
 
     /// The machine has power again.
@@ -47,11 +48,16 @@ impl Nic for SimNic {
         self.hardware_address
     }
 
+    fn mtu(&self) -> Mtu {
+        self.mtu
+    }
+
     fn can_transmit(&self) -> bool {
         true
     }
 
     fn transmit(&mut self, frame: Frame) -> Result<(), NicQueueFull> {
+        assert!(frame.bytes().len() <= self.mtu.frame_len(), "a frame of {} bytes", frame.bytes().len());
         self.sent.push_back(frame);
         Ok(())
     }
@@ -101,6 +107,8 @@ pub struct NetworkFaultCounts {
     pub queue_overflowed: u64,
     /// Frames that a machine's receive queue did not hold.
     pub receive_overflowed: u64,
+    /// Frames that were too long for the NIC they came to: a mistake of their senders.
+    pub too_long: u64,
 }
 
 /// One direction between two ports.
@@ -195,7 +203,9 @@ impl SimNetwork {
             if !nics[to].powered {
                 continue;
             }
-            if nics[to].received.len() < RECEIVED_MAX {
+            if frame.bytes().len() > nics[to].mtu.frame_len() {
+                self.counts.too_long += 1;
+            } else if nics[to].received.len() < RECEIVED_MAX {
                 seen(to, &frame);
                 nics[to].received.push_back(frame);
             } else {
@@ -302,6 +312,7 @@ impl SimNetwork {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
     use alloc::vec::Vec;
 
     fn frame_to(port: u8, mark: u8) -> Frame {
@@ -312,7 +323,10 @@ mod tests {
     }
 
     fn wire(ports: u8) -> (SimNetwork, Vec<SimNic>) {
-        (SimNetwork::new(1), (0..ports).map(|port| SimNic::new([2, 0, 0, 0, 0, port])).collect())
+        (
+            SimNetwork::new(1),
+            (0..ports).map(|port| SimNic::new([2, 0, 0, 0, 0, port], Mtu::ETHERNET)).collect(),
+        )
     }
 
     /// The marks of the frames that reach port 1 when port 0 sends `count` of them, with their arrivals.
@@ -352,6 +366,19 @@ mod tests {
         }
         network.collect(0, &mut nics);
         assert!(network.counts.queue_overflowed > 0);
+    }
+
+    #[test]
+    fn what_is_longer_than_a_nic_takes_is_lost() {
+        let (mut network, mut nics) = wire(2);
+        nics[0].mtu = Mtu::JUMBO;
+        for len in [Mtu::ETHERNET.frame_len(), Mtu::ETHERNET.frame_len() + 1, Mtu::JUMBO.frame_len()] {
+            let mut bytes = vec![0; len];
+            bytes[..6].copy_from_slice(&nics[1].hardware_address);
+            nics[0].transmit(Frame::copy_of(&bytes)).unwrap();
+        }
+        assert_eq!(arrivals(&mut network, &mut nics, 0).len(), 1);
+        assert_eq!(network.counts.too_long, 2);
     }
 
     #[test]

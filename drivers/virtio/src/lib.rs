@@ -18,6 +18,8 @@ extern crate alloc;
 mod block;
 mod discovery;
 mod entropy;
+#[cfg(test)]
+mod fake;
 mod mmio;
 mod network;
 mod pci;

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 use core::task::{Context, Poll};
 
-use drivers_api::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Nic, NicQueueFull, QueueInfo};
+use drivers_api::{FRAME_HEADROOM, Frame, Mtu, Nic, NicQueueFull, QueueInfo};
 
 use crate::platform::PlatformRef;
 use crate::ring::WRITE;
@@ -22,13 +22,25 @@ const QUEUE_SIZE_MAX: u16 = 256;
 const HEADER_LEN: usize = 12;
 /// Where it begins in a frame's buffer.
 const HEADER_AT: usize = FRAME_HEADROOM - HEADER_LEN;
-const BUFFER_LEN: usize = FRAME_HEADROOM + FRAME_LEN_MAX;
+
+/// Bytes of all receive buffers, at most: the longer frames may be, the fewer there are. (Whoever carries frames to
+/// the device keeps those that find none: QEMU and the switch behind it do.)
+const RECEIVE_LEN_MAX: usize = 576 << 10;
+
+/// Where the MTU is in the configuration, behind the address, the status and the number of queues.
+const CONFIG_MTU: usize = 10;
+
+/// Bytes of a frame's buffer.
+const fn buffer_len(mtu: Mtu) -> usize {
+    FRAME_HEADROOM + mtu.frame_len()
+}
 
 /// A virtio network interface.
 pub struct NetworkDevice {
     platform: PlatformRef,
     transport: Box<dyn Transport>,
     address: [u8; 6],
+    mtu: Mtu,
     receive: Queue,
     /// Buffer i is in descriptor i, while the device has it.
     receive_buffers: Vec<Option<Vec<u8>>>,
@@ -47,7 +59,8 @@ impl NetworkDevice {
         mut transport: Box<dyn Transport>,
     ) -> Result<NetworkDevice, InitError> {
         let mac = virtio_spec::net::F::MAC.bits().to_ne() as u64;
-        let features = transport::negotiate(&*transport, transport::common_features() | mac)?;
+        let mtu = virtio_spec::net::F::MTU.bits().to_ne() as u64;
+        let features = transport::negotiate(&*transport, transport::common_features() | mac | mtu)?;
         if features & mac == 0 {
             return Err(InitError::Incomplete);
         }
@@ -58,13 +71,19 @@ impl NetworkDevice {
             }
             address
         });
-        let receive = Queue::new(platform, &mut *transport, QUEUE_RECEIVE, QUEUE_SIZE_MAX, features)?;
+        let mtu = read_config(&*transport, |config| {
+            let field = config.part(CONFIG_MTU, 2).filter(|_| features & mtu != 0);
+            field.map_or(Mtu::ETHERNET, |field| Mtu::nearest(field.read(0)))
+        });
+        let receive_max = (RECEIVE_LEN_MAX / buffer_len(mtu)).min(QUEUE_SIZE_MAX.into()) as u16;
+        let receive = Queue::new(platform, &mut *transport, QUEUE_RECEIVE, receive_max, features)?;
         let transmit = Queue::new(platform, &mut *transport, QUEUE_TRANSMIT, QUEUE_SIZE_MAX, features)?;
         let (receive_size, transmit_size) = (receive.ring.size(), transmit.ring.size());
         let mut device = NetworkDevice {
             platform,
             transport,
             address,
+            mtu,
             receive,
             receive_buffers: (0..receive_size).map(|_| None).collect(),
             transmit,
@@ -94,10 +113,10 @@ impl NetworkDevice {
     /// Gives the device a buffer to receive into.
     fn give_buffer(&mut self, slot: u16) {
         // Only the bytes before the header are initialised here; the device writes the rest.
-        let mut buffer = Vec::with_capacity(BUFFER_LEN);
+        let mut buffer = Vec::with_capacity(buffer_len(self.mtu));
         buffer.resize(HEADER_AT, 0);
         let address = self.platform.physical(buffer.as_ptr()) + HEADER_AT as u64;
-        self.receive.ring.describe(slot, address, (BUFFER_LEN - HEADER_AT) as u32, WRITE, 0);
+        self.receive.ring.describe(slot, address, (buffer_len(self.mtu) - HEADER_AT) as u32, WRITE, 0);
         self.receive_buffers[usize::from(slot)] = Some(buffer);
         self.receive.ring.push(slot);
     }
@@ -113,10 +132,10 @@ impl NetworkDevice {
             let Some(mut buffer) = self.receive_buffers[usize::from(used.head)].take() else { break };
             self.give_buffer(used.head);
             let len = used.len as usize;
-            if !(HEADER_LEN..=BUFFER_LEN - HEADER_AT).contains(&len) {
+            if !(HEADER_LEN..=buffer_len(self.mtu) - HEADER_AT).contains(&len) {
                 continue; // not a frame
             }
-            // SAFETY: the capacity is BUFFER_LEN and len at most that less HEADER_AT. The device says it
+            // SAFETY: the capacity is `buffer_len` and len at most that less HEADER_AT. The device says it
             // wrote these bytes; where it did not, they are what the allocation held, which is no secret
             // here, and any byte is a value.
             unsafe { buffer.set_len(HEADER_AT + len) };
@@ -165,6 +184,10 @@ impl Nic for NetworkDevice {
         self.address
     }
 
+    fn mtu(&self) -> Mtu {
+        self.mtu
+    }
+
     fn can_transmit(&self) -> bool {
         let room = !self.transmit_free.is_empty() || self.transmit.ring.has_used();
         self.transmit_awaited.set(self.transmit_awaited.get() || !room);
@@ -176,7 +199,7 @@ impl Nic for NetworkDevice {
             self.reclaim();
         }
         let mut buffer = frame.into_buffer();
-        if self.broken || buffer.len() > BUFFER_LEN {
+        if self.broken || buffer.len() > buffer_len(self.mtu) {
             return Ok(()); // lost, as a wire may lose any frame
         }
         let Some(slot) = self.transmit_free.pop() else {
@@ -223,3 +246,6 @@ impl Drop for NetworkDevice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
-use crate::cluster::{Cluster, PREFIX_LEN, gateway_hardware_address, gateway_ip, hardware_address_of, ip_of};
+use crate::cluster::{
+    Cluster, MTU, PREFIX_LEN, gateway_hardware_address, gateway_ip, hardware_address_of, ip_of,
+};
 use crate::error::Failure;
 use crate::fabric::switch::GATEWAY_PORT;
 use crate::fabric::wire::Wires;
@@ -50,6 +52,7 @@ impl Gateway {
         let clock = HostClock::new();
         let config = StackConfig {
             hardware_address: gateway_hardware_address(),
+            mtu: MTU,
             ip: gateway_ip(),
             prefix_len: PREFIX_LEN,
             // Ports must differ from an earlier gateway's, whose connections the nodes may remember.

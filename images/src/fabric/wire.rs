@@ -6,11 +6,10 @@ use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use drivers_api::FRAME_LEN_MAX;
 use tokio::net::UnixDatagram;
 use tokio::sync::Notify;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, MTU};
 use crate::error::Failure;
 use crate::fabric::gateway::Gateway;
 use crate::fabric::switch::{Delivery, GATEWAY_PORT, Port, Switch};
@@ -129,10 +128,12 @@ impl Wires {
     }
 
     async fn receive(self, wire: Rc<Wire>) {
-        let mut buffer = vec![0; FRAME_LEN_MAX];
+        // The byte behind the longest frame shows that one is longer.
+        let mut buffer = vec![0; MTU.frame_len() + 1];
         loop {
             // The socket is bound, so receiving can only fail for want of memory.
             match wire.socket.recv(&mut buffer).await {
+                Ok(len) if len > MTU.frame_len() => {} // lost, as on any wire
                 Ok(len) => self.forward(wire.port, &buffer[..len]),
                 Err(_) => tokio::task::yield_now().await,
             }

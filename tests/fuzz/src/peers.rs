@@ -11,7 +11,7 @@ use cluster_format::{
 };
 use cluster_net::{PeerEvent, Peers, PeersConfig, Stack, StackConfig};
 use cluster_node::fuzzing::PeerMessage;
-use drivers_api::{Frame, Instant, Now, WallTime};
+use drivers_api::{FRAME_LEN_MAX, Frame, Instant, Mtu, Now, WallTime};
 use smoltcp::wire::{EthernetFrame, IpProtocol, Ipv4Packet, TcpPacket};
 
 use crate::input::{Input, Output};
@@ -26,6 +26,7 @@ fn config(node: u8) -> PeersConfig {
         cluster: ClusterId::of_name("fuzz"),
         node: NodeId(node),
         hardware_address: [2, 0, 0, 0, 0, node],
+        mtu: Mtu::JUMBO,
         ip: Ipv4Addr::new(10, 0, 0, node),
         peers: vec![(NodeId(1), None), (NodeId(2), None)],
         seed: [node; 32],
@@ -64,10 +65,9 @@ pub fn frames(bytes: &[u8]) {
     let mut now = Instant::ZERO;
     let mut peers = Peers::new(config(1), now);
     let ip = Ipv4Addr::new(10, 0, 0, 1);
-    let mut stack = Stack::new(
-        StackConfig { hardware_address: [2, 0, 0, 0, 0, 1], ip, prefix_len: 24, seed: 1, connections_max: 4 },
-        now,
-    );
+    let (hardware_address, mtu) = ([2, 0, 0, 0, 0, 1], Mtu::JUMBO);
+    let stack = StackConfig { hardware_address, mtu, ip, prefix_len: 24, seed: 1, connections_max: 4 };
+    let mut stack = Stack::new(stack, now);
     stack.listen(5432);
     // What the node has said of itself, so that an answer can be made to it.
     let mut session = [0; 8];
@@ -79,7 +79,7 @@ pub fn frames(bytes: &[u8]) {
         }
         seal(&mut bytes);
         now = now + Duration::from_millis(u64::from(pause) * u64::from(pause));
-        if !peers.receive(now, &bytes) && (1..=1514).contains(&bytes.len()) {
+        if !peers.receive(now, &bytes) && (1..=FRAME_LEN_MAX).contains(&bytes.len()) {
             let mut frame = Frame::zeroed(bytes.len());
             frame.bytes_mut().copy_from_slice(&bytes);
             stack.receive(frame);

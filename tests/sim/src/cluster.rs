@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use cluster_format::Version;
 use cluster_node::{Health, NodeConfig, NodeOptions, Planted};
-use drivers_api::{Instant, Level};
+use drivers_api::{Instant, Level, Mtu};
 use drivers_sim::{DiskFaultCounts, SimDisk, SimNetwork, SimNic};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -73,19 +73,20 @@ impl Cluster {
 
     /// As [`Cluster::new`], with disks of so many sectors.
     pub fn with_disks(nodes: usize, seed: u64, sectors: u64) -> Cluster {
-        let mut cluster = Cluster::switched_off(nodes, 0, seed, sectors);
+        let mut cluster = Cluster::switched_off(nodes, 0, seed, sectors, &[Mtu::JUMBO]);
         (1..=nodes as u8).for_each(|id| cluster.start(id));
         cluster
     }
 
     /// `founders` blank machines and so many `joiners` behind them, none of which is started, with disks of
-    /// so many sectors.
-    pub fn switched_off(founders: usize, joiners: usize, seed: u64, sectors: u64) -> Cluster {
+    /// so many sectors. The ports of the network have these MTUs, in turn.
+    pub fn switched_off(founders: usize, joiners: usize, seed: u64, sectors: u64, mtus: &[Mtu]) -> Cluster {
         let nodes = founders + joiners;
         let member = |port: usize| {
             let disk = SimDisk::new(sectors, seed ^ (port as u64) << 32);
             Member::new(port, disk, NODE_OPTIONS)
         };
+        let mtu_of = |port: usize| mtus[port % mtus.len()];
         let mut network = SimNetwork::new(seed ^ 0x6e65_7477);
         network.spared.insert(CLIENTS_PORT);
         let trace = Rc::new(RefCell::new(Trace::default()));
@@ -95,10 +96,10 @@ impl Cluster {
             now: Instant::ZERO,
             rng: ChaCha8Rng::seed_from_u64(seed),
             members: (1..=nodes).map(member).collect(),
-            nics: (0..=nodes).map(|port| SimNic::new(hardware_address_of(port))).collect(),
+            nics: (0..=nodes).map(|port| SimNic::new(hardware_address_of(port), mtu_of(port))).collect(),
             has_frames: vec![false; nodes + 1],
             network,
-            host: HostMachine::new(nodes as u8, seed, trace.clone()),
+            host: HostMachine::new(nodes as u8, mtu_of(CLIENTS_PORT), seed, trace.clone()),
             trace,
             crashes_in_burst: 0,
             verbose: std::env::var_os("SIM_VERBOSE").is_some(),
@@ -166,7 +167,8 @@ impl Cluster {
 
     /// The promise of consensus that was broken first, if any was.
     pub fn violation(&self) -> Option<&str> {
-        self.violation.as_deref()
+        let too_long = self.network.counts.too_long > 0;
+        self.violation.as_deref().or(too_long.then_some("a frame was longer than its receiver takes"))
     }
 
     /// The node that leads the highest term, and the term.

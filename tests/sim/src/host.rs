@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use cluster_net::{Stack, StackConfig, TcpConnection};
-use drivers_api::{Instant, Nic};
+use drivers_api::{Instant, Mtu, Nic};
 use drivers_sim::SimNic;
 use kernel_core::{Executor, TimerKey, Timers};
 use rand_chacha::ChaCha8Rng;
@@ -208,9 +208,10 @@ pub(crate) struct HostMachine {
 }
 
 impl HostMachine {
-    pub(crate) fn new(nodes: u8, seed: u64, trace: Rc<RefCell<Trace>>) -> HostMachine {
+    pub(crate) fn new(nodes: u8, mtu: Mtu, seed: u64, trace: Rc<RefCell<Trace>>) -> HostMachine {
         let config = StackConfig {
             hardware_address: hardware_address_of(0),
+            mtu,
             ip: ip_of(254),
             prefix_len: 24,
             seed,

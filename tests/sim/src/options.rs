@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_node::{APPEND_LEN_MAX, Planted};
+use drivers_api::Mtu;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use tests_workloads::{Appends, Bank, Inserts, Queue, Ring, Schema, Workload};
@@ -53,6 +54,9 @@ impl WorkloadKind {
     }
 }
 
+/// All NICs alike, or whoever has the longer frames beside whoever does not take them.
+const MTUS: [&[Mtu]; 3] = [&[Mtu::ETHERNET], &[Mtu::JUMBO], &[Mtu::JUMBO, Mtu::ETHERNET]];
+
 /// Everything about a simulation that is decided before it begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -86,6 +90,8 @@ pub struct Options {
     pub disk_sectors: u64,
     /// What a frame takes at least.
     pub wire_latency: Duration,
+    /// The MTUs of clients and nodes, in turn.
+    pub mtus: &'static [Mtu],
     /// Bytes that the tables of a node may take in memory.
     pub tables_len_max: usize,
     /// Bytes of the newest entries of a node.
@@ -107,7 +113,7 @@ impl Options {
         let total: u64 = workloads.iter().map(|(_, clients)| clients).sum();
         let nodes = nodes.unwrap_or(drawn);
         let joiners = if (3..=5).contains(&nodes) { *dice.one_of(&[0, 0, 0, 1, 2]) } else { 0 };
-        Options {
+        let options = Options {
             seed,
             nodes: nodes + joiners,
             joiners,
@@ -127,9 +133,12 @@ impl Options {
             tables_len_max: *dice.one_of(&[32 << 10, 256 << 10, 2 << 20, 64 << 20]),
             log_len_max: *dice.one_of(&[32 << 10, 8 << 20]),
             append_len_max: *dice.one_of(&[1, 2 << 10, APPEND_LEN_MAX, APPEND_LEN_MAX]),
+            mtus: &[Mtu::ETHERNET],
             planted: Planted::NONE,
         }
-        .or_worse(&mut dice)
+        .or_worse(&mut dice);
+        let mtus = *dice.one_of(&MTUS);
+        Options { mtus, ..options }
     }
 
     /// Some seeds draw a particular kind of trouble instead of any.
@@ -219,6 +228,8 @@ impl fmt::Display for Options {
         )?;
         writeln!(f, "fault kinds   {}", faults.join(", "))?;
         writeln!(f, "latencies     disk up to {:?}, wire from {:?}", self.disk_latency, self.wire_latency)?;
+        let mtus: Vec<String> = self.mtus.iter().map(|mtu| mtu.bytes().to_string()).collect();
+        writeln!(f, "MTUs          {}, in turn", mtus.join(", "))?;
         write!(
             f,
             "limits        a disk {} MiB, tables in memory {} KiB, newest entries {} KiB, an append {} bytes",

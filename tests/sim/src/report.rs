@@ -69,6 +69,8 @@ impl Counts {
             queued,
             queue_overflowed,
             receive_overflowed,
+            // No fault, but a mistake: see `Cluster::violation`.
+            too_long: _,
         } = *counts;
         self.add("frames cut off", cut);
         self.add("frames lost", lost);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_journal::RECORDS_START;
-use drivers_api::Level;
+use drivers_api::{Level, Mtu};
 use drivers_sim::LinkFaults;
 use tests_sim::{Cluster, Host, ask};
 use tests_workloads::{Failure, Inserts, Pace, Row, Workload, noise, query_anywhere, run_client};
@@ -219,7 +219,7 @@ const TABLES_START: u64 = RECORDS_START + TABLE_DISK_SECTORS / 4;
 
 /// So many nodes with rows in tables on their disks.
 fn with_tables(nodes: u8, seed: u64) -> Cluster {
-    let mut cluster = Cluster::switched_off(nodes.into(), 0, seed, TABLE_DISK_SECTORS);
+    let mut cluster = Cluster::switched_off(nodes.into(), 0, seed, TABLE_DISK_SECTORS, &[Mtu::JUMBO]);
     for id in 1..=nodes {
         cluster.options(id).tables_len_max = 256 << 10;
         cluster.start(id);
@@ -311,7 +311,7 @@ fn a_lone_node_that_can_read_none_of_its_tables_says_what_to_do() {
 
 #[test]
 fn two_nodes_at_a_time_are_brought_the_tables() {
-    let mut cluster = Cluster::switched_off(5, 0, 23, 64 * 2048);
+    let mut cluster = Cluster::switched_off(5, 0, 23, 64 * 2048, &[Mtu::JUMBO]);
     for id in 1..=5 {
         cluster.options(id).log_len_max = 32 << 10;
         cluster.start(id);
@@ -469,7 +469,7 @@ fn a_removed_node_says_so_at_once() {
 
 #[test]
 fn a_cluster_is_founded_on_slow_disks() {
-    let mut cluster = Cluster::switched_off(5, 0, 22, 64 * 2048);
+    let mut cluster = Cluster::switched_off(5, 0, 22, 64 * 2048, &[Mtu::JUMBO]);
     for id in 1..=5 {
         cluster.disk(id).latency = Duration::from_millis(500);
         cluster.start(id);

@@ -7,12 +7,14 @@ use core::time::Duration;
 use cluster_format::limits::MESSAGE_LEN_MAX;
 use drivers_api::Instant;
 
-use super::outbound::WINDOW;
+use super::outbound::{WINDOW, WINDOW_LEN};
 use crate::datagram::Header;
 
-/// What has arrived is acknowledged within this, well below the least timeout, or after so many datagrams.
+/// What has arrived is acknowledged within this, well below the least timeout, or after so many datagrams, or bytes:
+/// long before the sender must stop.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(4);
 const ACKNOWLEDGE_AFTER: u32 = 16;
+const ACKNOWLEDGE_AFTER_LEN: usize = WINDOW_LEN / 4;
 
 /// A fragment: whether it begins and ends a message, and its bytes.
 type Fragment = (bool, bool, Vec<u8>);
@@ -29,6 +31,8 @@ pub(super) struct Inbound {
     /// When what has arrived is acknowledged, if nothing that is sent before does so.
     due: Option<Instant>,
     unacknowledged: u32,
+    /// Bytes of these.
+    unacknowledged_len: usize,
 }
 
 impl Inbound {
@@ -52,7 +56,7 @@ impl Inbound {
     /// What has arrived is being acknowledged.
     pub(super) fn acknowledged(&mut self) {
         self.due = None;
-        self.unacknowledged = 0;
+        (self.unacknowledged, self.unacknowledged_len) = (0, 0);
     }
 
     /// Says by `at` what has arrived, though nothing new may have.
@@ -70,7 +74,10 @@ impl Inbound {
         let ahead = header.sequence.wrapping_sub(self.received + 1);
         // An answer will follow as a rule, and acknowledge on its way; a gap or a repetition is told at once.
         self.unacknowledged += 1;
-        let at_once = ahead != 0 || !self.early.is_empty() || self.unacknowledged >= ACKNOWLEDGE_AFTER;
+        self.unacknowledged_len += payload.len();
+        let many =
+            self.unacknowledged >= ACKNOWLEDGE_AFTER || self.unacknowledged_len >= ACKNOWLEDGE_AFTER_LEN;
+        let at_once = ahead != 0 || !self.early.is_empty() || many;
         let due = if at_once { now } else { now + ACKNOWLEDGE_WITHIN };
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
         if ahead >= 2 * WINDOW {

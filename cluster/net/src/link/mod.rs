@@ -235,11 +235,13 @@ impl Link {
         *self = Link { hello_due, sessions, ..Link::new(session, now) };
     }
 
-    /// Emits what is due. If the peer must be gone, begins anew as `new_session` and returns true.
+    /// Emits what is due, in datagrams of at most `payload_len_max` bytes of payload. If the peer must be gone,
+    /// begins anew as `new_session` and returns true.
     pub(crate) fn poll(
         &mut self,
         now: Instant,
         new_session: u64,
+        payload_len_max: usize,
         emit: &mut dyn FnMut(Fragment<'_>),
     ) -> bool {
         let begun_for = self.overtaken_by;
@@ -272,7 +274,7 @@ impl Link {
         }
         if self.established {
             let mut sent = false;
-            self.outbound.poll(now, &mut |departure| {
+            self.outbound.poll(now, payload_len_max, &mut |departure| {
                 sent = true;
                 send(Kind::Data, departure);
             });

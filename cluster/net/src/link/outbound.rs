@@ -6,13 +6,17 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use cluster_format::limits::MESSAGE_LEN_MAX;
-use drivers_api::Instant;
+use drivers_api::{Instant, Mtu};
 
 use super::LinkError;
-use crate::datagram::{Header, PAYLOAD_LEN_MAX};
+use crate::datagram::{Header, payload_len_max};
 
-/// Datagrams in flight at most: about 180 KB.
+/// Datagrams in flight at most.
 pub(super) const WINDOW: u64 = 128;
+
+/// Bytes in flight at most, and less than one datagram more: so many as Ethernet's own MTU has in that many, 176 KiB.
+/// What lies between two nodes holds bytes, however they are cut.
+pub(super) const WINDOW_LEN: usize = WINDOW as usize * payload_len_max(Mtu::ETHERNET);
 
 /// Bytes of messages waiting at most.
 const QUEUE_LEN_MAX: usize = 2 * MESSAGE_LEN_MAX;
@@ -61,6 +65,8 @@ pub(super) struct Outbound {
     queue_len: usize,
     next_sequence: u64,
     flights: VecDeque<Flight>,
+    /// Bytes of the flights.
+    flights_len: usize,
     /// When something was last acknowledged, or first sent after a pause.
     progress_at: Instant,
     timeout: Duration,
@@ -99,6 +105,7 @@ impl Outbound {
             queue_len: 0,
             next_sequence: 1,
             flights: VecDeque::new(),
+            flights_len: 0,
             progress_at: now,
             timeout: TIMEOUT_FIRST,
             round_trip: None,
@@ -146,8 +153,8 @@ impl Outbound {
                 }
             }
         }
-        while self.flights.front().is_some_and(|flight| flight.arrived) {
-            self.flights.pop_front();
+        while let Some(flight) = self.flights.pop_front_if(|flight| flight.arrived) {
+            self.flights_len -= flight.len();
         }
         for flight in &mut self.flights {
             if !flight.arrived && Some(flight.sent()) < sent_last {
@@ -161,10 +168,11 @@ impl Outbound {
         !self.flights.is_empty() && now.since(self.progress_at) >= DEAD_AFTER
     }
 
-    /// Emits what is due: first what was lost, then what is new.
-    pub(super) fn poll(&mut self, now: Instant, emit: &mut dyn FnMut(Departure<'_>)) {
+    /// Emits what is due: first what was lost, cut as it was, then what is new, in fragments of at most
+    /// `payload_len_max` bytes.
+    pub(super) fn poll(&mut self, now: Instant, payload_len_max: usize, emit: &mut dyn FnMut(Departure<'_>)) {
         self.send_again(now, emit);
-        self.send_new(now, emit);
+        self.send_new(now, payload_len_max, emit);
     }
 
     fn send_again(&mut self, now: Instant, emit: &mut dyn FnMut(Departure<'_>)) {
@@ -189,17 +197,17 @@ impl Outbound {
         }
     }
 
-    fn send_new(&mut self, now: Instant, emit: &mut dyn FnMut(Departure<'_>)) {
+    fn send_new(&mut self, now: Instant, payload_len_max: usize, emit: &mut dyn FnMut(Departure<'_>)) {
         while let Some(waiting) = self.queue.front_mut() {
             let oldest = self.flights.front().map_or(self.next_sequence, |flight| flight.sequence);
-            if self.next_sequence - oldest >= WINDOW {
+            if self.next_sequence - oldest >= WINDOW || self.flights_len >= WINDOW_LEN {
                 return;
             }
             if self.flights.is_empty() {
                 self.progress_at = now;
             }
             let start = waiting.sent;
-            let end = (start + PAYLOAD_LEN_MAX).min(waiting.message.len());
+            let end = (start + payload_len_max).min(waiting.message.len());
             waiting.sent = end;
             let message = waiting.message.clone();
             if end == message.len() {
@@ -218,6 +226,7 @@ impl Outbound {
             };
             self.next_sequence += 1;
             emit(flight.departure());
+            self.flights_len += flight.len();
             self.flights.push_back(flight);
         }
     }
@@ -234,6 +243,11 @@ impl Flight {
     /// Orders flights by when each was last sent.
     fn sent(&self) -> (Instant, u64) {
         (self.sent_at, self.sequence)
+    }
+
+    /// Bytes of payload.
+    fn len(&self) -> usize {
+        self.end - self.start
     }
 
     fn departure(&self) -> Departure<'_> {
@@ -256,6 +270,9 @@ mod tests {
     use super::*;
     use crate::datagram::Kind;
 
+    /// Most payload of a datagram.
+    const LEN: usize = payload_len_max(Mtu::ETHERNET);
+
     /// Everything up to `received` has arrived, and these of what is behind that.
     fn acknowledgement(received: u64, behind: &[u64]) -> Header {
         let received_behind = behind.iter().fold(0, |bits, sequence| bits | 1 << (sequence - received - 1));
@@ -271,12 +288,13 @@ mod tests {
             received_behind,
             first: false,
             last: false,
+            mtu: Mtu::ETHERNET,
         }
     }
 
     fn sent(outbound: &mut Outbound, now: Instant) -> Vec<u64> {
         let mut sequences = vec![];
-        outbound.poll(now, &mut |departure| sequences.push(departure.sequence));
+        outbound.poll(now, LEN, &mut |departure| sequences.push(departure.sequence));
         sequences
     }
 
@@ -284,7 +302,7 @@ mod tests {
     fn what_overtakes_is_no_loss_twice() {
         let at = |millis| Instant::ZERO + Duration::from_millis(millis);
         let mut outbound = Outbound::new(at(0));
-        outbound.push(vec![7; 20 * PAYLOAD_LEN_MAX]).unwrap();
+        outbound.push(vec![7; 20 * LEN]).unwrap();
         assert_eq!(sent(&mut outbound, at(0)).len(), 20);
         // The first is late. It counts as lost once three others have been acknowledged ...
         outbound.acknowledged(at(1), &acknowledgement(0, &[2]));
@@ -300,11 +318,32 @@ mod tests {
             assert_eq!(sent(&mut outbound, at(2)), []);
         }
         // What is sent after it tells that it was lost once more.
-        outbound.push(vec![7; 3 * PAYLOAD_LEN_MAX]).unwrap();
+        outbound.push(vec![7; 3 * LEN]).unwrap();
         assert_eq!(sent(&mut outbound, at(3)), [21, 22, 23]);
         for last in 21..=23 {
             outbound.acknowledged(at(4), &acknowledgement(0, &(2..=last).collect::<Vec<_>>()));
         }
         assert_eq!(sent(&mut outbound, at(4)), [1]);
+    }
+
+    #[test]
+    fn as_many_bytes_are_in_flight_whatever_the_mtu() {
+        let now = Instant::ZERO;
+        for mtu in [Mtu::MIN, Mtu::ETHERNET, Mtu::nearest(4000), Mtu::JUMBO] {
+            let len_max = payload_len_max(mtu);
+            let mut outbound = Outbound::new(now);
+            outbound.push(vec![7; 3 * WINDOW_LEN]).unwrap();
+            let mut lens = vec![];
+            outbound.poll(now, len_max, &mut |departure| lens.push(departure.payload.len()));
+            let total: usize = lens.iter().sum();
+            assert!(lens.iter().all(|len| *len == len_max) && lens.len() <= WINDOW as usize, "{mtu:?}");
+            assert!(total < WINDOW_LEN + len_max, "{mtu:?}: {total}");
+            assert!(total >= WINDOW_LEN || lens.len() == WINDOW as usize, "{mtu:?}: {total}");
+            // What has arrived makes room for as much, and what follows may be cut otherwise.
+            outbound.acknowledged(now, &acknowledgement(lens.len() as u64, &[]));
+            let mut again = 0;
+            outbound.poll(now, LEN, &mut |departure| again += departure.payload.len());
+            assert_eq!(again, WINDOW_LEN, "{mtu:?}");
+        }
     }
 }

@@ -100,11 +100,12 @@ impl Node {
             rng.fill_bytes(&mut seed);
             seed
         };
-        let hardware_address = machine.nic.hardware_address();
+        let (hardware_address, mtu) = (machine.nic.hardware_address(), machine.nic.mtu());
         let peers = PeersConfig {
             cluster: ClusterId::of_name(&config.cluster_name),
             node: config.node,
             hardware_address,
+            mtu,
             ip: config.ip,
             peers: (1..=config.founders).map(|id| (NodeId(id), known_ip(&config, NodeId(id)))).collect(),
             seed: new_seed(),
@@ -112,6 +113,7 @@ impl Node {
         let (election_seed, shared_seed) = (new_seed(), new_seed());
         let stack = StackConfig {
             hardware_address,
+            mtu,
             ip: config.ip,
             prefix_len: config.prefix_len,
             seed: rng.next_u64(),

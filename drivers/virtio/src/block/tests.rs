@@ -1,50 +1,13 @@
 use super::*;
-use crate::platform::{Ecam, InterruptMessage, Platform};
+use crate::fake::{FakePlatform, peek, poke};
 use crate::registers::Registers;
 use crate::transport::Notifier;
 use alloc::rc::Rc;
 use alloc::vec;
 use core::cell::RefCell;
-use core::ptr::NonNull;
 
 const SECTORS: u64 = 64;
 const QUEUE_LEN: u16 = 16;
-
-/// A machine whose devices use the addresses the driver uses.
-struct TestPlatform;
-
-// SAFETY: the fake device runs in this process: an address is its own physical address. Nothing is mapped.
-unsafe impl Platform for TestPlatform {
-    fn physical(&self, pointer: *const u8) -> u64 {
-        pointer as u64
-    }
-    fn map_device(&self, _: u64, _: u64) -> NonNull<u8> {
-        unreachable!("the tests bring their own registers")
-    }
-    fn allocate_interrupt(&self) -> Option<u8> {
-        Some(0x30)
-    }
-    fn interrupt_message(&self, _: u8) -> InterruptMessage {
-        InterruptMessage { address: 0, data: 0 }
-    }
-    fn route_wire(&self, _: u32, _: u8) -> bool {
-        true
-    }
-    fn interrupt_count(&self, _: u8) -> u64 {
-        0
-    }
-    fn register_waker(&self, _: u8, _: &Waker) {}
-    fn ecam(&self) -> Option<Ecam> {
-        None
-    }
-    fn has_pci_ports(&self) -> bool {
-        false
-    }
-    fn read_pci_port(&self, _: u32) -> u32 {
-        0
-    }
-    fn write_pci_port(&self, _: u32, _: u32) {}
-}
 
 /// The device's side of it all.
 struct FakeDisk {
@@ -88,16 +51,6 @@ impl Transport for FakeTransport {
         0
     }
     fn acknowledge(&self) {}
-}
-
-fn peek<T: Copy>(address: u64) -> T {
-    // SAFETY: addresses the driver gave to its device, alive while the request is.
-    unsafe { (address as *const T).read() }
-}
-
-fn poke<T>(address: u64, value: T) {
-    // SAFETY: as above.
-    unsafe { (address as *mut T).write(value) }
 }
 
 impl FakeDisk {
@@ -166,7 +119,7 @@ fn disk(features: u64, wanted: CacheMode) -> (BlockDevice, Shared) {
         fail_next: false,
     }));
     let transport = Box::new(FakeTransport(Rc::clone(&fake)));
-    (BlockDevice::new(&TestPlatform, transport, wanted).expect("a disk"), fake)
+    (BlockDevice::new(&FakePlatform, transport, wanted).expect("a disk"), fake)
 }
 
 fn write(id: u64, sector: u64, byte: u8, durable: bool) -> DiskRequest {

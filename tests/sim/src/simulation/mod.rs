@@ -111,7 +111,8 @@ impl Simulation {
     fn new(options: Options) -> Simulation {
         let founders = options.nodes - options.joiners;
         let (seed, joiners) = (options.seed, options.joiners.into());
-        let mut cluster = Cluster::switched_off(founders.into(), joiners, seed, options.disk_sectors);
+        let mut cluster =
+            Cluster::switched_off(founders.into(), joiners, seed, options.disk_sectors, options.mtus);
         cluster.network.latency = options.wire_latency;
         for id in 1..=options.nodes {
             cluster.disk(id).latency = options.disk_latency;
