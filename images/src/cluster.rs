@@ -13,8 +13,8 @@ use crate::layout::Layout;
 /// The virtual network's prefix.
 pub const PREFIX_LEN: u8 = 24;
 
-/// The MTU of the virtual network.
-pub const MTU: Mtu = Mtu::ETHERNET;
+/// The MTU of the virtual network. Each frame is a few system calls on its way, however long it is.
+pub const MTU: Mtu = Mtu::JUMBO;
 
 /// Most nodes of a cluster here: up to seven vote, the others learn.
 pub const NODES_MAX: u8 = 16;

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use crate::cli::MachineType;
-use crate::cluster::{Cluster, Runner, hardware_address_of};
+use crate::cluster::{Cluster, MTU, Runner, hardware_address_of};
 use crate::layout::Layout;
 
 /// The program.
@@ -47,7 +47,8 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
         &format!("dgram,id=wire,local.type=unix,local.path={ours},remote.type=unix,remote.path={theirs}"),
     ]);
     let mac = hardware_address_of(node).map(|byte| format!("{byte:02x}")).join(":");
-    add(&["-device", &format!("virtio-net-{bus},netdev=wire,mac={mac}")]);
+    let mtu = MTU.bytes();
+    add(&["-device", &format!("virtio-net-{bus},netdev=wire,mac={mac},host_mtu={mtu}")]);
     add(&["-device", &format!("virtio-rng-{bus}")]);
     Some(arguments)
 }
