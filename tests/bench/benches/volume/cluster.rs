@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use tests_bench::load::connect;
 use tests_vm::{Client, Cluster, State};
 use tokio::runtime::Runtime;
+use tokio_postgres::types::ToSql;
 
 use super::system::{forget, made_dirty_by, size_of, written_by};
-use super::{MEMORY_MIB, READS_FOR, Row, Subject};
+use super::{MEMORY_MIB, READS_FOR, Row, Subject, list_condition, list_of};
 
 /// Longer than any of its statements takes.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -128,6 +129,26 @@ impl Subject for Relix {
         });
         let rates = self.runtime.block_on(futures_util::future::join_all(reading));
         rates.iter().sum()
+    }
+
+    fn read_lists(&self, clients: usize, keys: &(dyn Fn(u64) -> i64 + Sync)) -> f64 {
+        let select = &format!("SELECT body FROM rows WHERE {}", list_condition('$'));
+        let reading = (0..clients).map(|client| async move {
+            let connection = connect(self.cluster.port(client as u8 % 3 + 1)).await.expect("a connection");
+            let statement = connection.prepare(select).await.expect("a statement");
+            let started = Instant::now();
+            let (mut count, mut rows) = (0, 0);
+            while started.elapsed() < READS_FOR {
+                let list = list_of(keys, count * clients as u64 + client as u64);
+                let list: Vec<&(dyn ToSql + Sync)> =
+                    list.iter().map(|key| key as &(dyn ToSql + Sync)).collect();
+                let found = connection.query(&statement, &list).await.expect("rows");
+                rows += found.iter().filter(|row| row.get::<_, &str>(0).len() == 200).count();
+                count += 1;
+            }
+            rows as f64 / started.elapsed().as_secs_f64()
+        });
+        self.runtime.block_on(futures_util::future::join_all(reading)).iter().sum()
     }
 
     fn scan(&self) -> (u64, u64) {

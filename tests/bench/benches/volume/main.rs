@@ -33,6 +33,12 @@ const NEAR_ROWS: u64 = 10_000;
 /// So many clients at once, beside one.
 const CLIENTS: usize = 64;
 
+/// Rows that one statement asks for by their keys.
+const KEYS_PER_STATEMENT: usize = 100;
+
+/// Clients that ask for so many at a time.
+const LIST_CLIENTS: usize = 8;
+
 /// A store.
 trait Subject: Sync {
     fn name(&self) -> &'static str;
@@ -51,8 +57,22 @@ trait Subject: Sync {
     fn restart(&mut self, key: i64) -> Duration;
     /// Rows a second that so many clients read, each the next of `keys` by its own number.
     fn read(&self, clients: usize, keys: &(dyn Fn(u64) -> i64 + Sync)) -> f64;
+    /// The same, with [`KEYS_PER_STATEMENT`] keys in each statement.
+    fn read_lists(&self, clients: usize, keys: &(dyn Fn(u64) -> i64 + Sync)) -> f64;
     /// Rows, and bytes of their bodies, of everything.
     fn scan(&self) -> (u64, u64);
+}
+
+/// The keys of a statement by its number.
+fn list_of(keys: &(dyn Fn(u64) -> i64 + Sync), number: u64) -> Vec<i64> {
+    let first = number * KEYS_PER_STATEMENT as u64;
+    (first..).take(KEYS_PER_STATEMENT).map(keys).collect()
+}
+
+/// The condition of such a statement, with `mark` before the number of each key.
+fn list_condition(mark: char) -> String {
+    let places: Vec<String> = (1..=KEYS_PER_STATEMENT).map(|place| format!("{mark}{place}")).collect();
+    format!("id IN ({})", places.join(", "))
 }
 
 /// The small writer rests after each commit: else a store whose writers wait for each other would do little but serve it.
@@ -111,6 +131,7 @@ fn run(subject: &mut dyn Subject, rows: &Rows) {
     let cold_many = subject.read(CLIENTS, &anywhere);
     subject.read(1, &near);
     let (warm, warm_many) = (subject.read(1, &near), subject.read(CLIENTS, &near));
+    let lists = subject.read_lists(LIST_CLIENTS, &near);
     let begun = Instant::now();
     let (counted, bytes) = subject.scan();
     let scanned = len / 1e6 / begun.elapsed().as_secs_f64();
@@ -118,7 +139,7 @@ fn run(subject: &mut dyn Subject, rows: &Rows) {
     let ms = |took: Duration| took.as_secs_f64() * 1e3;
     println!(
         "{:8} {:>8.0} {:>8.1} {:>8.2} {:>6.2} {:>6} {:>8.0} {cold:>8.0} {cold_many:>8.0} {warm:>8.0} \
-         {warm_many:>8.0} {scanned:>6.0} {:>8} {:>7.1} {:>8.1}",
+         {warm_many:>8.0} {lists:>8.0} {scanned:>6.0} {:>8} {:>7.1} {:>8.1}",
         subject.name(),
         rows.count as f64 / loaded.as_secs_f64(),
         settled.as_secs_f64(),
@@ -136,20 +157,21 @@ fn print_head() {
     let lines = [
         [
             "", "rows/s", "settled", "written", "size", "in use", "restart", "reads/s", "reads/s", "reads/s",
-            "reads/s",
+            "reads/s", "reads/s",
         ],
         [
             "", "loaded", "after s", "x rows", "x rows", "x rows", "ms", "cold 1", "cold 64", "warm 1",
-            "warm 64",
+            "warm 64", "lists",
         ],
     ];
     let last = [["scan", "small", "p50", "p99.9"], ["MB/s", "commits", "ms", "ms"]];
     for (line, last) in lines.iter().zip(last) {
-        let [name, rows, settled, written, size, in_use, restart, cold, cold_many, warm, warm_many] = line;
+        let [name, rows, settled, written, size, in_use, restart, cold, cold_many, warm, warm_many, lists] =
+            line;
         let [scan, commits, p50, p999] = last;
         println!(
             "{name:8} {rows:>8} {settled:>8} {written:>8} {size:>6} {in_use:>6} {restart:>8} {cold:>8} \
-             {cold_many:>8} {warm:>8} {warm_many:>8} {scan:>6} {commits:>8} {p50:>7} {p999:>8}"
+             {cold_many:>8} {warm:>8} {warm_many:>8} {lists:>8} {scan:>6} {commits:>8} {p50:>7} {p999:>8}"
         );
     }
 }

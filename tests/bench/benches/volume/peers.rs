@@ -5,27 +5,23 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use redb::{Database, Durability, ReadableTable, TableDefinition};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, params_from_iter};
 
 use super::system::{files_in, forget, size_of, written_by};
-use super::{MEMORY_MIB, READS_FOR, Row, Subject};
+use super::{MEMORY_MIB, READS_FOR, Row, Subject, list_condition, list_of};
 
-/// Rows a second that threads read, each by a reader of its own that `open` makes.
-fn read_by_threads<R: FnMut(i64) -> Option<usize>>(
-    clients: usize,
-    keys: &(dyn Fn(u64) -> i64 + Sync),
-    open: impl Fn() -> R + Sync,
-) -> f64 {
+/// Rows a second that threads read, each by a reader of its own that `open` makes: it is given the number of a read, and
+/// says how many rows that was.
+fn read_by_threads<R: FnMut(u64) -> u64>(clients: usize, open: impl Fn() -> R + Sync) -> f64 {
     let reading = |client: usize| {
         let mut read = open();
         let started = Instant::now();
-        let mut count = 0u64;
+        let (mut count, mut rows) = (0, 0);
         while started.elapsed() < READS_FOR {
-            let found = read(keys(count * clients as u64 + client as u64));
-            assert_eq!(found, Some(200), "the row is there");
+            rows += read(count * clients as u64 + client as u64);
             count += 1;
         }
-        count as f64 / started.elapsed().as_secs_f64()
+        rows as f64 / started.elapsed().as_secs_f64()
     };
     std::thread::scope(|scope| {
         let reading = &reading;
@@ -120,13 +116,27 @@ impl Subject for Sqlite {
 
     fn read(&self, clients: usize, keys: &(dyn Fn(u64) -> i64 + Sync)) -> f64 {
         // They share the memory there is.
-        read_by_threads(clients, keys, || {
+        read_by_threads(clients, || {
             let connection = self.connect((MEMORY_MIB / clients).max(1));
-            move |key| {
+            move |number| {
                 let mut get =
                     connection.prepare_cached("SELECT body FROM rows WHERE id = ?1").expect("a statement");
-                let body = get.query_row([key], |row| row.get::<_, String>(0)).optional();
-                body.expect("a read").map(|body| body.len())
+                let body = get.query_row([keys(number)], |row| row.get::<_, String>(0));
+                assert_eq!(body.expect("the row is there").len(), 200);
+                1
+            }
+        })
+    }
+
+    fn read_lists(&self, clients: usize, keys: &(dyn Fn(u64) -> i64 + Sync)) -> f64 {
+        let select = &format!("SELECT body FROM rows WHERE {}", list_condition('?'));
+        read_by_threads(clients, || {
+            let connection = self.connect((MEMORY_MIB / clients).max(1));
+            move |number| {
+                let mut get = connection.prepare_cached(select).expect("a statement");
+                let list = params_from_iter(list_of(keys, number));
+                let bodies = get.query_map(list, |row| row.get::<_, String>(0)).expect("rows");
+                bodies.filter(|body| body.as_ref().is_ok_and(|body| body.len() == 200)).count() as u64
             }
         })
     }
@@ -181,6 +191,19 @@ impl Redb {
     }
 }
 
+impl Redb {
+    /// How many rows these keys have, copied as SQLite does.
+    fn get(&self, keys: &[i64]) -> u64 {
+        let transaction = self.database().begin_read().expect("a transaction");
+        let table = transaction.open_table(ROWS).expect("a table");
+        let is_there = |key: &&i64| {
+            let body = table.get(**key).expect("a read").map(|body| body.value().to_string());
+            body.is_some_and(|body| body.len() == 200)
+        };
+        keys.iter().filter(is_there).count() as u64
+    }
+}
+
 impl Subject for Redb {
     fn name(&self) -> &'static str {
         "redb"
@@ -216,13 +239,11 @@ impl Subject for Redb {
     }
 
     fn read(&self, clients: usize, keys: &(dyn Fn(u64) -> i64 + Sync)) -> f64 {
-        read_by_threads(clients, keys, || {
-            |key| {
-                let transaction = self.database().begin_read().expect("a transaction");
-                let table = transaction.open_table(ROWS).expect("a table");
-                table.get(key).expect("a read").map(|body| body.value().len())
-            }
-        })
+        read_by_threads(clients, || |number| self.get(&[keys(number)]))
+    }
+
+    fn read_lists(&self, clients: usize, keys: &(dyn Fn(u64) -> i64 + Sync)) -> f64 {
+        read_by_threads(clients, || |number| self.get(&list_of(keys, number)))
     }
 
     fn scan(&self) -> (u64, u64) {
