@@ -14,6 +14,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::Range;
 
 use cluster_format::Version;
@@ -230,6 +231,77 @@ impl Block {
     }
 }
 
+/// What a block has at a position or behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// Whether the record is of the key that was looked for.
+    pub is_same_key: bool,
+    /// Its version.
+    pub version: Version,
+    /// Its value.
+    pub value: Value<'a>,
+}
+
+impl Block {
+    /// The first record that is not before `target`. Keys are compared as they are stored: what a key shares with the one
+    /// before is known to be less than the target, or to be equal so far, so that no key has to be put together.
+    pub fn find(&self, target: Position<'_>) -> Result<Option<Found<'_>>, FrameError> {
+        let restart = self.last_restart(|index| Ok(self.position_at_restart(index)? < target))?;
+        if restart >= self.restarts() {
+            return Ok(None);
+        }
+        let mut start = self.restart(restart)?;
+        let mut restarts = restart + 1..self.restarts();
+        let mut next_restart = Some(start.record);
+        let mut version = 0u64;
+        // How long the key is that the record before and the target have in common.
+        let mut common = 0;
+        loop {
+            let parts = self.parts(start)?;
+            if next_restart == Some(start.record) {
+                (version, common) = (0, 0);
+                let next = restarts.next().map(|index| self.restart(index)).transpose()?;
+                next_restart = next.map(|next| next.record);
+            }
+            version = version.wrapping_add(unzigzag(parts.difference) as u64);
+            let order = match parts.shared.cmp(&common) {
+                // It differs from the target where the one before does.
+                Ordering::Greater => Ordering::Less,
+                // It is behind the one before, which is equal to the target there.
+                Ordering::Less => Ordering::Greater,
+                Ordering::Equal => {
+                    let (own, wanted) = (&self.bytes[parts.rest.clone()], &target.key[common..]);
+                    common += own.iter().zip(wanted).take_while(|(own, wanted)| own == wanted).count();
+                    own.cmp(wanted)
+                }
+            };
+            let is_found = match order {
+                Ordering::Less => false,
+                Ordering::Equal => version <= target.version.0,
+                Ordering::Greater => true,
+            };
+            if is_found {
+                let is_same_key = order == Ordering::Equal;
+                let value = self.value(&parts);
+                return Ok(Some(Found { is_same_key, version: Version(version), value }));
+            }
+            if parts.end == self.records_end {
+                return Ok(None);
+            }
+            start = Start { record: parts.end, value: parts.value.end };
+        }
+    }
+
+    fn value(&self, parts: &Parts) -> Value<'_> {
+        let bytes = &self.bytes[parts.value.clone()];
+        match parts.kind {
+            DELETED => Value::Deleted,
+            INLINE => Value::Inline(bytes),
+            _ => Value::Far(bytes),
+        }
+    }
+}
+
 /// Goes through a block's records. It is at one of them, or at none.
 #[derive(Clone, Debug)]
 pub struct BlockCursor {
@@ -264,13 +336,7 @@ impl BlockCursor {
     /// The record it is at.
     pub fn record(&self) -> Option<Record<'_>> {
         let parts = self.current.as_ref()?;
-        let bytes = &self.block.bytes[parts.value.clone()];
-        let value = match parts.kind {
-            DELETED => Value::Deleted,
-            INLINE => Value::Inline(bytes),
-            _ => Value::Far(bytes),
-        };
-        Some(Record { position: self.position(), value })
+        Some(Record { position: self.position(), value: self.block.value(parts) })
     }
 
     fn position(&self) -> Position<'_> {

@@ -110,7 +110,7 @@ impl TableCursor {
         let (_, end) = going(direction);
         let mut index = self.table.index(frames).await?;
         end(&mut index).map_err(|error| self.index_error(error))?;
-        let Some(frame) = self.table.named(&index)? else { return Ok(()) };
+        let Some(frame) = self.table.named_at(&index)? else { return Ok(()) };
         self.enter(frames, index, frame, direction, end).await
     }
 
@@ -124,7 +124,7 @@ impl TableCursor {
         }
         let mut index = place.index;
         step(&mut index).map_err(|error| self.index_error(error))?;
-        let Some(frame) = self.table.named(&index)? else { return Ok(()) };
+        let Some(frame) = self.table.named_at(&index)? else { return Ok(()) };
         if direction == Direction::Forward {
             self.read_ahead(frames, &index, &frame)?;
         }
@@ -146,7 +146,7 @@ impl TableCursor {
         let mut end = frame.offset.saturating_add(frame.sectors);
         while ahead.len() < READ_AHEAD_FRAMES && index.advance().map_err(|error| self.index_error(error))? {
             // Long values may lie between.
-            let Some(next) = self.table.named(&index)?.filter(|next| next.offset == end) else { break };
+            let Some(next) = self.table.named_at(&index)?.filter(|next| next.offset == end) else { break };
             ahead.push(next);
             end = end.saturating_add(next.sectors);
         }
@@ -168,7 +168,7 @@ impl TableCursor {
         let mut nearest = frame;
         while self.is_lost(&nearest) {
             step(&mut index).map_err(|error| self.index_error(error))?;
-            let Some(next) = self.table.named(&index)? else { return Ok(()) };
+            let Some(next) = self.table.named_at(&index)? else { return Ok(()) };
             nearest = next;
         }
         let mut rows = self.table.rows(frames, &nearest).await?;

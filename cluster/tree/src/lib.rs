@@ -75,7 +75,7 @@ pub use tree::{Tree, TreeEvent, TreeOptions};
 pub use writer::WriteError;
 pub use yielding::yield_now;
 
-pub(crate) use block::{Block, BlockBuilder, BlockCursor};
+pub(crate) use block::{Block, BlockBuilder, BlockCursor, Found};
 pub(crate) use builder::TableBuilder;
 pub(crate) use cache::{FrameCache, FrameId};
 pub(crate) use cells::Cells;

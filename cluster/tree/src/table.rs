@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cells::CELL_SECTORS;
 use crate::{
-    Block, BlockCursor, CellRun, Filter, FrameError, FrameKind, FrameRef, HashedKey, Position, Record,
+    Block, BlockCursor, CellRun, Filter, Found, FrameError, FrameKind, FrameRef, HashedKey, Position,
     TableId, Value,
 };
 
@@ -127,15 +127,15 @@ impl Table {
             return Ok(None);
         }
         let target = Position { key: key.bytes, version };
-        let mut index = self.index(frames).await?;
-        let Some(rows) = self.seek_index(&mut index, target)? else { return Ok(None) };
-        let mut cursor = self.rows(frames, &rows).await?;
-        let found = cursor.seek(target).map_err(|error| self.malformed(&rows, error))?;
-        let Some(Record { position, value }) = cursor.record().filter(|_| found) else { return Ok(None) };
-        if position.key != key.bytes {
+        let index = self.block(frames, FrameKind::Index, &self.head.index).await?;
+        let found = index.find(target).map_err(|error| self.malformed(&self.head.index, error))?;
+        let Some(rows) = self.named(found.map(|found| found.value))? else { return Ok(None) };
+        let block = self.block(frames, FrameKind::Rows, &rows).await?;
+        let found = block.find(target).map_err(|error| self.malformed(&rows, error))?;
+        let Some(Found { version, value, .. }) = found.filter(|found| found.is_same_key) else {
             return Ok(None);
-        }
-        Ok(Some((position.version, self.value(frames, value, &rows).await?)))
+        };
+        Ok(Some((version, self.value(frames, value, &rows).await?)))
     }
 
     /// A record's value; `rows` is where the record is.
@@ -156,7 +156,7 @@ impl Table {
     }
 
     pub(crate) async fn index<F: Frames>(&self, frames: &F) -> Result<BlockCursor, ReadError> {
-        self.block(frames, FrameKind::Index, &self.head.index).await
+        self.block(frames, FrameKind::Index, &self.head.index).await.map(BlockCursor::new)
     }
 
     pub(crate) async fn rows<F: Frames>(
@@ -164,7 +164,7 @@ impl Table {
         frames: &F,
         rows: &FrameRef,
     ) -> Result<BlockCursor, ReadError> {
-        self.block(frames, FrameKind::Rows, rows).await
+        self.block(frames, FrameKind::Rows, rows).await.map(BlockCursor::new)
     }
 
     async fn block<F: Frames>(
@@ -172,10 +172,9 @@ impl Table {
         frames: &F,
         kind: FrameKind,
         frame: &FrameRef,
-    ) -> Result<BlockCursor, ReadError> {
+    ) -> Result<Block, ReadError> {
         let bytes = frames.read(self, kind, frame).await?;
-        let block = Block::parse(bytes).map_err(|error| self.malformed(frame, error))?;
-        Ok(BlockCursor::new(block))
+        Block::parse(bytes).map_err(|error| self.malformed(frame, error))
     }
 
     /// The frame with the first record that is not before `target`; none if all are.
@@ -186,12 +185,17 @@ impl Table {
     ) -> Result<Option<FrameRef>, ReadError> {
         let found = index.seek(target);
         found.map_err(|error| self.malformed(&self.head.index, error))?;
-        self.named(index)
+        self.named_at(index)
     }
 
     /// The frame that `index` is at.
-    pub(crate) fn named(&self, index: &BlockCursor) -> Result<Option<FrameRef>, ReadError> {
-        match index.record().map(|record| record.value) {
+    pub(crate) fn named_at(&self, index: &BlockCursor) -> Result<Option<FrameRef>, ReadError> {
+        self.named(index.record().map(|record| record.value))
+    }
+
+    /// The frame that a value of the index names.
+    fn named(&self, value: Option<Value<'_>>) -> Result<Option<FrameRef>, ReadError> {
+        match value {
             None => Ok(None),
             Some(Value::Inline(bytes)) => self.reference(bytes, &self.head.index).map(Some),
             Some(_) => Err(self.malformed(&self.head.index, FrameError::Malformed)),
@@ -211,7 +215,7 @@ impl Table {
             return Ok(self.head.sectors);
         }
         index.retreat().map_err(|error| self.malformed(&self.head.index, error))?;
-        Ok(self.named(&index)?.map_or(0, |before| before.offset.saturating_add(before.sectors)))
+        Ok(self.named_at(&index)?.map_or(0, |before| before.offset.saturating_add(before.sectors)))
     }
 
     pub(crate) fn malformed(&self, frame: &FrameRef, error: FrameError) -> ReadError {

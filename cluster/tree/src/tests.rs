@@ -259,12 +259,40 @@ proptest! {
     }
 
     #[test]
+    fn what_is_found_in_a_block_is_what_a_cursor_comes_to(
+        keys in proptest::collection::btree_map(proptest::collection::vec(0..3u8, 0..5), 0..3u64, 1..60),
+        for_index in any::<bool>(),
+        target in proptest::collection::vec(0..3u8, 0..6),
+        version in 0..5u64,
+    ) {
+        let mut builder = if for_index { BlockBuilder::for_index() } else { BlockBuilder::default() };
+        for (key, newest) in &keys {
+            for version in (0..=*newest).rev() {
+                let value = if version == 1 { Value::Deleted } else { Value::Inline(key) };
+                builder.add(Record { position: Position { key, version: Version(version) }, value });
+            }
+        }
+        let block = Block::parse(builder.finish().into()).unwrap();
+        let target = Position { key: &target, version: Version(version) };
+        let mut cursor = BlockCursor::new(block.clone());
+        cursor.seek(target).unwrap();
+        let sought = cursor.record().map(|Record { position: Position { key, version }, value }| Found {
+            is_same_key: key == target.key,
+            version,
+            value,
+        });
+        prop_assert_eq!(block.find(target).unwrap(), sought);
+    }
+
+    #[test]
     fn any_bytes_make_a_block_or_an_error(bytes in proptest::collection::vec(prop_oneof![0..12u8, any::<u8>()], 0..400), count in 0..4u32, step in 0..40u32) {
         let mut block = bytes.clone();
         // Half of them have restarts that could be.
         if bytes.len() % 2 == 0 {
-            (0..count).for_each(|index| block.extend((index * step).to_le_bytes()));
-            block.extend(count.to_le_bytes());
+            let records_end = (bytes.len() as u32 / 2).min(step * 8);
+            let starts = (0..count).flat_map(|index| [index * step, index * step * 2]);
+            let numbers = starts.chain([records_end, count]);
+            numbers.for_each(|number| block.extend(number.to_le_bytes()));
         }
         let Ok(block) = Block::parse(block.into()) else { return Ok(()) };
         let target = Position { key: &bytes[..bytes.len().min(2)], version: Version(3) };
@@ -277,6 +305,7 @@ proptest! {
             let _ = cursor.seek(target);
             let _ = cursor.retreat();
         }
+        let _ = block.find(target);
     }
 
     #[test]

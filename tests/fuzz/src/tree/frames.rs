@@ -45,6 +45,7 @@ fn walk(bytes: Arc<[u8]>) {
         for version in [*version, Version(version.0.wrapping_add(1)), Version(version.0.wrapping_sub(1))] {
             let mut cursor = BlockCursor::new(block.clone());
             let target = Position { key, version };
+            let _ = block.find(target);
             if let Ok(true) = cursor.seek(target) {
                 assert!(cursor.record().expect("it is at one").position >= target);
                 let _ = cursor.retreat();
