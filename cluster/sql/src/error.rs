@@ -207,6 +207,7 @@ impl From<StoreError> for SqlError {
     fn from(error: StoreError) -> SqlError {
         let state = match error {
             StoreError::MemoryFull => SqlState::OUT_OF_MEMORY,
+            StoreError::ReadOnly => SqlState::READ_ONLY_TRANSACTION,
             StoreError::Read(error) => return error.into(),
             _ => SqlState::LIMIT_EXCEEDED,
         };

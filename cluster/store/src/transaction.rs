@@ -27,6 +27,8 @@ pub enum StoreError {
     },
     /// The transaction would write more than [`TRANSACTION_LEN_MAX`].
     TransactionTooLong,
+    /// The transaction was begun to read only.
+    ReadOnly,
     /// The node's memory for sessions is used up for now.
     MemoryFull,
     /// What was asked for cannot be read here.
@@ -45,6 +47,7 @@ impl fmt::Display for StoreError {
             StoreError::TransactionTooLong => {
                 write!(f, "the transaction writes more than the limit of {TRANSACTION_LEN_MAX} bytes")
             }
+            StoreError::ReadOnly => write!(f, "a transaction that only reads cannot write"),
             StoreError::MemoryFull => {
                 write!(f, "this node's memory for sessions is used up: try again later, or on another node")
             }
@@ -65,14 +68,20 @@ pub struct Transaction {
     writes: BTreeMap<Arc<[u8]>, Option<Arc<[u8]>>>,
     writes_len: usize,
     lease: Lease,
-    /// Disjoint ranges: start -> end.
-    reads: BTreeMap<Arc<[u8]>, Arc<[u8]>>,
+    /// Disjoint ranges: start -> end; none if nobody will ask.
+    reads: Option<BTreeMap<Arc<[u8]>, Arc<[u8]>>>,
 }
 
 impl Transaction {
     /// A transaction that reads `snapshot` and holds what it writes on `lease`.
     pub fn new(snapshot: Snapshot, lease: Lease) -> Transaction {
-        Transaction { snapshot, writes: BTreeMap::new(), writes_len: 0, lease, reads: BTreeMap::new() }
+        let reads = Some(BTreeMap::new());
+        Transaction { snapshot, writes: BTreeMap::new(), writes_len: 0, lease, reads }
+    }
+
+    /// One that only reads, so that what it reads need not be noted.
+    pub fn reading(snapshot: Snapshot, lease: Lease) -> Transaction {
+        Transaction { reads: None, ..Transaction::new(snapshot, lease) }
     }
 
     /// The version it reads at.
@@ -87,7 +96,9 @@ impl Transaction {
 
     /// The value of `key`, its own writes included.
     pub async fn get(&mut self, key: &[u8]) -> Result<Option<Arc<[u8]>>, StoreError> {
-        self.note_read(KeyRange::single(key));
+        if self.reads.is_some() {
+            self.note_read(KeyRange::single(key));
+        }
         match self.writes.get(key) {
             Some(written) => Ok(written.clone()),
             None => Ok(self.snapshot.get(key).await?),
@@ -128,6 +139,9 @@ impl Transaction {
     }
 
     fn write(&mut self, key: &Arc<[u8]>, value: Option<Arc<[u8]>>) -> Result<(), StoreError> {
+        if self.reads.is_none() {
+            return Err(StoreError::ReadOnly);
+        }
         let len_of = |value: &Option<Arc<[u8]>>| key.len() + value.as_ref().map_or(0, |v| v.len());
         let replaced = self.writes.get(key).map_or(0, len_of);
         let len = self.writes_len - replaced + len_of(&value);
@@ -162,7 +176,7 @@ impl Transaction {
 
     /// What the leader needs to commit this, and the lease that is to be held until its fate is known.
     pub fn into_commit(self, request: RequestId, origin: Origin) -> (Commit, Lease) {
-        let reads = self.reads.into_iter().map(|(start, end)| KeyRange { start, end }).collect();
+        let reads = self.reads.into_iter().flatten().map(|(start, end)| KeyRange { start, end }).collect();
         let writes = self.writes.into_iter().map(|(key, value)| Write { key, value }).collect();
         let read_version = self.snapshot.version();
         (Commit { request, origin, read_version, reads, writes }, self.lease)
@@ -170,11 +184,9 @@ impl Transaction {
 
     /// Merges `range` into the disjoint ranges read so far.
     fn note_read(&mut self, range: KeyRange) {
-        if range.is_empty() {
-            return;
-        }
+        let Some(reads) = self.reads.as_mut().filter(|_| !range.is_empty()) else { return };
         let KeyRange { mut start, mut end } = range;
-        if let Some((before, before_end)) = self.reads.range::<Arc<[u8]>, _>(..=&start).next_back()
+        if let Some((before, before_end)) = reads.range::<Arc<[u8]>, _>(..=&start).next_back()
             && *before_end >= start
         {
             if *before_end >= end {
@@ -183,29 +195,28 @@ impl Transaction {
             start = before.clone();
         }
         while let Some((next, next_end)) =
-            self.reads.range::<Arc<[u8]>, _>((Bound::Included(&start), Bound::Included(&end))).next()
+            reads.range::<Arc<[u8]>, _>((Bound::Included(&start), Bound::Included(&end))).next()
         {
             let next = next.clone();
             if *next_end > end {
                 end = next_end.clone();
             }
-            self.reads.remove(&next);
+            reads.remove(&next);
         }
-        self.reads.insert(start, end);
-        if self.reads.len() > READ_RANGES_MAX {
-            self.coarsen_reads();
+        reads.insert(start, end);
+        if reads.len() > READ_RANGES_MAX {
+            coarsen(reads);
         }
     }
+}
 
-    /// Halves the number of ranges by joining neighbours: a coarser read set can only cause a conflict
-    /// that was none, never miss one.
-    fn coarsen_reads(&mut self) {
-        let fine = core::mem::take(&mut self.reads);
-        let mut ranges = fine.into_iter();
-        while let Some((start, end)) = ranges.next() {
-            let end = ranges.next().map_or(end, |(_, next_end)| next_end);
-            self.reads.insert(start, end);
-        }
+/// Halves the number of ranges by joining neighbours: a coarser read set can only cause a conflict
+/// that was none, never miss one.
+fn coarsen(reads: &mut BTreeMap<Arc<[u8]>, Arc<[u8]>>) {
+    let mut ranges = core::mem::take(reads).into_iter();
+    while let Some((start, end)) = ranges.next() {
+        let end = ranges.next().map_or(end, |(_, next_end)| next_end);
+        reads.insert(start, end);
     }
 }
 

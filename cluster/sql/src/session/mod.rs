@@ -310,7 +310,7 @@ impl<D: Database> Session<D> {
             let transaction = match (&mut own, self.state.is_block()) {
                 (_, true) => self.state.transaction(&self.database).await?,
                 (Some(own), false) => own,
-                (own, false) => own.insert(Transaction::new(
+                (own, false) => own.insert(Transaction::reading(
                     self.database.snapshot(Freshness::Local).await?,
                     self.database.memory().lease(),
                 )),
@@ -336,8 +336,10 @@ impl<D: Database> Session<D> {
         }
         let mut freshness = Freshness::Local;
         loop {
-            let mut transaction =
-                Transaction::new(self.database.snapshot(freshness).await?, self.database.memory().lease());
+            let mut transaction = Transaction::reading(
+                self.database.snapshot(freshness).await?,
+                self.database.memory().lease(),
+            );
             let planned = match plan::relations(statement, &mut transaction, live).await {
                 Ok(relations) => plan::plan(statement, relations, given),
                 Err(error) => Err(error),

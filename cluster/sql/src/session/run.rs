@@ -76,7 +76,7 @@ impl<D: Database> Session<D> {
                 Plan::Select(plan) if !matches!(plan.source, Source::Table { .. } | Source::Settings)
             );
             let freshness = if needs_store { Freshness::Linearizable } else { Freshness::Local };
-            own.insert(Transaction::new(
+            own.insert(Transaction::reading(
                 self.database.snapshot(freshness).await?,
                 self.database.memory().lease(),
             ))
