@@ -1,0 +1,220 @@
+//! A block: records in order, keys without what they share with the one before.
+//!
+//! ```text
+//!  ┌──────────┬──────────┬─ ─ ─┬─────────┬─────────┬─ ─ ─┬────────────────────────┬───────────────┬───────────────────┐
+//!  │ record 1 │ record 2 │     │ value 1 │ value 2 │     │ restarts, 8 bytes each │ records' end  │ how many restarts │
+//!  └──────────┴──────────┴─ ─ ─┴─────────┴─────────┴─ ─ ─┴────────────────────────┴───────────────┴───────────────────┘
+//!  record = shared, rest's length, the key's rest, version's difference (zigzag), value's length × 4 + kind
+//!  restart = where its record begins, and its value behind the records' end
+//! ```
+//! Integers are [`crate::varint`]s, those at the end four bytes, little-endian. The first record, and at least one of
+//! sixteen in a row, is a *restart*: it shares nothing, and its version is the difference from 0, so that a position is found
+//! by halving. After LevelDB's tables; but the values lie apart, so that looking for a key touches as little memory as there
+//! are keys.
+
+mod builder;
+mod cursor;
+
+use alloc::sync::Arc;
+use core::cmp::Ordering;
+use core::ops::Range;
+
+use cluster_format::Version;
+
+pub use self::builder::BlockBuilder;
+pub use self::cursor::BlockCursor;
+use crate::frame::u32_at;
+use crate::varint::{take, take_len, unzigzag};
+use crate::{FrameError, Position, Value};
+
+/// Records from one restart to the next, at most.
+const RESTART_INTERVAL_MAX: usize = 16;
+
+const RESTART_LEN: usize = 8;
+
+/// The records' end, and how many restarts there are.
+const TRAILER_LEN: usize = 8;
+
+const DELETED: u64 = 0;
+const INLINE: u64 = 1;
+const FAR: u64 = 2;
+
+/// A block, as it was read.
+#[derive(Clone, Debug)]
+pub struct Block {
+    bytes: Arc<[u8]>,
+    records_end: usize,
+    values_end: usize,
+}
+
+/// Where a record begins, and its value.
+#[derive(Clone, Copy)]
+struct Start {
+    record: usize,
+    value: usize,
+}
+
+/// Where one record's parts are.
+#[derive(Clone, Debug)]
+struct Parts {
+    /// Where the record ends.
+    end: usize,
+    shared: usize,
+    rest: Range<usize>,
+    difference: u64,
+    kind: u64,
+    value: Range<usize>,
+}
+
+impl Block {
+    /// The block in `bytes`. Whether its records are well formed is found out on the way.
+    pub fn parse(bytes: Arc<[u8]>) -> Result<Block, FrameError> {
+        let trailer = bytes.len().checked_sub(TRAILER_LEN).ok_or(FrameError::Malformed)?;
+        let (records_end, count) = (u32_at(&bytes, trailer) as usize, u32_at(&bytes, trailer + 4) as usize);
+        let restarts_len = count.checked_mul(RESTART_LEN).ok_or(FrameError::Malformed)?;
+        let values_end = trailer.checked_sub(restarts_len).ok_or(FrameError::Malformed)?;
+        let block = Block { bytes, records_end, values_end };
+        let is_well_formed = match count {
+            0 => values_end == 0 && records_end == 0,
+            _ => {
+                let first = [values_end, values_end + 4].map(|at| u32_at(&block.bytes, at));
+                (1..=values_end).contains(&records_end) && first == [0, 0]
+            }
+        };
+        if is_well_formed { Ok(block) } else { Err(FrameError::Malformed) }
+    }
+
+    fn restarts(&self) -> usize {
+        (self.bytes.len() - self.values_end - TRAILER_LEN) / RESTART_LEN
+    }
+
+    /// Where the record at a restart begins.
+    fn restart(&self, index: usize) -> Result<Start, FrameError> {
+        let [record, value] =
+            [0, 4].map(|part| u32_at(&self.bytes, self.values_end + RESTART_LEN * index + part) as usize);
+        let value = self.records_end.checked_add(value).ok_or(FrameError::Malformed)?;
+        if record < self.records_end { Ok(Start { record, value }) } else { Err(FrameError::Malformed) }
+    }
+
+    /// The last restart that comes before something, or the first. `is_before` says so of each.
+    fn last_restart(
+        &self,
+        is_before: impl Fn(usize) -> Result<bool, FrameError>,
+    ) -> Result<usize, FrameError> {
+        let (mut low, mut high) = (0, self.restarts());
+        while low + 1 < high {
+            let middle = low + (high - low) / 2;
+            match is_before(middle)? {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    fn parts(&self, start: Start) -> Result<Parts, FrameError> {
+        self.try_parts(start).ok_or(FrameError::Malformed)
+    }
+
+    fn try_parts(&self, start: Start) -> Option<Parts> {
+        let records = &self.bytes[..self.records_end];
+        let (shared, at) = take_len(records, start.record)?;
+        let (rest_len, at) = take_len(records, at)?;
+        let rest = at..at.checked_add(rest_len)?;
+        let (difference, at) = take(records, rest.end)?;
+        let (tag, end) = take(records, at)?;
+        let value = start.value..start.value.checked_add(usize::try_from(tag >> 2).ok()?)?;
+        let kind = tag & 3;
+        let is_inside = value.end <= self.values_end;
+        let is_well_formed = is_inside && kind <= FAR && (kind != DELETED || value.is_empty());
+        is_well_formed.then_some(Parts { end, shared, rest, difference, kind, value })
+    }
+
+    /// Whether the record at a restart comes before `target`. Its version is only looked at if its key is the same.
+    fn restarts_before(&self, index: usize, target: Position<'_>) -> Result<bool, FrameError> {
+        let Start { record, .. } = self.restart(index)?;
+        let records = &self.bytes[..self.records_end];
+        let is_before = || {
+            let (shared, at) = take_len(records, record)?;
+            let (rest_len, at) = take_len(records, at)?;
+            let rest = at..at.checked_add(rest_len).filter(|_| shared == 0)?;
+            Some(match records.get(rest.clone())?.cmp(target.key) {
+                Ordering::Less => true,
+                Ordering::Greater => false,
+                Ordering::Equal => unzigzag(take(records, rest.end)?.0) as u64 > target.version.0,
+            })
+        };
+        is_before().ok_or(FrameError::Malformed)
+    }
+}
+
+/// What a block has at a position or behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found<'a> {
+    /// Whether the record is of the key that was looked for.
+    pub is_same_key: bool,
+    /// Its version.
+    pub version: Version,
+    /// Its value.
+    pub value: Value<'a>,
+}
+
+impl Block {
+    /// The first record that is not before `target`. Keys are compared as they are stored: what a key shares with the one
+    /// before is known to be less than the target, or to be equal so far, so that no key has to be put together.
+    pub fn find(&self, target: Position<'_>) -> Result<Option<Found<'_>>, FrameError> {
+        let restart = self.last_restart(|index| self.restarts_before(index, target))?;
+        if restart >= self.restarts() {
+            return Ok(None);
+        }
+        let mut start = self.restart(restart)?;
+        let mut restarts = restart + 1..self.restarts();
+        let mut next_restart = Some(start.record);
+        let mut version = 0u64;
+        // How long the key is that the record before and the target have in common.
+        let mut common = 0;
+        loop {
+            let parts = self.parts(start)?;
+            if next_restart == Some(start.record) {
+                (version, common) = (0, 0);
+                let next = restarts.next().map(|index| self.restart(index)).transpose()?;
+                next_restart = next.map(|next| next.record);
+            }
+            version = version.wrapping_add(unzigzag(parts.difference) as u64);
+            let order = match parts.shared.cmp(&common) {
+                // It differs from the target where the one before does.
+                Ordering::Greater => Ordering::Less,
+                // It is behind the one before, which is equal to the target there.
+                Ordering::Less => Ordering::Greater,
+                Ordering::Equal => {
+                    let (own, wanted) = (&self.bytes[parts.rest.clone()], &target.key[common..]);
+                    common += own.iter().zip(wanted).take_while(|(own, wanted)| own == wanted).count();
+                    own.cmp(wanted)
+                }
+            };
+            let is_found = match order {
+                Ordering::Less => false,
+                Ordering::Equal => version <= target.version.0,
+                Ordering::Greater => true,
+            };
+            if is_found {
+                let is_same_key = order == Ordering::Equal;
+                let value = self.value(&parts);
+                return Ok(Some(Found { is_same_key, version: Version(version), value }));
+            }
+            if parts.end == self.records_end {
+                return Ok(None);
+            }
+            start = Start { record: parts.end, value: parts.value.end };
+        }
+    }
+
+    fn value(&self, parts: &Parts) -> Value<'_> {
+        let bytes = &self.bytes[parts.value.clone()];
+        match parts.kind {
+            DELETED => Value::Deleted,
+            INLINE => Value::Inline(bytes),
+            _ => Value::Far(bytes),
+        }
+    }
+}
