@@ -11,12 +11,16 @@ pub(crate) fn put(bytes: &mut Vec<u8>, mut value: u64) {
     bytes.push(value as u8);
 }
 
-/// The integer at `at`, and where the next byte is; none if there is no integer of 64 bits.
+/// The integer at `at`, and where the next byte is; none if there is no integer of 64 bits. Most have one byte.
+#[inline(always)]
 pub(crate) fn take(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
-    let first = *bytes.get(at)?;
-    if first < 0x80 {
-        return Some((first.into(), at + 1));
+    match *bytes.get(at)? {
+        first @ ..0x80 => Some((first.into(), at + 1)),
+        first => take_longer(bytes, at, first),
     }
+}
+
+fn take_longer(bytes: &[u8], at: usize, first: u8) -> Option<(u64, usize)> {
     let mut value = u64::from(first & 0x7f);
     for index in 1..10 {
         let byte = *bytes.get(at + index)?;
@@ -33,6 +37,7 @@ pub(crate) fn take(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
 }
 
 /// As [`take`], for lengths.
+#[inline(always)]
 pub(crate) fn take_len(bytes: &[u8], at: usize) -> Option<(usize, usize)> {
     let (value, next) = take(bytes, at)?;
     Some((usize::try_from(value).ok()?, next))

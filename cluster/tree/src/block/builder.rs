@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use cluster_format::Version;
 
-use super::{DELETED, FAR, INLINE, RESTART_INTERVAL_MAX, RESTART_LEN, TRAILER_LEN};
+use super::{DELETED, FAR, INLINE, RESTART_INTERVAL, RESTART_LEN, TRAILER_LEN};
 use crate::varint::{put, zigzag};
 use crate::{Position, Record, Value};
 
@@ -22,7 +22,7 @@ pub struct BlockBuilder {
 
 impl Default for BlockBuilder {
     fn default() -> BlockBuilder {
-        BlockBuilder::with_interval(RESTART_INTERVAL_MAX)
+        BlockBuilder::with_interval(RESTART_INTERVAL)
     }
 }
 

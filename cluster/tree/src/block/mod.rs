@@ -30,6 +30,10 @@ use crate::{FrameError, Position, Value};
 /// Records from one restart to the next, at most.
 const RESTART_INTERVAL_MAX: usize = 16;
 
+/// The same, in blocks that are made here: every second one would make tables longer, and going from one to the next is
+/// what looking for a key takes most of its time for.
+const RESTART_INTERVAL: usize = 8;
+
 const RESTART_LEN: usize = 8;
 
 /// The records' end, and how many restarts there are.
@@ -132,7 +136,7 @@ impl Block {
 
     /// Whether the record at a restart comes before `target`. Its version is only looked at if its key is the same.
     fn restarts_before(&self, index: usize, target: Position<'_>) -> Result<bool, FrameError> {
-        let Start { record, .. } = self.restart(index)?;
+        let record = u32_at(&self.bytes, self.values_end + RESTART_LEN * index) as usize;
         let records = &self.bytes[..self.records_end];
         let is_before = || {
             let (shared, at) = take_len(records, record)?;
@@ -188,8 +192,10 @@ impl Block {
                 Ordering::Less => Ordering::Greater,
                 Ordering::Equal => {
                     let (own, wanted) = (&self.bytes[parts.rest.clone()], &target.key[common..]);
-                    common += own.iter().zip(wanted).take_while(|(own, wanted)| own == wanted).count();
-                    own.cmp(wanted)
+                    let equal = own.iter().zip(wanted).take_while(|(own, wanted)| own == wanted).count();
+                    common += equal;
+                    // Where one of them ends, there is none, which is the least.
+                    own.get(equal).cmp(&wanted.get(equal))
                 }
             };
             let is_found = match order {
