@@ -28,11 +28,11 @@ pub enum JournalError {
         /// Its format.
         format: u16,
     },
-    /// It is smaller than when it was formatted, or than any use.
+    /// It is smaller than it has been, or than any use.
     TooSmall {
         /// Its size.
         sectors: u64,
-        /// What it should be.
+        /// What it has been, or the least that is of use.
         needed: u64,
     },
     /// Something acknowledged can no longer be read, and nothing says whose it was.
@@ -72,7 +72,7 @@ impl fmt::Display for JournalError {
                 let (has, needs) = (sectors / 2, needed.div_ceil(2));
                 write!(
                     f,
-                    "the data disk has {has} KiB where {needs} KiB are needed: it was truncated, or is too small"
+                    "the data disk has {has} KiB where {needs} KiB are needed: it was truncated, or is too small: give the whole disk back, or a larger one"
                 )
             }
             JournalError::Damaged { sector } => write!(

@@ -65,9 +65,9 @@ pub(crate) struct Superblock {
     pub(crate) identity: Identity,
     /// Drawn when the disk was formatted, never 0: every record repeats it.
     pub(crate) journal: u64,
-    /// How large the disk has been.
+    /// How large the disk has been, at most: what the tables use lies within.
     pub(crate) sectors: u64,
-    /// How long the ring is.
+    /// How long the ring is. It stays so when the disk grows, since the tables begin behind it.
     pub(crate) ring_sectors: u64,
     /// It counts how often it was replaced.
     pub(crate) sequence: u64,

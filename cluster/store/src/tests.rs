@@ -314,6 +314,23 @@ proptest! {
     }
 }
 
+#[test]
+fn tables_on_a_larger_disk_are_all_there_and_have_more_room() {
+    let ledger = ledger(&rewritten(3000));
+    let mut machine = Machine::new(1);
+    machine.apply(&ledger);
+    machine.settle();
+    let before = machine.tables.disk_space().1;
+    for life in 2..4 {
+        machine.disk.resize(life * 16 * 2048);
+        machine.restart(&ledger, life);
+        assert_eq!(machine.tables.disk_space().1, before + (life - 1) * (16 << 20));
+        for version in [Version(1500), Version(3000)] {
+            assert_eq!(machine.rows(version), model(&ledger, version));
+        }
+    }
+}
+
 /// Found by tests/fuzz: no entry could follow.
 #[test]
 fn a_root_behind_the_end_of_all_ledgers_is_refused() {

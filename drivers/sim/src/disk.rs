@@ -126,6 +126,17 @@ impl SimDisk {
         self.settling.crashed();
     }
 
+    /// Gives the disk another size while its machine is off. What is added is blank; what lay behind a nearer end is
+    /// gone.
+    ///
+    /// # Panics
+    /// If requests are in flight: whoever uses the disk has been told its size.
+    pub fn resize(&mut self, sectors: u64) {
+        assert!(self.in_flight.is_empty(), "disks are resized while their machine is off");
+        self.geometry.sectors = sectors;
+        self.medium.cut(sectors);
+    }
+
     /// Flips a bit of a sector, as a decaying medium does.
     pub fn flip_bit(&mut self, sector: u64, bit: usize) {
         self.counts.rotten += 1;

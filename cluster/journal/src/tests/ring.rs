@@ -21,6 +21,12 @@ impl Model {
         Model { disk, log: Vec::new(), state: RecordState::default(), roots: [(Vec::new(), 0)].into() }
     }
 
+    /// The disk has so many sectors more, or fewer.
+    fn resize(&mut self, more: i64) {
+        let sectors = self.disk.geometry().sectors.strict_add_signed(more);
+        self.disk.bytes.resize(sectors as usize * SECTOR_SIZE, 0);
+    }
+
     /// Opens it, and checks that it is all there.
     fn open(&mut self) -> Journal {
         self.disk.lives += 1;
@@ -115,6 +121,47 @@ fn what_the_tables_hold_makes_room_and_stays_as_long_as_there_is_some() {
         model.check(&mut journal);
     }
     assert!(has(&journal, Mark::RingAdvanced));
+    model.open();
+}
+
+/// What begins behind the ring would be lost if that grew.
+#[test]
+fn the_ring_of_a_larger_disk_stays_where_it_is() {
+    let mut model = Model::new(SECTORS_MIN);
+    let mut journal = model.open();
+    let (end, room) = (journal.sectors_end(), journal.space().1);
+    for _ in 0..3 {
+        model.resize(SECTORS_MIN as i64 * 3);
+        journal = model.open();
+        for _ in 0..40 {
+            while !journal.wants_checkpoint() && model.append_durably(&mut journal, 3, 9_000) {}
+            model.checkpoint_durably(&mut journal, model.log.len());
+        }
+        assert!(journal.head > RECORDS_START + 3 * journal.superblock.ring_sectors);
+        assert_eq!((journal.sectors_end(), journal.space().1), (end, room));
+    }
+}
+
+#[test]
+fn a_disk_that_is_smaller_than_what_the_tables_may_use_is_refused_and_not_written_to() {
+    let mut model = Model::new(SECTORS_MIN);
+    let mut journal = model.open();
+    assert!(model.append_durably(&mut journal, 3, 10));
+    // No root has been written meanwhile: nothing can be there.
+    for more in [SECTORS_MIN as i64, -(SECTORS_MIN as i64)] {
+        model.resize(more);
+        model.open();
+    }
+    model.resize(8);
+    journal = model.open();
+    model.checkpoint_durably(&mut journal, 3);
+    model.resize(-1);
+    let before = model.disk.clone();
+    let sectors = SECTORS_MIN + 7;
+    let truncated = JournalError::TooSmall { sectors, needed: SECTORS_MIN + 8 };
+    assert_eq!(open(&mut model.disk).err(), Some(truncated));
+    assert!(model.disk.bytes == before.bytes);
+    model.resize(1);
     model.open();
 }
 
@@ -234,7 +281,8 @@ enum Step {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(60) })]
 
-    /// The power fails amid both a checkpoint and an append, of whose requests only some arrive, and in part.
+    /// The power fails amid both a checkpoint and an append, of whose requests only some arrive, and in part. Meanwhile the
+    /// disk may grow.
     #[test]
     fn a_crash_at_any_request_loses_nothing(
         lives in prop::collection::vec((
@@ -245,12 +293,14 @@ proptest! {
             0usize..8,
             any::<[u64; 8]>(),
             any::<bool>(),
+            prop_oneof![Just(0i64), 1i64..20_000],
         ), 1..6),
         transfer in 8usize..200,
     ) {
         let mut model = Model::new(SECTORS_MIN);
         model.disk.transfer_len_max = transfer * SECTOR_SIZE;
-        for (steps, served, arriving, crashes_in_append) in lives {
+        for (steps, served, arriving, crashes_in_append, more) in lives {
+            model.resize(more);
             let mut journal = model.open();
             for step in steps {
                 match step {

@@ -36,15 +36,16 @@ proptest! {
     #[test]
     fn whatever_happened_before_the_last_root_survives_power_failures(
         changes in changes(400),
-        crashes in proptest::collection::vec(1..400u64, 0..4),
+        crashes in proptest::collection::vec((1..400u64, 0..40u32), 0..4),
     ) {
         let (mut machine, model) = (Machine::new(60), model_of(&changes));
-        let mut version = 0;
-        for requests in crashes {
+        let (mut version, mut cells) = (0, 60);
+        for (requests, more) in crashes {
             machine.requests_max = machine.requests + requests;
             machine.add(&changes, version);
             machine.settle();
-            machine.crash();
+            cells += more;
+            machine.crash_and_resize(cells);
             version = machine.opened();
             machine.check(&model, version);
             machine.check_cells();
@@ -158,6 +159,36 @@ fn a_full_disk_serves_what_it_has_and_goes_on_when_there_is_room() {
     assert!(!machine.is_stuck());
     machine.check_at(&model, changes.len() as u64);
     machine.check_cells();
+}
+
+#[test]
+fn a_full_disk_that_grows_has_room_and_one_that_shrinks_is_refused() {
+    let changes = overwriting(16_000, 300);
+    let model = model_of(&changes);
+    let mut machine = Machine::new(24);
+    let mut version = 0;
+    // All versions are kept.
+    while !machine.is_stuck() {
+        version += 1;
+        machine.put(version, changes[version as usize - 1]);
+        machine.freeze_if_full(version);
+    }
+    machine.crash_and_resize(200);
+    let durable = machine.opened();
+    assert_eq!(machine.grid.cells(), 200);
+    machine.check_cells();
+    [1, durable / 2, durable].iter().for_each(|at| machine.check_at(&model, *at));
+    for number in durable + 1..=2 * version {
+        machine.put(number, changes[number as usize - 1]);
+        machine.freeze_if_full(number);
+        assert!(!machine.is_stuck(), "twice as much fits");
+    }
+    [1, version, 2 * version].iter().for_each(|at| machine.check_at(&model, *at));
+    // The tables' owner knows how large the disk was. Did it not, nothing would be made up.
+    machine.crash_and_resize(24);
+    machine.settle();
+    assert_eq!(machine.events, [TreeEvent::NotOpened(OpenError::Damaged)]);
+    assert_eq!(machine.grid.free_cells(), 24);
 }
 
 #[test]

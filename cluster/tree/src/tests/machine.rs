@@ -84,6 +84,13 @@ impl Machine {
         (self.grid, self.tree) = Machine::boot(&self.disk, self.root.clone(), self.now.as_micros() + 2);
     }
 
+    /// The power fails, and comes back with a disk of so many cells.
+    pub(super) fn crash_and_resize(&mut self, cells: u32) {
+        self.disk.crash();
+        self.disk.resize(START + u64::from(cells * CELL_SECTORS));
+        self.crash();
+    }
+
     fn is_up(&self) -> bool {
         self.requests < self.requests_max
     }

@@ -43,6 +43,12 @@ impl Medium {
         self.unreadable.insert(sector)
     }
 
+    /// Forgets what lies from `sector` on.
+    pub(super) fn cut(&mut self, sector: u64) {
+        self.written.split_off(&sector);
+        self.unreadable.split_off(&sector);
+    }
+
     pub(super) fn is_readable(&self, sectors: Range<u64>) -> bool {
         self.unreadable.range(sectors).next().is_none()
     }

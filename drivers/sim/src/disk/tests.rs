@@ -55,6 +55,24 @@ fn with(faults: DiskFaults) -> SimDisk {
 }
 
 #[test]
+fn a_disk_that_grows_keeps_what_it_has_and_one_that_shrinks_what_is_left() {
+    let mut disk = SimDisk::new(1000, 1);
+    write(&mut disk, 10, 7);
+    write(&mut disk, 998, 8);
+    disk.spoil_sector(999);
+    let beyond = write_of(999, 9);
+    submit(&mut disk, 3, beyond);
+    assert_eq!(completions(&mut disk).pop().map(|done| done.result), Some(Err(DiskError::OutOfRange)));
+    disk.resize(2000);
+    write(&mut disk, 1998, 9);
+    assert_eq!([10, 1500, 1998].map(|sector| held(&disk, sector)), [Some(7), Some(0), Some(9)]);
+    disk.resize(500);
+    disk.resize(1000);
+    assert_eq!([10, 998].map(|sector| held(&disk, sector)), [Some(7), Some(0)]);
+    assert!(read(&mut disk, 999).is_ok());
+}
+
+#[test]
 fn a_disk_without_faults_keeps_what_is_written() {
     let mut disk = SimDisk::new(1000, 1);
     for sector in 0..100 {
