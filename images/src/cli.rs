@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cluster::HOST_TABLES_MIB;
 use crate::control::LinkOrder;
+use crate::disks::DISK_MIB_RANGE;
 use crate::error::Failure;
 
 /// A database-oriented operating system for virtual clusters.
@@ -128,9 +129,10 @@ pub struct UpOptions {
     /// Runs the nodes as host processes, without VMs.
     #[arg(long)]
     pub host: bool,
-    /// The size of a new cluster's data disks, in MiB; they take space as they are written.
-    #[arg(long, hide = true, default_value_t = 4096)]
-    pub disk_mib: u64,
+    /// The size of each data disk, in MiB; more than those of a cluster have: they grow, which a node notices when it
+    /// starts. Without: what they have, or 4096. They take space as they are written.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(DISK_MIB_RANGE))]
+    pub disk_mib: Option<u64>,
     /// What the tables of a new cluster's host processes may take of memory, in MiB.
     #[arg(long, hide = true, default_value_t = HOST_TABLES_MIB, value_parser = clap::value_parser!(u64).range(1..))]
     pub host_tables_mib: u64,

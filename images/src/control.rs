@@ -16,7 +16,7 @@ pub enum Order {
     Status,
     /// Start those that are down.
     Start,
-    /// The cluster's description has more nodes now: make room for them.
+    /// The cluster's description has more nodes or larger disks now: make room for the nodes.
     Grow,
     /// Break or mend something.
     Fault(FaultOrder),

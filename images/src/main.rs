@@ -11,6 +11,7 @@ mod checked;
 mod cli;
 mod cluster;
 mod control;
+mod disks;
 mod down;
 mod error;
 mod fabric;

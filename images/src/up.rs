@@ -15,9 +15,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::cli::{Accel, UpOptions};
 use crate::cluster::{Cluster, NODES_MAX, Runner};
 use crate::control::{self, MachineState, Order};
+use crate::disks::DISK_MIB;
 use crate::error::Failure;
 use crate::layout::Layout;
-use crate::{down, kernel_image, logs, packages, shell, status};
+use crate::{disks, down, kernel_image, logs, packages, shell, status};
 
 /// How many nodes a new cluster has, unless told otherwise.
 const NODES_DEFAULT: u8 = 3;
@@ -84,9 +85,17 @@ fn go_on(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<(), Failure>
     if !same {
         return Err(Failure::AlreadyRunning);
     }
+    let disk_mib = options.disk_mib.unwrap_or(cluster.disk_mib);
+    let disks_grow = disks::grow(layout, &mut cluster, disk_mib)?;
+    if disks_grow {
+        println!(
+            "The data disks grow to {disk_mib} MiB. A node that runs uses them once it is restarted: run \
+             'relix fault restart K' for one after the other."
+        );
+    }
     grow(layout, &mut cluster, nodes)?;
     let started = Instant::now();
-    if control::machines(layout)?.len() < usize::from(nodes) {
+    if disks_grow || control::machines(layout)?.len() < usize::from(nodes) {
         control::send(layout, &Order::Grow)?;
     }
     control::send(layout, &Order::Start)?;
@@ -136,13 +145,20 @@ fn finish(layout: &Layout, cluster: &Cluster, options: &UpOptions, started: Inst
 fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, Failure> {
     let mut earlier = Cluster::load(layout)?;
     if let Some(earlier) = &mut earlier {
+        let disk_mib = options.disk_mib.unwrap_or(earlier.disk_mib);
+        if disks::grow(layout, earlier, disk_mib)? {
+            println!("The data disks grow to {disk_mib} MiB.");
+        }
         grow(layout, earlier, nodes)?;
     }
     let runner = if options.host { Runner::Host } else { prepare_vm(layout, options)? };
     // The disks carry the name: a cluster keeps it.
     let (name, founders, disk_mib, host_tables_mib) = match earlier {
         Some(earlier) => (earlier.name, earlier.founders, earlier.disk_mib, earlier.host_tables_mib),
-        None => (new_name(), nodes.min(VOTERS_MAX as u8), options.disk_mib, options.host_tables_mib),
+        None => {
+            let disk_mib = options.disk_mib.unwrap_or(DISK_MIB);
+            (new_name(), nodes.min(VOTERS_MAX as u8), disk_mib, options.host_tables_mib)
+        }
     };
     Ok(Cluster { name, founders, nodes, base_port: options.base_port, disk_mib, host_tables_mib, runner })
 }

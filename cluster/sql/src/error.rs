@@ -242,7 +242,7 @@ impl From<DatabaseError> for SqlError {
                     .hint("The transaction might succeed if retried.")
             }
             DatabaseError::DiskFull => SqlError::new(SqlState::DISK_FULL, "the data disk is full")
-                .hint("Nothing was changed. Delete rows, or restart the nodes with larger disks."),
+                .hint("Nothing was changed. Write less at once, delete rows, or restart the nodes with larger disks."),
             DatabaseError::Damaged => {
                 let message = "the tables are damaged, and no other member has what they have lost";
                 SqlError::new(SqlState::DATA_CORRUPTED, message)

@@ -9,8 +9,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 
-use crate::cluster::{Cluster, Runner};
+use crate::cluster::Cluster;
 use crate::control::{MachineState, MachineStatus};
+use crate::disks;
 use crate::error::Failure;
 use crate::layout::Layout;
 use crate::qemu;
@@ -46,7 +47,7 @@ impl Machines {
         self.0.cluster.borrow().clone()
     }
 
-    /// The cluster has become `cluster`, with further nodes; they are down so far.
+    /// The cluster has become `cluster`, with further nodes, which are down so far, or larger disks.
     pub fn grow(&self, cluster: Cluster) {
         let down = || Machine { child: None, paused: false };
         self.0.machines.borrow_mut().resize_with(cluster.nodes.into(), down);
@@ -85,7 +86,7 @@ impl Machines {
         let _ = std::fs::remove_file(layout.node_socket(node));
         let mut command = match qemu::arguments(layout, cluster, node) {
             Some(arguments) => {
-                make_disk(layout, cluster, node)?;
+                disks::make(layout, cluster, node)?;
                 let mut command = Command::new(qemu::PROGRAM);
                 command.args(arguments);
                 command
@@ -167,15 +168,4 @@ fn host_command(layout: &Layout, cluster: &Cluster, node: u8) -> Result<Command,
 
 fn pid_of(child: &Child) -> Option<Pid> {
     Pid::from_raw(i32::try_from(child.id()?).ok()?)
-}
-
-/// A file for the data disk, which takes space as it is written.
-fn make_disk(layout: &Layout, cluster: &Cluster, node: u8) -> Result<(), Failure> {
-    let Runner::Vm { .. } = cluster.runner else { return Ok(()) };
-    let path = layout.disk(node);
-    if path.exists() {
-        return Ok(());
-    }
-    let file = std::fs::File::create_new(&path).map_err(Failure::file("create", &path))?;
-    file.set_len(cluster.disk_mib << 20).map_err(Failure::file("size", path))
 }

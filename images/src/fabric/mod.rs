@@ -38,7 +38,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// The cluster's description has more nodes now: makes room for them, and starts them.
+    /// The cluster's description has more nodes or larger disks now: makes room for the nodes, and starts them.
     async fn grow(&self) -> Result<(), Failure> {
         let cluster = Cluster::expect(&self.layout)?;
         for node in self.machines.cluster().nodes + 1..=cluster.nodes {
@@ -46,6 +46,7 @@ impl Parts {
             self.gateway.add(&cluster, node).await?;
             self.machines.grow(Cluster { nodes: node, ..cluster.clone() });
         }
+        self.machines.grow(cluster);
         self.machines.start_all()
     }
 }

@@ -3,12 +3,15 @@
 use tests_vm::{Cluster, turn};
 use tests_workloads::noise;
 
+use crate::failover::catches_up;
+
 /// Rows that would fill any small disk.
 const ROWS_MAX: usize = 2000;
 
 fn a_full_disk_refuses_writes(name: &str, up_options: &[&str]) {
     let _turn = turn();
-    let cluster = Cluster::start(name, &[up_options, &["--disk-mib", "12"]].concat());
+    let cluster = Cluster::new(name, up_options);
+    cluster.try_up(&["--disk-mib", "12"]).expect_success("relix up");
     let client = cluster.client(1);
     client.query("CREATE TABLE t (id int PRIMARY KEY, body text)").expect("CREATE TABLE");
     let mut rows = 0;
@@ -41,6 +44,35 @@ fn a_full_disk_refuses_writes(name: &str, up_options: &[&str]) {
     // Deletes are taken.
     cluster.client(3).query("DELETE FROM t WHERE id < 10").expect("a delete");
     assert_eq!(cluster.client(1).row("SELECT count(*) FROM t"), Ok((rows - 10).to_string()));
+    larger_disks_take_writes_again(&cluster, rows - 10, rows);
+}
+
+/// Of a table that holds `count` rows with ids below `next`.
+fn larger_disks_take_writes_again(cluster: &Cluster, count: usize, next: usize) {
+    let said = cluster.try_up(&["--disk-mib", "11"]).expect_one_line_error("smaller disks");
+    assert!(said.contains("12 MiB and do not shrink"), "{said}");
+    let said = cluster.try_up(&["--disk-mib", "32"]).expect_success("larger disks");
+    assert!(said.contains("grow to 32 MiB") && said.contains("relix fault restart"), "{said}");
+    for node in 1..=3 {
+        cluster.fault(&["restart", &node.to_string()]);
+        catches_up(cluster, node);
+        assert_eq!(cluster.client(1).row("SELECT count(*) FROM t"), Ok(count.to_string()));
+    }
+    for id in next..next + 60 {
+        let sql = format!("INSERT INTO t VALUES ({id}, '{}')", noise(60_000, id as u64));
+        cluster.client((id % 3 + 1) as u8).query(&sql).expect("there is room");
+    }
+    cluster.relix(&["down"]).expect_success("relix down");
+    let said = cluster.try_up(&["--disk-mib", "11"]).expect_one_line_error("smaller disks");
+    assert!(said.contains("32 MiB and do not shrink"), "{said}");
+    let said = cluster.try_up(&["--disk-mib", "48"]).expect_success("larger disks");
+    assert!(said.contains("The data disks grow to 48 MiB."), "{said}");
+    for node in 1..=3 {
+        let client = cluster.client(node);
+        assert_eq!(client.row("SELECT count(*) FROM t"), Ok((count + 60).to_string()), "at node {node}");
+        let total = client.row("SELECT min(disk_total) >= 43 * 1048576 FROM sys.storage");
+        assert_eq!(total.as_deref(), Ok("t"), "48 MiB, less one and a ring of three");
+    }
 }
 
 #[test]

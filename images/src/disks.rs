@@ -1,0 +1,105 @@
+//! The data disks: files that take space as they are written, and may grow.
+
+use std::fs::{File, OpenOptions};
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use crate::cluster::Cluster;
+use crate::error::Failure;
+use crate::layout::Layout;
+
+/// The size of a new cluster's disks in MiB, unless told otherwise: 4 GiB.
+pub const DISK_MIB: u64 = 4096;
+
+/// The sizes that a disk may have, in MiB: from the least that a node takes to the most that it makes use of.
+pub const DISK_MIB_RANGE: RangeInclusive<u64> = 8..=256 << 20;
+
+/// Makes the disk of a node that has none yet.
+pub fn make(layout: &Layout, cluster: &Cluster, node: u8) -> Result<(), Failure> {
+    let path = layout.disk(node);
+    if path.exists() {
+        return Ok(());
+    }
+    let file = File::create_new(&path).map_err(Failure::file("create", &path))?;
+    file.set_len(cluster.disk_mib << 20).map_err(Failure::file("size", path))
+}
+
+/// Gives all disks so many MiB, and says whether they had less; nodes take notice when they start. An error, and
+/// nothing is changed, if they have more.
+pub fn grow(layout: &Layout, cluster: &mut Cluster, mib: u64) -> Result<bool, Failure> {
+    if mib < cluster.disk_mib {
+        return Err(Failure::Argument(format!(
+            "the data disks in {} have {} MiB and do not shrink: give --disk-mib {} or more, or use --fresh to begin anew, \
+             or another --dir",
+            layout.dir().display(),
+            cluster.disk_mib,
+            cluster.disk_mib
+        )));
+    }
+    if mib == cluster.disk_mib {
+        return Ok(false);
+    }
+    let len = cluster.disk_mib << 20..mib << 20;
+    cluster.node_ids().try_for_each(|node| lengthen(&layout.disk(node), len.start, len.end))?;
+    // Last: should this be cut short, the same command does the rest.
+    cluster.disk_mib = mib;
+    cluster.save(layout)?;
+    Ok(true)
+}
+
+/// Lengthens a file of `least` bytes or more to `len`. One that is shorter has lost something: its node is to say so, rather
+/// than to find zeros in place of what was there.
+fn lengthen(path: &Path, least: u64, len: u64) -> Result<(), Failure> {
+    let file = match OpenOptions::new().write(true).open(path) {
+        Ok(file) => file,
+        // It will be made as long as it should be.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Failure::file("open", path)(error)),
+    };
+    let now = file.metadata().map_err(Failure::file("measure", path))?.len();
+    match (least..len).contains(&now) {
+        true => file.set_len(len).map_err(Failure::file("grow", path)),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Runner;
+
+    #[test]
+    fn disks_grow_and_do_not_shrink() {
+        let dir = std::env::temp_dir().join(format!("relix-disks-{}", std::process::id()));
+        let layout = Layout::new(&dir).expect("a directory");
+        layout.create().expect("it is made");
+        let mut cluster = Cluster {
+            name: "relix-test".into(),
+            founders: 5,
+            nodes: 5,
+            base_port: 40_000,
+            disk_mib: 10,
+            host_tables_mib: 1,
+            runner: Runner::Host,
+        };
+        make(&layout, &cluster, 1).expect("a disk");
+        // As it should be, truncated, larger by hand but not large enough, and large enough; the fifth has none.
+        for (node, mib) in [(2, 9), (3, 15), (4, 30)] {
+            File::create(layout.disk(node)).and_then(|file| file.set_len(mib << 20)).expect("a disk");
+        }
+        let mib = |node| std::fs::metadata(layout.disk(node)).map(|data| data.len() >> 20).ok();
+        let all = || [1, 2, 3, 4, 5].map(mib);
+        let before = all();
+        assert_eq!(before, [Some(10), Some(9), Some(15), Some(30), None]);
+        let refused = grow(&layout, &mut cluster, 9).expect_err("it is smaller").to_string();
+        assert!(refused.contains("10 MiB") && refused.contains("--disk-mib 10"), "{refused}");
+        assert!(matches!(grow(&layout, &mut cluster, 10), Ok(false)));
+        assert_eq!(all(), before);
+        assert!(matches!(grow(&layout, &mut cluster, 20), Ok(true)));
+        assert_eq!(all(), [Some(20), Some(9), Some(20), Some(30), None]);
+        make(&layout, &cluster, 5).expect("a disk");
+        assert_eq!(mib(5), Some(20));
+        assert_eq!(Cluster::load(&layout).expect("it is there"), Some(cluster));
+        layout.wipe().expect("it is removed");
+    }
+}
