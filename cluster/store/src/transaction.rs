@@ -62,14 +62,17 @@ impl From<ReadError> for StoreError {
     }
 }
 
+/// Disjoint ranges: start -> end.
+type Ranges = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
+
 /// A running transaction. Dropping it forgets it: nothing has happened yet.
 pub struct Transaction {
     snapshot: Snapshot,
     writes: BTreeMap<Arc<[u8]>, Option<Arc<[u8]>>>,
     writes_len: usize,
     lease: Lease,
-    /// Disjoint ranges: start -> end; none if nobody will ask.
-    reads: Option<BTreeMap<Arc<[u8]>, Arc<[u8]>>>,
+    /// None if nobody will ask.
+    reads: Option<Ranges>,
 }
 
 impl Transaction {
@@ -212,7 +215,7 @@ impl Transaction {
 
 /// Halves the number of ranges by joining neighbours: a coarser read set can only cause a conflict
 /// that was none, never miss one.
-fn coarsen(reads: &mut BTreeMap<Arc<[u8]>, Arc<[u8]>>) {
+fn coarsen(reads: &mut Ranges) {
     let mut ranges = core::mem::take(reads).into_iter();
     while let Some((start, end)) = ranges.next() {
         let end = ranges.next().map_or(end, |(_, next_end)| next_end);
