@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use drivers_api::Mtu;
 use tests_sim::{Client, Cluster, ask};
 use tests_workloads::{Failure, Row, noise};
 
@@ -83,7 +84,7 @@ fn what_one_node_sets_holds_at_all_of_them_at_once_and_survives_losing_power() {
 
 #[test]
 fn a_node_that_is_brought_the_tables_has_the_settings() {
-    let mut cluster = Cluster::switched_off(3, 0, 32, DISK_SECTORS);
+    let mut cluster = Cluster::switched_off(3, 0, 32, DISK_SECTORS, &[Mtu::JUMBO]);
     for id in 1..=3 {
         // So short that nobody can be brought the ledger in place of the tables.
         cluster.options(id).log_len_max = 32 << 10;
