@@ -1,5 +1,6 @@
 //! Stories of disks that get another size while their node is off.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use drivers_api::Level;
@@ -77,6 +78,37 @@ fn a_full_cluster_takes_writes_again_once_its_nodes_have_restarted_with_larger_d
     (1..=3).for_each(|node| cluster.crash(node));
     (1..=3).for_each(|node| cluster.start(node));
     check_rows(&mut cluster, stored);
+}
+
+/// Until most disks are large, what becomes of a write depends on who leads.
+#[test]
+fn writes_while_only_some_disks_are_large_are_taken_or_refused_and_none_is_lost() {
+    for seed in 43..53 {
+        let (mut cluster, stored) = full_cluster(seed);
+        let mut taken: BTreeSet<u64> = (0..stored).collect();
+        let mut possible = taken.clone();
+        for node in 1..=3u8 {
+            restart_with(&mut cluster, node, LARGE_SECTORS);
+            for id in (0..12).map(|at| 100 * u64::from(node) + at) {
+                match insert(&mut cluster, (id % 3 + 1) as u8, id) {
+                    Ok(_) => _ = taken.insert(id),
+                    Err(Failure::Server(state, _)) if state == "53100" || state == "57P03" => continue,
+                    // It is not known.
+                    Err(_) => {}
+                }
+                possible.insert(id);
+            }
+        }
+        insert(&mut cluster, 1, 400).unwrap();
+        taken.insert(400);
+        possible.insert(400);
+        for node in 1..=3 {
+            let rows = ask(&mut cluster, node, "SELECT id FROM t").unwrap();
+            let ids = rows.iter().map(|row| row[0].as_ref().expect("an id").parse().expect("a number"));
+            let ids: BTreeSet<u64> = ids.collect();
+            assert!(ids.is_superset(&taken) && ids.is_subset(&possible), "seed {seed}, node {node}: {ids:?}");
+        }
+    }
 }
 
 #[test]
