@@ -20,7 +20,7 @@ pub struct DiskGeometry {
 
 /// One request. `id` is the submitter's own and comes back with the completion; requests may complete in
 /// any order.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiskRequest {
     /// The submitter's name for it.
     pub id: u64,
@@ -29,7 +29,7 @@ pub struct DiskRequest {
 }
 
 /// What a request asks for. Buffer lengths are positive multiples of [`SECTOR_SIZE`].
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DiskOperation {
     /// Fills `buffer` from `sector` on.
     Read {

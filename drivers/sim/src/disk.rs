@@ -27,7 +27,23 @@ pub use faults::{DiskFaultCounts, DiskFaults};
 use medium::{Medium, sectors_of};
 use settling::{DoneWrite, Settling, Wrong};
 
+/// What of the writes that nobody was promised has arrived when the power fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrived {
+    /// None of them.
+    Nothing,
+    /// All of them.
+    Everything,
+    /// Those in flight, and none of those in the disk's cache: the newest first.
+    Newest,
+    /// Each of those in flight as a whole or not at all, and all or none of those in the cache.
+    Writes,
+    /// Any sectors of each.
+    Sectors,
+}
+
 /// A request that the disk is busy with.
+#[derive(Clone)]
 struct InFlight {
     due: Instant,
     /// Counts requests.
@@ -38,6 +54,7 @@ struct InFlight {
 }
 
 /// A simulated disk. It outlives the node that uses it.
+#[derive(Clone)]
 pub struct SimDisk {
     geometry: DiskGeometry,
     medium: Medium,
@@ -104,9 +121,19 @@ impl SimDisk {
     /// The machine lost its power: of the writes in flight, and of those in the disk's cache, any sectors have
     /// arrived. A late write may have arrived or not.
     pub fn crash(&mut self) {
+        self.crash_with(Arrived::Sectors);
+    }
+
+    /// What the disk would be if the power failed now.
+    pub fn crashed(&self, arrived: Arrived, seed: u64) -> SimDisk {
+        let mut disk = SimDisk { rng: ChaCha8Rng::seed_from_u64(seed), ..self.clone() };
+        disk.crash_with(arrived);
+        disk
+    }
+
+    fn crash_with(&mut self, arrived: Arrived) {
         self.put_right();
-        let SimDisk { cache, medium, rng, .. } = self;
-        cache.crash(medium, |bound| rng.next_u64() % bound);
+        self.lose_cache(arrived);
         for write in core::mem::take(&mut self.late) {
             if self.rng.next_u32() & 1 == 1 {
                 self.put(write.sector, &write.buffer);
@@ -114,14 +141,20 @@ impl SimDisk {
         }
         for InFlight { request, .. } in core::mem::take(&mut self.in_flight) {
             let DiskOperation::Write { sector, buffer, .. } = request.operation else { continue };
-            let mut arrived = 0;
+            let whole = match arrived {
+                Arrived::Nothing => Some(false),
+                Arrived::Everything | Arrived::Newest => Some(true),
+                Arrived::Writes => Some(self.rng.next_u32() & 1 == 1),
+                Arrived::Sectors => None,
+            };
+            let mut count = 0;
             for (sector, bytes) in sectors_of(sector, &buffer) {
-                if self.rng.next_u32() & 1 == 1 {
-                    arrived += 1;
+                if whole.unwrap_or_else(|| self.rng.next_u32() & 1 == 1) {
+                    count += 1;
                     self.put(sector, &bytes);
                 }
             }
-            self.counts.torn += u64::from(arrived > 0 && arrived < buffer.len() / SECTOR_SIZE);
+            self.counts.torn += u64::from(count > 0 && count < buffer.len() / SECTOR_SIZE);
         }
         self.settling.crashed();
     }
@@ -135,6 +168,35 @@ impl SimDisk {
         assert!(self.in_flight.is_empty(), "disks are resized while their machine is off");
         self.geometry.sectors = sectors;
         self.medium.cut(sectors);
+    }
+
+    fn lose_cache(&mut self, arrived: Arrived) {
+        let SimDisk { cache, medium, rng, .. } = self;
+        let whole = match arrived {
+            Arrived::Nothing | Arrived::Newest => Some(false),
+            Arrived::Everything => Some(true),
+            Arrived::Writes => Some(rng.next_u32() & 1 == 1),
+            Arrived::Sectors => None,
+        };
+        // The first choice is what is durable, the last what was written last.
+        cache.crash(medium, |bound| match whole {
+            Some(true) => bound - 1,
+            Some(false) => 0,
+            None => rng.next_u64() % bound,
+        });
+    }
+
+    /// Whether a power failure can lose something more, or less, once the next request has completed, which it does now.
+    pub fn is_about_to_write(&self) -> bool {
+        let next = self.next().map(|index| &self.in_flight[index].request.operation);
+        next.is_some_and(|operation| !matches!(operation, DiskOperation::Read { .. }))
+    }
+
+    /// Which of the requests in flight completes now, if any does.
+    fn next(&self) -> Option<usize> {
+        self.next_due().filter(|due| *due <= self.now)?;
+        let requests = self.in_flight.iter().enumerate();
+        requests.min_by_key(|(_, request)| (request.due, request.number)).map(|(index, _)| index)
     }
 
     /// Flips a bit of a sector, as a decaying medium does.
@@ -347,12 +409,7 @@ impl Disk for SimDisk {
     fn kick(&mut self) {}
 
     fn poll_completion(&mut self, _context: &mut Context<'_>) -> Poll<DiskCompletion> {
-        if self.next_due().is_none_or(|due| due > self.now) {
-            return Poll::Pending;
-        }
-        let first =
-            self.in_flight.iter().enumerate().min_by_key(|(_, request)| (request.due, request.number));
-        let Some((index, _)) = first else { return Poll::Pending };
+        let Some(index) = self.next() else { return Poll::Pending };
         let InFlight { due, completed, request: DiskRequest { id, mut operation }, .. } =
             self.in_flight.remove(index);
         self.completed += 1;

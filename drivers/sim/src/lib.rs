@@ -9,7 +9,7 @@ extern crate alloc;
 mod disk;
 mod network;
 
-pub use disk::{DiskFaultCounts, DiskFaults, SimDisk};
+pub use disk::{Arrived, DiskFaultCounts, DiskFaults, SimDisk};
 pub use network::{LinkFaults, NetworkFaultCounts, SimNetwork, SimNic};
 
 use alloc::string::String;

@@ -146,11 +146,22 @@ impl Cluster {
 
     /// Gives a node that is down a blank disk of so many sectors.
     pub fn replace_disk(&mut self, id: u8, sectors: u64) {
-        assert!(!self.is_up(id), "disks are replaced while the node is down");
         let seed = self.below(u64::MAX);
-        let old = std::mem::replace(&mut self.member(id).disk, SimDisk::new(sectors, seed));
-        self.member(id).disk.latency = old.latency;
+        let mut disk = SimDisk::new(sectors, seed);
+        disk.latency = self.disk(id).latency;
+        self.put_disk(id, disk);
+    }
+
+    /// Gives a node that is down another disk.
+    pub fn put_disk(&mut self, id: u8, disk: SimDisk) {
+        assert!(!self.is_up(id), "disks are replaced while the node is down");
+        let old = std::mem::replace(&mut self.member(id).disk, disk);
         self.replaced_disks += old.fault_counts();
+    }
+
+    /// Shows a node's disk to `observer` whenever what a power failure would leave of it is about to change.
+    pub fn observe_disk(&mut self, id: u8, observer: impl FnMut(&SimDisk) + 'static) {
+        self.member(id).observer = Some(Box::new(observer));
     }
 
     /// What has befallen all disks, those that were replaced among them.

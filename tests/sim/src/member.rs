@@ -11,6 +11,9 @@ use crate::clock::SimClock;
 use crate::cluster::nobody;
 use crate::trace::{Event, Trace};
 
+/// Who is shown the disk whenever what a power failure would leave of it is about to change.
+pub(crate) type Observer = Box<dyn FnMut(&SimDisk)>;
+
 /// A machine.
 pub(crate) struct Member {
     port: usize,
@@ -29,6 +32,7 @@ pub(crate) struct Member {
     deadline: Instant,
     /// The machine loses its power when it submits this many more requests to its disk.
     dies_after_requests: Option<u32>,
+    pub(crate) observer: Option<Observer>,
     /// Lines of the console that the trace has seen.
     lines_noted: usize,
 }
@@ -48,6 +52,7 @@ impl Member {
             paused: false,
             deadline: Instant::ZERO,
             dies_after_requests: None,
+            observer: None,
             lines_noted: 0,
         }
     }
@@ -131,8 +136,16 @@ impl Member {
         self.disk.advance(now);
         let Some(node) = &mut self.node else { return false };
         let requests_left = self.dies_after_requests.as_mut();
-        let mut disk =
-            WatchedDisk { disk: &mut self.disk, port: self.port, now, trace, requests_left, died: false };
+        let observer = self.observer.as_mut();
+        let mut disk = WatchedDisk {
+            disk: &mut self.disk,
+            port: self.port,
+            now,
+            trace,
+            requests_left,
+            observer,
+            died: false,
+        };
         let mut machine =
             Machine { disk: &mut disk, nic, console: &mut self.console, inventory: &SimInventory };
         let deadline = node.poll(self.clock.now(now), &mut machine, &mut nobody());
@@ -162,7 +175,16 @@ struct WatchedDisk<'a> {
     now: Instant,
     trace: &'a mut Trace,
     requests_left: Option<&'a mut u32>,
+    observer: Option<&'a mut Observer>,
     died: bool,
+}
+
+impl WatchedDisk<'_> {
+    fn show(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer(self.disk);
+        }
+    }
 }
 
 impl Disk for WatchedDisk<'_> {
@@ -181,6 +203,9 @@ impl Disk for WatchedDisk<'_> {
                 }
             }
         }
+        if !matches!(request.operation, DiskOperation::Read { .. }) {
+            self.show();
+        }
         self.disk.submit(request)
     }
 
@@ -189,6 +214,9 @@ impl Disk for WatchedDisk<'_> {
     }
 
     fn poll_completion(&mut self, context: &mut Context<'_>) -> Poll<DiskCompletion> {
+        if self.disk.is_about_to_write() {
+            self.show();
+        }
         let completion = self.disk.poll_completion(context);
         if let Poll::Ready(DiskCompletion { id, operation, result }) = &completion {
             let contents: &[u8] = match operation {

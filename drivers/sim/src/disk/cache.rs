@@ -8,13 +8,14 @@ use drivers_api::SECTOR_SIZE;
 use super::medium::{Medium, Sector};
 
 /// What a volatile write has overwritten, and its place among the completions.
+#[derive(Clone)]
 struct Overwritten {
     completion: u64,
     before: Sector,
 }
 
 /// What the medium may still hold instead of what reads show.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Cache {
     /// By sector, in the order of completion: the first holds what is durable.
     overwritten: BTreeMap<u64, Vec<Overwritten>>,

@@ -10,7 +10,7 @@ pub(super) type Sector = [u8; SECTOR_SIZE];
 const BLANK: Sector = [0; SECTOR_SIZE];
 
 /// What a disk holds.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Medium {
     /// Sectors that were ever written; all others are blank.
     written: BTreeMap<u64, Sector>,

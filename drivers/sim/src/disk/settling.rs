@@ -15,7 +15,7 @@ use drivers_api::{Instant, SECTOR_SIZE};
 use super::medium::Sector;
 
 /// What went wrong with a write that was reported as done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Wrong {
     Lost,
     /// These sectors were overwritten by these bytes; what they held before.
@@ -25,7 +25,7 @@ pub(super) enum Wrong {
 }
 
 /// A write that was reported as done.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct DoneWrite {
     pub(super) sector: u64,
     pub(super) buffer: Box<[u8]>,
@@ -39,7 +39,7 @@ impl DoneWrite {
 }
 
 /// Writes that were reported as done.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Settling {
     /// Since no write was in flight.
     batch: Vec<DoneWrite>,

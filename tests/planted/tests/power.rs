@@ -1,0 +1,23 @@
+//! Nodes that do not wait for their disks: letting the power fail everywhere in a small workload finds them, each for
+//! what it is.
+
+use cluster_format::{Mistake, Planted};
+use tests_sim::cut_power_everywhere;
+
+fn find(mistake: Mistake) -> String {
+    let lost = cut_power_everywhere(Planted::new(mistake), None).err();
+    let lost = lost.unwrap_or_else(|| panic!("{mistake:?} is not found"));
+    println!("{mistake:?}: {}: {}", lost.cut, lost.what);
+    lost.what
+}
+
+#[test]
+fn what_is_acknowledged_before_it_is_durable_is_missed() {
+    find(Mistake::AckBeforeFlush);
+    find(Mistake::WriteNotFlushed);
+}
+
+#[test]
+fn a_root_that_is_durable_before_its_tables_is_missed() {
+    find(Mistake::TablesNotFlushed);
+}
