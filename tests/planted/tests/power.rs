@@ -1,5 +1,4 @@
-//! Nodes that do not wait for their disks: letting the power fail everywhere in a small workload finds them, each for
-//! what it is.
+//! Nodes that do not wait for their disks: letting the power fail everywhere in a small workload finds them.
 
 use cluster_format::{Mistake, Planted};
 use tests_sim::cut_power_everywhere;
@@ -13,11 +12,13 @@ fn find(mistake: Mistake) -> String {
 
 #[test]
 fn what_is_acknowledged_before_it_is_durable_is_missed() {
-    find(Mistake::AckBeforeFlush);
+    let what = find(Mistake::AckBeforeFlush);
+    assert!(what.contains("were acknowledged"), "{what}");
     find(Mistake::WriteNotFlushed);
 }
 
 #[test]
 fn a_root_that_is_durable_before_its_tables_is_missed() {
-    find(Mistake::TablesNotFlushed);
+    let what = find(Mistake::TablesNotFlushed);
+    assert!(what.contains("is damaged"), "{what}");
 }

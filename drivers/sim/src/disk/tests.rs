@@ -339,3 +339,24 @@ proptest! {
         prop_assert!((0..1000).all(|sector| disk.medium.get(sector) == again.medium.get(sector)));
     }
 }
+
+#[test]
+fn what_a_power_failure_would_leave_is_seen_without_one() {
+    let mut disk = SimDisk::new(1000, 3);
+    write(&mut disk, 10, 1);
+    let cached = DiskOperation::Write { sector: 10, buffer: vec![2; 2 * SECTOR_SIZE].into(), durable: false };
+    submit(&mut disk, 1, cached);
+    completions(&mut disk);
+    submit(&mut disk, 2, write_of(12, 3));
+    let left = |arrived, seed| {
+        let disk = disk.crashed(arrived, seed);
+        [10, 12].map(|sector| held(&disk, sector))
+    };
+    assert_eq!(left(Arrived::Nothing, 7), [Some(1), Some(0)]);
+    assert_eq!(left(Arrived::Newest, 7), [Some(1), Some(3)]);
+    assert_eq!(left(Arrived::Everything, 7), [Some(2), Some(3)]);
+    let drawn = |arrived| (0..40).map(move |seed| left(arrived, seed));
+    assert!(drawn(Arrived::Writes).flatten().all(|held| held.is_some()), "as a whole or not at all");
+    assert!(drawn(Arrived::Sectors).flatten().any(|held| held.is_none()), "torn");
+    assert_eq!(completions(&mut disk).len(), 1, "the disk itself goes on");
+}
