@@ -36,6 +36,8 @@ pub enum Arrived {
     Everything,
     /// Those in flight, and none of those in the disk's cache: the newest first.
     Newest,
+    /// Those in the disk's cache, and none of those in flight.
+    Oldest,
     /// Each of those in flight as a whole or not at all, and all or none of those in the cache.
     Writes,
     /// Any sectors of each.
@@ -142,7 +144,7 @@ impl SimDisk {
         for InFlight { request, .. } in core::mem::take(&mut self.in_flight) {
             let DiskOperation::Write { sector, buffer, .. } = request.operation else { continue };
             let whole = match arrived {
-                Arrived::Nothing => Some(false),
+                Arrived::Nothing | Arrived::Oldest => Some(false),
                 Arrived::Everything | Arrived::Newest => Some(true),
                 Arrived::Writes => Some(self.rng.next_u32() & 1 == 1),
                 Arrived::Sectors => None,
@@ -174,7 +176,7 @@ impl SimDisk {
         let SimDisk { cache, medium, rng, .. } = self;
         let whole = match arrived {
             Arrived::Nothing | Arrived::Newest => Some(false),
-            Arrived::Everything => Some(true),
+            Arrived::Everything | Arrived::Oldest => Some(true),
             Arrived::Writes => Some(rng.next_u32() & 1 == 1),
             Arrived::Sectors => None,
         };

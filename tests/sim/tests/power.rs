@@ -15,7 +15,7 @@ fn a_power_failure_at_any_boundary_loses_nothing_and_shows_nothing_else() {
     if only.is_some() {
         return;
     }
-    assert!(covered.boundaries > 500 && covered.cuts == 4 * covered.boundaries, "{covered:?}");
+    assert!(covered.boundaries > 500 && covered.cuts == 5 * covered.boundaries, "{covered:?}");
     // What has to be there for a failure to meet it.
     assert!(covered.sent_len > covered.storage["journal_total"], "the ring goes round: {covered:?}");
     assert!(covered.storage["file_bytes"] > 1 << 20, "more than the first level holds: {covered:?}");

@@ -354,6 +354,7 @@ fn what_a_power_failure_would_leave_is_seen_without_one() {
     };
     assert_eq!(left(Arrived::Nothing, 7), [Some(1), Some(0)]);
     assert_eq!(left(Arrived::Newest, 7), [Some(1), Some(3)]);
+    assert_eq!(left(Arrived::Oldest, 7), [Some(2), Some(0)]);
     assert_eq!(left(Arrived::Everything, 7), [Some(2), Some(3)]);
     let drawn = |arrived| (0..40).map(move |seed| left(arrived, seed));
     assert!(drawn(Arrived::Writes).flatten().all(|held| held.is_some()), "as a whole or not at all");

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use cluster_node::Planted;
 use drivers_api::{Level, Mtu};
-use drivers_sim::{Arrived, SimDisk};
-use tests_workloads::{Failure, Row};
+use drivers_sim::{Arrived, DiskFaults, SimDisk};
+use tests_workloads::{Failure, Row, World, below};
 
 use crate::client::Client;
 use crate::cluster::Cluster;
@@ -38,6 +38,12 @@ const TABLES_LEN_MAX: usize = 384 << 10;
 const DISK_LATENCY: Duration = Duration::from_millis(4);
 
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// One request in ten takes up to so much longer.
+const DISK_SPIKE: Duration = Duration::from_millis(60);
+
+/// Clients rest for less than so long after each transaction: now the disk has time to merge tables, now it lags behind.
+const PAUSE_MICROS: u64 = 60_000;
 
 /// One table is read every ten seconds.
 const SCRUBBING_MINUTES: u32 = 10;
@@ -74,9 +80,9 @@ impl Cut {
     }
 
     /// What may have arrived, of which one is a matter of chance.
-    fn kinds(boundary: u64) -> [Arrived; 4] {
+    fn kinds(boundary: u64) -> [Arrived; 5] {
         let drawn = if boundary.is_multiple_of(2) { Arrived::Writes } else { Arrived::Sectors };
-        [Arrived::Nothing, Arrived::Everything, Arrived::Newest, drawn]
+        [Arrived::Nothing, Arrived::Everything, Arrived::Newest, Arrived::Oldest, drawn]
     }
 
     fn seed(self) -> u64 {
@@ -155,7 +161,8 @@ pub fn cut_power_everywhere(planted: Planted, only: Option<Cut>) -> Result<Cover
 /// Runs the workload, and hands over a disk at each boundary.
 fn work(planted: Planted, histories: &[History], sender: SyncSender<Boundary>) -> Covered {
     let mut disk = SimDisk::new(DISK_SECTORS, 1);
-    disk.faults.reorder = true;
+    // Whatever does not wait for another may be done long before it.
+    disk.faults = DiskFaults { reorder: true, spikes_per_million: 100_000, spike: DISK_SPIKE, ..disk.faults };
     let mut cluster = machine(planted, disk, 1);
     let told = Rc::new(Cell::new([0; CLIENTS]));
     let boundaries = Rc::new(Cell::new(0));
@@ -194,6 +201,7 @@ async fn run_client(host: Host, client: usize, statements: Vec<String>, told: Rc
         let mut all = told.get();
         all[client] += 1;
         told.set(all);
+        host.sleep(Duration::from_micros(below(&host, PAUSE_MICROS))).await;
     }
 }
 
@@ -327,12 +335,18 @@ fn ask(cluster: &mut Cluster, sql: &str) -> Result<Vec<Row>, String> {
     query(cluster, sql)?.map_err(|failure| format!("{sql}: {failure}"))
 }
 
-/// As [`crate::ask`], for a node that need not answer.
+/// As [`crate::ask`], for a node that need not answer. On a disk as small as this one, what a statement reads may be
+/// forgotten beneath it, so that others can write: it is asked again.
 fn query(cluster: &mut Cluster, sql: &str) -> Result<Result<Vec<Row>, Failure>, String> {
     let (host, statement) = (cluster.host(), sql.to_string());
     let asked = cluster.run_until(MINUTE, async move {
         let mut client = Client::connect(&host, 1).await?;
-        client.query(&statement).await.map(|answer| answer.rows)
+        loop {
+            match client.query(&statement).await {
+                Err(failure) if failure.is("72000") => {}
+                answered => return answered.map(|answer| answer.rows),
+            }
+        }
     });
     asked.ok_or_else(|| format!("{sql}: no answer"))
 }
