@@ -35,7 +35,7 @@ impl History {
         if self.notes.back().is_some_and(|(newest, _)| micros.saturating_sub(*newest) < pause) {
             return;
         }
-        if self.notes.len() == NOTES_MAX {
+        if self.notes.len() >= NOTES_MAX {
             self.thin();
         }
         self.notes.push_back((micros, version));

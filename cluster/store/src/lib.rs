@@ -3,7 +3,8 @@
 //! 1. **A snapshot is a value.** It is taken in constant time, never changes, and may be read anywhere.
 //! 2. **A transaction is a snapshot and a buffer.** It notes what it read; its writes reach nobody before
 //!    the ledger has them.
-//! 3. **The resolver decides by the ledger alone**: what was read must not have been written since.
+//! 3. **The leader decides by the ledger alone**: what was read, or is written, must not have been written since. If it no
+//!    longer knows, it refuses.
 //!
 //! Rows live in a [tree](cluster_tree) on the disk; the newest are in memory only, and the journal brings them back.
 

@@ -1,11 +1,8 @@
 //! What is kept on the disk beside rows.
 
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
-use cluster_format::{
-    Digest, FormatError, LogPosition, Membership, decode, decode_prefix, encode, encode_behind,
-};
+use cluster_format::{Digest, LogPosition, Membership, decode};
 use cluster_tree::Root;
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +28,7 @@ pub(crate) struct TablesRoot {
 }
 
 /// What has to be known of tables beside their rows, to go on from them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {
     pub(crate) through: Through,
     pub(crate) membership: Arc<Membership>,
@@ -41,21 +38,7 @@ pub(crate) struct Mark {
     pub(crate) settings: Settings,
 }
 
-impl Mark {
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let Mark { through, membership, requests, history, settings } = self;
-        encode_behind(encode(&(through, membership, requests, history)), settings)
-    }
-}
-
 /// A mark's meaning; none if it has none, as that of tables that were never written.
 pub(crate) fn parse_mark(mark: &[u8]) -> Option<Mark> {
-    parse(mark).ok().filter(|mark| mark.through.last.is_plausible())
-}
-
-fn parse(mark: &[u8]) -> Result<Mark, FormatError> {
-    let ((through, membership, requests, history), rest) = decode_prefix(mark)?;
-    // One that was written before there were settings ends here.
-    let settings = if rest.is_empty() { Settings::default() } else { decode(rest)? };
-    Ok(Mark { through, membership, requests, history, settings })
+    decode::<Mark>(mark).ok().filter(|mark| mark.through.last.is_plausible())
 }

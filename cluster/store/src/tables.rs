@@ -18,14 +18,16 @@ use crate::{ApplyError, Conflict, ReadError, RequestState, Snapshot, TablesEvent
 /// How tables are to be.
 #[derive(Clone, Copy, Debug)]
 pub struct TablesOptions {
-    /// Bytes of the newest rows, which are in memory only. Up to twice as many are there while they are being written.
+    /// Bytes of the newest rows, which are in memory only. As many again are being written, or kept for the conflict
+    /// check.
     pub memory_len_max: usize,
     /// Bytes of blocks that were read.
     pub cache_len_max: usize,
 }
 
 /// The tables at the newest applied version, with what the leader needs to decide about the next entry.
-/// A function of the ledger alone, so equal on every node at equal version.
+/// Rows, requests, members and settings are a function of the ledger alone, so equal on every node at equal version; how far
+/// back versions can be read, and what is remembered of recent writes, is the node's own.
 pub struct Tables {
     tree: Tree,
     grid: Grid,
@@ -136,7 +138,7 @@ impl Tables {
     }
 
     /// Whether nothing that was applied contradicts `commit`. Writes are remembered as long as they are in memory, and then
-    /// as long again.
+    /// until what came later takes their place there.
     pub fn check(&self, commit: &Commit) -> Result<(), Conflict> {
         let Commit { read_version, reads, writes, .. } = commit;
         if *read_version >= self.version() {
@@ -308,7 +310,7 @@ impl Tables {
                 settings: self.settings.clone(),
             };
             self.frozen = self.version();
-            self.tree.freeze(mark.to_bytes().into());
+            self.tree.freeze(encode(&mark).into());
         }
         self.frozen == self.version()
     }

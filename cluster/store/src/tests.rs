@@ -471,19 +471,27 @@ fn old_versions_go_when_more_of_the_disk_is_taken_than_they_may_have() {
     assert_eq!(machine.tables.oldest_version(), Version(1001));
 }
 
+/// The journal has tables written whenever its ring fills, however little they hold.
 #[test]
-fn a_mark_from_before_there_were_settings_is_read() {
-    let mark = crate::mark::Mark {
-        through: Through::default(),
-        membership: Membership::founding(3).into(),
-        requests: Default::default(),
-        history: Default::default(),
-        settings: Settings::default(),
-    };
-    let bytes = mark.to_bytes();
-    let older = &bytes[..bytes.len() - cluster_format::encode(&mark.settings).len()];
-    for bytes in [&bytes, older] {
-        assert_eq!(crate::mark::parse_mark(bytes).as_ref(), Some(&mark));
+fn what_was_flushed_early_is_remembered_as_long_as_there_is_room() {
+    let changes: Vec<(u8, Option<usize>)> = (0..20).map(|key| (key, Some(1))).collect();
+    let ledger = ledger(&changes);
+    let mut machine = Machine::new(1);
+    machine.settle();
+    for at in 0..ledger.len() {
+        machine.apply(&ledger[at..=at]);
+        if at % 4 == 3 {
+            machine.tables.freeze();
+            machine.settle();
+        }
     }
-    assert_eq!(crate::mark::parse_mark(&[&bytes[..], &[0]].concat()), None);
+    let commit = |key: u8| Commit {
+        request: RequestId { session: 1, sequence: 1 },
+        origin: Origin { node: NodeId(1) },
+        read_version: Version(1),
+        reads: [KeyRange::single(&[key])].into(),
+        writes: Vec::new(),
+    };
+    assert_eq!(machine.tables.check(&commit(5)), Err(Conflict::Written(Version(6))));
+    assert_eq!(machine.tables.check(&commit(50)), Ok(()));
 }

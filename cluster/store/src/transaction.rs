@@ -119,8 +119,8 @@ impl Transaction {
             self.note_read(KeyRange::single(key));
             return Ok(false);
         }
-        // What is written counts as read.
-        self.write(key, Some(value))?;
+        // What is written counts as read; if it cannot be, it was seen to be absent all the same.
+        self.write(key, Some(value)).inspect_err(|_| self.note_read(KeyRange::single(key)))?;
         Ok(true)
     }
 

@@ -51,7 +51,7 @@ impl Cells {
     }
 
     /// Takes up to `most` cells that lie together: the first run of so many, or else the longest there is, if that has
-    /// at least `least`. What is given away again is taken again soon, so that a disk which is a sparse file takes no more
+    /// at least `least`. What is given away again is taken again soon, so that a disk which is a sparse file takes little more
     /// than was ever in use at once.
     pub fn take(&mut self, least: u32, most: u32) -> Option<CellRun> {
         if self.free < least.max(1) {

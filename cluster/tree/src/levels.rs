@@ -156,20 +156,22 @@ impl Levels {
         due.sort_by_key(|(excess, _)| Reverse(*excess));
         let compactions = due.iter().map(|(_, level)| match level {
             Some(level) => self.compact_level(*level, turns),
-            None => self.compact_young(),
+            None => self.compact_young(options.young_runs),
         });
         compactions.into_iter().find(|compaction| compaction.spares(damaged))
     }
 
-    fn compact_young(&self) -> Compaction {
-        let mut by_key: Run = self.young.iter().flatten().cloned().collect();
+    /// Takes so many young runs down, the oldest.
+    fn compact_young(&self, runs: u64) -> Compaction {
+        let (_, young) = self.young.split_at(self.young.len().saturating_sub(runs as usize));
+        let mut by_key: Run = young.iter().flatten().cloned().collect();
         by_key.sort_by(|one, other| one.head.first.cmp(&other.head.first));
         let lower = self.overlapping(0, &by_key);
         let are_apart = by_key.windows(2).all(|pair| pair[0].head.last < pair[1].head.first);
         // As when rows come in the order of their keys.
         let is_move = lower.is_empty() && are_apart && use_their_cells(&by_key);
         let lower = if is_move { lower } else { self.with_small_neighbours(0, &by_key, lower) };
-        let upper = if is_move { [by_key].into() } else { self.young.clone() };
+        let upper = if is_move { [by_key].into() } else { young.to_vec() };
         self.merging_into(upper, lower, 0, is_move)
     }
 

@@ -85,6 +85,8 @@ pub(crate) struct Records {
     by_place: BTreeMap<Place, Option<Arc<[u8]>>>,
     len: usize,
     newest: Version,
+    /// Zero as long as there is none.
+    oldest: Version,
 }
 
 impl Records {
@@ -92,6 +94,7 @@ impl Records {
     pub(crate) fn add(&mut self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
         self.len += key.len() + value.as_ref().map_or(0, |value| value.len()) + RECORD_OVERHEAD;
         self.newest = self.newest.max(version);
+        self.oldest = if self.by_place.is_empty() { version } else { self.oldest.min(version) };
         let place = Place { head: head_of(key), key: key.clone(), version: Reverse(version) };
         self.by_place.insert(place, value);
     }
@@ -204,15 +207,19 @@ impl MemTable {
     }
 
     /// The first records, `count` at most, that are not before `target`, or, if that is excluded, behind it; backwards, the
-    /// last ones that are before it. None of them is newer than `newest`.
+    /// last ones that are before it. None of them is newer than `newest`, or on the far side of `far`.
     pub(crate) fn read(
         &self,
         target: Bound<Position<'_>>,
+        far: Bound<Position<'_>>,
         direction: Direction,
         newest: Version,
         count: usize,
     ) -> Vec<MemRecord> {
         let records = self.records.lock();
+        if newest < records.oldest {
+            return Vec::new();
+        }
         let hold = |(place, value): (&Place, &Option<Arc<[u8]>>)| MemRecord {
             key: place.key.clone(),
             version: place.version.0,
@@ -221,11 +228,11 @@ impl MemTable {
         let is_seen = |(place, _): &(&Place, &Option<Arc<[u8]>>)| place.version.0 <= newest;
         match direction {
             Direction::Forward => {
-                let found = records.between(target, Bound::Unbounded);
+                let found = records.between(target, far);
                 found.filter(is_seen).take(count).map(hold).collect()
             }
             Direction::Backward => {
-                let found = records.between(Bound::Unbounded, target).rev();
+                let found = records.between(far, target).rev();
                 found.filter(is_seen).take(count).map(hold).collect()
             }
         }
@@ -254,7 +261,7 @@ mod tests {
         table.add(&key, Version(2), None);
         assert_eq!(one.get(&key, Version(1)), Some((Version(1), Some([1][..].into()))));
         let start = Bound::Included(Position { key: &[], version: Version(u64::MAX) });
-        let seen = one.read(start, Direction::Forward, Version(1), 10);
+        let seen = one.read(start, Bound::Unbounded, Direction::Forward, Version(1), 10);
         assert_eq!(seen.iter().map(|record| record.version).collect::<Vec<_>>(), [Version(1)]);
     }
 

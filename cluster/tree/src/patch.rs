@@ -237,7 +237,7 @@ impl Snapshot {
     pub async fn patch(&self, question: &PatchQuestion, len_max: usize) -> Result<PatchPiece, ReadError> {
         let PatchQuestion { first, version, newest, last } = question;
         let first = Position { key: first, version: *version };
-        let sources = self.sources();
+        let sources = self.sources(None);
         let mut merge = Merge::new(&self.grid, sources, first, Direction::Forward).await?;
         let mut piece = PatchPiece { records: Vec::new(), is_last: true, horizon: self.horizon };
         let (mut len, mut met) = (0, 0);

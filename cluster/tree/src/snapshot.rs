@@ -29,9 +29,11 @@ impl Snapshot {
         [&self.memory].into_iter().chain(&self.frozen)
     }
 
-    pub(crate) fn sources(&self) -> Vec<Source<'_>> {
+    /// Where records come from, those in memory only as far as they are in `range`.
+    pub(crate) fn sources<'a>(&'a self, range: Option<&'a KeyRange>) -> Vec<Source<'a>> {
         let runs = self.levels.runs().map(|run| Source::run(run));
-        self.memories().map(|memory| Source::memory(memory, self.newest)).chain(runs).collect()
+        let memories = self.memories().map(|memory| Source::memory_within(memory, self.newest, range));
+        memories.chain(runs).collect()
     }
 
     fn check(&self, version: Version) -> Result<(), ReadError> {
@@ -97,7 +99,7 @@ impl Snapshot {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = read(&self.grid, self.sources(), range, version, direction, most).await;
+        let rows = read(&self.grid, self.sources(Some(range)), range, version, direction, most).await;
         rows.map_err(|error| self.explain(error, version))
     }
 }

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use core::ops::Bound;
 
-use cluster_format::Version;
+use cluster_format::{KeyRange, Version};
 
 use crate::memtable::MemRecord;
 use crate::{FrameRef, Frames, Gap, MemTable, Position, ReadError, Table, TableCursor, TableId, Value};
@@ -83,6 +83,8 @@ enum Kind<'a> {
 struct MemCursor<'a> {
     table: &'a MemTable,
     newest: Version,
+    /// Nobody asks for keys beyond it: what is there is too new, perhaps, and would have to be passed over.
+    range: Option<&'a KeyRange>,
     current: Option<MemRecord>,
     batch: vec::IntoIter<MemRecord>,
     batch_len: usize,
@@ -95,7 +97,17 @@ impl MemCursor<'_> {
             Direction::Backward => Bound::Excluded(target),
         };
         self.batch_len = MEMORY_BATCH.0;
-        self.batch = self.table.read(target, direction, self.newest, self.batch_len).into_iter();
+        self.read(target, direction);
+    }
+
+    fn read(&mut self, from: Bound<Position<'_>>, direction: Direction) {
+        let edge = |key| Position { key, version: Version(u64::MAX) };
+        let far = match (self.range, direction) {
+            (None, _) => Bound::Unbounded,
+            (Some(range), Direction::Forward) => Bound::Excluded(edge(&range.end)),
+            (Some(range), Direction::Backward) => Bound::Included(edge(&range.start)),
+        };
+        self.batch = self.table.read(from, far, direction, self.newest, self.batch_len).into_iter();
         self.current = self.batch.next();
     }
 
@@ -104,9 +116,7 @@ impl MemCursor<'_> {
         self.current = self.batch.next();
         if let Some(passed) = passed.filter(|_| self.current.is_none()) {
             self.batch_len = (2 * self.batch_len).min(MEMORY_BATCH.1);
-            let behind = Bound::Excluded(passed.position());
-            self.batch = self.table.read(behind, direction, self.newest, self.batch_len).into_iter();
-            self.current = self.batch.next();
+            self.read(Bound::Excluded(passed.position()), direction);
         }
     }
 }
@@ -123,8 +133,13 @@ struct RunCursor<'a> {
 impl<'a> Source<'a> {
     /// What is in memory, and not newer than `newest`.
     pub fn memory(table: &'a MemTable, newest: Version) -> Source<'a> {
+        Source::memory_within(table, newest, None)
+    }
+
+    /// The same, if it is only sought and gone through inside `range`.
+    pub fn memory_within(table: &'a MemTable, newest: Version, range: Option<&'a KeyRange>) -> Source<'a> {
         let batch = vec::Vec::new().into_iter();
-        Source { place: Kind::Memory(MemCursor { table, newest, current: None, batch, batch_len: 0 }) }
+        Source { place: Kind::Memory(MemCursor { table, newest, range, current: None, batch, batch_len: 0 }) }
     }
 
     /// What is in tables that come one behind the other: a key's newer versions may end one, and its older ones

@@ -89,9 +89,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
         (1..4).map(|session| (RequestId { session, sequence: 5 }, Version(session + 20))).collect();
     let history = vec![(1_000_000i64, Version(3)), (70_000_000, Version(9))];
     let membership = Membership::founding(3);
-    // As it was written before there were settings, and with one.
-    let older = encode(&(through, &membership, (requests, Version(2)), history));
-    let mark = [&older[..], &encode(&[(&b"\0\x04retention"[..], &b"5s"[..])].to_vec())].concat();
+    // Without a setting, and with one.
+    let mark_with = |settings: &[(&[u8], &[u8])]| {
+        encode(&(through, &membership, (&requests, Version(2)), &history, settings))
+    };
+    let (bare, mark) = (mark_with(&[]), mark_with(&[(b"\0\x04retention", b"5s")]));
     let rest = encode(&(through, &membership));
     let mut seed = Output::default();
     seed.byte(0).long(&mark).number(4).long(&rest);
@@ -99,7 +101,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
         seed.byte(what).number(90_000_000).number(2).number(7).short(b"key").number(25).number(30);
     }
     let mut setting = Output::default();
-    setting.byte(0).long(&older).number(4).long(&rest);
+    setting.byte(0).long(&bare).number(4).long(&rest);
     setting.byte(1).number(90_000_000).number(2).number(7).short(b"\0\x04retention").number(25).number(30);
     let mut other = Output::default();
     other.byte(1).long(&mark).number(0).long(&decode::<Vec<u8>>(&[0]).expect("no bytes"));

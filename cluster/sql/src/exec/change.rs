@@ -328,8 +328,9 @@ pub(crate) async fn replay_inserts(
     }
     for write in &commit.writes {
         let Some(value) = &write.value else { continue };
-        // Hidden keys are never taken.
-        if !transaction.insert(&write.key, value.clone()).await? {
+        if table.descriptor.primary_key.is_empty() {
+            transaction.put(&write.key, value)?;
+        } else if !transaction.insert(&write.key, value.clone()).await? {
             return Err(duplicate_key(&table.descriptor, &row::read(value, &table.types, &[])?));
         }
     }

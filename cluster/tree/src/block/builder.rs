@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use cluster_format::Version;
 
-use super::{DELETED, FAR, INLINE, RESTART_INTERVAL, RESTART_LEN, TRAILER_LEN};
+use super::{DELETED, FAR, INLINE, RESTART_INTERVAL, RESTART_LEN, TRAILER_LEN, common_len};
 use crate::varint::{put, zigzag};
 use crate::{Position, Record, Value};
 
@@ -54,7 +54,7 @@ impl BlockBuilder {
             self.last_key.clear();
             self.last_version = Version::ZERO;
         }
-        let shared = key.iter().zip(&self.last_key).take_while(|(own, last)| own == last).count();
+        let shared = common_len(key, &self.last_key);
         let (kind, bytes) = match value {
             Value::Deleted => (DELETED, &[][..]),
             Value::Inline(bytes) => (INLINE, bytes),

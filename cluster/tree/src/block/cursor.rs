@@ -112,10 +112,6 @@ impl BlockCursor {
         while let Some(parts) = &self.current
             && parts.end < end
         {
-            // A restart that is missing would make going backwards take as long as the block is, for each record.
-            if self.since_restart == RESTART_INTERVAL_MAX {
-                return Err(FrameError::Malformed);
-            }
             self.read(Start { record: parts.end, value: parts.value.end })?;
         }
         // Where records do not end where others begin, it would go nowhere.
@@ -139,7 +135,7 @@ impl BlockCursor {
             self.next_restart_at = next.map(|next| next.record);
         }
         self.since_restart += 1;
-        if parts.shared > self.key.len() {
+        if parts.shared > self.key.len() || self.since_restart > RESTART_INTERVAL_MAX {
             return Err(FrameError::Malformed);
         }
         self.key.truncate(parts.shared);

@@ -9,7 +9,7 @@
 //! ```
 //! Integers are [`crate::varint`]s, those at the end four bytes, little-endian. The first record, and at least one of
 //! sixteen in a row, is a *restart*: it shares nothing, and its version is the difference from 0, so that a position is found
-//! by halving. After LevelDB's tables; but the values lie apart, so that looking for a key touches as little memory as there
+//! by halving. *Shared* is all that a key has in common with the one before. After LevelDB's tables; but the values lie apart, so that looking for a key touches as little memory as there
 //! are keys.
 
 mod builder;
@@ -142,7 +142,7 @@ impl Block {
             let (shared, at) = take_len(records, record)?;
             let (rest_len, at) = take_len(records, at)?;
             let rest = at..at.checked_add(rest_len).filter(|_| shared == 0)?;
-            Some(match records.get(rest.clone())?.cmp(target.key) {
+            Some(match order_of(records.get(rest.clone())?, target.key).1 {
                 Ordering::Less => true,
                 Ordering::Greater => false,
                 Ordering::Equal => unzigzag(take(records, rest.end)?.0) as u64 > target.version.0,
@@ -150,6 +150,29 @@ impl Block {
         };
         is_before().ok_or(FrameError::Malformed)
     }
+}
+
+/// How many bytes two keys have in common at their beginnings.
+fn common_len(one: &[u8], other: &[u8]) -> usize {
+    let len = one.len().min(other.len());
+    let ((ones, one_rest), (others, other_rest)) =
+        (one[..len].as_chunks::<8>(), other[..len].as_chunks::<8>());
+    for (index, (one, other)) in ones.iter().zip(others).enumerate() {
+        let differences = u64::from_le_bytes(*one) ^ u64::from_le_bytes(*other);
+        if differences != 0 {
+            return 8 * index + differences.trailing_zeros() as usize / 8;
+        }
+    }
+    let rest = one_rest.iter().zip(other_rest).take_while(|(one, other)| one == other).count();
+    8 * ones.len() + rest
+}
+
+/// The same, and how the keys compare. Keys are short: this is sooner done than a call of `memcmp`.
+#[inline]
+fn order_of(one: &[u8], other: &[u8]) -> (usize, Ordering) {
+    let common = common_len(one, other);
+    // Where one of them ends, it has none, which is the least.
+    (common, one.get(common).cmp(&other.get(common)))
 }
 
 /// What a block has at a position or behind it.
@@ -175,15 +198,20 @@ impl Block {
         let mut restarts = restart + 1..self.restarts();
         let mut next_restart = Some(start.record);
         let mut version = 0u64;
-        // How long the key is that the record before and the target have in common.
-        let mut common = 0;
+        // How long what the key before and the target have in common is, how long that key is, and how far its restart.
+        let (mut common, mut key_len, mut since_restart) = (0, 0, 0);
         loop {
             let parts = self.parts(start)?;
             if next_restart == Some(start.record) {
-                (version, common) = (0, 0);
+                (version, common, key_len, since_restart) = (0, 0, 0, 0);
                 let next = restarts.next().map(|index| self.restart(index)).transpose()?;
                 next_restart = next.map(|next| next.record);
             }
+            since_restart += 1;
+            if parts.shared > key_len || since_restart > RESTART_INTERVAL_MAX {
+                return Err(FrameError::Malformed);
+            }
+            key_len = parts.shared + parts.rest.len();
             version = version.wrapping_add(unzigzag(parts.difference) as u64);
             let order = match parts.shared.cmp(&common) {
                 // It differs from the target where the one before does.
@@ -192,10 +220,9 @@ impl Block {
                 Ordering::Less => Ordering::Greater,
                 Ordering::Equal => {
                     let (own, wanted) = (&self.bytes[parts.rest.clone()], &target.key[common..]);
-                    let equal = own.iter().zip(wanted).take_while(|(own, wanted)| own == wanted).count();
-                    common += equal;
-                    // Where one of them ends, there is none, which is the least.
-                    own.get(equal).cmp(&wanted.get(equal))
+                    let (shared, order) = order_of(own, wanted);
+                    common += shared;
+                    order
                 }
             };
             let is_found = match order {

@@ -1,5 +1,6 @@
 //! What a tree has in memory.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use cluster_format::Version;
@@ -13,6 +14,9 @@ pub(super) struct Frozen {
     pub(super) mark: Arc<[u8]>,
 }
 
+/// So many parts of what was flushed are looked through at most.
+const FLUSHED_MAX: usize = 16;
+
 /// What is added, what is becoming tables, and what has become tables last.
 #[derive(Default)]
 pub(super) struct Memory {
@@ -20,8 +24,9 @@ pub(super) struct Memory {
     /// The version of the last record that was added.
     newest: Version,
     frozen: Option<Frozen>,
-    /// Kept until memory is full again, for [`Memory::written_since`].
-    flushed: Option<MemTable>,
+    /// What was frozen before, the oldest first, and is in tables now: kept for [`Memory::written_since`] as long as it takes,
+    /// with what is frozen, no more than memory may be full of.
+    flushed: VecDeque<MemTable>,
     /// What was written behind this version is still here.
     remembered: Version,
 }
@@ -54,18 +59,21 @@ impl Memory {
         self.added.len_bytes() + self.frozen.as_ref().map_or(0, |frozen| frozen.records.len_bytes())
     }
 
-    /// What was added is to become tables.
-    pub(super) fn freeze(&mut self, mark: Arc<[u8]>) {
-        // What is added from now on may take as much memory as what is frozen.
-        if let Some(forgotten) = self.flushed.take() {
-            self.remembered = self.remembered.max(forgotten.newest());
+    /// What was added is to become tables; it is frozen whenever it has `len_max` bytes, or sooner.
+    pub(super) fn freeze(&mut self, mark: Arc<[u8]>, len_max: usize) {
+        let records = core::mem::take(&mut self.added);
+        let mut len = records.len_bytes() + self.flushed.iter().map(MemTable::len_bytes).sum::<usize>();
+        while len > len_max || self.flushed.len() >= FLUSHED_MAX {
+            let Some(oldest) = self.flushed.pop_front() else { break };
+            len -= oldest.len_bytes();
+            self.remembered = self.remembered.max(oldest.newest());
         }
-        self.frozen = Some(Frozen { records: core::mem::take(&mut self.added), mark });
+        self.frozen = Some(Frozen { records, mark });
     }
 
     /// What was frozen has become tables.
     pub(super) fn flushed(&mut self) {
-        self.flushed = self.frozen.take().map(|frozen| frozen.records);
+        self.flushed.extend(self.frozen.take().map(|frozen| frozen.records));
     }
 
     pub(super) fn written_since(
@@ -74,7 +82,7 @@ impl Memory {
         look: impl Fn(&WrittenSince<'_>) -> Option<Version>,
     ) -> Option<Version> {
         let frozen = self.frozen.as_ref().map(|frozen| &frozen.records);
-        let parts = [Some(&self.added), frozen, self.flushed.as_ref()];
-        parts.into_iter().flatten().find_map(|records| records.written_since(since, &look))
+        let parts = [&self.added].into_iter().chain(frozen).chain(&self.flushed);
+        parts.into_iter().find_map(|records| records.written_since(since, &look))
     }
 }

@@ -201,8 +201,8 @@ impl Tree {
         self.memory.written_since(since, look)
     }
 
-    /// What was added behind this version is remembered key by key, in memory: what memory held when it was last full, at
-    /// least.
+    /// What was added behind this version is remembered key by key, in memory: as much as memory may be full of, beside what
+    /// was added last.
     pub fn remembered(&self) -> Version {
         self.memory.remembered()
     }
@@ -253,7 +253,7 @@ impl Tree {
     /// [can](Tree::can_freeze).
     pub fn freeze(&mut self, mark: Arc<[u8]>) {
         assert!(self.can_freeze(), "one after the other, in an open tree");
-        self.memory.freeze(mark);
+        self.memory.freeze(mark, self.options.memory_len_max);
         self.wake();
     }
 
