@@ -161,7 +161,9 @@ fn entries(end: LogEnd, term: u64, count: u64, len: usize) -> Vec<Arc<Entry>> {
     let mut made = Vec::new();
     for _ in 0..count {
         let version = previous.position.version.next();
-        let write = Write { key: b"key"[..].into(), value: Some(vec![term as u8; len].into()) };
+        // Of two lengths, no sector is alike: else two torn writes could make up a whole one.
+        let value = vec![term as u8 ^ len as u8; len];
+        let write = Write { key: b"key"[..].into(), value: Some(value.into()) };
         let commit = Commit {
             request: RequestId { session: term, sequence: version.0 },
             origin: Origin { node: NodeId(1) },
