@@ -161,8 +161,8 @@ fn entries(end: LogEnd, term: u64, count: u64, len: usize) -> Vec<Arc<Entry>> {
     let mut made = Vec::new();
     for _ in 0..count {
         let version = previous.position.version.next();
-        // Of two lengths, no sector is alike: else two torn writes could make up a whole one.
-        let value = vec![term as u8 ^ len as u8; len];
+        // Of two lengths, no sector is alike, or two torn writes could make up a whole one; and none is like an unreadable one.
+        let value: Vec<u8> = (0..len).map(|at| at as u8 ^ len as u8 ^ term as u8).collect();
         let write = Write { key: b"key"[..].into(), value: Some(value.into()) };
         let commit = Commit {
             request: RequestId { session: term, sequence: version.0 },
