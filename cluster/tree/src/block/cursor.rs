@@ -2,10 +2,7 @@
 
 use alloc::vec::Vec;
 
-use cluster_format::Version;
-
-use super::{Block, Parts, RESTART_INTERVAL_MAX, Start};
-use crate::varint::unzigzag;
+use super::{Block, Parts, Start, Walk};
 use crate::{FrameError, Position, Record};
 
 /// Goes through a block's records. It is at one of them, or at none.
@@ -15,28 +12,14 @@ pub struct BlockCursor {
     /// Where the record begins that it is at, and what it is.
     at: usize,
     current: Option<Parts>,
-    /// How many records were read since the last restart, itself included.
-    since_restart: usize,
-    /// The restart behind it, and where its record begins; none is behind the last.
-    next_restart: usize,
-    next_restart_at: Option<usize>,
+    walk: Walk,
     key: Vec<u8>,
-    version: Version,
 }
 
 impl BlockCursor {
     /// A cursor at no record.
     pub fn new(block: Block) -> BlockCursor {
-        BlockCursor {
-            block,
-            at: 0,
-            current: None,
-            since_restart: 0,
-            next_restart: 0,
-            next_restart_at: None,
-            key: Vec::new(),
-            version: Version::ZERO,
-        }
+        BlockCursor { block, at: 0, current: None, walk: Walk::default(), key: Vec::new() }
     }
 
     /// The record it is at.
@@ -46,7 +29,7 @@ impl BlockCursor {
     }
 
     fn position(&self) -> Position<'_> {
-        Position { key: &self.key, version: self.version }
+        Position { key: &self.key, version: self.walk.version }
     }
 
     /// Goes to the first record; whether there is one.
@@ -73,7 +56,7 @@ impl BlockCursor {
     /// Goes to the next record; whether there is one.
     pub fn advance(&mut self) -> Result<bool, FrameError> {
         let Some(parts) = &self.current else { return Ok(false) };
-        let next = Start { record: parts.end, value: parts.value.end };
+        let next = parts.next();
         if next.record == self.block.records_end {
             self.current = None;
             return Ok(false);
@@ -96,8 +79,8 @@ impl BlockCursor {
         if restart >= self.block.restarts() {
             return Ok(false);
         }
-        let start = self.block.restart(restart)?;
-        (self.next_restart, self.next_restart_at) = (restart, Some(start.record));
+        let (walk, start) = Walk::from(&self.block, restart)?;
+        self.walk = walk;
         self.read(start)?;
         Ok(true)
     }
@@ -112,7 +95,7 @@ impl BlockCursor {
         while let Some(parts) = &self.current
             && parts.end < end
         {
-            self.read(Start { record: parts.end, value: parts.value.end })?;
+            self.read(parts.next())?;
         }
         // Where records do not end where others begin, it would go nowhere.
         match &self.current {
@@ -124,23 +107,9 @@ impl BlockCursor {
     /// Reads the record at `start`, which follows the one that was read last.
     fn read(&mut self, start: Start) -> Result<(), FrameError> {
         self.current = None;
-        let mut parts = self.block.parts(start)?;
-        if self.next_restart_at == Some(start.record) {
-            self.since_restart = 0;
-            self.key.clear();
-            self.version = Version::ZERO;
-            self.next_restart += 1;
-            let is_there = self.next_restart < self.block.restarts();
-            let next = is_there.then(|| self.block.restart(self.next_restart)).transpose()?;
-            self.next_restart_at = next.map(|next| next.record);
-        }
-        self.since_restart += 1;
-        if parts.shared > self.key.len() || self.since_restart > RESTART_INTERVAL_MAX {
-            return Err(FrameError::Malformed);
-        }
+        let mut parts = self.walk.step(&self.block, start)?;
         self.key.truncate(parts.shared);
         self.key.extend_from_slice(&self.block.bytes[parts.rest.clone()]);
-        self.version = Version(self.version.0.wrapping_add(unzigzag(parts.difference) as u64));
         parts.rest = 0..0;
         (self.at, self.current) = (start.record, Some(parts));
         Ok(())

@@ -70,6 +70,55 @@ struct Parts {
     value: Range<usize>,
 }
 
+impl Parts {
+    /// Where the next record begins.
+    fn next(&self) -> Start {
+        Start { record: self.end, value: self.value.end }
+    }
+}
+
+/// Goes from record to record, and knows what those since the last restart say of each.
+#[derive(Clone, Debug, Default)]
+struct Walk {
+    /// The next restart, and where its record begins; none is behind the last.
+    restart: usize,
+    restart_at: Option<usize>,
+    /// How many records came since the last restart, itself included.
+    since_restart: usize,
+    key_len: usize,
+    version: Version,
+}
+
+impl Walk {
+    /// From a restart on, and where its record begins.
+    fn from(block: &Block, restart: usize) -> Result<(Walk, Start), FrameError> {
+        let start = block.restart(restart)?;
+        Ok((Walk { restart, restart_at: Some(start.record), ..Walk::default() }, start))
+    }
+
+    /// The record at `start`, which follows the one before.
+    fn step(&mut self, block: &Block, start: Start) -> Result<Parts, FrameError> {
+        let parts = block.parts(start)?;
+        if self.restart_at == Some(start.record) {
+            let restart = self.restart + 1;
+            let next = (restart < block.restarts()).then(|| block.restart(restart)).transpose()?;
+            *self = Walk { restart, restart_at: next.map(|next| next.record), ..Walk::default() };
+        }
+        self.since_restart += 1;
+        if parts.shared > self.key_len || self.since_restart > RESTART_INTERVAL_MAX {
+            return Err(FrameError::Malformed);
+        }
+        self.key_len = parts.shared + parts.rest.len();
+        self.version = Version(self.version.0.wrapping_add(unzigzag(parts.difference) as u64));
+        Ok(parts)
+    }
+
+    /// Whether the last step was to a restart.
+    fn is_at_restart(&self) -> bool {
+        self.since_restart == 1
+    }
+}
+
 impl Block {
     /// The block in `bytes`. Whether its records are well formed is found out on the way.
     pub fn parse(bytes: Arc<[u8]>) -> Result<Block, FrameError> {
@@ -194,25 +243,14 @@ impl Block {
         if restart >= self.restarts() {
             return Ok(None);
         }
-        let mut start = self.restart(restart)?;
-        let mut restarts = restart + 1..self.restarts();
-        let mut next_restart = Some(start.record);
-        let mut version = 0u64;
-        // How long what the key before and the target have in common is, how long that key is, and how far its restart.
-        let (mut common, mut key_len, mut since_restart) = (0, 0, 0);
+        let (mut walk, mut start) = Walk::from(self, restart)?;
+        // How long what the key before and the target have in common is.
+        let mut common = 0;
         loop {
-            let parts = self.parts(start)?;
-            if next_restart == Some(start.record) {
-                (version, common, key_len, since_restart) = (0, 0, 0, 0);
-                let next = restarts.next().map(|index| self.restart(index)).transpose()?;
-                next_restart = next.map(|next| next.record);
+            let parts = walk.step(self, start)?;
+            if walk.is_at_restart() {
+                common = 0;
             }
-            since_restart += 1;
-            if parts.shared > key_len || since_restart > RESTART_INTERVAL_MAX {
-                return Err(FrameError::Malformed);
-            }
-            key_len = parts.shared + parts.rest.len();
-            version = version.wrapping_add(unzigzag(parts.difference) as u64);
             let order = match parts.shared.cmp(&common) {
                 // It differs from the target where the one before does.
                 Ordering::Greater => Ordering::Less,
@@ -227,18 +265,18 @@ impl Block {
             };
             let is_found = match order {
                 Ordering::Less => false,
-                Ordering::Equal => version <= target.version.0,
+                Ordering::Equal => walk.version <= target.version,
                 Ordering::Greater => true,
             };
             if is_found {
                 let is_same_key = order == Ordering::Equal;
                 let value = self.value(&parts);
-                return Ok(Some(Found { is_same_key, version: Version(version), value }));
+                return Ok(Some(Found { is_same_key, version: walk.version, value }));
             }
             if parts.end == self.records_end {
                 return Ok(None);
             }
-            start = Start { record: parts.end, value: parts.value.end };
+            start = parts.next();
         }
     }
 
