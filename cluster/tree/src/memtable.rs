@@ -92,11 +92,16 @@ pub(crate) struct Records {
 impl Records {
     /// `key` was set to `value`, or deleted, by `version`.
     pub(crate) fn add(&mut self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
-        self.len += key.len() + value.as_ref().map_or(0, |value| value.len()) + RECORD_OVERHEAD;
+        self.len += Records::len_of(key, &value);
         self.newest = self.newest.max(version);
         self.oldest = if self.by_place.is_empty() { version } else { self.oldest.min(version) };
         let place = Place { head: head_of(key), key: key.clone(), version: Reverse(version) };
         self.by_place.insert(place, value);
+    }
+
+    /// About how many bytes of memory a record takes.
+    pub(crate) fn len_of(key: &[u8], value: &Option<Arc<[u8]>>) -> usize {
+        key.len() + value.as_ref().map_or(0, |value| value.len()) + RECORD_OVERHEAD
     }
 
     /// About how many bytes of memory they take.
@@ -133,8 +138,8 @@ impl WrittenSince<'_> {
         if range.is_empty() {
             return None;
         }
-        let bound = |key| Position { key, version: Version(u64::MAX) };
-        let (start, end) = (Bound::Included(bound(&range.start)), Bound::Excluded(bound(&range.end)));
+        let start = Bound::Included(Position::first_of(&range.start));
+        let end = Bound::Excluded(Position::first_of(&range.end));
         let mut versions = self.records.between(start, end).map(|(place, _)| place.version.0);
         versions.find(|version| *version > self.since)
     }
@@ -260,7 +265,7 @@ mod tests {
         let one = table.clone();
         table.add(&key, Version(2), None);
         assert_eq!(one.get(&key, Version(1)), Some((Version(1), Some([1][..].into()))));
-        let start = Bound::Included(Position { key: &[], version: Version(u64::MAX) });
+        let start = Bound::Included(Position::first_of(&[]));
         let seen = one.read(start, Bound::Unbounded, Direction::Forward, Version(1), 10);
         assert_eq!(seen.iter().map(|record| record.version).collect::<Vec<_>>(), [Version(1)]);
     }

@@ -114,7 +114,7 @@ pub async fn read<'a, F: Frames>(
         Direction::Forward => &range.start,
         Direction::Backward => &range.end,
     };
-    let target = Position { key: start, version: Version(u64::MAX) };
+    let target = Position::first_of(start);
     let mut merge = Merge::new(frames, sources, target, direction).await?;
     let mut rows: Vec<Row> = Vec::new();
     let mut len = 0;

@@ -142,7 +142,7 @@ impl Patch {
     pub fn fill(&mut self, piece: &PatchPiece) -> Result<(), NotFilled> {
         let Some(PatchQuestion { first, version, newest, last }) = self.question() else { return Ok(()) };
         // Nothing is taken of an answer that turns out to be wrong.
-        let mut records = self.records.clone();
+        let mut len = self.records.len_bytes();
         let mut least = Position { key: &first, version };
         for PatchRecord { key, version, value } in &piece.records {
             let position = Position { key, version: *version };
@@ -152,16 +152,18 @@ impl Patch {
             if !is_wanted || is_long {
                 return Err(NotFilled::Different);
             }
-            records.add(key, *version, value.clone());
+            len += Records::len_of(key, value);
             least = Position { key, version: Version(version.0 - 1) };
         }
-        if records.len_bytes() > PATCH_LEN_MAX {
+        if len > PATCH_LEN_MAX {
             return Err(NotFilled::TooLong);
         }
         if !piece.is_last && piece.records.is_empty() {
             return Err(NotFilled::Different);
         }
-        self.records = records;
+        for PatchRecord { key, version, value } in &piece.records {
+            self.records.add(key, *version, value.clone());
+        }
         self.horizon = self.horizon.max(piece.horizon);
         if piece.is_last {
             (self.filled, self.next) = (self.filled + 1, None);
@@ -177,7 +179,7 @@ impl Patch {
         let deleted = self.horizon.min(self.newest);
         for gap in self.gaps.iter() {
             let sources = snapshot.levels.runs().map(|run| Source::run_but(run, gaps)).collect();
-            let first = Position { key: &gap.first, version: Version(u64::MAX) };
+            let first = Position::first_of(&gap.first);
             let mut merge = Merge::new(&snapshot.grid, sources, first, Direction::Forward).await?;
             let mut met = 0;
             while let Some(Position { key, version }) = merge.position().filter(|at| *at.key <= *gap.last) {

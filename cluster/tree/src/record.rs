@@ -13,6 +13,13 @@ pub struct Position<'a> {
     pub version: Version,
 }
 
+impl<'a> Position<'a> {
+    /// Where `key` begins: no version of it comes before.
+    pub fn first_of(key: &'a [u8]) -> Position<'a> {
+        Position { key, version: Version(u64::MAX) }
+    }
+}
+
 impl Ord for Position<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.key.cmp(other.key).then(other.version.cmp(&self.version))

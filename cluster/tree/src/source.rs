@@ -101,11 +101,10 @@ impl MemCursor<'_> {
     }
 
     fn read(&mut self, from: Bound<Position<'_>>, direction: Direction) {
-        let edge = |key| Position { key, version: Version(u64::MAX) };
         let far = match (self.range, direction) {
             (None, _) => Bound::Unbounded,
-            (Some(range), Direction::Forward) => Bound::Excluded(edge(&range.end)),
-            (Some(range), Direction::Backward) => Bound::Included(edge(&range.start)),
+            (Some(range), Direction::Forward) => Bound::Excluded(Position::first_of(&range.end)),
+            (Some(range), Direction::Backward) => Bound::Included(Position::first_of(&range.start)),
         };
         self.batch = self.table.read(from, far, direction, self.newest, self.batch_len).into_iter();
         self.current = self.batch.next();

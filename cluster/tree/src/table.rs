@@ -211,7 +211,7 @@ impl Table {
     /// How many sectors lie before what belongs to the block that `key` is in, or would be: its long values come first.
     pub(crate) async fn place_of<F: Frames>(&self, frames: &F, key: &[u8]) -> Result<u32, ReadError> {
         let mut index = self.index(frames).await?;
-        if self.seek_index(&mut index, Position { key, version: Version(u64::MAX) })?.is_none() {
+        if self.seek_index(&mut index, Position::first_of(key))?.is_none() {
             return Ok(self.head.sectors);
         }
         index.retreat().map_err(|error| self.malformed(&self.head.index, error))?;

@@ -84,7 +84,7 @@ impl Tree {
         mut retention: Retention,
         sectors_max: u32,
     ) -> Vec<Arc<Table>> {
-        let start = Position { key: &[], version: Version(u64::MAX) };
+        let start = Position::first_of(&[]);
         let mut merge = now(Merge::new(&self.frames, sources, start, Direction::Forward)).unwrap();
         let mut written = Vec::new();
         let mut builder: Option<TableBuilder> = None;

@@ -106,7 +106,7 @@ pub(crate) async fn write_tables(
     ids: TableIds,
     room: Room,
 ) -> Result<Run, WriteError> {
-    let start = Position { key: &[], version: Version(u64::MAX) };
+    let start = Position::first_of(&[]);
     let mut merge = Merge::new(grid, sources, start, Direction::Forward).await?;
     let mut writer = Writer::new(grid, ids, room);
     let mut records = 0;

@@ -21,8 +21,6 @@ const FLUSHED_MAX: usize = 16;
 #[derive(Default)]
 pub(super) struct Memory {
     added: MemTable,
-    /// The version of the last record that was added.
-    newest: Version,
     frozen: Option<Frozen>,
     /// What was frozen before, the oldest first, and is in tables now: kept for [`Memory::written_since`] as long as it takes,
     /// with what is frozen, no more than memory may be full of.
@@ -33,7 +31,6 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn add(&mut self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
-        self.newest = version;
         self.added.add(key, version, value);
     }
 
@@ -42,8 +39,9 @@ impl Memory {
         &self.added
     }
 
+    /// The version of the last record that was added, unless that is in tables.
     pub(super) fn newest(&self) -> Version {
-        self.newest
+        self.frozen.as_ref().map_or(Version::ZERO, |frozen| frozen.records.newest()).max(self.added.newest())
     }
 
     pub(super) fn frozen(&self) -> Option<&Frozen> {
