@@ -136,12 +136,7 @@ fn a_full_disk_serves_what_it_has_and_goes_on_when_there_is_room() {
     let changes = overwriting(8000, 300);
     let model = model_of(&changes);
     let mut machine = Machine::new(24);
-    let mut version = 0;
-    while !machine.is_stuck() {
-        version += 1;
-        machine.put(version, changes[version as usize - 1]);
-        machine.freeze_if_full(version);
-    }
+    let mut version = machine.fill_up(&changes);
     assert!(machine.events.contains(&TreeEvent::Full));
     for at in [1, version / 2, version] {
         machine.check_at(&model, at);
@@ -166,13 +161,8 @@ fn a_full_disk_that_grows_has_room_and_one_that_shrinks_is_refused() {
     let changes = overwriting(16_000, 300);
     let model = model_of(&changes);
     let mut machine = Machine::new(24);
-    let mut version = 0;
     // All versions are kept.
-    while !machine.is_stuck() {
-        version += 1;
-        machine.put(version, changes[version as usize - 1]);
-        machine.freeze_if_full(version);
-    }
+    let version = machine.fill_up(&changes);
     machine.crash_and_resize(200);
     let durable = machine.opened();
     assert_eq!(machine.grid.cells(), 200);

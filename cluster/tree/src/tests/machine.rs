@@ -186,6 +186,17 @@ impl Machine {
         self.tree.add(&key(number)[..].into(), Version(version), value);
     }
 
+    /// Makes changes one by one until nothing can be done any more though memory is full; the version of the last.
+    pub(super) fn fill_up(&mut self, changes: &[Change]) -> u64 {
+        let mut version = 0;
+        while !self.is_stuck() {
+            version += 1;
+            self.put(version, changes[version as usize - 1]);
+            self.freeze_if_full(version);
+        }
+        version
+    }
+
     pub(super) fn freeze_if_full(&mut self, version: u64) {
         if self.tree.memory_is_full() && self.tree.can_freeze() {
             self.tree.freeze(version.to_be_bytes()[..].into());
