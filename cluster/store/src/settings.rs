@@ -111,10 +111,41 @@ pub fn is_setting(write: &Write) -> bool {
     write.key.starts_with(&SETTINGS_PREFIX)
 }
 
-/// The rows of settings at the newest applied version: at hand, since every entry is applied by them.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Rows of settings, by key.
+type Rows = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The rows of settings at the newest applied version, and what they amount to: at hand, since every entry is applied by them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Rows", into = "Rows")]
 pub struct Settings {
-    rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    rows: Rows,
+    retention_micros: i64,
+    retention_disk_share: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings::from(Rows::default())
+    }
+}
+
+impl From<Rows> for Settings {
+    fn from(rows: Rows) -> Settings {
+        let amount = |setting: &Setting| {
+            let row = rows.get(&setting.key()).and_then(|row| as_text(row));
+            let parsed = row.and_then(|text| setting.parse(text)).or_else(|| setting.parse(setting.default));
+            parsed.map_or(0, |(_, _, amount)| amount)
+        };
+        let retention_micros = amount(&RETENTION);
+        let retention_disk_share = amount(&RETENTION_DISK_SHARE).unsigned_abs();
+        Settings { rows, retention_micros, retention_disk_share }
+    }
+}
+
+impl From<Settings> for Rows {
+    fn from(settings: Settings) -> Rows {
+        settings.rows
+    }
 }
 
 impl Settings {
@@ -127,23 +158,18 @@ impl Settings {
             Some(value) => drop(self.rows.insert(write.key.to_vec(), value.to_vec())),
             None => drop(self.rows.remove(&*write.key)),
         }
+        *self = Settings::from(core::mem::take(&mut self.rows));
         true
     }
 
     /// How long old versions can be read, in microseconds of the ledger's time.
     pub fn retention_micros(&self) -> i64 {
-        self.amount(&RETENTION)
+        self.retention_micros
     }
 
     /// The percentage of the disk that may be taken before old versions are given up.
     pub fn retention_disk_share(&self) -> u64 {
-        self.amount(&RETENTION_DISK_SHARE).unsigned_abs()
-    }
-
-    fn amount(&self, setting: &Setting) -> i64 {
-        let row = self.rows.get(&setting.key()).and_then(|row| as_text(row));
-        let parsed = row.and_then(|text| setting.parse(text)).or_else(|| setting.parse(setting.default));
-        parsed.map_or(0, |(_, _, amount)| amount)
+        self.retention_disk_share
     }
 }
 
