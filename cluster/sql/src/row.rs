@@ -22,14 +22,8 @@ pub fn encode(row: &[Datum]) -> Vec<u8> {
     let text_len = |datum: &Datum| if let Datum::Text(text) = datum { text.len() } else { 0 };
     let texts: usize = row.iter().map(text_len).sum();
     let mut out = Vec::with_capacity(texts + (1 + row.len()) * DATUM_LEN_MAX);
-    write(row, &mut out);
-    out
-}
-
-/// Appends `row`.
-fn write(row: &[Datum], out: &mut Vec<u8>) {
     out.push(FORMAT);
-    write_varint(row.len() as u64, out);
+    write_varint(row.len() as u64, &mut out);
     let bitmap = out.len();
     out.resize(bitmap + row.len().div_ceil(8), 0);
     for (index, datum) in row.iter().enumerate() {
@@ -40,15 +34,16 @@ fn write(row: &[Datum], out: &mut Vec<u8>) {
                 }
             }
             Datum::Bool(value) => out.push(u8::from(*value)),
-            Datum::Int4(value) => write_varint(zigzag(i64::from(*value)), out),
-            Datum::Int8(value) | Datum::Timestamp(value) => write_varint(zigzag(*value), out),
+            Datum::Int4(value) => write_varint(zigzag(i64::from(*value)), &mut out),
+            Datum::Int8(value) | Datum::Timestamp(value) => write_varint(zigzag(*value), &mut out),
             Datum::Float8(value) => out.extend_from_slice(&value.to_bits().to_le_bytes()),
             Datum::Text(text) => {
-                write_varint(text.len() as u64, out);
+                write_varint(text.len() as u64, &mut out);
                 out.extend_from_slice(text.as_bytes());
             }
         }
     }
+    out
 }
 
 /// The row in `bytes`, whose columns have `types`. Columns that `needed` does not want stay NULL.
@@ -162,9 +157,7 @@ mod tests {
         #[test]
         fn rows_survive_the_round_trip(columns in proptest::collection::vec(typed(), 0..20)) {
             let (types, row): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
-            let mut bytes = Vec::new();
-            write(&row, &mut bytes);
-            prop_assert_eq!(read(&bytes, &types, &[]), Ok(row));
+            prop_assert_eq!(read(&encode(&row), &types, &[]), Ok(row));
         }
 
         #[test]
