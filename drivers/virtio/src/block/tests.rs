@@ -1,7 +1,5 @@
 use super::*;
-use crate::fake::{FakePlatform, peek, poke};
-use crate::registers::Registers;
-use crate::transport::Notifier;
+use crate::fake::{FakeDevice, FakePlatform, FakeTransport, peek, poke};
 use alloc::rc::Rc;
 use alloc::vec;
 use core::cell::RefCell;
@@ -11,11 +9,7 @@ const QUEUE_LEN: u16 = 16;
 
 /// The device's side of it all.
 struct FakeDisk {
-    offered: u64,
-    status: u8,
-    config: Registers,
-    rings: [u64; 3],
-    size: u16,
+    device: FakeDevice,
     taken: u16,
     medium: Vec<u8>,
     log: Vec<u64>,
@@ -23,44 +17,21 @@ struct FakeDisk {
 }
 
 type Shared = Rc<RefCell<FakeDisk>>;
-struct FakeTransport(Shared);
 
-impl Transport for FakeTransport {
-    fn status(&self) -> u8 {
-        self.0.borrow().status
+impl AsMut<FakeDevice> for FakeDisk {
+    fn as_mut(&mut self) -> &mut FakeDevice {
+        &mut self.device
     }
-    fn set_status(&self, status: u8) {
-        self.0.borrow_mut().status = status;
-    }
-    fn device_features(&self) -> u64 {
-        self.0.borrow().offered
-    }
-    fn set_driver_features(&self, _: u64) {}
-    fn queue_size_max(&self, _: u16) -> u16 {
-        QUEUE_LEN
-    }
-    fn enable_queue(&mut self, queue: u16, size: u16, rings: [u64; 3]) -> Result<(u8, Notifier), InitError> {
-        let mut disk = self.0.borrow_mut();
-        (disk.rings, disk.size) = (rings, size);
-        Ok((0x30, Notifier { registers: Registers::over(vec![0; 1].leak()), queue, wide: false }))
-    }
-    fn config(&self) -> Registers {
-        self.0.borrow().config
-    }
-    fn config_generation(&self) -> u32 {
-        0
-    }
-    fn acknowledge(&self) {}
 }
 
 impl FakeDisk {
     /// Serves one request; false if there is none.
     fn serve(&mut self) -> bool {
-        let [table, available, _] = self.rings;
+        let [table, available, _] = self.device.rings;
         if peek::<u16>(available + 2) == self.taken {
             return false;
         }
-        let head: u16 = peek(available + 4 + 2 * u64::from(self.taken % self.size));
+        let head: u16 = peek(available + 4 + 2 * u64::from(self.taken % self.device.size));
         let mut parts = Vec::new();
         let read = |table: u64, index: u16| peek::<(u64, u64)>(table + 16 * u64::from(index));
         let flags = |descriptor: (u64, u64)| (descriptor.1 >> 32) as u16;
@@ -96,8 +67,8 @@ impl FakeDisk {
     }
 
     fn finish(&mut self, head: u32) {
-        let used = self.rings[2];
-        poke(used + 4 + 8 * u64::from(self.taken % self.size), (head, 1u32));
+        let used = self.device.rings[2];
+        poke(used + 4 + 8 * u64::from(self.taken % self.device.size), (head, 1u32));
         self.taken = self.taken.wrapping_add(1);
         poke(used + 2, self.taken);
     }
@@ -108,11 +79,7 @@ fn disk(features: u64, wanted: CacheMode) -> (BlockDevice, Shared) {
     config[0] = SECTORS;
     let offered = virtio_spec::F::VERSION_1.bits().to_ne() as u64 | features;
     let fake = Rc::new(RefCell::new(FakeDisk {
-        offered,
-        status: 0,
-        config: Registers::over(config),
-        rings: [0; 3],
-        size: 0,
+        device: FakeDevice::new(offered, config, QUEUE_LEN),
         taken: 0,
         medium: vec![0; SECTORS as usize * SECTOR_SIZE],
         log: Vec::new(),
@@ -237,7 +204,7 @@ fn a_device_that_makes_things_up_is_reset_and_everything_fails() {
         let completion = poll(&mut disk).unwrap();
         assert_eq!((completion.id, completion.result), (5, Err(DiskError::Device)));
         assert!(matches!(completion.operation, DiskOperation::Write { .. }), "its buffer comes back");
-        assert_eq!(fake.borrow().status, 0);
+        assert_eq!(fake.borrow().device.status, 0);
         disk.submit(read(6, 0)).unwrap();
         assert_eq!(poll(&mut disk).unwrap().result, Err(DiskError::Device));
     }

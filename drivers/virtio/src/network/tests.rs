@@ -1,7 +1,5 @@
 use super::*;
-use crate::fake::{FakePlatform, peek, poke};
-use crate::registers::Registers;
-use crate::transport::Notifier;
+use crate::fake::{FakeDevice, FakePlatform, FakeTransport, peek, poke};
 use alloc::rc::Rc;
 use alloc::vec;
 use core::cell::RefCell;
@@ -9,55 +7,23 @@ use core::task::Waker;
 
 /// The device's side: the rings of its receive queue, and what it takes and offers.
 struct FakeNic {
-    offered: u64,
-    accepted: u64,
-    status: u8,
-    config: Registers,
-    rings: [u64; 3],
-    size: u16,
+    device: FakeDevice,
     delivered: u16,
 }
 
 type Shared = Rc<RefCell<FakeNic>>;
-struct FakeTransport(Shared);
 
-impl Transport for FakeTransport {
-    fn status(&self) -> u8 {
-        self.0.borrow().status
+impl AsMut<FakeDevice> for FakeNic {
+    fn as_mut(&mut self) -> &mut FakeDevice {
+        &mut self.device
     }
-    fn set_status(&self, status: u8) {
-        self.0.borrow_mut().status = status;
-    }
-    fn device_features(&self) -> u64 {
-        self.0.borrow().offered
-    }
-    fn set_driver_features(&self, features: u64) {
-        self.0.borrow_mut().accepted = features;
-    }
-    fn queue_size_max(&self, _: u16) -> u16 {
-        1024
-    }
-    fn enable_queue(&mut self, queue: u16, size: u16, rings: [u64; 3]) -> Result<(u8, Notifier), InitError> {
-        let mut nic = self.0.borrow_mut();
-        if queue == QUEUE_RECEIVE {
-            (nic.rings, nic.size) = (rings, size);
-        }
-        Ok((0x30, Notifier { registers: Registers::over(vec![0; 1].leak()), queue, wide: false }))
-    }
-    fn config(&self) -> Registers {
-        self.0.borrow().config
-    }
-    fn config_generation(&self) -> u32 {
-        0
-    }
-    fn acknowledge(&self) {}
 }
 
 impl FakeNic {
     /// Writes a frame of `len` bytes into the next buffer; the buffer's length, header included.
     fn deliver(&mut self, len: usize) -> u32 {
-        let [table, available, used] = self.rings;
-        let slot = u64::from(self.delivered % self.size);
+        let [table, available, used] = self.device.rings;
+        let slot = u64::from(self.delivered % self.device.size);
         let head: u16 = peek(available + 4 + 2 * slot);
         let (address, rest): (u64, u64) = peek(table + 16 * u64::from(head));
         for at in 0..(HEADER_LEN + len).min(rest as u32 as usize) {
@@ -80,15 +46,8 @@ fn nic(features: u64, mtu: u16) -> (NetworkDevice, Shared) {
     config[1] = u64::from(mtu) << 16;
     let offered =
         virtio_spec::F::VERSION_1.bits().to_ne() as u64 | feature(virtio_spec::net::F::MAC) | features;
-    let fake = Rc::new(RefCell::new(FakeNic {
-        offered,
-        accepted: 0,
-        status: 0,
-        config: Registers::over(config),
-        rings: [0; 3],
-        size: 0,
-        delivered: 0,
-    }));
+    let device = FakeDevice::new(offered, config, 1024);
+    let fake = Rc::new(RefCell::new(FakeNic { device, delivered: 0 }));
     let transport = Box::new(FakeTransport(Rc::clone(&fake)));
     (NetworkDevice::new(&FakePlatform, transport).expect("a NIC"), fake)
 }
@@ -113,9 +72,9 @@ fn the_mtu_is_what_the_device_says_within_bounds() {
     for (features, said, mtu) in cases {
         let (nic, fake) = nic(features, said);
         assert_eq!(nic.mtu(), mtu, "{said}");
-        assert_eq!(fake.borrow().accepted & offers, features, "{said}");
-        assert!(usize::from(fake.borrow().size) * buffer_len(mtu) <= RECEIVE_LEN_MAX, "{said}");
-        assert!(fake.borrow().size >= 64, "{said}");
+        assert_eq!(fake.borrow().device.accepted & offers, features, "{said}");
+        assert!(usize::from(fake.borrow().device.size) * buffer_len(mtu) <= RECEIVE_LEN_MAX, "{said}");
+        assert!(fake.borrow().device.size >= 64, "{said}");
     }
 }
 
