@@ -52,6 +52,32 @@ impl Relix {
     }
 }
 
+impl Relix {
+    /// Rows a second that clients of the first so many nodes read: those with `condition`, whose parameters `list` gives for
+    /// the number of each statement.
+    fn read_by(&self, clients: usize, nodes: u8, condition: &str, list: &dyn Fn(u64) -> Vec<i64>) -> f64 {
+        let select = &format!("SELECT body FROM rows WHERE {condition}");
+        let reading = (0..clients).map(|client| async move {
+            let connection =
+                connect(self.cluster.port(client as u8 % nodes + 1)).await.expect("a connection");
+            let statement = connection.prepare(select).await.expect("a statement");
+            let started = Instant::now();
+            let (mut count, mut rows) = (0, 0);
+            while started.elapsed() < READS_FOR {
+                let list = list(count * clients as u64 + client as u64);
+                let list: Vec<&(dyn ToSql + Sync)> =
+                    list.iter().map(|key| key as &(dyn ToSql + Sync)).collect();
+                let found = connection.query(&statement, &list).await.expect("rows");
+                assert!(!found.is_empty(), "the rows are there");
+                rows += found.iter().filter(|row| row.get::<_, &str>(0).len() == 200).count();
+                count += 1;
+            }
+            rows as f64 / started.elapsed().as_secs_f64()
+        });
+        self.runtime.block_on(futures_util::future::join_all(reading)).iter().sum()
+    }
+}
+
 impl Subject for Relix {
     fn name(&self) -> &'static str {
         "relix"
@@ -113,42 +139,11 @@ impl Subject for Relix {
     }
 
     fn read(&self, clients: usize, keys: &(dyn Fn(u64) -> i64 + Sync)) -> f64 {
-        let port = self.cluster.port(1);
-        let reading = (0..clients).map(|client| async move {
-            let connection = connect(port).await.expect("a connection");
-            let statement =
-                connection.prepare("SELECT body FROM rows WHERE id = $1").await.expect("a statement");
-            let started = Instant::now();
-            let mut count = 0u64;
-            while started.elapsed() < READS_FOR {
-                let key = keys(count * clients as u64 + client as u64);
-                connection.query_one(&statement, &[&key]).await.expect("the row is there");
-                count += 1;
-            }
-            count as f64 / started.elapsed().as_secs_f64()
-        });
-        let rates = self.runtime.block_on(futures_util::future::join_all(reading));
-        rates.iter().sum()
+        self.read_by(clients, 1, "id = $1", &|number| vec![keys(number)])
     }
 
     fn read_lists(&self, clients: usize, keys: &(dyn Fn(u64) -> i64 + Sync)) -> f64 {
-        let select = &format!("SELECT body FROM rows WHERE {}", list_condition('$'));
-        let reading = (0..clients).map(|client| async move {
-            let connection = connect(self.cluster.port(client as u8 % 3 + 1)).await.expect("a connection");
-            let statement = connection.prepare(select).await.expect("a statement");
-            let started = Instant::now();
-            let (mut count, mut rows) = (0, 0);
-            while started.elapsed() < READS_FOR {
-                let list = list_of(keys, count * clients as u64 + client as u64);
-                let list: Vec<&(dyn ToSql + Sync)> =
-                    list.iter().map(|key| key as &(dyn ToSql + Sync)).collect();
-                let found = connection.query(&statement, &list).await.expect("rows");
-                rows += found.iter().filter(|row| row.get::<_, &str>(0).len() == 200).count();
-                count += 1;
-            }
-            rows as f64 / started.elapsed().as_secs_f64()
-        });
-        self.runtime.block_on(futures_util::future::join_all(reading)).iter().sum()
+        self.read_by(clients, 3, &list_condition('$'), &|number| list_of(keys, number))
     }
 
     fn scan(&self) -> (u64, u64) {
