@@ -39,7 +39,7 @@ pub const ROOT_LEN_MAX: usize = 3 * 1024;
 const MAGIC: [u8; 8] = *b"RELIXDSK";
 
 /// The format of everything on the disk, records too.
-pub(crate) const FORMAT: u16 = 5;
+pub(crate) const FORMAT: u16 = 6;
 
 /// Magic, format, length of the body, checksum of the body.
 const HEAD_LEN: usize = 8 + 2 + 2 + 4;

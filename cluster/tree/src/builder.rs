@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_format::{Version, encode};
+use cluster_format::Version;
 use drivers_api::SECTOR_SIZE;
 
 use crate::filter::{Filter, hash_of};
@@ -72,7 +72,7 @@ impl TableBuilder {
             None => Value::Deleted,
             Some(bytes) if bytes.len() <= INLINE_LEN_MAX => Value::Inline(bytes),
             Some(bytes) => {
-                far = encode(&self.frame(FrameKind::Value, bytes));
+                far = self.frame(FrameKind::Value, bytes).to_bytes();
                 Value::Far(&far)
             }
         };
@@ -128,7 +128,7 @@ impl TableBuilder {
     fn close_block(&mut self) {
         let version = self.rows.last().version;
         let payload = self.rows.finish();
-        let reference = encode(&self.frame(FrameKind::Rows, &payload));
+        let reference = self.frame(FrameKind::Rows, &payload).to_bytes();
         let position = Position { key: &self.last, version };
         self.index.add(Record { position, value: Value::Inline(&reference) });
     }

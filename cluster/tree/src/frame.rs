@@ -88,7 +88,27 @@ impl Hash for FrameRef {
     }
 }
 
+/// Bytes of a reference in a block: offset and sectors, little-endian, and the checksum.
+const REFERENCE_LEN: usize = 8 + SUM_LEN;
+
 impl FrameRef {
+    /// As it is written into a block, where it is looked up often.
+    pub fn to_bytes(self) -> [u8; REFERENCE_LEN] {
+        let mut bytes = [0; REFERENCE_LEN];
+        bytes[..4].copy_from_slice(&self.offset.to_le_bytes());
+        bytes[4..8].copy_from_slice(&self.sectors.to_le_bytes());
+        bytes[8..].copy_from_slice(&self.sum.0);
+        bytes
+    }
+
+    /// What [`FrameRef::to_bytes`] made these bytes of.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<FrameRef> {
+        let bytes: &[u8; REFERENCE_LEN] = bytes.try_into().ok()?;
+        let (numbers, sum) = bytes.split_at(8);
+        let sum = Sum(sum.try_into().ok()?);
+        Some(FrameRef { offset: u32_at(numbers, 0), sectors: u32_at(numbers, 4), sum })
+    }
+
     /// Whether a frame of a table can be so long.
     pub(crate) fn is_bounded(&self) -> bool {
         self.sectors > 0 && self.sectors as usize * SECTOR_SIZE <= PAYLOAD_LEN_MAX + 2 * SECTOR_SIZE

@@ -39,7 +39,7 @@ pub enum Value<'a> {
     Deleted,
     /// These bytes.
     Inline(&'a [u8]),
-    /// The bytes of another frame of the same table, to which this refers: an encoded [`crate::FrameRef`].
+    /// The bytes of another frame of the same table, to which this refers: the bytes of a [`crate::FrameRef`].
     Far(&'a [u8]),
 }
 

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::fmt;
 
-use cluster_format::{Version, decode, shared_bytes};
+use cluster_format::{Version, shared_bytes};
 use serde::{Deserialize, Serialize};
 
 use crate::cells::CELL_SECTORS;
@@ -204,7 +204,7 @@ impl Table {
 
     /// What `bytes`, which lie in `frame`, refer to.
     pub(crate) fn reference(&self, bytes: &[u8], frame: &FrameRef) -> Result<FrameRef, ReadError> {
-        let reference = decode::<FrameRef>(bytes).ok();
+        let reference = FrameRef::from_bytes(bytes);
         reference.filter(|to| self.contains(to)).ok_or(self.malformed(frame, FrameError::Malformed))
     }
 

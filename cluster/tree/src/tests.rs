@@ -264,9 +264,17 @@ proptest! {
         for_index in any::<bool>(),
         target in proptest::collection::vec(0..3u8, 0..6),
         version in 0..5u64,
+        prefix in proptest::collection::vec(0..3u8, 0..3),
+        stretch in 1..5usize,
     ) {
+        // Some of what keys have in common is longer than a head.
+        let stretched = |key: &[u8]| -> Vec<u8> {
+            prefix.iter().copied().chain(key.iter().flat_map(|byte| core::iter::repeat_n(*byte, stretch))).collect()
+        };
+        let target = if version == 4 { target } else { stretched(&target) };
         let mut builder = if for_index { BlockBuilder::for_index() } else { BlockBuilder::default() };
         for (key, newest) in &keys {
+            let key = &stretched(key)[..];
             for version in (0..=*newest).rev() {
                 let value = if version == 1 { Value::Deleted } else { Value::Inline(key) };
                 builder.add(Record { position: Position { key, version: Version(version) }, value });
@@ -290,8 +298,9 @@ proptest! {
         // Half of them have restarts that could be.
         if bytes.len() % 2 == 0 {
             let records_end = (bytes.len() as u32 / 2).min(step * 8);
+            let heads = (0..count).flat_map(|index| [index / 2, index]);
             let starts = (0..count).flat_map(|index| [index * step, index * step * 2]);
-            let numbers = starts.chain([records_end, count]);
+            let numbers = heads.chain(starts).chain([step % 3, records_end, count]);
             numbers.for_each(|number| block.extend(number.to_le_bytes()));
         }
         let Ok(block) = Block::parse(block.into()) else { return Ok(()) };
@@ -376,10 +385,11 @@ fn a_block_without_its_restarts_is_refused_on_the_way_back() {
         builder.add(Record { position: Position { key, version: Version(1) }, value: Value::Deleted });
     }
     let mut bytes = builder.finish();
-    // Three restarts, of eight bytes each; only the first is left.
-    let records_end = bytes.len() - 4 * 8;
+    // Five restarts, of sixteen bytes each, and the trailer; only the first is left.
+    let records_end = bytes.len() - 5 * 16 - 12;
     bytes.truncate(records_end);
-    bytes.extend([0, 0, records_end as u32, 1].into_iter().flat_map(u32::to_le_bytes));
+    let (head, start, trailer) = ([0, 0], [0, 0], [0, records_end as u32, 1]);
+    bytes.extend(head.into_iter().chain(start).chain(trailer).flat_map(u32::to_le_bytes));
     let mut cursor = BlockCursor::new(Block::parse(bytes.into()).unwrap());
     assert_eq!(cursor.last(), Err(FrameError::Malformed));
     assert_eq!(cursor.seek(Position { key: &keys[9], version: Version(1) }), Ok(true));

@@ -1,12 +1,20 @@
 //! Writes a block.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use cluster_format::Version;
 
-use super::{DELETED, FAR, INLINE, RESTART_INTERVAL, RESTART_LEN, TRAILER_LEN, common_len};
+use super::{DELETED, FAR, INLINE, RESTART_INTERVAL, RESTART_LEN, TRAILER_LEN, common_len, head_of};
 use crate::varint::{put, zigzag};
 use crate::{Position, Record, Value};
+
+/// Where a record begins, its value behind all records, and its key.
+struct Restart {
+    record: u32,
+    value: u32,
+    key: Range<usize>,
+}
 
 /// Collects records, which must come in order.
 pub struct BlockBuilder {
@@ -14,7 +22,7 @@ pub struct BlockBuilder {
     interval: usize,
     bytes: Vec<u8>,
     values: Vec<u8>,
-    restarts: Vec<(u32, u32)>,
+    restarts: Vec<Restart>,
     records: usize,
     last_key: Vec<u8>,
     last_version: Version,
@@ -50,11 +58,11 @@ impl BlockBuilder {
         debug_assert!(self.records == 0 || self.last() < record.position, "records come in order");
         let is_restart = self.records.is_multiple_of(self.interval);
         if is_restart {
-            self.restarts.push((self.bytes.len() as u32, self.values.len() as u32));
             self.last_key.clear();
             self.last_version = Version::ZERO;
         }
         let shared = common_len(key, &self.last_key);
+        let begin = self.bytes.len();
         let (kind, bytes) = match value {
             Value::Deleted => (DELETED, &[][..]),
             Value::Inline(bytes) => (INLINE, bytes),
@@ -63,6 +71,10 @@ impl BlockBuilder {
         put(&mut self.bytes, shared as u64);
         put(&mut self.bytes, (key.len() - shared) as u64);
         self.bytes.extend_from_slice(&key[shared..]);
+        if is_restart {
+            let key = self.bytes.len() - key.len()..self.bytes.len();
+            self.restarts.push(Restart { record: begin as u32, value: self.values.len() as u32, key });
+        }
         put(&mut self.bytes, zigzag(version.0.wrapping_sub(self.last_version.0) as i64));
         put(&mut self.bytes, (bytes.len() as u64) << 2 | kind);
         self.values.extend_from_slice(bytes);
@@ -90,15 +102,19 @@ impl BlockBuilder {
     /// The block; the builder is empty afterwards.
     pub fn finish(&mut self) -> Vec<u8> {
         let empty = BlockBuilder::with_interval(self.interval);
-        let BlockBuilder { mut bytes, values, restarts, .. } = core::mem::replace(self, empty);
+        let BlockBuilder { mut bytes, values, restarts, last_key, .. } = core::mem::replace(self, empty);
+        let key_of = |restart: &Restart| &bytes[restart.key.clone()];
+        // Keys come in order: what the first and the last have in common, all have.
+        let prefix_len = restarts.first().map_or(0, |first| common_len(key_of(first), &last_key));
+        let heads: Vec<u64> =
+            restarts.iter().map(|restart| head_of(&key_of(restart)[prefix_len..])).collect();
         let records_end = bytes.len() as u32;
         bytes.reserve_exact(values.len() + RESTART_LEN * restarts.len() + TRAILER_LEN);
         bytes.extend_from_slice(&values);
-        let restarts_len = restarts.len() as u32;
-        let starts = restarts.into_iter().flat_map(|(record, value)| [record, value]);
-        for number in starts.chain([records_end, restarts_len]) {
-            bytes.extend_from_slice(&number.to_le_bytes());
-        }
+        bytes.extend(heads.into_iter().flat_map(u64::to_le_bytes));
+        let starts = restarts.iter().flat_map(|restart| [restart.record, restart.value]);
+        let trailer = [prefix_len as u32, records_end, restarts.len() as u32];
+        bytes.extend(starts.chain(trailer).flat_map(u32::to_le_bytes));
         bytes
     }
 }

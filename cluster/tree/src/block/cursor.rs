@@ -45,7 +45,7 @@ impl BlockCursor {
 
     /// Goes to the first record that is not before `target`; whether there is one.
     pub fn seek(&mut self, target: Position<'_>) -> Result<bool, FrameError> {
-        let restart = self.block.last_restart(|index| self.block.restarts_before(index, target))?;
+        let restart = self.block.restart_before(target)?;
         let mut found = self.enter(restart)?;
         while found && self.position() < target {
             found = self.advance()?;
@@ -76,7 +76,7 @@ impl BlockCursor {
     /// Goes to the record at a restart; whether there is one.
     fn enter(&mut self, restart: usize) -> Result<bool, FrameError> {
         self.current = None;
-        if restart >= self.block.restarts() {
+        if restart >= self.block.restarts {
             return Ok(false);
         }
         let (walk, start) = Walk::from(&self.block, restart)?;
@@ -87,7 +87,8 @@ impl BlockCursor {
 
     /// Goes to the last record that begins before `end`, which is the end of a record.
     fn last_before(&mut self, end: usize) -> Result<bool, FrameError> {
-        let restart = self.block.last_restart(|index| Ok(self.block.restart(index)?.record < end))?;
+        let is_before = |restart| Ok(self.block.restart(restart)?.record < end);
+        let restart = self.block.last_restart(0, self.block.restarts, is_before)?;
         if end == 0 || !self.enter(restart)? {
             self.current = None;
             return Ok(false);

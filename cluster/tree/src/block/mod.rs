@@ -1,16 +1,20 @@
 //! A block: records in order, keys without what they share with the one before.
 //!
 //! ```text
-//!  ┌──────────┬──────────┬─ ─ ─┬─────────┬─────────┬─ ─ ─┬────────────────────────┬───────────────┬───────────────────┐
-//!  │ record 1 │ record 2 │     │ value 1 │ value 2 │     │ restarts, 8 bytes each │ records' end  │ how many restarts │
-//!  └──────────┴──────────┴─ ─ ─┴─────────┴─────────┴─ ─ ─┴────────────────────────┴───────────────┴───────────────────┘
+//!  ┌──────────┬─ ─ ─┬─────────┬─ ─ ─┬─────────────────────┬────────────────────────┬─────────┐
+//!  │ record 1 │     │ value 1 │     │ heads, 8 bytes each │ restarts, 8 bytes each │ trailer │
+//!  └──────────┴─ ─ ─┴─────────┴─ ─ ─┴─────────────────────┴────────────────────────┴─────────┘
 //!  record = shared, rest's length, the key's rest, version's difference (zigzag), value's length × 4 + kind
+//!  head = of a restart: its key's first 8 bytes behind the prefix, as a big-endian number
 //!  restart = where its record begins, and its value behind the records' end
+//!  trailer = the prefix's length, records' end, how many restarts
 //! ```
-//! Integers are [`crate::varint`]s, those at the end four bytes, little-endian. The first record, and at least one of
-//! sixteen in a row, is a *restart*: it shares nothing, and its version is the difference from 0, so that a position is found
-//! by halving. *Shared* is all that a key has in common with the one before. After LevelDB's tables; but the values lie apart, so that looking for a key touches as little memory as there
-//! are keys.
+//! Integers are [`crate::varint`]s, those behind the values eight and four bytes, little-endian. The first record, and at
+//! least one of sixteen in a row, is a *restart*: it shares nothing, and its version is the difference from 0, so that a
+//! position is found by halving. *Shared* is all that a key has in common with the one before, *prefix* what all keys of
+//! the block have in common. After LevelDB's tables; but the values lie apart, so that looking for a key touches as little
+//! memory as there are keys, and what is halved is the heads, which mostly tell keys apart (as in Graefe and Larson,
+//! "B-tree indexes and CPU caches", 2001: poor man's normalized keys).
 
 mod builder;
 mod cursor;
@@ -30,14 +34,20 @@ use crate::{FrameError, Position, Value};
 /// Records from one restart to the next, at most.
 const RESTART_INTERVAL_MAX: usize = 16;
 
-/// The same, in blocks that are made here: every second one would make tables longer, and going from one to the next is
-/// what looking for a key takes most of its time for.
+/// The same, in blocks that are made here: fewer would make tables longer, and going from one record to the next is what
+/// looking for a key takes most of its time for.
 const RESTART_INTERVAL: usize = 8;
 
-const RESTART_LEN: usize = 8;
+const HEAD_LEN: usize = 8;
 
-/// The records' end, and how many restarts there are.
-const TRAILER_LEN: usize = 8;
+/// Where the record begins, and its value.
+const START_LEN: usize = 8;
+
+/// What a restart takes behind the values.
+const RESTART_LEN: usize = HEAD_LEN + START_LEN;
+
+/// The prefix's length, the records' end, and how many restarts there are.
+const TRAILER_LEN: usize = 12;
 
 const DELETED: u64 = 0;
 const INLINE: u64 = 1;
@@ -47,8 +57,11 @@ const FAR: u64 = 2;
 #[derive(Clone, Debug)]
 pub struct Block {
     bytes: Arc<[u8]>,
+    prefix_len: usize,
     records_end: usize,
+    /// Where the heads begin.
     values_end: usize,
+    restarts: usize,
 }
 
 /// Where a record begins, and its value.
@@ -71,6 +84,11 @@ struct Parts {
 }
 
 impl Parts {
+    /// Its version, if the one before has `version`.
+    fn version_after(&self, version: Version) -> Version {
+        Version(version.0.wrapping_add(unzigzag(self.difference) as u64))
+    }
+
     /// Where the next record begins.
     fn next(&self) -> Start {
         Start { record: self.end, value: self.value.end }
@@ -101,7 +119,7 @@ impl Walk {
         let parts = block.parts(start)?;
         if self.restart_at == Some(start.record) {
             let restart = self.restart + 1;
-            let next = (restart < block.restarts()).then(|| block.restart(restart)).transpose()?;
+            let next = (restart < block.restarts).then(|| block.restart(restart)).transpose()?;
             *self = Walk { restart, restart_at: next.map(|next| next.record), ..Walk::default() };
         }
         self.since_restart += 1;
@@ -109,13 +127,8 @@ impl Walk {
             return Err(FrameError::Malformed);
         }
         self.key_len = parts.shared + parts.rest.len();
-        self.version = Version(self.version.0.wrapping_add(unzigzag(parts.difference) as u64));
+        self.version = parts.version_after(self.version);
         Ok(parts)
-    }
-
-    /// Whether the last step was to a restart.
-    fn is_at_restart(&self) -> bool {
-        self.since_restart == 1
     }
 }
 
@@ -123,38 +136,75 @@ impl Block {
     /// The block in `bytes`. Whether its records are well formed is found out on the way.
     pub fn parse(bytes: Arc<[u8]>) -> Result<Block, FrameError> {
         let trailer = bytes.len().checked_sub(TRAILER_LEN).ok_or(FrameError::Malformed)?;
-        let (records_end, count) = (u32_at(&bytes, trailer) as usize, u32_at(&bytes, trailer + 4) as usize);
-        let restarts_len = count.checked_mul(RESTART_LEN).ok_or(FrameError::Malformed)?;
+        let [prefix_len, records_end, restarts] =
+            [0, 4, 8].map(|number| u32_at(&bytes, trailer + number) as usize);
+        let restarts_len = restarts.checked_mul(RESTART_LEN).ok_or(FrameError::Malformed)?;
         let values_end = trailer.checked_sub(restarts_len).ok_or(FrameError::Malformed)?;
-        let block = Block { bytes, records_end, values_end };
-        let is_well_formed = match count {
+        let block = Block { bytes, prefix_len, records_end, values_end, restarts };
+        let is_well_formed = match restarts {
             0 => values_end == 0 && records_end == 0,
             _ => {
-                let first = [values_end, values_end + 4].map(|at| u32_at(&block.bytes, at));
-                (1..=values_end).contains(&records_end) && first == [0, 0]
+                let first = block.start_at(0);
+                (1..=values_end).contains(&records_end) && (first.record, first.value) == (0, records_end)
             }
         };
         if is_well_formed { Ok(block) } else { Err(FrameError::Malformed) }
     }
 
-    fn restarts(&self) -> usize {
-        (self.bytes.len() - self.values_end - TRAILER_LEN) / RESTART_LEN
+    fn heads(&self) -> &[[u8; HEAD_LEN]] {
+        self.bytes[self.values_end..][..HEAD_LEN * self.restarts].as_chunks().0
+    }
+
+    /// What a restart says, which may be anything.
+    #[inline]
+    fn start_at(&self, restart: usize) -> Start {
+        let at = self.values_end + HEAD_LEN * self.restarts + START_LEN * restart;
+        let value = self.records_end.saturating_add(u32_at(&self.bytes, at + 4) as usize);
+        Start { record: u32_at(&self.bytes, at) as usize, value }
     }
 
     /// Where the record at a restart begins.
     fn restart(&self, index: usize) -> Result<Start, FrameError> {
-        let [record, value] =
-            [0, 4].map(|part| u32_at(&self.bytes, self.values_end + RESTART_LEN * index + part) as usize);
-        let value = self.records_end.checked_add(value).ok_or(FrameError::Malformed)?;
-        if record < self.records_end { Ok(Start { record, value }) } else { Err(FrameError::Malformed) }
+        let start = self.start_at(index);
+        if start.record < self.records_end { Ok(start) } else { Err(FrameError::Malformed) }
     }
 
-    /// The last restart that comes before something, or the first. `is_before` says so of each.
+    /// The last restart that comes before `target`, or the first.
+    fn restart_before(&self, target: Position<'_>) -> Result<usize, FrameError> {
+        if self.restarts == 0 {
+            return Ok(0);
+        }
+        let prefix = self.restart_key(0)?.get(..self.prefix_len).ok_or(FrameError::Malformed)?;
+        let (common, order) = order_of(prefix, target.key);
+        if common < prefix.len() {
+            return Ok(if order == Ordering::Less { self.restarts - 1 } else { 0 });
+        }
+        let (heads, head) = (self.heads(), head_of(&target.key[common..]));
+        let mut low = 0;
+        let mut len = heads.len();
+        // There is no branch in it: which way it goes cannot be foreseen.
+        while len > 1 {
+            let half = len / 2;
+            low += if u64::from_le_bytes(heads[low + half]) < head { half } else { 0 };
+            len -= half;
+        }
+        let has_same_head =
+            |restart: usize| heads.get(restart).is_some_and(|other| *other == head.to_le_bytes());
+        if !has_same_head(low + 1) {
+            return Ok(low);
+        }
+        let end = low + 1 + heads[low + 1..].partition_point(|other| u64::from_le_bytes(*other) <= head);
+        self.last_restart(low, end, |restart| self.restarts_before(restart, target))
+    }
+
+    /// The last restart from `low` on that comes before something, or `low`. Those from `high` on do not; `is_before` says so
+    /// of each other.
     fn last_restart(
         &self,
+        mut low: usize,
+        mut high: usize,
         is_before: impl Fn(usize) -> Result<bool, FrameError>,
     ) -> Result<usize, FrameError> {
-        let (mut low, mut high) = (0, self.restarts());
         while low + 1 < high {
             let middle = low + (high - low) / 2;
             match is_before(middle)? {
@@ -183,22 +233,44 @@ impl Block {
         is_well_formed.then_some(Parts { end, shared, rest, difference, kind, value })
     }
 
-    /// Whether the record at a restart comes before `target`. Its version is only looked at if its key is the same.
-    fn restarts_before(&self, index: usize, target: Position<'_>) -> Result<bool, FrameError> {
-        let record = u32_at(&self.bytes, self.values_end + RESTART_LEN * index) as usize;
+    /// The key at a restart, and where its version is.
+    fn try_restart_key(&self, restart: usize) -> Option<(&[u8], usize)> {
         let records = &self.bytes[..self.records_end];
+        let (shared, at) = take_len(records, self.start_at(restart).record)?;
+        let (rest_len, at) = take_len(records, at)?;
+        let end = at.checked_add(rest_len).filter(|_| shared == 0)?;
+        Some((records.get(at..end)?, end))
+    }
+
+    fn restart_key(&self, restart: usize) -> Result<&[u8], FrameError> {
+        self.try_restart_key(restart).map(|(key, _)| key).ok_or(FrameError::Malformed)
+    }
+
+    /// Whether the record at a restart comes before `target`. Its version is only looked at if its key is the same.
+    fn restarts_before(&self, restart: usize, target: Position<'_>) -> Result<bool, FrameError> {
         let is_before = || {
-            let (shared, at) = take_len(records, record)?;
-            let (rest_len, at) = take_len(records, at)?;
-            let rest = at..at.checked_add(rest_len).filter(|_| shared == 0)?;
-            Some(match order_of(records.get(rest.clone())?, target.key).1 {
+            let (key, version_at) = self.try_restart_key(restart)?;
+            Some(match order_of(key, target.key).1 {
                 Ordering::Less => true,
                 Ordering::Greater => false,
-                Ordering::Equal => unzigzag(take(records, rest.end)?.0) as u64 > target.version.0,
+                Ordering::Equal => {
+                    let (version, _) = take(&self.bytes[..self.records_end], version_at)?;
+                    unzigzag(version) as u64 > target.version.0
+                }
             })
         };
         is_before().ok_or(FrameError::Malformed)
     }
+}
+
+/// The first bytes of a key's rest as a number: what has the lesser one comes first.
+fn head_of(rest: &[u8]) -> u64 {
+    let mut head = [0; HEAD_LEN];
+    match rest.first_chunk() {
+        Some(whole) => head = *whole,
+        None => head[..rest.len()].copy_from_slice(rest),
+    }
+    u64::from_be_bytes(head)
 }
 
 /// How many bytes two keys have in common at their beginnings.
@@ -239,18 +311,19 @@ impl Block {
     /// The first record that is not before `target`. Keys are compared as they are stored: what a key shares with the one
     /// before is known to be less than the target, or to be equal so far, so that no key has to be put together.
     pub fn find(&self, target: Position<'_>) -> Result<Option<Found<'_>>, FrameError> {
-        let restart = self.last_restart(|index| self.restarts_before(index, target))?;
-        if restart >= self.restarts() {
+        let restart = self.restart_before(target)?;
+        if restart >= self.restarts {
             return Ok(None);
         }
-        let (mut walk, mut start) = Walk::from(self, restart)?;
+        let end =
+            if restart + 1 < self.restarts { self.restart(restart + 1)?.record } else { self.records_end };
+        let mut start = self.restart(restart)?;
+        let mut version = Version::ZERO;
         // How long what the key before and the target have in common is.
         let mut common = 0;
-        loop {
-            let parts = walk.step(self, start)?;
-            if walk.is_at_restart() {
-                common = 0;
-            }
+        while start.record < end {
+            let parts = self.parts(start)?;
+            version = parts.version_after(version);
             let order = match parts.shared.cmp(&common) {
                 // It differs from the target where the one before does.
                 Ordering::Greater => Ordering::Less,
@@ -265,19 +338,23 @@ impl Block {
             };
             let is_found = match order {
                 Ordering::Less => false,
-                Ordering::Equal => walk.version <= target.version,
+                Ordering::Equal => version <= target.version,
                 Ordering::Greater => true,
             };
             if is_found {
                 let is_same_key = order == Ordering::Equal;
-                let value = self.value(&parts);
-                return Ok(Some(Found { is_same_key, version: walk.version, value }));
-            }
-            if parts.end == self.records_end {
-                return Ok(None);
+                return Ok(Some(Found { is_same_key, version, value: self.value(&parts) }));
             }
             start = parts.next();
         }
+        if end == self.records_end {
+            return Ok(None);
+        }
+        // All before the next restart come before the target, and that one does not.
+        let parts = self.parts(self.restart(restart + 1)?)?;
+        let is_same_key = self.bytes[parts.rest.clone()] == *target.key;
+        let version = parts.version_after(Version::ZERO);
+        Ok(Some(Found { is_same_key, version, value: self.value(&parts) }))
     }
 
     fn value(&self, parts: &Parts) -> Value<'_> {

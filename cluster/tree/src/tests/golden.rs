@@ -26,7 +26,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use std::path::Path;
 
-use cluster_format::{KeyRange, Version, decode};
+use cluster_format::{KeyRange, Version};
 
 use super::machine::Machine;
 use crate::*;
@@ -155,7 +155,7 @@ impl Stage {
                 panic!("an index names frames")
             };
             let last = format!("rows to {}@{}", text(position.key), position.version);
-            frames.push((decode::<FrameRef>(reference).unwrap(), FrameKind::Rows, last));
+            frames.push((FrameRef::from_bytes(reference).unwrap(), FrameKind::Rows, last));
             more = cursor.advance().unwrap();
         }
         for (reference, ..) in frames.clone() {
@@ -166,7 +166,7 @@ impl Stage {
                 let Record { position, value } = cursor.record().unwrap();
                 if let Value::Far(reference) = value {
                     let name = format!("the value of {}@{}", text(position.key), position.version);
-                    frames.push((decode(reference).unwrap(), FrameKind::Value, name));
+                    frames.push((FrameRef::from_bytes(reference).unwrap(), FrameKind::Value, name));
                 }
                 more = cursor.advance().unwrap();
             }

@@ -39,7 +39,7 @@ fn table(input: &mut Input<'_>, id: u64) -> (TableHead, Vec<u8>) {
         let rows = add(FrameKind::Rows, &with_reference(rows, &value));
         // An index is in order, or it would not have been written; what it refers to need not be.
         if *key > *last || last.is_empty() && index.is_empty() {
-            let reference = encode(&rows);
+            let reference = rows.to_bytes();
             let position = Position { key, version };
             index.add(Record { position, value: Value::Inline(&reference) });
             last = key.to_vec();
@@ -67,7 +67,7 @@ fn table(input: &mut Input<'_>, id: u64) -> (TableHead, Vec<u8>) {
 
 /// `FAR!` in a block of records stands for a reference, which cannot be guessed.
 fn with_reference(rows: &[u8], value: &FrameRef) -> Vec<u8> {
-    let reference = encode(value);
+    let reference = value.to_bytes();
     match rows.windows(4).position(|window| window == b"FAR!") {
         Some(at) => [&rows[..at], &reference, &rows[at + 4..]].concat(),
         None => rows.to_vec(),
