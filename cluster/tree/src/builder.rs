@@ -119,6 +119,7 @@ impl TableBuilder {
             last: self.last.into(),
             oldest: self.oldest,
             newest: self.newest,
+            cleared: Version::ZERO,
             filter,
             index,
         };

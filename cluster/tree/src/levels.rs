@@ -21,7 +21,7 @@ use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::cells::CELL_SECTORS;
-use crate::{Table, TableId, TreeOptions};
+use crate::{RangeTombstones, Table, TableHead, TableId, TreeOptions};
 
 /// A level is so many times as long as the one above.
 const GROWTH: u64 = 8;
@@ -47,6 +47,8 @@ pub struct Levels {
     /// By level.
     #[serde(deserialize_with = "runs")]
     pub levels: Vec<Run>,
+    /// What hides records of theirs.
+    pub tombstones: RangeTombstones,
 }
 
 /// Runs, as many as there may be: an empty one takes a byte on the disk, and many times that in memory.
@@ -105,6 +107,12 @@ impl Levels {
     /// All tables, what is newer for a key before what is older.
     pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
         self.runs().flatten()
+    }
+
+    /// The newest version that is known of: what was deleted as a range up to it, is, or has no record left.
+    pub(crate) fn newest(&self) -> Version {
+        let newest = self.tables().map(|table| table.head.newest).max().unwrap_or_default();
+        newest.max(self.tombstones.newest())
     }
 
     /// Bytes that they take.
@@ -175,6 +183,23 @@ impl Levels {
         self.merging_into(upper, lower, 0, is_move)
     }
 
+    /// Takes all young runs down, if one has something that is deleted for all who read at `horizon` or later.
+    pub(crate) fn compact_deleted(
+        &self,
+        horizon: Version,
+        damaged: &BTreeSet<TableId>,
+    ) -> Option<Compaction> {
+        let is_due = self.young.iter().flatten().any(|table| self.has_deleted(table, horizon));
+        let compaction = is_due.then(|| self.compact_young(self.young.len() as u64));
+        compaction.filter(|compaction| compaction.spares(damaged))
+    }
+
+    /// Whether a table may have records that range tombstones hide from all who read at `horizon` or later.
+    fn has_deleted(&self, table: &Table, horizon: Version) -> bool {
+        let TableHead { first, last, oldest, cleared, .. } = &table.head;
+        self.tombstones.hide_any(first, last, *oldest.max(cleared), horizon)
+    }
+
     /// Takes one table of a level down, with its neighbours as far as they have a key in common.
     fn compact_level(&self, level: usize, turns: &mut Vec<Arc<[u8]>>) -> Compaction {
         let tables = &self.levels[level];
@@ -195,7 +220,9 @@ impl Levels {
                 let head = &table.head;
                 let useless = |count: u64| count > 0 && count.saturating_mul(WASTE_SHARE) >= head.records;
                 let is_oldest = || self.is_oldest(level + 1, &joined(tables, *index, index + 1));
-                head.newest <= horizon && (useless(head.hidden) || (useless(head.deletions) && is_oldest()))
+                let is_useless = head.newest <= horizon
+                    && (useless(head.hidden) || (useless(head.deletions) && is_oldest()));
+                is_useless || self.has_deleted(table, horizon)
             };
             let indexes = tables.iter().enumerate().filter(is_wasteful).map(|(index, _)| index);
             indexes.map(move |index| {
@@ -203,6 +230,37 @@ impl Levels {
             })
         });
         wasteful.into_iter().find(|compaction| compaction.spares(damaged))
+    }
+
+    /// Takes out the tables of which nobody who reads at `horizon` or later sees anything, and forgets the tombstones that
+    /// hide nothing any more. Nothing must be under way that reads any of them to write others.
+    pub(crate) fn settle_tombstones(&mut self, horizon: Version) -> Vec<Arc<Table>> {
+        let Levels { young, levels, tombstones } = self;
+        let is_gone = |table: &mut Arc<Table>| {
+            let TableHead { first, last, newest, .. } = &table.head;
+            tombstones.hide_all(first, last, *newest, horizon)
+        };
+        let runs = young.iter_mut().chain(levels);
+        let gone = runs.flat_map(|run| run.extract_if(.., is_gone)).collect();
+        self.tidy();
+        let mut tombstones = core::mem::take(&mut self.tombstones);
+        tombstones.settle(horizon, |start, end, version| {
+            self.runs().any(|run| {
+                let from = run.partition_point(|table| *table.head.last < *start);
+                let mut overlapping = run[from..].iter().take_while(|table| *table.head.first < *end);
+                overlapping.any(|table| table.head.oldest.max(table.head.cleared) < version)
+            })
+        });
+        self.tombstones = tombstones;
+        gone
+    }
+
+    /// Runs without tables are none.
+    fn tidy(&mut self) {
+        self.young.retain(|run| !run.is_empty());
+        while self.levels.last().is_some_and(Vec::is_empty) {
+            self.levels.pop();
+        }
     }
 
     /// What takes `table` in, wherever it is, for its records to be written anew with those that it lacks.
@@ -271,16 +329,13 @@ impl Levels {
         for run in self.young.iter_mut().chain(&mut self.levels) {
             run.retain(|table| !gone.contains(&table.head.id));
         }
-        self.young.retain(|run| !run.is_empty());
         self.levels.resize_with(self.levels.len().max(compaction.into + 1), Vec::new);
         let level = &mut self.levels[compaction.into];
         if let Some(first) = tables.first() {
             let index = level.partition_point(|table| table.head.last < first.head.first);
             level.splice(index..index, tables);
         }
-        while self.levels.last().is_some_and(Vec::is_empty) {
-            self.levels.pop();
-        }
+        self.tidy();
     }
 }
 

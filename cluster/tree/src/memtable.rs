@@ -13,7 +13,7 @@ use core::ops::Bound;
 use cluster_format::{KeyRange, Version};
 use spin::Mutex;
 
-use crate::{Direction, Position};
+use crate::{Direction, Position, RangeTombstones};
 
 /// Bytes a record costs in memory beyond its key and value: its share of a node that is two thirds full, and two
 /// allocations with two reference counts each.
@@ -84,6 +84,8 @@ impl<'a> Borrow<dyn Placed + 'a> for Place {
 pub(crate) struct Records {
     by_place: BTreeMap<Place, Option<Arc<[u8]>>>,
     len: usize,
+    /// What hides records of these, and of older ones elsewhere.
+    tombstones: RangeTombstones,
     newest: Version,
     /// Zero as long as there is none.
     oldest: Version,
@@ -99,6 +101,14 @@ impl Records {
         self.by_place.insert(place, value);
     }
 
+    /// What was in `range` was deleted by `version`.
+    fn delete_range(&mut self, range: &KeyRange, version: Version) {
+        let before = self.tombstones.len_bytes();
+        self.tombstones.add(range, version);
+        self.len += self.tombstones.len_bytes().saturating_sub(before);
+        self.newest = self.newest.max(version);
+    }
+
     /// About how many bytes of memory a record takes.
     pub(crate) fn len_of(key: &[u8], value: &Option<Arc<[u8]>>) -> usize {
         key.len() + value.as_ref().map_or(0, |value| value.len()) + RECORD_OVERHEAD
@@ -109,11 +119,17 @@ impl Records {
         self.len
     }
 
-    /// What `key` was as of `version`, and since when; none if the records do not tell.
+    /// What `key` was as of `version`, and since when; none if they do not tell.
     pub(crate) fn get(&self, key: &[u8], version: Version) -> Option<(Version, Option<Arc<[u8]>>)> {
         let target = Position { key, version };
-        let (found, value) = self.between(Bound::Included(target), Bound::Unbounded).next()?;
-        (*found.key == *key).then(|| (found.version.0, value.clone()))
+        let next = self.between(Bound::Included(target), Bound::Unbounded).next();
+        let found = next.filter(|(place, _)| *place.key == *key);
+        match self.tombstones.newest_at(key, version) {
+            Some(deleted) if found.is_none_or(|(place, _)| place.version.0 < deleted) => {
+                Some((deleted, None))
+            }
+            _ => found.map(|(place, value)| (place.version.0, value.clone())),
+        }
     }
 
     fn between(
@@ -141,7 +157,8 @@ impl WrittenSince<'_> {
         let start = Bound::Included(Position::first_of(&range.start));
         let end = Bound::Excluded(Position::first_of(&range.end));
         let mut versions = self.records.between(start, end).map(|(place, _)| place.version.0);
-        versions.find(|version| *version > self.since)
+        let written = versions.find(|version| *version > self.since);
+        written.or_else(|| self.records.tombstones.newer_inside(range, self.since))
     }
 
     /// A version that has written `key`.
@@ -184,6 +201,25 @@ impl MemTable {
     /// `key` was set to `value`, or deleted, by `version`, which is no older than any before.
     pub fn add(&self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
         self.records.lock().add(key, version, value);
+    }
+
+    /// What was in `range` was deleted by `version`, which is no older than any before. What that version writes itself is
+    /// added afterwards.
+    pub(crate) fn delete_range(&self, range: &KeyRange, version: Version) {
+        self.records.lock().delete_range(range, version);
+    }
+
+    /// Adds to `tombstones` those that have keys in `range` and are no newer than `newest`.
+    pub(crate) fn add_tombstones(&self, tombstones: &mut RangeTombstones, range: &KeyRange, newest: Version) {
+        let records = self.records.lock();
+        if !records.tombstones.is_empty() {
+            tombstones.extend(&records.tombstones.inside(range), newest);
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn tombstones(&self) -> RangeTombstones {
+        self.records.lock().tombstones.clone()
     }
 
     /// About how many bytes of memory it takes.

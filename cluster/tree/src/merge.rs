@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use cluster_format::{KeyRange, Version};
 
 use crate::source::Held;
-use crate::{Direction, Frames, Position, ReadError, Source, SourceValue, yield_now};
+use crate::{Direction, Frames, Position, RangeTombstones, ReadError, Source, SourceValue, yield_now};
 
 /// Records between two pauses, in which others run: some of them hide many that are never returned.
 const RECORDS_PER_TURN: usize = 1000;
@@ -74,6 +74,8 @@ impl<'a> Merge<'a> {
 /// What is known so far of the key that a read is at.
 struct Current {
     key: Arc<[u8]>,
+    /// What was written to it before is deleted.
+    deleted: Option<Version>,
     /// The newest record that was visible so far, if any was.
     value: Option<Held>,
 }
@@ -101,10 +103,11 @@ impl Most {
     }
 }
 
-/// The first rows of `range` as of `version`, by `direction`.
+/// The first rows of `range` as of `version`, by `direction`: what `sources` have and `tombstones` do not hide.
 pub async fn read<'a, F: Frames>(
     frames: &F,
     sources: Vec<Source<'a>>,
+    tombstones: &RangeTombstones,
     range: &KeyRange,
     version: Version,
     direction: Direction,
@@ -121,9 +124,10 @@ pub async fn read<'a, F: Frames>(
     let mut current: Option<Current> = None;
     let mut records = 0;
     while let Some(position) = merge.position() {
-        let is_visible = position.version <= version;
+        let seen = Some(position.version).filter(|written| *written <= version);
         if current.as_ref().is_none_or(|current| *current.key != *position.key) {
-            let next = Current { key: position.key.into(), value: None };
+            let deleted = tombstones.newest_at(position.key, version);
+            let next = Current { key: position.key.into(), deleted, value: None };
             let is_inside = range.contains(position.key);
             if let Some(passed) = current.replace(next)
                 && let Some(row) = passed.into_row(frames).await?
@@ -136,7 +140,7 @@ pub async fn read<'a, F: Frames>(
             }
         }
         if let Some(current) = &mut current
-            && is_visible
+            && seen.is_some_and(|written| current.deleted.is_none_or(|deleted| written >= deleted))
             // The newest counts: it comes first, or, backwards, last.
             && (current.value.is_none() || direction == Direction::Backward)
         {

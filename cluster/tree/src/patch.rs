@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use cluster_format::limits::KEY_LEN_MAX;
-use cluster_format::{Version, shared_bytes};
+use cluster_format::{KeyRange, Version, shared_bytes};
 use serde::{Deserialize, Serialize};
 
 use crate::memtable::Records;
@@ -239,8 +239,10 @@ impl Snapshot {
     pub async fn patch(&self, question: &PatchQuestion, len_max: usize) -> Result<PatchPiece, ReadError> {
         let PatchQuestion { first, version, newest, last } = question;
         let first = Position { key: first, version: *version };
-        let sources = self.sources(None);
-        let mut merge = Merge::new(&self.grid, sources, first, Direction::Forward).await?;
+        // What was deleted as a range is told key by key: whoever asks may have forgotten that it was.
+        let range = KeyRange { start: first.key.into(), end: KeyRange::single(last).end };
+        let tombstones = self.tombstones(&range);
+        let mut merge = Merge::new(&self.grid, self.sources(None), first, Direction::Forward).await?;
         let mut piece = PatchPiece { records: Vec::new(), is_last: true, horizon: self.horizon };
         let (mut len, mut met) = (0, 0);
         while let Some(Position { key, version }) = merge.position().filter(|at| *at.key <= **last) {
@@ -250,7 +252,17 @@ impl Snapshot {
                     piece.is_last = false;
                     break;
                 }
+                let before = piece.records.last().filter(|record| *record.key == *key);
+                let before = before
+                    .map(|record| record.version)
+                    .or((key == first.key).then_some(first.version.next()));
+                let deleted = tombstones.first_over(Position { key, version });
+                let deleted =
+                    deleted.filter(|deleted| before.map_or(*deleted <= *newest, |before| *deleted < before));
                 let key: Arc<[u8]> = key.into();
+                if let Some(version) = deleted {
+                    piece.records.push(PatchRecord { key: key.clone(), version, value: None });
+                }
                 let held = merge.value().map(|value| value.hold());
                 let value = match held {
                     Some(held) => held.get(&self.grid).await?,

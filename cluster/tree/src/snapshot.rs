@@ -7,7 +7,9 @@ use cluster_format::{KeyRange, Version};
 use drivers_api::SECTOR_SIZE;
 
 use crate::grid::Grid;
-use crate::{Direction, HashedKey, Levels, MemTable, Most, ReadError, Row, Source, read, yield_now};
+use crate::{
+    Direction, HashedKey, Levels, MemTable, Most, RangeTombstones, ReadError, Row, Source, read, yield_now,
+};
 
 /// One state of a tree, as a value: it never changes, and shares everything with the tree. What it refers to keeps its
 /// place on the disk as long as it lives, unless the disk has no other room for what is new: then reads fail as those of
@@ -36,6 +38,19 @@ impl Snapshot {
         memories.chain(runs).collect()
     }
 
+    /// What hides records of the sources from whoever reads in `range`.
+    pub(crate) fn tombstones(&self, range: &KeyRange) -> RangeTombstones {
+        let mut tombstones = self.levels.tombstones.inside(range);
+        self.memories().for_each(|memory| memory.add_tombstones(&mut tombstones, range, self.newest));
+        tombstones
+    }
+
+    /// How many range tombstones have become durable. With [`crate::RANGE_TOMBSTONES_MAX`], ranges should not be deleted any
+    /// more.
+    pub fn range_tombstones(&self) -> usize {
+        self.levels.tombstones.len()
+    }
+
     fn check(&self, version: Version) -> Result<(), ReadError> {
         if version < self.horizon { Err(ReadError::Forgotten(version)) } else { Ok(()) }
     }
@@ -59,10 +74,11 @@ impl Snapshot {
             }
         }
         let hashed = HashedKey::new(key);
-        for table in self.levels.candidates(key) {
+        let deleted = self.levels.tombstones.newest_at(key, version).unwrap_or_default();
+        for table in self.levels.candidates(key).filter(|table| table.head.newest >= deleted) {
             let found = table.get(&self.grid, hashed, version).await;
-            if let Some((_, value)) = found.map_err(|error| self.explain(error, version))? {
-                return Ok(value);
+            if let Some((written, value)) = found.map_err(|error| self.explain(error, version))? {
+                return Ok(value.filter(|_| written >= deleted));
             }
         }
         Ok(None)
@@ -99,7 +115,8 @@ impl Snapshot {
         if range.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = read(&self.grid, self.sources(Some(range)), range, version, direction, most).await;
+        let (sources, tombstones) = (self.sources(Some(range)), self.tombstones(range));
+        let rows = read(&self.grid, sources, &tombstones, range, version, direction, most).await;
         rows.map_err(|error| self.explain(error, version))
     }
 }

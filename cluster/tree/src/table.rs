@@ -35,6 +35,8 @@ pub struct TableHead {
     pub oldest: Version,
     /// The newest.
     pub newest: Version,
+    /// None of its records is hidden by a range tombstone of this version, or an older one.
+    pub cleared: Version,
     /// Where its filter is.
     pub filter: FrameRef,
     /// Where its index is.

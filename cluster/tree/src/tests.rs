@@ -74,7 +74,8 @@ impl Tree {
     }
 
     fn read(&self, range: &KeyRange, version: Version, direction: Direction, most: Most) -> Vec<Row> {
-        now(read(&self.frames, self.sources(), range, version, direction, most)).unwrap()
+        let tombstones = RangeTombstones::default();
+        now(read(&self.frames, self.sources(), &tombstones, range, version, direction, most)).unwrap()
     }
 
     /// The records of `sources` that `retention` keeps, in tables of about so many sectors.
@@ -399,7 +400,11 @@ fn a_block_without_its_restarts_is_refused_on_the_way_back() {
 /// Found by tests/fuzz: it would take twenty-four times its length in memory.
 #[test]
 fn a_list_of_very_many_runs_is_refused() {
-    let levels = |count| Levels { young: vec![Run::new(); count], levels: vec![Run::new(); count] };
+    let levels = |count| Levels {
+        young: vec![Run::new(); count],
+        levels: vec![Run::new(); count],
+        ..Levels::default()
+    };
     let decoded = |levels: &Levels| cluster_format::decode::<Levels>(&cluster_format::encode(levels));
     assert_eq!(decoded(&levels(64)), Ok(levels(64)));
     assert!(decoded(&levels(65)).is_err());

@@ -272,6 +272,7 @@ impl Drop for Arriving {
 
 /// The same tables, in free cells of this disk.
 fn place(grid: &Grid, levels: &Levels, spare: u32) -> Result<Levels, TransferError> {
+    let Levels { young, levels, tombstones } = levels;
     grid.with_cells(|cells| {
         let mut taken: Vec<CellRun> = Vec::new();
         let mut place_run = |run: &Vec<Arc<Table>>| {
@@ -283,10 +284,10 @@ fn place(grid: &Grid, levels: &Levels, spare: u32) -> Result<Levels, TransferErr
             });
             tables.collect::<Option<Vec<_>>>()
         };
-        let young = levels.young.iter().map(&mut place_run).collect::<Option<Vec<_>>>();
+        let young = young.iter().map(&mut place_run).collect::<Option<Vec<_>>>();
         let placed = young.and_then(|young| {
-            let levels = levels.levels.iter().map(&mut place_run).collect::<Option<Vec<_>>>()?;
-            Some(Levels { young, levels })
+            let levels = levels.iter().map(&mut place_run).collect::<Option<Vec<_>>>()?;
+            Some(Levels { young, levels, tombstones: tombstones.clone() })
         });
         if placed.is_none() {
             taken.iter().for_each(|run| cells.give_back(*run));

@@ -108,7 +108,7 @@ pub(crate) async fn write_tables(
 ) -> Result<Run, WriteError> {
     let start = Position::first_of(&[]);
     let mut merge = Merge::new(grid, sources, start, Direction::Forward).await?;
-    let mut writer = Writer::new(grid, ids, room);
+    let mut writer = Writer::new(grid, ids, room, retention.cleared());
     let mut records = 0;
     while let (Some(position), Some(value)) = (merge.position(), merge.value()) {
         let Position { key, version } = position;
@@ -137,6 +137,7 @@ pub(crate) struct Writer<'a> {
     grid: &'a Grid,
     ids: TableIds,
     room: Room,
+    cleared: Version,
     open: Option<Open>,
     written: Run,
     /// The position of the record before; no version if there was none.
@@ -154,8 +155,9 @@ struct Open {
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn new(grid: &'a Grid, ids: TableIds, room: Room) -> Writer<'a> {
-        Writer { grid, ids, room, open: None, written: Vec::new(), last_key: Vec::new(), last: None }
+    /// No record will come that a range tombstone up to version `cleared` hides.
+    pub(crate) fn new(grid: &'a Grid, ids: TableIds, room: Room, cleared: Version) -> Writer<'a> {
+        Writer { grid, ids, room, cleared, open: None, written: Vec::new(), last_key: Vec::new(), last: None }
     }
 
     /// `key` was set to `value`, or deleted, by `version`.
@@ -199,7 +201,9 @@ impl<'a> Writer<'a> {
 
     async fn close(&mut self) -> Result<(), WriteError> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
-        let (head, frames) = core::mem::replace(&mut open.builder, TableBuilder::new(TableId(0))).finish();
+        let (mut head, frames) =
+            core::mem::replace(&mut open.builder, TableBuilder::new(TableId(0))).finish();
+        head.cleared = self.cleared;
         let used = head.sectors.div_ceil(CELL_SECTORS);
         let CellRun { first, count } = open.cells;
         self.grid.with_cells(|cells| cells.give_back(CellRun { first: first + used, count: count - used }));

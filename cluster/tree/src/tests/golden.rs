@@ -7,6 +7,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `put a one`, `delete a` | changes a key |
+//! | `delete a to c` | deletes a range of keys, without the last |
 //! | `fill row 1 to 200 of 90` | sets `row001` to `row200`, each to 90 bytes, of which half compress |
 //! | `freeze` | begins to make tables of what is in memory |
 //! | `turn`, `settle` | the disk finishes one request; everything is done until nothing is left |
@@ -15,6 +16,7 @@
 //! | `get a`, `get a at 3` | the value, as of now or of a version |
 //! | `scan a to c`, `scan a to c at 3 backward` | the rows |
 //! | `tables` | the levels, with their tables' keys, versions, records, and cells |
+//! | `tombstones` | the ranges that are deleted in the levels |
 //! | `cells` | the disk's cells: `.` free, a letter for each table, `#` a manifest |
 //! | `frames A` | what a table consists of |
 //! | `flip A 3` | a bit of the table's sector 3 flips |
@@ -186,6 +188,11 @@ impl Stage {
         match words {
             ["put", key, value] => self.put(key, Some(value.as_bytes())),
             ["delete", key] => self.put(key, None),
+            ["delete", start, "to", end] => {
+                self.version += 1;
+                let range = KeyRange { start: start.as_bytes().into(), end: end.as_bytes().into() };
+                self.machine.tree.delete_range(&range, Version(self.version));
+            }
             ["fill", prefix, first, "to", last, "of", len] => {
                 self.fill(prefix, number(first), number(last), number(len));
             }
@@ -205,6 +212,14 @@ impl Stage {
                 self.scan(start, end, version, direction);
             }
             ["tables"] => self.tables(),
+            ["tombstones"] => {
+                let levels = self.machine.tree.levels().clone();
+                levels.tombstones.iter().for_each(|(range, versions)| {
+                    let versions: Vec<String> = versions.iter().map(|version| version.to_string()).collect();
+                    let (start, end) = (text(&range.start), text(&range.end));
+                    self.say(format!("{start}..{end} by {}", versions.join(", ")));
+                });
+            }
             ["cells"] => self.cells(),
             ["frames", letter] => self.frames(letter),
             ["flip", letter, sector] => {

@@ -9,6 +9,7 @@ use core::task::{Context, Poll, Waker};
 use cluster_format::{KeyRange, Version};
 use drivers_api::{Disk, Instant};
 use drivers_sim::SimDisk;
+use proptest::prelude::*;
 
 use super::{Model, in_model, key, value};
 use crate::*;
@@ -19,8 +20,25 @@ pub(super) const START: u64 = 8;
 const OPTIONS: TreeOptions =
     TreeOptions { memory_len_max: 6000, young_runs: 4, base_sectors_max: 40, table_cells_max: 1 };
 
-/// A change: its key's number, and the length of its value or none.
+/// A change: its key's number, and the length of its value or none. From [`RANGE`] on, the number is that of a range that is
+/// deleted.
 pub(super) type Change = (u8, Option<usize>);
+
+/// The first number of a range.
+pub(super) const RANGE: u8 = 64;
+
+/// Keys and, now and then, ranges.
+pub(super) fn numbers() -> impl Strategy<Value = u8> {
+    prop_oneof![30 => 0..60u8, 1 => RANGE..=u8::MAX]
+}
+
+/// The range with this number: from one key to another.
+pub(super) fn range(number: u8) -> KeyRange {
+    let mut bounds = [number % 60, number % 61].map(key);
+    bounds.sort();
+    let [start, end] = bounds;
+    KeyRange { start: start.into(), end: end.into() }
+}
 
 pub(super) struct Machine {
     pub(super) disk: SimDisk,
@@ -182,6 +200,9 @@ impl Machine {
 
     /// Adds the change of this version.
     pub(super) fn put(&mut self, version: u64, (number, len): Change) {
+        if number >= RANGE {
+            return self.tree.delete_range(&range(number), Version(version));
+        }
         let value = len.map(|len| Arc::from(&value(version, len)[..]));
         self.tree.add(&key(number)[..].into(), Version(version), value);
     }

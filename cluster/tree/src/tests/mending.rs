@@ -1,7 +1,7 @@
 //! Tables that have lost something get it from another tree of the same history.
 
 use super::durability::model_of;
-use super::machine::{Change, Machine};
+use super::machine::{Change, Machine, numbers};
 use super::*;
 use crate::writer::{Room, TableIds, write_tables};
 
@@ -131,7 +131,7 @@ fn a_row_that_only_deeper_tables_have_stays_what_it_is_there() {
     let upper = table(&mut machine, 1 << 50, &[(0, 10, 50), (14, 20, 50)]);
     let lower = table(&mut machine, 1 << 51, &[(7, 90, 50)]);
     machine.flip(u64::from(upper[0].cells.first * CELL_SECTORS + upper[0].head.index.offset));
-    machine.tree.set_levels(Levels { young: Vec::new(), levels: [upper, lower].into() });
+    machine.tree.set_levels(Levels { levels: [upper, lower].into(), ..Levels::default() });
     let mut peer = Machine::in_life(60, 9);
     for (number, version) in [(0, 10), (7, 15), (14, 20), (7, 90)] {
         peer.put(version, (number, Some(50)));
@@ -195,7 +195,7 @@ proptest! {
     /// Two trees of the same history, of which one forgets sooner and has other tables; bits of the other one's flip.
     #[test]
     fn whatever_is_lost_comes_from_another_tree(
-        changes in prop::collection::vec((0u8..60, prop::option::weighted(0.7, prop_oneof![
+        changes in prop::collection::vec((numbers(), prop::option::weighted(0.7, prop_oneof![
             3 => 0usize..2500,
             // Tables of a few rows, so that levels have many.
             1 => 8_000usize..30_000,

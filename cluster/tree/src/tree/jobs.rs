@@ -31,6 +31,7 @@ impl Tree {
                 (self.levels, self.horizon, self.mark) =
                     (Arc::new(levels), self.horizon.max(horizon), mark.clone());
                 self.phase = Phase::Open;
+                self.may_settle = !self.levels.tombstones.is_empty();
                 self.events.push(TreeEvent::Opened(mark));
                 self.wake();
             }
@@ -51,7 +52,7 @@ impl Tree {
         {
             let (grid, ids) = (self.grid.clone(), self.ids.for_job());
             // Whatever lies deeper may be older.
-            let retention = Retention::new(self.horizon, false);
+            let retention = self.retention(false);
             let room = self.room(self.compaction_cells());
             let job = async move {
                 let source = Source::memory(&records, records.newest());
@@ -64,8 +65,12 @@ impl Tree {
         let Some((mark, _)) = self.flush.take() else { return };
         match written {
             Ok(tables) => {
+                let levels = Arc::make_mut(&mut self.levels);
                 if !tables.is_empty() {
-                    Arc::make_mut(&mut self.levels).add_young(tables);
+                    levels.add_young(tables);
+                }
+                if let Some(Frozen { records, .. }) = self.memory.frozen() {
+                    levels.tombstones.extend(&records.tombstones(), records.newest());
                 }
                 self.mark = mark;
                 self.memory.flushed();
@@ -80,12 +85,17 @@ impl Tree {
         if may_begin && let Some(patches) = self.patches.take() {
             self.start_mending(patches);
         } else if may_begin && core::mem::take(&mut self.may_compact) {
+            self.settle_tombstones();
             let picked = match self.full.compaction {
                 None => self.levels.pick(&self.options, &mut self.turns, &self.damaged),
                 Some(_) => None,
             };
             // That takes no more room than it gives.
             let picked = picked.or_else(|| self.levels.rewrite(self.horizon, &self.damaged));
+            let picked = picked.or_else(|| match self.full.compaction {
+                None => self.levels.compact_deleted(self.horizon, &self.damaged),
+                Some(_) => None,
+            });
             self.compaction = picked.map(|compaction| self.start(compaction));
         }
         let Some((_, job)) = &mut self.compaction else { return };
@@ -122,9 +132,31 @@ impl Tree {
         }
     }
 
+    /// What a job that begins now keeps.
+    fn retention(&self, is_oldest: bool) -> Retention {
+        // Those that are in memory only become durable later than what the job writes.
+        let cleared = self.horizon.min(self.levels.newest());
+        Retention::new(self.horizon, is_oldest).without_hidden(self.levels.tombstones.clone(), cleared)
+    }
+
+    /// Does away with tables that have nothing but deleted ranges, and with tombstones that hide nothing.
+    fn settle_tombstones(&mut self) {
+        if !core::mem::take(&mut self.may_settle) {
+            return;
+        }
+        let levels = Arc::make_mut(&mut self.levels);
+        let gone = levels.settle_tombstones(self.horizon);
+        if !gone.is_empty() {
+            self.retired.extend(gone.iter());
+            let damaged = gone.iter().filter(|table| self.damaged.remove(&table.head.id));
+            self.events.extend(damaged.map(|table| TreeEvent::Mended(table.head.id)));
+            self.levels_changed();
+        }
+    }
+
     fn start(&mut self, compaction: Compaction) -> (Compaction, WriteJob) {
         let (grid, ids, room) = (self.grid.clone(), self.ids.for_job(), self.room(0));
-        let retention = Retention::new(self.horizon, compaction.is_oldest);
+        let retention = self.retention(compaction.is_oldest);
         let Compaction { upper, lower, is_move, .. } = compaction.clone();
         let job = async move {
             if is_move {
@@ -194,7 +226,7 @@ impl Tree {
             return;
         };
         let (snapshot, ids, room) = (self.snapshot(), self.ids.for_job(), self.room(0));
-        let retention = Retention::new(self.horizon, compaction.is_oldest);
+        let retention = self.retention(compaction.is_oldest);
         let Compaction { upper, lower, .. } = compaction.clone();
         let job = async move {
             let mut lost = Vec::new();
@@ -248,8 +280,7 @@ impl Tree {
             } else {
                 self.damaged.insert(scrubbed.table);
             }
-            let newest = self.levels.tables().map(|table| table.head.newest).max();
-            scrubbed.needed = scrubbed.needed.max(self.horizon).max(newest.unwrap_or_default());
+            scrubbed.needed = scrubbed.needed.max(self.horizon).max(self.levels.newest());
             self.events.push(TreeEvent::Scrubbed(scrubbed));
             self.wake();
         }
@@ -257,6 +288,7 @@ impl Tree {
 
     fn levels_changed(&mut self) {
         (self.is_changed, self.may_compact) = (true, true);
+        self.may_settle = !self.levels.tombstones.is_empty();
         self.wake();
     }
 

@@ -27,7 +27,7 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Waker};
 
-use cluster_format::{Digest, Version};
+use cluster_format::{Digest, KeyRange, Version};
 use drivers_api::SECTOR_SIZE;
 
 pub use event::TreeEvent;
@@ -131,6 +131,8 @@ pub struct Tree {
     is_changed: bool,
     /// Whether the levels or the horizon may have made a compaction due.
     may_compact: bool,
+    /// Whether either may have made range tombstones needless, or tables that they hide.
+    may_settle: bool,
     /// Jobs that have found no room.
     full: Full,
     events: Vec<TreeEvent>,
@@ -176,6 +178,7 @@ impl Tree {
             root,
             is_changed: false,
             may_compact: true,
+            may_settle: false,
             full: Full::default(),
             events: is_new.then(|| TreeEvent::Opened(Arc::default())).into_iter().collect(),
             woken: Arc::new(Woken(AtomicBool::new(true))),
@@ -190,6 +193,12 @@ impl Tree {
     /// `key` was set to `value`, or deleted, by `version`, which is no older than any before.
     pub fn add(&mut self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
         self.memory.add(key, version, value);
+    }
+
+    /// What was in `range` was deleted by `version`, which is no older than any before. What that version writes itself is to be
+    /// [added](Tree::add) afterwards.
+    pub fn delete_range(&mut self, range: &KeyRange, version: Version) {
+        self.memory.added().delete_range(range, version);
     }
 
     /// The first version that `look` finds in what was written since, as far as that is [known](Tree::remembered).
@@ -210,6 +219,7 @@ impl Tree {
     /// Nobody reads at an older version any more.
     pub fn set_horizon(&mut self, horizon: Version) {
         if horizon > self.horizon {
+            self.may_settle |= self.levels.tombstones.have_between(self.horizon, horizon);
             (self.horizon, self.may_compact) = (horizon, true);
             self.wake();
         }
