@@ -44,6 +44,11 @@ impl KeyRange {
         *self.start <= *key && *key < *self.end
     }
 
+    /// Whether a key can lie in both.
+    pub fn overlaps(&self, other: &KeyRange) -> bool {
+        (&self.start).max(&other.start) < (&self.end).min(&other.end)
+    }
+
     /// Whether no key can lie in the range.
     pub fn is_empty(&self) -> bool {
         self.start >= self.end
@@ -77,10 +82,12 @@ pub struct Commit {
     pub origin: Origin,
     /// The snapshot the transaction read.
     pub read_version: Version,
-    /// What it read there, for the conflict check: ranges may overlap. The keys that it changes count as read, and need not
-    /// be among them.
+    /// What it read there, for the conflict check: ranges may overlap. The keys that it changes and the ranges that it deletes
+    /// count as read, and need not be among them.
     pub reads: Vec<KeyRange>,
-    /// What it changes, each key once.
+    /// Ranges that it deletes as a whole: disjoint.
+    pub deletes: Vec<KeyRange>,
+    /// What it changes, each key once; that counts, even in ranges that it deletes.
     pub writes: Vec<Write>,
 }
 
@@ -89,8 +96,9 @@ impl Commit {
     pub fn len_estimate(&self) -> usize {
         let writes: usize =
             self.writes.iter().map(|w| w.key.len() + w.value.as_ref().map_or(0, |v| v.len()) + 8).sum();
-        let reads: usize = self.reads.iter().map(|r| r.start.len() + r.end.len() + 4).sum();
-        writes + reads + 48
+        let ranges = self.reads.iter().chain(&self.deletes);
+        let ranges: usize = ranges.map(|range| range.start.len() + range.end.len() + 4).sum();
+        writes + ranges + 48
     }
 }
 
@@ -226,6 +234,7 @@ mod tests {
             origin: Origin { node: NodeId(2) },
             read_version: Version(3),
             reads: [KeyRange::single(b"a")].into(),
+            deletes: [KeyRange::prefix(b"b")].into(),
             writes: [Write { key: b"k"[..].into(), value: None }].into(),
         };
         let (version, previous) = (Version(4), Digest::of(b"an earlier entry"));

@@ -22,6 +22,9 @@ pub const TRANSACTION_LEN_MAX: usize = 8 * 1024 * 1024;
 /// Most ranges in a transaction's read set; neighbours are merged beyond it.
 pub const READ_RANGES_MAX: usize = 1024;
 
+/// Most ranges that a transaction deletes as a whole.
+pub const RANGE_DELETES_MAX: usize = 1024;
+
 /// Longest ledger entry, encoded.
 pub const ENTRY_LEN_MAX: usize = 16 * 1024 * 1024;
 

@@ -169,6 +169,7 @@ fn entries(end: LogEnd, term: u64, count: u64, len: usize) -> Vec<Arc<Entry>> {
             origin: Origin { node: NodeId(1) },
             read_version: Version(0),
             reads: vec![],
+            deletes: vec![],
             writes: vec![write],
         };
         let payload = Payload::Commit(Arc::new(commit));

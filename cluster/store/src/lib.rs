@@ -18,6 +18,7 @@ mod event;
 mod history;
 mod mark;
 mod memory;
+mod ranges;
 mod requests;
 mod resolver;
 mod settings;

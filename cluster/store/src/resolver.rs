@@ -44,7 +44,7 @@ impl Resolver {
     /// Whether `commit` may be, as far as these entries go.
     pub fn check(&self, commit: &Commit) -> Result<(), Conflict> {
         let since = commit.read_version;
-        let reads = || commit.reads.iter().filter(|range| !range.is_empty());
+        let reads = || commit.reads.iter().chain(&commit.deletes).filter(|range| !range.is_empty());
         if self.entries.back().is_none_or(|newest| since >= newest.version) {
             return Ok(());
         }
@@ -56,10 +56,17 @@ impl Resolver {
         let noted = ranges.chain(keys).find(|written| *written > since);
         let newer = self.entries.iter().rev().take_while(|pending| pending.version > since);
         let written = noted.or_else(|| {
-            let mut searched = newer.filter(|pending| pending.is_searched);
-            let conflicting = searched.find(|Pending { commit: entry, .. }| {
-                reads().any(|range| writes_inside(entry, range))
-                    || commit.writes.iter().any(|write| writes_at(entry, &write.key))
+            let mut newer = newer;
+            let conflicting = newer.find(|Pending { commit: entry, is_searched, .. }| {
+                let is_written = || {
+                    reads().any(|range| writes_inside(entry, range))
+                        || commit.writes.iter().any(|write| writes_at(entry, &write.key))
+                };
+                let is_deleted = |deleted: &KeyRange| {
+                    reads().any(|range| range.overlaps(deleted))
+                        || commit.writes.iter().any(|write| deleted.contains(&write.key))
+                };
+                entry.deletes.iter().any(is_deleted) || *is_searched && is_written()
             });
             conflicting.map(|pending| pending.version)
         });
@@ -116,6 +123,7 @@ mod tests {
                 .iter()
                 .map(|(start, end)| KeyRange { start: (*start).into(), end: (*end).into() })
                 .collect(),
+            deletes: Vec::new(),
             writes: writes.iter().map(|key| Write { key: (*key).into(), value: None }).collect(),
         }
     }
@@ -137,6 +145,25 @@ mod tests {
         resolver.record(Version(5), &commit(0, &[], &[b"b"]).into());
         assert_eq!(resolver.check(&commit(4, &[], &[b"b"])), Err(Conflict::Written(Version(5))));
         assert_eq!(resolver.check(&commit(4, &[], &[b"c"])), Ok(()));
+    }
+
+    #[test]
+    fn what_is_deleted_as_a_range_counts_as_read_and_written() {
+        let mut resolver = Resolver::default();
+        let range = |start: &[u8], end: &[u8]| KeyRange { start: start.into(), end: end.into() };
+        let deleting =
+            |since, start, end| Commit { deletes: [range(start, end)].into(), ..commit(since, &[], &[]) };
+        resolver.record(Version(5), &deleting(4, b"b", b"d").into());
+        let conflict = Err(Conflict::Written(Version(5)));
+        assert_eq!(resolver.check(&commit(4, &[(b"a", b"c")], &[])), conflict);
+        assert_eq!(resolver.check(&commit(4, &[], &[b"c"])), conflict);
+        assert_eq!(resolver.check(&deleting(4, b"c", b"e")), conflict);
+        assert_eq!(resolver.check(&commit(5, &[(b"a", b"c")], &[b"c"])), Ok(()));
+        assert_eq!(resolver.check(&commit(4, &[(b"a", b"b"), (b"d", b"e")], &[b"d"])), Ok(()));
+        resolver.record(Version(6), &commit(0, &[], &[b"x"]).into());
+        assert_eq!(resolver.check(&deleting(5, b"w", b"y")), Err(Conflict::Written(Version(6))));
+        resolver.forget_through(Version(6));
+        assert_eq!(resolver.check(&deleting(4, b"c", b"e")), Ok(()));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use cluster_format::Write;
+use cluster_format::{KeyRange, Write};
 use serde::{Deserialize, Serialize};
 
 /// What the keys of all settings begin with.
@@ -160,6 +160,17 @@ impl Settings {
         }
         *self = Settings::from(core::mem::take(&mut self.rows));
         true
+    }
+
+    /// What is set in `range` no longer is; whether anything was.
+    pub(crate) fn note_deleted(&mut self, range: &KeyRange) -> bool {
+        let before = self.rows.len();
+        self.rows.retain(|key, _| !range.contains(key));
+        let is_changed = self.rows.len() < before;
+        if is_changed {
+            *self = Settings::from(core::mem::take(&mut self.rows));
+        }
+        is_changed
     }
 
     /// How long old versions can be read, in microseconds of the ledger's time.

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX};
 use cluster_format::{KeyRange, StateHash, Version};
-use cluster_tree::Most;
+use cluster_tree::{Most, RANGE_TOMBSTONES_MAX};
 
 use crate::{Direction, PatchPiece, PatchQuestion, ReadError, Row, yield_now};
 
@@ -38,6 +38,11 @@ impl Snapshot {
     /// The state at an earlier version; reads fail if that is no longer kept.
     pub fn as_of(&self, version: Version) -> Snapshot {
         Snapshot { version: version.min(self.version), tree: self.tree.clone() }
+    }
+
+    /// Whether so many ranges are deleted that no more should be.
+    pub(crate) fn has_many_range_deletes(&self) -> bool {
+        self.tree.range_tombstones() >= RANGE_TOMBSTONES_MAX
     }
 
     /// The value of `key`.

@@ -140,7 +140,7 @@ impl Tables {
     /// Whether nothing that was applied contradicts `commit`. Writes are remembered as long as they are in memory, and then
     /// until what came later takes their place there.
     pub fn check(&self, commit: &Commit) -> Result<(), Conflict> {
-        let Commit { read_version, reads, writes, .. } = commit;
+        let Commit { read_version, reads, deletes, writes, .. } = commit;
         if *read_version >= self.version() {
             return Ok(());
         }
@@ -148,7 +148,7 @@ impl Tables {
             return Err(Conflict::TooOld);
         }
         let written = self.tree.written_since(*read_version, |written| {
-            let read = reads.iter().find_map(|range| written.inside(range));
+            let read = reads.iter().chain(deletes).find_map(|range| written.inside(range));
             read.or_else(|| writes.iter().find_map(|write| written.at(&write.key)))
         });
         written.map_or(Ok(()), |version| Err(Conflict::Written(version)))
@@ -390,6 +390,12 @@ impl Tables {
     }
 
     fn apply_commit(&mut self, version: Version, commit: &Commit) {
+        for range in &commit.deletes {
+            self.tree.delete_range(range, version);
+            if self.settings.note_deleted(range) {
+                self.note_space();
+            }
+        }
         for write in &commit.writes {
             self.tree.add(&write.key, version, write.value.clone());
             if self.settings.note(write) {

@@ -19,6 +19,9 @@ use proptest::prelude::*;
 use crate::settings::RETENTION;
 use crate::*;
 
+mod retention;
+mod transactions;
+
 const OPTIONS: TablesOptions = TablesOptions { memory_len_max: 4000, cache_len_max: 100_000 };
 
 struct Machine {
@@ -129,12 +132,25 @@ fn open(disk: &SimDisk, root: &[u8], life: u64) -> Tables {
 /// Who writes it sets the retention, to as many minutes as the value is to have bytes.
 const SETTING: u8 = 59;
 
+/// From this key on, changes delete the range from so many keys earlier on, before they write to it.
+const RANGE: u8 = 64;
+
+fn range(number: u8) -> KeyRange {
+    let start = number - RANGE;
+    // The last ones go on to the end, settings and all.
+    match number {
+        125.. => KeyRange { start: [][..].into(), end: [0xff][..].into() },
+        _ => KeyRange { start: [start][..].into(), end: [start + start % 9][..].into() },
+    }
+}
+
 /// A ledger in which each of so many sessions writes again and again.
 fn ledger(changes: &[(u8, Option<usize>)]) -> Vec<Entry> {
     let mut ledger: Vec<Entry> = Vec::new();
     for (version, (key, len)) in (1..).zip(changes) {
         let (key_bytes, value) = match *key {
             SETTING => (RETENTION.key(), len.map(|len| format!("{len}min").into_bytes())),
+            RANGE.. => (vec![*key - RANGE + 1], len.map(|len| vec![version as u8; len])),
             key => (vec![key], len.map(|len| vec![version as u8; len])),
         };
         let commit = Commit {
@@ -142,6 +158,7 @@ fn ledger(changes: &[(u8, Option<usize>)]) -> Vec<Entry> {
             origin: Origin { node: NodeId(1) },
             read_version: Version(version - 1),
             reads: Vec::new(),
+            deletes: (*key >= RANGE).then(|| range(*key)).into_iter().collect(),
             writes: [Write { key: key_bytes.into(), value: value.map(Arc::from) }].into(),
         };
         let payload = match version % 50 {
@@ -160,6 +177,7 @@ fn model(ledger: &[Entry], version: Version) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut rows = BTreeMap::new();
     for entry in &ledger[..version.0 as usize] {
         let Payload::Commit(commit) = &entry.payload else { continue };
+        commit.deletes.iter().for_each(|range| rows.retain(|key: &Vec<u8>, _| !range.contains(key)));
         for Write { key, value } in &commit.writes {
             match value {
                 Some(value) => _ = rows.insert(key.to_vec(), value.to_vec()),
@@ -173,7 +191,12 @@ fn model(ledger: &[Entry], version: Version) -> BTreeMap<Vec<u8>, Vec<u8>> {
 fn changes(count: usize) -> impl Strategy<Value = Vec<(u8, Option<usize>)>> {
     let len =
         prop_oneof![6 => (0..400usize).prop_map(Some), 1 => (0..40_000usize).prop_map(Some), 2 => Just(None)];
-    prop::collection::vec((0..60u8, len), 1..count)
+    prop::collection::vec((prop_oneof![20 => 0..60u8, 1 => RANGE..127], len), 1..count)
+}
+
+/// Each of ten rows is written again and again.
+fn rewritten(versions: usize) -> Vec<(u8, Option<usize>)> {
+    (0..versions).map(|at| (at as u8 % 10, Some(1000))).collect()
 }
 
 /// What must be equal on all nodes, whatever has happened to each.
@@ -237,7 +260,7 @@ proptest! {
     fn conflicts_are_those_that_the_ledger_shows(
         changes in changes(300),
         restart in 0..300usize,
-        commits in prop::collection::vec((0..300u64, 0..60u8, 0..60u8, 0..60u8), 1..30),
+        commits in prop::collection::vec((0..300u64, 0..60u8, 0..60u8, 0..60u8, any::<bool>()), 1..30),
     ) {
         let ledger = ledger(&changes);
         let mut machine = Machine::new(1);
@@ -247,17 +270,19 @@ proptest! {
             if restart == at {
                 machine.restart(&ledger[..=at], 2);
             }
-            for (back, start, len, written) in &commits {
+            for (back, start, len, written, deletes) in &commits {
                 let read_version = Version(machine.tables.version().0.saturating_sub(*back));
                 let reads = KeyRange { start: [*start][..].into(), end: [start + len][..].into() };
                 let is_in_conflict = ledger[read_version.0 as usize..=at].iter().any(|entry| {
                     let Payload::Commit(commit) = &entry.payload else { return false };
                     commit.writes.iter().any(|write| reads.contains(&write.key) || *write.key == [*written])
+                        || commit.deletes.iter().any(|range| range.overlaps(&reads) || range.contains(&[*written]))
                 });
                 let writes = [Write { key: [*written][..].into(), value: None }].into();
                 let request = RequestId { session: 1, sequence: 1 };
                 let origin = Origin { node: NodeId(1) };
-                let commit = Commit { request, origin, read_version, reads: [reads].into(), writes };
+                let (reads, deletes) = if *deletes { (vec![], vec![reads]) } else { (vec![reads], vec![]) };
+                let commit = Commit { request, origin, read_version, reads, deletes, writes };
                 let checked = machine.tables.check(&commit);
                 match checked {
                     Err(Conflict::TooOld) => prop_assert!(*back > 1 || restart == at),
@@ -374,103 +399,6 @@ fn the_longest_root_fits_the_superblock() {
     assert!((1000..2048).contains(&machine.root.0.len()), "{}", machine.root.0.len());
 }
 
-/// It was seen to be absent.
-#[test]
-fn an_insert_that_is_rolled_back_stays_read() {
-    let mut machine = Machine::new(1);
-    machine.settle();
-    let mut transaction = Transaction::new(machine.tables.snapshot(), MemoryPool::new(1000).lease());
-    let savepoint = transaction.savepoint();
-    let inserted = machine.run(transaction.insert(&b"a"[..].into(), b"1"[..].into()));
-    assert_eq!(inserted, Ok(true));
-    transaction.restore(savepoint);
-    let (commit, _) =
-        transaction.into_commit(RequestId { session: 1, sequence: 1 }, Origin { node: NodeId(1) });
-    assert_eq!((commit.reads, commit.writes), ([KeyRange::single(b"a")].into(), Vec::new()));
-}
-
-/// Each of ten rows is written again and again.
-fn rewritten(versions: usize) -> Vec<(u8, Option<usize>)> {
-    (0..versions).map(|at| (at as u8 % 10, Some(1000))).collect()
-}
-
-#[test]
-fn what_is_older_than_the_retention_is_refused_at_once() {
-    let mut changes = rewritten(2000);
-    let mut machine = Machine::new(1);
-    machine.apply(&ledger(&changes));
-    let old = Version(500);
-    assert_eq!(machine.rows(old), model(&ledger(&changes), old));
-    // One that begins to read in time gets to its end.
-    let reader = machine.tables.snapshot().as_of(old);
-    changes.push((SETTING, Some(0)));
-    machine.apply(&ledger(&changes)[2000..]);
-    assert_eq!(machine.tables.oldest_version(), Version(1001));
-    let late = machine.tables.snapshot().as_of(old);
-    assert_eq!(machine.run(late.get(&[3])), Err(ReadError::Forgotten(old)));
-    assert!(machine.run(reader.get(&[3])).is_ok_and(|row| row.is_some()));
-    // What is forgotten stays so, however long later versions are kept: those of the last minute, from 1801 on.
-    changes.push((SETTING, Some(5000)));
-    changes.extend(rewritten(3000));
-    machine.apply(&ledger(&changes)[2001..]);
-    assert_eq!(machine.tables.oldest_version(), Version(1801));
-}
-
-#[test]
-fn a_shorter_retention_gives_space_back() {
-    let mut changes = rewritten(20_000);
-    let disk_len = |changes: &[_]| {
-        let mut machine = Machine::new(1);
-        machine.apply(&ledger(changes));
-        machine.tables.freeze();
-        machine.settle();
-        machine.tables.disk_len()
-    };
-    let before = disk_len(&changes);
-    changes[10_000] = (SETTING, Some(0));
-    let after = disk_len(&changes);
-    assert!(after < before / 2, "{after} of {before} bytes");
-}
-
-#[test]
-fn settings_are_known_from_the_start_even_if_no_entry_is_applied_again() {
-    let mut changes = vec![(SETTING, Some(48 * 60))];
-    changes.extend(rewritten(2000));
-    let (ledger, mut machine) = (ledger(&changes), Machine::new(1));
-    machine.apply(&ledger);
-    while !machine.tables.freeze() {
-        machine.turn();
-    }
-    machine.settle();
-    machine.restart(&ledger, 2);
-    assert_eq!(machine.tables.version(), Version(2001));
-    assert_eq!(machine.tables.settings().retention_micros(), 48 * 3600 * 1_000_000);
-}
-
-#[test]
-fn old_versions_go_when_more_of_the_disk_is_taken_than_they_may_have() {
-    let mut machine = Machine::new(1);
-    let mut ledger = ledger(&rewritten(2000));
-    machine.apply(&ledger);
-    machine.tables.freeze();
-    machine.settle();
-    assert!(machine.tables.oldest_version() <= Version(1));
-    let last = ledger.last().unwrap();
-    let key = crate::settings::RETENTION_DISK_SHARE.key();
-    let commit = Commit {
-        request: RequestId { session: 1, sequence: 3000 },
-        origin: Origin { node: NodeId(1) },
-        read_version: last.version,
-        reads: Vec::new(),
-        writes: [Write { key: key.into(), value: Some(b"0%"[..].into()) }].into(),
-    };
-    let position = LogPosition { term: 1, version: last.version.next() };
-    let payload = Payload::Commit(Arc::new(commit));
-    ledger.push(Entry::new(position, last.wall_micros + 1000, last.digest(), payload));
-    machine.apply(&ledger[2000..]);
-    assert_eq!(machine.tables.oldest_version(), Version(1001));
-}
-
 /// The journal has tables written whenever its ring fills, however little they hold.
 #[test]
 fn what_was_flushed_early_is_remembered_as_long_as_there_is_room() {
@@ -490,6 +418,7 @@ fn what_was_flushed_early_is_remembered_as_long_as_there_is_room() {
         origin: Origin { node: NodeId(1) },
         read_version: Version(1),
         reads: [KeyRange::single(&[key])].into(),
+        deletes: Vec::new(),
         writes: Vec::new(),
     };
     assert_eq!(machine.tables.check(&commit(5)), Err(Conflict::Written(Version(6))));

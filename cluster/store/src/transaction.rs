@@ -6,9 +6,12 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::ops::Bound;
 
-use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX, READ_RANGES_MAX, ROW_LEN_MAX, TRANSACTION_LEN_MAX};
+use cluster_format::limits::{
+    BATCH_ROWS, KEY_LEN_MAX, RANGE_DELETES_MAX, READ_RANGES_MAX, ROW_LEN_MAX, TRANSACTION_LEN_MAX,
+};
 use cluster_format::{Commit, KeyRange, Origin, RequestId, Version, Write};
 
+use crate::ranges::Ranges;
 use crate::{Direction, Lease, ReadError, Row, Snapshot, yield_now};
 
 /// Why a write was refused, or a read failed. What is too long is the caller's fault and fails alike
@@ -62,13 +65,13 @@ impl From<ReadError> for StoreError {
     }
 }
 
-/// Disjoint ranges: start -> end.
-type Ranges = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
-
 /// A running transaction. Dropping it forgets it: nothing has happened yet.
 pub struct Transaction {
     snapshot: Snapshot,
+    /// Ranges that it has deleted, before what is in `writes`.
+    deletes: Ranges,
     writes: BTreeMap<Arc<[u8]>, Option<Arc<[u8]>>>,
+    /// Bytes of both.
     writes_len: usize,
     lease: Lease,
     /// None if nobody will ask.
@@ -78,8 +81,9 @@ pub struct Transaction {
 impl Transaction {
     /// A transaction that reads `snapshot` and holds what it writes on `lease`.
     pub fn new(snapshot: Snapshot, lease: Lease) -> Transaction {
-        let reads = Some(BTreeMap::new());
-        Transaction { snapshot, writes: BTreeMap::new(), writes_len: 0, lease, reads }
+        let reads = Some(Ranges::default());
+        let (deletes, writes) = (Ranges::default(), BTreeMap::new());
+        Transaction { snapshot, deletes, writes, writes_len: 0, lease, reads }
     }
 
     /// One that only reads, so that what it reads need not be noted.
@@ -94,7 +98,7 @@ impl Transaction {
 
     /// Whether it has written nothing, so that there is nothing to commit.
     pub fn is_read_only(&self) -> bool {
-        self.writes.is_empty()
+        self.writes.is_empty() && self.deletes.is_empty()
     }
 
     /// The value of `key`, its own writes included.
@@ -102,16 +106,22 @@ impl Transaction {
         if self.reads.is_some() {
             self.note_read(KeyRange::single(key));
         }
-        match self.writes.get(key) {
-            Some(written) => Ok(written.clone()),
+        match self.written(key) {
+            Some(written) => Ok(written.cloned()),
             None => Ok(self.snapshot.get(key).await?),
         }
+    }
+
+    /// What it has made of `key`, if it has.
+    fn written(&self, key: &[u8]) -> Option<Option<&Arc<[u8]>>> {
+        let written = self.writes.get(key).map(Option::as_ref);
+        written.or_else(|| self.deletes.contains(key).then_some(None))
     }
 
     /// Sets `key` to `value` if it has none; whether it had none.
     pub async fn insert(&mut self, key: &Arc<[u8]>, value: Arc<[u8]>) -> Result<bool, StoreError> {
         check_lens(key, &value)?;
-        let is_taken = match self.writes.get(key) {
+        let is_taken = match self.written(key) {
             Some(written) => written.is_some(),
             None => self.snapshot.get(key).await?.is_some(),
         };
@@ -141,30 +151,68 @@ impl Transaction {
         self.write(&key.into(), None)
     }
 
+    /// Deletes all keys in `range` at once, however many there are; whether it may. If not, there are too many ranges, and keys
+    /// are to be deleted one by one.
+    pub fn delete_range(&mut self, range: &KeyRange) -> Result<bool, StoreError> {
+        if self.reads.is_none() {
+            return Err(StoreError::ReadOnly);
+        }
+        if range.is_empty() {
+            return Ok(true);
+        }
+        if self.deletes.len() >= RANGE_DELETES_MAX || self.snapshot.has_many_range_deletes() {
+            return Ok(false);
+        }
+        let longest = range.start.len().max(range.end.len());
+        if longest > KEY_LEN_MAX + 1 {
+            return Err(StoreError::KeyTooLong { len: longest });
+        }
+        let bounds = (Bound::Included(&range.start), Bound::Excluded(&range.end));
+        let written = self.writes.range::<Arc<[u8]>, _>(bounds);
+        let written: Vec<Arc<[u8]>> = written.map(|(key, _)| key.clone()).collect();
+        let undone: usize = written.iter().map(|key| self.write_len(key)).sum();
+        self.resize(self.writes_len - undone + range.start.len() + range.end.len())?;
+        written.iter().for_each(|key| _ = self.writes.remove(key));
+        self.deletes.insert(range.clone());
+        Ok(true)
+    }
+
     fn write(&mut self, key: &Arc<[u8]>, value: Option<Arc<[u8]>>) -> Result<(), StoreError> {
         if self.reads.is_none() {
             return Err(StoreError::ReadOnly);
         }
-        let len_of = |value: &Option<Arc<[u8]>>| key.len() + value.as_ref().map_or(0, |v| v.len());
-        let replaced = self.writes.get(key).map_or(0, len_of);
-        let len = self.writes_len - replaced + len_of(&value);
+        let len = key.len() + value.as_ref().map_or(0, |value| value.len());
+        self.resize(self.writes_len - self.write_len(key) + len)?;
+        self.writes.insert(key.clone(), value);
+        Ok(())
+    }
+
+    /// Bytes that what it has written to `key` takes.
+    fn write_len(&self, key: &Arc<[u8]>) -> usize {
+        let len = |value: &Option<Arc<[u8]>>| key.len() + value.as_ref().map_or(0, |value| value.len());
+        self.writes.get(key).map_or(0, len)
+    }
+
+    /// Makes room for so many bytes of writes.
+    fn resize(&mut self, len: usize) -> Result<(), StoreError> {
         if len > TRANSACTION_LEN_MAX {
             return Err(StoreError::TransactionTooLong);
         }
         self.lease.resize(len).map_err(|_| StoreError::MemoryFull)?;
         self.writes_len = len;
-        self.writes.insert(key.clone(), value);
         Ok(())
     }
 
     /// What a rollback to here needs; see [`Transaction::restore`]. Costs a copy of the write buffer's
     /// index, not of its values.
     pub fn savepoint(&self) -> Savepoint {
-        Savepoint { writes: self.writes.clone(), writes_len: self.writes_len }
+        Savepoint { deletes: self.deletes.clone(), writes: self.writes.clone(), writes_len: self.writes_len }
     }
 
     /// Undoes every write since `savepoint` was taken. What was read since stays noted.
     pub fn restore(&mut self, savepoint: Savepoint) {
+        let deletes = core::mem::replace(&mut self.deletes, savepoint.deletes);
+        deletes.into_iter().for_each(|range| self.note_read(range));
         let undone = core::mem::replace(&mut self.writes, savepoint.writes);
         for key in undone.keys() {
             // Whether it was there may have been seen when it was written.
@@ -179,47 +227,21 @@ impl Transaction {
 
     /// What the leader needs to commit this, and the lease that is to be held until its fate is known.
     pub fn into_commit(self, request: RequestId, origin: Origin) -> (Commit, Lease) {
-        let reads = self.reads.into_iter().flatten().map(|(start, end)| KeyRange { start, end }).collect();
+        let reads = self.reads.into_iter().flatten().collect();
+        let deletes = self.deletes.into_iter().collect();
         let writes = self.writes.into_iter().map(|(key, value)| Write { key, value }).collect();
         let read_version = self.snapshot.version();
-        (Commit { request, origin, read_version, reads, writes }, self.lease)
+        (Commit { request, origin, read_version, reads, deletes, writes }, self.lease)
     }
 
-    /// Merges `range` into the disjoint ranges read so far.
+    /// `range` counts as read.
     fn note_read(&mut self, range: KeyRange) {
-        let Some(reads) = self.reads.as_mut().filter(|_| !range.is_empty()) else { return };
-        let KeyRange { mut start, mut end } = range;
-        if let Some((before, before_end)) = reads.range::<Arc<[u8]>, _>(..=&start).next_back()
-            && *before_end >= start
-        {
-            if *before_end >= end {
-                return;
-            }
-            start = before.clone();
-        }
-        while let Some((next, next_end)) =
-            reads.range::<Arc<[u8]>, _>((Bound::Included(&start), Bound::Included(&end))).next()
-        {
-            let next = next.clone();
-            if *next_end > end {
-                end = next_end.clone();
-            }
-            reads.remove(&next);
-        }
-        reads.insert(start, end);
+        let Some(reads) = &mut self.reads else { return };
+        reads.insert(range);
         if reads.len() > READ_RANGES_MAX {
-            coarsen(reads);
+            // A coarser read set can only cause a conflict that was none, never miss one.
+            reads.coarsen();
         }
-    }
-}
-
-/// Halves the number of ranges by joining neighbours: a coarser read set can only cause a conflict
-/// that was none, never miss one.
-fn coarsen(reads: &mut Ranges) {
-    let mut ranges = core::mem::take(reads).into_iter();
-    while let Some((start, end)) = ranges.next() {
-        let end = ranges.next().map_or(end, |(_, next_end)| next_end);
-        reads.insert(start, end);
     }
 }
 
@@ -235,6 +257,7 @@ fn check_lens(key: &[u8], value: &[u8]) -> Result<(), StoreError> {
 
 /// The writes of a transaction at some point.
 pub struct Savepoint {
+    deletes: Ranges,
     writes: BTreeMap<Arc<[u8]>, Option<Arc<[u8]>>>,
     writes_len: usize,
 }
@@ -254,8 +277,11 @@ impl Scan {
                 return Ok(Vec::new());
             }
             yield_now().await;
-            let stored = transaction.snapshot.read(&self.range, self.direction, BATCH_ROWS).await?;
+            let mut stored = transaction.snapshot.read(&self.range, self.direction, BATCH_ROWS).await?;
             let covered = self.advance(&stored);
+            if !transaction.deletes.is_empty() {
+                stored.retain(|(key, _)| !transaction.deletes.contains(key));
+            }
             let rows = overlay(stored, &transaction.writes, &covered, self.direction);
             if !rows.is_empty() {
                 return Ok(rows);

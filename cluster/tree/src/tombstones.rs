@@ -312,7 +312,7 @@ mod tests {
             };
             let (written, horizon) = (Version(written), Version(horizon));
             // What is left of the keys has been written by then.
-            let is_left = |key: u8| key % 3 == 0;
+            let is_left = |key: u8| key.is_multiple_of(3);
             let mut settled = tombstones.clone();
             settled.settle(horizon, |start, end, version| {
                 version > written && (start[0]..end[0]).any(is_left)

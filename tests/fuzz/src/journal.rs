@@ -141,6 +141,7 @@ fn entry_behind(end: &LogEnd, len: usize) -> Entry {
         origin: Origin { node: NodeId(2) },
         read_version: version,
         reads: Vec::new(),
+        deletes: Vec::new(),
         writes: [Write { key: b"k"[..].into(), value: Some(vec![5; len].into()) }].into(),
     };
     Entry::new(position, 0, end.digest, Payload::Commit(commit.into()))

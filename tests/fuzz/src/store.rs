@@ -56,7 +56,14 @@ pub fn tables(bytes: &[u8]) {
 fn commit(request: RequestId, key: &[u8]) -> Commit {
     let write = Write { key: key.into(), value: Some(b"value"[..].into()) };
     let origin = Origin { node: NodeId(1) };
-    Commit { request, origin, read_version: Version(0), reads: Vec::new(), writes: [write].into() }
+    Commit {
+        request,
+        origin,
+        read_version: Version(0),
+        reads: Vec::new(),
+        deletes: Vec::new(),
+        writes: [write].into(),
+    }
 }
 
 /// Lets them work; whether they are there.

@@ -205,6 +205,7 @@ impl Network {
             origin: Origin { node: NodeId(1) },
             read_version: Version::ZERO,
             reads: vec![],
+            deletes: vec![],
             writes: vec![],
         };
         let leader =

@@ -325,7 +325,7 @@ fn tables_of_a_deleted_range_go_without_being_read_even_from_a_full_disk() {
     let table = machine.tree.levels().tables().next().cloned().unwrap();
     machine.flip(u64::from(table.cells.first * CELL_SECTORS));
     drop(table);
-    assert!(machine.scrub().len() > 0 && machine.tree.is_damaged());
+    assert!(!machine.scrub().is_empty() && machine.tree.is_damaged());
     let rows = KeyRange { start: key(0).into(), end: [0xff][..].into() };
     machine.tree.delete_range(&rows, Version(version + 1));
     let snapshot = machine.tree.snapshot();

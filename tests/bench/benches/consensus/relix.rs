@@ -119,6 +119,7 @@ fn payload(number: u64) -> Payload {
         origin: Origin { node: NodeId(1) },
         read_version: Version(1 << 32),
         reads: vec![],
+        deletes: vec![],
         writes: vec![Write {
             key: number.to_be_bytes().as_slice().into(),
             value: Some(value.as_slice().into()),

@@ -219,6 +219,7 @@ impl Engine for Relix {
             origin: Origin { node: NodeId(1) },
             read_version: self.version,
             reads: Vec::new(),
+            deletes: Vec::new(),
             writes: rows.iter().map(write).collect(),
         };
         let commit = Arc::new(commit);

@@ -322,7 +322,7 @@ impl Stage {
                 let writes = vec![Write { key: key.as_bytes().into(), value: Some(value.clone()) }];
                 let request = RequestId { session: 1, sequence: self.requests };
                 let (origin, read_version) = (Origin { node }, Version::ZERO);
-                let commit = Commit { request, origin, read_version, reads: vec![], writes };
+                let commit = Commit { request, origin, read_version, reads: vec![], deletes: vec![], writes };
                 let proposed = self.network.raft(index(node)).propose(now, Payload::Commit(Arc::new(commit)));
                 if let Err(reason) = proposed {
                     self.say(&show::not_proposed(reason));

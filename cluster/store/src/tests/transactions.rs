@@ -1,0 +1,77 @@
+//! What a transaction has written, and what it tells the leader.
+
+use cluster_format::limits::{KEY_LEN_MAX, RANGE_DELETES_MAX};
+
+use super::*;
+
+/// It was seen to be absent.
+#[test]
+fn an_insert_that_is_rolled_back_stays_read() {
+    let mut machine = Machine::new(1);
+    machine.settle();
+    let mut transaction = Transaction::new(machine.tables.snapshot(), MemoryPool::new(1000).lease());
+    let savepoint = transaction.savepoint();
+    let inserted = machine.run(transaction.insert(&b"a"[..].into(), b"1"[..].into()));
+    assert_eq!(inserted, Ok(true));
+    transaction.restore(savepoint);
+    let (commit, _) =
+        transaction.into_commit(RequestId { session: 1, sequence: 1 }, Origin { node: NodeId(1) });
+    assert_eq!((commit.reads, commit.writes), ([KeyRange::single(b"a")].into(), Vec::new()));
+}
+
+#[test]
+fn a_transaction_sees_the_ranges_that_it_has_deleted() {
+    let mut machine = Machine::new(1);
+    machine.apply(&ledger(&(0..40).map(|key| (key, Some(10))).collect::<Vec<_>>()));
+    let mut transaction = Transaction::new(machine.tables.snapshot(), MemoryPool::new(10_000).lease());
+    let all = KeyRange { start: [][..].into(), end: [0xff][..].into() };
+    let some = KeyRange { start: [10][..].into(), end: [20][..].into() };
+    transaction.put(&[11], b"old").unwrap();
+    transaction.put(&[25], b"new").unwrap();
+    let savepoint = transaction.savepoint();
+    assert_eq!(transaction.delete_range(&some), Ok(true));
+    transaction.put(&[12], b"again").unwrap();
+    for direction in [Direction::Forward, Direction::Backward] {
+        let mut scan = transaction.scan(all.clone(), direction);
+        let rows = machine.run(scan.next_batch(&transaction)).unwrap();
+        let mut keys: Vec<u8> = rows.iter().map(|(key, _)| key[0]).collect();
+        keys.sort();
+        // Of the changes, the seventh is of the members.
+        let left = (0..40).filter(|key| *key != 6 && (*key == 12 || !some.contains(&[*key])));
+        assert_eq!(keys, left.collect::<Vec<_>>());
+    }
+    assert_eq!(machine.run(transaction.get(&[11])), Ok(None));
+    assert_eq!(machine.run(transaction.get(&[12])), Ok(Some(b"again"[..].into())));
+    assert_eq!(machine.run(transaction.insert(&[13][..].into(), b"free"[..].into())), Ok(true));
+    transaction.restore(savepoint);
+    assert_eq!(machine.run(transaction.get(&[11])), Ok(Some(b"old"[..].into())));
+    assert_eq!(transaction.delete_range(&some), Ok(true));
+    let longer = KeyRange { start: [15][..].into(), end: [22][..].into() };
+    assert_eq!(transaction.delete_range(&longer), Ok(true));
+    let (commit, _) =
+        transaction.into_commit(RequestId { session: 1, sequence: 1 }, Origin { node: NodeId(1) });
+    assert_eq!(commit.deletes, [KeyRange { start: some.start, end: longer.end }]);
+    assert_eq!(commit.writes, [Write { key: [25][..].into(), value: Some(b"new"[..].into()) }]);
+}
+
+#[test]
+fn ranges_that_are_too_many_or_too_long_are_refused() {
+    let mut machine = Machine::new(1);
+    machine.settle();
+    let snapshot = machine.tables.snapshot();
+    let mut transaction = Transaction::new(snapshot.clone(), MemoryPool::new(100_000).lease());
+    let range = |number: usize| {
+        let number = 2 * number as u16;
+        KeyRange { start: number.to_be_bytes()[..].into(), end: (number + 1).to_be_bytes()[..].into() }
+    };
+    for number in 0..RANGE_DELETES_MAX {
+        assert_eq!(transaction.delete_range(&range(number)), Ok(true));
+    }
+    assert_eq!(transaction.delete_range(&range(RANGE_DELETES_MAX)), Ok(false));
+    let long = KeyRange { start: [][..].into(), end: [7; KEY_LEN_MAX + 2][..].into() };
+    let mut transaction = Transaction::new(snapshot.clone(), MemoryPool::new(100_000).lease());
+    let refused = transaction.delete_range(&long);
+    assert_eq!(refused, Err(StoreError::KeyTooLong { len: KEY_LEN_MAX + 2 }));
+    let mut reading = Transaction::reading(snapshot, MemoryPool::new(100_000).lease());
+    assert_eq!(reading.delete_range(&range(1)), Err(StoreError::ReadOnly));
+}
