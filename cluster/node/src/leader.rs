@@ -108,6 +108,9 @@ impl Leader {
         let Some(raft) = replica.raft_mut() else { return Admission::NotLeader };
         match raft.propose(now, Payload::Commit(commit.clone())) {
             Ok(version) => {
+                if !commit.deletes.is_empty() {
+                    replica.hit(Mark::RangeDeleted);
+                }
                 self.pending.record(version, commit);
                 self.requests.insert(request.session, (request.sequence, version));
                 self.pending_lens.push_back((version, commit.len_estimate()));

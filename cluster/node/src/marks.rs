@@ -13,5 +13,6 @@ cluster_format::marks! {
     TablesLost = "node: none of the tables could be read any more",
     TablesDamaged = "node: something of the tables could not be read any more",
     TablesMended = "node: what a table had lost was brought back by a peer",
+    RangeDeleted = "node: a range of rows was deleted as a whole",
     CommitDeferred = "node: a commit waited for a new leader to be ready",
 }

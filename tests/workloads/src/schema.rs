@@ -1,6 +1,8 @@
 //! A table is dropped and made anew, with other columns, while others use it: within one transaction the
 //! catalog and the rows always agree.
 
+use std::ops::Range;
+
 use crate::expected::WatchedConnection;
 use crate::transaction::transaction;
 use crate::workload::{Step, Table, Task, Verdict, Workload, query_anywhere, rows};
@@ -46,10 +48,13 @@ impl Schema {
         .await
     }
 
-    async fn write<C: Connection>(&self, connection: &mut C, id: u64) -> Step {
+    /// Writes some rows: now and then so many that they are dropped as a range of keys, and not one by one.
+    async fn write<C: Connection>(&self, connection: &mut C, ids: Range<u64>) -> Step {
         transaction(connection, async |connection: &mut C| {
             let now = self.generation(connection).await?;
-            let sql = format!("INSERT INTO shape (id, g{now}) VALUES ({id}, {now}) ON CONFLICT DO NOTHING");
+            let rows: Vec<String> = ids.clone().map(|id| format!("({id}, {now})")).collect();
+            let rows = rows.join(", ");
+            let sql = format!("INSERT INTO shape (id, g{now}) VALUES {rows} ON CONFLICT DO NOTHING");
             self.sure(connection, &sql).await.map(drop)
         })
         .await
@@ -94,7 +99,11 @@ impl<W: World> Workload<W> for Schema {
         Box::pin(async move {
             match below(world, 8) {
                 0 => self.reshape(connection).await,
-                1..5 => self.write(connection, below(world, 20)).await,
+                1 => self.write(connection, 0..100).await,
+                2..5 => {
+                    let id = below(world, 20);
+                    self.write(connection, id..id + 1).await
+                }
                 _ => self.read(connection).await,
             }
         })

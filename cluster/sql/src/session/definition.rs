@@ -110,7 +110,10 @@ fn evaluate_default<D>(
     Ok(ColumnDefault::Value(expr.eval(&[], &context.env)?.into_owned()))
 }
 
-/// Drops tables with all their rows. The rows count against the transaction's length.
+/// So many rows are deleted one by one: a deleted range is remembered until nothing of it is left on the disk.
+const FEW_ROWS: usize = 64;
+
+/// Drops tables with all their rows.
 pub(super) async fn drop_tables<D>(
     tables: &[TableName],
     if_exists: bool,
@@ -143,12 +146,15 @@ pub(super) async fn drop_tables<D>(
     Ok(notices)
 }
 
+/// Deletes the rows of a table, as a whole if they are many. If there are too many deleted ranges, each row counts against the
+/// transaction's length.
 async fn delete_rows<D>(id: u32, context: &mut Context<'_, D>) -> SqlResult<()> {
-    let mut scan = context.transaction.scan(KeyRange::prefix(&key::table_prefix(id)), Direction::Forward);
+    let range = KeyRange::prefix(&key::table_prefix(id));
+    let mut scan = context.transaction.scan(range.clone(), Direction::Forward);
     loop {
         context.check_cancel()?;
         let rows = scan.next_batch(context.transaction).await?;
-        if rows.is_empty() {
+        if rows.is_empty() || rows.len() > FEW_ROWS && context.transaction.delete_range(&range)? {
             return Ok(());
         }
         for (key, _) in rows {

@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 
 use cluster_backup::{BackupError, Decoder, PAYLOAD_LEN_MAX, Part, Rows, Section};
 use cluster_format::{KeyRange, Write};
-use cluster_store::{Transaction, yield_now};
+use cluster_store::{StoreError, Transaction, yield_now};
 
 use super::backup::check_descriptors_len;
 use super::run::ATTEMPTS_MAX;
@@ -89,7 +89,7 @@ impl<D: Database> Session<D> {
         if let Some(mark) = left.and_then(|mark| mark.as_ref().try_into().ok())
             && self.clear(mark).await.is_ok()
         {
-            let _ = self.commit_marked(mark, &[end_mark()]).await;
+            let _ = self.commit_marked(mark, end).await;
         }
     }
 
@@ -118,13 +118,18 @@ impl<D: Database> Session<D> {
     /// Deletes the rows that a restore has left, unless another has taken over from the one with this mark.
     async fn clear(&mut self, mark: [u8; 8]) -> SqlResult<()> {
         let mut range = catalog::rows_of_tables();
+        if self.commit_marked(mark, |transaction| transaction.delete_range(&range)).await? {
+            return Ok(());
+        }
+        // So many ranges are deleted that these rows have to go one by one.
         loop {
             let snapshot = self.database.snapshot(Freshness::Local).await?;
             let rows = snapshot.read_within(&range, CLEARED_ROWS_MAX, CLEARED_LEN_MAX).await?;
             let Some((last, _)) = rows.last() else { return Ok(()) };
             range.start = KeyRange::single(last).end;
-            let deleted: Vec<Write> = rows.into_iter().map(|(key, _)| Write { key, value: None }).collect();
-            self.commit_marked(mark, &deleted).await?;
+            let delete =
+                |transaction: &mut Transaction| rows.iter().try_for_each(|(key, _)| transaction.delete(key));
+            self.commit_marked(mark, delete).await?;
         }
     }
 
@@ -157,42 +162,47 @@ impl<D: Database> Session<D> {
     /// Leaves the cluster as it was. If that fails, too, the mark stays, and says what to do.
     pub async fn undo_restore(&mut self, restore: &Restore) {
         // Writing the mark anew keeps out a transaction of this restore whose outcome is not known.
-        let again = Write { value: Some(restore.mark[..].into()), ..end_mark() };
-        let is_alone = match self.commit_marked(restore.mark, &[again]).await {
+        let again = |transaction: &mut Transaction| transaction.put(&catalog::RESTORE, &restore.mark);
+        let is_alone = match self.commit_marked(restore.mark, again).await {
             Ok(()) => true,
             // A full disk takes no mark, but it takes deletions.
             Err(error) => error.state == SqlState::DISK_FULL && !restore.is_doubtful,
         };
         if is_alone && self.clear(restore.mark).await.is_ok() {
-            let _ = self.commit_marked(restore.mark, &[end_mark()]).await;
+            let _ = self.commit_marked(restore.mark, end).await;
         }
     }
 
     /// Commits what is restored.
     async fn commit_restored(&mut self, restore: &mut Restore, writes: &[Write]) -> SqlResult<()> {
-        let committed = self.commit_marked(restore.mark, writes).await;
+        let put = |transaction: &mut Transaction| {
+            writes.iter().try_for_each(|Write { key, value }| match value {
+                Some(value) => transaction.put(key, value),
+                None => transaction.delete(key),
+            })
+        };
+        let committed = self.commit_marked(restore.mark, put).await;
         restore.is_doubtful |=
             committed.as_ref().is_err_and(|error| error.state == SqlState::OUTCOME_UNKNOWN);
         committed
     }
 
-    /// Commits `writes`, unless another restore has taken over from the one with this mark.
-    async fn commit_marked(&mut self, mark: [u8; 8], writes: &[Write]) -> SqlResult<()> {
+    /// Commits what `change` does, unless another restore has taken over from the one with this mark.
+    async fn commit_marked<T>(
+        &mut self,
+        mark: [u8; 8],
+        change: impl Fn(&mut Transaction) -> Result<T, StoreError>,
+    ) -> SqlResult<T> {
         for attempt in 1.. {
             let snapshot = self.database.snapshot(Freshness::Local).await?;
             let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
             if transaction.get(&catalog::RESTORE).await?.as_deref() != Some(&mark) {
                 return Err(taken_over());
             }
-            for Write { key, value } in writes {
-                match value {
-                    Some(value) => transaction.put(key, value)?,
-                    None => transaction.delete(key)?,
-                }
-            }
+            let changed = change(&mut transaction)?;
             match self.try_commit(transaction).await {
                 Err(DatabaseError::Conflict(_)) if attempt < ATTEMPTS_MAX => yield_now().await,
-                done => return done.map_err(SqlError::from),
+                done => return done.map(|()| changed).map_err(SqlError::from),
             }
         }
         Err(taken_over())
@@ -232,6 +242,10 @@ impl Restore {
 }
 
 /// The restore that has the mark is over.
+fn end(transaction: &mut Transaction) -> Result<(), StoreError> {
+    transaction.delete(&catalog::RESTORE)
+}
+
 fn end_mark() -> Write {
     Write { key: catalog::RESTORE[..].into(), value: None }
 }
