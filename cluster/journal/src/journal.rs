@@ -233,6 +233,7 @@ impl Journal {
         let (bytes, sum) = build(&standing, state, end, payload);
         self.chain = Chain { journal, sequence: standing.sequence, sum, life };
         self.head += payload.sectors();
+        assert!(self.head <= self.ring_end(), "what still counts would be written over");
         let ring = self.superblock.ring();
         let transfer_sectors = (self.geometry.transfer_len_max / SECTOR_SIZE).max(1) as u64;
         let pieces = ring.pieces(place..self.head, transfer_sectors);

@@ -181,6 +181,10 @@ impl Scanner {
             }
             match (self.candidate(marks), wanted) {
                 (Candidate::Record(header, entries), _) => {
+                    // What an opening has told of it once, every later one tells: the repair built on that.
+                    if let Some(proof) = self.proof.take_if(|proof| proof.sum == header.previous) {
+                        return self.take_header(proof, marks);
+                    }
                     return Next::Record(Box::new(self.take(header, entries, marks)));
                 }
                 (Candidate::Incomplete, Some(wanted)) => return Next::More(wanted),
@@ -248,10 +252,15 @@ impl Scanner {
     /// Nothing intact lies behind the damage.
     fn give_up(&mut self, marks: &mut Marks) -> Next {
         let Some(header) = self.proof.take().filter(|_| !self.stops_at_damage) else { return Next::End };
-        // What its payload was is lost too, so it counts as a record without entries.
+        self.reader.move_to(header.place + header.sectors());
+        self.take_header(header, marks)
+    }
+
+    /// Of a record that came behind others that are lost, the header is left. What its payload was is lost too, so it
+    /// counts as a record without entries.
+    fn take_header(&mut self, header: Header, marks: &mut Marks) -> Next {
         marks.hit(Mark::HeaderOnly as u32);
         self.search = None;
-        self.reader.move_to(header.place + header.sectors());
         let chain = self.chain;
         self.chain = chain.through(&header);
         let entries = Vec::new();

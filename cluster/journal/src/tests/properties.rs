@@ -256,14 +256,21 @@ impl Model {
             self.written.push(proof.clone());
         }
         self.given_up.extend(lost);
+        // A record without its payload counts if it says that others are lost, and the next was written after it.
+        let is_header_only = |index: usize| {
+            let written = &self.written[index];
+            let is_between = || 0 < index && index + 1 < last && !intact[index - 1] && intact[index + 1];
+            let is_left = || !intact[index] && self.is_intact(written, HEADER_LEN);
+            proof.as_ref().is_some_and(|proof| proof.sector == written.sector) || is_between() && is_left()
+        };
         let mut expected = Vec::new();
         for (index, written) in self.written.iter().enumerate() {
-            let after_damage = index > 0 && !intact[index - 1];
-            if index < last && intact[index] {
-                expected.push(Record { after_damage, ..written.record.clone() });
-            } else if proof.as_ref().is_some_and(|proof| proof.sector == written.sector) {
+            if is_header_only(index) {
                 let entries = vec![];
                 expected.push(Record { after_damage: true, entries, ..written.record.clone() });
+            } else if index < last && intact[index] {
+                let after_damage = index > 0 && !intact[index - 1] && !is_header_only(index - 1);
+                expected.push(Record { after_damage, ..written.record.clone() });
             }
         }
         expected

@@ -217,6 +217,27 @@ fn a_header_alone_proves_that_what_came_before_it_is_lost() {
 }
 
 #[test]
+fn what_a_header_alone_has_told_is_told_again_behind_later_records() {
+    let mut disk = Disk::blank();
+    let (mut journal, _) = open(&mut disk).unwrap();
+    let log = entries(LogEnd::default(), 1, 2, 600);
+    append(&mut journal, &mut disk, state(1), &log);
+    append(&mut journal, &mut disk, state(1), &[]);
+    append(&mut journal, &mut disk, state(1), &log[1..]);
+    let places = extents(&disk);
+    disk.sector(places[1].0).fill(0);
+    disk.sector(places[2].0 + 1).fill(0);
+    let (mut journal, _) = open(&mut disk).unwrap();
+    assert_eq!(read(&mut journal, &mut disk, 1, 2), log, "the log ends where it did before the damage");
+    let newer = entries(end_of(&log[..1]), 2, 1, 10);
+    append(&mut journal, &mut disk, state(2), &newer);
+    for _ in 0..2 {
+        assert_eq!(read(&mut journal, &mut disk, 1, 2), [&log[..1], &newer].concat());
+        journal = open(&mut disk).unwrap().0;
+    }
+}
+
+#[test]
 fn damage_that_comes_while_it_runs_ends_a_read() {
     let (mut disk, log) = with_hole(10, 0..0);
     let (mut journal, _) = open(&mut disk).unwrap();
