@@ -142,28 +142,73 @@ impl Records {
     }
 }
 
+/// Keys of a piece of [`ByVersion`].
+const PIECE_KEYS: usize = 256;
+
+/// Which keys were written, by ascending version. It is in pieces, so that it grows without being moved, and needs no long
+/// stretch of memory.
+#[derive(Default)]
+struct ByVersion(Vec<Vec<(Version, Arc<[u8]>)>>);
+
+impl ByVersion {
+    fn push(&mut self, version: Version, key: Arc<[u8]>) {
+        match self.0.last_mut() {
+            Some(piece) if piece.len() < PIECE_KEYS => piece.push((version, key)),
+            _ => {
+                let mut piece = Vec::with_capacity(PIECE_KEYS);
+                piece.push((version, key));
+                self.0.push(piece);
+            }
+        }
+    }
+
+    /// About how many bytes of memory it takes.
+    fn len_bytes(&self) -> usize {
+        let last = self.0.last().map_or(0, |piece| PIECE_KEYS - piece.len());
+        (self.0.len() * PIECE_KEYS - last) * size_of::<(Version, Arc<[u8]>)>()
+    }
+
+    /// What was written behind `since`, the newest first.
+    fn since(&self, since: Version) -> impl Iterator<Item = &(Version, Arc<[u8]>)> {
+        self.0.iter().rev().flat_map(|piece| piece.iter().rev()).take_while(move |added| added.0 > since)
+    }
+}
+
+/// Records, and what was written when.
+#[derive(Default)]
+struct Added {
+    records: Records,
+    by_version: ByVersion,
+}
+
 /// What was written to a part of memory since a version.
 pub struct WrittenSince<'a> {
-    records: &'a Records,
+    added: &'a Added,
     since: Version,
 }
 
 impl WrittenSince<'_> {
-    /// A version that has written a key in `range`.
+    /// A version that has written a key in `range`. It goes through the range and through what was written since, step by
+    /// step, until either is at its end: a wide range costs no more than what is new, and a lot that is new no more than the
+    /// range.
     pub fn inside(&self, range: &KeyRange) -> Option<Version> {
         if range.is_empty() {
             return None;
         }
         let start = Bound::Included(Position::first_of(&range.start));
         let end = Bound::Excluded(Position::first_of(&range.end));
-        let mut versions = self.records.between(start, end).map(|(place, _)| place.version.0);
-        let written = versions.find(|version| *version > self.since);
-        written.or_else(|| self.records.tombstones.newer_inside(range, self.since))
+        let places = self.added.records.between(start, end).map(|(place, _)| place.version.0);
+        let written = self.added.by_version.since(self.since);
+        let found = places.zip(written).find_map(|(there, (version, key))| {
+            let newest = if range.contains(key) { *version } else { there };
+            (newest > self.since).then_some(newest)
+        });
+        found.or_else(|| self.added.records.tombstones.newer_inside(range, self.since))
     }
 
     /// A version that has written `key`.
     pub fn at(&self, key: &[u8]) -> Option<Version> {
-        let (newest, _) = self.records.get(key, Version(u64::MAX))?;
+        let (newest, _) = self.added.records.get(key, Version(u64::MAX))?;
         (newest > self.since).then_some(newest)
     }
 }
@@ -188,30 +233,33 @@ impl MemRecord {
 /// Records in memory, to which newer ones may be added. Clones share them.
 #[derive(Clone, Default)]
 pub struct MemTable {
-    records: Arc<Mutex<Records>>,
+    added: Arc<Mutex<Added>>,
 }
 
+/// Records to be read; nobody asks when they were written.
 impl From<Records> for MemTable {
     fn from(records: Records) -> MemTable {
-        MemTable { records: Arc::new(Mutex::new(records)) }
+        MemTable { added: Arc::new(Mutex::new(Added { records, ..Added::default() })) }
     }
 }
 
 impl MemTable {
     /// `key` was set to `value`, or deleted, by `version`, which is no older than any before.
     pub fn add(&self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
-        self.records.lock().add(key, version, value);
+        let mut added = self.added.lock();
+        added.records.add(key, version, value);
+        added.by_version.push(version, key.clone());
     }
 
     /// What was in `range` was deleted by `version`, which is no older than any before. What that version writes itself is
     /// added afterwards.
     pub(crate) fn delete_range(&self, range: &KeyRange, version: Version) {
-        self.records.lock().delete_range(range, version);
+        self.added.lock().records.delete_range(range, version);
     }
 
     /// Adds to `tombstones` those that have keys in `range` and are no newer than `newest`.
     pub(crate) fn add_tombstones(&self, tombstones: &mut RangeTombstones, range: &KeyRange, newest: Version) {
-        let records = self.records.lock();
+        let records = &self.added.lock().records;
         if !records.tombstones.is_empty() {
             tombstones.extend(&records.tombstones.inside(range), newest);
         }
@@ -219,22 +267,23 @@ impl MemTable {
 
     /// All of them.
     pub(crate) fn tombstones(&self) -> RangeTombstones {
-        self.records.lock().tombstones.clone()
+        self.added.lock().records.tombstones.clone()
     }
 
     /// About how many bytes of memory it takes.
     pub fn len_bytes(&self) -> usize {
-        self.records.lock().len_bytes()
+        let added = self.added.lock();
+        added.records.len_bytes() + added.by_version.len_bytes()
     }
 
     /// The newest version that has added a record; zero if there is none.
     pub(crate) fn newest(&self) -> Version {
-        self.records.lock().newest
+        self.added.lock().records.newest
     }
 
     /// What `key` was as of `version`, and since when; none if the records do not tell.
     pub fn get(&self, key: &[u8], version: Version) -> Option<(Version, Option<Arc<[u8]>>)> {
-        self.records.lock().get(key, version)
+        self.added.lock().records.get(key, version)
     }
 
     /// What `look` finds in what was written since; it is not asked if nothing was.
@@ -243,8 +292,8 @@ impl MemTable {
         since: Version,
         look: impl Fn(&WrittenSince<'_>) -> Option<Version>,
     ) -> Option<Version> {
-        let records = self.records.lock();
-        if records.newest > since { look(&WrittenSince { records: &records, since }) } else { None }
+        let added = self.added.lock();
+        if added.records.newest > since { look(&WrittenSince { added: &added, since }) } else { None }
     }
 
     /// The first records, `count` at most, that are not before `target`, or, if that is excluded, behind it; backwards, the
@@ -257,7 +306,7 @@ impl MemTable {
         newest: Version,
         count: usize,
     ) -> Vec<MemRecord> {
-        let records = self.records.lock();
+        let records = &self.added.lock().records;
         if newest < records.oldest {
             return Vec::new();
         }
@@ -281,7 +330,7 @@ impl MemTable {
 
     /// The last key that is not deleted.
     pub fn last_key(&self) -> Option<Arc<[u8]>> {
-        let records = self.records.lock();
+        let records = &self.added.lock().records;
         let is_set =
             |key: &&Arc<[u8]>| records.get(key, Version(u64::MAX)).is_some_and(|(_, value)| value.is_some());
         records.by_place.keys().rev().map(|place| &place.key).find(is_set).cloned()
@@ -323,14 +372,19 @@ mod tests {
             len in 0..20u8,
             since in 0..9u64,
         ) {
-            let mut records = Records::default();
+            let mut changes = changes;
+            changes.sort_by_key(|(_, version)| *version);
+            let table = MemTable::default();
             for (key, version) in &changes {
-                records.add(&[*key][..].into(), Version(*version), None);
+                table.add(&[*key][..].into(), Version(*version), None);
             }
             let range = KeyRange { start: [start][..].into(), end: [start + len][..].into() };
             let expected = changes.iter().any(|(key, version)| range.contains(&[*key]) && *version > since);
-            let written = WrittenSince { records: &records, since: Version(since) };
-            prop_assert_eq!(written.inside(&range).is_some(), expected);
+            let added = table.added.lock();
+            let written = WrittenSince { added: &added, since: Version(since) };
+            let found = written.inside(&range);
+            prop_assert!(found.is_none_or(|version| version > Version(since)));
+            prop_assert_eq!(found.is_some(), expected);
             let expected = changes.iter().any(|(key, version)| *key == start && *version > since);
             prop_assert_eq!(written.at(&[start]).is_some(), expected);
         }
