@@ -359,13 +359,15 @@ impl SimDisk {
         self.settling.push(DoneWrite { sector, buffer, wrong });
     }
 
-    /// Writes to another place: half of the time one that holds something.
+    /// Writes to another place: half of the time one that holds something. What has not settled there is spared, as by
+    /// decay.
     fn misdirect(&mut self, sector: u64, buffer: &[u8]) -> Option<Wrong> {
         let last = self.geometry.sectors - (buffer.len() / SECTOR_SIZE) as u64;
         let near = self.rng.next_u32() & 1 == 1;
         let written = if near { self.draw_written(1, 0..last + 1).first().copied() } else { None };
         let place = written.unwrap_or_else(|| self.below(last + 1));
-        if place == sector {
+        let mut victims = sectors_of(place, buffer).map(|(victim, _)| victim);
+        if place == sector || victims.any(|victim| self.settling.covers(victim)) {
             self.put(sector, buffer);
             return None;
         }

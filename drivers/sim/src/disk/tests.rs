@@ -143,6 +143,17 @@ fn a_misdirected_write_lands_elsewhere() {
 }
 
 #[test]
+fn a_misdirected_write_spares_what_nothing_follows() {
+    for seed in 0..1000 {
+        let mut disk = SimDisk::new(40, seed);
+        (0..10).for_each(|record| write(&mut disk, 2 * record, 1));
+        disk.faults.misdirected_per_million = MILLION;
+        write(&mut disk, 30, 9);
+        assert_eq!(held(&disk, 18), Some(1), "seed {seed}");
+    }
+}
+
+#[test]
 fn a_late_write_arrives_later_or_never() {
     let late =
         DiskFaults { late_per_million: MILLION, lateness: Duration::from_secs(1), ..DiskFaults::default() };
