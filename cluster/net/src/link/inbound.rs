@@ -5,16 +5,19 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use cluster_format::limits::MESSAGE_LEN_MAX;
-use drivers_api::Instant;
+use drivers_api::{Instant, Mtu};
 
 use super::outbound::{WINDOW, WINDOW_LEN};
-use crate::datagram::Header;
+use crate::datagram::{Header, payload_len_max};
 
 /// What has arrived is acknowledged within this, well below the least timeout, or after so many datagrams, or bytes:
 /// long before the sender must stop.
 const ACKNOWLEDGE_WITHIN: Duration = Duration::from_millis(4);
 const ACKNOWLEDGE_AFTER: u32 = 16;
 const ACKNOWLEDGE_AFTER_LEN: usize = WINDOW_LEN / 4;
+
+/// Bytes that wait for their turn, at most: so many as a peer has in flight that keeps to its window.
+const EARLY_LEN_MAX: usize = WINDOW_LEN + payload_len_max(Mtu::JUMBO);
 
 /// A fragment: whether it begins and ends a message, and its bytes.
 type Fragment = (bool, bool, Vec<u8>);
@@ -26,6 +29,8 @@ pub(super) struct Inbound {
     received: u64,
     /// Fragments that came before their turn.
     early: BTreeMap<u64, Fragment>,
+    /// Bytes of these.
+    early_len: usize,
     assembling: Option<Vec<u8>>,
     delivered: VecDeque<Vec<u8>>,
     /// When what has arrived is acknowledged, if nothing that is sent before does so.
@@ -84,11 +89,16 @@ impl Inbound {
             return;
         }
         if ahead > 0 {
-            self.early.insert(header.sequence, (header.first, header.last, payload.to_vec()));
+            let is_new = !self.early.contains_key(&header.sequence);
+            if is_new && self.early_len + payload.len() <= EARLY_LEN_MAX {
+                self.early_len += payload.len();
+                self.early.insert(header.sequence, (header.first, header.last, payload.to_vec()));
+            }
             return;
         }
         self.assemble(header.first, header.last, payload);
         while let Some((first, last, payload)) = self.early.remove(&(self.received + 1)) {
+            self.early_len -= payload.len();
             self.assemble(first, last, &payload);
         }
     }
@@ -108,5 +118,31 @@ impl Inbound {
         if last && let Some(message) = self.assembling.take() {
             self.delivered.push_back(message);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::link::outbound::tests::acknowledgement;
+
+    #[test]
+    fn what_comes_before_its_turn_takes_no_more_than_a_window() {
+        let payload = vec![7; payload_len_max(Mtu::JUMBO)];
+        let mut inbound = Inbound::default();
+        let mut arrive = |sequence| {
+            let header = Header { sequence, first: true, last: true, ..acknowledgement(0, &[]) };
+            inbound.arrived(Instant::ZERO, &header, &payload);
+            (inbound.early_len, inbound.early.values().map(|early| early.2.len()).sum::<usize>())
+        };
+        for sequence in (2..2 * WINDOW).chain(2..2 * WINDOW) {
+            let (counted, held) = arrive(sequence);
+            assert!(counted == held && held <= EARLY_LEN_MAX);
+        }
+        assert!(arrive(2).0 > WINDOW_LEN, "as much as a peer may send");
+        assert_eq!(arrive(1), (0, 0));
+        assert_eq!(inbound.received().0, 1 + (EARLY_LEN_MAX / payload.len()) as u64);
     }
 }

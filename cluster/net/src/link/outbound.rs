@@ -262,7 +262,7 @@ impl Flight {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use alloc::vec;
 
     use cluster_format::{ClusterId, NodeId};
@@ -274,7 +274,7 @@ mod tests {
     const LEN: usize = payload_len_max(Mtu::ETHERNET);
 
     /// Everything up to `received` has arrived, and these of what is behind that.
-    fn acknowledgement(received: u64, behind: &[u64]) -> Header {
+    pub(crate) fn acknowledgement(received: u64, behind: &[u64]) -> Header {
         let received_behind = behind.iter().fold(0, |bits, sequence| bits | 1 << (sequence - received - 1));
         Header {
             kind: Kind::Data,
