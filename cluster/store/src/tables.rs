@@ -205,8 +205,10 @@ impl Tables {
         self.scrubbed_len
     }
 
-    /// Begins to read the next table, to see whether it is intact: [`TablesEvent::Damaged`] says if not.
+    /// Begins to read the next table, to see whether it is intact: [`TablesEvent::Damaged`] says if not. If nothing was
+    /// written since the last call, merges what reads would have to look into one by one.
     pub fn scrub_next(&mut self) {
+        self.tree.rest();
         self.tree.scrub_next();
     }
 

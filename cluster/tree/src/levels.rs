@@ -169,6 +169,12 @@ impl Levels {
         compactions.into_iter().find(|compaction| compaction.spares(damaged))
     }
 
+    /// Takes all young runs down, if there are several: whoever reads a key has to look into each.
+    pub(crate) fn gather_young(&self, damaged: &BTreeSet<TableId>) -> Option<Compaction> {
+        let compaction = (self.young.len() > 1).then(|| self.compact_young(self.young.len() as u64))?;
+        compaction.spares(damaged).then_some(compaction)
+    }
+
     /// Takes so many young runs down, the oldest.
     fn compact_young(&self, runs: u64) -> Compaction {
         let (_, young) = self.young.split_at(self.young.len().saturating_sub(runs as usize));

@@ -49,6 +49,7 @@ proptest! {
         for (requests, more) in crashes {
             machine.requests_max = machine.requests + requests;
             machine.add(&changes, version);
+            (0..2).for_each(|_| machine.tree.rest());
             machine.settle();
             cells += more;
             machine.crash_and_resize(cells);
@@ -59,6 +60,10 @@ proptest! {
         machine.add(&changes, version);
         machine.check(&model, changes.len() as u64);
         machine.check_cells();
+        machine.check(&model, changes.len() as u64);
+        (0..2).for_each(|_| machine.tree.rest());
+        machine.check_cells();
+        prop_assert!(machine.tree.levels().young.len() <= 1 || machine.tree.is_nearly_full(0));
         machine.check(&model, changes.len() as u64);
     }
 

@@ -11,6 +11,7 @@
 //! | `fill row 1 to 200 of 90` | sets `row001` to `row200`, each to 90 bytes, of which half compress |
 //! | `freeze` | begins to make tables of what is in memory |
 //! | `turn`, `settle` | the disk finishes one request; everything is done until nothing is left |
+//! | `rest` | the owner's clock ticks |
 //! | `crash` | the power fails, and comes back |
 //! | `horizon 7` | nobody reads an older version any more |
 //! | `get a`, `get a at 3` | the value, as of now or of a version |
@@ -199,6 +200,7 @@ impl Stage {
             ["freeze"] => self.machine.tree.freeze(self.version.to_be_bytes()[..].into()),
             ["turn"] => _ = self.machine.turn(),
             ["settle"] => self.machine.settle(),
+            ["rest"] => self.machine.tree.rest(),
             ["crash"] => {
                 self.machine.crash();
                 self.version = self.machine.opened();

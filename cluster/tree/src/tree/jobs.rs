@@ -96,6 +96,11 @@ impl Tree {
                 None => self.levels.compact_deleted(self.horizon, &self.damaged),
                 Some(_) => None,
             });
+            let is_idle = core::mem::take(&mut self.is_idle);
+            let picked = picked.or_else(|| match self.full.compaction {
+                None if is_idle => self.levels.gather_young(&self.damaged),
+                _ => None,
+            });
             self.compaction = picked.map(|compaction| self.start(compaction));
         }
         let Some((_, job)) = &mut self.compaction else { return };
@@ -151,6 +156,17 @@ impl Tree {
             let damaged = gone.iter().filter(|table| self.damaged.remove(&table.head.id));
             self.events.extend(damaged.map(|table| TreeEvent::Mended(table.head.id)));
             self.levels_changed();
+        }
+    }
+
+    /// Merges all young runs, if there are several and nothing was written since the last call: loading may have left nearly
+    /// as many as it takes to merge them, and each read looks into all. Whoever owns the tree paces it by calling this.
+    pub fn rest(&mut self) {
+        let newest = self.memory.newest().max(self.levels.newest());
+        let is_rested = core::mem::replace(&mut self.rested_at, newest) == newest;
+        if is_rested && self.levels.young.len() > 1 && !self.is_nearly_full(0) {
+            (self.is_idle, self.may_compact) = (true, true);
+            self.wake();
         }
     }
 

@@ -133,6 +133,9 @@ pub struct Tree {
     may_compact: bool,
     /// Whether either may have made range tombstones needless, or tables that they hide.
     may_settle: bool,
+    /// The newest version at the last [`Tree::rest`], and whether nothing had been written since the one before.
+    rested_at: Version,
+    is_idle: bool,
     /// Jobs that have found no room.
     full: Full,
     events: Vec<TreeEvent>,
@@ -179,6 +182,8 @@ impl Tree {
             is_changed: false,
             may_compact: true,
             may_settle: false,
+            rested_at: Version::ZERO,
+            is_idle: false,
             full: Full::default(),
             events: is_new.then(|| TreeEvent::Opened(Arc::default())).into_iter().collect(),
             woken: Arc::new(Woken(AtomicBool::new(true))),
