@@ -1,5 +1,6 @@
 //! What sessions and the node share: requests one way, snapshots the other.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -9,7 +10,7 @@ use cluster_format::{Commit, NodeId, Origin, Version};
 use cluster_services::{LIVE_TABLES, tables};
 use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure};
 use cluster_sql::types::Datum;
-use cluster_store::{MemoryPool, Snapshot, Tables};
+use cluster_store::{MemoryPool, Mended, Mending, ReadError, Snapshot, Tables};
 use futures_channel::oneshot;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::Rng;
@@ -23,6 +24,8 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, DatabaseError>>;
 /// What a session asks of the node.
 pub(crate) enum Request {
     Snapshot(Reply<Snapshot>),
+    /// A read has met this, and is repeated if it is mended.
+    Mended(ReadError, Reply<Snapshot>),
     Commit(Arc<Commit>, Reply<Version>),
     Change(Change, Reply<()>),
     LiveRows(String, Reply<Vec<Vec<Datum>>>),
@@ -39,10 +42,28 @@ pub(crate) struct Shared {
     rng: ChaCha8Rng,
 }
 
+/// Where sessions ask the node for something, and where it looks.
+struct Asking(Mutex<Shared>);
+
+impl Asking {
+    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, DatabaseError> {
+        let (reply, answer) = oneshot::channel();
+        self.0.lock().requests.push_back(request(reply));
+        // A request that is dropped unanswered belongs to a node that is going down.
+        answer.await.unwrap_or(Err(DatabaseError::NoQuorum))
+    }
+}
+
+impl Mending for Asking {
+    fn mended(&self, error: ReadError) -> Mended<'_> {
+        Box::pin(async move { self.ask(|reply| Request::Mended(error, reply)).await.ok() })
+    }
+}
+
 /// The node, as its sessions see it.
 #[derive(Clone)]
 pub(crate) struct NodeDatabase {
-    shared: Arc<Mutex<Shared>>,
+    asking: Arc<Asking>,
     node: NodeId,
     cluster_name: Arc<str>,
     memory: Arc<MemoryPool>,
@@ -58,7 +79,7 @@ impl NodeDatabase {
             rng,
         };
         NodeDatabase {
-            shared: Arc::new(Mutex::new(shared)),
+            asking: Arc::new(Asking(Mutex::new(shared))),
             node,
             cluster_name: cluster_name.into(),
             memory: MemoryPool::new(memory_len),
@@ -66,18 +87,11 @@ impl NodeDatabase {
     }
 
     pub(crate) fn lock(&self) -> spin::MutexGuard<'_, Shared> {
-        self.shared.lock()
+        self.asking.0.lock()
     }
 
     fn check_in_service(&self) -> Result<(), DatabaseError> {
         self.lock().out_of_service.clone().map_or(Ok(()), Err)
-    }
-
-    async fn ask<T>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, DatabaseError> {
-        let (reply, answer) = oneshot::channel();
-        self.lock().requests.push_back(request(reply));
-        // A request that is dropped unanswered belongs to a node that is going down.
-        answer.await.unwrap_or(Err(DatabaseError::NoQuorum))
     }
 }
 
@@ -86,17 +100,17 @@ impl Database for NodeDatabase {
         match freshness {
             // Enough to find the live tables, which say why this node is out of service. A statement that
             // reads or writes stored tables goes on to ask for what is refused below.
-            Freshness::Local => Ok(self.lock().newest.clone()),
+            Freshness::Local => Ok(self.lock().newest.clone().mended_by(self.asking.clone())),
             Freshness::Linearizable => {
                 self.check_in_service()?;
-                self.ask(Request::Snapshot).await
+                Ok(self.asking.ask(Request::Snapshot).await?.mended_by(self.asking.clone()))
             }
         }
     }
 
     async fn commit(&self, commit: Commit) -> Result<Version, DatabaseError> {
         self.check_in_service()?;
-        self.ask(|reply| Request::Commit(Arc::new(commit), reply)).await
+        self.asking.ask(|reply| Request::Commit(Arc::new(commit), reply)).await
     }
 
     async fn call(&self, procedure: Procedure) -> Result<(), DatabaseError> {
@@ -109,7 +123,7 @@ impl Database for NodeDatabase {
             }
             Procedure::RemoveNode(id) => Change::Remove(node(id).ok_or(DatabaseError::NoSuchNode)?),
         };
-        self.ask(|reply| Request::Change(change, reply)).await
+        self.asking.ask(|reply| Request::Change(change, reply)).await
     }
 
     fn origin(&self) -> Origin {
@@ -135,7 +149,7 @@ impl Database for NodeDatabase {
             return tables::rows(&snapshot).await.map_err(DatabaseError::Unreadable);
         }
         let name = name.to_string();
-        self.ask(|reply| Request::LiveRows(name, reply)).await
+        self.asking.ask(|reply| Request::LiveRows(name, reply)).await
     }
 
     fn memory(&self) -> &Arc<MemoryPool> {

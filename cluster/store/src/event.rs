@@ -19,6 +19,8 @@ pub enum TablesEvent {
     /// Something of one of them cannot be read any more. What needs it does not get on until it is
     /// [mended](crate::Tables::mend), or they are replaced.
     Damaged(Scrubbed),
+    /// This one was read from end to end, and nothing is wrong with it.
+    Intact(TableId),
     /// This one has been written anew, with what it had lost.
     Mended(TableId),
     /// Those that were to be mended could not be: try again later.

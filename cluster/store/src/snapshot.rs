@@ -1,5 +1,6 @@
 //! One state of the tables, as a value.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -7,13 +8,18 @@ use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX};
 use cluster_format::{KeyRange, StateHash, Version};
 use cluster_tree::{Most, RANGE_TOMBSTONES_MAX};
 
-use crate::{Direction, PatchPiece, PatchQuestion, ReadError, Row, yield_now};
+use crate::{Direction, Mending, PatchPiece, PatchQuestion, ReadError, Row, yield_now};
+
+/// A read waits no more often than this for damage to be mended: each time it may meet some more.
+const MENDED_MAX: usize = 8;
 
 /// The tables as they were after one ledger entry. Cloning is cheap and shares everything.
 #[derive(Clone)]
 pub struct Snapshot {
     version: Version,
     tree: cluster_tree::Snapshot,
+    /// Reads that meet damage wait for them; they fail if there is nobody.
+    mending: Option<Arc<dyn Mending>>,
 }
 
 /// What some neighbouring rows amount to.
@@ -27,7 +33,7 @@ pub struct Slice {
 
 impl Snapshot {
     pub(crate) fn new(version: Version, tree: cluster_tree::Snapshot) -> Snapshot {
-        Snapshot { version, tree }
+        Snapshot { version, tree, mending: None }
     }
 
     /// The version of this state.
@@ -37,7 +43,12 @@ impl Snapshot {
 
     /// The state at an earlier version; reads fail if that is no longer kept.
     pub fn as_of(&self, version: Version) -> Snapshot {
-        Snapshot { version: version.min(self.version), tree: self.tree.clone() }
+        Snapshot { version: version.min(self.version), ..self.clone() }
+    }
+
+    /// The same state, whose reads wait for `mending` when they meet damage.
+    pub fn mended_by(self, mending: Arc<dyn Mending>) -> Snapshot {
+        Snapshot { mending: Some(mending), ..self }
     }
 
     /// Whether so many ranges are deleted that no more should be.
@@ -47,7 +58,13 @@ impl Snapshot {
 
     /// The value of `key`.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, ReadError> {
-        self.tree.get(key, self.version).await
+        let mut found = self.tree.get(key, self.version).await;
+        for _ in 0..MENDED_MAX {
+            let Err(error) = found else { break };
+            let newer = self.mended(error).await?;
+            found = Box::pin(newer.tree.get(key, self.version)).await;
+        }
+        found
     }
 
     /// The first `rows_max` rows of `range`, by `direction`.
@@ -57,7 +74,7 @@ impl Snapshot {
         direction: Direction,
         rows_max: usize,
     ) -> Result<Vec<Row>, ReadError> {
-        self.tree.read(range, self.version, direction, Most::rows(rows_max)).await
+        self.read_most(range, direction, Most::rows(rows_max)).await
     }
 
     /// The first rows of `range`, `rows_max` at most, and no more once they have `len_max` bytes; none at the end.
@@ -67,8 +84,30 @@ impl Snapshot {
         rows_max: usize,
         len_max: usize,
     ) -> Result<Vec<Row>, ReadError> {
-        let most = Most { rows: rows_max, len: len_max };
-        self.tree.read(range, self.version, Direction::Forward, most).await
+        self.read_most(range, Direction::Forward, Most { rows: rows_max, len: len_max }).await
+    }
+
+    async fn read_most(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        most: Most,
+    ) -> Result<Vec<Row>, ReadError> {
+        let mut found = self.tree.read(range, self.version, direction, most).await;
+        for _ in 0..MENDED_MAX {
+            let Err(error) = found else { break };
+            let newer = self.mended(error).await?;
+            found = Box::pin(newer.tree.read(range, self.version, direction, most)).await;
+        }
+        found
+    }
+
+    /// The newest tables, once the damage that a read has met is mended: what they were at a version stays what it is.
+    async fn mended(&self, error: ReadError) -> Result<Snapshot, ReadError> {
+        match (&self.mending, error) {
+            (None, _) | (_, ReadError::Forgotten(_)) => Err(error),
+            (Some(mending), _) => mending.mended(error).await.ok_or(error),
+        }
     }
 
     /// About how many bytes of the disk rows in `range` take, with all versions that are kept: whole blocks, compressed as

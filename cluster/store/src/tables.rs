@@ -13,7 +13,7 @@ use crate::history::History;
 use crate::mark::{Mark, TablesRoot, parse_mark};
 use crate::requests::Requests;
 use crate::settings::Settings;
-use crate::{ApplyError, Conflict, ReadError, RequestState, Snapshot, TablesEvent, Through};
+use crate::{ApplyError, Conflict, ReadError, RequestState, Snapshot, TableId, TablesEvent, Through};
 
 /// How tables are to be.
 #[derive(Clone, Copy, Debug)]
@@ -261,7 +261,9 @@ impl Tables {
                 }
                 TreeEvent::Scrubbed(scrubbed) => {
                     self.scrubbed_len += scrubbed.sectors * SECTOR_SIZE as u64;
-                    if !scrubbed.damaged.is_empty() && self.tree.has(scrubbed.table) {
+                    if scrubbed.damaged.is_empty() {
+                        self.events.push(TablesEvent::Intact(scrubbed.table));
+                    } else if self.tree.has(scrubbed.table) {
                         self.events.push(TablesEvent::Damaged(scrubbed));
                     }
                 }
@@ -277,6 +279,11 @@ impl Tables {
     /// says all that is lost with it.
     pub fn suspect(&mut self, error: &ReadError) {
         self.tree.suspect(error);
+    }
+
+    /// Whether this table is one of them.
+    pub fn has(&self, table: TableId) -> bool {
+        self.tree.has(table)
     }
 
     /// Whether one of them is known to have lost something.

@@ -5,7 +5,7 @@
 //!                   from end to end                                 piece by piece
 //! ```
 //! What is asked for depends on no peer, so that each piece may come from another one. Statements that need lost rows
-//! fail meanwhile. If no peer is of use, all tables are had anew.
+//! wait for a while. If no peer is of use, all tables are had anew.
 
 use alloc::string::ToString;
 use alloc::sync::Arc;
@@ -115,6 +115,7 @@ impl Replica {
 
     /// No table could be written anew, for want of room, which may come, or because of other damage.
     pub(super) fn not_mended(&mut self, now: Now, error: &WriteError) {
+        self.fail_awaiting();
         let Some(mending) = &mut self.mending else { return };
         (mending.is_writing, mending.due) = (false, Some(now.monotonic + ASK_AGAIN_AFTER));
         mending.failed_writes += u32::from(*error != WriteError::Full);

@@ -16,6 +16,7 @@
 
 mod agreeing;
 mod arriving;
+mod awaiting;
 mod lending;
 mod mending;
 mod opening;
@@ -47,6 +48,7 @@ use crate::recovery::Recovery;
 use crate::writing::{Writer, Written};
 use agreeing::Summing;
 use arriving::Arrival;
+use awaiting::Awaiting;
 use lending::{Lending, Lent};
 use mending::{Mending, Patching};
 use storing::{Checkpoint, Replacement};
@@ -130,6 +132,8 @@ pub(crate) struct Replica {
     mending: Option<Mending>,
     pub(crate) damaged_tables: u64,
     pub(crate) mended_tables: u64,
+    /// Reads that need what is lost.
+    awaiting: Vec<Awaiting>,
     /// Rows that peers have lost.
     patching: Vec<Patching>,
     rebuilding: Option<Rebuilding>,
@@ -202,6 +206,7 @@ impl Replica {
             mending: None,
             damaged_tables: 0,
             mended_tables: 0,
+            awaiting: Vec::new(),
             patching: Vec::new(),
             rebuilding: None,
             replaced: false,
@@ -273,7 +278,7 @@ impl Replica {
         let rebuilding = rebuilding.and_then(Rebuilding::deadline);
         let agreement = self.agreement.deadline().filter(|_| raft.is_leader() && self.rebuilding.is_none());
         let seal = self.writer.seal_at().filter(|_| self.replacement.is_none());
-        let mending = self.mending_due();
+        let mending = [self.mending_due(), self.awaiting_due()].into_iter().flatten().min();
         let others = [rebuilding, self.restoring.deadline(), seal, agreement, self.scrub_at, mending];
         Some(others.into_iter().flatten().fold(raft.deadline(), Instant::min))
     }
@@ -319,6 +324,7 @@ impl Replica {
         (self.tables_are_busy, self.scrub_at) = (false, None);
         self.lending.clear();
         self.patching.clear();
+        self.fail_awaiting();
         self.report_stop();
     }
 
@@ -352,6 +358,7 @@ impl Replica {
         self.agree(now);
         self.restore(now);
         self.mend(now);
+        self.answer_awaiting(now);
         self.rebuild(now);
         self.report();
         applied

@@ -98,6 +98,7 @@ impl Replica {
             }
             TablesEvent::NotOpened => self.stop(JournalError::Foreign),
             TablesEvent::Damaged(scrubbed) => self.table_damaged(now, &scrubbed),
+            TablesEvent::Intact(table) => self.table_intact(table),
             TablesEvent::Mended(table) => self.table_mended(now, table),
             TablesEvent::NotMended(error) => self.not_mended(now, &error),
             TablesEvent::Replaced => self.replaced = true,
