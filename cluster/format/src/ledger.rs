@@ -5,7 +5,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Digest, LogPosition, Membership, NodeId, RequestId, Version, shared_bytes};
+use crate::limits::{RANGE_DELETES_MAX, READ_RANGES_MAX, WRITES_MAX};
+use crate::{Digest, LogPosition, Membership, NodeId, RequestId, Version, bounded, shared_bytes};
 
 /// A half-open range of keys, `start <= key < end`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -83,11 +84,14 @@ pub struct Commit {
     /// The snapshot the transaction read.
     pub read_version: Version,
     /// What it read there, for the conflict check: ranges may overlap. The keys that it changes and the ranges that it deletes
-    /// count as read, and need not be among them.
+    /// count as read, and need not be among them. At most [`READ_RANGES_MAX`].
+    #[serde(deserialize_with = "bounded::deserialize::<_, _, READ_RANGES_MAX>")]
     pub reads: Vec<KeyRange>,
-    /// Ranges that it deletes as a whole: disjoint.
+    /// Ranges that it deletes as a whole: disjoint, at most [`RANGE_DELETES_MAX`].
+    #[serde(deserialize_with = "bounded::deserialize::<_, _, RANGE_DELETES_MAX>")]
     pub deletes: Vec<KeyRange>,
-    /// What it changes, each key once; that counts, even in ranges that it deletes.
+    /// What it changes, each key once; that counts, even in ranges that it deletes. At most [`WRITES_MAX`].
+    #[serde(deserialize_with = "bounded::deserialize::<_, _, WRITES_MAX>")]
     pub writes: Vec<Write>,
 }
 
@@ -218,6 +222,8 @@ pub fn decode_prefix<T: DeserializeOwned>(bytes: &[u8]) -> Result<(T, &[u8]), Fo
 
 #[cfg(test)]
 mod tests {
+    use alloc::vec;
+
     use super::*;
 
     #[test]
@@ -225,6 +231,26 @@ mod tests {
         let range = KeyRange::prefix(&[1, 0xff]);
         assert_eq!((&*range.start, &*range.end), (&[1, 0xff][..], &[2][..]));
         assert!(range.contains(&[1, 0xff, 0xff, 7]) && !range.contains(&[2]));
+    }
+
+    #[test]
+    fn a_commit_of_more_than_there_may_be_is_refused() {
+        let with = |reads: usize, deletes: usize, writes: usize| {
+            let ranges = |count| vec![KeyRange { start: [][..].into(), end: [][..].into() }; count];
+            encode(&Commit {
+                request: RequestId { session: 7, sequence: 9 },
+                origin: Origin { node: NodeId(2) },
+                read_version: Version(3),
+                reads: ranges(reads),
+                deletes: ranges(deletes),
+                writes: vec![Write { key: [][..].into(), value: None }; writes],
+            })
+        };
+        assert!(decode::<Commit>(&with(READ_RANGES_MAX, RANGE_DELETES_MAX, WRITES_MAX)).is_ok());
+        let too_many = [(READ_RANGES_MAX + 1, 0, 0), (0, RANGE_DELETES_MAX + 1, 0), (0, 0, WRITES_MAX + 1)];
+        for (reads, deletes, writes) in too_many {
+            assert_eq!(decode::<Commit>(&with(reads, deletes, writes)), Err(FormatError));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+mod bounded;
 mod checksum;
 mod digest;
 mod id;

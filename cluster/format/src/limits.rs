@@ -19,6 +19,9 @@ pub const ROW_LEN_MAX: usize = 1024 * 1024;
 /// Most bytes one transaction may write.
 pub const TRANSACTION_LEN_MAX: usize = 8 * 1024 * 1024;
 
+/// Most keys one transaction may write: a row's key alone has more bytes, as a rule, than come to each of these.
+pub const WRITES_MAX: usize = TRANSACTION_LEN_MAX / 8;
+
 /// Most ranges in a transaction's read set; neighbours are merged beyond it.
 pub const READ_RANGES_MAX: usize = 1024;
 

@@ -7,7 +7,7 @@ use core::fmt;
 use core::ops::Bound;
 
 use cluster_format::limits::{
-    BATCH_ROWS, KEY_LEN_MAX, RANGE_DELETES_MAX, READ_RANGES_MAX, ROW_LEN_MAX, TRANSACTION_LEN_MAX,
+    BATCH_ROWS, KEY_LEN_MAX, RANGE_DELETES_MAX, READ_RANGES_MAX, ROW_LEN_MAX, TRANSACTION_LEN_MAX, WRITES_MAX,
 };
 use cluster_format::{Commit, KeyRange, Origin, RequestId, Version, Write};
 
@@ -28,7 +28,7 @@ pub enum StoreError {
         /// Its length.
         len: usize,
     },
-    /// The transaction would write more than [`TRANSACTION_LEN_MAX`].
+    /// The transaction would write more than [`TRANSACTION_LEN_MAX`], or [`WRITES_MAX`] keys.
     TransactionTooLong,
     /// The transaction was begun to read only.
     ReadOnly,
@@ -48,7 +48,8 @@ impl fmt::Display for StoreError {
                 write!(f, "a row of {len} bytes exceeds the limit of {ROW_LEN_MAX} bytes")
             }
             StoreError::TransactionTooLong => {
-                write!(f, "the transaction writes more than the limit of {TRANSACTION_LEN_MAX} bytes")
+                write!(f, "the transaction writes more than the limit of {TRANSACTION_LEN_MAX} bytes")?;
+                write!(f, ", or {WRITES_MAX} rows")
             }
             StoreError::ReadOnly => write!(f, "a transaction that only reads cannot write"),
             StoreError::MemoryFull => {
@@ -180,6 +181,9 @@ impl Transaction {
     fn write(&mut self, key: &Arc<[u8]>, value: Option<Arc<[u8]>>) -> Result<(), StoreError> {
         if self.reads.is_none() {
             return Err(StoreError::ReadOnly);
+        }
+        if self.writes.len() >= WRITES_MAX && !self.writes.contains_key(key) {
+            return Err(StoreError::TransactionTooLong);
         }
         let len = key.len() + value.as_ref().map_or(0, |value| value.len());
         self.resize(self.writes_len - self.write_len(key) + len)?;
@@ -335,5 +339,23 @@ fn overlay(
     match direction {
         Direction::Forward => merged.into_iter().collect(),
         Direction::Backward => merged.into_iter().rev().collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{MemoryPool, Tables};
+
+    #[test]
+    fn a_transaction_writes_no_more_rows_than_an_entry_may_have() {
+        let pool = MemoryPool::new(TRANSACTION_LEN_MAX);
+        let mut transaction = Transaction::new(Tables::in_memory().snapshot(), pool.lease());
+        let key = |number: usize| (number as u32).to_be_bytes();
+        for number in 0..WRITES_MAX {
+            assert_eq!(transaction.delete(&key(number)), Ok(()));
+        }
+        assert_eq!(transaction.delete(&key(WRITES_MAX)), Err(StoreError::TransactionTooLong));
+        assert_eq!(transaction.put(&key(7), b"again"), Ok(()));
     }
 }
