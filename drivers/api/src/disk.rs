@@ -83,7 +83,8 @@ impl fmt::Display for DiskError {
 
 /// A disk. See the crate's principles for what every implementation promises.
 pub trait Disk {
-    /// Its size and limits; constant while the machine runs.
+    /// Its size and limits. The limits are constant while the machine runs. The size may change:
+    /// [`Disk::poll_completion`] takes notice of that, and the waker it was given is woken for it.
     fn geometry(&self) -> DiskGeometry;
 
     /// Queues `request`, or gives it back when the queue is full: poll completions, then try again.

@@ -23,7 +23,7 @@ use drivers_api::{
 use self::request::{FlushStep, HeldOperation, InFlight, PARTS, STATUS_NONE, Slot};
 use crate::platform::PlatformRef;
 use crate::ring::{Descriptor, INDIRECT, NEXT, Used, WRITE};
-use crate::transport::{self, InitError, Queue, Transport, has, read_config, read_u64};
+use crate::transport::{self, InitError, Interrupts, Queue, Transport, has, read_config, read_u64};
 
 const FEATURE_SIZE_MAX: u64 = 1 << 1;
 const FEATURE_READ_ONLY: u64 = 1 << 5;
@@ -41,6 +41,8 @@ const TYPE_FLUSH: u64 = 4;
 const STATUS_OK: u8 = 0;
 
 const QUEUE: u16 = 0;
+/// The device's interrupt behind those of its queues.
+const CONFIG_INTERRUPT: u16 = QUEUE + 1;
 const QUEUE_SIZE_MAX: u16 = 256;
 const HEADER_LEN: u32 = 16;
 /// The most bytes of one request: as one buffer, physically contiguous.
@@ -61,6 +63,8 @@ pub struct BlockDevice {
     platform: PlatformRef,
     transport: Box<dyn Transport>,
     queue: Queue,
+    /// Those of a changed configuration, where they do not share the queue's.
+    config_interrupts: Option<Interrupts>,
     geometry: DiskGeometry,
     cache: CacheMode,
     indirect: bool,
@@ -95,8 +99,10 @@ impl BlockDevice {
             0 => TRANSFER_LEN_MAX,
             _ => (config.read::<u32>(CONFIG_SIZE_MAX) as usize).min(TRANSFER_LEN_MAX),
         });
-        let geometry = DiskGeometry {
-            sectors: read_config(&*transport, |config| read_u64(config, CONFIG_CAPACITY)),
+        let config_interrupts = transport.enable_config_interrupt(CONFIG_INTERRUPT);
+        let config_interrupts = config_interrupts.map(|vector| Interrupts::of(platform, vector));
+        let mut geometry = DiskGeometry {
+            sectors: 0,
             queue_depth: depth,
             transfer_len_max: size_max / SECTOR_SIZE * SECTOR_SIZE,
         };
@@ -105,10 +111,13 @@ impl BlockDevice {
         let in_flight = (0..depth).map(|_| None).collect();
         let free = (0..depth).rev().collect();
         transport::start(&*transport);
+        // Of changes from now on, the device tells.
+        geometry.sectors = capacity(&*transport);
         Ok(BlockDevice {
             platform,
             transport,
             queue,
+            config_interrupts,
             geometry,
             cache,
             indirect,
@@ -128,7 +137,7 @@ impl BlockDevice {
 
     /// The queue, for a listing; its interrupts are counted by whoever lists.
     pub(crate) fn queues(&self) -> Vec<QueueInfo> {
-        let (depth, vector) = (self.geometry.queue_depth, self.queue.vector);
+        let (depth, vector) = (self.geometry.queue_depth, self.queue.interrupts.vector);
         alloc::vec![QueueInfo { name: "requests", depth, vector, interrupts: 0 }]
     }
 
@@ -193,6 +202,19 @@ impl BlockDevice {
         }
     }
 
+    /// Has `waker` woken by the device, and looks how large the disk is if the device has told that it changed.
+    fn take_interrupts(&mut self, waker: &Waker) {
+        self.queue.interrupts.register(waker);
+        let mut has_changed = self.queue.acknowledge(&*self.transport);
+        if let Some(interrupts) = &mut self.config_interrupts {
+            interrupts.register(waker);
+            has_changed |= interrupts.take_new();
+        }
+        if has_changed && !self.broken {
+            self.geometry.sectors = capacity(&*self.transport);
+        }
+    }
+
     /// Collects what the device has finished.
     fn collect(&mut self) {
         while !self.broken {
@@ -249,6 +271,11 @@ impl BlockDevice {
     }
 }
 
+/// How many sectors the disk has now.
+fn capacity(transport: &dyn Transport) -> u64 {
+    read_config(transport, |config| read_u64(config, CONFIG_CAPACITY))
+}
+
 /// Settles how durability is reached. Without the flush feature the device has no cache.
 fn choose_cache(transport: &dyn Transport, features: u64, wanted: CacheMode) -> CacheMode {
     if features & FEATURE_CONFIG_WCE != 0 {
@@ -303,8 +330,7 @@ impl Disk for BlockDevice {
 
     fn poll_completion(&mut self, context: &mut Context<'_>) -> Poll<DiskCompletion> {
         if self.finished.is_empty() {
-            self.queue.register(context.waker());
-            self.queue.acknowledge(&*self.transport);
+            self.take_interrupts(context.waker());
             loop {
                 self.collect();
                 // A completion that slipped in before interrupts were asked for raises none.

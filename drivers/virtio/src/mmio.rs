@@ -24,7 +24,11 @@ const REGISTER_INTERRUPT_ACKNOWLEDGE: usize = 0x64;
 const REGISTER_STATUS: usize = 0x70;
 const REGISTER_QUEUE_PARTS: [usize; 3] = [0x80, 0x90, 0xa0];
 const REGISTER_GENERATION: usize = 0xfc;
+/// The bit of [`REGISTER_INTERRUPT_STATUS`] that tells of a changed configuration.
+const INTERRUPT_CONFIG: u32 = 1 << 1;
 const CONFIG: usize = 0x100;
+/// A device that tells something new each time it is asked is not listened to for longer.
+const ACKNOWLEDGEMENTS_MAX: u32 = 8;
 /// Bytes of one slot.
 pub(crate) const SLOT_LEN: usize = 0x200;
 
@@ -105,8 +109,38 @@ impl Transport for MmioTransport {
         self.registers.read(REGISTER_GENERATION)
     }
 
-    fn acknowledge(&self) {
-        let status: u32 = self.registers.read(REGISTER_INTERRUPT_STATUS);
-        self.registers.write(REGISTER_INTERRUPT_ACKNOWLEDGE, status);
+    fn enable_config_interrupt(&mut self, _: u16) -> Option<u8> {
+        None
+    }
+
+    fn acknowledge(&self) -> bool {
+        let mut told = 0;
+        // What comes between reading and writing keeps the wire up: later interrupts would make no edge.
+        for _ in 0..ACKNOWLEDGEMENTS_MAX {
+            let status: u32 = self.registers.read(REGISTER_INTERRUPT_STATUS);
+            if status == 0 {
+                break;
+            }
+            self.registers.write(REGISTER_INTERRUPT_ACKNOWLEDGE, status);
+            told |= status;
+        }
+        told & INTERRUPT_CONFIG != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wire_tells_of_a_changed_configuration_apart_and_even_a_device_that_does_not_stop_is_left() {
+        // Registers that are memory keep what they say.
+        let registers = Registers::over(alloc::vec![0; SLOT_LEN / 8].leak());
+        let transport = MmioTransport { registers, vector: 0x30 };
+        for (status, is_config) in [(0u32, false), (1, false), (2, true), (3, true)] {
+            registers.write(REGISTER_INTERRUPT_STATUS, status);
+            assert_eq!(transport.acknowledge(), is_config);
+            assert_eq!(registers.read::<u32>(REGISTER_INTERRUPT_ACKNOWLEDGE), status);
+        }
     }
 }

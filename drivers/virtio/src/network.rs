@@ -104,7 +104,7 @@ impl NetworkDevice {
         let info = |name, queue: &Queue| QueueInfo {
             name,
             depth: queue.ring.size(),
-            vector: queue.vector,
+            vector: queue.interrupts.vector,
             interrupts: 0,
         };
         alloc::vec![info("receive", &self.receive), info("transmit", &self.transmit)]
@@ -163,7 +163,7 @@ impl NetworkDevice {
         if !self.transmit_awaited.get() || self.broken {
             return self.transmit.ring.disable_interrupts();
         }
-        self.transmit.register(context.waker());
+        self.transmit.interrupts.register(context.waker());
         if !self.transmit_free.is_empty() || self.transmit.ring.enable_interrupts() {
             self.transmit_awaited.set(false);
             context.waker().wake_by_ref();
@@ -219,7 +219,7 @@ impl Nic for NetworkDevice {
     }
 
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Frame> {
-        self.receive.register(context.waker());
+        self.receive.interrupts.register(context.waker());
         self.receive.acknowledge(&*self.transport);
         self.reclaim();
         if let Some(frame) = self.take_frame() {

@@ -1,4 +1,5 @@
-//! PCI: configuration space, enumeration, and the PCI transport with one MSI-X vector per queue.
+//! PCI: configuration space, enumeration, and the PCI transport with one MSI-X vector per queue, and one for changes of the
+//! configuration.
 
 use alloc::vec::Vec;
 
@@ -341,5 +342,13 @@ impl Transport for PciTransport {
         u32::from(self.common.read::<u8>(common::GENERATION))
     }
 
-    fn acknowledge(&self) {}
+    fn enable_config_interrupt(&mut self, entry: u16) -> Option<u8> {
+        let vector = self.set_up_vector(entry).ok()?;
+        self.common.write(common::CONFIG_MSIX_VECTOR, entry);
+        (self.common.read::<u16>(common::CONFIG_MSIX_VECTOR) == entry).then_some(vector)
+    }
+
+    fn acknowledge(&self) -> bool {
+        false // there is no wire
+    }
 }

@@ -86,8 +86,11 @@ pub(crate) trait Transport {
     fn config(&self) -> Registers;
     /// Changes whenever the configuration does.
     fn config_generation(&self) -> u32;
-    /// Takes back the interrupt's wire, where there is one.
-    fn acknowledge(&self);
+    /// Has a changed configuration raise an interrupt of its own, by the device's interrupt `entry`, which no queue has;
+    /// answers its vector. None where all interrupts share one wire, or there is no such entry.
+    fn enable_config_interrupt(&mut self, entry: u16) -> Option<u8>;
+    /// Takes back the interrupt's wire, where there is one; whether it told of a changed configuration.
+    fn acknowledge(&self) -> bool;
 }
 
 /// Resets a device and agrees on features: those of `supported` it offers.
@@ -120,13 +123,36 @@ pub(crate) fn reset(transport: &dyn Transport) -> Result<(), InitError> {
     if done { Ok(()) } else { Err(InitError::Stuck) }
 }
 
+/// Interrupts of one vector.
+pub(crate) struct Interrupts {
+    pub vector: u8,
+    platform: PlatformRef,
+    seen: u64,
+}
+
+impl Interrupts {
+    /// None of them has been seen yet.
+    pub fn of(platform: PlatformRef, vector: u8) -> Interrupts {
+        Interrupts { vector, platform, seen: 0 }
+    }
+
+    /// Has `waker` woken by them.
+    pub fn register(&self, waker: &core::task::Waker) {
+        self.platform.register_waker(self.vector, waker);
+    }
+
+    /// Whether any has arrived since the last call.
+    pub fn take_new(&mut self) -> bool {
+        let count = self.platform.interrupt_count(self.vector);
+        core::mem::replace(&mut self.seen, count) != count
+    }
+}
+
 /// A queue ready for use.
 pub(crate) struct Queue {
     pub ring: Ring,
-    pub vector: u8,
+    pub interrupts: Interrupts,
     notifier: Notifier,
-    platform: PlatformRef,
-    seen_interrupts: u64,
 }
 
 impl Queue {
@@ -146,7 +172,7 @@ impl Queue {
         let ring = Ring::new(size, has(features, virtio_spec::F::EVENT_IDX));
         let rings = ring.addresses().map(|pointer| platform.physical(pointer));
         let (vector, notifier) = transport.enable_queue(index, size, rings)?;
-        Ok(Queue { ring, vector, notifier, platform, seen_interrupts: 0 })
+        Ok(Queue { ring, interrupts: Interrupts::of(platform, vector), notifier })
     }
 
     /// Shows the device what was pushed, and notifies it if it wishes so.
@@ -156,17 +182,10 @@ impl Queue {
         }
     }
 
-    /// Has `waker` woken by the queue's interrupts.
-    pub fn register(&self, waker: &core::task::Waker) {
-        self.platform.register_waker(self.vector, waker);
-    }
-
-    /// Takes back the wire if an interrupt has arrived since the last call. To be called before popping.
-    pub fn acknowledge(&mut self, transport: &dyn Transport) {
-        let count = self.platform.interrupt_count(self.vector);
-        if core::mem::replace(&mut self.seen_interrupts, count) != count {
-            transport.acknowledge();
-        }
+    /// Takes back the wire if an interrupt has arrived since the last call, and says whether that told of a changed
+    /// configuration. To be called before popping.
+    pub fn acknowledge(&mut self, transport: &dyn Transport) -> bool {
+        self.interrupts.take_new() && transport.acknowledge()
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::fake::{FakeDevice, FakePlatform, FakeTransport, peek, poke};
+use crate::fake::{CONFIG_VECTOR, FakeDevice, FakePlatform, FakeTransport, QUEUE_VECTOR, peek, poke};
 use alloc::rc::Rc;
 use alloc::vec;
 use core::cell::RefCell;
@@ -75,18 +75,27 @@ impl FakeDisk {
 }
 
 fn disk(features: u64, wanted: CacheMode) -> (BlockDevice, Shared) {
+    disk_on(FakePlatform::leaked(), features, wanted, false)
+}
+
+fn disk_on(
+    platform: &'static FakePlatform,
+    features: u64,
+    wanted: CacheMode,
+    has_config_vector: bool,
+) -> (BlockDevice, Shared) {
     let config: &'static mut [u64] = vec![0; 16].leak();
     config[0] = SECTORS;
     let offered = virtio_spec::F::VERSION_1.bits().to_ne() as u64 | features;
     let fake = Rc::new(RefCell::new(FakeDisk {
-        device: FakeDevice::new(offered, config, QUEUE_LEN),
+        device: FakeDevice { has_config_vector, ..FakeDevice::new(offered, config, QUEUE_LEN) },
         taken: 0,
         medium: vec![0; SECTORS as usize * SECTOR_SIZE],
         log: Vec::new(),
         fail_next: false,
     }));
     let transport = Box::new(FakeTransport(Rc::clone(&fake)));
-    (BlockDevice::new(&FakePlatform, transport, wanted).expect("a disk"), fake)
+    (BlockDevice::new(platform, transport, wanted).expect("a disk"), fake)
 }
 
 fn write(id: u64, sector: u64, byte: u8, durable: bool) -> DiskRequest {
@@ -208,4 +217,48 @@ fn a_device_that_makes_things_up_is_reset_and_everything_fails() {
         disk.submit(read(6, 0)).unwrap();
         assert_eq!(poll(&mut disk).unwrap().result, Err(DiskError::Device));
     }
+}
+
+/// Whether the disk takes a read of this sector.
+fn has_sector(disk: &mut BlockDevice, fake: &Shared, sector: u64) -> bool {
+    disk.submit(read(9, sector)).unwrap();
+    disk.kick();
+    fake.borrow_mut().medium.resize((sector as usize + 1) * SECTOR_SIZE, 0);
+    fake.borrow_mut().serve();
+    poll(disk).unwrap().result.is_ok()
+}
+
+#[test]
+fn a_disk_that_grows_says_so_by_an_interrupt_of_its_own_or_by_the_wire() {
+    for has_vector in [true, false] {
+        let platform = FakePlatform::leaked();
+        let (mut disk, fake) = disk_on(platform, 0, CacheMode::WriteThrough, has_vector);
+        assert!(!has_sector(&mut disk, &fake, SECTORS));
+        fake.borrow().device.config.write(CONFIG_CAPACITY, 2 * SECTORS as u32);
+        platform.interrupt(QUEUE_VECTOR);
+        assert_eq!((poll(&mut disk), disk.geometry().sectors), (None, SECTORS), "nothing told of it");
+        if has_vector {
+            platform.interrupt(CONFIG_VECTOR);
+        } else {
+            fake.borrow().device.wire_tells_config.set(true);
+            platform.interrupt(QUEUE_VECTOR);
+        }
+        assert_eq!((poll(&mut disk), disk.geometry().sectors), (None, 2 * SECTORS));
+        assert!(has_sector(&mut disk, &fake, 2 * SECTORS - 1));
+        // Said once, it is looked at once.
+        fake.borrow().device.config.write(CONFIG_CAPACITY, 3 * SECTORS as u32);
+        assert_eq!((poll(&mut disk), disk.geometry().sectors), (None, 2 * SECTORS));
+    }
+}
+
+#[test]
+fn a_capacity_that_changes_while_it_is_read_is_read_again() {
+    let platform = FakePlatform::leaked();
+    let (mut disk, fake) = disk_on(platform, 0, CacheMode::WriteThrough, true);
+    fake.borrow().device.config.write(CONFIG_CAPACITY, 2 * SECTORS as u32);
+    // Its other half, between the driver's two looks at the generation.
+    fake.borrow_mut().device.next_config = Some((1, CONFIG_CAPACITY + 4, 1));
+    platform.interrupt(CONFIG_VECTOR);
+    assert_eq!((poll(&mut disk), disk.geometry().sectors), (None, (1 << 32) + 2 * SECTORS));
+    assert_eq!(fake.borrow().device.config_generation, 1);
 }

@@ -49,7 +49,7 @@ fn nic(features: u64, mtu: u16) -> (NetworkDevice, Shared) {
     let device = FakeDevice::new(offered, config, 1024);
     let fake = Rc::new(RefCell::new(FakeNic { device, delivered: 0 }));
     let transport = Box::new(FakeTransport(Rc::clone(&fake)));
-    (NetworkDevice::new(&FakePlatform, transport).expect("a NIC"), fake)
+    (NetworkDevice::new(FakePlatform::leaked(), transport).expect("a NIC"), fake)
 }
 
 fn receive(nic: &mut NetworkDevice) -> Option<Frame> {
