@@ -161,13 +161,14 @@ impl SimDisk {
         self.settling.crashed();
     }
 
-    /// Gives the disk another size while its machine is off. What is added is blank; what lay behind a nearer end is
-    /// gone.
+    /// Gives the disk another size, whether its machine is on or off. What is added is blank; what lay behind a nearer end
+    /// is gone. Whoever runs the machine is to let it look.
     ///
     /// # Panics
-    /// If requests are in flight: whoever uses the disk has been told its size.
+    /// If the disk becomes smaller while requests are in flight, which may be for what goes.
     pub fn resize(&mut self, sectors: u64) {
-        assert!(self.in_flight.is_empty(), "disks are resized while their machine is off");
+        let is_idle = self.in_flight.is_empty();
+        assert!(is_idle || sectors >= self.geometry.sectors, "what is in flight lies within the disk");
         self.geometry.sectors = sectors;
         self.medium.cut(sectors);
     }

@@ -73,6 +73,21 @@ fn a_disk_that_grows_keeps_what_it_has_and_one_that_shrinks_what_is_left() {
 }
 
 #[test]
+fn a_disk_grows_beneath_requests_in_flight_and_what_is_volatile_of_the_new_part_goes_with_the_power() {
+    let mut disk = SimDisk::new(1000, 1);
+    submit(&mut disk, 1, write_of(10, 7));
+    let beyond =
+        DiskOperation::Write { sector: 1500, buffer: vec![8; 2 * SECTOR_SIZE].into(), durable: false };
+    submit(&mut disk, 2, beyond);
+    disk.resize(2000);
+    assert_eq!(disk.geometry().sectors, 2000);
+    assert!(completions(&mut disk).iter().all(|done| done.result == Ok(())));
+    assert_eq!([10, 1500].map(|sector| held(&disk, sector)), [Some(7), Some(8)]);
+    let disk = disk.crashed(Arrived::Nothing, 1);
+    assert_eq!([10, 1500].map(|sector| held(&disk, sector)), [Some(7), Some(0)]);
+}
+
+#[test]
 fn a_disk_without_faults_keeps_what_is_written() {
     let mut disk = SimDisk::new(1000, 1);
     for sector in 0..100 {
