@@ -144,6 +144,12 @@ impl Journal {
         Ok(opening)
     }
 
+    /// The disk has become larger, and has so many sectors now. The next superblock says so: until then, no durable root leads
+    /// to what is new of it, and a disk that is as small as before would do. The ring stays.
+    pub fn grow(&mut self, sectors: u64) {
+        self.geometry.sectors = self.geometry.sectors.max(sectors);
+    }
+
     /// Requests for the disk. They may complete in any order.
     pub fn take_requests(&mut self) -> Vec<DiskRequest> {
         core::mem::take(&mut self.requests)

@@ -31,6 +31,8 @@ pub struct TablesOptions {
 pub struct Tables {
     tree: Tree,
     grid: Grid,
+    /// As the owner has set it: a small disk makes do with less.
+    memory_len_max: usize,
     through: Through,
     membership: Arc<Membership>,
     /// They were restored at this version: what was written before is not in their memory.
@@ -85,6 +87,7 @@ impl Tables {
         Tables {
             tree: Tree::open(grid.clone(), tree_options, tree, random),
             grid,
+            memory_len_max,
             through,
             membership,
             restored: through.last.version,
@@ -105,6 +108,14 @@ impl Tables {
     /// Where their requests for the disk come from, and completions go to.
     pub fn grid(&self) -> &Grid {
         &self.grid
+    }
+
+    /// Their disk has become larger, and has so many sectors now: what found no room begins again, and what was refused is
+    /// taken.
+    pub fn grow(&mut self, sectors: u64) {
+        self.grid.grow(sectors);
+        self.tree.set_options(TreeOptions::usual(self.memory_len_max, self.grid.cells()));
+        self.is_full = false;
     }
 
     /// The newest applied version.

@@ -34,6 +34,13 @@ impl Cells {
         Cells { taken, count, free: count, lowest: 0 }
     }
 
+    /// There are so many cells now, those behind the last one free. Never fewer than there were.
+    pub fn grow(&mut self, count: u32) {
+        let more = count.saturating_sub(self.count);
+        self.taken.resize(count.max(self.count).div_ceil(64) as usize, 0);
+        (self.count, self.free) = (self.count + more, self.free + more);
+    }
+
     /// How many are free.
     pub fn free(&self) -> u32 {
         self.free
@@ -169,6 +176,21 @@ mod tests {
         assert_eq!(cells.free(), 119);
         assert_eq!(cells.take_leaving(100, 20, 200), None);
         assert_eq!(cells.take_leaving(100, 19, 200), Some(run(11, 19)));
+    }
+
+    #[test]
+    fn a_larger_disk_has_more_cells_behind_the_last_one() {
+        for count in [1, 63, 64, 65, 100] {
+            let mut cells = Cells::new(count);
+            assert_eq!(cells.take(1, count), Some(run(0, count)));
+            cells.grow(count + 70);
+            assert_eq!((cells.count(), cells.free()), (count + 70, 70));
+            assert!(!cells.claim(run(count - 1, 2)) && !cells.claim(run(count + 69, 2)));
+            assert_eq!(cells.take(1, 100), Some(run(count, 70)));
+            cells.give_back(run(count - 1, 5));
+            cells.grow(count);
+            assert_eq!((cells.count(), cells.free()), (count + 70, 5), "none goes away");
+        }
     }
 
     proptest! {

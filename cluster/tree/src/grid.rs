@@ -63,12 +63,10 @@ type Completed = (DiskOperation, Result<(), DiskError>);
 impl Grid {
     /// The cells of a disk from sector `start` on, all free, with a cache of so many bytes.
     pub fn new(geometry: &DiskGeometry, start: u64, cache_len_max: usize) -> Grid {
-        let sectors = geometry.sectors.saturating_sub(start);
-        let cells = u32::try_from(sectors / u64::from(CELL_SECTORS)).unwrap_or(u32::MAX);
         let shared = Shared {
             start,
             transfer_len_max: (geometry.transfer_len_max / SECTOR_SIZE).max(1) * SECTOR_SIZE,
-            cells: Cells::new(cells),
+            cells: Cells::new(cells_between(start, geometry.sectors)),
             cache: FrameCache::new(cache_len_max),
             requests: VecDeque::new(),
             requests_made: 0,
@@ -78,6 +76,13 @@ impl Grid {
             readers: HashMap::new(),
         };
         Grid { shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// The disk has become larger, and has so many sectors now: the cells of what is new are free.
+    pub fn grow(&self, sectors: u64) {
+        let mut shared = self.shared.lock();
+        let count = cells_between(shared.start, sectors);
+        shared.cells.grow(count);
     }
 
     /// Requests for the disk. They may complete in any order.
@@ -362,6 +367,12 @@ impl Shared {
         let buffer = vec![0; sectors as usize * SECTOR_SIZE].into();
         self.request(DiskOperation::Read { sector, buffer }, Waiting::Frames(table, frames));
     }
+}
+
+/// How many cells lie from sector `start` on, on a disk of so many sectors.
+fn cells_between(start: u64, sectors: u64) -> u32 {
+    let cells = sectors.saturating_sub(start) / u64::from(CELL_SECTORS);
+    u32::try_from(cells).unwrap_or(u32::MAX)
 }
 
 /// What became of a request. The grid forgets none, and outlives whoever waits.

@@ -165,6 +165,30 @@ fn a_disk_that_is_smaller_than_what_the_tables_may_use_is_refused_and_not_writte
     model.open();
 }
 
+/// While records are appended as before: as long as no root can lead to what is new, the disk may be the old one again.
+#[test]
+fn a_disk_that_grows_beneath_the_journal_is_known_to_from_the_next_root_on() {
+    let mut model = Model::new(SECTORS_MIN);
+    let mut journal = model.open();
+    assert!(model.append_durably(&mut journal, 3, 10));
+    model.resize(8);
+    journal.grow(SECTORS_MIN + 8);
+    assert!(model.append_durably(&mut journal, 3, 10));
+    model.resize(-8);
+    journal = model.open();
+    model.resize(8);
+    journal.grow(SECTORS_MIN + 8);
+    journal.grow(SECTORS_MIN);
+    let (end, room) = (journal.sectors_end(), journal.space().1);
+    model.checkpoint_durably(&mut journal, 3);
+    assert_eq!((journal.sectors_end(), journal.space().1), (end, room), "the ring stays");
+    model.resize(-1);
+    let truncated = JournalError::TooSmall { sectors: SECTORS_MIN + 7, needed: SECTORS_MIN + 8 };
+    assert_eq!(open(&mut model.disk).err(), Some(truncated));
+    model.resize(1);
+    model.open();
+}
+
 #[test]
 fn without_entries_it_does_not_fill_up_either() {
     let mut model = Model::new(SECTORS_MIN);

@@ -193,6 +193,59 @@ fn a_full_disk_that_grows_has_room_and_one_that_shrinks_is_refused() {
 }
 
 #[test]
+fn a_full_disk_that_grows_beneath_the_tree_has_room_at_once() {
+    let changes = overwriting(16_000, 300);
+    let model = model_of(&changes);
+    let mut machine = Machine::new(24);
+    let version = machine.fill_up(&changes);
+    machine.grow(200);
+    assert!(!machine.is_stuck(), "what found no room has begun again by itself");
+    for number in version + 1..=2 * version {
+        machine.put(number, changes[number as usize - 1]);
+        machine.freeze_if_full(number);
+        assert!(!machine.is_stuck(), "twice as much fits");
+    }
+    [1, version, 2 * version].iter().for_each(|at| machine.check_at(&model, *at));
+    machine.check_cells();
+}
+
+/// What was full begins again when the disk grows: the power fails at each request of that.
+#[test]
+fn the_power_may_fail_at_any_moment_after_the_disk_has_grown() {
+    let changes = overwriting(8000, 300);
+    let model = model_of(&changes);
+    let mut requests_after = 0..;
+    loop {
+        let mut machine = Machine::new(24);
+        let version = machine.fill_up(&changes);
+        let before = machine.root.clone();
+        let after = requests_after.next().expect("there is always one more");
+        (machine.requests, machine.requests_max) = (0, after);
+        machine.grow(60);
+        machine.settle();
+        let has_ended = machine.requests < after;
+        machine.crash();
+        // As long as the root is the old one, so may the disk be: that it has grown need not have been durable.
+        if machine.root == before && after % 2 == 0 {
+            machine.crash_and_resize(24);
+        }
+        let durable = machine.opened();
+        machine.check_cells();
+        [1, durable].iter().for_each(|at| machine.check_at(&model, *at));
+        for number in durable + 1..=version {
+            machine.put(number, changes[number as usize - 1]);
+            machine.freeze_if_full(number);
+            machine.settle();
+        }
+        machine.check_at(&model, version);
+        if has_ended {
+            assert!(after > 10, "more than {after} requests come of it");
+            return;
+        }
+    }
+}
+
+#[test]
 fn a_snapshot_stays_what_it_is_while_everything_is_replaced() {
     let changes = overwriting(2000, 100);
     let model = model_of(&changes);

@@ -109,6 +109,13 @@ impl Machine {
         self.crash();
     }
 
+    /// The disk becomes larger, with so many cells, while all goes on.
+    pub(super) fn grow(&mut self, cells: u32) {
+        let sectors = START + u64::from(cells * CELL_SECTORS);
+        self.disk.resize(sectors);
+        self.grid.grow(sectors);
+    }
+
     fn is_up(&self) -> bool {
         self.requests < self.requests_max
     }

@@ -190,6 +190,13 @@ impl Tree {
         }
     }
 
+    /// Goes on by other options, as suit a disk that has [grown](Grid::grow): from the next job on. Those that found no room
+    /// begin again by themselves, since there is more.
+    pub fn set_options(&mut self, options: TreeOptions) {
+        (self.options, self.may_compact) = (options, true);
+        self.wake();
+    }
+
     /// What has happened since the last call.
     pub fn take_events(&mut self) -> Vec<TreeEvent> {
         core::mem::take(&mut self.events)
