@@ -9,6 +9,7 @@ cluster_format::marks! {
     CommitConflict = "node: a commit was refused because of a conflict",
     CommitUnknown = "node: a commit's fate was never learned",
     DiskFull = "node: a commit was refused because a disk is full",
+    DiskGrown = "node: its disk grew while it ran",
     CommitWaited = "node: a commit waited for the tables to take what came before",
     TablesLost = "node: none of the tables could be read any more",
     TablesDamaged = "node: something of the tables could not be read any more",

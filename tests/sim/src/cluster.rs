@@ -144,6 +144,12 @@ impl Cluster {
         &mut self.member(id).options
     }
 
+    /// Gives a node's disk so many sectors, whether the node is up or not. If it is, it looks at once.
+    pub fn resize_disk(&mut self, id: u8, sectors: u64) {
+        let now = self.now;
+        self.member(id).resize_disk(now, sectors);
+    }
+
     /// Gives a node that is down a blank disk of so many sectors.
     pub fn replace_disk(&mut self, id: u8, sectors: u64) {
         let seed = self.below(u64::MAX);

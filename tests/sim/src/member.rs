@@ -104,6 +104,12 @@ impl Member {
         self.dies_after_requests = Some(requests);
     }
 
+    /// Gives the disk so many sectors, and lets the node look.
+    pub(crate) fn resize_disk(&mut self, now: Instant, sectors: u64) {
+        self.disk.resize(sectors);
+        self.deadline = now;
+    }
+
     pub(crate) fn pause(&mut self, now: Instant, paused: bool) {
         self.paused = paused;
         // What has arrived meanwhile waits.

@@ -97,7 +97,10 @@ pub(crate) struct Replica {
     pub(crate) log_lines: Vec<LogLine>,
     pub(crate) outbox: Outbox,
     raft_config: Option<Config>,
+    /// As large as the disk has been at most.
     geometry: DiskGeometry,
+    /// How many sectors the disk had when it was looked at last.
+    disk_sectors: u64,
     /// Bytes of entries kept in memory for tables that are on their way.
     recent_len_max: usize,
     founding: Membership,
@@ -182,6 +185,7 @@ impl Replica {
             outbox: Vec::new(),
             raft_config: Some(raft_config),
             geometry,
+            disk_sectors: geometry.sectors,
             recent_len_max: options.log_len_max / 2,
             founding: Membership::founding(config.founders),
             tables_options: TablesOptions {

@@ -26,6 +26,7 @@ impl Replica {
             }
             self.take_events(now);
         }
+        self.measure_disk(disk.geometry().sectors);
         self.advance_tables(now);
         any
     }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::time::Duration;
 
 use cluster_format::SnapshotHead;
@@ -49,6 +50,34 @@ impl Replica {
         let founding = self.founding.clone();
         self.tables = Tables::open(&self.geometry, start, options, &beginning.root, self.life, founding);
         self.phase = Phase::Opening(Some(beginning));
+    }
+
+    /// The disk has so many sectors now. What is new of it is the tables' at once; that it has shrunk is not accepted.
+    pub(super) fn measure_disk(&mut self, sectors: u64) {
+        let is_news = core::mem::replace(&mut self.disk_sectors, sectors) != sectors;
+        let Some(journal) = self.journal.as_mut().filter(|_| is_news) else { return };
+        let (has, had) = (sectors / 2, self.geometry.sectors / 2);
+        match sectors.cmp(&self.geometry.sectors) {
+            Ordering::Greater => {
+                self.geometry.sectors = sectors;
+                journal.grow(sectors);
+                // Before that, the tables are not on the disk yet: they will begin with all of it.
+                if !matches!(self.phase, Phase::Opening(None)) {
+                    self.tables.grow(sectors);
+                }
+                self.hit(Mark::DiskGrown);
+                self.say(Level::Info, alloc::format!("the data disk has grown from {had} to {has} KiB"));
+            }
+            // The whole disk was given back.
+            Ordering::Equal => {}
+            // What lies behind its end can be neither read nor written, as the disk itself says; all else goes on.
+            Ordering::Less => {
+                let line = alloc::format!(
+                    "the data disk has shrunk from {had} to {has} KiB: give the whole disk back"
+                );
+                self.say(Level::Error, line);
+            }
+        }
     }
 
     /// Lets the tables work.
