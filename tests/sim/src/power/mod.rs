@@ -31,6 +31,9 @@ use history::{CLIENTS, History, Shown, TABLES};
 /// The smallest disk: its ring has 2 MiB, less than what the transactions write.
 const DISK_SECTORS: u64 = 8 * 2048;
 
+/// It grows while the node is at work.
+const DISK_SECTORS_LATER: u64 = DISK_SECTORS + 3000;
+
 /// A quarter of it is for rows that are in no table yet.
 const TABLES_LEN_MAX: usize = 384 << 10;
 
@@ -180,6 +183,9 @@ fn work(planted: Planted, histories: &[History], sender: SyncSender<Boundary>) -
     }
     let all = histories.iter().map(|history| history.statements.len());
     let all: Vec<usize> = all.collect();
+    let half = |_: &Cluster| told.get().iter().zip(&all).all(|(told, all)| 2 * told > *all);
+    assert!(cluster.run_until_so(MINUTE, half), "a minute is enough for half of the transactions");
+    cluster.resize_disk(1, DISK_SECTORS_LATER);
     assert!(
         cluster.run_until_so(MINUTE, |_| told.get()[..] == all),
         "a minute is enough for all transactions"
