@@ -8,6 +8,9 @@ use super::{FaultKind, Injector, Remedy, give_blank_disk, mend, mend_damage, res
 use crate::cluster::Cluster;
 use crate::options::Dice;
 
+/// A disk grows by so much at a time, at most: 8 MiB.
+const GROWTH_SECTORS_MAX: u64 = 8 * 2048;
+
 impl Injector {
     /// Faults of disks. What they destroy is noticed at the next start, so that follows.
     pub(super) fn disturb_disk(
@@ -55,6 +58,11 @@ impl Injector {
                     FaultKind::Rot => disk.rot(count, sectors),
                     _ => disk.spoil(count, sectors),
                 }
+            }
+            FaultKind::LargerDisk => {
+                let sectors = Disk::geometry(disk).sectors + dice.between(1, GROWTH_SECTORS_MAX);
+                cluster.resize_disk(victim, sectors);
+                return Some(mend(|_| {}));
             }
             FaultKind::BrokenDisk => {
                 disk.broken = true;

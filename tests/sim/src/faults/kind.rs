@@ -49,9 +49,11 @@ fault_kinds! {
     Rot = "bit rot",
     UnreadableSectors = "unreadable sectors",
     BlankDisk = "blank disk",
+    LargerDisk = "larger disk",
     RemovedNode = "removed node",
     RivalRemovals = "rival removals",
     Transfer = "leadership transfer",
+    Setting = "changed setting",
     Join = "joining node",
 }
 

@@ -29,6 +29,12 @@ use damage::Damage;
 pub use kind::FaultKind;
 use kind::Part;
 
+/// What is set, and to what: now old versions are forgotten early, now they are kept.
+const SETTINGS: [(&str, &[&str]); 2] = [
+    ("retention", &["'0'", "'1s'", "'10s'", "'5min'", "'90d'", "DEFAULT"]),
+    ("retention_disk_share", &["'0%'", "'5%'", "'90%'", "DEFAULT"]),
+];
+
 /// What ends a fault.
 type Remedy = Box<dyn FnOnce(&mut Cluster, &mut Damage)>;
 
@@ -205,7 +211,8 @@ impl Injector {
             | FaultKind::BrokenDisk
             | FaultKind::Rot
             | FaultKind::UnreadableSectors
-            | FaultKind::BlankDisk => self.disturb_disk(kind, cluster, victim),
+            | FaultKind::BlankDisk
+            | FaultKind::LargerDisk => self.disturb_disk(kind, cluster, victim),
             FaultKind::RemovedNode => {
                 let ask = victim % cluster.len() + 1;
                 self.call(cluster, ask, format!("CALL sys.remove_node({victim})"));
@@ -222,6 +229,13 @@ impl Injector {
                 let to = self.dice.between(0, cluster.len().into());
                 let to = if to == 0 { String::new() } else { to.to_string() };
                 self.call(cluster, victim, format!("CALL sys.transfer_leadership({to})"));
+                Some(mend(|_| {}))
+            }
+            FaultKind::Setting => {
+                let (name, values) = *self.dice.one_of(&SETTINGS);
+                let value = *self.dice.one_of(values);
+                let sql = format!("UPDATE sys.settings SET value = {value} WHERE name = '{name}'");
+                self.call(cluster, victim, sql);
                 Some(mend(|_| {}))
             }
             FaultKind::Join => (!cluster.was_started(victim)).then(|| {
