@@ -16,8 +16,9 @@ pub enum Order {
     Status,
     /// Start those that are down.
     Start,
-    /// The cluster's description has more nodes or larger disks now: make room for the nodes.
-    Grow,
+    /// Give the cluster so many nodes and its disks so many MiB, no fewer than there are, and start what is down. Given
+    /// again, it does what is left of that.
+    Grow { nodes: u8, disk_mib: u64 },
     /// Break or mend something.
     Fault(FaultOrder),
     /// Stop everything.

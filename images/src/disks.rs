@@ -24,9 +24,8 @@ pub fn make(layout: &Layout, cluster: &Cluster, node: u8) -> Result<(), Failure>
     file.set_len(cluster.disk_mib << 20).map_err(Failure::file("size", path))
 }
 
-/// Gives all disks so many MiB, and says whether they had less; nodes take notice when they start. An error, and
-/// nothing is changed, if they have more.
-pub fn grow(layout: &Layout, cluster: &mut Cluster, mib: u64) -> Result<bool, Failure> {
+/// An error if the disks have more than so many MiB.
+pub fn check(layout: &Layout, cluster: &Cluster, mib: u64) -> Result<(), Failure> {
     if mib < cluster.disk_mib {
         return Err(Failure::Argument(format!(
             "the data disks in {} have {} MiB and do not shrink: give --disk-mib {} or more, or use --fresh to begin anew, \
@@ -36,15 +35,21 @@ pub fn grow(layout: &Layout, cluster: &mut Cluster, mib: u64) -> Result<bool, Fa
             cluster.disk_mib
         )));
     }
+    Ok(())
+}
+
+/// Gives all disks so many MiB; nodes that run are to be told. An error, and nothing is changed, if they have more. While a
+/// fabric runs, only that does this: it makes the disks of nodes that have none.
+pub fn grow(layout: &Layout, cluster: &mut Cluster, mib: u64) -> Result<(), Failure> {
+    check(layout, cluster, mib)?;
     if mib == cluster.disk_mib {
-        return Ok(false);
+        return Ok(());
     }
     let len = cluster.disk_mib << 20..mib << 20;
     cluster.node_ids().try_for_each(|node| lengthen(&layout.disk(node), len.start, len.end))?;
     // Last: should this be cut short, the same command does the rest.
     cluster.disk_mib = mib;
-    cluster.save(layout)?;
-    Ok(true)
+    cluster.save(layout)
 }
 
 /// Lengthens a file of `least` bytes or more to `len`. One that is shorter has lost something: its node is to say so, rather
@@ -58,7 +63,8 @@ fn lengthen(path: &Path, least: u64, len: u64) -> Result<(), Failure> {
     };
     let now = file.metadata().map_err(Failure::file("measure", path))?.len();
     match (least..len).contains(&now) {
-        true => file.set_len(len).map_err(Failure::file("grow", path)),
+        // Durable before the node is told: its superblock will say how large the disk is.
+        true => file.set_len(len).and_then(|()| file.sync_all()).map_err(Failure::file("grow", path)),
         false => Ok(()),
     }
 }
@@ -93,9 +99,9 @@ mod tests {
         assert_eq!(before, [Some(10), Some(9), Some(15), Some(30), None]);
         let refused = grow(&layout, &mut cluster, 9).expect_err("it is smaller").to_string();
         assert!(refused.contains("10 MiB") && refused.contains("--disk-mib 10"), "{refused}");
-        assert!(matches!(grow(&layout, &mut cluster, 10), Ok(false)));
+        grow(&layout, &mut cluster, 10).expect("they have that");
         assert_eq!(all(), before);
-        assert!(matches!(grow(&layout, &mut cluster, 20), Ok(true)));
+        grow(&layout, &mut cluster, 20).expect("they grow");
         assert_eq!(all(), [Some(20), Some(9), Some(20), Some(30), None]);
         make(&layout, &cluster, 5).expect("a disk");
         assert_eq!(mib(5), Some(20));

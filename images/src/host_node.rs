@@ -1,12 +1,14 @@
 //! The host root: one node as a process.
 
+use std::io::{self, Read};
 use std::task::Context;
+use std::thread;
 
 use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted};
 use drivers_api::Machine;
-use drivers_host::{HostClock, HostConsole, HostDisk, HostEntropy, HostInventory, HostNic, Waiter};
+use drivers_host::{DiskSize, HostClock, HostConsole, HostDisk, HostEntropy, HostInventory, HostNic, Waiter};
 
-use crate::cluster::{Cluster, MTU, hardware_address_of};
+use crate::cluster::{MTU, hardware_address_of};
 use crate::error::Failure;
 use crate::layout::Layout;
 
@@ -17,11 +19,10 @@ const HOST_LOG_LEN_MAX: usize = 64 << 20;
 pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(), Failure> {
     let config =
         NodeConfig::parse(&words.join(" "), &[]).map_err(|error| Failure::Argument(error.to_string()))?;
-    let cluster = Cluster::expect(layout)?;
     let id = config.node.0;
     let disk_path = layout.disk(id);
-    let mut disk = HostDisk::open(&disk_path, cluster.disk_mib << 20)
-        .map_err(Failure::file("use the disk", &disk_path))?;
+    let mut disk = HostDisk::open(&disk_path).map_err(Failure::file("use the disk", &disk_path))?;
+    listen(disk.size()).map_err(Failure::file("run", &disk_path))?;
     let (ours, theirs) = (layout.node_socket(id), layout.switch_socket(id));
     let mut nic =
         HostNic::open(&ours, &theirs, hardware_address_of(id), MTU).map_err(Failure::file("use", &ours))?;
@@ -49,4 +50,15 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(
             .wait(nic.descriptor(), nic.wants_to_write(), timeout)
             .map_err(Failure::file("wait for", &ours))?;
     }
+}
+
+/// Measures the disk whenever the fabric says something: its file has become longer.
+fn listen(size: DiskSize) -> io::Result<()> {
+    let listener = move || {
+        for _ in io::stdin().lock().bytes().map_while(Result::ok) {
+            // A length that cannot be had is what it was.
+            let _ = size.measure();
+        }
+    };
+    thread::Builder::new().name("orders".into()).spawn(listener).map(drop)
 }

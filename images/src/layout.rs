@@ -90,6 +90,11 @@ impl Layout {
         self.sockets().join(format!("node{node}"))
     }
 
+    /// Where a VM's QEMU takes commands.
+    pub fn monitor_socket(&self, node: u8) -> PathBuf {
+        self.sockets().join(format!("monitor{node}"))
+    }
+
     /// Removes all of it.
     pub fn wipe(&self) -> Result<(), Failure> {
         for dir in [self.sockets(), self.dir.clone()] {

@@ -10,6 +10,9 @@ use crate::layout::Layout;
 /// The program.
 pub const PROGRAM: &str = "qemu-system-x86_64";
 
+/// What QEMU calls the disk.
+pub const DRIVE: &str = "data";
+
 /// The arguments for `node`.
 pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsString>> {
     let Runner::Vm { kernel, symbols, machine, kvm, memory_mib, cpus } = &cluster.runner else { return None };
@@ -38,9 +41,11 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
     // The default cache mode: a flush by the guest reaches the host's disk. The guest is told of errors,
     // where the default is to pause it when the host's disk is full.
     let disk = escaped(&layout.disk(node));
-    let drive = format!("if=none,id=data,format=raw,werror=report,rerror=report,file={disk}");
+    let drive = format!("if=none,id={DRIVE},format=raw,werror=report,rerror=report,file={disk}");
     add(&["-drive", &drive]);
-    add(&["-device", &format!("virtio-blk-{bus},drive=data")]);
+    add(&["-device", &format!("virtio-blk-{bus},drive={DRIVE}")]);
+    let monitor = escaped(&layout.monitor_socket(node));
+    add(&["-qmp", &format!("unix:{monitor},server=on,wait=off")]);
     let (ours, theirs) = (escaped(&layout.node_socket(node)), escaped(&layout.switch_socket(node)));
     add(&[
         "-netdev",

@@ -86,24 +86,17 @@ fn go_on(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<(), Failure>
         return Err(Failure::AlreadyRunning);
     }
     let disk_mib = options.disk_mib.unwrap_or(cluster.disk_mib);
-    let disks_grow = disks::grow(layout, &mut cluster, disk_mib)?;
-    if disks_grow {
-        println!(
-            "The data disks grow to {disk_mib} MiB. A node that runs uses them once it is restarted: run \
-             'relix fault restart K' for one after the other."
-        );
-    }
-    grow(layout, &mut cluster, nodes)?;
+    check_growth(layout, &cluster, nodes, disk_mib)?;
     let started = Instant::now();
-    if disks_grow || control::machines(layout)?.len() < usize::from(nodes) {
-        control::send(layout, &Order::Grow)?;
-    }
-    control::send(layout, &Order::Start)?;
+    control::send(layout, &Order::Grow { nodes, disk_mib })?;
+    say_growth(&cluster, nodes, disk_mib);
+    (cluster.nodes, cluster.disk_mib) = (nodes, disk_mib);
     finish(layout, &cluster, options, started)
 }
 
-/// Gives the cluster further nodes, which will join it by themselves.
-fn grow(layout: &Layout, cluster: &mut Cluster, nodes: u8) -> Result<(), Failure> {
+/// An error if the cluster cannot have so many nodes, or its disks so many MiB.
+fn check_growth(layout: &Layout, cluster: &Cluster, nodes: u8, disk_mib: u64) -> Result<(), Failure> {
+    disks::check(layout, cluster, disk_mib)?;
     if nodes < cluster.nodes {
         return Err(Failure::Argument(format!(
             "{} holds a cluster of {} nodes: remove nodes with 'CALL sys.remove_node(K)', or use --fresh to begin anew, \
@@ -112,14 +105,17 @@ fn grow(layout: &Layout, cluster: &mut Cluster, nodes: u8) -> Result<(), Failure
             cluster.nodes
         )));
     }
-    let added = cluster.nodes + 1..=nodes;
-    added.clone().try_for_each(|node| check_port(cluster.sql_port(node)))?;
-    if !added.is_empty() {
-        cluster.nodes = nodes;
-        cluster.save(layout)?;
+    (cluster.nodes + 1..=nodes).try_for_each(|node| check_port(cluster.sql_port(node)))
+}
+
+/// Says what becomes more of the cluster. Further nodes join it by themselves.
+fn say_growth(cluster: &Cluster, nodes: u8, disk_mib: u64) {
+    if disk_mib > cluster.disk_mib {
+        println!("The data disks grow to {disk_mib} MiB.");
+    }
+    if nodes > cluster.nodes {
         println!("The cluster grows to {nodes} nodes.");
     }
-    Ok(())
 }
 
 fn check_port(port: u16) -> Result<(), Failure> {
@@ -146,10 +142,9 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
     let mut earlier = Cluster::load(layout)?;
     if let Some(earlier) = &mut earlier {
         let disk_mib = options.disk_mib.unwrap_or(earlier.disk_mib);
-        if disks::grow(layout, earlier, disk_mib)? {
-            println!("The data disks grow to {disk_mib} MiB.");
-        }
-        grow(layout, earlier, nodes)?;
+        check_growth(layout, earlier, nodes, disk_mib)?;
+        say_growth(earlier, nodes, disk_mib);
+        disks::grow(layout, earlier, disk_mib)?;
     }
     let runner = if options.host { Runner::Host } else { prepare_vm(layout, options)? };
     // The disks carry the name: a cluster keeps it.

@@ -12,6 +12,6 @@ mod nic;
 mod waiter;
 
 pub use clock::{HostClock, HostConsole, HostEntropy, HostInventory};
-pub use disk::HostDisk;
+pub use disk::{DiskSize, HostDisk};
 pub use nic::HostNic;
 pub use waiter::Waiter;

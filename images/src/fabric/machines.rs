@@ -2,26 +2,34 @@
 
 use std::cell::RefCell;
 use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
 
+use drivers_api::SECTOR_SIZE;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Child;
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Runner};
 use crate::control::{MachineState, MachineStatus};
 use crate::disks;
 use crate::error::Failure;
+use crate::fabric::monitor;
 use crate::layout::Layout;
 use crate::qemu;
 
 /// How long a machine may take to end when asked.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
+#[derive(Default)]
 struct Machine {
     child: Option<Child>,
     paused: bool,
+    /// A host process measures its disk's file whenever something comes here.
+    bell: Option<UnixStream>,
 }
 
 /// All machines. Cloning shares them.
@@ -37,7 +45,7 @@ struct Inner {
 impl Machines {
     /// None runs yet.
     pub fn new(layout: Layout, cluster: Cluster) -> Machines {
-        let machines = cluster.node_ids().map(|_| Machine { child: None, paused: false }).collect();
+        let machines = cluster.node_ids().map(|_| Machine::default()).collect();
         let (cluster, machines) = (RefCell::new(cluster), RefCell::new(machines));
         Machines(Rc::new(Inner { layout, cluster, machines }))
     }
@@ -49,8 +57,7 @@ impl Machines {
 
     /// The cluster has become `cluster`, with further nodes, which are down so far, or larger disks.
     pub fn grow(&self, cluster: Cluster) {
-        let down = || Machine { child: None, paused: false };
-        self.0.machines.borrow_mut().resize_with(cluster.nodes.into(), down);
+        self.0.machines.borrow_mut().resize_with(cluster.nodes.into(), Machine::default);
         *self.0.cluster.borrow_mut() = cluster;
     }
 
@@ -84,24 +91,28 @@ impl Machines {
         let log = log.map_err(Failure::file("open", &log_path))?;
         let errors = log.try_clone().map_err(Failure::file("open", &log_path))?;
         let _ = std::fs::remove_file(layout.node_socket(node));
-        let mut command = match qemu::arguments(layout, cluster, node) {
+        let _ = std::fs::remove_file(layout.monitor_socket(node));
+        disks::make(layout, cluster, node)?;
+        // A key pressed in the terminal is not meant for the machines.
+        let (mut command, input, bell) = match qemu::arguments(layout, cluster, node) {
             Some(arguments) => {
-                disks::make(layout, cluster, node)?;
                 let mut command = Command::new(qemu::PROGRAM);
                 command.args(arguments);
-                command
+                (command, Stdio::null(), None)
             }
-            None => host_command(layout, cluster, node)?,
+            None => {
+                let (bell, input) = bell().map_err(Failure::file("make a socket for", &log_path))?;
+                (host_command(layout, cluster, node)?, input, Some(bell))
+            }
         };
-        // A key pressed in the terminal is not meant for the machines.
-        command.stdin(Stdio::null()).stdout(log).stderr(errors);
+        command.stdin(input).stdout(log).stderr(errors);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let program = command.get_program().to_string_lossy().into_owned();
         let mut command = tokio::process::Command::from(command);
         let child = command.kill_on_drop(true).spawn();
         let child = child.map_err(|error| Failure::Program { program, problem: error.to_string() })?;
         let mut machines = machines.borrow_mut();
-        machines[usize::from(node) - 1] = Machine { child: Some(child), paused: false };
+        machines[usize::from(node) - 1] = Machine { child: Some(child), paused: false, bell };
         Ok(())
     }
 
@@ -126,6 +137,35 @@ impl Machines {
         kill_process(pid, signal).map_err(|error| Failure::Refused(error.to_string()))?;
         machine.paused = paused;
         Ok(())
+    }
+
+    /// Lets a machine that runs see how long its disk's file is now. A paused VM will be told once it goes on.
+    pub async fn measure_disk(&self, node: u8) -> Result<(), Failure> {
+        let Inner { layout, cluster, machines } = &*self.0;
+        let is_vm = matches!(cluster.borrow().runner, Runner::Vm { .. });
+        let is_listening = {
+            let machine = &mut machines.borrow_mut()[usize::from(node) - 1];
+            if let Some(mut bell) = machine.bell.as_ref() {
+                // It has ended, or has not heard earlier ones yet.
+                let _ = bell.write(&[0]);
+            }
+            machine.pid().is_some() && !machine.paused
+        };
+        if !is_vm || !is_listening {
+            return Ok(());
+        }
+        let path = layout.disk(node);
+        let len = std::fs::metadata(&path).map_err(Failure::file("measure", path))?.len();
+        monitor::resize_disk(&layout.monitor_socket(node), len.next_multiple_of(SECTOR_SIZE as u64)).await
+    }
+
+    /// The same for all; the first error, if any.
+    pub async fn measure_disks(&self) -> Result<(), Failure> {
+        let mut result = Ok(());
+        for node in self.cluster().node_ids() {
+            result = result.and(self.measure_disk(node).await);
+        }
+        result
     }
 
     /// Ends all, each with a little time to end by itself.
@@ -155,6 +195,13 @@ impl Machine {
             _ => None,
         }
     }
+}
+
+/// The fabric's end of a socket, and the other, for a machine's standard input.
+fn bell() -> io::Result<(UnixStream, Stdio)> {
+    let (ours, theirs) = UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    Ok((ours, OwnedFd::from(theirs).into()))
 }
 
 fn host_command(layout: &Layout, cluster: &Cluster, node: u8) -> Result<Command, Failure> {

@@ -10,6 +10,7 @@
 
 mod gateway;
 mod machines;
+mod monitor;
 mod orders;
 mod switch;
 mod wire;
@@ -21,6 +22,7 @@ use tokio::net::UnixListener;
 use tokio::task::LocalSet;
 
 use crate::cluster::Cluster;
+use crate::disks;
 use crate::error::Failure;
 use crate::fabric::gateway::Gateway;
 use crate::fabric::machines::Machines;
@@ -38,16 +40,22 @@ struct Parts {
 }
 
 impl Parts {
-    /// The cluster's description has more nodes or larger disks now: makes room for the nodes, and starts them.
-    async fn grow(&self) -> Result<(), Failure> {
-        let cluster = Cluster::expect(&self.layout)?;
-        for node in self.machines.cluster().nodes + 1..=cluster.nodes {
+    /// Gives the cluster so many nodes and its disks so many MiB, tells those that run, and starts those that do not.
+    async fn grow(&self, nodes: u8, disk_mib: u64) -> Result<(), Failure> {
+        let mut cluster = self.machines.cluster();
+        // Nobody makes a disk in between: that is done here as well, by the description that is replaced now.
+        disks::grow(&self.layout, &mut cluster, disk_mib)?;
+        self.machines.grow(cluster.clone());
+        for node in cluster.nodes + 1..=nodes {
             self.wires.add(&self.layout, node)?;
+            let cluster = Cluster { nodes: node, ..cluster.clone() };
             self.gateway.add(&cluster, node).await?;
-            self.machines.grow(Cluster { nodes: node, ..cluster.clone() });
+            cluster.save(&self.layout)?;
+            self.machines.grow(cluster);
         }
-        self.machines.grow(cluster);
-        self.machines.start_all()
+        // Those that are started now find their disks as they are.
+        let told = self.machines.measure_disks().await;
+        self.machines.start_all().and(told)
     }
 }
 

@@ -47,7 +47,7 @@ async fn perform(order: Order, parts: &Parts) -> Result<Answer, Failure> {
     match order {
         Order::Status => return Ok(Answer::Machines(parts.machines.status())),
         Order::Start => parts.machines.start_all()?,
-        Order::Grow => parts.grow().await?,
+        Order::Grow { nodes, disk_mib } => parts.grow(nodes, disk_mib).await?,
         Order::Fault(fault) => inflict(fault, parts).await?,
         Order::Down => parts.machines.stop_all().await,
     }
@@ -76,6 +76,7 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<(), Failure> {
         FaultOrder::Resume { node } => {
             cluster.check_node(node)?;
             machines.pause(node, false)?;
+            machines.measure_disk(node).await?;
         }
         FaultOrder::Partition { groups } => {
             groups.iter().flatten().try_for_each(|node| cluster.check_node(*node))?;

@@ -1,6 +1,7 @@
 //! Relix's journal and tree on files, without a node around them.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -53,7 +54,9 @@ struct Queue {
 
 impl Queue {
     fn open(path: &Path) -> Queue {
-        Queue { disk: HostDisk::open(path, DISK_LEN).expect("a file"), waiting: VecDeque::new() }
+        let file = File::options().create(true).append(true).open(path);
+        file.and_then(|file| file.set_len(DISK_LEN)).expect("a file");
+        Queue { disk: HostDisk::open(path).expect("a disk"), waiting: VecDeque::new() }
     }
 
     fn submit(&mut self, requests: impl IntoIterator<Item = DiskRequest>) {

@@ -24,6 +24,12 @@ fn serves(name: &str, up_options: &[&str], accel: &[&str]) {
     }
     // The same command again finds everything in order.
     cluster.up();
+    // Larger disks are noticed without a restart, whatever bus they are on.
+    cluster.try_up(&["--disk-mib", "5000"]).expect_success("larger disks");
+    for node in 1..=3 {
+        let line = "the data disk has grown from 4194304 to 5120000 KiB";
+        cluster.wait("a node takes notice", || cluster.log(node).contains(line).then_some(()));
+    }
     // A statement by the command itself, and its aligned answer.
     let answer = cluster.relix(&["sql", "--node", "2", "-c", "SELECT 40 + 2 AS answer"]);
     let table = answer.expect_success("relix sql");
