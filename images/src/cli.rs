@@ -129,8 +129,8 @@ pub struct UpOptions {
     /// Runs the nodes as host processes, without VMs.
     #[arg(long)]
     pub host: bool,
-    /// The size of each data disk, in MiB; more than those of a cluster have: they grow, which a node notices when it
-    /// starts. Without: what they have, or 4096. They take space as they are written.
+    /// The size of each data disk, in MiB; more than those of a cluster have: they grow, and the nodes use what is
+    /// new at once. Without: what they have, or 4096. They take space as they are written.
     #[arg(long, value_parser = clap::value_parser!(u64).range(DISK_MIB_RANGE))]
     pub disk_mib: Option<u64>,
     /// What the tables of a new cluster's host processes may take of memory, in MiB.
