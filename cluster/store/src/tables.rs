@@ -1,12 +1,12 @@
 //! The applied state: what the ledger amounts to so far.
 
+mod transfer;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_format::{
-    Commit, Entry, Membership, Payload, RequestId, SnapshotHead, StateHash, Version, decode, encode,
-};
-use cluster_tree::{Arrived, Grid, Incoming, Outgoing, Patch, TransferError, Tree, TreeEvent, TreeOptions};
+use cluster_format::{Commit, Entry, Membership, Payload, RequestId, StateHash, Version, decode, encode};
+use cluster_tree::{Grid, Patch, Tree, TreeEvent, TreeOptions};
 use drivers_api::{DiskGeometry, SECTOR_SIZE};
 
 use crate::history::History;
@@ -333,42 +333,6 @@ impl Tables {
             self.tree.freeze(encode(&mark).into());
         }
         self.frozen == self.version()
-    }
-
-    /// The tables on the disk as they are now, to be sent to another node, and what they stand for. What is in memory only
-    /// is not in them; none while they do not reach `version`.
-    pub fn outgoing(&self, version: Version) -> Option<(Outgoing, SnapshotHead)> {
-        let Mark { through, membership, .. } = parse_mark(self.tree.mark())?;
-        let Through { last, digest } = through;
-        if last.version < version {
-            return None;
-        }
-        let outgoing = self.tree.outgoing();
-        let (content, content_len) = outgoing.content();
-        Some((
-            outgoing,
-            SnapshotHead { last, digest, membership: (*membership).clone(), content, content_len },
-        ))
-    }
-
-    /// Tables of another node begin to arrive.
-    pub fn incoming(&self, head: &SnapshotHead) -> Incoming {
-        self.tree.incoming((head.content, head.content_len))
-    }
-
-    /// Replaces everything by what has arrived, if that is what `head` says; [`TablesEvent::Replaced`] says when, and a
-    /// [`TablesEvent::Root`] follows.
-    pub fn replace(&mut self, head: &SnapshotHead, arrived: Arrived) -> Result<(), TransferError> {
-        let is_so = parse_mark(arrived.mark()).is_some_and(|mark| {
-            let Through { last, digest } = mark.through;
-            let is_same = (last, digest) == (head.last, head.digest) && *mark.membership == head.membership;
-            is_same && head.membership.is_bounded()
-        });
-        if !is_so {
-            return Err(TransferError::Different);
-        }
-        self.tree.replace(arrived);
-        Ok(())
     }
 
     /// Goes on from where the tables with this mark are.
