@@ -9,10 +9,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use cluster_format::{
-    Commit, Digest, Entry, KeyRange, LogPosition, NodeId, Origin, Payload, Planted, RequestId, Version,
-    Write, encode,
+    Commit, Entry, KeyRange, LogPosition, NodeId, Origin, Payload, Planted, RequestId, Write, decode, encode,
 };
-use cluster_journal::{Identity, Journal, JournalEvent, RecordState};
+use cluster_journal::{Identity, Journal, JournalEvent, LogEnd, RecordState};
 use cluster_tree::{CELL_SECTORS, Direction, Grid, Most, Root, Tree, TreeEvent, TreeOptions};
 use drivers_api::{Disk, DiskOperation, DiskRequest, SECTOR_SIZE};
 use drivers_host::HostDisk;
@@ -20,12 +19,6 @@ use drivers_host::HostDisk;
 use super::{CACHE_LEN, Engine, Row};
 
 const DISK_LEN: u64 = 16 << 30;
-
-/// The tree's cells begin behind its root's sector.
-const START: u64 = 8;
-
-/// The id of the request that writes the root: the tree's own have other low bits.
-const ROOT_REQUEST: u64 = 4;
 
 /// Rows of a scan at a time, as the store's sessions read them.
 const SCAN_ROWS: usize = 256;
@@ -79,11 +72,12 @@ pub(crate) struct Relix {
     tree_disk: Queue,
     grid: Grid,
     tree: Tree,
-    root: Option<Root>,
-    /// A root that is being written.
-    writing: Option<Root>,
-    version: Version,
-    digest: Digest,
+    /// The root that is durable, one that is being made so, and one that is to be, each with what its tables hold.
+    root: Option<(Root, LogEnd)>,
+    checkpoint: Option<(Root, LogEnd)>,
+    due: Option<(Root, LogEnd)>,
+    /// What the tree holds of the log.
+    end: LogEnd,
     appended: bool,
     opened: bool,
     written: u64,
@@ -103,9 +97,9 @@ impl Relix {
             grid,
             tree,
             root: None,
-            writing: None,
-            version: Version::ZERO,
-            digest: Digest::ZERO,
+            checkpoint: None,
+            due: None,
+            end: LogEnd::default(),
             appended: false,
             opened: false,
             written: 0,
@@ -128,11 +122,15 @@ impl Relix {
         for event in self.tree.take_events() {
             more = true;
             match event {
-                TreeEvent::Root { root, .. } => self.write_root(root),
+                TreeEvent::Root { root, mark, .. } => {
+                    let through = decode(&mark).expect("it is what was given to it");
+                    self.due = Some((root, through));
+                }
                 TreeEvent::Opened(_) => {}
                 other => panic!("{other:?}"),
             }
         }
+        self.make_durable();
         let requests = self.grid.take_requests();
         let len = |request: &DiskRequest| match &request.operation {
             DiskOperation::Write { buffer, .. } => buffer.len() as u64,
@@ -147,14 +145,7 @@ impl Relix {
         let context = &mut Context::from_waker(&self.waker);
         while let Poll::Ready(completion) = self.tree_disk.disk.poll_completion(context) {
             more = true;
-            match completion.id {
-                ROOT_REQUEST => {
-                    completion.result.expect("the tree's disk works");
-                    self.root = self.writing.take();
-                    self.tree.root_durable();
-                }
-                _ => self.grid.completed(completion),
-            }
+            self.grid.completed(completion);
         }
         while let Poll::Ready(completion) = self.journal_disk.disk.poll_completion(context) {
             more = true;
@@ -164,21 +155,43 @@ impl Relix {
             match event {
                 JournalEvent::Opened { .. } => self.opened = true,
                 JournalEvent::Appended(_) => self.appended = true,
-                JournalEvent::Begins(_)
-                | JournalEvent::Recovered(_)
-                | JournalEvent::Read(..)
-                | JournalEvent::Checkpointed => {}
+                JournalEvent::Begins(_) | JournalEvent::Recovered(_) | JournalEvent::Read(..) => {}
+                JournalEvent::Checkpointed => {
+                    let is_news = self.root != self.checkpoint;
+                    self.root = self.checkpoint.take();
+                    if is_news {
+                        self.tree.root_durable();
+                    }
+                }
             }
         }
         more
     }
 
-    fn write_root(&mut self, root: Root) {
-        let mut sector = encode(&root);
-        sector.resize(SECTOR_SIZE, 0);
-        self.writing = Some(root);
-        let operation = DiskOperation::Write { sector: 0, buffer: sector.into(), durable: true };
-        self.tree_disk.submit([DiskRequest { id: ROOT_REQUEST, operation }]);
+    /// As a node does: what the tables hold makes room in the journal.
+    fn make_durable(&mut self) {
+        if !self.opened || self.checkpoint.is_some() {
+            return;
+        }
+        if self.journal.wants_checkpoint() && self.tree.memory_len() > 0 {
+            self.freeze();
+        }
+        let again = self
+            .root
+            .clone()
+            .filter(|(_, through)| self.journal.wants_checkpoint() && self.journal.can_make_room(through));
+        if self.journal.can_checkpoint()
+            && let Some((root, through)) = self.due.take().or(again)
+        {
+            self.journal.checkpoint(&encode(&root), &through);
+            self.checkpoint = Some((root, through));
+        }
+    }
+
+    fn freeze(&mut self) {
+        if self.tree.can_freeze() {
+            self.tree.freeze(encode(&self.end).into());
+        }
     }
 
     fn run<T>(&mut self, future: impl Future<Output = T>) -> T {
@@ -203,7 +216,7 @@ fn open_journal(directory: &Path) -> (Queue, Journal) {
 
 fn open_tree(directory: &Path, root: Option<Root>) -> (Queue, Grid, Tree) {
     let queue = Queue::open(&directory.join("tree"));
-    let grid = Grid::new(&queue.disk.geometry(), START, CACHE_LEN);
+    let grid = Grid::new(&queue.disk.geometry(), 0, CACHE_LEN);
     let life = if root.is_some() { 2 } else { 1 };
     let tree = Tree::open(grid.clone(), OPTIONS, root, life << 48);
     (queue, grid, tree)
@@ -216,46 +229,49 @@ impl Engine for Relix {
 
     fn load(&mut self, rows: &[Row]) {
         let write = |(key, value): &Row| Write { key: key[..].into(), value: Some(value[..].into()) };
-        self.version = self.version.next();
+        let version = self.end.position.version.next();
         let commit = Commit {
-            request: RequestId { session: 1, sequence: self.version.0 },
+            request: RequestId { session: 1, sequence: version.0 },
             origin: Origin { node: NodeId(1) },
-            read_version: self.version,
+            read_version: version,
             reads: Vec::new(),
             deletes: Vec::new(),
             writes: rows.iter().map(write).collect(),
         };
         let commit = Arc::new(commit);
-        let position = LogPosition { term: 1, version: self.version };
-        let entry = Entry::new(position, 0, self.digest, Payload::Commit(commit.clone()));
-        self.digest = entry.digest();
+        let position = LogPosition { term: 1, version };
+        let entry = Entry::new(position, 0, self.end.digest, Payload::Commit(commit.clone()));
+        let entries = [Arc::new(entry)];
+        self.run_until(|relix| relix.journal.has_room_for(&entries));
         self.appended = false;
-        let state = RecordState { term: 1, commit: self.version, ..RecordState::default() };
-        self.journal.append(0, state, &[Arc::new(entry)]);
+        let state = RecordState { term: 1, commit: version, ..RecordState::default() };
+        self.journal.append(0, state, &entries);
         self.run_until(|relix| relix.appended);
         for Write { key, value, .. } in &commit.writes {
-            self.tree.add(key, self.version, value.clone());
+            self.tree.add(key, version, value.clone());
         }
+        self.end = LogEnd::of(&entries[0]);
         self.run_until(|relix| !relix.tree.memory_is_full() || relix.tree.can_freeze());
-        if self.tree.memory_is_full() && self.tree.can_freeze() {
-            self.tree.freeze(self.version.0.to_be_bytes()[..].into());
+        if self.tree.memory_is_full() {
+            self.freeze();
         }
     }
 
     fn settle(&mut self) {
         self.run_until(|relix| relix.tree.is_settled());
-        self.tree.freeze(self.version.0.to_be_bytes()[..].into());
+        self.freeze();
         self.run_until(|relix| relix.tree.is_settled());
     }
 
     fn reopen(&mut self) {
-        (self.tree_disk, self.grid, self.tree) = open_tree(&self.directory, self.root.clone());
+        (self.tree_disk, self.grid, self.tree) =
+            open_tree(&self.directory, self.root.clone().map(|(root, _)| root));
         self.run_until(|relix| relix.tree.is_settled());
     }
 
     fn get(&mut self, key: &[u8; 8]) -> Option<usize> {
         let snapshot = self.tree.snapshot();
-        self.run(snapshot.get(key, self.version)).expect("a read").map(|value| value.len())
+        self.run(snapshot.get(key, self.end.position.version)).expect("a read").map(|value| value.len())
     }
 
     fn scan(&mut self) -> (u64, u64) {
@@ -263,8 +279,12 @@ impl Engine for Relix {
         let mut counted = (0, 0);
         let mut range = KeyRange { start: [][..].into(), end: [0xff; 9][..].into() };
         loop {
-            let rows =
-                self.run(snapshot.read(&range, self.version, Direction::Forward, Most::rows(SCAN_ROWS)));
+            let rows = self.run(snapshot.read(
+                &range,
+                self.end.position.version,
+                Direction::Forward,
+                Most::rows(SCAN_ROWS),
+            ));
             let rows = rows.expect("a read");
             let Some((last, _)) = rows.last() else { return counted };
             range.start = KeyRange::single(last).end;
