@@ -8,7 +8,7 @@
 
 extern crate alloc;
 
-mod bounded;
+pub mod bounded;
 mod checksum;
 mod digest;
 mod id;

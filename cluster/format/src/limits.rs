@@ -19,8 +19,8 @@ pub const ROW_LEN_MAX: usize = 1024 * 1024;
 /// Most bytes one transaction may write.
 pub const TRANSACTION_LEN_MAX: usize = 8 * 1024 * 1024;
 
-/// Most keys one transaction may write: a row's key alone has more bytes, as a rule, than come to each of these.
-pub const WRITES_MAX: usize = TRANSACTION_LEN_MAX / 8;
+/// Most keys one transaction may write.
+pub const WRITES_MAX: usize = TRANSACTION_LEN_MAX / 32;
 
 /// Most ranges in a transaction's read set; neighbours are merged beyond it.
 pub const READ_RANGES_MAX: usize = 1024;
@@ -57,7 +57,9 @@ const _: () = {
     assert!(KEY_LEN_MAX < ROW_LEN_MAX);
     assert!(ROW_LEN_MAX < TRANSACTION_LEN_MAX);
     // The read set comes with the writes: its keys, twice (start and end), at their longest.
-    assert!(TRANSACTION_LEN_MAX + READ_RANGES_MAX * 2 * KEY_LEN_MAX < ENTRY_LEN_MAX);
+    let reads_len = READ_RANGES_MAX * (2 * (KEY_LEN_MAX + 1) + 4);
+    // As `Commit::len_estimate` counts, by which a journal decides whether it takes an entry.
+    assert!(TRANSACTION_LEN_MAX + 8 * WRITES_MAX + 4 * RANGE_DELETES_MAX + reads_len + 4096 < ENTRY_LEN_MAX);
     assert!(ENTRY_LEN_MAX < MESSAGE_LEN_MAX);
     assert!(VOTERS_MAX <= MEMBERS_MAX);
     assert!(CHUNK_LEN_MAX < ENTRY_LEN_MAX);

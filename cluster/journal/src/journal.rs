@@ -6,6 +6,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use cluster_format::limits::ENTRY_LEN_MAX;
 use cluster_format::{Entry, Incarnation, Marks, Mistake, Planted, Version};
 use drivers_api::{DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 
@@ -188,7 +189,8 @@ impl Journal {
 
     /// Bytes of a record's entries at most, so that there is room for the next one while tables take them in.
     pub fn entries_len_max(&self) -> u64 {
-        (self.entry_sectors() / 2).saturating_sub(SMALL_SECTORS) * SECTOR_SIZE as u64
+        let half = (self.entry_sectors() / 2).saturating_sub(SMALL_SECTORS) * SECTOR_SIZE as u64;
+        half.min(ENTRY_LEN_MAX as u64)
     }
 
     /// The first sector behind the ring: the rest of the disk is the caller's. Once it [begins](JournalEvent::Begins).

@@ -17,7 +17,7 @@ use drivers_api::Mtu;
 use crate::wire::{IPV4_LEN, UDP_LEN};
 
 const MAGIC: [u8; 4] = *b"RLXP";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Bytes before the payload.
 pub(crate) const HEADER_LEN: usize = 64;

@@ -102,11 +102,15 @@ impl Snapshot {
         found
     }
 
-    /// The newest tables, once the damage that a read has met is mended: what they were at a version stays what it is.
+    /// The newest tables, once the damage that a read has met is mended: what they were at a version stays what it is. Those
+    /// of another node, if it came to that, may not have come so far.
     async fn mended(&self, error: ReadError) -> Result<Snapshot, ReadError> {
         match (&self.mending, error) {
             (None, _) | (_, ReadError::Forgotten(_)) => Err(error),
-            (Some(mending), _) => mending.mended(error).await.ok_or(error),
+            (Some(mending), _) => {
+                let newer = mending.mended(error).await;
+                newer.filter(|newer| newer.version >= self.version).ok_or(error)
+            }
         }
     }
 

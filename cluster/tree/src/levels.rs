@@ -13,12 +13,10 @@ use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Reverse;
-use core::fmt;
 
-use cluster_format::Version;
+use cluster_format::{Version, bounded};
 use drivers_api::SECTOR_SIZE;
-use serde::de::{Error, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::cells::CELL_SECTORS;
 use crate::{RangeTombstones, Table, TableHead, TableId, TreeOptions};
@@ -29,7 +27,8 @@ const GROWTH: u64 = 8;
 /// A table is written anew if one in so many of its records is of no use.
 const WASTE_SHARE: u64 = 4;
 
-/// Most young runs, and most levels: those would be longer than any disk.
+/// Most young runs, and most levels: those would be longer than any disk. An empty one takes a byte there, and many times that
+/// in memory.
 const RUNS_MAX: usize = 64;
 
 /// Tables that use no more than this share of their cells are merged with their neighbours: three quarters.
@@ -42,39 +41,15 @@ pub type Run = Vec<Arc<Table>>;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Levels {
     /// The newest first.
-    #[serde(deserialize_with = "runs")]
+    #[serde(deserialize_with = "bounded::deserialize::<_, _, RUNS_MAX>")]
     pub young: Vec<Run>,
     /// By level.
-    #[serde(deserialize_with = "runs")]
+    #[serde(deserialize_with = "bounded::deserialize::<_, _, RUNS_MAX>")]
     pub levels: Vec<Run>,
     /// What hides records of theirs.
     pub tombstones: RangeTombstones,
-}
-
-/// Runs, as many as there may be: an empty one takes a byte on the disk, and many times that in memory.
-fn runs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Run>, D::Error> {
-    struct Bounded;
-
-    impl<'de> Visitor<'de> for Bounded {
-        type Value = Vec<Run>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "at most {RUNS_MAX} runs")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Run>, A::Error> {
-            let mut runs = Vec::new();
-            while let Some(run) = list.next_element()? {
-                if runs.len() == RUNS_MAX {
-                    return Err(A::Error::invalid_length(runs.len(), &self));
-                }
-                runs.push(run);
-            }
-            Ok(runs)
-        }
-    }
-
-    deserializer.deserialize_seq(Bounded)
+    /// All that was added up to here has been flushed, range tombstones too. What was mended may be newer.
+    pub flushed: Version,
 }
 
 /// What to merge: whatever is newer comes first.
@@ -109,7 +84,7 @@ impl Levels {
         self.runs().flatten()
     }
 
-    /// The newest version that is known of: what was deleted as a range up to it, is, or has no record left.
+    /// The newest version of a record or a range tombstone.
     pub(crate) fn newest(&self) -> Version {
         let newest = self.tables().map(|table| table.head.newest).max().unwrap_or_default();
         newest.max(self.tombstones.newest())
@@ -218,8 +193,14 @@ impl Levels {
         self.merging_into([upper].into(), lower, level + 1, is_move)
     }
 
-    /// A table much of which nobody can see any more, if nobody reads at versions older than `horizon`.
-    pub(crate) fn rewrite(&self, horizon: Version, damaged: &BTreeSet<TableId>) -> Option<Compaction> {
+    /// A table much of which nobody can see any more, if nobody reads at versions older than `horizon`; if it `clears` range
+    /// tombstones, any in which they may hide something.
+    pub(crate) fn rewrite(
+        &self,
+        horizon: Version,
+        clears: bool,
+        damaged: &BTreeSet<TableId>,
+    ) -> Option<Compaction> {
         let levels = self.levels.iter().enumerate();
         let wasteful = levels.flat_map(|(level, tables)| {
             let is_wasteful = move |(index, table): &(usize, &Arc<Table>)| {
@@ -228,7 +209,7 @@ impl Levels {
                 let is_oldest = || self.is_oldest(level + 1, &joined(tables, *index, index + 1));
                 let is_useless = head.newest <= horizon
                     && (useless(head.hidden) || (useless(head.deletions) && is_oldest()));
-                is_useless || self.has_deleted(table, horizon)
+                is_useless || clears && self.has_deleted(table, horizon)
             };
             let indexes = tables.iter().enumerate().filter(is_wasteful).map(|(index, _)| index);
             indexes.map(move |index| {
@@ -241,7 +222,7 @@ impl Levels {
     /// Takes out the tables of which nobody who reads at `horizon` or later sees anything, and forgets the tombstones that
     /// hide nothing any more. Nothing must be under way that reads any of them to write others.
     pub(crate) fn settle_tombstones(&mut self, horizon: Version) -> Vec<Arc<Table>> {
-        let Levels { young, levels, tombstones } = self;
+        let Levels { young, levels, tombstones, .. } = self;
         let is_gone = |table: &mut Arc<Table>| {
             let TableHead { first, last, newest, .. } = &table.head;
             tombstones.hide_all(first, last, *newest, horizon)

@@ -43,7 +43,8 @@ impl Manifest {
     /// Writes it, twice, and makes it durable with all that was written before.
     pub(crate) async fn write(&self, grid: &Grid) -> Result<Root, WriteError> {
         let payload = encode(self);
-        if payload.len() > FrameKind::Manifest.payload_len_max() {
+        let is_too_long = payload.len() > FrameKind::Manifest.payload_len_max();
+        if is_too_long || self.levels.tombstones.are_too_many() {
             return Err(WriteError::TooManyTables);
         }
         let frame = Frame::build(MANIFEST, 0, FrameKind::Manifest, &payload);

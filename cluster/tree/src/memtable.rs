@@ -257,12 +257,9 @@ impl MemTable {
         self.added.lock().records.delete_range(range, version);
     }
 
-    /// Adds to `tombstones` those that have keys in `range` and are no newer than `newest`.
-    pub(crate) fn add_tombstones(&self, tombstones: &mut RangeTombstones, range: &KeyRange, newest: Version) {
-        let records = &self.added.lock().records;
-        if !records.tombstones.is_empty() {
-            tombstones.extend(&records.tombstones.inside(range), newest);
-        }
+    /// What hides records in `range`, those that were added later included.
+    pub(crate) fn tombstones_in(&self, range: &KeyRange) -> RangeTombstones {
+        self.added.lock().records.tombstones.inside(range)
     }
 
     /// All of them.

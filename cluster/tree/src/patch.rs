@@ -252,13 +252,13 @@ impl Snapshot {
                     piece.is_last = false;
                     break;
                 }
-                let before = piece.records.last().filter(|record| *record.key == *key);
-                let before = before
-                    .map(|record| record.version)
-                    .or((key == first.key).then_some(first.version.next()));
-                let deleted = tombstones.first_over(Position { key, version });
+                let latest = match piece.records.last() {
+                    Some(before) if *before.key == *key => Version(before.version.0.saturating_sub(1)),
+                    _ if key == first.key => first.version,
+                    _ => *newest,
+                };
                 let deleted =
-                    deleted.filter(|deleted| before.map_or(*deleted <= *newest, |before| *deleted < before));
+                    tombstones.first_over(Position { key, version }).filter(|deleted| *deleted <= latest);
                 let key: Arc<[u8]> = key.into();
                 if let Some(version) = deleted {
                     piece.records.push(PatchRecord { key: key.clone(), version, value: None });

@@ -1,5 +1,6 @@
 //! One state of a tree.
 
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -39,9 +40,17 @@ impl Snapshot {
     }
 
     /// What hides records of the sources from whoever reads in `range`.
-    pub(crate) fn tombstones(&self, range: &KeyRange) -> RangeTombstones {
-        let mut tombstones = self.levels.tombstones.inside(range);
-        self.memories().for_each(|memory| memory.add_tombstones(&mut tombstones, range, self.newest));
+    pub(crate) fn tombstones(&self, range: &KeyRange) -> Cow<'_, RangeTombstones> {
+        let mut tombstones = Cow::Borrowed(&self.levels.tombstones);
+        for memory in self.memories() {
+            let newer = memory.tombstones_in(range);
+            if !newer.is_empty() {
+                // All of the others are not worth a copy.
+                let mut both = tombstones.inside(range);
+                both.extend(&newer, self.newest);
+                tombstones = Cow::Owned(both);
+            }
+        }
         tombstones
     }
 

@@ -8,30 +8,26 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
-use core::fmt;
 
-use cluster_format::{KeyRange, Version, shared_bytes};
-use serde::de::{Error, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use cluster_format::{KeyRange, Version, bounded, shared_bytes};
+use serde::{Deserialize, Serialize};
 
 use crate::Position;
 
-/// Most fragments that bytes may name: they take some twenty times as much memory. Far more than
-/// [`RANGE_TOMBSTONES_MAX`], beyond which nobody should delete ranges, with all that may be on its way.
-const FRAGMENTS_MAX: usize = 1 << 17;
-
-/// With so many fragments, no more ranges should be deleted: keys one by one.
+/// With so many of them, no more ranges should be deleted: keys one by one. It is not looked at again when a commit is applied,
+/// so there may be some more.
 pub const RANGE_TOMBSTONES_MAX: usize = 1 << 14;
+
+/// So many there can never be.
+const ENCODED_MAX: usize = 8 * RANGE_TOMBSTONES_MAX;
 
 /// Bytes of memory that a fragment takes beyond its keys.
 const FRAGMENT_OVERHEAD: usize = 120;
 
 /// A range of keys, and when it was deleted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Fragment {
-    #[serde(with = "shared_bytes")]
     start: Arc<[u8]>,
-    #[serde(with = "shared_bytes")]
     end: Arc<[u8]>,
     /// The newest first; at least one.
     versions: Vec<Version>,
@@ -46,13 +42,14 @@ impl Fragment {
     /// The same with other bounds, if there is anything between them.
     fn within(&self, start: &Arc<[u8]>, end: &Arc<[u8]>) -> Option<Fragment> {
         let (start, end) = (start.max(&self.start), end.min(&self.end));
-        let versions = || self.versions.clone();
-        (start < end).then(|| Fragment { start: start.clone(), end: end.clone(), versions: versions() })
+        let versions = &self.versions;
+        (start < end).then(|| Fragment { start: start.clone(), end: end.clone(), versions: versions.clone() })
     }
 }
 
 /// Range tombstones, as fragments: disjoint, ascending, each with all that delete it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Encoded", try_from = "Encoded")]
 pub struct RangeTombstones {
     fragments: Vec<Fragment>,
 }
@@ -63,9 +60,14 @@ impl RangeTombstones {
         self.fragments.is_empty()
     }
 
-    /// How many fragments there are.
+    /// How many there are: each version of each fragment.
     pub fn len(&self) -> usize {
-        self.fragments.len()
+        self.fragments.iter().map(|fragment| fragment.versions.len()).sum()
+    }
+
+    /// Whether there are more than can be written.
+    pub(crate) fn are_too_many(&self) -> bool {
+        self.len() > ENCODED_MAX
     }
 
     /// Their ranges and versions.
@@ -78,7 +80,9 @@ impl RangeTombstones {
 
     /// About how many bytes of memory they take.
     pub(crate) fn len_bytes(&self) -> usize {
-        let len = |fragment: &Fragment| fragment.start.len() + fragment.end.len() + FRAGMENT_OVERHEAD;
+        let versions_len = |fragment: &Fragment| fragment.versions.len() * size_of::<Version>();
+        let keys_len = |fragment: &Fragment| fragment.start.len() + fragment.end.len();
+        let len = |fragment: &Fragment| keys_len(fragment) + versions_len(fragment) + FRAGMENT_OVERHEAD;
         self.fragments.iter().map(len).sum()
     }
 
@@ -88,13 +92,14 @@ impl RangeTombstones {
         newest.copied().unwrap_or_default()
     }
 
-    /// Whether one is of a version behind `after`, up to `last`.
-    pub(crate) fn have_between(&self, after: Version, last: Version) -> bool {
-        self.fragments.iter().any(|fragment| fragment.newest(last).is_some_and(|newest| newest > after))
+    /// The oldest version behind `after`; none if all are older.
+    pub(crate) fn first_behind(&self, after: Version) -> Option<Version> {
+        let versions = self.fragments.iter().flat_map(|fragment| fragment.versions.iter());
+        versions.filter(|version| **version > after).min().copied()
     }
 
     /// What was in `range` is deleted by `version`.
-    pub(crate) fn add(&mut self, range: &KeyRange, version: Version) {
+    pub fn add(&mut self, range: &KeyRange, version: Version) {
         if range.is_empty() {
             return;
         }
@@ -233,48 +238,44 @@ impl RangeTombstones {
     }
 }
 
-impl<'de> Deserialize<'de> for RangeTombstones {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<RangeTombstones, D::Error> {
-        #[derive(Deserialize)]
-        struct Encoded {
-            #[serde(deserialize_with = "fragments")]
-            fragments: Vec<Fragment>,
-        }
+/// A version of a fragment.
+#[derive(Serialize, Deserialize)]
+struct Tombstone {
+    #[serde(with = "shared_bytes")]
+    start: Arc<[u8]>,
+    #[serde(with = "shared_bytes")]
+    end: Arc<[u8]>,
+    version: Version,
+}
 
-        let Encoded { fragments } = Encoded::deserialize(deserializer)?;
-        let tombstones = RangeTombstones { fragments };
-        if tombstones.are_well_formed() {
-            Ok(tombstones)
-        } else {
-            Err(D::Error::custom("range tombstones that overlap"))
-        }
+/// As they are encoded: one by one, in order, so that a bound on how many there are bounds the memory they take.
+#[derive(Serialize, Deserialize)]
+struct Encoded(#[serde(deserialize_with = "bounded::deserialize::<_, _, ENCODED_MAX>")] Vec<Tombstone>);
+
+impl From<RangeTombstones> for Encoded {
+    fn from(tombstones: RangeTombstones) -> Encoded {
+        let all = tombstones.fragments.into_iter().flat_map(|Fragment { start, end, versions }| {
+            let tombstone = move |version| Tombstone { start: start.clone(), end: end.clone(), version };
+            versions.into_iter().map(tombstone)
+        });
+        Encoded(all.collect())
     }
 }
 
-/// Fragments, as many as there may be: an empty one takes three bytes on the disk, and many times that in memory.
-fn fragments<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Fragment>, D::Error> {
-    struct Bounded;
+impl TryFrom<Encoded> for RangeTombstones {
+    type Error = &'static str;
 
-    impl<'de> Visitor<'de> for Bounded {
-        type Value = Vec<Fragment>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "at most {FRAGMENTS_MAX} range tombstones")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Fragment>, A::Error> {
-            let mut fragments = Vec::new();
-            while let Some(fragment) = list.next_element()? {
-                if fragments.len() == FRAGMENTS_MAX {
-                    return Err(A::Error::invalid_length(fragments.len(), &self));
-                }
-                fragments.push(fragment);
+    fn try_from(Encoded(all): Encoded) -> Result<RangeTombstones, &'static str> {
+        let mut fragments: Vec<Fragment> = Vec::new();
+        for Tombstone { start, end, version } in all {
+            match fragments.last_mut() {
+                Some(last) if (&last.start, &last.end) == (&start, &end) => last.versions.push(version),
+                _ => fragments.push(Fragment { start, end, versions: [version].into() }),
             }
-            Ok(fragments)
         }
+        let tombstones = RangeTombstones { fragments };
+        if tombstones.are_well_formed() { Ok(tombstones) } else { Err("range tombstones are out of order") }
     }
-
-    deserializer.deserialize_seq(Bounded)
 }
 
 #[cfg(test)]
@@ -356,12 +357,25 @@ mod tests {
     }
 
     #[test]
+    fn more_than_there_may_be_are_refused() {
+        let tombstone = |version: usize| Tombstone {
+            start: [1][..].into(),
+            end: [2][..].into(),
+            version: Version(ENCODED_MAX as u64 + 1 - version as u64),
+        };
+        let of = |count: usize| encode(&Encoded((0..count).map(tombstone).collect()));
+        let most = decode::<RangeTombstones>(&of(ENCODED_MAX)).unwrap();
+        assert_eq!((most.len(), most.are_too_many()), (ENCODED_MAX, false));
+        assert!(decode::<RangeTombstones>(&of(ENCODED_MAX + 1)).is_err());
+    }
+
+    #[test]
     fn settling_joins_what_has_become_alike() {
         let mut tombstones = RangeTombstones::default();
         tombstones.add(&range(1, 3), Version(4));
         tombstones.add(&range(3, 5), Version(4));
         tombstones.add(&range(1, 2), Version(2));
-        assert_eq!(tombstones.len(), 3);
+        assert_eq!((tombstones.len(), tombstones.fragments.len()), (4, 3));
         tombstones.settle(Version(3), |_, _, _| false);
         assert_eq!(tombstones, {
             RangeTombstones {

@@ -272,7 +272,7 @@ impl Drop for Arriving {
 
 /// The same tables, in free cells of this disk.
 fn place(grid: &Grid, levels: &Levels, spare: u32) -> Result<Levels, TransferError> {
-    let Levels { young, levels, tombstones } = levels;
+    let Levels { young, levels, tombstones, flushed } = levels;
     grid.with_cells(|cells| {
         let mut taken: Vec<CellRun> = Vec::new();
         let mut place_run = |run: &Vec<Arc<Table>>| {
@@ -287,7 +287,7 @@ fn place(grid: &Grid, levels: &Levels, spare: u32) -> Result<Levels, TransferErr
         let young = young.iter().map(&mut place_run).collect::<Option<Vec<_>>>();
         let placed = young.and_then(|young| {
             let levels = levels.iter().map(&mut place_run).collect::<Option<Vec<_>>>()?;
-            Some(Levels { young, levels, tombstones: tombstones.clone() })
+            Some(Levels { young, levels, tombstones: tombstones.clone(), flushed: *flushed })
         });
         if placed.is_none() {
             taken.iter().for_each(|run| cells.give_back(*run));

@@ -29,7 +29,11 @@ pub async fn resize_disk(socket: &Path, len: u64) -> Result<(), Failure> {
             match execute(&mut stream, &command).await {
                 Ok(None) => {}
                 Ok(Some(error)) => return Err(Failure::Refused(format!("QEMU refuses {command}: {error}"))),
-                Err(_) => return Ok(()),
+                Err(error) if has_ended(&error) => return Ok(()),
+                Err(error) => {
+                    let why = format!("what QEMU answers to {command} cannot be read: {error}");
+                    return Err(Failure::Refused(why));
+                }
             }
         }
         Ok(())
@@ -42,6 +46,12 @@ pub async fn resize_disk(socket: &Path, len: u64) -> Result<(), Failure> {
     })
 }
 
+/// Whether an error means that QEMU is gone.
+fn has_ended(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | UnexpectedEof)
+}
+
 /// Gives a command; what QEMU has against it, if anything. Its greeting and events are passed over.
 async fn execute(stream: &mut BufReader<UnixStream>, command: &Value) -> io::Result<Option<Value>> {
     stream.write_all(command.to_string().as_bytes()).await?;
@@ -50,7 +60,8 @@ async fn execute(stream: &mut BufReader<UnixStream>, command: &Value) -> io::Res
         if stream.read_line(&mut line).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let answer: Value = serde_json::from_str(&line)?;
+        let answer: Value =
+            serde_json::from_str(&line).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         if let Some(error) = answer.get("error") {
             return Ok(Some(error.clone()));
         }

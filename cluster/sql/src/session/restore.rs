@@ -118,14 +118,14 @@ impl<D: Database> Session<D> {
     /// Deletes the rows that a restore has left, unless another has taken over from the one with this mark.
     async fn clear(&mut self, mark: [u8; 8]) -> SqlResult<()> {
         let mut range = catalog::rows_of_tables();
-        if self.commit_marked(mark, |transaction| transaction.delete_range(&range)).await? {
-            return Ok(());
-        }
-        // So many ranges are deleted that these rows have to go one by one.
         loop {
             let snapshot = self.database.snapshot(Freshness::Local).await?;
             let rows = snapshot.read_within(&range, CLEARED_ROWS_MAX, CLEARED_LEN_MAX).await?;
             let Some((last, _)) = rows.last() else { return Ok(()) };
+            if self.commit_marked(mark, |transaction| transaction.delete_range(&range)).await? {
+                return Ok(());
+            }
+            // So many ranges are deleted that these rows have to go one by one.
             range.start = KeyRange::single(last).end;
             let delete =
                 |transaction: &mut Transaction| rows.iter().try_for_each(|(key, _)| transaction.delete(key));
@@ -154,7 +154,7 @@ impl<D: Database> Session<D> {
         let totals = decoder.finish().map_err(unreadable)?;
         let mut last = core::mem::take(&mut restore.descriptors);
         last.push(catalog::write_next_id(restore.next_id));
-        last.push(end_mark());
+        last.push(Write { key: catalog::RESTORE[..].into(), value: None });
         self.commit_restored(restore, &last).await?;
         Ok(Tag::Restore(totals.rows))
     }
@@ -244,10 +244,6 @@ impl Restore {
 /// The restore that has the mark is over.
 fn end(transaction: &mut Transaction) -> Result<(), StoreError> {
     transaction.delete(&catalog::RESTORE)
-}
-
-fn end_mark() -> Write {
-    Write { key: catalog::RESTORE[..].into(), value: None }
 }
 
 fn unreadable(error: BackupError) -> SqlError {

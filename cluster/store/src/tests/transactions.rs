@@ -1,5 +1,7 @@
 //! What a transaction has written, and what it tells the leader.
 
+use alloc::boxed::Box;
+
 use cluster_format::limits::{KEY_LEN_MAX, RANGE_DELETES_MAX};
 
 use super::*;
@@ -74,4 +76,36 @@ fn ranges_that_are_too_many_or_too_long_are_refused() {
     assert_eq!(refused, Err(StoreError::KeyTooLong { len: KEY_LEN_MAX + 2 }));
     let mut reading = Transaction::reading(snapshot, MemoryPool::new(100_000).lease());
     assert_eq!(reading.delete_range(&range(1)), Err(StoreError::ReadOnly));
+}
+
+/// Gives these tables for whatever could not be read.
+struct Gives(Snapshot);
+
+impl Mending for Gives {
+    fn mended(&self, _: ReadError) -> Mended<'_> {
+        Box::pin(core::future::ready(Some(self.0.clone())))
+    }
+}
+
+/// As another node's may be, for a while.
+#[test]
+fn a_read_that_met_damage_does_not_go_on_with_older_tables() {
+    let ledger = ledger(&rewritten(40));
+    let mut machine = Machine::new(1);
+    machine.apply(&ledger[..20]);
+    let older = machine.tables.snapshot();
+    machine.apply(&ledger[20..]);
+    while !machine.tables.freeze() {
+        machine.turn();
+    }
+    machine.settle();
+    // They have no disk, which nobody would serve here.
+    let mut other = Tables::in_memory();
+    ledger.iter().for_each(|entry| other.apply(entry).unwrap());
+    (64..16 * 2048).for_each(|sector| machine.disk.spoil_sector(sector));
+    let damaged = machine.tables.snapshot();
+    let read = machine.run(damaged.clone().mended_by(Arc::new(Gives(other.snapshot()))).get(&[3]));
+    assert!(read.is_ok_and(|row| row.is_some()), "these have come as far");
+    let read = machine.run(damaged.mended_by(Arc::new(Gives(older))).get(&[3]));
+    assert!(read.is_err(), "these have not");
 }

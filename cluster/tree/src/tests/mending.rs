@@ -189,6 +189,41 @@ fn answers_that_are_not_what_was_asked_for_are_refused() {
     }
 }
 
+/// The horizon may lie beyond what was flushed, and what comes from a peer goes up to it.
+#[test]
+fn a_range_that_was_deleted_after_the_last_flush_stays_so_when_tables_are_mended() {
+    let add = |machine: &mut Machine| {
+        for version in 1..=20 {
+            machine.put(version, (version as u8, Some(50)));
+        }
+    };
+    let (mut machine, mut peer) = (Machine::new(60), Machine::in_life(60, 9));
+    add(&mut machine);
+    machine.tree.freeze(20u64.to_be_bytes()[..].into());
+    machine.settle();
+    add(&mut peer);
+    for machine in [&mut machine, &mut peer] {
+        machine.put(21, (30, Some(50)));
+        machine.tree.delete_range(&KeyRange::single(&key(30)), Version(22));
+        machine.put(30, (1, Some(60)));
+    }
+    machine.horizon = 30;
+    machine.tree.set_horizon(Version(30));
+    let table = machine.tree.levels().tables().next().cloned().unwrap();
+    machine.flip(u64::from(table.cells.first * CELL_SECTORS));
+    drop(table);
+    assert_eq!(mend(&mut machine, &mut peer, 100_000), 1);
+    machine.tree.freeze(30u64.to_be_bytes()[..].into());
+    machine.settle();
+    for _ in 0..2 {
+        machine.tree.rest();
+        machine.settle();
+    }
+    let snapshot = machine.tree.snapshot();
+    assert_eq!(machine.run(snapshot.get(&key(30), Version(30))), Ok(None));
+    assert!(machine.run(snapshot.get(&key(1), Version(30))).unwrap().is_some());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(40) })]
 

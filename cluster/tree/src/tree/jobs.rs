@@ -15,6 +15,10 @@ use crate::patch::Patches;
 use crate::writer::{Room, write_tables};
 use crate::{Manifest, OpenError, ReadError, Retention, Root, Source, WriteError};
 
+/// So many range tombstones are cleared at once, unless nothing else is to do: one alone is not worth writing what else is in
+/// its tables.
+const CLEARED_TOGETHER: usize = 256;
+
 /// Tables of the longest usual compaction of two levels.
 const LEVEL_TABLES: u64 = 12;
 
@@ -71,6 +75,7 @@ impl Tree {
                 }
                 if let Some(Frozen { records, .. }) = self.memory.frozen() {
                     levels.tombstones.extend(&records.tombstones(), records.newest());
+                    levels.flushed = levels.flushed.max(records.newest());
                 }
                 self.mark = mark;
                 self.memory.flushed();
@@ -91,14 +96,14 @@ impl Tree {
                 Some(_) => None,
             };
             // That takes no more room than it gives.
-            let picked = picked.or_else(|| self.levels.rewrite(self.horizon, &self.damaged));
-            let picked = picked.or_else(|| match self.full.compaction {
-                None => self.levels.compact_deleted(self.horizon, &self.damaged),
-                Some(_) => None,
+            let clears = self.is_idle || self.levels.tombstones.len() > CLEARED_TOGETHER;
+            let rewritten = || self.levels.rewrite(self.horizon, clears, &self.damaged);
+            let picked = picked.or_else(rewritten).or_else(|| match self.full.compaction {
+                None if clears => self.levels.compact_deleted(self.horizon, &self.damaged),
+                _ => None,
             });
-            let is_idle = core::mem::take(&mut self.is_idle);
             let picked = picked.or_else(|| match self.full.compaction {
-                None if is_idle => self.levels.gather_young(&self.damaged),
+                None if self.is_idle => self.levels.gather_young(&self.damaged),
                 _ => None,
             });
             self.compaction = picked.map(|compaction| self.start(compaction));
@@ -139,8 +144,8 @@ impl Tree {
 
     /// What a job that begins now keeps.
     fn retention(&self, is_oldest: bool) -> Retention {
-        // Those that are in memory only become durable later than what the job writes.
-        let cleared = self.horizon.min(self.levels.newest());
+        // Those that are in memory only are not among them.
+        let cleared = self.horizon.min(self.levels.flushed);
         Retention::new(self.horizon, is_oldest).without_hidden(self.levels.tombstones.clone(), cleared)
     }
 
@@ -151,22 +156,12 @@ impl Tree {
         }
         let levels = Arc::make_mut(&mut self.levels);
         let gone = levels.settle_tombstones(self.horizon);
+        self.settle_at = levels.tombstones.first_behind(self.horizon);
         if !gone.is_empty() {
             self.retired.extend(gone.iter());
             let damaged = gone.iter().filter(|table| self.damaged.remove(&table.head.id));
             self.events.extend(damaged.map(|table| TreeEvent::Mended(table.head.id)));
             self.levels_changed();
-        }
-    }
-
-    /// Merges all young runs, if there are several and nothing was written since the last call: loading may have left nearly
-    /// as many as it takes to merge them, and each read looks into all. Whoever owns the tree paces it by calling this.
-    pub fn rest(&mut self) {
-        let newest = self.memory.newest().max(self.levels.newest());
-        let is_rested = core::mem::replace(&mut self.rested_at, newest) == newest;
-        if is_rested && self.levels.young.len() > 1 && !self.is_nearly_full(0) {
-            (self.is_idle, self.may_compact) = (true, true);
-            self.wake();
         }
     }
 
@@ -293,7 +288,7 @@ impl Tree {
                     self.may_compact = true;
                     self.events.push(TreeEvent::Mended(scrubbed.table));
                 }
-            } else {
+            } else if self.has(scrubbed.table) {
                 self.damaged.insert(scrubbed.table);
             }
             scrubbed.needed = scrubbed.needed.max(self.horizon).max(self.levels.newest());

@@ -3,7 +3,7 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
-use cluster_format::Version;
+use cluster_format::{KeyRange, Version};
 
 use crate::{MemTable, WrittenSince};
 
@@ -34,12 +34,16 @@ impl Memory {
         self.added.add(key, version, value);
     }
 
+    pub(super) fn delete_range(&mut self, range: &KeyRange, version: Version) {
+        self.added.delete_range(range, version);
+    }
+
     /// What is added. None of it that is there now is newer than [`Memory::newest`].
     pub(super) fn added(&self) -> &MemTable {
         &self.added
     }
 
-    /// The version of the last record that was added, unless that is in tables.
+    /// The version of what was added last, unless that is in tables.
     pub(super) fn newest(&self) -> Version {
         self.frozen.as_ref().map_or(Version::ZERO, |frozen| frozen.records.newest()).max(self.added.newest())
     }

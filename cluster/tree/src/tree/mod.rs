@@ -17,6 +17,7 @@ mod event;
 mod jobs;
 mod memory;
 mod options;
+mod upkeep;
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeSet;
@@ -39,11 +40,10 @@ use crate::grid::Grid;
 use crate::levels::{Compaction, Run};
 use crate::patch::Patches;
 use crate::retired::Retired;
-use crate::scrub::scrub;
 use crate::writer::TableIds;
 use crate::{
-    Arrived, Incoming, Levels, Manifest, OpenError, Outgoing, Patch, ReadError, Root, Scrubbed, Snapshot,
-    Table, TableId, WriteError, WrittenSince,
+    Arrived, Incoming, Levels, Manifest, OpenError, Outgoing, Root, Scrubbed, Snapshot, TableId, WriteError,
+    WrittenSince,
 };
 
 type Job<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -133,6 +133,8 @@ pub struct Tree {
     may_compact: bool,
     /// Whether either may have made range tombstones needless, or tables that they hide.
     may_settle: bool,
+    /// When they were looked through last, the oldest behind the horizon.
+    settle_at: Option<Version>,
     /// The newest version at the last [`Tree::rest`], and whether nothing had been written since the one before.
     rested_at: Version,
     is_idle: bool,
@@ -182,6 +184,7 @@ impl Tree {
             is_changed: false,
             may_compact: true,
             may_settle: false,
+            settle_at: None,
             rested_at: Version::ZERO,
             is_idle: false,
             full: Full::default(),
@@ -210,7 +213,7 @@ impl Tree {
     /// What was in `range` was deleted by `version`, which is no older than any before. What that version writes itself is to be
     /// [added](Tree::add) afterwards.
     pub fn delete_range(&mut self, range: &KeyRange, version: Version) {
-        self.memory.added().delete_range(range, version);
+        self.memory.delete_range(range, version);
     }
 
     /// The first version that `look` finds in what was written since, as far as that is [known](Tree::remembered).
@@ -231,7 +234,7 @@ impl Tree {
     /// Nobody reads at an older version any more.
     pub fn set_horizon(&mut self, horizon: Version) {
         if horizon > self.horizon {
-            self.may_settle |= self.levels.tombstones.have_between(self.horizon, horizon);
+            self.may_settle |= self.settle_at.is_some_and(|version| version <= horizon);
             (self.horizon, self.may_compact) = (horizon, true);
             self.wake();
         }
@@ -315,48 +318,6 @@ impl Tree {
     pub fn replace(&mut self, arrived: Arrived) {
         self.replacement = Some(arrived);
         self.wake();
-    }
-
-    /// Somebody has met damage: if that is in a table, and not known yet, it is read from end to end, before others.
-    pub fn suspect(&mut self, error: &ReadError) {
-        if let ReadError::Frame(table, ..) | ReadError::Device(table, _) = error
-            && self.has(*table)
-            && !self.damaged.contains(table)
-        {
-            self.suspects.insert(*table);
-            self.wake();
-        }
-    }
-
-    /// Begins to write a table anew that has lost records, the first of those that have a patch here, and any other that is
-    /// then to be merged with it. The patches must be [whole](Patch::question), and the tree must have come to the
-    /// [horizon](Patch::horizon) of each. [`TreeEvent::Mended`] or [`TreeEvent::NotMended`] follows.
-    pub fn mend(&mut self, patches: Vec<Patch>) {
-        let patches = Patches::new(patches);
-        self.set_horizon(patches.horizon());
-        self.patches = Some(Arc::new(patches));
-        self.wake();
-    }
-
-    /// Begins to read the next table from end to end, in the order of their places and around again; whether there is one
-    /// and none is being read. Whoever owns the tree paces it by calling this.
-    pub fn scrub_next(&mut self) -> bool {
-        let next = |from: u32| {
-            let tables = self.levels.tables().filter(move |table| table.cells.first >= from);
-            tables.min_by_key(|table| table.cells.first).cloned()
-        };
-        let Some(table) = next(self.scrub_from).or_else(|| next(0)).filter(|_| self.scrub.is_none()) else {
-            return false;
-        };
-        self.scrub_from = table.cells.first + 1;
-        self.scrub = Some(self.scrubbing(table));
-        self.wake();
-        true
-    }
-
-    fn scrubbing(&self, table: Arc<Table>) -> Job<Scrubbed> {
-        let grid = self.grid.clone();
-        Box::pin(async move { scrub(&grid, &table).await })
     }
 
     /// What it holds now. It takes constant time, and never changes.

@@ -59,6 +59,7 @@ fn table(input: &mut Input<'_>, id: u64) -> (TableHead, Vec<u8>) {
         last: if flags & 32 == 0 { last.into() } else { input.short().into() },
         oldest: Version(input.number()),
         newest: Version(input.number()),
+        cleared: Version(u64::from(flags & 16)),
         filter,
         index,
     };
@@ -200,7 +201,12 @@ pub fn disk(bytes: &[u8]) {
             break;
         }
         let (what, key, version) = (input.byte(), input.short(), Version(input.number()));
-        match what % 6 {
+        match what % 8 {
+            6 => {
+                let range = KeyRange { start: key.into(), end: [0xff][..].into() };
+                machine.tree.delete_range(&range, version);
+            }
+            7 => machine.tree.rest(),
             0 => machine.tree.set_horizon(version),
             1 => _ = machine.tree.scrub_next(),
             2 => {

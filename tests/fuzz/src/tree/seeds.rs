@@ -1,10 +1,10 @@
 //! What the tree itself writes, to begin with.
 
-use cluster_format::{Version, encode};
+use cluster_format::{KeyRange, Version, encode};
 use cluster_tree::fuzzing::{
     BlockBuilder, Frame, FrameKind, Manifest, Position, Record, TableBuilder, Value,
 };
-use cluster_tree::{CellRun, Levels, Table, TableHead, TableId};
+use cluster_tree::{CellRun, Levels, RangeTombstones, Table, TableHead, TableId};
 use drivers_api::SECTOR_SIZE;
 
 use crate::input::Output;
@@ -62,7 +62,13 @@ pub fn manifests() -> Vec<Vec<u8>> {
         let (head, _) = built(id);
         Table { head, cells: CellRun { first, count: 1 } }.into()
     };
-    let levels = Levels { young: vec![vec![table(1, 4)]], levels: vec![vec![table(2, 5)], vec![]] };
+    let mut tombstones = RangeTombstones::default();
+    for (start, end, version) in [(b"a", b"m", 3), (b"f", b"z", 7)] {
+        let range = KeyRange { start: start[..].into(), end: end[..].into() };
+        tombstones.add(&range, Version(version));
+    }
+    let (young, below) = (vec![vec![table(1, 4)]], vec![vec![table(2, 5)], vec![]]);
+    let levels = Levels { young, levels: below, tombstones, flushed: Version(8) };
     let manifest = Manifest { levels, horizon: Version(9), mark: b"mark"[..].into() };
     let reference = Frame::build(TableId(0), 0, FrameKind::Manifest, b"some tables").reference;
     let copies = [CellRun { first: 0, count: 1 }, CellRun { first: 1, count: 1 }];
@@ -125,7 +131,7 @@ pub fn transfers() -> Vec<Vec<u8>> {
     let bytes: Vec<u8> = frames.iter().flat_map(|frame| frame.bytes.iter().copied()).collect();
     assert_eq!(bytes.len(), head.sectors as usize * SECTOR_SIZE);
     let table = Table { head, cells: CellRun { first: 0, count: 1 } };
-    let levels = Levels { young: vec![vec![table.into()]], levels: Vec::new() };
+    let levels = Levels { young: vec![vec![table.into()]], ..Levels::default() };
     let manifest = encode(&Manifest { levels, horizon: Version(1), mark: b"mark"[..].into() });
     let mut seed = Output::default();
     seed.long(&manifest).byte(0).long(&bytes);

@@ -7,7 +7,9 @@ use std::task::{Context, Poll, Waker};
 
 use cluster_format::{KeyRange, Version};
 use cluster_tree::fuzzing::{FrameKind, Frames, HashedKey, Position, Source, TableCursor, read};
-use cluster_tree::{CellRun, Direction, FrameRef, Most, ReadError, Sum, Table, TableHead, TableId};
+use cluster_tree::{
+    CellRun, Direction, FrameRef, Most, RangeTombstones, ReadError, Sum, Table, TableHead, TableId,
+};
 
 use crate::input::Input;
 
@@ -58,6 +60,7 @@ fn table(input: &mut Input<'_>, number: u64) -> Arc<Table> {
         last: first.max(last).into(),
         oldest: Version(input.number()),
         newest: Version(input.number()),
+        cleared: Version::ZERO,
         filter: reference(input.byte().into()),
         index: reference(input.byte().into()),
     };
@@ -83,10 +86,14 @@ pub fn read_tables(bytes: &[u8]) {
     }
     let (start, end) = (asked[0].0.into(), asked[1].0.into());
     let ranges = [KeyRange { start, end }, KeyRange { start: [][..].into(), end: [0xff; 9][..].into() }];
+    let mut tombstones = RangeTombstones::default();
+    tombstones.add(&ranges[0], asked[1].1);
     for range in ranges.iter().filter(|range| !range.is_empty()) {
         for direction in [Direction::Forward, Direction::Backward] {
             let sources = || tables.iter().map(|table| Source::run(std::slice::from_ref(table))).collect();
-            if let Ok(rows) = now(read(&frames, sources(), range, asked[2].1, direction, Most::rows(50))) {
+            if let Ok(rows) =
+                now(read(&frames, sources(), &tombstones, range, asked[2].1, direction, Most::rows(50)))
+            {
                 assert!(rows.len() <= 50 && rows.iter().all(|(key, _)| range.contains(key)));
             }
         }
