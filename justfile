@@ -48,6 +48,10 @@ failover:
 conformance:
     cargo test -p tests-conformance -- --nocapture
 
+# The same SQL for Relix and a real PostgreSQL, side by side; `record` writes PostgreSQL's answers into scripts.
+differential *ARGS:
+    cargo run -p tests-conformance --bin differential -- {{ARGS}}
+
 # Any bytes for whatever reads what cannot be trusted, guided by coverage: just fuzz tree-block 60; alone, lists.
 fuzz *ARGS:
     tests/fuzz/run {{ARGS}}

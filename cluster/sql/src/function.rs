@@ -100,6 +100,7 @@ signatures! {
     "now" () Timestamp Now;
     "octet_length" (Text) Int4 OctetLength;
     "pg_backend_pid" () Int4 BackendPid;
+    "position" (Text, Text) Int4 StrPos;
     "repeat" (Text, Int4) Text Repeat;
     "replace" (Text, Text, Text) Text Replace;
     "reverse" (Text) Text Reverse;
@@ -208,8 +209,8 @@ fn text_function(function: Function, text: &str, rest: &[Datum]) -> SqlResult<Da
     match (function, rest) {
         (Function::Length, _) => len_of(text.chars().count()),
         (Function::OctetLength, _) => len_of(text.len()),
-        (Function::Lower, _) => Ok(Datum::Text(text.to_lowercase())),
-        (Function::Upper, _) => Ok(Datum::Text(text.to_uppercase())),
+        (Function::Lower, _) => Ok(Datum::Text(map_chars(text, char::to_lowercase))),
+        (Function::Upper, _) => Ok(Datum::Text(map_chars(text, char::to_uppercase))),
         (Function::Reverse, _) => Ok(Datum::Text(text.chars().rev().collect())),
         (Function::Trim | Function::LTrim | Function::RTrim, rest) => {
             let set = if let [Datum::Text(set)] = rest { set.as_str() } else { " " };
@@ -241,6 +242,15 @@ fn text_function(function: Function, text: &str, rest: &[Datum]) -> SqlResult<Da
         (Function::Substr, rest) => substr(text, rest),
         _ => Ok(Datum::Null),
     }
+}
+
+/// Each character by itself, as C libraries do it: what would become several stays as it is.
+fn map_chars<I: Iterator<Item = char> + Clone>(text: &str, map: fn(char) -> I) -> String {
+    let one = |original: char| {
+        let mut mapped = map(original);
+        mapped.next().filter(|_| mapped.next().is_none()).unwrap_or(original)
+    };
+    text.chars().map(one).collect()
 }
 
 /// The byte behind the first `count` characters; a negative count is counted from the end.

@@ -9,6 +9,5 @@
 #![forbid(unsafe_code)]
 
 pub mod load;
-pub mod postgres;
 pub mod relix;
 pub mod report;

@@ -1,3 +1,11 @@
-//! The rules of the tree. There is nothing here but tests.
+//! What Postgres clients expect: drivers, and SQL as PostgreSQL answers it.
+//!
+//! `scripts/*.slt` are [sqllogictest](https://docs.rs/sqllogictest) files, one for each feature. Their answers are those of
+//! a real PostgreSQL: `cargo run -p tests-conformance --bin differential -- record FILE...` writes them. `cargo test` asks
+//! Relix the same; `differential` asks both, side by side, and compares names and types of columns, rows and SQLSTATEs.
 
 #![forbid(unsafe_code)]
+
+pub mod postgres;
+pub mod script;
+pub mod session;

@@ -5,8 +5,8 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_format::Commit;
-use cluster_store::{Transaction, yield_now};
+use cluster_format::{Commit, KeyRange};
+use cluster_store::{Direction, Transaction, yield_now};
 
 use super::cursor::project;
 use super::{Context, Row, SelectCursor, SourceCursor};
@@ -14,7 +14,7 @@ use crate::catalog::{StoredTable, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::key;
-use crate::plan::{DeletePlan, InsertPlan, InsertRows, SelectPlan, UpdatePlan};
+use crate::plan::{DeletePlan, InsertPlan, InsertRows, SelectPlan, Source, UpdatePlan};
 use crate::row;
 use crate::settings;
 use crate::types::Datum;
@@ -299,12 +299,38 @@ async fn update_settings<D: Database>(plan: &UpdatePlan, context: &mut Context<'
     Ok(changed)
 }
 
+/// So many rows are deleted one by one: a deleted range is remembered until nothing of it is left on the disk.
+const FEW_ROWS: usize = 64;
+
+/// Deletes the rows of a table, as a whole if they are many. If there are too many deleted ranges, each row counts against the
+/// transaction's length.
+pub(crate) async fn delete_all<D>(id: u32, context: &mut Context<'_, D>) -> SqlResult<()> {
+    let range = KeyRange::prefix(&key::table_prefix(id));
+    let mut scan = context.transaction.scan(range.clone(), Direction::Forward);
+    loop {
+        context.check_cancel()?;
+        let rows = scan.next_batch(context.transaction).await?;
+        if rows.is_empty() || rows.len() > FEW_ROWS && context.transaction.delete_range(&range)? {
+            return Ok(());
+        }
+        for (key, _) in rows {
+            context.transaction.delete(&key)?;
+        }
+    }
+}
+
 /// `DELETE`
 pub(crate) async fn run_delete<D: Database>(
     plan: &DeletePlan,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
     let mut changed = Changed::default();
+    if plan.truncate
+        && let Source::Table { table, .. } = &plan.rows.source
+    {
+        delete_all(table.descriptor.id, context).await?;
+        return Ok(changed);
+    }
     for (index, (key, row)) in collect(&plan.rows, context).await?.into_iter().enumerate() {
         breathe(index, context).await?;
         context.transaction.delete(&key)?;

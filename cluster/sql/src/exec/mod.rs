@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 
 use cluster_store::{Lease, MemoryPool, Transaction};
 
-pub(crate) use change::{RowIds, replay_inserts, run_delete, run_insert, run_update, store_row};
+pub(crate) use change::{RowIds, delete_all, replay_inserts, run_delete, run_insert, run_update, store_row};
 pub(crate) use cursor::SelectCursor;
 pub(crate) use source::SourceCursor;
 

@@ -4,9 +4,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use cluster_format::KeyRange;
-use cluster_store::Direction;
-
 use super::Notice;
 use super::run::skipping;
 use crate::ast::{ColumnDefinition, CreateTable, Expr as AstExpr, TableName};
@@ -14,8 +11,7 @@ use crate::bind::{Aggregates, Binder, Params, Scope};
 use crate::catalog::{self, COLUMNS_MAX, Column, ColumnDefault, PUBLIC, SYS, TableDescriptor};
 use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::Context;
-use crate::key;
+use crate::exec::{Context, delete_all};
 use crate::settings;
 
 pub(super) async fn create_table<D>(
@@ -110,9 +106,6 @@ fn evaluate_default<D>(
     Ok(ColumnDefault::Value(expr.eval(&[], &context.env)?.into_owned()))
 }
 
-/// So many rows are deleted one by one: a deleted range is remembered until nothing of it is left on the disk.
-const FEW_ROWS: usize = 64;
-
 /// Drops tables with all their rows.
 pub(super) async fn drop_tables<D>(
     tables: &[TableName],
@@ -130,7 +123,7 @@ pub(super) async fn drop_tables<D>(
         match catalog::find(context.transaction, schema, &table.name).await? {
             Some(stored) => {
                 context.transaction.delete(&stored.key)?;
-                delete_rows(stored.descriptor.id, context)
+                delete_all(stored.descriptor.id, context)
                     .await
                     .map_err(|error| too_many(error, &table.name))?;
             }
@@ -144,23 +137,6 @@ pub(super) async fn drop_tables<D>(
         }
     }
     Ok(notices)
-}
-
-/// Deletes the rows of a table, as a whole if they are many. If there are too many deleted ranges, each row counts against the
-/// transaction's length.
-async fn delete_rows<D>(id: u32, context: &mut Context<'_, D>) -> SqlResult<()> {
-    let range = KeyRange::prefix(&key::table_prefix(id));
-    let mut scan = context.transaction.scan(range.clone(), Direction::Forward);
-    loop {
-        context.check_cancel()?;
-        let rows = scan.next_batch(context.transaction).await?;
-        if rows.is_empty() || rows.len() > FEW_ROWS && context.transaction.delete_range(&range)? {
-            return Ok(());
-        }
-        for (key, _) in rows {
-            context.transaction.delete(&key)?;
-        }
-    }
 }
 
 fn too_many(error: SqlError, table: &str) -> SqlError {

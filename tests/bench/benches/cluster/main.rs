@@ -5,9 +5,9 @@ mod etcd;
 use std::time::Duration;
 
 use tests_bench::load::{self, SqlSession};
-use tests_bench::postgres::Postgres;
 use tests_bench::relix::{Effort, loads, measure};
 use tests_bench::report::{Column, Figures, print, print_header, quoted_etcd_vms};
+use tests_conformance::postgres::Postgres;
 use tokio::runtime::Runtime;
 
 use etcd::{Etcd, EtcdSession};
