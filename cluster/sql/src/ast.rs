@@ -127,10 +127,37 @@ pub struct Insert {
     pub columns: Vec<String>,
     /// The rows.
     pub source: InsertSource,
-    /// `ON CONFLICT DO NOTHING`, of any columns.
-    pub ignore_duplicates: bool,
+    /// `ON CONFLICT`
+    pub on_conflict: Option<OnConflict>,
     /// `RETURNING`
     pub returning: Vec<SelectItem>,
+}
+
+/// `ON CONFLICT`: what to do with a row whose key is taken.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnConflict {
+    /// Of which key; of any if it does not say.
+    pub target: Option<ConflictTarget>,
+    /// `DO UPDATE`; none is `DO NOTHING`.
+    pub update: Option<ConflictUpdate>,
+}
+
+/// Which key a conflict is of.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConflictTarget {
+    /// That of these columns.
+    Columns(Vec<String>),
+    /// That of this name.
+    Constraint(String),
+}
+
+/// `DO UPDATE SET ... WHERE ...`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConflictUpdate {
+    /// Columns and their new values; none stands for `DEFAULT`.
+    pub assignments: Vec<(String, Option<Expr>)>,
+    /// Which rows are changed; all if none.
+    pub filter: Option<Expr>,
 }
 
 /// Where the rows of an `INSERT` come from.

@@ -52,6 +52,8 @@ states! {
     INVALID_BINARY = "22P03";
     /// bad_copy_file_format
     BAD_COPY_FORMAT = "22P04";
+    /// cardinality_violation
+    CARDINALITY_VIOLATION = "21000";
     /// not_null_violation
     NOT_NULL_VIOLATION = "23502";
     /// unique_violation

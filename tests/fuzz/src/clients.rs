@@ -94,7 +94,7 @@ pub fn message_seeds() -> Vec<Vec<u8>> {
 
 const STATEMENTS: &[&str] = &[
     "CREATE TABLE t (id int PRIMARY KEY, name varchar(9) NOT NULL DEFAULT 'x', at timestamp DEFAULT now())",
-    "INSERT INTO t (id, name) VALUES (1, 'a'), (2, E'b\\n') ON CONFLICT DO NOTHING RETURNING id",
+    "INSERT INTO t (id, name) VALUES (1, 'a'), (2, E'b\\n') ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE t.id > 0 RETURNING id",
     "SELECT name, count(*), sum(id) FROM t WHERE id BETWEEN 1 AND 9 OR name LIKE 'a%' GROUP BY name \
      HAVING count(*) > 0 ORDER BY 2 DESC, 1 LIMIT 5 OFFSET 1",
     "UPDATE t SET name = upper(name) || 'z', id = id + 1 WHERE id IN (1, 2, 3) AND NOT (name IS NULL)",

@@ -6,13 +6,14 @@
 mod aggregate;
 mod call;
 mod operator;
+mod scope;
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::String;
 use alloc::vec::Vec;
 
 pub(crate) use aggregate::{AggregateCall, AggregateFunction};
+pub(crate) use scope::{Scope, ScopeTable};
 
 use crate::arithmetic;
 use crate::ast;
@@ -21,14 +22,6 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Between, Case, Expr, Like};
 use crate::types::{DataType, Datum};
 use crate::wire;
-
-/// The columns that names can mean.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Scope {
-    /// What the columns may be qualified with.
-    pub(crate) table: String,
-    pub(crate) columns: Vec<(String, DataType)>,
-}
 
 /// The types of the parameters, as far as known.
 #[derive(Debug, Default)]
@@ -266,27 +259,8 @@ impl Binder<'_> {
     }
 
     fn column(&mut self, table: Option<&str>, name: &str) -> SqlResult<Typed> {
-        if let Some(table) = table
-            && table != self.scope.table
-        {
-            let message = format!("missing FROM-clause entry for table \"{table}\"");
-            return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
-        }
-        let mut found = self.scope.columns.iter().enumerate().filter(|(_, column)| column.0 == name);
-        match (found.next(), found.next()) {
-            (Some((index, (_, data_type))), None) => typed(Expr::Column(index), *data_type),
-            (Some(_), Some(_)) => {
-                let message = format!("column reference \"{name}\" is ambiguous");
-                Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message))
-            }
-            _ => {
-                let message = match table {
-                    Some(table) => format!("column {table}.{name} does not exist"),
-                    None => format!("column \"{name}\" does not exist"),
-                };
-                Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message))
-            }
-        }
+        let (index, data_type) = self.scope.column(table, name)?;
+        typed(Expr::Column(index), data_type)
     }
 
     fn cast(&mut self, inner: &ast::Expr, to: DataType) -> SqlResult<Typed> {

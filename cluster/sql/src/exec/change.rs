@@ -9,6 +9,7 @@ use cluster_format::{Commit, KeyRange};
 use cluster_store::{Direction, Transaction, yield_now};
 
 use super::cursor::project;
+use super::insert::Inserting;
 use super::{Context, Row, SelectCursor, SourceCursor};
 use crate::catalog::{StoredTable, TableDescriptor};
 use crate::database::Database;
@@ -87,7 +88,7 @@ fn put(key: &[u8], row: &Row, transaction: &mut Transaction) -> SqlResult<()> {
 }
 
 /// Whether `row` may stand in the table.
-fn check_row(table: &TableDescriptor, row: &mut Row) -> SqlResult<()> {
+pub(super) fn check_row(table: &TableDescriptor, row: &mut Row) -> SqlResult<()> {
     let mut missing = None;
     for (column, datum) in table.columns.iter().zip(row.iter_mut()) {
         match (column.chars_max, datum) {
@@ -132,7 +133,7 @@ fn printed(datum: &Datum) -> String {
     text
 }
 
-fn duplicate_key(table: &TableDescriptor, row: &Row) -> SqlError {
+pub(super) fn duplicate_key(table: &TableDescriptor, row: &Row) -> SqlError {
     let message = format!("duplicate key value violates unique constraint \"{}\"", table.primary_key_name);
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for column in table.primary_key.iter().map(|column| usize::from(*column)) {
@@ -144,7 +145,7 @@ fn duplicate_key(table: &TableDescriptor, row: &Row) -> SqlError {
 }
 
 impl Changed {
-    fn note<D>(
+    pub(super) fn note<D>(
         &mut self,
         row: Row,
         returning: Option<&SelectPlan>,
@@ -168,12 +169,12 @@ pub(crate) async fn run_insert<D: Database>(
 ) -> SqlResult<Changed> {
     let (source, exprs) = match &plan.rows {
         InsertRows::Values(rows) => {
-            let mut changed = Changed::default();
+            let mut inserting = Inserting::new(plan, row_ids);
             for (index, exprs) in rows.iter().enumerate() {
                 breathe(index, context).await?;
-                insert(plan, exprs, &Row::new(), row_ids, context, &mut changed).await?;
+                inserting.insert(exprs, &Row::new(), context).await?;
             }
-            return Ok(changed);
+            return Ok(inserting.changed);
         }
         InsertRows::Select(source, exprs) => (source, exprs),
     };
@@ -185,12 +186,12 @@ pub(crate) async fn run_insert<D: Database>(
             rows.push(row);
         }
     }
-    let mut changed = Changed::default();
+    let mut inserting = Inserting::new(plan, row_ids);
     for (index, row) in rows.into_iter().enumerate() {
         breathe(index, context).await?;
-        insert(plan, exprs, &row, row_ids, context, &mut changed).await?;
+        inserting.insert(exprs, &row, context).await?;
     }
-    Ok(changed)
+    Ok(inserting.changed)
 }
 
 /// Lets others run now and then.
@@ -200,26 +201,6 @@ async fn breathe<D>(index: usize, context: &Context<'_, D>) -> SqlResult<()> {
         yield_now().await;
     }
     Ok(())
-}
-
-async fn insert<D>(
-    plan: &InsertPlan,
-    exprs: &[crate::expr::Expr],
-    from: &Row,
-    row_ids: &mut RowIds,
-    context: &mut Context<'_, D>,
-    changed: &mut Changed,
-) -> SqlResult<()> {
-    let mut row = Row::with_capacity(exprs.len());
-    for expr in exprs {
-        row.push(expr.eval(from, &context.env)?.into_owned());
-    }
-    let wall_micros = context.env.session.statement_micros;
-    let ignore = plan.ignore_duplicates;
-    match store_row(&plan.table, &mut row, ignore, context.transaction, row_ids, wall_micros).await? {
-        Stored::Yes => changed.note(row, plan.returning.as_ref(), context),
-        Stored::Duplicate => Ok(()),
-    }
 }
 
 /// The rows of `plan`, with their keys.

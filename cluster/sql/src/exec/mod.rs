@@ -3,6 +3,7 @@
 mod aggregate;
 mod change;
 mod cursor;
+mod insert;
 mod source;
 
 use alloc::format;

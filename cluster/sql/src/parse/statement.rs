@@ -7,7 +7,10 @@ use alloc::vec::Vec;
 use sqlparser::ast;
 
 use super::{Translator, fold, idents, refuse, single};
-use crate::ast::{Copy, CopyFormat, CopySource, Delete, Expr, Insert, InsertSource, Statement, Update};
+use crate::ast::{
+    ConflictTarget, ConflictUpdate, Copy, CopyFormat, CopySource, Delete, Expr, Insert, InsertSource,
+    OnConflict, Statement, Update,
+};
 use crate::database::Procedure;
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -115,12 +118,10 @@ impl Translator<'_> {
         let ast::TableObject::TableName(name) = &insert.table else {
             return Err(SqlError::not_supported("INSERT into anything but a table"));
         };
-        let ignore_duplicates = match insert.on {
-            None => false,
-            Some(ast::OnInsert::OnConflict(on)) if matches!(on.action, ast::OnConflictAction::DoNothing) => {
-                true
-            }
-            Some(_) => return Err(SqlError::not_supported("ON CONFLICT DO UPDATE")),
+        let on_conflict = match insert.on {
+            None => None,
+            Some(ast::OnInsert::OnConflict(on)) => Some(self.on_conflict(on)?),
+            Some(_) => return Err(SqlError::not_supported("this clause of INSERT")),
         };
         let source = match insert.source {
             None => InsertSource::Defaults,
@@ -130,9 +131,38 @@ impl Translator<'_> {
             table: self.table_name(name)?,
             columns: self.column_names(&insert.columns)?,
             source,
-            ignore_duplicates,
+            on_conflict,
             returning: self.items(insert.returning.unwrap_or_default())?,
         }))
+    }
+
+    fn on_conflict(&self, on: ast::OnConflict) -> SqlResult<OnConflict> {
+        let target = match on.conflict_target {
+            None => None,
+            Some(ast::ConflictTarget::Columns(names)) => {
+                Some(ConflictTarget::Columns(names.iter().map(fold).collect()))
+            }
+            Some(ast::ConflictTarget::OnConstraint(name)) => Some(ConflictTarget::Constraint(single(&name)?)),
+        };
+        let update = match on.action {
+            ast::OnConflictAction::DoNothing => None,
+            ast::OnConflictAction::DoUpdate(update) => Some(ConflictUpdate {
+                assignments: self.assignments(update.assignments)?,
+                filter: update.selection.map(|filter| self.expr(filter)).transpose()?,
+            }),
+        };
+        Ok(OnConflict { target, update })
+    }
+
+    fn assignments(&self, all: Vec<ast::Assignment>) -> SqlResult<Vec<(String, Option<Expr>)>> {
+        let mut assignments = Vec::new();
+        for assignment in all {
+            let ast::AssignmentTarget::ColumnName(name) = &assignment.target else {
+                return Err(SqlError::not_supported("assignment to a row of columns"));
+            };
+            assignments.push((single(name)?, self.or_default(assignment.value)?));
+        }
+        Ok(assignments)
     }
 
     fn insert_source(&self, query: Box<ast::Query>) -> SqlResult<InsertSource> {
@@ -164,17 +194,10 @@ impl Translator<'_> {
         refuse(update.from.is_some(), "UPDATE ... FROM")?;
         refuse(!update.order_by.is_empty() || update.limit.is_some(), "this clause of UPDATE")?;
         let (table, alias) = self.target(update.table)?;
-        let mut assignments = Vec::new();
-        for assignment in update.assignments {
-            let ast::AssignmentTarget::ColumnName(name) = &assignment.target else {
-                return Err(SqlError::not_supported("assignment to a row of columns"));
-            };
-            assignments.push((single(name)?, self.or_default(assignment.value)?));
-        }
         Ok(Statement::Update(Update {
             table,
             alias,
-            assignments,
+            assignments: self.assignments(update.assignments)?,
             filter: update.selection.map(|filter| self.expr(filter)).transpose()?,
             returning: self.items(update.returning.unwrap_or_default())?,
         }))

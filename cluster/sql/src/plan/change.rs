@@ -11,9 +11,10 @@ use super::select::plan_select;
 use super::{CopyInPlan, Plan, Relation, SelectPlan, Source, plan_returning};
 use crate::access::Access;
 use crate::ast::{
-    Copy, CopySource, Delete, Expr as AstExpr, From, Insert, InsertSource, Select, SelectItem, Update,
+    ConflictTarget, ConflictUpdate, Copy, CopySource, Delete, Expr as AstExpr, From, Insert, InsertSource,
+    OnConflict, Select, SelectItem, Update,
 };
-use crate::bind::{Aggregates, Binder, Params, Scope, Typed};
+use crate::bind::{Aggregates, Binder, Params, Scope, ScopeTable, Typed};
 use crate::catalog::{Column, ColumnDefault, StoredTable};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
@@ -25,8 +26,19 @@ use crate::settings;
 pub(crate) struct InsertPlan {
     pub(crate) table: Arc<StoredTable>,
     pub(crate) rows: InsertRows,
-    pub(crate) ignore_duplicates: bool,
+    pub(crate) on_conflict: Conflict,
     pub(crate) returning: Option<SelectPlan>,
+}
+
+/// What is to be done with a row whose key is taken.
+#[derive(Debug)]
+pub(crate) enum Conflict {
+    /// It is an error.
+    Fails,
+    Ignored,
+    /// Columns of the row that is there, and their new values, if it passes the filter. Both see the row that is there, and
+    /// behind it the one that was to be inserted.
+    Updates(Vec<(usize, Expr)>, Option<Expr>),
 }
 
 /// The rows of an `INSERT`.
@@ -138,8 +150,83 @@ pub(super) fn plan_insert(
             InsertRows::Select(Box::new(select), row)
         }
     };
+    let on_conflict = match &insert.on_conflict {
+        None => Conflict::Fails,
+        Some(on_conflict) => plan_conflict(on_conflict, &table, &scope, params)?,
+    };
     let returning = plan_returning(&insert.returning, &scope, params)?;
-    Ok(InsertPlan { table, rows, ignore_duplicates: insert.ignore_duplicates, returning })
+    Ok(InsertPlan { table, rows, on_conflict, returning })
+}
+
+/// `ON CONFLICT`: the primary key is the only one there is.
+fn plan_conflict(
+    on_conflict: &OnConflict,
+    table: &StoredTable,
+    scope: &Scope,
+    params: &mut Params,
+) -> SqlResult<Conflict> {
+    let descriptor = &table.descriptor;
+    match &on_conflict.target {
+        None if on_conflict.update.is_some() => {
+            let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message)
+                .hint("For example, ON CONFLICT (column_name)."));
+        }
+        None => {}
+        Some(ConflictTarget::Columns(names)) => {
+            let mut columns: Vec<usize> = Vec::new();
+            for name in names {
+                columns.push(scope.column(None, name)?.0);
+            }
+            let mut key: Vec<usize> =
+                descriptor.primary_key.iter().map(|column| usize::from(*column)).collect();
+            key.sort_unstable();
+            columns.sort_unstable();
+            columns.dedup();
+            if columns != key {
+                let message =
+                    "there is no unique or exclusion constraint matching the ON CONFLICT specification";
+                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+            }
+        }
+        Some(ConflictTarget::Constraint(name))
+            if !descriptor.primary_key.is_empty() && *name == descriptor.primary_key_name => {}
+        Some(ConflictTarget::Constraint(name)) => {
+            let message = format!("constraint \"{name}\" for table \"{}\" does not exist", descriptor.name);
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+        }
+    }
+    let Some(ConflictUpdate { assignments, filter }) = &on_conflict.update else {
+        return Ok(Conflict::Ignored);
+    };
+    let mut both = scope.clone();
+    let columns = both.tables.iter().flat_map(|table| table.columns.clone()).collect();
+    both.tables.push(ScopeTable { name: "excluded".into(), columns });
+    let aggregates = Aggregates::Forbidden("ON CONFLICT DO UPDATE");
+    let mut binder = Binder { scope: &both, params, aggregates, calls: Vec::new() };
+    let assignments = plan_assignments(assignments, |name| column_named(table, name), &mut binder)?;
+    let filter = filter.as_ref().map(|filter| binder.condition(filter, "WHERE")).transpose()?;
+    Ok(Conflict::Updates(assignments, filter))
+}
+
+/// `SET`: columns and their new values.
+fn plan_assignments(
+    assignments: &[(String, Option<AstExpr>)],
+    column_named: impl Fn(&str) -> SqlResult<(usize, Column)>,
+    binder: &mut Binder<'_>,
+) -> SqlResult<Vec<(usize, Expr)>> {
+    let mut planned: Vec<(usize, Expr)> = Vec::new();
+    for (name, expr) in assignments {
+        let (index, column) = column_named(name)?;
+        if planned.iter().any(|(known, _)| *known == index) {
+            let message = format!("multiple assignments to same column \"{name}\"");
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+        }
+        let value =
+            expr.as_ref().map_or_else(|| Ok(default_of(&column)), |expr| binder.assign(expr, &column))?;
+        planned.push((index, value));
+    }
+    Ok(planned)
 }
 
 fn check_width(given: usize, columns: &[usize], named: bool) -> SqlResult<()> {
@@ -205,22 +292,13 @@ pub(super) fn plan_update(update: &Update, first: Relation, params: &mut Params)
         Relation::Settings => None,
         other => Some(other.writable(&update.table)?),
     };
-    let mut assignments: Vec<(usize, Expr)> = Vec::new();
     let mut binder =
         Binder { scope: &scope, params, aggregates: Aggregates::Forbidden("UPDATE"), calls: Vec::new() };
-    for (name, expr) in &update.assignments {
-        let (index, column) = match &table {
-            Some(table) => column_named(table, name)?,
-            None => settings::assignable(name)?,
-        };
-        if assignments.iter().any(|(known, _)| *known == index) {
-            let message = format!("multiple assignments to same column \"{name}\"");
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
-        }
-        let value =
-            expr.as_ref().map_or_else(|| Ok(default_of(&column)), |expr| binder.assign(expr, &column))?;
-        assignments.push((index, value));
-    }
+    let column = |name: &str| match &table {
+        Some(table) => column_named(table, name),
+        None => settings::assignable(name),
+    };
+    let assignments = plan_assignments(&update.assignments, column, &mut binder)?;
     let rows = rows_of(table.as_ref(), &scope, update.filter.as_ref(), params)?;
     let returning = plan_returning(&update.returning, &scope, params)?;
     Ok(UpdatePlan { table, rows, assignments, returning })

@@ -9,7 +9,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub(crate) use change::{DeletePlan, InsertPlan, InsertRows, UpdatePlan, default_of};
+pub(crate) use change::{Conflict, DeletePlan, InsertPlan, InsertRows, UpdatePlan, default_of};
 pub(crate) use select::{Aggregation, SelectPlan, SortKey, Source, plan_returning};
 
 use cluster_store::Transaction;
@@ -119,7 +119,7 @@ impl Relation {
             Relation::Settings => of_live(&settings::TABLE),
             Relation::Nothing => Vec::new(),
         };
-        Scope { table: alias, columns }
+        Scope::of(alias, columns)
     }
 }
 

@@ -77,18 +77,20 @@ fn expand(items: &[SelectItem], scope: &Scope) -> SqlResult<Vec<(ast::Expr, Stri
             SelectItem::Expr { expr, alias } => {
                 expanded.push((expr.clone(), alias.clone().unwrap_or_else(|| name_of(expr))));
             }
-            SelectItem::All(Some(table)) if *table != scope.table => {
-                let message = format!("missing FROM-clause entry for table \"{table}\"");
-                return Err(SqlError::new(SqlState::UNDEFINED_TABLE, message));
-            }
-            SelectItem::All(_) => {
-                if scope.columns.is_empty() {
+            SelectItem::All(table) => {
+                if let Some(table) = table {
+                    scope.table(table)?;
+                } else if scope.tables.is_empty() {
                     let message = "SELECT * with no tables specified is not valid";
                     return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
                 }
-                for (name, _) in &scope.columns {
-                    let column = ast::Expr::Column { table: None, name: name.clone(), position: None };
-                    expanded.push((column, name.clone()));
+                let columns = scope
+                    .columns()
+                    .filter(|(known, _)| table.as_ref().is_none_or(|table| known.name == *table));
+                for (known, name) in columns {
+                    let (table, name) = (Some(known.name.clone()), String::from(name));
+                    let column = ast::Expr::Column { table, name: name.clone(), position: None };
+                    expanded.push((column, name));
                 }
             }
         }
@@ -206,7 +208,8 @@ fn plan_from(from: &From, relation: Relation, params: &mut Params) -> SqlResult<
         From::Nothing => Ok((Scope::default(), Source::Nothing)),
         From::Table { name, alias, columns } => {
             let mut scope = relation.scope(alias.clone().unwrap_or_else(|| name.name.clone()));
-            for ((known, _), renamed) in scope.columns.iter_mut().zip(columns) {
+            let known = scope.tables.iter_mut().flat_map(|table| &mut table.columns);
+            for ((known, _), renamed) in known.zip(columns) {
                 known.clone_from(renamed);
             }
             let source = match relation {
@@ -252,7 +255,7 @@ fn plan_series(
     })?;
     let table = alias.clone().unwrap_or_else(|| "generate_series".into());
     let column = column.clone().unwrap_or_else(|| table.clone());
-    Ok((Scope { table, columns: vec![(column, data_type)] }, Source::Series(exprs, data_type)))
+    Ok((Scope::of(table, vec![(column, data_type)]), Source::Series(exprs, data_type)))
 }
 
 fn plan_values(rows: &[Vec<ast::Expr>], params: &mut Params) -> SqlResult<(Scope, Source)> {
@@ -272,17 +275,17 @@ fn plan_values(rows: &[Vec<ast::Expr>], params: &mut Params) -> SqlResult<(Scope
             column.push(expr);
         }
     }
-    let mut scope = Scope { table: "*VALUES*".into(), columns: Vec::new() };
+    let mut named = Vec::new();
     let mut bound_rows: Vec<Vec<Expr>> = rows.iter().map(|_| Vec::with_capacity(width)).collect();
     for (index, column) in columns.into_iter().enumerate() {
         let bound = column.into_iter().map(|expr| binder.bind(expr)).collect::<SqlResult<Vec<_>>>()?;
         let (exprs, data_type) = binder.unify(bound, "VALUES")?;
-        scope.columns.push((format!("column{}", index + 1), data_type));
+        named.push((format!("column{}", index + 1), data_type));
         for (row, expr) in bound_rows.iter_mut().zip(exprs) {
             row.push(expr);
         }
     }
-    Ok((scope, Source::Values(bound_rows)))
+    Ok((Scope::of("*VALUES*".into(), named), Source::Values(bound_rows)))
 }
 
 /// A `GROUP BY` key may be a position, or an output's name that is no column's.
@@ -295,9 +298,7 @@ fn group_key<'a>(
         ast::Expr::Number(digits) => position(digits, items.len(), "GROUP BY").and_then(|at| {
             items.get(at).map(|(expr, _)| expr).ok_or_else(|| SqlError::not_supported("this GROUP BY"))
         }),
-        ast::Expr::Column { table: None, name, .. }
-            if scope.columns.iter().all(|(column, _)| column != name) =>
-        {
+        ast::Expr::Column { table: None, name, .. } if scope.columns().all(|(_, column)| column != name) => {
             Ok(items.iter().find(|(_, output)| output == name).map_or(key, |(expr, _)| expr))
         }
         _ => Ok(key),
@@ -373,10 +374,9 @@ fn above_groups(expr: &mut Expr, keys: &[Expr], scope: &Scope) -> SqlResult<()> 
             Ok(())
         }
         Expr::Column(index) => {
-            let name = scope.columns.get(*index).map_or("?", |(name, _)| name);
+            let name = scope.name_of(*index);
             let message = format!(
-                "column \"{}.{name}\" must appear in the GROUP BY clause or be used in an aggregate function",
-                scope.table
+                "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
             );
             Err(SqlError::new(SqlState::GROUPING_ERROR, message))
         }
