@@ -9,14 +9,11 @@ use crate::Numeric;
 use crate::arithmetic::result_scale;
 use crate::decimal::Decimal;
 use crate::error::{Error, Result};
-use crate::limits::{EXP_ARGUMENT_MAX, GROUP_DIGITS, RESULT_SCALE_MAX};
+use crate::limits::{EXP_ARGUMENT_MAX, GROUP_DIGITS, GUARD_DIGITS, RESULT_SCALE_MAX};
 use crate::series;
 use crate::value::Kind::{Finite, Infinite, NotANumber};
 
-/// Digits that an intermediate result has beyond those of the result.
-pub(crate) const GUARD_DIGITS: i64 = 8;
-
-/// 10^-1
+/// `count` / 10
 fn tenths(count: i64) -> Decimal {
     Decimal { coefficient: count.into(), scale: 1 }
 }

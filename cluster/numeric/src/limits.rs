@@ -21,6 +21,9 @@ pub(crate) const RESULT_SCALE_MAX: i32 = 1000;
 /// Fewest significant digits that a division or a function aims at.
 pub(crate) const SIGNIFICANT_DIGITS_MIN: i32 = 16;
 
+/// Digits that an intermediate result has beyond those of the result.
+pub(crate) const GUARD_DIGITS: i64 = 8;
+
 /// `exp(x)` overflows, or is zero, from this |x| on.
 pub(crate) const EXP_ARGUMENT_MAX: f64 = 6000.0;
 

@@ -9,10 +9,10 @@ use crate::Numeric;
 use crate::arithmetic::result_scale;
 use crate::decimal::Decimal;
 use crate::error::{Error, Result};
-use crate::functions::{GUARD_DIGITS, exp_to_scale, ln_exponent};
+use crate::functions::{exp_to_scale, ln_exponent};
 use crate::integer::Integer;
 use crate::limits::{
-    EXP_ARGUMENT_MAX, INTEGER_DIGITS_MAX, RESULT_SCALE_MAX, SCALE_MAX, SIGNIFICANT_DIGITS_MIN,
+    EXP_ARGUMENT_MAX, GUARD_DIGITS, INTEGER_DIGITS_MAX, RESULT_SCALE_MAX, SCALE_MAX, SIGNIFICANT_DIGITS_MIN,
 };
 use crate::series;
 use crate::value::Kind::{Finite, Infinite, NotANumber};

@@ -1,6 +1,6 @@
 #!/usr/bin/awk -f
 # Random cases for make-golden.sh, a line each.
-#   usage: random-cases.awk COUNT SEED
+#   usage: random-cases.awk COUNT SEED [OPERATIONS]
 
 function pick(words,    list) { return (split(words, list, " ") > 0) ? list[1 + int(rand() * length(list))] : "" }
 
@@ -27,7 +27,9 @@ function finite(most,    text) {
     return text
 }
 
-function number() { return rand() < 0.02 ? pick("NaN Infinity -Infinity inf") : finite(120) }
+function number() {
+    return rand() < 0.02 ? pick("NaN Infinity -Infinity inf") : finite(rand() < 0.95 ? 120 : 2000)
+}
 
 # Near one, moderate, or anything.
 function moderate(    kind) {
@@ -96,11 +98,12 @@ function arguments(operation) {
 }
 
 BEGIN {
-    srand(ARGV[2])
+    srand(ARGV[2] + 0)
     operations = "text send receive typmod add sub mul div div div_trunc rem cmp neg abs sign ceil floor round trunc" \
         " scale min_scale trim_scale power power log ln log10 exp sqrt gcd lcm factorial width_bucket int2 int4 int8" \
         " float4 float8 from_float4 from_float8 sum avg var_pop var_samp stddev_pop stddev_samp int8_sum int8_avg" \
         " int8_var_samp int8_stddev_pop"
+    if (ARGC > 3) operations = ARGV[3]
     for (number_ = 0; number_ < ARGV[1]; number_++) {
         operation = pick(operations)
         print operation " " arguments(operation)
