@@ -323,3 +323,120 @@ fn leading_steps(a: &Integer, b: &Integer) -> [[i128; 2]; 2] {
     }
     [[p, q], [r, s]]
 }
+
+#[cfg(test)]
+mod tests {
+    use alloc::format;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Both representations, and what is between them.
+    fn integer() -> impl Strategy<Value = Integer> {
+        let near_the_end = (-3i64..3, any::<bool>()).prop_map(|(step, negative)| {
+            let end = Small(if negative { i128::MIN } else { i128::MAX });
+            end.add(&step.into())
+        });
+        let long = ("-?[1-9][0-9]{0,200}", 0u32..50).prop_map(|(digits, zeros)| {
+            let value = Integer::from_digits(digits.trim_start_matches('-').as_bytes()).mul_pow10(zeros);
+            if digits.starts_with('-') { value.neg() } else { value }
+        });
+        prop_oneof![any::<i128>().prop_map(Small), any::<i64>().prop_map(Integer::from), near_the_end, long]
+    }
+
+    fn canonical(value: &Integer) -> bool {
+        match value {
+            Small(_) => true,
+            Big(big) => i128::try_from(big).is_err(),
+        }
+    }
+
+    /// The value that the library computes.
+    fn check(value: &Integer, expected: BigInt) {
+        assert!(canonical(value));
+        assert_eq!(*value.big(), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn short_and_long_ones_compute_alike(a in integer(), b in integer(), bits in 0u64..300) {
+            let (x, y) = (a.big().into_owned(), b.big().into_owned());
+            check(&a.add(&b), &x + &y);
+            check(&a.sub(&b), &x - &y);
+            check(&a.mul(&b), &x * &y);
+            check(&a.neg(), -&x);
+            check(&a.shl(bits), &x << bits);
+            check(&a.shr(bits), &x >> bits);
+            if !b.is_zero() {
+                let (quotient, remainder) = a.div_rem(&b);
+                check(&quotient, &x / &y);
+                check(&remainder, &x % &y);
+            }
+            prop_assert_eq!(a.compare(&b), x.cmp(&y));
+            prop_assert_eq!(a.compare_magnitude(&b), x.magnitude().cmp(y.magnitude()));
+            prop_assert_eq!(a.sign(), x.cmp(&BigInt::ZERO));
+            prop_assert_eq!(a.bits(), x.bits());
+            prop_assert_eq!(a.is_odd(), x.bit(0));
+            prop_assert_eq!(Integer::from_bytes(&a.to_bytes()), a);
+        }
+
+        #[test]
+        fn digits_are_those_of_the_text(a in integer()) {
+            let text = a.to_digits();
+            prop_assert_eq!(format!("{}", a.abs().big()), text.clone());
+            prop_assert_eq!(a.digits() as usize, text.len());
+            prop_assert_eq!(Integer::from_digits(text.as_bytes()), a.abs());
+        }
+
+        #[test]
+        fn zeros_are_stripped(a in integer(), zeros in 0u32..100, most in 0u32..150) {
+            prop_assume!(!a.is_zero());
+            let (core, own) = a.strip_zeros(u32::MAX);
+            prop_assert_eq!(core.mul_pow10(own), a);
+            prop_assert!(!core.div_rem(&Integer::pow10(1)).1.is_zero());
+            let stripped = most.min(zeros);
+            prop_assert_eq!(core.mul_pow10(zeros).strip_zeros(most), (core.mul_pow10(zeros - stripped), stripped));
+        }
+
+        #[test]
+        fn roots_are_rounded_down(a in integer()) {
+            let (square, root) = (a.abs(), a.abs().sqrt());
+            let next = root.add(&Integer::ONE);
+            prop_assert!(root.mul(&root).compare(&square).is_le());
+            prop_assert!(next.mul(&next).compare(&square).is_gt());
+        }
+
+        #[test]
+        fn divisors_are_euclids(a in integer(), b in integer(), c in integer()) {
+            let (mut x, mut y) = (a.mul(&c).abs(), b.mul(&c).abs());
+            let divisor = x.gcd(&y);
+            while !y.is_zero() {
+                (x, y) = (y.clone(), x.div_rem(&y).1);
+            }
+            prop_assert_eq!(divisor, x);
+        }
+    }
+
+    #[test]
+    fn digits_at_powers_of_ten() {
+        for exponent in 0..300 {
+            let power = Integer::pow10(exponent);
+            assert_eq!(power.digits(), exponent + 1);
+            assert_eq!(power.sub(&Integer::ONE).digits(), exponent.max(1));
+        }
+    }
+
+    #[test]
+    fn halves_round_away_from_zero() {
+        let rounded = |a: i64, b: i64| Integer::from(a).div_round(&b.into());
+        assert_eq!(
+            [rounded(5, 2), rounded(-5, 2), rounded(5, -2), rounded(-5, -2)],
+            [3, -3, -3, 3].map(Integer::from)
+        );
+        assert_eq!(
+            [rounded(4, 3), rounded(-4, 3), rounded(0, 3), rounded(1, 3)],
+            [1, -1, 0, 0].map(Integer::from)
+        );
+    }
+}

@@ -83,6 +83,8 @@ fn integer_power(base: &Decimal, exponent: i32) -> Result<Decimal> {
     if digits + 1.0 < -f64::from(scale) {
         return Ok(Decimal::zero(scale));
     }
+    // Ties are computed exactly: without zeros at its end, the base has too few digits to be cut off in one.
+    let base = base.stripped();
     // The error grows with the exponent, which has at most ten digits.
     let significant = digits + f64::from(scale) + 30.0;
     let bits = (significant * core::f64::consts::LOG2_10) as u64;
@@ -91,7 +93,8 @@ fn integer_power(base: &Decimal, exponent: i32) -> Result<Decimal> {
     // |base|^n * 10^scale = power / 10^shift, or the inverse of such a quotient.
     let shift = count as i64 * i64::from(base.scale);
     let shift = if exponent > 0 { shift - i64::from(scale) } else { shift + i64::from(scale) };
-    let ten = Float::power(&10.into(), shift.unsigned_abs(), bits);
+    let five = Float::power(&5.into(), shift.unsigned_abs(), bits);
+    let ten = Float { exponent: five.exponent + shift.abs(), ..five };
     let one = Float { mantissa: Integer::ONE, exponent: 0 };
     let coefficient = match (exponent > 0, shift >= 0) {
         (true, true) => power.div_round(&ten),

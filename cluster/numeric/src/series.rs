@@ -2,8 +2,9 @@
 //!
 //! Methods: Brent and Zimmermann, Modern Computer Arithmetic, 4.2 to 4.4: argument reduction, then a power series.
 //!
-//! The logarithm computes with binary fixed point: an integer `x` stands for `x / 2^bits`, and `bits` is chosen so
-//! that the error is far below half a unit of the last digit asked for. The time is about M(n) sqrt(n) for n bits.
+//! The logarithm, but near to 1, computes with binary fixed point: an integer `x` stands for `x / 2^bits`, and
+//! `bits` is chosen so that the error is far below half a unit of the last digit asked for. The time is about
+//! M(n) sqrt(n) for n bits.
 
 use crate::decimal::Decimal;
 use crate::integer::Integer;
@@ -20,6 +21,9 @@ const LN2_TERMS: [(i64, i64); 3] = [(18, 26), (-2, 4801), (8, 8749)];
 
 /// Taylor's series of the exponential is for arguments up to this one.
 const EXP_SERIES_MAX: f64 = 0.01;
+
+/// Longer logarithms are not computed in decimals, where division is slow.
+const DECIMAL_SCALE_MAX: u32 = 1100;
 
 /// Digits that a factor has beyond those of the product.
 const FACTOR_DIGITS: u32 = 20;
@@ -59,10 +63,36 @@ fn ln2(bits: u64) -> Integer {
     })
 }
 
+/// The natural logarithm of `x` > 0, about rounded to `scale`.
+pub(crate) fn ln(x: &Decimal, scale: u32) -> Decimal {
+    let tenths = |count: i64| Decimal { coefficient: count.into(), scale: 1 };
+    let near_one = x.compare(&tenths(9)).is_gt() && x.compare(&tenths(11)).is_lt();
+    if near_one && scale <= DECIMAL_SCALE_MAX { ln_near_one(x, scale) } else { ln_anywhere(x, scale) }
+}
+
+/// ln(`x`) for x between 0.9 and 1.1: 2 artanh((x - 1) / (x + 1)), in decimals and with as many of them as
+/// PostgreSQL has: very near to 1 results come so close to ties that the guard digits decide.
+fn ln_near_one(x: &Decimal, scale: u32) -> Decimal {
+    let digits = scale + GUARD_DIGITS as u32;
+    let unit = Integer::pow10(digits);
+    let argument = x.sub(&1.into()).div(&x.add(&1.into()), digits).coefficient;
+    let square = argument.mul(&argument).div_round(&unit);
+    let (mut power, mut artanh) = (argument.clone(), argument);
+    for odd in (3..).step_by(2) {
+        power = power.mul(&square).div_round(&unit);
+        let term = power.div_round(&Integer::from(odd));
+        if term.is_zero() {
+            break;
+        }
+        artanh = artanh.add(&term);
+    }
+    Decimal { coefficient: artanh.shl(1), scale: digits }.round(scale as i32)
+}
+
 /// The natural logarithm of `x` > 0, rounded to `scale`.
 ///
 /// x = m 2^k with m near 1; ln(m) = 2^(r+1) artanh((m' - 1) / (m' + 1)) where m' is m after r square roots.
-pub(crate) fn ln(x: &Decimal, scale: u32) -> Decimal {
+fn ln_anywhere(x: &Decimal, scale: u32) -> Decimal {
     let bits = bits_of_digits(i64::from(scale) + 6);
     let roots_max = u64::from((bits as u32).isqrt()) / 3;
     let bits = bits + roots_max;
