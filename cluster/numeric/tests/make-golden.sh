@@ -8,8 +8,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 file=${1:-$here/golden.txt}
-bin=$(pg_config --bindir 2>/dev/null || echo /usr/local/bin)
-[ -x "$bin/initdb" ] || bin=$(dirname "$(readlink -f "$(command -v initdb || ls /usr/lib/postgresql/15/bin/initdb)")")
+bin=/usr/lib/postgresql/15/bin
+[ -x "$bin/initdb" ] || bin=$(dirname "$(command -v initdb)")
 
 as_user=()
 work=$(mktemp -d)

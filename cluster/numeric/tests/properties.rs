@@ -109,7 +109,9 @@ proptest! {
     }
 
     #[test]
-    fn roots_and_powers_are_inverse(value in finite()) {
+    fn roots_are_those_of_squares(value in finite()) {
+        // A root has no more digits than that.
+        prop_assume!(value.scale() <= Some(1000));
         let square = product(&value, &value);
         let root = square.sqrt().expect("a root");
         prop_assert_eq!(root.round(value.scale().expect("a scale") as i32), Ok(value.abs()));

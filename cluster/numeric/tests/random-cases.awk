@@ -78,7 +78,15 @@ function double() {
 
 function single() { return int(rand() * 10) "." digits(1 + int(rand() * 8)) "e" int(rand() * 70 - 35) }
 
+# Anything that looks a little like a number.
+function junk(    count, text) {
+    for (count = rand() * 10; count > 0; count--)
+        text = text substr(" +-..000123456789eeEENnaAInfity_", 1 + int(rand() * 31), 1)
+    return "'" (rand() < 0.2 ? pick("+ - nan inf infinity -inf .5 5. 1e") : "") text "'"
+}
+
 function arguments(operation) {
+    if (operation == "text" && rand() < 0.5) return junk()
     if (operation ~ /^(add|sub|mul|div|div_trunc|rem|cmp|gcd|lcm)$/) return number() " " number()
     if (operation ~ /^(round|trunc)$/) return number() " " int(rand() * 80 - 40)
     if (operation == "typmod") return number() " " int(1 + rand() * 60) " " int(rand() * 80 - 30)
