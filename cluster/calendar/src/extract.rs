@@ -58,9 +58,11 @@ impl Field {
         Field::Decimal { value: i128::from(days + JULIAN_EPOCH) * unit + fraction, scale: scale as u8 }
     }
 
-    /// The nearest floating point number; none if it is NULL.
+    /// `date_part`'s floating point number; none if it is NULL.
     pub fn to_f64(self) -> Option<f64> {
         match self {
+            // Postgres divides numbers of microseconds: of large ones, the last digits show.
+            Field::Decimal { value, scale: 6 } => Some(value as f64 / 1e6),
             Field::Decimal { value, scale } => {
                 let text = alloc::format!("{value}e-{scale}");
                 text.parse().ok()

@@ -82,12 +82,18 @@ impl Civil {
         self.to_days() - Civil::new(self.year, 1, 1).to_days() + 1
     }
 
-    /// The year and the week that ISO 8601 puts the date in; the year is astronomical.
+    /// The year and the week that ISO 8601 puts the date in; the year is astronomical. It is the date's own or one beside
+    /// it, even for the fields of an interval, which are no date: Postgres's numbers for these mean nothing, but they are
+    /// the same.
     pub(crate) fn iso_week(self) -> (i64, i64) {
         let days = self.to_days();
-        // A week belongs to the year of its Thursday.
-        let year = Civil::from_days(days - iso_weekday(days) + 4).year;
-        (year, (days - iso_year_start(year)) / 7 + 1)
+        let year = self.year - i64::from(days < iso_year_start(self.year));
+        let week_of = |year| (days - iso_year_start(year)) / 7 + 1;
+        if week_of(year) >= 52 && days >= iso_year_start(self.year + 1) {
+            (self.year + 1, week_of(self.year + 1))
+        } else {
+            (year, week_of(year))
+        }
     }
 
     /// The date moved by `months`, held in the month it comes to: 31 January + 1 month is the last of February.

@@ -32,8 +32,11 @@ fn second_text(second: f64) -> String {
 impl Date {
     /// `make_date`
     pub fn make(year: i32, month: i32, day: i32) -> Result<Date, Error> {
-        let days = civil(year, month, day)?.to_days();
-        let text = || format!("{year}-{month:02}-{day:02}");
+        // Postgres's messages tell years BC by their astronomical number here.
+        let told = if year < 0 && year != i32::MIN { year + 1 } else { year };
+        let civil = civil(year, month, day).map_err(|_| Error::DateFields(told, month, day))?;
+        let days = civil.to_days();
+        let text = || format!("{told}-{month:02}-{day:02}");
         Date::finite(days).ok_or_else(|| Error::FieldsRange(Kind::Date, text()))
     }
 }
@@ -75,6 +78,10 @@ impl Timestamp {
 
     /// `timestamp AT TIME ZONE text`: a name, an abbreviation, a POSIX rule.
     pub fn at_zone_named(self, name: &str) -> Result<Timestamptz, Error> {
+        if !self.is_finite() {
+            // As in Postgres, the zone need not exist.
+            return self.to_timestamptz(&Zone::utc());
+        }
         Place::named(name)?.to_timestamptz(self)
     }
 
@@ -117,6 +124,9 @@ impl Timestamptz {
 
     /// `timestamptz AT TIME ZONE text`
     pub fn at_zone_named(self, name: &str) -> Result<Timestamp, Error> {
+        if !self.is_finite() {
+            return self.to_timestamp(&Zone::utc());
+        }
         Place::named(name)?.to_timestamp(self)
     }
 
@@ -127,16 +137,13 @@ impl Timestamptz {
 
     /// `date_trunc(unit, timestamptz, text)`
     pub fn truncate_at(self, unit: &str, zone: &str) -> Result<Timestamptz, Error> {
+        if !self.is_finite() {
+            return Ok(self);
+        }
         match Place::named(zone)? {
-            Place::Zone(zone) => self.truncate(unit, &zone),
+            Place::Zone(zone) | Place::Abbreviation(zone, _) => self.truncate(unit, &zone),
             Place::Offset(seconds) => {
                 let zone = Zone::fixed(seconds).ok_or_else(|| Error::UnknownZone(zone.into()))?;
-                self.truncate(unit, &zone)
-            }
-            Place::Abbreviation(zone, name) => {
-                let offset = zone.offset_of_abbreviation(&name, self.micros());
-                let offset = offset.unwrap_or_else(|| zone.offset_at(self.micros()));
-                let zone = Zone::fixed(offset).ok_or(Error::UnknownZone(name))?;
                 self.truncate(unit, &zone)
             }
         }

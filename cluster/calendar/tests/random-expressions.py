@@ -11,7 +11,7 @@ chance = random.Random(int(sys.argv[1]))
 pick = chance.choice
 
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo",
-         "Pacific/Apia", "Africa/Casablanca", "Asia/Tehran", "America/St_Johns"]
+         "Pacific/Apia", "Asia/Tehran", "America/St_Johns"]
 PLACES = ["UTC", "EST", "pst", "CEST", "MSK", "Europe/Moscow", "Asia/Tokyo", "+02", "-03:30", "<+04>-4", "EST5EDT",
           "America/Denver", "IST", "nowhere", "Z", "zulu", "FOO3", "utc+3"]
 MONTHS = ["Jan", "feb", "March", "APR", "may", "June", "jul", "Aug", "sept", "October", "nov", "December"]

@@ -154,7 +154,6 @@ impl Key {
                 | Key::Half
                 | Key::DayName
                 | Key::DayNameShort
-                | Key::Fraction(_)
                 | Key::Exact
                 | Key::MonthName
                 | Key::MonthNameShort

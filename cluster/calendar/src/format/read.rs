@@ -308,7 +308,8 @@ impl<'a> Reader<'a> {
             let rest = rest.strip_prefix(',')?;
             let digits = rest.bytes().take_while(u8::is_ascii_digit).count().min(3);
             let years = i64::from_str(&rest[..digits]).ok()?;
-            Some((i32::try_from(thousands.checked_mul(1000)? + years).ok()?, &rest[digits..]))
+            let year = thousands.checked_mul(1000)?.checked_add(years)?;
+            Some((i32::try_from(year).ok()?, &rest[digits..]))
         };
         let (year, rest) =
             parts().ok_or_else(|| Error::Template("invalid input string for \"Y,YYY\"".into()))?;

@@ -67,6 +67,12 @@ fn padded(number: i64, width: usize, field: &Field) -> String {
     format!("{number:0width$}")
 }
 
+/// As `padded`, where a sign is counted among the digits.
+fn unsigned(number: i64, width: usize, field: &Field) -> String {
+    let width = if field.is_filled { 0 } else { width };
+    format!("{number:0width$}")
+}
+
 /// A name in the case that the field has, filled with blanks to `width`.
 fn cased(name: &str, width: usize, field: &Field) -> String {
     let second_is_lower = field.name.chars().nth(1).is_some_and(|c| c.is_lowercase());
@@ -202,13 +208,13 @@ impl Source {
             Key::Microseconds => format!("{micro:06}"),
             Key::SecondOfDay => (hour * 3600 + minute * 60 + second).to_string(),
             Key::Month => padded(month, 2, field),
-            Key::DayOfYear => padded(self.day_of_year(), 3, field),
-            Key::IsoDayOfYear => padded(days - iso_year_start(self.civil.iso_week().0) + 1, 3, field),
-            Key::Day => padded(day, 2, field),
+            Key::DayOfYear => unsigned(self.day_of_year(), 3, field),
+            Key::IsoDayOfYear => unsigned(days - iso_year_start(self.civil.iso_week().0) + 1, 3, field),
+            Key::Day => unsigned(day, 2, field),
             Key::Weekday => (weekday(days) + 1).to_string(),
             Key::IsoWeekday => iso_weekday(days).to_string(),
-            Key::Week => padded((self.day_of_year() - 1) / 7 + 1, 2, field),
-            Key::IsoWeek => padded(self.civil.iso_week().1, 2, field),
+            Key::Week => unsigned((self.day_of_year() - 1) / 7 + 1, 2, field),
+            Key::IsoWeek => unsigned(self.civil.iso_week().1, 2, field),
             Key::WeekOfMonth => ((day - 1) / 7 + 1).to_string(),
             Key::Quarter if month == 0 => return None,
             Key::Quarter => ((month - 1) / 3 + 1).to_string(),
@@ -244,7 +250,7 @@ impl Source {
         let year = self.shown_year(year);
         let shown = if digits == 4 { year } else { year % 10_i64.pow(digits.into()) };
         // The sign is that of the plain year, of an ISO year, too: an interval of no years is in the ISO year -1.
-        let sign = usize::from(self.shown_year(self.civil.year) < 0);
+        let sign = usize::from(digits > 1 && self.shown_year(self.civil.year) < 0);
         let width = if field.is_filled { 0 } else { usize::from(digits) + sign };
         format!("{shown:0width$}")
     }

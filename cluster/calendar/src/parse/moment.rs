@@ -397,7 +397,7 @@ impl<'a> Reader<'a> {
 
     fn local_now(&self) -> i64 {
         let now = self.session.now.micros();
-        now + self.session.zone.offset_at(now) * MICROS_PER_SECOND
+        now.saturating_add(self.session.zone.offset_at(now) * MICROS_PER_SECOND)
     }
 
     /// Finds the offset of the zone that is named, or of the session's if there is none.
