@@ -72,12 +72,12 @@ impl Date {
 
 impl Time {
     /// `time + interval`: the clock goes round; months and days do not matter.
-    pub fn add(self, interval: Interval) -> Time {
+    pub fn plus(self, interval: Interval) -> Time {
         Time::wrapped(self.micros() + interval.micros % MICROS_PER_DAY)
     }
 
     /// `time - interval`
-    pub fn subtract(self, interval: Interval) -> Time {
+    pub fn minus(self, interval: Interval) -> Time {
         Time::wrapped(self.micros() - interval.micros % MICROS_PER_DAY)
     }
 

@@ -8,7 +8,17 @@
 //!    4714 BC to 294276 for timestamps, to 5874897 for dates.
 //! 4. **Zones behind one seam.** Only [`Zone`] knows where their rules come from.
 //!
-//! All counts begin at 2000-01-01, as on Postgres's wire; infinities are the extremes of the integers.
+//! All counts begin at 2000-01-01, as on Postgres's wire; infinities are the extremes of the integers. Formats are drawn
+//! where they are written: `wire.rs` for clients, `bytes.rs` for index keys and rows.
+//!
+//! What differs from PostgreSQL 15:
+//! * Where it overflows unnoticed, this is an error: timestamps more than 292,000 years apart are not subtracted,
+//!   `make_interval` does not wrap, and a text that is rounded past the last microsecond of 294276 is refused.
+//! * `age` of an infinite time is an error, not a large interval.
+//! * Zones are the IANA database's by their plain names: none below `posix/` and `right/`. A POSIX rule with a summer
+//!   time reaches 24 hours from UTC, not 167, and without dates of its own has those of the United States since 2007.
+//! * Settings that only it has are fixed: the zone abbreviations are its set `Default`, names are English.
+//! * `to_char(interval, 'J')` does not wrap.
 
 #![no_std]
 #![forbid(unsafe_code)]

@@ -7,8 +7,8 @@ use crate::abbreviation::{Abbreviation, abbreviation};
 use crate::error::{Error, Kind};
 use crate::float::{fits_i64, general, round_even};
 use crate::gregorian::{
-    Civil, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, SECONDS_PER_DAY,
-    UNIX_EPOCH_DAYS, days_in_month,
+    Civil, MICROS_PER_HOUR, MICROS_PER_MINUTE, MICROS_PER_SECOND, SECONDS_PER_DAY, UNIX_EPOCH_DAYS,
+    days_in_month,
 };
 use crate::parse::{Fault, displacement};
 use crate::value::{Date, Interval, Time, Timestamp, Timestamptz};
@@ -233,12 +233,5 @@ impl Place {
             }
         };
         Timestamp::checked(micros.checked_add(offset.saturating_mul(MICROS_PER_SECOND)))
-    }
-}
-
-impl Timestamp {
-    /// The day and the microseconds of it, for callers that keep them apart.
-    pub fn days_and_micros(self) -> (i64, i64) {
-        (self.micros().div_euclid(MICROS_PER_DAY), self.micros().rem_euclid(MICROS_PER_DAY))
     }
 }

@@ -4,7 +4,7 @@ use core::fmt::{Display, Formatter, Result, Write};
 
 use alloc::string::{String, ToString};
 
-use crate::gregorian::{Civil, Clock, MICROS_PER_HOUR, MICROS_PER_SECOND};
+use crate::gregorian::{Civil, Clock, MICROS_PER_DAY, MICROS_PER_HOUR, MICROS_PER_SECOND};
 use crate::value::{Date, Interval, Time, Timestamp, Timestamptz};
 use crate::zone::{Zone, displacement};
 
@@ -64,6 +64,15 @@ impl Display for Timestamp {
 }
 
 impl Timestamptz {
+    /// Date and time on a clock that is `offset` seconds east of UTC.
+    pub(crate) fn local(self, offset: i64) -> (Civil, Clock) {
+        let local = self.micros() + offset * MICROS_PER_SECOND;
+        (
+            Civil::from_days(local.div_euclid(MICROS_PER_DAY)),
+            Clock::from_micros(local.rem_euclid(MICROS_PER_DAY)),
+        )
+    }
+
     /// The time on the clock of a zone, with its offset.
     pub fn to_text(self, zone: &Zone) -> String {
         if !self.is_finite() {
@@ -110,17 +119,5 @@ impl Display for Interval {
         let clock = Clock::from_micros((micros % MICROS_PER_HOUR as u64) as i64);
         write!(f, "{space}{sign}{hour:02}:{:02}:", clock.minute)?;
         write_second(f, clock.second, clock.micro)
-    }
-}
-
-impl Timestamptz {
-    /// Date and time on a clock that is `offset` seconds east of UTC.
-    pub(crate) fn local(self, offset: i64) -> (Civil, Clock) {
-        use crate::gregorian::MICROS_PER_DAY;
-        let local = self.micros() + offset * MICROS_PER_SECOND;
-        (
-            Civil::from_days(local.div_euclid(MICROS_PER_DAY)),
-            Clock::from_micros(local.rem_euclid(MICROS_PER_DAY)),
-        )
     }
 }

@@ -145,12 +145,18 @@ impl<'a> Reader<'a> {
                 let text = format!("source string too short for \"{name}\" formatting field");
                 return Err(Error::Template(text));
             }
-            let (number, rest) = leading_integer(piece).ok_or_else(invalid)?;
-            if !rest.is_empty() {
-                return Err(invalid());
+            match leading_integer(piece) {
+                Some((number, "")) => {
+                    self.rest = &begin[end..];
+                    number
+                }
+                // Blanks that are no number are 0 to Postgres.
+                None if begin.len() < start.len() => {
+                    self.rest = begin;
+                    0
+                }
+                _ => return Err(invalid()),
             }
-            self.rest = &begin[end..];
-            number
         };
         let used = start.len() - self.rest.len();
         let number = i32::try_from(number).map_err(|_| {

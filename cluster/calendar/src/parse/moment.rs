@@ -222,7 +222,8 @@ impl<'a> Reader<'a> {
         let (value, rest) = leading_i32(text, Fault::FieldRange)?;
         let takes_fraction =
             matches!(pending, Pending::Time | Pending::Unit(Unit::Julian) | Pending::Unit(Unit::Second));
-        if !rest.is_empty() && !(rest.starts_with('.') && takes_fraction) {
+        let is_whole = rest.is_empty() || (rest.starts_with('.') && takes_fraction);
+        if !is_whole {
             return Err(Fault::Syntax);
         }
         let (civil, clock) = (&mut self.fields.civil, &mut self.fields.clock);
@@ -296,21 +297,7 @@ impl<'a> Reader<'a> {
     fn word(&mut self, tokens: &[Token], index: usize) -> Result<Mask, Fault> {
         let text = tokens[index].text.as_str();
         if let Some(meaning) = abbreviation(text) {
-            return Ok(match meaning {
-                Abbreviation::Standard(seconds) => {
-                    self.offset = seconds;
-                    ZONE
-                }
-                Abbreviation::Summer(seconds) => {
-                    self.offset = seconds;
-                    ZONE | SUMMER_ZONE
-                }
-                Abbreviation::Zone(name) => {
-                    let zone = Zone::named(name).ok_or(Fault::Syntax)?;
-                    self.named = Some(Named::Abbreviation(zone, text.to_ascii_uppercase()));
-                    ZONE | CHANGING_ZONE
-                }
-            });
+            return self.abbreviated_zone(text, meaning);
         }
         let Some(word) = datetime_word(text) else {
             let zone = Zone::named(text).ok_or(Fault::Syntax)?;
@@ -321,19 +308,7 @@ impl<'a> Reader<'a> {
             Word::Ignored => Ok(0),
             Word::Now | Word::Midnight => self.set_time(word),
             Word::Month(_) | Word::Weekday if self.is_time_only => Err(Fault::Syntax),
-            Word::Month(month) => {
-                let fields = &mut self.fields;
-                let mut mask = MONTH;
-                // The number before the month was taken for one, but it is the day.
-                let may_be_day = fields.seen & MONTH != 0 && !fields.month_is_word && fields.seen & DAY == 0;
-                if may_be_day && (1..=31).contains(&fields.civil.month) {
-                    fields.civil.day = fields.civil.month;
-                    mask = DAY;
-                }
-                fields.month_is_word = true;
-                fields.civil.month = month;
-                Ok(mask)
-            }
+            Word::Month(month) => Ok(self.month(month)),
             Word::Weekday => Ok(WEEKDAY),
             Word::Era(is_bc) => {
                 self.fields.is_bc = is_bc;
@@ -374,6 +349,33 @@ impl<'a> Reader<'a> {
             }
             _ => Err(Fault::Syntax),
         }
+    }
+
+    fn abbreviated_zone(&mut self, text: &str, meaning: Abbreviation) -> Result<Mask, Fault> {
+        let (seconds, mask) = match meaning {
+            Abbreviation::Standard(seconds) => (seconds, ZONE),
+            Abbreviation::Summer(seconds) => (seconds, ZONE | SUMMER_ZONE),
+            Abbreviation::Zone(name) => {
+                let zone = Zone::named(name).ok_or(Fault::Syntax)?;
+                self.named = Some(Named::Abbreviation(zone, text.to_ascii_uppercase()));
+                return Ok(ZONE | CHANGING_ZONE);
+            }
+        };
+        self.offset = seconds;
+        Ok(mask)
+    }
+
+    /// A month's name. A number before it may have been taken for a month, but is the day.
+    fn month(&mut self, month: i64) -> Mask {
+        let fields = &mut self.fields;
+        let was_number = fields.seen & MONTH != 0 && !fields.month_is_word && fields.seen & DAY == 0;
+        let is_day = was_number && (1..=31).contains(&fields.civil.month);
+        if is_day {
+            fields.civil.day = fields.civil.month;
+        }
+        fields.month_is_word = true;
+        fields.civil.month = month;
+        if is_day { DAY } else { MONTH }
     }
 
     /// `now` and `allballs`.
