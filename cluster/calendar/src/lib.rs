@@ -18,7 +18,7 @@
 //! * Zones are the IANA database's by their plain names: none below `posix/` and `right/`. A POSIX rule with a summer
 //!   time reaches 24 hours from UTC, not 167, and without dates of its own has those of the United States since 2007.
 //! * Settings that only it has are fixed: the zone abbreviations are its set `Default`, names are English.
-//! * `to_char(interval, 'J')` does not wrap.
+//! * Julian days and ISO weeks that `to_char` gives for an interval mean nothing, and may be another nothing.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -48,4 +48,4 @@ pub use extract::Field;
 pub use parse::{IntervalFields, Modifier};
 pub use unit::Unit;
 pub use value::{Date, Interval, Session, Time, Timestamp, Timestamptz, overlaps};
-pub use zone::{Zone, zone_names};
+pub use zone::{Zone, ZoneClock, zone_names};

@@ -14,6 +14,7 @@ use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 
 use crate::error::Error;
 use crate::gregorian::{DAYS_PER_CYCLE, MICROS_PER_SECOND, SECONDS_PER_DAY, UNIX_EPOCH_DAYS};
+use crate::value::Timestamptz;
 
 /// Seconds from 1970, jiff's epoch, to 2000.
 const UNIX_EPOCH_SECONDS: i64 = UNIX_EPOCH_DAYS * SECONDS_PER_DAY;
@@ -61,12 +62,15 @@ enum Rules {
     Changing(TimeZone),
 }
 
-/// A zone's clock at a point in time.
-pub(crate) struct Local {
+/// A zone's clock at a point in time, as `pg_timezone_names` has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneClock {
     /// Seconds east of UTC.
     pub offset: i64,
     /// `CEST`, or `+02` where people have no name for it.
     pub abbreviation: String,
+    /// Whether it is set to summer time. (Of Ireland, whose law says that winter is the exception, the data say it, too.)
+    pub is_dst: bool,
 }
 
 impl Zone {
@@ -131,18 +135,16 @@ impl Zone {
         }
     }
 
-    /// The clock at `micros` since 2000-01-01 UTC.
-    pub(crate) fn at(&self, micros: i64) -> Local {
+    /// The clock at a time, which must be finite.
+    pub fn clock_at(&self, moment: Timestamptz) -> ZoneClock {
         match &self.rules {
             Rules::Fixed { seconds, abbreviation } => {
-                Local { offset: *seconds, abbreviation: abbreviation.clone() }
+                ZoneClock { offset: *seconds, abbreviation: abbreviation.clone(), is_dst: false }
             }
             Rules::Changing(rules) => {
-                let info = rules.to_offset_info(instant(micros.div_euclid(MICROS_PER_SECOND)));
-                Local {
-                    offset: i64::from(info.offset().seconds()),
-                    abbreviation: info.abbreviation().to_string(),
-                }
+                let info = rules.to_offset_info(instant(moment.micros().div_euclid(MICROS_PER_SECOND)));
+                let (offset, is_dst) = (i64::from(info.offset().seconds()), info.dst().is_dst());
+                ZoneClock { offset, abbreviation: info.abbreviation().to_string(), is_dst }
             }
         }
     }

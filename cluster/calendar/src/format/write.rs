@@ -38,7 +38,7 @@ impl Timestamptz {
         if !self.is_finite() || template.is_empty() {
             return Ok(None);
         }
-        let local = zone.at(self.micros());
+        let local = zone.clock_at(self);
         let (civil, clock) = self.local(local.offset);
         let (offset, abbreviation) = (local.offset, local.abbreviation);
         Source { civil, clock, interval_days: None, offset, abbreviation }.write(template).map(Some)

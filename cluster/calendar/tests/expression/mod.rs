@@ -300,6 +300,11 @@ fn call(name: &str, arguments: &[Value], session: Session<'_>) -> Answer {
         ("to_char", [T(value), Text(template)]) => {
             value.to_interval().format(template)?.map_or(Value::Null, Text)
         }
+        ("date_send", [D(value)]) => Text(hexadecimal(&value.to_wire())),
+        ("time_send", [T(value)]) => Text(hexadecimal(&value.to_wire())),
+        ("timestamp_send", [S(value)]) => Text(hexadecimal(&value.to_wire())),
+        ("timestamptz_send", [Z(value)]) => Text(hexadecimal(&value.to_wire())),
+        ("interval_send", [I(value)]) => Text(hexadecimal(&value.to_wire())),
         ("timezone", [Text(place), S(value)]) => Z(value.at_zone_named(place)?),
         ("timezone", [Text(place), Z(value)]) => S(value.at_zone_named(place)?),
         ("timezone", [I(offset), S(value)]) => Z(value.at_offset(*offset)?),
@@ -309,6 +314,12 @@ fn call(name: &str, arguments: &[Value], session: Session<'_>) -> Answer {
         }
         (name, arguments) => panic!("{name}({arguments:?})"),
     })
+}
+
+/// The text of a `bytea`.
+fn hexadecimal(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\\x{digits}")
 }
 
 impl Value {
