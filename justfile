@@ -50,7 +50,7 @@ conformance:
 
 # The same SQL for Relix and a real PostgreSQL, side by side; `record` writes PostgreSQL's answers into scripts.
 differential *ARGS:
-    cargo run -p tests-conformance --bin differential -- {{ARGS}}
+    cargo run -p tests-conformance --example differential -- {{ARGS}}
 
 # Any bytes for whatever reads what cannot be trusted, guided by coverage: just fuzz tree-block 60; alone, lists.
 fuzz *ARGS:

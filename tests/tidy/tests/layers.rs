@@ -12,6 +12,9 @@ struct Package {
     path: String,
     /// With dev-dependencies, which may point where others may not.
     depends_on: Vec<Dependency>,
+    has_program: bool,
+    /// Whether cargo means it if nobody names a package.
+    is_default: bool,
 }
 
 struct Dependency {
@@ -26,6 +29,7 @@ fn packages() -> Vec<Package> {
     let output = Command::new(cargo).args(arguments).current_dir(&root).output().expect("cargo runs");
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("cargo gives JSON");
     let text = |value: &Value| value.as_str().expect("a text").to_string();
+    let defaults = metadata["workspace_default_members"].as_array().expect("a list");
     let package = |package: &Value| {
         let manifest = text(&package["manifest_path"]);
         let folder = Path::new(&manifest).parent().expect("a folder");
@@ -36,7 +40,16 @@ fn packages() -> Vec<Package> {
             name: text(&dependency["name"]),
             for_tests: dependency["kind"] == "dev",
         });
-        Package { name: text(&package["name"]), path, depends_on: depends_on.collect() }
+        let mut targets = package["targets"].as_array().expect("a list").iter();
+        let is_program =
+            |target: &Value| target["kind"].as_array().is_some_and(|kinds| kinds.contains(&"bin".into()));
+        Package {
+            name: text(&package["name"]),
+            path,
+            depends_on: depends_on.collect(),
+            has_program: targets.any(is_program),
+            is_default: defaults.contains(&package["id"]),
+        }
     };
     let packages: Vec<Package> =
         metadata["packages"].as_array().expect("a list").iter().map(package).collect();
@@ -113,4 +126,11 @@ fn the_rule_itself_says_no() {
         ("tests-sim", "drivers-sim"),
     ];
     allowed.iter().for_each(|(from, to)| assert!(may_import(from, to), "{from} -> {to}"));
+}
+
+/// Or `cargo run`, as the README has it, would not know which one to run.
+#[test]
+fn there_is_one_program_that_cargo_runs() {
+    let programs = packages().into_iter().filter(|package| package.is_default && package.has_program);
+    assert_eq!(programs.map(|package| package.name).collect::<Vec<_>>(), ["relix"]);
 }

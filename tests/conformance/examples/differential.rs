@@ -1,6 +1,6 @@
 //! Asks Relix and a real PostgreSQL the same, and says where they differ.
 //!
-//! `cargo run -p tests-conformance --bin differential [-- [compare] FILE... | record FILE...]`; without files, all scripts.
+//! `cargo run -p tests-conformance --example differential [-- [compare] FILE... | record FILE...]`; without files, all scripts.
 //! `record` writes PostgreSQL's answers into the scripts.
 
 use std::path::{Path, PathBuf};
