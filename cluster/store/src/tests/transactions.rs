@@ -92,20 +92,21 @@ impl Mending for Gives {
 fn a_read_that_met_damage_does_not_go_on_with_older_tables() {
     let ledger = ledger(&rewritten(40));
     let mut machine = Machine::new(1);
-    machine.apply(&ledger[..20]);
-    let older = machine.tables.snapshot();
-    machine.apply(&ledger[20..]);
+    machine.apply(&ledger);
     while !machine.tables.freeze() {
         machine.turn();
     }
     machine.settle();
     // They have no disk, which nobody would serve here.
-    let mut other = Tables::in_memory();
-    ledger.iter().for_each(|entry| other.apply(entry).unwrap());
+    let as_far_as = |count: usize| {
+        let mut tables = Tables::in_memory();
+        ledger[..count].iter().for_each(|entry| tables.apply(entry).unwrap());
+        Arc::new(Gives(tables.snapshot()))
+    };
     (64..16 * 2048).for_each(|sector| machine.disk.spoil_sector(sector));
     let damaged = machine.tables.snapshot();
-    let read = machine.run(damaged.clone().mended_by(Arc::new(Gives(other.snapshot()))).get(&[3]));
+    let read = machine.run(damaged.clone().mended_by(as_far_as(40)).get(&[3]));
     assert!(read.is_ok_and(|row| row.is_some()), "these have come as far");
-    let read = machine.run(damaged.mended_by(Arc::new(Gives(older))).get(&[3]));
+    let read = machine.run(damaged.mended_by(as_far_as(20)).get(&[3]));
     assert!(read.is_err(), "these have not");
 }
