@@ -80,11 +80,13 @@ pub struct TableDescriptor {
 }
 
 impl TableDescriptor {
-    /// Appends the key of the row with these values; the table has a primary key.
-    pub fn write_row_key(&self, row: &[Datum], out: &mut Vec<u8>) {
+    /// The key of the row with these values; the table has a primary key.
+    pub fn row_key(&self, row: &[Datum]) -> Vec<u8> {
+        let mut out = key::table_prefix(self.id);
         for column in &self.primary_key {
-            key::write(row.get(usize::from(*column)).unwrap_or(&Datum::Null), KeyOrder::Ascending, out);
+            key::write(row.get(usize::from(*column)).unwrap_or(&Datum::Null), KeyOrder::Ascending, &mut out);
         }
+        out
     }
 }
 

@@ -14,6 +14,7 @@ use super::{Context, Row, SelectCursor, SourceCursor};
 use crate::catalog::{StoredTable, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::expr::Expr;
 use crate::key;
 use crate::plan::{DeletePlan, InsertPlan, InsertRows, SelectPlan, Source, UpdatePlan};
 use crate::row;
@@ -69,21 +70,33 @@ pub(crate) async fn store_row(
 ) -> SqlResult<Stored> {
     let descriptor = &table.descriptor;
     check_row(descriptor, row)?;
-    let mut key = key::table_prefix(descriptor.id);
     if descriptor.primary_key.is_empty() {
+        let mut key = key::table_prefix(descriptor.id);
         row_ids.write_next(wall_micros, &mut key);
         put(&key, row, transaction)?;
         return Ok(Stored::Yes);
     }
-    descriptor.write_row_key(row, &mut key);
-    match transaction.insert(&key.into(), row::encode(row).into()).await? {
+    match transaction.insert(&descriptor.row_key(row).into(), row::encode(row).into()).await? {
         true => Ok(Stored::Yes),
         false if ignore_duplicates => Ok(Stored::Duplicate),
         false => Err(duplicate_key(descriptor, row)),
     }
 }
 
-fn put(key: &[u8], row: &Row, transaction: &mut Transaction) -> SqlResult<()> {
+/// Stores a row under a key that has become its own.
+pub(super) async fn move_row(
+    descriptor: &TableDescriptor,
+    key: Vec<u8>,
+    row: &Row,
+    transaction: &mut Transaction,
+) -> SqlResult<()> {
+    match transaction.insert(&key.into(), row::encode(row).into()).await? {
+        true => Ok(()),
+        false => Err(duplicate_key(descriptor, row)),
+    }
+}
+
+pub(super) fn put(key: &[u8], row: &Row, transaction: &mut Transaction) -> SqlResult<()> {
     Ok(transaction.put(key, &row::encode(row))?)
 }
 
@@ -133,7 +146,7 @@ fn printed(datum: &Datum) -> String {
     text
 }
 
-pub(super) fn duplicate_key(table: &TableDescriptor, row: &Row) -> SqlError {
+fn duplicate_key(table: &TableDescriptor, row: &Row) -> SqlError {
     let message = format!("duplicate key value violates unique constraint \"{}\"", table.primary_key_name);
     let (mut names, mut values) = (Vec::new(), Vec::new());
     for column in table.primary_key.iter().map(|column| usize::from(*column)) {
@@ -236,44 +249,44 @@ pub(crate) async fn run_update<D: Database>(
     let mut moved = Vec::new();
     for (index, (key, old)) in collect(&plan.rows, context).await?.into_iter().enumerate() {
         breathe(index, context).await?;
-        let mut new = assigned(plan, &old, context)?;
+        let mut new = assigned(&plan.assignments, old.clone(), &old, context)?;
         check_row(descriptor, &mut new)?;
         if !moves {
             put(&key, &new, context.transaction)?;
             changed.note(new, plan.returning.as_ref(), context)?;
             continue;
         }
-        let mut new_key = key::table_prefix(descriptor.id);
-        descriptor.write_row_key(&new, &mut new_key);
         context.transaction.delete(&key)?;
-        moved.push((new_key, new));
+        moved.push((descriptor.row_key(&new), new));
     }
     // Every old key is free by now: keys may change places.
     for (key, row) in moved {
-        if !context.transaction.insert(&key.into(), row::encode(&row).into()).await? {
-            return Err(duplicate_key(descriptor, &row));
-        }
+        move_row(descriptor, key, &row, context.transaction).await?;
         changed.note(row, plan.returning.as_ref(), context)?;
     }
     Ok(changed)
 }
 
-/// `old` with what is assigned to it.
-fn assigned<D>(plan: &UpdatePlan, old: &Row, context: &Context<'_, D>) -> SqlResult<Row> {
-    let mut new = old.clone();
-    for (column, expr) in &plan.assignments {
-        if let Some(slot) = new.get_mut(*column) {
-            *slot = expr.eval(old, &context.env)?.into_owned();
+/// `row` with what is assigned to it; expressions see `from`.
+pub(super) fn assigned<D>(
+    assignments: &[(usize, Expr)],
+    mut row: Row,
+    from: &Row,
+    context: &Context<'_, D>,
+) -> SqlResult<Row> {
+    for (column, expr) in assignments {
+        if let Some(slot) = row.get_mut(*column) {
+            *slot = expr.eval(from, &context.env)?.into_owned();
         }
     }
-    Ok(new)
+    Ok(row)
 }
 
 /// `UPDATE sys.settings`
 async fn update_settings<D: Database>(plan: &UpdatePlan, context: &mut Context<'_, D>) -> SqlResult<Changed> {
     let mut changed = Changed::default();
     for (key, old) in collect(&plan.rows, context).await? {
-        let mut new = assigned(plan, &old, context)?;
+        let mut new = assigned(&plan.assignments, old.clone(), &old, context)?;
         settings::store(&key, &mut new, context.transaction)?;
         changed.note(new, plan.returning.as_ref(), context)?;
     }

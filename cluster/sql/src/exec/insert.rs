@@ -5,11 +5,10 @@ use alloc::vec;
 
 use hashbrown::HashSet;
 
-use super::change::{Changed, RowIds, Stored, check_row, duplicate_key, store_row};
+use super::change::{Changed, RowIds, Stored, assigned, check_row, move_row, put, store_row};
 use super::{Context, Row};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
-use crate::key;
 use crate::plan::{Conflict, InsertPlan};
 use crate::row;
 
@@ -44,9 +43,7 @@ impl<'a> Inserting<'a> {
         let stored =
             store_row(table, &mut row, ignores, context.transaction, self.row_ids, wall_micros).await?;
         if let Conflict::Updates(assignments, filter) = on_conflict {
-            let mut key = key::table_prefix(table.descriptor.id);
-            table.descriptor.write_row_key(&row, &mut key);
-            let key: Arc<[u8]> = key.into();
+            let key: Arc<[u8]> = table.descriptor.row_key(&row).into();
             if stored == Stored::Duplicate {
                 return self.update(key, row, assignments, filter.as_ref(), context).await;
             }
@@ -84,23 +81,14 @@ impl<'a> Inserting<'a> {
         {
             return Ok(());
         }
-        let mut new = old;
-        for (column, expr) in assignments {
-            if let Some(slot) = new.get_mut(*column) {
-                *slot = expr.eval(&both, &context.env)?.into_owned();
-            }
-        }
+        let mut new = assigned(assignments, old, &both, context)?;
         check_row(descriptor, &mut new)?;
-        let mut new_key = key::table_prefix(descriptor.id);
-        descriptor.write_row_key(&new, &mut new_key);
-        let bytes = row::encode(&new);
+        let new_key = descriptor.row_key(&new);
         if *new_key == *key {
-            context.transaction.put(&key, &bytes)?;
+            put(&key, &new, context.transaction)?;
         } else {
             context.transaction.delete(&key)?;
-            if !context.transaction.insert(&new_key.into(), bytes.into()).await? {
-                return Err(duplicate_key(descriptor, &new));
-            }
+            move_row(descriptor, new_key, &new, context.transaction).await?;
         }
         self.note_written(key, context)?;
         self.changed.note(new, returning.as_ref(), context)
