@@ -144,10 +144,14 @@ impl Levels {
         compactions.into_iter().find(|compaction| compaction.spares(damaged))
     }
 
-    /// Takes all young runs down, if there are several: whoever reads a key has to look into each.
+    /// Takes all young runs down; there is one.
     pub(crate) fn gather_young(&self, damaged: &BTreeSet<TableId>) -> Option<Compaction> {
-        let compaction = (self.young.len() > 1).then(|| self.compact_young(self.young.len() as u64))?;
-        compaction.spares(damaged).then_some(compaction)
+        Some(self.compact_young(self.young.len() as u64)).filter(|compaction| compaction.spares(damaged))
+    }
+
+    /// Whether one of them has something that is deleted for all who read at `horizon` or later.
+    pub(crate) fn has_deleted_young(&self, horizon: Version) -> bool {
+        self.young.iter().flatten().any(|table| self.has_deleted(table, horizon))
     }
 
     /// Takes so many young runs down, the oldest.
@@ -162,17 +166,6 @@ impl Levels {
         let lower = if is_move { lower } else { self.with_small_neighbours(0, &by_key, lower) };
         let upper = if is_move { [by_key].into() } else { young.to_vec() };
         self.merging_into(upper, lower, 0, is_move)
-    }
-
-    /// Takes all young runs down, if one has something that is deleted for all who read at `horizon` or later.
-    pub(crate) fn compact_deleted(
-        &self,
-        horizon: Version,
-        damaged: &BTreeSet<TableId>,
-    ) -> Option<Compaction> {
-        let is_due = self.young.iter().flatten().any(|table| self.has_deleted(table, horizon));
-        let compaction = is_due.then(|| self.compact_young(self.young.len() as u64));
-        compaction.filter(|compaction| compaction.spares(damaged))
     }
 
     /// Whether a table may have records that range tombstones hide from all who read at `horizon` or later.

@@ -7,7 +7,6 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 
 use cluster_format::{KeyRange, Version, bounded, shared_bytes};
 use serde::{Deserialize, Serialize};
@@ -172,9 +171,8 @@ impl RangeTombstones {
 
     /// Whether all between two keys that was written up to `newest` is deleted for whoever reads at `as_of`.
     pub(crate) fn hide_all(&self, first: &[u8], last: &[u8], newest: Version, as_of: Version) -> bool {
-        let start = self.fragments.partition_point(|fragment| *fragment.end <= *first);
         let mut from = first;
-        for fragment in &self.fragments[start..] {
+        for fragment in &self.fragments[self.index_from(first)..] {
             let hides =
                 *fragment.start <= *from && fragment.newest(as_of).is_some_and(|version| version > newest);
             if !hides {
@@ -191,8 +189,8 @@ impl RangeTombstones {
     /// Whether one hides something between two keys that may have been written from `oldest` on, from whoever reads at
     /// `as_of`.
     pub(crate) fn hide_any(&self, first: &[u8], last: &[u8], oldest: Version, as_of: Version) -> bool {
-        let start = self.fragments.partition_point(|fragment| *fragment.end <= *first);
-        let overlapping = self.fragments[start..].iter().take_while(|fragment| *fragment.start <= *last);
+        let from = &self.fragments[self.index_from(first)..];
+        let overlapping = from.iter().take_while(|fragment| *fragment.start <= *last);
         overlapping.into_iter().any(|fragment| fragment.newest(as_of).is_some_and(|version| version > oldest))
     }
 
@@ -215,14 +213,18 @@ impl RangeTombstones {
         });
     }
 
+    /// The index of the first fragment that has `key`, or later ones.
+    fn index_from(&self, key: &[u8]) -> usize {
+        self.fragments.partition_point(|fragment| *fragment.end <= *key)
+    }
+
     fn at(&self, key: &[u8]) -> Option<&Fragment> {
-        let index = self.fragments.partition_point(|fragment| *fragment.end <= *key);
-        self.fragments.get(index).filter(|fragment| *fragment.start <= *key)
+        self.fragments.get(self.index_from(key)).filter(|fragment| *fragment.start <= *key)
     }
 
     /// The indexes of fragments that have keys from `start` to before `end`.
     fn overlapping(&self, start: &Arc<[u8]>, end: &Arc<[u8]>) -> core::ops::Range<usize> {
-        let first = self.fragments.partition_point(|fragment| fragment.end <= *start);
+        let first = self.index_from(start);
         let len = self.fragments[first..].partition_point(|fragment| fragment.start < *end);
         first..first + len
     }
@@ -233,7 +235,7 @@ impl RangeTombstones {
             let descend = fragment.versions.is_sorted_by(|newer, older| newer > older);
             fragment.start < fragment.end && !fragment.versions.is_empty() && descend
         };
-        let follow = |pair: &[Fragment]| pair[0].end.cmp(&pair[1].start) != Ordering::Greater;
+        let follow = |pair: &[Fragment]| pair[0].end <= pair[1].start;
         self.fragments.iter().all(is_whole) && self.fragments.windows(2).all(follow)
     }
 }

@@ -91,20 +91,19 @@ impl Tree {
             self.start_mending(patches);
         } else if may_begin && core::mem::take(&mut self.may_compact) {
             self.settle_tombstones();
-            let picked = match self.full.compaction {
-                None => self.levels.pick(&self.options, &mut self.turns, &self.damaged),
-                Some(_) => None,
+            let has_room = self.full.compaction.is_none();
+            let picked = match has_room {
+                true => self.levels.pick(&self.options, &mut self.turns, &self.damaged),
+                false => None,
             };
             // That takes no more room than it gives.
             let clears = self.is_idle || self.levels.tombstones.len() > CLEARED_TOGETHER;
-            let rewritten = || self.levels.rewrite(self.horizon, clears, &self.damaged);
-            let picked = picked.or_else(rewritten).or_else(|| match self.full.compaction {
-                None if clears => self.levels.compact_deleted(self.horizon, &self.damaged),
-                _ => None,
-            });
-            let picked = picked.or_else(|| match self.full.compaction {
-                None if self.is_idle => self.levels.gather_young(&self.damaged),
-                _ => None,
+            let picked = picked.or_else(|| self.levels.rewrite(self.horizon, clears, &self.damaged));
+            let picked = picked.or_else(|| {
+                // Whoever reads a key has to look into each of several.
+                let is_due = self.is_idle && self.levels.young.len() > 1
+                    || clears && self.levels.has_deleted_young(self.horizon);
+                if has_room && is_due { self.levels.gather_young(&self.damaged) } else { None }
             });
             self.compaction = picked.map(|compaction| self.start(compaction));
         }
