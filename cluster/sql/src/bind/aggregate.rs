@@ -2,6 +2,7 @@
 //! `bigint`, failing on overflow, and `double precision`.
 
 use alloc::format;
+use alloc::vec::Vec;
 
 use super::{Aggregates, Binder, Typed, typed};
 use crate::ast;
@@ -26,7 +27,7 @@ pub(crate) enum AggregateFunction {
 pub(crate) struct AggregateCall {
     pub(crate) function: AggregateFunction,
     /// None for `count(*)`.
-    pub(crate) argument: Option<Expr>,
+    pub(crate) arguments: Vec<Expr>,
     pub(crate) distinct: bool,
     /// The type of the result.
     pub(crate) data_type: DataType,
@@ -74,7 +75,8 @@ impl Binder<'_> {
             result_type(function, given).ok_or_else(|| super::call::undefined(&call.name, &[given]))?;
         let to = given.unwrap_or(result);
         let argument = argument.map(|argument| self.coerce_unknown(argument, to)).transpose()?;
-        let aggregate = AggregateCall { function, argument, distinct: call.distinct, data_type: result };
+        let arguments = argument.into_iter().collect();
+        let aggregate = AggregateCall { function, arguments, distinct: call.distinct, data_type: result };
         let index = match self.calls.iter().position(|known| *known == aggregate) {
             Some(index) => index,
             None => {

@@ -1,5 +1,6 @@
 //! Doing what a plan says: rows are pulled in batches, others run in between.
 
+mod accumulator;
 mod aggregate;
 mod change;
 mod cursor;

@@ -403,7 +403,7 @@ fn plan_access(plan: &mut SelectPlan, source: &mut Source) {
         None => plan.outputs.iter().for_each(&mut mark),
         Some(aggregation) => {
             aggregation.keys.iter().for_each(&mut mark);
-            aggregation.calls.iter().filter_map(|call| call.argument.as_ref()).for_each(&mut mark);
+            aggregation.calls.iter().flat_map(|call| &call.arguments).for_each(&mut mark);
         }
     }
     if plan.aggregation.is_none()
