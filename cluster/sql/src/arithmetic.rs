@@ -55,6 +55,24 @@ fn float(op: BinaryOperator, left: f64, right: f64) -> SqlResult<f64> {
     Ok(result)
 }
 
+/// `value` plus `offset`, or minus if not `up`: the end of a window's frame.
+pub(crate) fn offset(value: &Datum, offset: &Datum, up: bool) -> SqlResult<Datum> {
+    let op = if up { BinaryOperator::Add } else { BinaryOperator::Subtract };
+    match (value.as_i64(), offset.as_i64(), value.as_f64(), offset.as_f64()) {
+        (Some(value), Some(offset), ..) => {
+            let end = if up { value.saturating_add(offset) } else { value.saturating_sub(offset) };
+            Ok(Datum::Int8(end))
+        }
+        (_, _, Some(value), Some(offset)) => float(op, value, offset).map(Datum::Float8),
+        _ => Err(SqlError::not_supported("RANGE with offset PRECEDING/FOLLOWING of this type")),
+    }
+}
+
+/// Whether it is a number below zero.
+pub(crate) fn is_negative(value: &Datum) -> bool {
+    value.as_f64().is_some_and(|value| value < 0.0)
+}
+
 pub(crate) fn division_by_zero() -> SqlError {
     SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero")
 }

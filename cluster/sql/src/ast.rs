@@ -7,7 +7,14 @@ use alloc::vec::Vec;
 use crate::database::Procedure;
 use crate::types::DataType;
 
+mod query;
+pub(crate) mod visit;
+
 pub use crate::operator::{BinaryOperator, UnaryOperator};
+pub use query::{
+    Alias, Body, Cte, Distinct, Frame, FrameBound, FrameUnits, From, Join, JoinCondition, JoinKind, OrderBy, Query,
+    Select, SelectItem, SetOperation, SetOperator, Window,
+};
 
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,8 +30,8 @@ pub enum Statement {
     },
     /// `INSERT`
     Insert(Insert),
-    /// `SELECT`
-    Select(Box<Select>),
+    /// `SELECT`, `VALUES` or what is made of them.
+    Query(Box<Query>),
     /// `UPDATE`
     Update(Update),
     /// `DELETE`
@@ -168,7 +175,7 @@ pub enum InsertSource {
     /// `VALUES`; none stands for `DEFAULT`.
     Values(Vec<Vec<Option<Expr>>>),
     /// A query.
-    Select(Box<Select>),
+    Query(Box<Query>),
 }
 
 /// `UPDATE`
@@ -180,6 +187,8 @@ pub struct Update {
     pub alias: Option<String>,
     /// What is set; no expression stands for `DEFAULT`.
     pub assignments: Vec<(String, Option<Expr>)>,
+    /// `FROM`
+    pub from: Vec<From>,
     /// `WHERE`
     pub filter: Option<Expr>,
     /// `RETURNING`
@@ -193,104 +202,14 @@ pub struct Delete {
     pub table: TableName,
     /// Its alias.
     pub alias: Option<String>,
+    /// `USING`
+    pub using: Vec<From>,
     /// `WHERE`
     pub filter: Option<Expr>,
     /// `RETURNING`
     pub returning: Vec<SelectItem>,
     /// Spelled `TRUNCATE`.
     pub truncate: bool,
-}
-
-/// A query.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Select {
-    /// `DISTINCT`
-    pub distinct: bool,
-    /// The select list.
-    pub items: Vec<SelectItem>,
-    /// `FROM`
-    pub from: From,
-    /// `WHERE`
-    pub filter: Option<Expr>,
-    /// `GROUP BY`
-    pub group_by: Vec<Expr>,
-    /// `HAVING`
-    pub having: Option<Expr>,
-    /// `ORDER BY`
-    pub order_by: Vec<OrderBy>,
-    /// `LIMIT`
-    pub limit: Option<Expr>,
-    /// `OFFSET`
-    pub offset: Option<Expr>,
-}
-
-impl Select {
-    /// `SELECT items FROM from`, and nothing more.
-    pub fn of(items: Vec<SelectItem>, from: From) -> Select {
-        Select {
-            distinct: false,
-            items,
-            from,
-            filter: None,
-            group_by: Vec::new(),
-            having: None,
-            order_by: Vec::new(),
-            limit: None,
-            offset: None,
-        }
-    }
-}
-
-/// What a query reads.
-#[derive(Clone, Debug, PartialEq)]
-pub enum From {
-    /// Nothing: one row without columns.
-    Nothing,
-    /// A table.
-    Table {
-        /// Its name.
-        name: TableName,
-        /// Its alias.
-        alias: Option<String>,
-        /// New names for its first columns.
-        columns: Vec<String>,
-    },
-    /// `generate_series(start, stop[, step])`
-    Series {
-        /// Its arguments.
-        arguments: Vec<Expr>,
-        /// Its alias.
-        alias: Option<String>,
-        /// The name of its column.
-        column: Option<String>,
-    },
-    /// `VALUES`
-    Values(Vec<Vec<Expr>>),
-}
-
-/// An item of a select list.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SelectItem {
-    /// `*`, or `table.*`
-    All(Option<String>),
-    /// An expression.
-    Expr {
-        /// The expression.
-        expr: Expr,
-        /// Its name, if given.
-        alias: Option<String>,
-    },
-}
-
-/// A key of `ORDER BY`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OrderBy {
-    /// What it sorts by.
-    pub expr: Expr,
-    /// `DESC`
-    pub descending: bool,
-    /// `NULLS FIRST`
-    pub nulls_first: bool,
 }
 
 /// `COPY`
@@ -310,7 +229,7 @@ pub enum CopySource {
     /// A table, with the columns given, or all.
     Table(TableName, Vec<String>),
     /// A query.
-    Select(Box<Select>),
+    Query(Box<Query>),
 }
 
 /// The text formats of `COPY`.
@@ -404,7 +323,15 @@ pub enum Expr {
     /// `CAST`, `::`
     Cast(Box<Expr>, DataType),
     /// A function.
-    Call(Call),
+    Call(Box<Call>),
+    /// `(SELECT ...)`: its value.
+    Subquery(Box<Query>),
+    /// `EXISTS (SELECT ...)`
+    Exists(Box<Query>),
+    /// `expr op ANY (SELECT ...)`, or ALL if true.
+    Quantified(BinaryOperator, Box<Expr>, Box<Query>, bool),
+    /// `(a, b, ...)`
+    Row(Vec<Expr>),
 }
 
 /// A function call.
@@ -418,6 +345,21 @@ pub struct Call {
     pub star: bool,
     /// `DISTINCT`
     pub distinct: bool,
+    /// `ORDER BY` within the parentheses, or behind `WITHIN GROUP`.
+    pub order_by: Vec<OrderBy>,
+    /// `FILTER (WHERE ...)`
+    pub filter: Option<Expr>,
+    /// `OVER`
+    pub over: Option<Over>,
     /// Where it stands.
     pub position: Option<u32>,
+}
+
+/// `OVER`
+#[derive(Clone, Debug, PartialEq)]
+pub enum Over {
+    /// A window of the `WINDOW` clause.
+    Named(String),
+    /// A window of its own.
+    Window(Window),
 }

@@ -84,10 +84,18 @@ states! {
     SYNTAX_ERROR = "42601";
     /// duplicate_column
     DUPLICATE_COLUMN = "42701";
+    /// duplicate_alias
+    DUPLICATE_ALIAS = "42712";
     /// ambiguous_column
     AMBIGUOUS_COLUMN = "42702";
     /// undefined_column
     UNDEFINED_COLUMN = "42703";
+    /// invalid_recursion
+    INVALID_RECURSION = "42P19";
+    /// Not one that clients see: a subquery must be run first.
+    PENDING = "RLX00";
+    /// windowing_error
+    WINDOWING_ERROR = "42P20";
     /// undefined_object
     UNDEFINED_OBJECT = "42704";
     /// Something is not in a state that allows it.
@@ -189,6 +197,16 @@ impl SqlError {
     pub fn at(mut self, position: Option<u32>) -> SqlError {
         self.position = self.position.or(position);
         self
+    }
+
+    /// An expression cannot be evaluated before a subquery has been run: see [`crate::memo`].
+    pub(crate) fn pending() -> SqlError {
+        SqlError::new(SqlState::PENDING, "a subquery is to be run")
+    }
+
+    /// Whether it is [`SqlError::pending`].
+    pub(crate) fn is_pending(&self) -> bool {
+        self.state == SqlState::PENDING
     }
 
     /// Stored bytes that do not decode.

@@ -12,6 +12,7 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Between, Case, Expr, Like};
 use crate::function;
 use crate::like::like;
+use crate::memo::{self, Memo};
 use crate::types::Datum;
 
 /// What an expression may know besides its row.
@@ -21,6 +22,17 @@ pub(crate) struct Env<'a> {
     pub(crate) params: &'a [Datum],
     /// The session.
     pub(crate) session: &'a SessionFacts,
+    /// What is seen of the row around the query.
+    pub(crate) outer: &'a [Datum],
+    /// What subqueries have given so far.
+    pub(crate) memo: &'a Memo,
+}
+
+impl<'a> Env<'a> {
+    /// Of a statement's own expressions.
+    pub(crate) fn new(params: &'a [Datum], session: &'a SessionFacts, memo: &'a Memo) -> Env<'a> {
+        Env { params, session, outer: &[], memo }
+    }
 }
 
 /// What functions such as `now()` and `current_user` answer with.
@@ -54,7 +66,9 @@ impl Expr {
             Expr::Const(datum) => Cow::Borrowed(datum),
             Expr::Column(index) => Cow::Borrowed(row.get(*index).unwrap_or(&NULL)),
             Expr::Param(index) => Cow::Borrowed(env.params.get(*index).unwrap_or(&NULL)),
-            Expr::Aggregate(_) => Cow::Owned(Datum::Null),
+            Expr::Outer(index) => Cow::Borrowed(env.outer.get(*index).unwrap_or(&NULL)),
+            Expr::Aggregate(_) | Expr::Window(_) => Cow::Owned(Datum::Null),
+            Expr::Subquery(subquery) => Cow::Owned(memo::eval(subquery, row, env)?),
             Expr::And(all) => known(all_of(all, row, env, false)?),
             Expr::Or(any) => known(all_of(any, row, env, true)?),
             Expr::Not(inner) => known(inner.test(row, env)?.map(|value| !value)),

@@ -1,10 +1,12 @@
 //! Expressions whose names and types are resolved.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::ast::BinaryOperator;
 use crate::function::Function;
+use crate::plan::Rel;
 use crate::types::{DataType, Datum};
 
 /// An expression over a row of values.
@@ -16,8 +18,12 @@ pub(crate) enum Expr {
     Column(usize),
     /// A parameter.
     Param(usize),
+    /// A value that does not change with the row: of the row around the subquery that this is in.
+    Outer(usize),
     /// The result of an aggregate; only while a query is planned.
     Aggregate(usize),
+    /// The result of a window function; only while a query is planned.
+    Window(usize),
     And(Vec<Expr>),
     Or(Vec<Expr>),
     Not(Box<Expr>),
@@ -42,6 +48,45 @@ pub(crate) enum Expr {
     /// The greatest, if true, or least that is not NULL.
     Extreme(bool, Vec<Expr>),
     Call(Function, Vec<Expr>),
+    Subquery(Arc<Subquery>),
+}
+
+/// A query within an expression.
+#[derive(Clone, Debug)]
+pub(crate) struct Subquery {
+    /// No other subquery of the statement has it, but for copies of this one.
+    pub(crate) id: usize,
+    pub(crate) kind: SubqueryKind,
+    pub(crate) rel: Rel,
+    /// What it sees of the row, as its [`Expr::Outer`]; if nothing, it is run once.
+    pub(crate) outer: Vec<Expr>,
+    /// What its rows are compared with.
+    pub(crate) operands: Vec<Expr>,
+}
+
+impl PartialEq for Subquery {
+    fn eq(&self, other: &Subquery) -> bool {
+        self.id == other.id && self.outer == other.outer && self.operands == other.operands
+    }
+}
+
+/// What is made of the rows of a subquery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SubqueryKind {
+    /// The value of the only row, NULL if there is none.
+    Scalar,
+    /// Whether there are any.
+    Exists,
+    /// Whether the comparison with the operands holds for any, or for all if true.
+    Quantified(BinaryOperator, bool),
+}
+
+/// What rows are ordered by.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SortExpr {
+    pub(crate) expr: Expr,
+    pub(crate) descending: bool,
+    pub(crate) nulls_first: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -74,7 +119,12 @@ impl Expr {
         mut visit: impl FnMut(&mut Expr) -> Result<(), E>,
     ) -> Result<(), E> {
         match self {
-            Expr::Const(_) | Expr::Column(_) | Expr::Param(_) | Expr::Aggregate(_) => Ok(()),
+            Expr::Const(_) | Expr::Column(_) | Expr::Param(_) | Expr::Outer(_) => Ok(()),
+            Expr::Aggregate(_) | Expr::Window(_) => Ok(()),
+            Expr::Subquery(subquery) => {
+                let subquery = Arc::make_mut(subquery);
+                subquery.outer.iter_mut().chain(&mut subquery.operands).try_for_each(visit)
+            }
             Expr::And(all)
             | Expr::Or(all)
             | Expr::Coalesce(all)
@@ -125,10 +175,112 @@ impl Expr {
         });
     }
 
+    /// The expressions directly within.
+    fn children(&self) -> Vec<&Expr> {
+        match self {
+            Expr::Const(_) | Expr::Column(_) | Expr::Param(_) | Expr::Outer(_) => Vec::new(),
+            Expr::Aggregate(_) | Expr::Window(_) => Vec::new(),
+            Expr::Subquery(subquery) => subquery.outer.iter().chain(&subquery.operands).collect(),
+            Expr::And(all)
+            | Expr::Or(all)
+            | Expr::Coalesce(all)
+            | Expr::Extreme(_, all)
+            | Expr::Call(_, all) => all.iter().collect(),
+            Expr::Not(a) | Expr::IsNull(a, _) | Expr::IsBool(a, ..) | Expr::Negate(a) | Expr::Cast(a, _) => {
+                [&**a].into()
+            }
+            Expr::IsDistinct(a, b, _)
+            | Expr::Compare(_, a, b)
+            | Expr::Arithmetic(_, _, a, b)
+            | Expr::Concat(a, b)
+            | Expr::NullIf(a, b) => [&**a, &**b].into(),
+            Expr::In(a, list, _) => list.iter().chain([&**a]).collect(),
+            Expr::Between(between, _) => [&between.expr, &between.low, &between.high].into(),
+            Expr::Like(like) => [&like.expr, &like.pattern].into_iter().chain(&like.escape).collect(),
+            Expr::Case(case) => {
+                let arms = case.arms.iter().flat_map(|(condition, result)| [condition, result]);
+                arms.chain(&case.operand).chain(&case.otherwise).collect()
+            }
+        }
+    }
+
+    /// Whether `holds` for this or any expression within.
+    pub(crate) fn any(&self, holds: &mut dyn FnMut(&Expr) -> bool) -> bool {
+        holds(self) || self.children().into_iter().any(|child| child.any(holds))
+    }
+
     /// Whether its value does not depend on the row.
     pub(crate) fn is_row_free(&self) -> bool {
-        let mut free = true;
-        self.clone().walk(&mut |expr| free &= !matches!(expr, Expr::Column(_) | Expr::Aggregate(_)));
-        free
+        !self.any(&mut |expr| matches!(expr, Expr::Column(_) | Expr::Aggregate(_) | Expr::Window(_)))
+    }
+
+    /// Whether a subquery is part of it.
+    pub(crate) fn has_subquery(&self) -> bool {
+        self.any(&mut |expr| matches!(expr, Expr::Subquery(_)))
+    }
+
+    /// Whether two evaluations may give different values.
+    pub(crate) fn is_volatile(&self) -> bool {
+        self.any(&mut |expr| matches!(expr, Expr::Call(function, _) if function.is_volatile()))
+    }
+
+    /// Whether it looks at no columns but those that `is_within`.
+    pub(crate) fn sees_only(&self, mut is_within: impl FnMut(usize) -> bool) -> bool {
+        !self.any(&mut |expr| matches!(expr, Expr::Column(index) if !is_within(*index)))
+    }
+
+    /// The same expression over rows that have lost their first `by` columns.
+    pub(crate) fn shifted_down(mut self, by: usize) -> Expr {
+        self.walk(&mut |expr| {
+            if let Expr::Column(index) = expr {
+                *index = index.saturating_sub(by);
+            }
+        });
+        self
+    }
+
+    /// The same expression over rows with `by` columns before them.
+    pub(crate) fn shifted_up(mut self, by: usize) -> Expr {
+        self.walk(&mut |expr| {
+            if let Expr::Column(index) = expr {
+                *index += by;
+            }
+        });
+        self
+    }
+
+    /// The same expression over the rows that `outputs` are made of.
+    pub(crate) fn over_inputs(mut self, outputs: &[Expr]) -> Expr {
+        self.replace(&mut |expr| match expr {
+            Expr::Column(index) => outputs.get(*index).cloned(),
+            _ => None,
+        });
+        self
+    }
+
+    /// Puts what `replacement` gives in the place of expressions, outermost first.
+    pub(crate) fn replace(&mut self, replacement: &mut dyn FnMut(&Expr) -> Option<Expr>) {
+        if let Some(new) = replacement(self) {
+            *self = new;
+            return;
+        }
+        let _ = self.for_each_child(|child| {
+            child.replace(replacement);
+            Ok::<(), core::convert::Infallible>(())
+        });
+    }
+
+    /// The expressions that must all hold for it to hold.
+    pub(crate) fn into_conjuncts(self) -> Vec<Expr> {
+        match self {
+            Expr::And(all) => all.into_iter().flat_map(Expr::into_conjuncts).collect(),
+            Expr::Const(Datum::Bool(true)) => Vec::new(),
+            one => [one].into(),
+        }
+    }
+
+    /// What holds if all of `conjuncts` hold; none if there are none.
+    pub(crate) fn all_of(mut conjuncts: Vec<Expr>) -> Option<Expr> {
+        if conjuncts.len() > 1 { Some(Expr::And(conjuncts)) } else { conjuncts.pop() }
     }
 }

@@ -48,6 +48,13 @@ pub(crate) enum Function {
     Version,
 }
 
+impl Function {
+    /// Whether two calls may give different values.
+    pub(crate) fn is_volatile(self) -> bool {
+        false
+    }
+}
+
 /// What arguments a function takes, and what it returns.
 pub(crate) struct Signature {
     pub(crate) name: &'static str,

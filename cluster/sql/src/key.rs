@@ -53,7 +53,7 @@ pub fn table_range(id: u32) -> KeyRange {
 pub fn write(datum: &Datum, order: KeyOrder, out: &mut Vec<u8>) {
     let start = out.len();
     match datum {
-        Datum::Null => out.push(NULL),
+        Datum::Null | Datum::Bytea(_) => out.push(NULL),
         Datum::Bool(value) => out.extend_from_slice(&[VALUE, u8::from(*value)]),
         Datum::Int4(value) => {
             out.push(VALUE);

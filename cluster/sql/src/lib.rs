@@ -23,6 +23,7 @@ mod function;
 pub mod fuzzing;
 pub mod key;
 mod like;
+mod memo;
 pub mod memory;
 mod operator;
 pub mod parse;

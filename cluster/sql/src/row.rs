@@ -28,7 +28,7 @@ pub fn encode(row: &[Datum]) -> Vec<u8> {
     out.resize(bitmap + row.len().div_ceil(8), 0);
     for (index, datum) in row.iter().enumerate() {
         match datum {
-            Datum::Null => {
+            Datum::Null | Datum::Bytea(_) => {
                 if let Some(byte) = out.get_mut(bitmap + index / 8) {
                     *byte |= 1 << (index % 8);
                 }

@@ -1,6 +1,7 @@
 //! Values and their types.
 
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,8 @@ pub enum Datum {
     Text(String),
     /// `timestamp`: microseconds since 1970-01-01 00:00:00.
     Timestamp(i64),
+    /// `bytea`; so far only the keys of rows within a statement.
+    Bytea(Arc<[u8]>),
 }
 
 impl DataType {
@@ -86,7 +89,7 @@ impl Datum {
     /// Its type; NULL has none.
     pub fn data_type(&self) -> Option<DataType> {
         match self {
-            Datum::Null => None,
+            Datum::Null | Datum::Bytea(_) => None,
             Datum::Bool(_) => Some(DataType::Bool),
             Datum::Int4(_) => Some(DataType::Int4),
             Datum::Int8(_) => Some(DataType::Int8),

@@ -13,7 +13,7 @@ use crate::types::{DataType, Datum};
 pub fn write_text(datum: &Datum, out: &mut String) {
     // Writing to a string does not fail.
     let _ = match datum {
-        Datum::Null => Ok(()),
+        Datum::Null | Datum::Bytea(_) => Ok(()),
         Datum::Bool(value) => out.write_str(if *value { "t" } else { "f" }),
         Datum::Int4(value) => write!(out, "{value}"),
         Datum::Int8(value) => write!(out, "{value}"),
@@ -141,7 +141,7 @@ fn parse_float(text: &str) -> SqlResult<f64> {
 /// Appends the binary form of `datum`; nothing for NULL.
 pub fn write_binary(datum: &Datum, out: &mut Vec<u8>) {
     match datum {
-        Datum::Null => {}
+        Datum::Null | Datum::Bytea(_) => {}
         Datum::Bool(value) => out.push(u8::from(*value)),
         Datum::Int4(value) => out.extend_from_slice(&value.to_be_bytes()),
         Datum::Int8(value) => out.extend_from_slice(&value.to_be_bytes()),

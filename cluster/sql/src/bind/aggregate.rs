@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use super::{Aggregates, Binder, Typed, typed};
 use crate::ast;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::expr::Expr;
+use crate::expr::{Expr, SortExpr};
 use crate::types::DataType;
 
 /// What an aggregate computes.
@@ -29,6 +29,10 @@ pub(crate) struct AggregateCall {
     /// None for `count(*)`.
     pub(crate) arguments: Vec<Expr>,
     pub(crate) distinct: bool,
+    /// Which rows it sees; all if none.
+    pub(crate) filter: Option<Expr>,
+    /// The order in which it sees them.
+    pub(crate) order: Vec<SortExpr>,
     /// The type of the result.
     pub(crate) data_type: DataType,
 }
@@ -46,10 +50,24 @@ fn by_name(name: &str) -> Option<AggregateFunction> {
     })
 }
 
+impl AggregateCall {
+    /// Calls `visit` with each of its expressions.
+    pub(crate) fn for_each_expr(
+        &mut self,
+        visit: &mut dyn FnMut(&mut Expr) -> SqlResult<()>,
+    ) -> SqlResult<()> {
+        self.arguments.iter_mut().try_for_each(&mut *visit)?;
+        self.order.iter_mut().try_for_each(|key| visit(&mut key.expr))?;
+        self.filter.iter_mut().try_for_each(visit)
+    }
+}
+
 impl Binder<'_> {
     /// Binds `call` if it is of an aggregate.
     pub(super) fn aggregate(&mut self, call: &ast::Call) -> SqlResult<Option<Typed>> {
-        let Some(function) = by_name(&call.name) else { return Ok(None) };
+        if by_name(&call.name).is_none() {
+            return Ok(None);
+        }
         match self.aggregates {
             Aggregates::Allowed => {}
             Aggregates::Forbidden(clause) => {
@@ -61,22 +79,12 @@ impl Binder<'_> {
                 return Err(SqlError::new(SqlState::GROUPING_ERROR, message));
             }
         }
-        let argument = match (call.arguments.as_slice(), call.star) {
-            ([], true) if function == AggregateFunction::Count => None,
-            ([argument], false) => Some(argument),
-            _ => return Err(super::call::undefined(&call.name, &[])),
-        };
         self.aggregates = Aggregates::Inside;
-        let argument = argument.map(|argument| self.bind(argument)).transpose();
+        let windows = self.windows.take();
+        let bound = self.aggregate_call(call);
         self.aggregates = Aggregates::Allowed;
-        let argument = argument?;
-        let given = argument.as_ref().and_then(|argument| argument.data_type);
-        let result =
-            result_type(function, given).ok_or_else(|| super::call::undefined(&call.name, &[given]))?;
-        let to = given.unwrap_or(result);
-        let argument = argument.map(|argument| self.coerce_unknown(argument, to)).transpose()?;
-        let arguments = argument.into_iter().collect();
-        let aggregate = AggregateCall { function, arguments, distinct: call.distinct, data_type: result };
+        self.windows = windows;
+        let Some((aggregate, result)) = bound? else { return Ok(None) };
         let index = match self.calls.iter().position(|known| *known == aggregate) {
             Some(index) => index,
             None => {
@@ -85,6 +93,31 @@ impl Binder<'_> {
             }
         };
         typed(Expr::Aggregate(index), result).map(Some)
+    }
+
+    /// What `call` computes, and its type; none if it is not of an aggregate.
+    pub(super) fn aggregate_call(&mut self, call: &ast::Call) -> SqlResult<Option<(AggregateCall, DataType)>> {
+        let Some(function) = by_name(&call.name) else { return Ok(None) };
+        let argument = match (call.arguments.as_slice(), call.star) {
+            ([], true) if function == AggregateFunction::Count => None,
+            ([argument], false) => Some(argument),
+            _ => return Err(super::call::undefined(&call.name, &[])),
+        };
+        let argument = argument.map(|argument| self.bind(argument)).transpose()?;
+        let given = argument.as_ref().and_then(|argument| argument.data_type);
+        let result =
+            result_type(function, given).ok_or_else(|| super::call::undefined(&call.name, &[given]))?;
+        let to = given.unwrap_or(result);
+        let argument = argument.map(|argument| self.coerce_unknown(argument, to)).transpose()?;
+        let arguments: Vec<Expr> = argument.into_iter().collect();
+        let filter = call.filter.as_ref().map(|filter| self.condition(filter, "FILTER")).transpose()?;
+        let order = self.sort_exprs(&call.order_by)?;
+        if call.distinct && order.iter().any(|key| !arguments.contains(&key.expr)) {
+            let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+        }
+        let distinct = call.distinct;
+        Ok(Some((AggregateCall { function, arguments, distinct, filter, order, data_type: result }, result)))
     }
 }
 

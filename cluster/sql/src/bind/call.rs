@@ -14,12 +14,21 @@ use crate::types::{DataType, Datum};
 
 impl Binder<'_> {
     pub(super) fn call(&mut self, call: &ast::Call) -> SqlResult<Typed> {
+        if let Some(window) = self.window(call)? {
+            return Ok(window);
+        }
         if let Some(aggregate) = self.aggregate(call)? {
             return Ok(aggregate);
         }
-        if call.star || call.distinct {
-            let message =
-                format!("{}(*) or DISTINCT specified, but {0} is not an aggregate function", call.name);
+        let clause = match call {
+            _ if call.star => Some("(*)"),
+            _ if call.distinct => Some("DISTINCT"),
+            _ if !call.order_by.is_empty() => Some("ORDER BY"),
+            _ if call.filter.is_some() => Some("FILTER"),
+            _ => None,
+        };
+        if let Some(clause) = clause {
+            let message = format!("{clause} specified, but {} is not an aggregate function", call.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
         }
         let mut arguments = Vec::with_capacity(call.arguments.len());

@@ -6,20 +6,25 @@
 mod aggregate;
 mod call;
 mod operator;
+mod row_value;
 mod scope;
+mod subquery;
+mod window;
 
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
 pub(crate) use aggregate::{AggregateCall, AggregateFunction};
-pub(crate) use scope::{Scope, ScopeTable};
+pub(crate) use scope::{Scope, ScopeColumn, undefined_column};
+pub(crate) use window::{Bound, Frame, WindowCall, WindowFunction};
 
 use crate::arithmetic;
 use crate::ast;
 use crate::catalog::Column;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Between, Case, Expr, Like};
+use crate::plan::Planner;
 use crate::types::{DataType, Datum};
 use crate::wire;
 
@@ -77,9 +82,20 @@ pub(crate) struct Typed {
 /// Binds the expressions of one statement.
 pub(crate) struct Binder<'a> {
     pub(crate) scope: &'a Scope,
-    pub(crate) params: &'a mut Params,
+    pub(crate) planner: &'a mut Planner,
     pub(crate) aggregates: Aggregates,
     pub(crate) calls: Vec<AggregateCall>,
+    /// The windows that `WINDOW` names, where window functions may be called.
+    pub(crate) windows: Option<&'a [(alloc::string::String, ast::Window)]>,
+    pub(crate) window_calls: Vec<WindowCall>,
+}
+
+impl<'a> Binder<'a> {
+    /// A binder of expressions over `scope`, for the clause called `clause`.
+    pub(crate) fn new(scope: &'a Scope, planner: &'a mut Planner, clause: &'static str) -> Binder<'a> {
+        let aggregates = Aggregates::Forbidden(clause);
+        Binder { scope, planner, aggregates, calls: Vec::new(), windows: None, window_calls: Vec::new() }
+    }
 }
 
 fn typed(expr: Expr, data_type: DataType) -> SqlResult<Typed> {
@@ -101,13 +117,16 @@ impl Binder<'_> {
                 Ok(Typed { expr: Expr::Const(Datum::Text(text.clone())), data_type: None })
             }
             ast::Expr::Param(index) => {
-                Ok(Typed { expr: Expr::Param(*index), data_type: self.params.get(*index) })
+                Ok(Typed { expr: Expr::Param(*index), data_type: self.planner.params.get(*index) })
             }
             ast::Expr::Column { table, name, position } => {
                 self.column(table.as_deref(), name).map_err(|error| error.at(*position))
             }
             ast::Expr::Unary(op, operand) => self.unary(*op, operand),
             ast::Expr::Binary(op, left, right, position) => {
+                if let (ast::Expr::Row(left), ast::Expr::Row(right)) = (&**left, &**right) {
+                    return self.compare_rows(*op, left, right).map_err(|error| error.at(*position));
+                }
                 let (left, right) = (self.bind(left)?, self.bind(right)?);
                 self.operator(*op, left, right).map_err(|error| error.at(*position))
             }
@@ -118,6 +137,7 @@ impl Binder<'_> {
             ast::Expr::Case { operand, arms, otherwise } => {
                 self.case(operand.as_deref(), arms, otherwise.as_deref())
             }
+            ast::Expr::Subquery(query) => self.scalar_subquery(query),
             other => self.predicate(other),
         }
     }
@@ -138,6 +158,9 @@ impl Binder<'_> {
                 boolean(Expr::IsDistinct(Box::new(left), Box::new(right), *negated))
             }
             ast::Expr::In(inner, list, negated) => {
+                if let ast::Expr::Row(parts) = &**inner {
+                    return self.row_in_list(parts, list, *negated);
+                }
                 let inner = self.bind(inner)?;
                 self.in_list(inner, list, *negated)
             }
@@ -158,6 +181,8 @@ impl Binder<'_> {
                 };
                 boolean(Expr::Like(Box::new(like)))
             }
+            ast::Expr::Exists(query) => self.exists(query),
+            ast::Expr::Quantified(op, operand, query, all) => self.quantified(*op, operand, query, *all),
             _ => Err(SqlError::not_supported("this expression")),
         }
     }
@@ -239,8 +264,8 @@ impl Binder<'_> {
         match bound.expr {
             Expr::Const(Datum::Text(text)) => wire::parse_text(data_type, &text).map(Expr::Const),
             Expr::Param(index) => {
-                match self.params.get(index) {
-                    None => self.params.set(index, data_type),
+                match self.planner.params.get(index) {
+                    None => self.planner.params.set(index, data_type),
                     Some(known) if known == data_type => {}
                     Some(known) => return fold_cast_checked(Expr::Param(index), known, data_type),
                 }
@@ -259,8 +284,15 @@ impl Binder<'_> {
     }
 
     fn column(&mut self, table: Option<&str>, name: &str) -> SqlResult<Typed> {
-        let (index, data_type) = self.scope.column(table, name)?;
-        typed(Expr::Column(index), data_type)
+        if let Some(column) = self.scope.find(table, name)? {
+            return typed(Expr::Column(column.index), column.data_type);
+        }
+        if table.is_some_and(|table| self.scope.table(table).is_ok()) || self.planner.levels.is_empty() {
+            let (index, data_type) = self.scope.column(table, name)?;
+            return typed(Expr::Column(index), data_type);
+        }
+        let (expr, data_type) = self.planner.outer_column(table, name)?;
+        typed(expr, data_type)
     }
 
     fn cast(&mut self, inner: &ast::Expr, to: DataType) -> SqlResult<Typed> {

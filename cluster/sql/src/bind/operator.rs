@@ -27,7 +27,7 @@ impl Binder<'_> {
         typed(if op == UnaryOperator::Minus { Expr::Negate(Box::new(expr)) } else { expr }, data_type)
     }
 
-    pub(super) fn operator(&mut self, op: BinaryOperator, left: Typed, right: Typed) -> SqlResult<Typed> {
+    pub(crate) fn operator(&mut self, op: BinaryOperator, left: Typed, right: Typed) -> SqlResult<Typed> {
         match op {
             BinaryOperator::Concat => self.concat(left, right),
             BinaryOperator::Add

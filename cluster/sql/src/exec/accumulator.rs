@@ -14,12 +14,14 @@ use crate::key::{self, KeyOrder};
 use crate::types::{DataType, Datum};
 
 /// One aggregate of one group.
+#[derive(Clone)]
 pub(super) struct Accumulator {
     value: Value,
     /// The inputs so far, for `DISTINCT`.
     seen: HashSet<Vec<u8>>,
 }
 
+#[derive(Clone)]
 enum Value {
     Count(i64),
     /// Sum and number of the inputs.

@@ -6,17 +6,17 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::{Commit, KeyRange};
-use cluster_store::{Direction, Transaction, yield_now};
+use cluster_store::{Direction, Transaction};
+use hashbrown::HashSet;
 
-use super::cursor::project;
 use super::insert::Inserting;
-use super::{Context, Row, SelectCursor, SourceCursor};
+use super::{Context, Cursor, Row};
 use crate::catalog::{StoredTable, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::key;
-use crate::plan::{DeletePlan, InsertPlan, InsertRows, SelectPlan, Source, UpdatePlan};
+use crate::plan::{DeletePlan, InsertPlan, InsertRows, Rel, Returning, TargetRows, UpdatePlan};
 use crate::row;
 use crate::settings;
 use crate::types::Datum;
@@ -158,15 +158,16 @@ fn duplicate_key(table: &TableDescriptor, row: &Row) -> SqlError {
 }
 
 impl Changed {
-    pub(super) fn note<D>(
+    /// Counts `row`, and keeps what `RETURNING` makes of it.
+    pub(super) async fn note<D: Database>(
         &mut self,
-        row: Row,
-        returning: Option<&SelectPlan>,
+        row: &Row,
+        returning: Option<&Returning>,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
         self.count += 1;
         if let Some(returning) = returning {
-            let row = project(&returning.outputs, row, &context.env)?;
+            let row = context.eval_all(&returning.outputs, row).await?;
             context.budget.charge_row(&row)?;
             self.returned.push(row);
         }
@@ -180,58 +181,75 @@ pub(crate) async fn run_insert<D: Database>(
     row_ids: &mut RowIds,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
-    let (source, exprs) = match &plan.rows {
-        InsertRows::Values(rows) => {
-            let mut inserting = Inserting::new(plan, row_ids);
-            for (index, exprs) in rows.iter().enumerate() {
-                breathe(index, context).await?;
-                inserting.insert(exprs, &Row::new(), context).await?;
+    let mut inserting = Inserting::new(plan, row_ids);
+    match &plan.rows {
+        // What subqueries read must not be what has been inserted.
+        InsertRows::Values(rows) if rows.iter().flatten().any(Expr::has_subquery) => {
+            let mut whole = Vec::with_capacity(rows.len());
+            for exprs in rows {
+                let row = context.eval_all(exprs, &[]).await?;
+                context.budget.charge_row(&row)?;
+                whole.push(row);
             }
-            return Ok(inserting.changed);
+            for (index, row) in whole.into_iter().enumerate() {
+                context.breathe(index).await?;
+                inserting.insert(row, context).await?;
+            }
         }
-        InsertRows::Select(source, exprs) => (source, exprs),
-    };
-    let mut cursor = SelectCursor::new(source, &context.env)?;
+        InsertRows::Values(rows) => {
+            for (index, exprs) in rows.iter().enumerate() {
+                context.breathe(index).await?;
+                let row = context.eval_all(exprs, &[]).await?;
+                inserting.insert(row, context).await?;
+            }
+        }
+        InsertRows::Query(rel, exprs) => {
+            for (index, row) in collect(rel, context).await?.into_iter().enumerate() {
+                context.breathe(index).await?;
+                let row = context.eval_all(exprs, &row).await?;
+                inserting.insert(row, context).await?;
+            }
+        }
+    }
+    Ok(inserting.changed)
+}
+
+/// All rows of `rel`.
+async fn collect<D: Database>(rel: &Rel, context: &mut Context<'_, D>) -> SqlResult<Vec<Row>> {
+    let mut cursor = Cursor::open(rel);
     let mut rows = Vec::new();
-    while let Some(batch) = cursor.next_batch(source, context).await? {
+    while let Some(batch) = cursor.next_batch(context).await? {
         for row in batch {
             context.budget.charge_row(&row)?;
             rows.push(row);
         }
     }
-    let mut inserting = Inserting::new(plan, row_ids);
-    for (index, row) in rows.into_iter().enumerate() {
-        breathe(index, context).await?;
-        inserting.insert(exprs, &row, context).await?;
-    }
-    Ok(inserting.changed)
+    Ok(rows)
 }
 
-/// Lets others run now and then.
-async fn breathe<D>(index: usize, context: &Context<'_, D>) -> SqlResult<()> {
-    if index % 256 == 255 {
-        context.check_cancel()?;
-        yield_now().await;
-    }
-    Ok(())
-}
-
-/// The rows of `plan`, with their keys.
-async fn collect<D: Database>(
-    plan: &SelectPlan,
+/// The rows that a statement changes, each once, with their keys.
+async fn targets<D: Database>(
+    target: &TargetRows,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Vec<(Arc<[u8]>, Row)>> {
-    let mut source = SourceCursor::Unopened;
+    let mut seen: HashSet<Arc<[u8]>> = HashSet::new();
     let mut rows = Vec::new();
-    while let Some(batch) = source.next_batch(plan, context).await? {
-        for (key, row) in batch {
-            let Some(key) = key else { continue };
-            context.budget.charge_row(&row)?;
-            context.budget.charge(key.len() + 16)?;
+    for row in collect(&target.rel, context).await? {
+        let Some(Datum::Bytea(key)) = row.get(target.width) else { continue };
+        let key = key.clone();
+        context.budget.charge(key.len() + 16)?;
+        // Of several rows that it is joined with, the first counts.
+        if !target.is_joined || seen.insert(key.clone()) {
             rows.push((key, row));
         }
     }
     Ok(rows)
+}
+
+/// A row as it is to be.
+struct Replaced {
+    key: Arc<[u8]>,
+    new: Row,
 }
 
 /// `UPDATE`
@@ -239,58 +257,67 @@ pub(crate) async fn run_update<D: Database>(
     plan: &UpdatePlan,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
-    let Some(table) = &plan.table else { return update_settings(plan, context).await };
-    let descriptor = &table.descriptor;
-    let moves = plan
-        .assignments
-        .iter()
-        .any(|(index, _)| descriptor.primary_key.iter().any(|column| usize::from(*column) == *index));
     let mut changed = Changed::default();
-    let mut moved = Vec::new();
-    for (index, (key, old)) in collect(&plan.rows, context).await?.into_iter().enumerate() {
-        breathe(index, context).await?;
-        let mut new = assigned(&plan.assignments, old.clone(), &old, context)?;
-        check_row(descriptor, &mut new)?;
-        if !moves {
-            put(&key, &new, context.transaction)?;
-            changed.note(new, plan.returning.as_ref(), context)?;
-            continue;
+    let mut replaced = Vec::new();
+    // Nothing is written before all is computed: what subqueries read is as it was.
+    for (index, (key, mut row)) in targets(&plan.rows, context).await?.into_iter().enumerate() {
+        context.breathe(index).await?;
+        let old: Row = row.get(..plan.rows.width).unwrap_or_default().into();
+        let mut new = assigned(&plan.assignments, old, &row, context).await?;
+        match &plan.table {
+            Some(table) => check_row(&table.descriptor, &mut new)?,
+            None => settings::store(&key, &mut new, context.transaction)?,
         }
-        context.transaction.delete(&key)?;
-        moved.push((descriptor.row_key(&new), new));
+        row.splice(..plan.rows.width, new.iter().cloned());
+        changed.note(&row, plan.returning.as_ref(), context).await?;
+        context.budget.charge_row(&new)?;
+        replaced.push(Replaced { key, new });
+    }
+    if let Some(table) = &plan.table {
+        replace(&table.descriptor, &plan.assignments, replaced, context).await?;
+    }
+    Ok(changed)
+}
+
+async fn replace<D>(
+    descriptor: &TableDescriptor,
+    assignments: &[(usize, Expr)],
+    rows: Vec<Replaced>,
+    context: &mut Context<'_, D>,
+) -> SqlResult<()> {
+    let is_key = |column: usize| descriptor.primary_key.iter().any(|key| usize::from(*key) == column);
+    let moves = assignments.iter().any(|(column, _)| is_key(*column));
+    let mut moved = Vec::new();
+    for (index, Replaced { key, new }) in rows.into_iter().enumerate() {
+        context.breathe(index).await?;
+        if moves {
+            context.transaction.delete(&key)?;
+            moved.push((descriptor.row_key(&new), new));
+        } else {
+            put(&key, &new, context.transaction)?;
+        }
     }
     // Every old key is free by now: keys may change places.
     for (key, row) in moved {
         move_row(descriptor, key, &row, context.transaction).await?;
-        changed.note(row, plan.returning.as_ref(), context)?;
     }
-    Ok(changed)
+    Ok(())
 }
 
 /// `row` with what is assigned to it; expressions see `from`.
-pub(super) fn assigned<D>(
+pub(super) async fn assigned<D: Database>(
     assignments: &[(usize, Expr)],
     mut row: Row,
     from: &Row,
-    context: &Context<'_, D>,
+    context: &mut Context<'_, D>,
 ) -> SqlResult<Row> {
     for (column, expr) in assignments {
+        let value = context.eval(expr, from).await?;
         if let Some(slot) = row.get_mut(*column) {
-            *slot = expr.eval(from, &context.env)?.into_owned();
+            *slot = value;
         }
     }
     Ok(row)
-}
-
-/// `UPDATE sys.settings`
-async fn update_settings<D: Database>(plan: &UpdatePlan, context: &mut Context<'_, D>) -> SqlResult<Changed> {
-    let mut changed = Changed::default();
-    for (key, old) in collect(&plan.rows, context).await? {
-        let mut new = assigned(&plan.assignments, old.clone(), &old, context)?;
-        settings::store(&key, &mut new, context.transaction)?;
-        changed.note(new, plan.returning.as_ref(), context)?;
-    }
-    Ok(changed)
 }
 
 /// So many rows are deleted one by one: a deleted range is remembered until nothing of it is left on the disk.
@@ -319,16 +346,17 @@ pub(crate) async fn run_delete<D: Database>(
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
     let mut changed = Changed::default();
-    if plan.truncate
-        && let Source::Table { table, .. } = &plan.rows.source
-    {
-        delete_all(table.descriptor.id, context).await?;
+    if plan.truncate {
+        delete_all(plan.table.descriptor.id, context).await?;
         return Ok(changed);
     }
-    for (index, (key, row)) in collect(&plan.rows, context).await?.into_iter().enumerate() {
-        breathe(index, context).await?;
+    let rows = targets(&plan.rows, context).await?;
+    for (_, row) in &rows {
+        changed.note(row, plan.returning.as_ref(), context).await?;
+    }
+    for (index, (key, _)) in rows.into_iter().enumerate() {
+        context.breathe(index).await?;
         context.transaction.delete(&key)?;
-        changed.note(row, plan.returning.as_ref(), context)?;
     }
     Ok(changed)
 }

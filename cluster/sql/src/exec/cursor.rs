@@ -1,190 +1,305 @@
-//! A query in progress. Without sorting or grouping, rows pass through as they come.
+//! A plan in progress: each operator pulls batches of rows from those below it.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
+use core::future::Future;
+use core::pin::Pin;
 
 use cluster_format::limits::BATCH_ROWS;
-use hashbrown::HashSet;
 
-use super::aggregate::aggregate;
-use super::{Context, Row, SourceCursor, row_len};
-use crate::database::Database;
+use super::apply::ApplyCursor;
+use super::collect::{Collected, collect};
+use super::distinct::{DistinctCursor, SetCursor};
+use super::join::JoinCursor;
+use super::recursive::RecursiveCursor;
+use super::scan::{ScanCursor, SeriesCursor};
+use super::{Context, Row};
+use crate::ast::SetOperator;
+use crate::database::{Database, LiveTable};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::eval::Env;
 use crate::expr::Expr;
-use crate::key::{self, KeyOrder};
-use crate::plan::{SelectPlan, SortKey};
+use crate::plan::rel::{Filter, Limit, Project, Rel, Shared, Values};
+use crate::settings;
 use crate::types::Datum;
 
-/// A query in progress.
-pub(crate) struct SelectCursor {
-    source: SourceCursor,
-    /// Sorted or grouped rows, once there are any.
-    ready: Option<vec::IntoIter<Row>>,
-    seen: HashSet<Vec<u8>>,
-    skip: u64,
-    /// Rows still wanted; none is all.
-    wanted: Option<u64>,
+/// A plan in progress.
+pub(crate) enum Cursor {
+    Rows(vec::IntoIter<Row>),
+    Scan(ScanCursor),
+    Series(SeriesCursor),
+    Values(Arc<Values>, usize),
+    Live(&'static LiveTable),
+    Settings,
+    Shared(Arc<Shared>),
+    /// Rows that others read too, and how many of them have been given.
+    Listed(Arc<Vec<Row>>, usize),
+    Working(usize),
+    Filter(Arc<Filter>, Box<Cursor>),
+    Project(Arc<Project>, Box<Cursor>),
+    Limit(Box<LimitCursor>),
+    Join(Box<JoinCursor>),
+    Apply(Box<ApplyCursor>),
+    Distinct(Box<DistinctCursor>),
+    Set(Box<SetCursor>),
+    Append(Box<(Cursor, Cursor)>),
+    Recursive(Box<RecursiveCursor>),
+    /// What gives its first row once it has seen the last one below.
+    Collected(Collected),
 }
 
-/// Up to so many rows, a sort keeps no more than it must.
-const TOP_ROWS_MAX: u64 = 10_000;
+/// The next rows; none at the end. A batch may be empty.
+type NextBatch<'a> = Pin<Box<dyn Future<Output = SqlResult<Option<Vec<Row>>>> + Send + 'a>>;
 
-impl SelectCursor {
-    pub(crate) fn new(plan: &SelectPlan, env: &Env<'_>) -> SqlResult<SelectCursor> {
-        let skip = row_count(plan.offset.as_ref(), env, SqlState::INVALID_OFFSET, "OFFSET")?.unwrap_or(0);
-        let wanted = row_count(plan.limit.as_ref(), env, SqlState::INVALID_LIMIT, "LIMIT")?;
-        Ok(SelectCursor { source: SourceCursor::Unopened, ready: None, seen: HashSet::new(), skip, wanted })
+impl Cursor {
+    /// Nothing is read before the first batch is asked for.
+    pub(crate) fn open(rel: &Rel) -> Cursor {
+        let boxed = |rel: &Rel| Box::new(Cursor::open(rel));
+        match rel {
+            Rel::Row => Cursor::Rows(vec![Row::new()].into_iter()),
+            Rel::Empty(_) => Cursor::Rows(Vec::new().into_iter()),
+            Rel::Values(values) => Cursor::Values(values.clone(), 0),
+            Rel::Scan(scan) => Cursor::Scan(ScanCursor::new(scan.clone())),
+            Rel::Live(table) => Cursor::Live(table),
+            Rel::Settings => Cursor::Settings,
+            Rel::Series(series) => Cursor::Series(SeriesCursor::Unopened(series.clone())),
+            Rel::Shared(shared) => Cursor::Shared(shared.clone()),
+            Rel::Working(id, _) => Cursor::Working(*id),
+            Rel::Recursive(recursive) => Cursor::Recursive(Box::new(RecursiveCursor::new(recursive.clone()))),
+            Rel::Filter(filter) => Cursor::Filter(filter.clone(), boxed(&filter.input)),
+            Rel::Project(project) => Cursor::Project(project.clone(), boxed(&project.input)),
+            Rel::Join(join) => Cursor::Join(Box::new(JoinCursor::new(join.clone()))),
+            Rel::Apply(apply) => Cursor::Apply(Box::new(ApplyCursor::new(apply.clone()))),
+            Rel::Distinct(distinct) => Cursor::Distinct(Box::new(DistinctCursor::new(distinct.clone()))),
+            Rel::Limit(limit) => Cursor::Limit(Box::new(LimitCursor::new(limit.clone()))),
+            Rel::Set(set) if set.operator == SetOperator::Union => {
+                Cursor::Append(Box::new((Cursor::open(&set.left), Cursor::open(&set.right))))
+            }
+            Rel::Set(set) => Cursor::Set(Box::new(SetCursor::new(set.clone()))),
+            Rel::Aggregate(aggregate) => Cursor::Collected(Collected::Aggregate(aggregate.clone())),
+            Rel::Window(window) => Cursor::Collected(Collected::Window(window.clone())),
+            Rel::Sort(sort) => Cursor::Collected(Collected::Sort(sort.clone())),
+        }
     }
 
     /// The next rows; none at the end. A batch may be empty.
     pub(crate) async fn next_batch<D: Database>(
         &mut self,
-        plan: &SelectPlan,
         context: &mut Context<'_, D>,
     ) -> SqlResult<Option<Vec<Row>>> {
-        if self.wanted == Some(0) {
-            return Ok(None);
+        match self {
+            Cursor::Rows(rows) => Ok(batch(rows)),
+            Cursor::Scan(scan) => scan.next_batch(context).await,
+            inner => inner.boxed(context).await,
         }
-        if self.ready.is_none() && (plan.aggregation.is_some() || !plan.sort.is_empty()) {
-            let rows = self.collect(plan, context).await?;
-            self.ready = Some(rows.into_iter());
-        }
-        let rows = match &mut self.ready {
-            Some(ready) => Some(ready.take(BATCH_ROWS).collect::<Vec<Row>>()).filter(|rows| !rows.is_empty()),
-            None => self.stream(plan, context).await?,
-        };
-        Ok(rows.map(|rows| self.cut(rows)))
     }
 
-    /// Rows that need not wait for others.
-    async fn stream<D: Database>(
-        &mut self,
-        plan: &SelectPlan,
-        context: &mut Context<'_, D>,
-    ) -> SqlResult<Option<Vec<Row>>> {
-        let Some(source) = self.source.next_batch(plan, context).await? else { return Ok(None) };
-        let mut rows = Vec::with_capacity(source.len());
-        for (_, row) in source {
-            let row = project(&plan.outputs, row, &context.env)?;
-            if !plan.distinct || self.is_new(&row, context)? {
-                rows.push(row);
+    /// Operators are as deep as plans are, so those that pull from others do so on the heap.
+    fn boxed<'a, D: Database>(&'a mut self, context: &'a mut Context<'_, D>) -> NextBatch<'a> {
+        Box::pin(self.pull(context))
+    }
+
+    async fn pull<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Option<Vec<Row>>> {
+        match self {
+            Cursor::Rows(rows) => Ok(batch(rows)),
+            Cursor::Scan(scan) => scan.next_batch(context).await,
+            Cursor::Series(series) => series.next_batch(context).await,
+            Cursor::Values(values, next) => {
+                let mut rows = Vec::new();
+                for exprs in values.rows.iter().skip(*next).take(BATCH_ROWS) {
+                    rows.push(context.eval_all(exprs, &[]).await?);
+                }
+                *next += rows.len();
+                Ok(Some(rows).filter(|rows| !rows.is_empty()))
+            }
+            Cursor::Filter(filter, input) => filtered(filter, input, context).await,
+            Cursor::Project(project, input) => projected(project, input, context).await,
+            Cursor::Limit(limit) => limit.next_batch(context).await,
+            Cursor::Join(join) => join.next_batch(context).await,
+            Cursor::Apply(apply) => apply.next_batch(context).await,
+            Cursor::Distinct(distinct) => distinct.next_batch(context).await,
+            Cursor::Set(set) => set.next_batch(context).await,
+            Cursor::Recursive(recursive) => recursive.next_batch(context).await,
+            Cursor::Append(both) => match both.0.next_batch(context).await? {
+                Some(rows) => Ok(Some(rows)),
+                None => both.1.next_batch(context).await,
+            },
+            Cursor::Listed(rows, given) => {
+                let some: Vec<Row> = rows.iter().skip(*given).take(BATCH_ROWS).cloned().collect();
+                *given += some.len();
+                Ok(Some(some).filter(|rows| !rows.is_empty()))
+            }
+            unopened => {
+                *unopened = unopened.ready(context).await?;
+                Ok(Some(Vec::new()))
             }
         }
-        Ok(Some(rows))
     }
 
-    /// All rows, where the last may come first.
-    async fn collect<D: Database>(
-        &mut self,
-        plan: &SelectPlan,
-        context: &mut Context<'_, D>,
-    ) -> SqlResult<Vec<Row>> {
-        let mut rows = Vec::new();
-        if let Some(aggregation) = &plan.aggregation {
-            for row in aggregate(plan, aggregation, &mut self.source, context).await? {
-                let row = project(&plan.outputs, row, &context.env)?;
-                if !plan.distinct || self.is_new(&row, context)? {
+    /// A cursor over rows that are all there, for what has them all or none.
+    async fn ready<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Cursor> {
+        Ok(match self {
+            Cursor::Collected(collected) => {
+                let rows = collect(collected, context).await?;
+                Cursor::Rows(rows.into_iter())
+            }
+            Cursor::Live(table) => {
+                let rows = context.database.live_rows(table.name).await?;
+                for row in &rows {
+                    context.budget.charge_row(row)?;
+                }
+                Cursor::Rows(rows.into_iter())
+            }
+            Cursor::Settings => {
+                let mut rows = Vec::new();
+                for (key, mut row) in settings::rows(context.transaction).await? {
+                    row.push(Datum::Bytea(key));
                     rows.push(row);
                 }
+                Cursor::Rows(rows.into_iter())
             }
-        } else {
-            let top =
-                self.wanted.map(|wanted| wanted.saturating_add(self.skip)).filter(|top| *top <= TOP_ROWS_MAX);
-            while let Some(batch) = self.stream(plan, context).await? {
-                for row in batch {
-                    context.budget.charge_row(&row)?;
-                    rows.push(row);
+            Cursor::Working(id) => Cursor::Listed(context.env.memo.working(*id), 0),
+            Cursor::Shared(shared) => {
+                if let Some(rows) = context.env.memo.shared(shared.id) {
+                    return Ok(Cursor::Listed(rows, 0));
                 }
-                if let Some(top) = top.and_then(|top| usize::try_from(top).ok())
-                    && rows.len() > 2 * top + BATCH_ROWS
-                {
-                    rows.sort_by(|a, b| order(a, b, &plan.sort));
-                    rows.drain(top..).for_each(|row| context.budget.refund(row_len(&row)));
+                let mut input = Cursor::open(&shared.input);
+                let mut all = Vec::new();
+                while let Some(rows) = input.next_batch(context).await? {
+                    for row in rows {
+                        context.budget.charge_row(&row)?;
+                        all.push(row);
+                    }
                 }
+                let all = Arc::new(all);
+                context.env.memo.note_shared(shared.id, all.clone());
+                Cursor::Listed(all, 0)
             }
-        }
-        rows.sort_by(|a, b| order(a, b, &plan.sort));
-        for row in &mut rows {
-            row.truncate(plan.columns.len());
-        }
-        Ok(rows)
-    }
-
-    fn is_new<D>(&mut self, row: &Row, context: &mut Context<'_, D>) -> SqlResult<bool> {
-        let mut bytes = Vec::new();
-        row.iter().for_each(|datum| key::write(datum, KeyOrder::Ascending, &mut bytes));
-        let len = bytes.len() + 48;
-        let is_new = self.seen.insert(bytes);
-        if is_new {
-            context.budget.charge(len)?;
-        }
-        Ok(is_new)
-    }
-
-    /// Applies `OFFSET` and `LIMIT`.
-    fn cut(&mut self, mut rows: Vec<Row>) -> Vec<Row> {
-        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(rows.len());
-        if skipped > 0 {
-            rows.drain(..skipped);
-            self.skip -= skipped as u64;
-        }
-        if let Some(wanted) = &mut self.wanted {
-            rows.truncate(usize::try_from(*wanted).unwrap_or(usize::MAX));
-            *wanted -= rows.len() as u64;
-        }
-        rows
+            _ => Cursor::Rows(Vec::new().into_iter()),
+        })
     }
 }
 
-/// The value of `LIMIT` or `OFFSET`; none if there is none, or NULL.
-fn row_count(expr: Option<&Expr>, env: &Env<'_>, state: SqlState, clause: &str) -> SqlResult<Option<u64>> {
+pub(super) fn batch(rows: &mut impl Iterator<Item = Row>) -> Option<Vec<Row>> {
+    let rows: Vec<Row> = rows.take(BATCH_ROWS).collect();
+    (!rows.is_empty()).then_some(rows)
+}
+
+async fn filtered<D: Database>(
+    filter: &Filter,
+    input: &mut Cursor,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Option<Vec<Row>>> {
+    let Some(mut rows) = input.next_batch(context).await? else { return Ok(None) };
+    retain(&mut rows, &filter.predicate, context).await?;
+    Ok(Some(rows))
+}
+
+/// Keeps the rows for which `predicate` holds.
+pub(super) async fn retain<D: Database>(
+    rows: &mut Vec<Row>,
+    predicate: &Expr,
+    context: &mut Context<'_, D>,
+) -> SqlResult<()> {
+    let mut kept = 0;
+    for at in 0..rows.len() {
+        let Some(row) = rows.get(at) else { break };
+        if context.passes(Some(predicate), row).await? {
+            rows.swap(kept, at);
+            kept += 1;
+        }
+    }
+    rows.truncate(kept);
+    Ok(())
+}
+
+async fn projected<D: Database>(
+    project: &Project,
+    input: &mut Cursor,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Option<Vec<Row>>> {
+    let Some(mut rows) = input.next_batch(context).await? else { return Ok(None) };
+    let outputs = &project.outputs;
+    for row in &mut rows {
+        // The whole row, as it is: the commonest list of all.
+        let is_whole = outputs.len() == row.len()
+            && outputs.iter().enumerate().all(|(at, expr)| *expr == Expr::Column(at));
+        if !is_whole {
+            *row = match outputs.as_slice() {
+                // Nobody looks at the row any more: its value need not be copied.
+                [Expr::Column(only)] => {
+                    let value = row.get_mut(*only);
+                    vec![value.map_or(Datum::Null, |value| core::mem::replace(value, Datum::Null))]
+                }
+                all => context.eval_all(all, row).await?,
+            };
+        }
+    }
+    Ok(Some(rows))
+}
+
+/// `LIMIT` and `OFFSET` in progress.
+pub(crate) struct LimitCursor {
+    node: Arc<Limit>,
+    input: Cursor,
+    /// How many rows are still to be skipped, and how many are still wanted, all if none; not known at first.
+    left: Option<(u64, Option<u64>)>,
+}
+
+impl LimitCursor {
+    fn new(node: Arc<Limit>) -> LimitCursor {
+        let input = Cursor::open(&node.input);
+        LimitCursor { node, input, left: None }
+    }
+
+    async fn next_batch<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Option<Vec<Row>>> {
+        let (mut skip, mut wanted) = match self.left {
+            Some(left) => left,
+            None => bounds(self.node.limit.as_ref(), self.node.offset.as_ref(), context).await?,
+        };
+        let rows = match wanted {
+            Some(0) => None,
+            _ => self.input.next_batch(context).await?,
+        };
+        let Some(mut rows) = rows else {
+            self.left = Some((skip, Some(0)));
+            return Ok(None);
+        };
+        let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(rows.len());
+        if skipped > 0 {
+            rows.drain(..skipped);
+            skip -= skipped as u64;
+        }
+        if let Some(wanted) = &mut wanted {
+            rows.truncate(usize::try_from(*wanted).unwrap_or(usize::MAX));
+            *wanted -= rows.len() as u64;
+        }
+        self.left = Some((skip, wanted));
+        Ok(Some(rows))
+    }
+}
+
+/// How many rows are to be skipped, and how many are wanted; all if none.
+pub(super) async fn bounds<D: Database>(
+    limit: Option<&Expr>,
+    offset: Option<&Expr>,
+    context: &mut Context<'_, D>,
+) -> SqlResult<(u64, Option<u64>)> {
+    let skip = row_count(offset, SqlState::INVALID_OFFSET, "OFFSET", context).await?.unwrap_or(0);
+    Ok((skip, row_count(limit, SqlState::INVALID_LIMIT, "LIMIT", context).await?))
+}
+
+async fn row_count<D: Database>(
+    expr: Option<&Expr>,
+    state: SqlState,
+    clause: &str,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Option<u64>> {
     let Some(expr) = expr else { return Ok(None) };
-    let value = expr.eval(&[], env)?;
-    match value.as_i64().map(u64::try_from) {
+    match context.eval(expr, &[]).await?.as_i64().map(u64::try_from) {
         None => Ok(None),
         Some(Ok(count)) => Ok(Some(count)),
         Some(Err(_)) => Err(SqlError::new(state, alloc::format!("{clause} must not be negative"))),
     }
-}
-
-/// The outputs for `row`.
-pub(crate) fn project(outputs: &[Expr], mut row: Row, env: &Env<'_>) -> SqlResult<Row> {
-    // The whole row, as it is: the commonest list of all.
-    if outputs.len() == row.len() && outputs.iter().enumerate().all(|(at, expr)| *expr == Expr::Column(at)) {
-        return Ok(row);
-    }
-    let mut projected = Row::with_capacity(outputs.len());
-    let (last, others) = match outputs {
-        [only @ Expr::Column(_)] => (Some(only), &[][..]),
-        all => (None, all),
-    };
-    for expr in others {
-        projected.push(expr.eval(&row, env)?.into_owned());
-    }
-    if let Some(Expr::Column(index)) = last
-        && let Some(datum) = row.get_mut(*index)
-    {
-        projected.push(core::mem::replace(datum, Datum::Null));
-    }
-    Ok(projected)
-}
-
-fn order(a: &Row, b: &Row, sort: &[SortKey]) -> Ordering {
-    for key in sort {
-        let (Some(a), Some(b)) = (a.get(key.output), b.get(key.output)) else { continue };
-        let nulls = if key.nulls_first { Ordering::Less } else { Ordering::Greater };
-        let order = match (a.is_null(), b.is_null()) {
-            (false, false) if key.descending => b.order(a),
-            (false, false) => a.order(b),
-            (true, true) => Ordering::Equal,
-            (true, false) => nulls,
-            (false, true) => nulls.reverse(),
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-    }
-    Ordering::Equal
 }

@@ -7,6 +7,7 @@ use hashbrown::HashSet;
 
 use super::change::{Changed, RowIds, Stored, assigned, check_row, move_row, put, store_row};
 use super::{Context, Row};
+use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::plan::{Conflict, InsertPlan};
@@ -26,17 +27,12 @@ impl<'a> Inserting<'a> {
         Inserting { plan, row_ids, changed: Changed::default(), written: HashSet::new() }
     }
 
-    /// Inserts what `exprs` make of the row `from`.
-    pub(super) async fn insert<D>(
+    /// Inserts `row`.
+    pub(super) async fn insert<D: Database>(
         &mut self,
-        exprs: &[Expr],
-        from: &Row,
+        mut row: Row,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
-        let mut row = Row::with_capacity(exprs.len());
-        for expr in exprs {
-            row.push(expr.eval(from, &context.env)?.into_owned());
-        }
         let InsertPlan { table, on_conflict, returning, .. } = self.plan;
         let wall_micros = context.env.session.statement_micros;
         let ignores = !matches!(on_conflict, Conflict::Fails);
@@ -50,13 +46,13 @@ impl<'a> Inserting<'a> {
             self.note_written(key, context)?;
         }
         match stored {
-            Stored::Yes => self.changed.note(row, returning.as_ref(), context),
+            Stored::Yes => self.changed.note(&row, returning.as_ref(), context).await,
             Stored::Duplicate => Ok(()),
         }
     }
 
     /// `DO UPDATE`: changes the row at `key`, which `excluded` was to be inserted at.
-    async fn update<D>(
+    async fn update<D: Database>(
         &mut self,
         key: Arc<[u8]>,
         excluded: Row,
@@ -76,12 +72,10 @@ impl<'a> Inserting<'a> {
         let old = row::read(&value, &table.types, &vec![true; table.types.len()])?;
         let mut both = old.clone();
         both.extend(excluded);
-        if let Some(filter) = filter
-            && filter.test(&both, &context.env)? != Some(true)
-        {
+        if !context.passes(filter, &both).await? {
             return Ok(());
         }
-        let mut new = assigned(assignments, old, &both, context)?;
+        let mut new = assigned(assignments, old, &both, context).await?;
         check_row(descriptor, &mut new)?;
         let new_key = descriptor.row_key(&new);
         if *new_key == *key {
@@ -91,7 +85,7 @@ impl<'a> Inserting<'a> {
             move_row(descriptor, new_key, &new, context.transaction).await?;
         }
         self.note_written(key, context)?;
-        self.changed.note(new, returning.as_ref(), context)
+        self.changed.note(&new, returning.as_ref(), context).await
     }
 
     fn note_written<D>(&mut self, key: Arc<[u8]>, context: &mut Context<'_, D>) -> SqlResult<()> {

@@ -2,24 +2,33 @@
 
 mod accumulator;
 mod aggregate;
+mod apply;
 mod change;
+mod collect;
 mod cursor;
+mod distinct;
 mod insert;
-mod source;
+mod join;
+mod recursive;
+mod scan;
+mod sort;
+mod subquery;
+mod window;
 
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_store::{Lease, MemoryPool, Transaction};
+use cluster_store::{Lease, MemoryPool, Transaction, yield_now};
 
 pub(crate) use change::{RowIds, delete_all, replay_inserts, run_delete, run_insert, run_update, store_row};
-pub(crate) use cursor::SelectCursor;
-pub(crate) use source::SourceCursor;
+pub(crate) use cursor::Cursor;
 
 use crate::cancel::CancelFlag;
+use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
+use crate::expr::Expr;
 use crate::types::Datum;
 
 /// One row.
@@ -56,8 +65,18 @@ impl Budget {
     }
 
     pub(crate) fn refund(&mut self, len: usize) {
+        self.return_to(self.lease.len().saturating_sub(len));
+    }
+
+    /// How much is in use, in bytes.
+    pub(crate) fn in_use(&self) -> usize {
+        self.lease.len()
+    }
+
+    /// Gives back all that was charged since `len` bytes were in use.
+    pub(crate) fn return_to(&mut self, len: usize) {
         // Giving back never fails.
-        let _ = self.lease.resize(self.lease.len().saturating_sub(len));
+        let _ = self.lease.resize(len.min(self.lease.len()));
     }
 }
 
@@ -75,12 +94,79 @@ pub(crate) struct Context<'a, D> {
     pub(crate) budget: &'a mut Budget,
 }
 
-impl<D> Context<'_, D> {
+/// So many rows are looked at before others may run.
+const ROWS_BETWEEN_YIELDS: usize = 256;
+
+impl<'a, D> Context<'a, D> {
     /// 57014 if someone asked for it.
     pub(crate) fn check_cancel(&self) -> SqlResult<()> {
         if self.cancel.is_set() {
             return Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
         }
         Ok(())
+    }
+
+    /// Lets others run now and then: `index` counts up with each row.
+    async fn breathe(&self, index: usize) -> SqlResult<()> {
+        if index % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1 {
+            self.check_cancel()?;
+            yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// This statement as a query sees it for which `outer` is what it sees of the row around it.
+    fn within<'b>(&'b mut self, outer: &'b [Datum]) -> Context<'b, D>
+    where
+        'a: 'b,
+    {
+        Context {
+            database: self.database,
+            transaction: self.transaction,
+            env: Env { outer, ..self.env },
+            cancel: self.cancel,
+            budget: self.budget,
+        }
+    }
+}
+
+impl<D: Database> Context<'_, D> {
+    /// The value of `expr` for `row`; subqueries that it needs are run.
+    async fn eval(&mut self, expr: &Expr, row: &[Datum]) -> SqlResult<Datum> {
+        loop {
+            match expr.eval(row, &self.env) {
+                Ok(value) => return Ok(value.into_owned()),
+                Err(error) if error.is_pending() => self.run_pending().await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Whether `predicate` holds for `row`, if there is one.
+    async fn passes(&mut self, predicate: Option<&Expr>, row: &[Datum]) -> SqlResult<bool> {
+        let Some(predicate) = predicate else { return Ok(true) };
+        loop {
+            match predicate.test(row, &self.env) {
+                Ok(truth) => return Ok(truth == Some(true)),
+                Err(error) if error.is_pending() => self.run_pending().await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// The values of `exprs` for `row`.
+    async fn eval_all(&mut self, exprs: &[Expr], row: &[Datum]) -> SqlResult<Row> {
+        let mut values = Row::with_capacity(exprs.len());
+        for expr in exprs {
+            match expr.eval(row, &self.env) {
+                Ok(value) => values.push(value.into_owned()),
+                Err(error) if error.is_pending() => {
+                    self.run_pending().await?;
+                    values.push(self.eval(expr, row).await?);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(values)
     }
 }

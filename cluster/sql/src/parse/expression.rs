@@ -2,14 +2,15 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use sqlparser::ast;
 
-use super::{Translator, fold, idents, refuse};
-use crate::ast::{BinaryOperator, Call, Expr, UnaryOperator};
+use super::call::plain_call;
+use super::{Translator, fold};
+use crate::ast::{BinaryOperator, Expr, UnaryOperator};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::types::DataType;
 
@@ -34,7 +35,7 @@ impl Translator<'_> {
     }
 
     /// Runs `inner`, whose result lies `levels` below the present one.
-    fn deeper<T>(&self, levels: usize, inner: impl FnOnce() -> SqlResult<T>) -> SqlResult<T> {
+    pub(super) fn deeper<T>(&self, levels: usize, inner: impl FnOnce() -> SqlResult<T>) -> SqlResult<T> {
         let depth = self.depth.get();
         if depth + levels > DEPTH_MAX {
             let message = format!("an expression of more than {DEPTH_MAX} levels exceeds the limit");
@@ -77,6 +78,8 @@ impl Translator<'_> {
                     otherwise: self.optional(else_result)?,
                 })
             }
+            E::Subquery(query) => Ok(Expr::Subquery(self.boxed_query(query)?)),
+            E::Tuple(items) => Ok(Expr::Row(self.exprs(items)?)),
             other => self.predicate(other),
         }
     }
@@ -105,8 +108,34 @@ impl Translator<'_> {
             E::ILike { negated, any: false, expr, pattern, escape_char } => {
                 self.like(expr, pattern, escape_char, negated, true)
             }
+            E::InSubquery { expr, subquery, negated } => {
+                let (expr, query) = (self.boxed(expr)?, self.boxed_query(subquery)?);
+                let found = Expr::Quantified(BinaryOperator::Eq, expr, query, false);
+                Ok(if negated { Expr::Unary(UnaryOperator::Not, Box::new(found)) } else { found })
+            }
+            E::Exists { subquery, negated } => {
+                let found = Expr::Exists(self.boxed_query(subquery)?);
+                Ok(if negated { Expr::Unary(UnaryOperator::Not, Box::new(found)) } else { found })
+            }
+            E::AnyOp { left, compare_op, right, .. } => self.quantified(left, compare_op, *right, false),
+            E::AllOp { left, compare_op, right } => self.quantified(left, compare_op, *right, true),
             other => self.special_call(other),
         }
+    }
+
+    /// `left op ANY (SELECT ...)`, or ALL.
+    fn quantified(
+        &self,
+        left: Box<ast::Expr>,
+        op: ast::BinaryOperator,
+        right: ast::Expr,
+        all: bool,
+    ) -> SqlResult<Expr> {
+        let ast::Expr::Subquery(query) = right else {
+            return Err(SqlError::not_supported("ANY or ALL of an array"));
+        };
+        let (left, query) = (self.boxed(left)?, self.boxed_query(query)?);
+        Ok(Expr::Quantified(comparison(op)?, left, query, all))
     }
 
     fn like(
@@ -258,50 +287,9 @@ impl Translator<'_> {
             B::Divide => BinaryOperator::Divide,
             B::Modulo => BinaryOperator::Modulo,
             B::StringConcat => BinaryOperator::Concat,
-            B::Eq => BinaryOperator::Eq,
-            B::NotEq => BinaryOperator::NotEq,
-            B::Lt => BinaryOperator::Lt,
-            B::LtEq => BinaryOperator::LtEq,
-            B::Gt => BinaryOperator::Gt,
-            B::GtEq => BinaryOperator::GtEq,
-            other => return Err(SqlError::not_supported(&format!("the operator {other}"))),
+            other => comparison(other)?,
         };
         Ok(Expr::Binary(op, Box::new(left), Box::new(right), None))
-    }
-
-    fn call(&self, function: ast::Function) -> SqlResult<Expr> {
-        refuse(function.over.is_some(), "a window function")?;
-        refuse(function.filter.is_some(), "FILTER of an aggregate")?;
-        refuse(!function.within_group.is_empty(), "WITHIN GROUP")?;
-        let parts = idents(&function.name)?;
-        let position = parts.first().and_then(|part| self.position(part.span));
-        let name = match *parts {
-            [name] => fold(name),
-            [schema, name] if fold(schema) == "pg_catalog" => fold(name),
-            _ => {
-                let message = format!("function {} does not exist", function.name);
-                return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).at(position));
-            }
-        };
-        let mut call = Call { name, arguments: Vec::new(), star: false, distinct: false, position };
-        match function.args {
-            ast::FunctionArguments::None => {}
-            ast::FunctionArguments::Subquery(_) => return Err(SqlError::not_supported("a subquery")),
-            ast::FunctionArguments::List(list) => {
-                refuse(!list.clauses.is_empty(), "a clause within a function's arguments")?;
-                call.distinct = matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct));
-                for argument in list.args {
-                    match argument {
-                        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => {
-                            call.arguments.push(self.expr(expr)?);
-                        }
-                        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard) => call.star = true,
-                        _ => return Err(SqlError::not_supported("a named function argument")),
-                    }
-                }
-            }
-        }
-        Ok(Expr::Call(call))
     }
 
     /// A type, with the most characters of a `varchar(n)`.
@@ -345,7 +333,20 @@ fn chars_max(len: &ast::CharacterLength) -> SqlResult<u32> {
 
 /// A call that no text names.
 fn call(name: &str, arguments: Vec<Expr>) -> Expr {
-    Expr::Call(Call { name: String::from(name), arguments, star: false, distinct: false, position: None })
+    Expr::Call(Box::new(plain_call(name, arguments)))
+}
+
+fn comparison(op: ast::BinaryOperator) -> SqlResult<BinaryOperator> {
+    use ast::BinaryOperator as B;
+    Ok(match op {
+        B::Eq => BinaryOperator::Eq,
+        B::NotEq => BinaryOperator::NotEq,
+        B::Lt => BinaryOperator::Lt,
+        B::LtEq => BinaryOperator::LtEq,
+        B::Gt => BinaryOperator::Gt,
+        B::GtEq => BinaryOperator::GtEq,
+        other => return Err(SqlError::not_supported(&format!("the operator {other}"))),
+    })
 }
 
 fn number(digits: &str) -> ast::Expr {
@@ -362,12 +363,9 @@ fn joined(left: Expr, right: Expr, list: fn(Expr) -> Result<Vec<Expr>, Expr>) ->
 fn unsupported_name(expr: &ast::Expr) -> &'static str {
     use ast::Expr as E;
     match expr {
-        E::Subquery(_) | E::InSubquery { .. } | E::Exists { .. } => "a subquery",
         E::Array(_) => "an array",
-        E::AnyOp { .. } | E::AllOp { .. } => "ANY or ALL of an array",
         E::Interval(_) => "an interval",
         E::AtTimeZone { .. } => "AT TIME ZONE",
-        E::Tuple(_) => "a row value",
         E::Collate { .. } => "COLLATE",
         E::SimilarTo { .. } => "SIMILAR TO",
         E::CompoundFieldAccess { .. } | E::JsonAccess { .. } => "access to a part of a value",

@@ -5,8 +5,10 @@
 //! tokens before it runs. The worst text then takes more than 256 KiB of stack and less than 512 (at
 //! opt-level 1): whoever polls a session should have at least that.
 
+mod call;
 mod ddl;
 mod expression;
+mod from;
 mod query;
 mod statement;
 mod tokens;

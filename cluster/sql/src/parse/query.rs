@@ -8,81 +8,126 @@ use alloc::vec::Vec;
 use sqlparser::ast;
 
 use super::{Translator, fold, refuse, single};
-use crate::ast::{Expr, From, OrderBy, Select, SelectItem, TableName};
-use crate::error::{SqlError, SqlResult};
+use crate::ast::{
+    Body, Cte, Distinct, Expr, From, OrderBy, Query, Select, SelectItem, SetOperation, SetOperator, TableName,
+};
+use crate::error::{SqlError, SqlResult, SqlState};
 
 impl Translator<'_> {
-    pub(super) fn query(&self, query: ast::Query) -> SqlResult<Select> {
-        refuse(query.with.is_some(), "WITH")?;
+    pub(super) fn query(&self, query: ast::Query) -> SqlResult<Query> {
         refuse(
             query.fetch.as_ref().is_some_and(|fetch| fetch.with_ties || fetch.percent),
             "FETCH with ties or percent",
         )?;
-        refuse(!query.locks.is_empty(), "a locking clause")?;
         refuse(!query.pipe_operators.is_empty() || query.for_clause.is_some(), "this clause")?;
-        let mut select = match *query.body {
-            ast::SetExpr::Select(select) => self.select(*select)?,
-            ast::SetExpr::Values(values) => self.values(values)?,
-            ast::SetExpr::Query(inner) if query.order_by.is_none() && query.limit_clause.is_none() => {
-                return self.query(*inner);
-            }
-            ast::SetExpr::SetOperation { .. } => {
-                return Err(SqlError::not_supported("UNION, INTERSECT or EXCEPT"));
-            }
-            ast::SetExpr::Table(table) => self.table_command(&table)?,
-            _ => return Err(SqlError::not_supported("this form of query")),
+        let recursive = query.with.as_ref().is_some_and(|with| with.recursive);
+        let ctes = query.with.map_or_else(Vec::new, |with| with.cte_tables);
+        let mut translated = Query {
+            with: ctes.into_iter().map(|cte| self.cte(cte)).collect::<SqlResult<_>>()?,
+            recursive,
+            locks: !query.locks.is_empty(),
+            ..Query::of(self.body(*query.body)?)
         };
         if let Some(order_by) = query.order_by {
             let ast::OrderByKind::Expressions(keys) = order_by.kind else {
                 return Err(SqlError::not_supported("ORDER BY ALL"));
             };
-            select.order_by = keys.into_iter().map(|key| self.order_by(key)).collect::<SqlResult<_>>()?;
+            translated.order_by = self.order_by(keys)?;
         }
         match query.limit_clause {
             None => {}
             Some(ast::LimitClause::LimitOffset { limit, offset, limit_by }) => {
                 refuse(!limit_by.is_empty(), "LIMIT BY")?;
-                select.limit = limit.map(|limit| self.expr(limit)).transpose()?;
-                select.offset = offset.map(|offset| self.expr(offset.value)).transpose()?;
+                translated.limit = limit.map(|limit| self.expr(limit)).transpose()?;
+                translated.offset = offset.map(|offset| self.expr(offset.value)).transpose()?;
             }
             Some(ast::LimitClause::OffsetCommaLimit { .. }) => {
-                return Err(SqlError::not_supported("LIMIT #,# syntax")
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, "LIMIT #,# syntax is not supported")
                     .hint("Use separate LIMIT and OFFSET clauses."));
             }
         }
         if let Some(fetch) = query.fetch {
             let one = Expr::Number("1".into());
-            select.limit = Some(fetch.quantity.map_or(Ok(one), |quantity| self.expr(quantity))?);
+            translated.limit = Some(fetch.quantity.map_or(Ok(one), |quantity| self.expr(quantity))?);
         }
-        Ok(select)
+        // Parentheses around a whole query mean nothing.
+        let is_plain = translated.is_plain();
+        match translated {
+            Query { body: Body::Query(inner), .. } if is_plain => Ok(*inner),
+            translated => Ok(translated),
+        }
     }
 
-    fn values(&self, values: ast::Values) -> SqlResult<Select> {
-        let rows = values.rows.into_iter().map(|row| self.exprs(row.content)).collect::<SqlResult<_>>()?;
-        Ok(all_of(From::Values(rows)))
+    fn cte(&self, cte: ast::Cte) -> SqlResult<Cte> {
+        Ok(Cte {
+            name: fold(&cte.alias.name),
+            columns: cte.alias.columns.iter().map(|column| fold(&column.name)).collect(),
+            query: self.query(*cte.query)?,
+        })
     }
 
-    fn table_command(&self, table: &ast::Table) -> SqlResult<Select> {
+    fn body(&self, body: ast::SetExpr) -> SqlResult<Body> {
+        Ok(match body {
+            ast::SetExpr::Select(select) => Body::Select(Box::new(self.select(*select)?)),
+            ast::SetExpr::Values(values) => Body::Values(
+                values.rows.into_iter().map(|row| self.exprs(row.content)).collect::<SqlResult<_>>()?,
+            ),
+            ast::SetExpr::Query(inner) => {
+                let inner = self.query(*inner)?;
+                if inner.is_plain() { inner.body } else { Body::Query(Box::new(inner)) }
+            }
+            ast::SetExpr::SetOperation { left, op, set_quantifier, right } => {
+                let operator = match op {
+                    ast::SetOperator::Union => SetOperator::Union,
+                    ast::SetOperator::Intersect => SetOperator::Intersect,
+                    ast::SetOperator::Except | ast::SetOperator::Minus => SetOperator::Except,
+                };
+                let all = match set_quantifier {
+                    ast::SetQuantifier::All => true,
+                    ast::SetQuantifier::Distinct | ast::SetQuantifier::None => false,
+                    _ => return Err(SqlError::not_supported("BY NAME")),
+                };
+                let (left, right) = self.deeper(1, || Ok((self.body(*left)?, self.body(*right)?)))?;
+                Body::Set(Box::new(SetOperation { operator, all, left, right }))
+            }
+            ast::SetExpr::Table(table) => Body::Select(Box::new(self.table_command(&table))),
+            _ => return Err(SqlError::not_supported("this form of query")),
+        })
+    }
+
+    fn table_command(&self, table: &ast::Table) -> Select {
         let lower = |name: &Option<String>| name.as_ref().map(|name| name.to_lowercase());
         let name = lower(&table.table_name).unwrap_or_default();
         let name = TableName { schema: lower(&table.schema_name), name, position: None };
-        Ok(all_of(From::Table { name, alias: None, columns: Vec::new() }))
+        Select::of(vec![SelectItem::All(None)], From::Table { name, alias: None })
     }
 
     fn select(&self, select: ast::Select) -> SqlResult<Select> {
         refuse(select.into.is_some(), "SELECT INTO")?;
-        refuse(!select.named_window.is_empty(), "a window function")?;
         refuse(select.qualify.is_some() || select.top.is_some() || select.prewhere.is_some(), "this clause")?;
         refuse(!select.lateral_views.is_empty() || !select.connect_by.is_empty(), "this clause")?;
         let distinct = match select.distinct {
-            None | Some(ast::Distinct::All) => false,
-            Some(ast::Distinct::Distinct) => true,
-            Some(ast::Distinct::On(_)) => return Err(SqlError::not_supported("DISTINCT ON")),
+            None | Some(ast::Distinct::All) => Distinct::No,
+            Some(ast::Distinct::Distinct) => Distinct::Yes,
+            Some(ast::Distinct::On(exprs)) => Distinct::On(self.exprs(exprs)?),
         };
         let group_by = match select.group_by {
-            ast::GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => self.exprs(exprs)?,
+            ast::GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => {
+                let grouping_set = |expr: &ast::Expr| {
+                    matches!(
+                        expr,
+                        ast::Expr::GroupingSets(_) | ast::Expr::Cube(_) | ast::Expr::Rollup(_)
+                    )
+                };
+                refuse(exprs.iter().any(grouping_set), "GROUPING SETS, CUBE or ROLLUP")?;
+                self.exprs(exprs)?
+            }
             _ => return Err(SqlError::not_supported("this form of GROUP BY")),
         };
+        let mut windows = Vec::new();
+        for ast::NamedWindowDefinition(name, definition) in select.named_window {
+            windows.push((fold(&name), self.named_window(definition)?));
+        }
         Ok(Select {
             distinct,
             items: self.items(select.projection)?,
@@ -90,9 +135,7 @@ impl Translator<'_> {
             filter: select.selection.map(|filter| self.expr(filter)).transpose()?,
             group_by,
             having: select.having.map(|having| self.expr(having)).transpose()?,
-            order_by: Vec::new(),
-            limit: None,
-            offset: None,
+            windows,
         })
     }
 
@@ -114,7 +157,11 @@ impl Translator<'_> {
         })
     }
 
-    fn order_by(&self, key: ast::OrderByExpr) -> SqlResult<OrderBy> {
+    pub(super) fn order_by(&self, keys: Vec<ast::OrderByExpr>) -> SqlResult<Vec<OrderBy>> {
+        keys.into_iter().map(|key| self.sort_key(key)).collect()
+    }
+
+    fn sort_key(&self, key: ast::OrderByExpr) -> SqlResult<OrderBy> {
         let descending = match key.options.sort {
             None | Some(ast::OrderBySort::Asc) => false,
             Some(ast::OrderBySort::Desc) => true,
@@ -124,71 +171,12 @@ impl Translator<'_> {
         Ok(OrderBy { expr: self.expr(key.expr)?, descending, nulls_first })
     }
 
-    fn from(&self, mut from: Vec<ast::TableWithJoins>) -> SqlResult<From> {
-        refuse(from.len() > 1, "a join")?;
-        match from.pop() {
-            None => Ok(From::Nothing),
-            Some(table) => self.factor(table),
-        }
-    }
-
-    fn factor(&self, table: ast::TableWithJoins) -> SqlResult<From> {
-        refuse(!table.joins.is_empty(), "a join")?;
-        match table.relation {
-            ast::TableFactor::Table {
-                name, alias, args: None, sample: None, with_ordinality: false, ..
-            } => {
-                let name = self.table_name(&name)?;
-                let (alias, columns) = split_alias(alias);
-                Ok(From::Table { name, alias, columns })
-            }
-            ast::TableFactor::Table { name, alias, args: Some(args), with_ordinality: false, .. } => {
-                self.series(&name, alias, args.args)
-            }
-            ast::TableFactor::Function { name, alias, args, lateral: false, with_ordinality: false } => {
-                self.series(&name, alias, args)
-            }
-            ast::TableFactor::Derived { .. } => Err(SqlError::not_supported("a subquery")),
-            ast::TableFactor::NestedJoin { .. } => Err(SqlError::not_supported("a join")),
-            _ => Err(SqlError::not_supported("this kind of FROM item")),
-        }
-    }
-
-    fn series(
-        &self,
-        name: &ast::ObjectName,
-        alias: Option<ast::TableAlias>,
-        args: Vec<ast::FunctionArg>,
-    ) -> SqlResult<From> {
-        let name = self.table_name(name)?;
-        refuse(name.name != "generate_series", "a function in FROM other than generate_series")?;
-        let mut arguments = Vec::new();
-        for argument in args {
-            match argument {
-                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => {
-                    arguments.push(self.expr(expr)?)
-                }
-                _ => return Err(SqlError::not_supported("a named function argument")),
-            }
-        }
-        let (alias, columns) = split_alias(alias);
-        Ok(From::Series { arguments, alias, column: columns.into_iter().next() })
-    }
-
-    /// A table that is changed: no joins, perhaps an alias.
-    pub(super) fn target(&self, table: ast::TableWithJoins) -> SqlResult<(TableName, Option<String>)> {
-        match self.factor(table)? {
-            From::Table { name, alias, .. } => Ok((name, alias)),
-            _ => Err(SqlError::not_supported("changing anything but a table")),
-        }
-    }
-
     pub(super) fn column_names(&self, names: &[ast::ObjectName]) -> SqlResult<Vec<String>> {
         names.iter().map(single).collect()
     }
 
-    pub(super) fn boxed_query(&self, query: Box<ast::Query>) -> SqlResult<Box<Select>> {
-        self.query(*query).map(Box::new)
+    pub(super) fn boxed_query(&self, query: Box<ast::Query>) -> SqlResult<Box<Query>> {
+        self.deeper(1, || self.query(*query)).map(Box::new)
     }
 }
 
@@ -200,18 +188,4 @@ fn is_plain(options: &ast::WildcardAdditionalOptions) -> bool {
         && options.opt_replace.is_none()
         && options.opt_rename.is_none()
         && options.opt_alias.is_none()
-}
-
-fn split_alias(alias: Option<ast::TableAlias>) -> (Option<String>, Vec<String>) {
-    match alias {
-        None => (None, Vec::new()),
-        Some(alias) => {
-            (Some(fold(&alias.name)), alias.columns.iter().map(|column| fold(&column.name)).collect())
-        }
-    }
-}
-
-/// `SELECT * FROM from`
-fn all_of(from: From) -> Select {
-    Select::of(vec![SelectItem::All(None)], from)
 }

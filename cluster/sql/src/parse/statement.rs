@@ -18,7 +18,7 @@ impl Translator<'_> {
     pub(super) fn statement(&self, statement: ast::Statement) -> SqlResult<Statement> {
         use ast::Statement as S;
         match statement {
-            S::Query(query) => Ok(Statement::Select(self.boxed_query(query)?)),
+            S::Query(query) => self.query_statement(query),
             S::Insert(insert) => self.insert(insert),
             S::Update(update) => self.update(update),
             S::Delete(delete) => self.delete(delete),
@@ -32,8 +32,14 @@ impl Translator<'_> {
                 let name = truncate.table_names.pop().map(|target| target.name);
                 let name = name.ok_or_else(|| SqlError::not_supported("TRUNCATE of nothing"))?;
                 let table = self.table_name(&name)?;
-                let (returning, truncate) = (Vec::new(), true);
-                Ok(Statement::Delete(Delete { table, alias: None, filter: None, returning, truncate }))
+                Ok(Statement::Delete(Delete {
+                    table,
+                    alias: None,
+                    using: Vec::new(),
+                    filter: None,
+                    returning: Vec::new(),
+                    truncate: true,
+                }))
             }
             S::Copy { source, to, target, options, legacy_options, .. } => {
                 self.copy(source, to, &target, options, legacy_options)
@@ -43,6 +49,29 @@ impl Translator<'_> {
             }
             S::Call(function) => call(&function).map(Statement::Call),
             other => self.session_statement(other),
+        }
+    }
+
+    /// A query, or a statement that is written as one: `WITH ... INSERT`.
+    fn query_statement(&self, mut query: Box<ast::Query>) -> SqlResult<Statement> {
+        let ast::Query { with, body, .. } = &mut *query;
+        match &mut **body {
+            ast::SetExpr::Insert(ast::Statement::Insert(insert)) => {
+                let mut insert = insert.clone();
+                // What the rows come from is the only place where names of WITH can stand.
+                if let (Some(source), Some(mut with)) = (&mut insert.source, with.take()) {
+                    if let Some(inner) = source.with.take() {
+                        with.cte_tables.extend(inner.cte_tables);
+                        with.recursive |= inner.recursive;
+                    }
+                    source.with = Some(with);
+                }
+                self.insert(insert)
+            }
+            ast::SetExpr::Update(_) | ast::SetExpr::Delete(_) => {
+                Err(SqlError::not_supported("WITH before UPDATE or DELETE"))
+            }
+            _ => Ok(Statement::Query(self.boxed_query(query)?)),
         }
     }
 
@@ -174,7 +203,7 @@ impl Translator<'_> {
                 };
                 Ok(InsertSource::Values(values.rows.into_iter().map(row).collect::<SqlResult<_>>()?))
             }
-            _ => Ok(InsertSource::Select(self.boxed_query(query)?)),
+            _ => Ok(InsertSource::Query(self.boxed_query(query)?)),
         }
     }
 
@@ -191,20 +220,27 @@ impl Translator<'_> {
     }
 
     fn update(&self, update: ast::Update) -> SqlResult<Statement> {
-        refuse(update.from.is_some(), "UPDATE ... FROM")?;
+        let from = match update.from {
+            None => Vec::new(),
+            Some(ast::UpdateTableFromKind::AfterSet(from)) => self.from(from)?,
+            Some(ast::UpdateTableFromKind::BeforeSet(_)) => {
+                return Err(SqlError::not_supported("FROM before SET"));
+            }
+        };
         refuse(!update.order_by.is_empty() || update.limit.is_some(), "this clause of UPDATE")?;
         let (table, alias) = self.target(update.table)?;
         Ok(Statement::Update(Update {
             table,
             alias,
             assignments: self.assignments(update.assignments)?,
+            from,
             filter: update.selection.map(|filter| self.expr(filter)).transpose()?,
             returning: self.items(update.returning.unwrap_or_default())?,
         }))
     }
 
     fn delete(&self, delete: ast::Delete) -> SqlResult<Statement> {
-        refuse(delete.using.is_some(), "DELETE ... USING")?;
+        let using = self.from(delete.using.unwrap_or_default())?;
         refuse(!delete.order_by.is_empty() || delete.limit.is_some(), "this clause of DELETE")?;
         let (ast::FromTable::WithFromKeyword(mut from) | ast::FromTable::WithoutKeyword(mut from)) =
             delete.from;
@@ -213,7 +249,7 @@ impl Translator<'_> {
         let (table, alias) = self.target(target)?;
         let filter = delete.selection.map(|filter| self.expr(filter)).transpose()?;
         let returning = self.items(delete.returning.unwrap_or_default())?;
-        Ok(Statement::Delete(Delete { table, alias, filter, returning, truncate: false }))
+        Ok(Statement::Delete(Delete { table, alias, using, filter, returning, truncate: false }))
     }
 
     fn copy(
@@ -232,7 +268,7 @@ impl Translator<'_> {
             ast::CopySource::Table { table_name, columns } => {
                 CopySource::Table(self.table_name(&table_name)?, columns.iter().map(fold).collect())
             }
-            ast::CopySource::Query(query) => CopySource::Select(self.boxed_query(query)?),
+            ast::CopySource::Query(query) => CopySource::Query(self.boxed_query(query)?),
         };
         let format = copy_format(options, legacy_options)?;
         Ok(Statement::Copy(Copy { source, to, format }))

@@ -7,19 +7,22 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::select::plan_select;
-use super::{CopyInPlan, Plan, Relation, SelectPlan, Source, plan_returning};
-use crate::access::Access;
+use super::from::{join, plan_from, scan};
+use super::optimize::{optimize, optimize_exprs};
+use super::rel::{JoinType, Rel};
+use super::select::expand;
+use super::{CopyInPlan, OutputColumn, Plan, Planner, Relation, plan_query};
 use crate::ast::{
-    ConflictTarget, ConflictUpdate, Copy, CopySource, Delete, Expr as AstExpr, From, Insert, InsertSource,
-    OnConflict, Select, SelectItem, Update,
+    Body, ConflictTarget, ConflictUpdate, Copy, CopySource, Delete, Expr as AstExpr, From, Insert,
+    InsertSource, OnConflict, Query, Select, SelectItem, TableName, Update,
 };
-use crate::bind::{Aggregates, Binder, Params, Scope, ScopeTable, Typed};
+use crate::bind::{Binder, Scope, Typed};
 use crate::catalog::{Column, ColumnDefault, StoredTable};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::function::Function;
 use crate::settings;
+use crate::types::DataType;
 
 /// `INSERT`
 #[derive(Debug)]
@@ -27,7 +30,7 @@ pub(crate) struct InsertPlan {
     pub(crate) table: Arc<StoredTable>,
     pub(crate) rows: InsertRows,
     pub(crate) on_conflict: Conflict,
-    pub(crate) returning: Option<SelectPlan>,
+    pub(crate) returning: Option<Returning>,
 }
 
 /// What is to be done with a row whose key is taken.
@@ -47,7 +50,7 @@ pub(crate) enum InsertRows {
     /// Whole rows of the table.
     Values(Vec<Vec<Expr>>),
     /// A query, and what becomes of its rows: whole rows of the table.
-    Select(Box<SelectPlan>, Vec<Expr>),
+    Query(Rel, Vec<Expr>),
 }
 
 /// `UPDATE`
@@ -55,20 +58,37 @@ pub(crate) enum InsertRows {
 pub(crate) struct UpdatePlan {
     /// None if it is `sys.settings`.
     pub(crate) table: Option<Arc<StoredTable>>,
-    /// The rows to change, whole.
-    pub(crate) rows: SelectPlan,
+    pub(crate) rows: TargetRows,
     /// Columns and their new values.
     pub(crate) assignments: Vec<(usize, Expr)>,
-    pub(crate) returning: Option<SelectPlan>,
+    pub(crate) returning: Option<Returning>,
 }
 
 /// `DELETE`
 #[derive(Debug)]
 pub(crate) struct DeletePlan {
-    /// The rows to delete, whole.
-    pub(crate) rows: SelectPlan,
-    pub(crate) returning: Option<SelectPlan>,
+    pub(crate) table: Arc<StoredTable>,
+    pub(crate) rows: TargetRows,
+    pub(crate) returning: Option<Returning>,
     pub(crate) truncate: bool,
+}
+
+/// The rows of a table that are to be changed.
+#[derive(Debug)]
+pub(crate) struct TargetRows {
+    /// The table's columns, the row's key, and the columns of what it is joined with.
+    pub(crate) rel: Rel,
+    /// How many columns the table has: where the key is.
+    pub(crate) width: usize,
+    /// Whether a row may come more than once.
+    pub(crate) is_joined: bool,
+}
+
+/// `RETURNING`
+#[derive(Debug)]
+pub(crate) struct Returning {
+    pub(crate) outputs: Vec<Expr>,
+    pub(crate) columns: Vec<OutputColumn>,
 }
 
 /// What a column gets if nothing is said.
@@ -106,22 +126,18 @@ fn column_named(table: &StoredTable, name: &str) -> SqlResult<(usize, Column)> {
     })
 }
 
-pub(super) fn plan_insert(
-    insert: &Insert,
-    first: Relation,
-    second: Relation,
-    params: &mut Params,
-) -> SqlResult<InsertPlan> {
-    let scope = first.scope(insert.table.name.clone());
-    let table = first.writable(&insert.table)?;
+pub(super) fn plan_insert(insert: &Insert, planner: &mut Planner) -> SqlResult<InsertPlan> {
+    let relation = planner.relations.find(&insert.table)?;
+    let scope = Scope::of(insert.table.name.clone(), relation.columns());
+    let table = relation.writable(&insert.table)?;
     let columns = columns_named(&table, &insert.columns)?;
     let rows = match &insert.source {
         InsertSource::Defaults => {
             InsertRows::Values(vec![table.descriptor.columns.iter().map(default_of).collect()])
         }
         InsertSource::Values(rows) => {
-            let aggregates = Aggregates::Forbidden("VALUES");
-            let mut binder = Binder { scope: &Scope::default(), params, aggregates, calls: Vec::new() };
+            let scope = Scope::default();
+            let mut binder = Binder::new(&scope, planner, "VALUES");
             let mut bound = Vec::with_capacity(rows.len());
             for row in rows {
                 check_width(row.len(), &columns, !insert.columns.is_empty())?;
@@ -129,15 +145,13 @@ pub(super) fn plan_insert(
             }
             InsertRows::Values(bound)
         }
-        InsertSource::Select(select) => {
-            let select = plan_select(select, second, params)?;
+        InsertSource::Query(query) => {
+            let column = |column: &usize| table.descriptor.columns.get(*column);
+            let hints: Vec<_> = columns.iter().map(|at| column(at).map(|column| column.data_type)).collect();
+            let select = plan_query(query, &hints, planner)?;
             check_width(select.columns.len(), &columns, !insert.columns.is_empty())?;
-            let mut binder = Binder {
-                scope: &Scope::default(),
-                params,
-                aggregates: Aggregates::Inside,
-                calls: Vec::new(),
-            };
+            let scope = Scope::default();
+            let mut binder = Binder::new(&scope, planner, "INSERT");
             let mut row: Vec<Expr> = table.descriptor.columns.iter().map(default_of).collect();
             for (index, (output, column)) in select.columns.iter().zip(&columns).enumerate() {
                 let typed = Typed { expr: Expr::Column(index), data_type: Some(output.data_type) };
@@ -147,14 +161,14 @@ pub(super) fn plan_insert(
                     *slot = binder.assign_typed(typed, column)?;
                 }
             }
-            InsertRows::Select(Box::new(select), row)
+            InsertRows::Query(optimize(select.rel, planner)?, row)
         }
     };
     let on_conflict = match &insert.on_conflict {
         None => Conflict::Fails,
-        Some(on_conflict) => plan_conflict(on_conflict, &table, &scope, params)?,
+        Some(on_conflict) => plan_conflict(on_conflict, &table, &scope, planner)?,
     };
-    let returning = plan_returning(&insert.returning, &scope, params)?;
+    let returning = plan_returning(&insert.returning, &scope, planner)?;
     Ok(InsertPlan { table, rows, on_conflict, returning })
 }
 
@@ -163,7 +177,7 @@ fn plan_conflict(
     on_conflict: &OnConflict,
     table: &StoredTable,
     scope: &Scope,
-    params: &mut Params,
+    planner: &mut Planner,
 ) -> SqlResult<Conflict> {
     let descriptor = &table.descriptor;
     match &on_conflict.target {
@@ -200,10 +214,9 @@ fn plan_conflict(
         return Ok(Conflict::Ignored);
     };
     let mut both = scope.clone();
-    let columns = both.tables.iter().flat_map(|table| table.columns.clone()).collect();
-    both.tables.push(ScopeTable { name: "excluded".into(), columns });
-    let aggregates = Aggregates::Forbidden("ON CONFLICT DO UPDATE");
-    let mut binder = Binder { scope: &both, params, aggregates, calls: Vec::new() };
+    let columns = scope.columns.iter().map(|column| (column.name.clone(), column.data_type)).collect();
+    both.append(Scope::of("excluded".into(), columns))?;
+    let mut binder = Binder::new(&both, planner, "ON CONFLICT DO UPDATE");
     let assignments = plan_assignments(assignments, |name| column_named(table, name), &mut binder)?;
     let filter = filter.as_ref().map(|filter| binder.condition(filter, "WHERE")).transpose()?;
     Ok(Conflict::Updates(assignments, filter))
@@ -256,85 +269,117 @@ fn whole_row(
     Ok(whole.into_iter().zip(&table.descriptor.columns).map(or_default).collect())
 }
 
-/// A plan that reads the rows of `table` under `filter`, whole; of `sys.settings` if there is none.
-fn rows_of(
-    table: Option<&Arc<StoredTable>>,
+/// Plans `RETURNING`.
+fn plan_returning(
+    items: &[SelectItem],
     scope: &Scope,
-    filter: Option<&AstExpr>,
-    params: &mut Params,
-) -> SqlResult<SelectPlan> {
-    let mut binder = Binder { scope, params, aggregates: Aggregates::Forbidden("WHERE"), calls: Vec::new() };
-    let filter = filter.map(|filter| binder.condition(filter, "WHERE")).transpose()?;
-    let source = match table {
-        Some(table) => {
-            let access = Access::plan(&table.descriptor, filter.as_ref());
-            let needed = vec![true; table.types.len()];
-            Source::Table { table: table.clone(), access, needed, backward: false }
-        }
-        None => Source::Settings,
-    };
-    Ok(SelectPlan {
-        source,
-        filter,
-        aggregation: None,
-        outputs: Vec::new(),
-        distinct: false,
-        sort: Vec::new(),
-        offset: None,
-        limit: None,
-        columns: Vec::new(),
-    })
+    planner: &mut Planner,
+) -> SqlResult<Option<Returning>> {
+    if items.is_empty() {
+        return Ok(None);
+    }
+    let mut binder = Binder::new(scope, planner, "RETURNING");
+    let (mut outputs, mut columns) = (Vec::new(), Vec::new());
+    for (item, name) in expand(items, scope)? {
+        let bound = item.bind(&mut binder)?;
+        let data_type = bound.data_type.unwrap_or(DataType::Text);
+        outputs.push(binder.coerce_unknown(bound, data_type)?);
+        columns.push(OutputColumn { name, data_type });
+    }
+    optimize_exprs(&mut outputs, planner)?;
+    Ok(Some(Returning { outputs, columns }))
 }
 
-pub(super) fn plan_update(update: &Update, first: Relation, params: &mut Params) -> SqlResult<UpdatePlan> {
-    let scope = first.scope(update.alias.clone().unwrap_or_else(|| update.table.name.clone()));
-    let table = match first {
-        Relation::Settings => None,
-        other => Some(other.writable(&update.table)?),
+/// The rows of a table that a statement changes, and what names mean over them.
+fn plan_target(
+    name: &TableName,
+    alias: Option<&String>,
+    others: &[From],
+    planner: &mut Planner,
+) -> SqlResult<(Option<Arc<StoredTable>>, TargetRows, Scope)> {
+    let relation = planner.relations.find(name)?;
+    let called = alias.cloned().unwrap_or_else(|| name.name.clone());
+    let mut scope = Scope::of(called, relation.columns());
+    let width = scope.width;
+    // The key, which has no name.
+    scope.width += 1;
+    let (table, mut rel) = match relation {
+        Relation::Settings => (None, Rel::Settings),
+        other => {
+            let table = other.writable(name)?;
+            (Some(table.clone()), scan(table, true))
+        }
     };
-    let mut binder =
-        Binder { scope: &scope, params, aggregates: Aggregates::Forbidden("UPDATE"), calls: Vec::new() };
+    let is_joined = !others.is_empty();
+    if is_joined {
+        let (others, other_scope) = plan_from(others, planner)?;
+        rel = join(JoinType::Inner, rel, others, None);
+        scope.append(other_scope)?;
+    }
+    Ok((table, TargetRows { rel, width, is_joined }, scope))
+}
+
+/// `rows` for which `filter` holds.
+fn filtered(
+    mut rows: TargetRows,
+    filter: Option<&AstExpr>,
+    scope: &Scope,
+    planner: &mut Planner,
+) -> SqlResult<TargetRows> {
+    let mut binder = Binder::new(scope, planner, "WHERE");
+    let filter = filter.map(|filter| binder.condition(filter, "WHERE")).transpose()?;
+    rows.rel = optimize(rows.rel.filter(filter), planner)?;
+    Ok(rows)
+}
+
+pub(super) fn plan_update(update: &Update, planner: &mut Planner) -> SqlResult<UpdatePlan> {
+    let (table, rows, scope) = plan_target(&update.table, update.alias.as_ref(), &update.from, planner)?;
     let column = |name: &str| match &table {
         Some(table) => column_named(table, name),
         None => settings::assignable(name),
     };
-    let assignments = plan_assignments(&update.assignments, column, &mut binder)?;
-    let rows = rows_of(table.as_ref(), &scope, update.filter.as_ref(), params)?;
-    let returning = plan_returning(&update.returning, &scope, params)?;
+    let mut binder = Binder::new(&scope, planner, "UPDATE");
+    let mut assignments = plan_assignments(&update.assignments, column, &mut binder)?;
+    for (_, expr) in &mut assignments {
+        optimize_exprs(core::slice::from_mut(expr), planner)?;
+    }
+    let rows = filtered(rows, update.filter.as_ref(), &scope, planner)?;
+    let returning = plan_returning(&update.returning, &scope, planner)?;
     Ok(UpdatePlan { table, rows, assignments, returning })
 }
 
-pub(super) fn plan_delete(delete: &Delete, first: Relation, params: &mut Params) -> SqlResult<DeletePlan> {
-    let scope = first.scope(delete.alias.clone().unwrap_or_else(|| delete.table.name.clone()));
-    let table = first.writable(&delete.table)?;
-    let rows = rows_of(Some(&table), &scope, delete.filter.as_ref(), params)?;
-    let returning = plan_returning(&delete.returning, &scope, params)?;
-    Ok(DeletePlan { rows, returning, truncate: delete.truncate })
+pub(super) fn plan_delete(delete: &Delete, planner: &mut Planner) -> SqlResult<DeletePlan> {
+    let (table, rows, scope) = plan_target(&delete.table, delete.alias.as_ref(), &delete.using, planner)?;
+    let Some(table) = table else { return Err(settings::rows_are_fixed()) };
+    let rows = filtered(rows, delete.filter.as_ref(), &scope, planner)?;
+    let returning = plan_returning(&delete.returning, &scope, planner)?;
+    Ok(DeletePlan { table, rows, returning, truncate: delete.truncate })
 }
 
-pub(super) fn plan_copy(copy: &Copy, first: Relation, params: &mut Params) -> SqlResult<Plan> {
-    let select = match (&copy.source, copy.to) {
+pub(super) fn plan_copy(copy: &Copy, planner: &mut Planner) -> SqlResult<Plan> {
+    let query = match (&copy.source, copy.to) {
         (CopySource::Table(name, columns), false) => {
-            let table = first.writable(name)?;
+            let table = planner.relations.find(name)?.writable(name)?;
             let columns = columns_named(&table, columns)?;
             return Ok(Plan::CopyIn(CopyInPlan { table, columns, format: copy.format.clone() }));
         }
-        (CopySource::Select(_), false) => {
+        (CopySource::Query(_), false) => {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "COPY of a query goes TO, not FROM"));
         }
         (CopySource::Table(name, columns), true) => &all_rows(name.clone(), columns),
-        (CopySource::Select(select), true) => &**select,
+        (CopySource::Query(query), true) => &**query,
     };
-    Ok(Plan::CopyOut(plan_select(select, first, params)?, copy.format.clone()))
+    let plan = plan_query(query, &[], planner)?;
+    Ok(Plan::CopyOut(optimize(plan.rel, planner)?, plan.columns, copy.format.clone()))
 }
 
 /// `SELECT columns FROM table`
-fn all_rows(name: crate::ast::TableName, columns: &[String]) -> Select {
+fn all_rows(name: TableName, columns: &[String]) -> Query {
     let column = |name: &String| SelectItem::Expr {
         expr: AstExpr::Column { table: None, name: name.clone(), position: None },
         alias: None,
     };
     let items =
         if columns.is_empty() { vec![SelectItem::All(None)] } else { columns.iter().map(column).collect() };
-    Select::of(items, From::Table { name, alias: None, columns: Vec::new() })
+    Query::of(Body::Select(Box::new(Select::of(items, From::Table { name, alias: None }))))
 }

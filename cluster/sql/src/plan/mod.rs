@@ -1,7 +1,18 @@
 //! What is to be done for a statement: names resolved, types known, keys found.
+//!
+//! Binding makes a logical plan ([`Rel`]) of the statement as it is written; the passes of [`optimize`] then make it
+//! a better one that gives the same rows.
 
 mod change;
 mod explain;
+mod from;
+mod group;
+mod name;
+mod optimize;
+mod planner;
+mod query;
+pub(crate) mod rel;
+mod rewrite;
 mod select;
 
 use alloc::format;
@@ -9,13 +20,18 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub(crate) use change::{Conflict, DeletePlan, InsertPlan, InsertRows, UpdatePlan, default_of};
-pub(crate) use select::{Aggregation, SelectPlan, SortKey, Source, plan_returning};
+pub(crate) use change::{
+    Conflict, DeletePlan, InsertPlan, InsertRows, Returning, TargetRows, UpdatePlan, default_of,
+};
+pub(crate) use planner::{Level, Planner, Relations};
+pub(crate) use query::{QueryPlan, plan_query};
+pub(crate) use rel::Rel;
 
 use cluster_store::Transaction;
+use name::name_of;
+use optimize::optimize;
 
-use crate::ast::{CopyFormat, CopySource, From, InsertSource, Select, Statement, TableName};
-use crate::bind::{Params, Scope};
+use crate::ast::{CopyFormat, Statement, TableName, visit};
 use crate::catalog::{self, PUBLIC, SYS, StoredTable};
 use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -34,39 +50,15 @@ pub struct OutputColumn {
 /// What is to be done.
 #[derive(Debug)]
 pub(crate) enum Plan {
-    Select(SelectPlan),
+    Query(Rel),
     Insert(InsertPlan),
     Update(UpdatePlan),
     Delete(DeletePlan),
     CopyIn(CopyInPlan),
-    CopyOut(SelectPlan, CopyFormat),
+    CopyOut(Rel, Vec<OutputColumn>, CopyFormat),
     Explain(Vec<String>),
     /// Needs no plan.
     Direct,
-}
-
-impl Plan {
-    /// The stored tables that the plan was made for.
-    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<StoredTable>> {
-        fn of_select(plan: &SelectPlan) -> Option<&Arc<StoredTable>> {
-            match &plan.source {
-                Source::Table { table, .. } => Some(table),
-                _ => None,
-            }
-        }
-        let [first, second] = match self {
-            Plan::Select(plan) | Plan::CopyOut(plan, _) => [of_select(plan), None],
-            Plan::Insert(plan) => match &plan.rows {
-                InsertRows::Values(_) => [Some(&plan.table), None],
-                InsertRows::Select(select, _) => [Some(&plan.table), of_select(select)],
-            },
-            Plan::Update(plan) => [plan.table.as_ref(), None],
-            Plan::Delete(plan) => [of_select(&plan.rows), None],
-            Plan::CopyIn(plan) => [Some(&plan.table), None],
-            Plan::Explain(_) | Plan::Direct => [None, None],
-        };
-        first.into_iter().chain(second)
-    }
 }
 
 /// `COPY FROM STDIN`
@@ -85,8 +77,6 @@ pub(crate) enum Relation {
     Live(&'static LiveTable),
     /// `sys.settings`
     Settings,
-    /// The statement names none.
-    Nothing,
 }
 
 impl Relation {
@@ -100,86 +90,67 @@ impl Relation {
                     .detail("Its rows are computed when they are read."))
             }
             Relation::Settings => Err(settings::rows_are_fixed()),
-            Relation::Nothing => Err(catalog::undefined_table(name.schema.as_deref(), &name.name)),
         }
     }
 
-    fn scope(&self, alias: String) -> Scope {
+    /// The names and types of its columns.
+    fn columns(&self) -> Vec<(String, DataType)> {
         let of_live = |table: &LiveTable| {
             table.columns.iter().map(|(name, data_type)| (String::from(*name), *data_type)).collect()
         };
-        let columns = match self {
-            Relation::Stored(table) => table
-                .descriptor
-                .columns
-                .iter()
-                .map(|column| (column.name.clone(), column.data_type))
-                .collect(),
+        match self {
+            Relation::Stored(table) => {
+                let columns = table.descriptor.columns.iter();
+                columns.map(|column| (column.name.clone(), column.data_type)).collect()
+            }
             Relation::Live(table) => of_live(table),
             Relation::Settings => of_live(&settings::TABLE),
-            Relation::Nothing => Vec::new(),
-        };
-        Scope::of(alias, columns)
-    }
-}
-
-/// The table that `statement` reads or writes, and the one that it reads besides.
-fn names(statement: &Statement) -> [Option<&TableName>; 2] {
-    fn of_select(select: &Select) -> Option<&TableName> {
-        match &select.from {
-            From::Table { name, .. } => Some(name),
-            _ => None,
         }
-    }
-    match statement {
-        Statement::Select(select) => [of_select(select), None],
-        Statement::Insert(insert) => match &insert.source {
-            InsertSource::Select(select) => [Some(&insert.table), of_select(select)],
-            _ => [Some(&insert.table), None],
-        },
-        Statement::Update(update) => [Some(&update.table), None],
-        Statement::Delete(delete) => [Some(&delete.table), None],
-        Statement::Copy(copy) => match &copy.source {
-            CopySource::Table(name, _) => [Some(name), None],
-            CopySource::Select(select) => [of_select(select), None],
-        },
-        Statement::Explain(inner) => names(inner),
-        _ => [None, None],
     }
 }
 
 /// Whether planning `statement` looks at any table.
 pub(crate) fn needs_tables(statement: &Statement) -> bool {
-    names(statement).iter().any(Option::is_some)
+    let mut needs = false;
+    visit::tables(statement, &mut |_| needs = true);
+    needs
 }
 
-/// The tables that a statement names, looked up.
+/// The tables that a statement names, looked up. Those that do not exist are missed by whoever plans with them.
 pub(crate) async fn relations(
     statement: &Statement,
     transaction: &mut Transaction,
     live: &'static [LiveTable],
-) -> SqlResult<[Relation; 2]> {
-    let [first, second] = names(statement);
-    Ok([find(first, transaction, live).await?, find(second, transaction, live).await?])
+) -> SqlResult<Relations> {
+    let mut names: Vec<(String, String)> = Vec::new();
+    visit::tables(statement, &mut |table| {
+        let name = (table.schema.clone().unwrap_or_else(|| PUBLIC.into()), table.name.clone());
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    });
+    let mut relations = Relations::default();
+    for (schema, name) in names {
+        if let Some(relation) = find(&schema, &name, transaction, live).await? {
+            relations.0.insert((schema, name), relation);
+        }
+    }
+    Ok(relations)
 }
 
 async fn find(
-    name: Option<&TableName>,
+    schema: &str,
+    name: &str,
     transaction: &mut Transaction,
     live: &'static [LiveTable],
-) -> SqlResult<Relation> {
-    let Some(name) = name else { return Ok(Relation::Nothing) };
-    let schema = name.schema.as_deref().unwrap_or(PUBLIC);
-    if let Some(table) = live.iter().find(|table| schema == SYS && table.name == name.name) {
-        return Ok(Relation::Live(table));
+) -> SqlResult<Option<Relation>> {
+    if let Some(table) = live.iter().find(|table| schema == SYS && table.name == name) {
+        return Ok(Some(Relation::Live(table)));
     }
-    if schema == SYS && name.name == settings::TABLE.name {
-        return Ok(Relation::Settings);
+    if schema == SYS && name == settings::TABLE.name {
+        return Ok(Some(Relation::Settings));
     }
-    match catalog::find(transaction, schema, &name.name).await? {
-        Some(table) => Ok(Relation::Stored(table)),
-        None => Err(catalog::undefined_table(name.schema.as_deref(), &name.name).at(name.position)),
-    }
+    Ok(catalog::find(transaction, schema, name).await?.map(Relation::Stored))
 }
 
 /// A planned statement.
@@ -190,61 +161,75 @@ pub(crate) struct Planned {
     pub(crate) params: Vec<DataType>,
     /// The columns of its result; none if it has no rows.
     pub(crate) columns: Option<Vec<OutputColumn>>,
+    /// The stored tables that the plan was made for.
+    pub(crate) tables: Vec<Arc<StoredTable>>,
+    /// Whether it reads anything that is stored.
+    pub(crate) reads_store: bool,
 }
 
 /// Plans `statement` over the tables it names.
 pub(crate) fn plan(
     statement: &Statement,
-    [first, second]: [Relation; 2],
+    relations: Relations,
     given: &[Option<DataType>],
 ) -> SqlResult<Planned> {
-    let mut params = Params(given.to_vec());
-    let columns_of = |select: &SelectPlan| Some(select.columns.clone());
-    let (plan, columns) = match statement {
-        Statement::Select(select) => {
-            let plan = select::plan_select(select, first, &mut params)?;
-            let columns = columns_of(&plan);
-            (Plan::Select(plan), columns)
+    let tables: Vec<Arc<StoredTable>> = relations
+        .0
+        .values()
+        .filter_map(|relation| match relation {
+            Relation::Stored(table) => Some(table.clone()),
+            _ => None,
+        })
+        .collect();
+    let has_settings = relations.0.values().any(|relation| matches!(relation, Relation::Settings));
+    let reads_store = has_settings || !tables.is_empty();
+    let mut planner = Planner::new(relations, given);
+    let (plan, columns) = plan_with(statement, &mut planner)?;
+    let params = planner.params.finish()?;
+    Ok(Planned { plan, params, columns, tables, reads_store })
+}
+
+fn plan_with(
+    statement: &Statement,
+    planner: &mut Planner,
+) -> SqlResult<(Plan, Option<Vec<OutputColumn>>)> {
+    let columns_of = |returning: &Option<Returning>| {
+        returning.as_ref().map(|returning| returning.columns.clone())
+    };
+    Ok(match statement {
+        Statement::Query(query) => {
+            let plan = plan_query(query, &[], planner)?;
+            (Plan::Query(optimize(plan.rel, planner)?), Some(plan.columns))
         }
         Statement::Insert(insert) => {
-            let plan = change::plan_insert(insert, first, second, &mut params)?;
-            let columns = plan.returning.as_ref().map(|returning| returning.columns.clone());
+            let plan = change::plan_insert(insert, planner)?;
+            let columns = columns_of(&plan.returning);
             (Plan::Insert(plan), columns)
         }
         Statement::Update(update) => {
-            let plan = change::plan_update(update, first, &mut params)?;
-            let columns = plan.returning.as_ref().map(|returning| returning.columns.clone());
+            let plan = change::plan_update(update, planner)?;
+            let columns = columns_of(&plan.returning);
             (Plan::Update(plan), columns)
         }
         Statement::Delete(delete) => {
-            let plan = change::plan_delete(delete, first, &mut params)?;
-            let columns = plan.returning.as_ref().map(|returning| returning.columns.clone());
+            let plan = change::plan_delete(delete, planner)?;
+            let columns = columns_of(&plan.returning);
             (Plan::Delete(plan), columns)
         }
-        Statement::Copy(copy) => (change::plan_copy(copy, first, &mut params)?, None),
+        Statement::Copy(copy) => (change::plan_copy(copy, planner)?, None),
         Statement::Explain(inner) => {
-            let planned = plan_inner(inner, [first, second], given)?;
+            let plan = match &**inner {
+                Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
+                    plan_with(inner, planner)?.0
+                }
+                _ => return Err(SqlError::not_supported("EXPLAIN of this statement")),
+            };
             let columns = [OutputColumn { name: "QUERY PLAN".into(), data_type: DataType::Text }].into();
-            (Plan::Explain(explain::explain(&planned.plan)), Some(columns))
+            (Plan::Explain(explain::explain(&plan)), Some(columns))
         }
         Statement::Show(name) => {
             (Plan::Direct, Some([OutputColumn { name: name.clone(), data_type: DataType::Text }].into()))
         }
         _ => (Plan::Direct, None),
-    };
-    Ok(Planned { plan, params: params.finish()?, columns })
-}
-
-/// `EXPLAIN EXPLAIN` is no statement, so this goes one level deep.
-fn plan_inner(
-    statement: &Statement,
-    relations: [Relation; 2],
-    given: &[Option<DataType>],
-) -> SqlResult<Planned> {
-    match statement {
-        Statement::Select(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
-            plan(statement, relations, given)
-        }
-        _ => Err(SqlError::not_supported("EXPLAIN of this statement")),
-    }
+    })
 }

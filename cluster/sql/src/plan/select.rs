@@ -1,4 +1,4 @@
-//! Queries.
+//! `SELECT`.
 
 use alloc::format;
 use alloc::string::String;
@@ -6,91 +6,29 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{OutputColumn, Relation};
-use crate::access::Access;
-use crate::ast::{self, From, Select, SelectItem};
-use crate::bind::{AggregateCall, Aggregates, Binder, Params, Scope};
-use crate::catalog::StoredTable;
-use crate::database::LiveTable;
+use super::from::plan_from;
+use super::group::Groups;
+use super::planner::Planner;
+use super::query::{QueryPlan, finish};
+use super::rel::{Aggregate, Distinct, Rel, SortKey, Window};
+use super::{OutputColumn, name_of};
+use crate::ast::{self, Query, Select, SelectItem};
+use crate::bind::{Aggregates, Binder, Scope, Typed, WindowCall};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
-use crate::types::{DataType, Datum};
-
-/// Where rows come from.
-#[derive(Debug)]
-pub(crate) enum Source {
-    /// One row without columns.
-    Nothing,
-    Table {
-        table: Arc<StoredTable>,
-        access: Access,
-        /// Which columns are looked at.
-        needed: Vec<bool>,
-        /// By descending key.
-        backward: bool,
-    },
-    Live(&'static LiveTable),
-    /// `sys.settings`
-    Settings,
-    /// `generate_series`: start, stop, step.
-    Series([Expr; 3], DataType),
-    Values(Vec<Vec<Expr>>),
-}
-
-/// `GROUP BY` and aggregates. What follows sees the keys, then the results.
-#[derive(Debug)]
-pub(crate) struct Aggregation {
-    pub(crate) keys: Vec<Expr>,
-    pub(crate) calls: Vec<AggregateCall>,
-    pub(crate) having: Option<Expr>,
-}
-
-/// A key to sort by: an output, by its index.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct SortKey {
-    pub(crate) output: usize,
-    pub(crate) descending: bool,
-    pub(crate) nulls_first: bool,
-}
-
-/// A query. Rows pass through its fields from top to bottom.
-#[derive(Debug)]
-pub(crate) struct SelectPlan {
-    pub(crate) source: Source,
-    pub(crate) filter: Option<Expr>,
-    pub(crate) aggregation: Option<Aggregation>,
-    /// The select list, and behind it what is only sorted by.
-    pub(crate) outputs: Vec<Expr>,
-    pub(crate) distinct: bool,
-    pub(crate) sort: Vec<SortKey>,
-    pub(crate) offset: Option<Expr>,
-    pub(crate) limit: Option<Expr>,
-    /// The outputs that are seen.
-    pub(crate) columns: Vec<OutputColumn>,
-}
+use crate::types::DataType;
 
 /// What a select list says: expressions with names, wildcards spelled out.
-fn expand(items: &[SelectItem], scope: &Scope) -> SqlResult<Vec<(ast::Expr, String)>> {
+pub(super) fn expand(items: &[SelectItem], scope: &Scope) -> SqlResult<Vec<(Item, String)>> {
     let mut expanded = Vec::new();
     for item in items {
         match item {
             SelectItem::Expr { expr, alias } => {
-                expanded.push((expr.clone(), alias.clone().unwrap_or_else(|| name_of(expr))));
+                expanded.push((Item::Expr(expr.clone()), alias.clone().unwrap_or_else(|| name_of(expr))));
             }
             SelectItem::All(table) => {
-                if let Some(table) = table {
-                    scope.table(table)?;
-                } else if scope.tables.is_empty() {
-                    let message = "SELECT * with no tables specified is not valid";
-                    return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
-                }
-                let columns = scope
-                    .columns()
-                    .filter(|(known, _)| table.as_ref().is_none_or(|table| known.name == *table));
-                for (known, name) in columns {
-                    let (table, name) = (Some(known.name.clone()), String::from(name));
-                    let column = ast::Expr::Column { table, name: name.clone(), position: None };
-                    expanded.push((column, name));
+                for column in scope.all(table.as_deref())? {
+                    expanded.push((Item::Column(column.index, column.data_type), column.name.clone()));
                 }
             }
         }
@@ -98,217 +36,160 @@ fn expand(items: &[SelectItem], scope: &Scope) -> SqlResult<Vec<(ast::Expr, Stri
     Ok(expanded)
 }
 
-/// The name Postgres gives an output that has none.
-fn name_of(expr: &ast::Expr) -> String {
-    match expr {
-        ast::Expr::Column { name, .. } => name.clone(),
-        ast::Expr::Call(call) => call.name.clone(),
-        ast::Expr::Cast(inner, data_type) => match name_of(inner) {
-            name if name == "?column?" => match data_type {
-                DataType::Bool => "bool".into(),
-                DataType::Int4 => "int4".into(),
-                DataType::Int8 => "int8".into(),
-                DataType::Float8 => "float8".into(),
-                DataType::Text => "text".into(),
-                DataType::Timestamp => "timestamp".into(),
-            },
-            name => name,
-        },
-        ast::Expr::Case { otherwise, .. } => match otherwise.as_deref().map(name_of) {
-            Some(name) if name != "?column?" => name,
-            _ => "case".into(),
-        },
-        ast::Expr::Bool(_) => "bool".into(),
-        _ => "?column?".into(),
+/// An item of a select list.
+pub(super) enum Item {
+    Expr(ast::Expr),
+    /// One that `*` stands for: where it is in the row.
+    Column(usize, DataType),
+}
+
+impl Item {
+    pub(super) fn bind(&self, binder: &mut Binder<'_>) -> SqlResult<Typed> {
+        match self {
+            Item::Expr(expr) => binder.bind(expr),
+            Item::Column(index, data_type) => {
+                Ok(Typed { expr: Expr::Column(*index), data_type: Some(*data_type) })
+            }
+        }
     }
 }
 
-/// Plans `RETURNING` as a query without a source: its rows are handed to it.
-pub(crate) fn plan_returning(
-    items: &[SelectItem],
-    scope: &Scope,
-    params: &mut Params,
-) -> SqlResult<Option<SelectPlan>> {
-    if items.is_empty() {
-        return Ok(None);
-    }
-    let mut binder =
-        Binder { scope, params, aggregates: Aggregates::Forbidden("RETURNING"), calls: Vec::new() };
-    let (mut outputs, mut columns) = (Vec::new(), Vec::new());
-    for (expr, name) in expand(items, scope)? {
-        let (expr, data_type) = binder.output(&expr)?;
-        outputs.push(expr);
-        columns.push(OutputColumn { name, data_type });
-    }
-    Ok(Some(SelectPlan {
-        source: Source::Nothing,
-        filter: None,
-        aggregation: None,
-        outputs,
-        distinct: false,
-        sort: Vec::new(),
-        offset: None,
-        limit: None,
-        columns,
-    }))
+/// A `SELECT` whose expressions are bound.
+struct Bound {
+    keys: Vec<Expr>,
+    /// The select list, and behind it what is only sorted by, or told apart by.
+    outputs: Vec<Expr>,
+    columns: Vec<OutputColumn>,
+    unknown: Vec<bool>,
+    having: Option<Expr>,
+    sort: Vec<SortKey>,
+    /// Where the outputs are that `DISTINCT` looks at.
+    distinct: Option<Vec<usize>>,
+    calls: Vec<crate::bind::AggregateCall>,
+    window_calls: Vec<WindowCall>,
 }
 
-/// Plans a query over `relation`.
-pub(crate) fn plan_select(select: &Select, relation: Relation, params: &mut Params) -> SqlResult<SelectPlan> {
-    let (scope, mut source) = plan_from(&select.from, relation, params)?;
-    let mut binder =
-        Binder { scope: &scope, params, aggregates: Aggregates::Forbidden("WHERE"), calls: Vec::new() };
+/// Plans `select`, followed by what `query` says behind its body.
+pub(super) fn plan_select(
+    select: &Select,
+    query: &Query,
+    hints: &[Option<DataType>],
+    planner: &mut Planner,
+) -> SqlResult<QueryPlan> {
+    let (rel, scope) = plan_from(&select.from, planner)?;
+    let mut binder = Binder::new(&scope, planner, "WHERE");
     let filter = select.filter.as_ref().map(|filter| binder.condition(filter, "WHERE")).transpose()?;
-    let items = expand(&select.items, &scope)?;
+    let mut rel = rel.filter(filter);
+    let Bound { keys, mut outputs, columns, unknown, mut having, sort, distinct, calls, mut window_calls } =
+        bind(select, query, hints, &scope, &mut binder)?;
+    let is_grouped = !keys.is_empty() || !select.group_by.is_empty() || !calls.is_empty() || having.is_some();
+    if is_grouped {
+        let mut groups = Groups::new(keys, &scope);
+        outputs.iter_mut().chain(&mut having).try_for_each(|expr| groups.lift(expr))?;
+        for call in &mut window_calls {
+            groups.lift_window(call)?;
+        }
+        let (keys, at) = groups.finish();
+        // Results stand behind the keys, whose number is known only now.
+        let mut place = |expr: &mut Expr| place_results(expr, at);
+        outputs.iter_mut().chain(&mut having).for_each(&mut place);
+        for call in &mut window_calls {
+            call.for_each_expr(&mut |expr| {
+                place(expr);
+                Ok(())
+            })?;
+            call.partition.iter_mut().for_each(&mut place);
+            call.order.iter_mut().for_each(|key| place(&mut key.expr));
+        }
+        rel = Rel::Aggregate(Arc::new(Aggregate { input: rel, keys, calls })).filter(having);
+    }
+    let rel = plan_windows(rel, window_calls, &mut outputs);
+    let width = columns.len();
+    let mut rel = rel.project(outputs);
+    if let Some(on) = distinct {
+        let is_on = matches!(select.distinct, ast::Distinct::On(_));
+        if is_on && !sort.is_empty() {
+            // The first of each, in the order wanted.
+            rel = Rel::Sort(Arc::new(super::rel::Sort { input: rel, keys: sort.clone(), top: None }));
+        }
+        rel = Rel::Distinct(Arc::new(Distinct { input: rel, columns: on }));
+    }
+    let rel = finish(rel, sort, query, width, planner)?;
+    Ok(QueryPlan { rel, columns, unknown })
+}
+
+fn bind<'a>(
+    select: &'a Select,
+    query: &Query,
+    hints: &[Option<DataType>],
+    scope: &Scope,
+    binder: &mut Binder<'a>,
+) -> SqlResult<Bound> {
+    let items = expand(&select.items, scope)?;
     binder.aggregates = Aggregates::Forbidden("GROUP BY");
     let mut keys = Vec::new();
     for key in &select.group_by {
-        keys.push(binder.value(group_key(key, &items, &scope)?)?);
+        let bound = match group_key(key, &items, scope)? {
+            Ok(key) => binder.value(key)?,
+            Err(index) => Expr::Column(index),
+        };
+        if !keys.contains(&bound) {
+            keys.push(bound);
+        }
     }
     binder.aggregates = Aggregates::Allowed;
-    let (mut outputs, mut columns) = (Vec::new(), Vec::new());
-    for (expr, name) in &items {
-        let (expr, data_type) = binder.output(expr)?;
-        outputs.push(expr);
+    binder.windows = Some(windows_of(select));
+    let (mut outputs, mut columns, mut unknown) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, (item, name)) in items.iter().enumerate() {
+        let bound = item.bind(binder)?;
+        unknown.push(bound.data_type.is_none());
+        let hint = hints.get(index).copied().flatten();
+        let data_type = bound.data_type.or(hint).unwrap_or(DataType::Text);
+        outputs.push(binder.coerce_unknown(bound, data_type)?);
         columns.push(OutputColumn { name: name.clone(), data_type });
     }
+    binder.windows = None;
     let having = select.having.as_ref().map(|having| binder.condition(having, "HAVING")).transpose()?;
-    let sort = plan_sort(select, &mut binder, &mut outputs, &columns)?;
-    binder.aggregates = Aggregates::Forbidden("LIMIT");
-    let limit = select.limit.as_ref().map(|limit| binder.count(limit, "LIMIT")).transpose()?;
-    let offset = select.offset.as_ref().map(|offset| binder.count(offset, "OFFSET")).transpose()?;
-    for bound in [&limit, &offset].into_iter().flatten() {
-        if !bound.is_row_free() {
-            let message = "argument of LIMIT must not contain variables";
-            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
-        }
-    }
+    binder.windows = Some(windows_of(select));
+    let sort = plan_sort(select, query, binder, &mut outputs, &columns)?;
+    let distinct = plan_distinct(select, &sort, binder, &mut outputs, &columns)?;
     let calls = core::mem::take(&mut binder.calls);
-    let mut plan = SelectPlan {
-        source: Source::Nothing,
-        filter,
-        aggregation: None,
-        outputs,
-        distinct: select.distinct,
-        sort,
-        offset,
-        limit,
-        columns,
-    };
-    if !keys.is_empty() || !calls.is_empty() || having.is_some() {
-        aggregate(&mut plan, Aggregation { keys, calls, having }, &scope)?;
-    }
-    plan_access(&mut plan, &mut source);
-    plan.source = source;
-    Ok(plan)
+    let window_calls = core::mem::take(&mut binder.window_calls);
+    Ok(Bound { keys, outputs, columns, unknown, having, sort, distinct, calls, window_calls })
 }
 
-fn plan_from(from: &From, relation: Relation, params: &mut Params) -> SqlResult<(Scope, Source)> {
-    match from {
-        From::Nothing => Ok((Scope::default(), Source::Nothing)),
-        From::Table { name, alias, columns } => {
-            let mut scope = relation.scope(alias.clone().unwrap_or_else(|| name.name.clone()));
-            let known = scope.tables.iter_mut().flat_map(|table| &mut table.columns);
-            for ((known, _), renamed) in known.zip(columns) {
-                known.clone_from(renamed);
-            }
-            let source = match relation {
-                Relation::Stored(table) => {
-                    let needed = vec![true; table.types.len()];
-                    Source::Table { table, access: Access::default(), needed, backward: false }
-                }
-                Relation::Live(table) => Source::Live(table),
-                Relation::Settings => Source::Settings,
-                Relation::Nothing => Source::Nothing,
-            };
-            Ok((scope, source))
-        }
-        From::Series { arguments, alias, column } => plan_series(arguments, alias, column, params),
-        From::Values(rows) => plan_values(rows, params),
-    }
+fn windows_of(select: &Select) -> &[(String, ast::Window)] {
+    &select.windows
 }
 
-fn plan_series(
-    arguments: &[ast::Expr],
-    alias: &Option<String>,
-    column: &Option<String>,
-    params: &mut Params,
-) -> SqlResult<(Scope, Source)> {
-    let aggregates = Aggregates::Forbidden("functions in FROM");
-    let mut binder = Binder { scope: &Scope::default(), params, aggregates, calls: Vec::new() };
-    let mut exprs = Vec::new();
-    let mut data_type = DataType::Int4;
-    for argument in arguments {
-        let bound = binder.bind(argument)?;
-        match bound.data_type {
-            Some(DataType::Int8) => data_type = DataType::Int8,
-            None | Some(DataType::Int4) => {}
-            _ => return Err(SqlError::not_supported("generate_series of anything but integers")),
-        }
-        exprs.push(binder.coerce_unknown(bound, DataType::Int4)?);
-    }
-    if exprs.len() == 2 {
-        exprs.push(Expr::Const(Datum::Int4(1)));
-    }
-    let exprs: [Expr; 3] = exprs.try_into().map_err(|_| {
-        SqlError::new(SqlState::UNDEFINED_FUNCTION, "generate_series takes two or three arguments")
-    })?;
-    let table = alias.clone().unwrap_or_else(|| "generate_series".into());
-    let column = column.clone().unwrap_or_else(|| table.clone());
-    Ok((Scope::of(table, vec![(column, data_type)]), Source::Series(exprs, data_type)))
-}
-
-fn plan_values(rows: &[Vec<ast::Expr>], params: &mut Params) -> SqlResult<(Scope, Source)> {
-    let mut binder = Binder {
-        scope: &Scope::default(),
-        params,
-        aggregates: Aggregates::Forbidden("VALUES"),
-        calls: Vec::new(),
-    };
-    let width = rows.first().map_or(0, Vec::len);
-    let mut columns = vec![Vec::new(); width];
-    for row in rows {
-        if row.len() != width {
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "VALUES lists must all be the same length"));
-        }
-        for (column, expr) in columns.iter_mut().zip(row) {
-            column.push(expr);
-        }
-    }
-    let mut named = Vec::new();
-    let mut bound_rows: Vec<Vec<Expr>> = rows.iter().map(|_| Vec::with_capacity(width)).collect();
-    for (index, column) in columns.into_iter().enumerate() {
-        let bound = column.into_iter().map(|expr| binder.bind(expr)).collect::<SqlResult<Vec<_>>>()?;
-        let (exprs, data_type) = binder.unify(bound, "VALUES")?;
-        named.push((format!("column{}", index + 1), data_type));
-        for (row, expr) in bound_rows.iter_mut().zip(exprs) {
-            row.push(expr);
-        }
-    }
-    Ok((Scope::of("*VALUES*".into(), named), Source::Values(bound_rows)))
-}
-
-/// A `GROUP BY` key may be a position, or an output's name that is no column's.
+/// A `GROUP BY` key may be a position, or an output's name that is no column's. An output that `*` stands for is
+/// where it is in the row.
 fn group_key<'a>(
     key: &'a ast::Expr,
-    items: &'a [(ast::Expr, String)],
+    items: &'a [(Item, String)],
     scope: &Scope,
-) -> SqlResult<&'a ast::Expr> {
-    match key {
-        ast::Expr::Number(digits) => position(digits, items.len(), "GROUP BY").and_then(|at| {
-            items.get(at).map(|(expr, _)| expr).ok_or_else(|| SqlError::not_supported("this GROUP BY"))
-        }),
-        ast::Expr::Column { table: None, name, .. } if scope.columns().all(|(_, column)| column != name) => {
-            Ok(items.iter().find(|(_, output)| output == name).map_or(key, |(expr, _)| expr))
+) -> SqlResult<Result<&'a ast::Expr, usize>> {
+    let item = match key {
+        ast::Expr::Number(digits) => items.get(position(digits, items.len(), "GROUP BY")?),
+        ast::Expr::Column { table: None, name, .. } if scope.find(None, name)?.is_none() => {
+            items.iter().find(|(_, output)| output == name)
         }
-        _ => Ok(key),
-    }
+        _ => None,
+    };
+    Ok(match item {
+        None => Ok(key),
+        Some((Item::Expr(expr), _)) => Ok(expr),
+        Some((Item::Column(index, _), _)) => Err(*index),
+    })
 }
 
 /// The index of the output at a position from 1.
-fn position(digits: &str, count: usize, clause: &str) -> SqlResult<usize> {
+pub(super) fn position(digits: &str, count: usize, clause: &str) -> SqlResult<usize> {
     match digits.parse::<usize>() {
         Ok(number) if (1..=count).contains(&number) => Ok(number - 1),
+        _ if digits.parse::<i64>().is_err() => {
+            Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("non-integer constant in {clause}")))
+        }
         _ => {
             let message = format!("{clause} position {digits} is not in select list");
             Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message))
@@ -318,119 +199,115 @@ fn position(digits: &str, count: usize, clause: &str) -> SqlResult<usize> {
 
 fn plan_sort(
     select: &Select,
+    query: &Query,
     binder: &mut Binder<'_>,
     outputs: &mut Vec<Expr>,
     columns: &[OutputColumn],
 ) -> SqlResult<Vec<SortKey>> {
-    let mut sort = Vec::new();
-    for key in &select.order_by {
-        let output = match &key.expr {
-            ast::Expr::Number(digits) => position(digits, columns.len(), "ORDER BY")?,
-            expr => match sort_output(expr, columns)? {
-                Some(output) => output,
-                None => {
-                    let expr = binder.value(expr)?;
-                    outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
-                        outputs.push(expr);
-                        outputs.len() - 1
-                    })
-                }
-            },
-        };
-        if select.distinct && output >= columns.len() {
+    let mut sort: Vec<SortKey> = Vec::new();
+    for key in &query.order_by {
+        let column = output_for(&key.expr, "ORDER BY", binder, outputs, columns)?;
+        if select.distinct == ast::Distinct::Yes && column >= columns.len() {
             let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
             return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
         }
-        sort.push(SortKey { output, descending: key.descending, nulls_first: key.nulls_first });
+        if sort.iter().all(|known| known.column != column) {
+            sort.push(SortKey { column, descending: key.descending, nulls_first: key.nulls_first });
+        }
     }
     Ok(sort)
 }
 
-/// The output that a bare name means, which goes before any column of that name.
-fn sort_output(expr: &ast::Expr, columns: &[OutputColumn]) -> SqlResult<Option<usize>> {
-    let ast::Expr::Column { table: None, name, .. } = expr else { return Ok(None) };
-    Ok(columns.iter().position(|column| column.name == *name))
-}
-
-/// Makes what follows the aggregation see its rows: keys, then results.
-fn aggregate(plan: &mut SelectPlan, mut aggregation: Aggregation, scope: &Scope) -> SqlResult<()> {
-    let keys = core::mem::take(&mut aggregation.keys);
-    for expr in plan.outputs.iter_mut().chain(aggregation.having.iter_mut()) {
-        above_groups(expr, &keys, scope)?;
+/// Where the output is that `expr` means; it is added if there is none.
+fn output_for(
+    expr: &ast::Expr,
+    clause: &str,
+    binder: &mut Binder<'_>,
+    outputs: &mut Vec<Expr>,
+    columns: &[OutputColumn],
+) -> SqlResult<usize> {
+    if let ast::Expr::Number(digits) = expr {
+        return position(digits, columns.len(), clause);
     }
-    aggregation.keys = keys;
-    plan.aggregation = Some(aggregation);
-    Ok(())
-}
-
-fn above_groups(expr: &mut Expr, keys: &[Expr], scope: &Scope) -> SqlResult<()> {
-    if let Some(key) = keys.iter().position(|key| key == expr) {
-        *expr = Expr::Column(key);
-        return Ok(());
-    }
-    match expr {
-        Expr::Aggregate(index) => {
-            *expr = Expr::Column(keys.len() + *index);
-            Ok(())
+    // A bare name is an output's before it is a column's.
+    if let ast::Expr::Column { table: None, name, .. } = expr {
+        let mut named = columns.iter().enumerate().filter(|(_, column)| column.name == *name);
+        if let Some((first, _)) = named.next() {
+            let is_ambiguous = named.any(|(other, _)| outputs.get(other) != outputs.get(first));
+            if is_ambiguous {
+                let message = format!("{clause} \"{name}\" is ambiguous");
+                return Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message));
+            }
+            return Ok(first);
         }
-        Expr::Column(index) => {
-            let name = scope.name_of(*index);
-            let message = format!(
-                "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
-            );
-            Err(SqlError::new(SqlState::GROUPING_ERROR, message))
-        }
-        other => other.for_each_child(|child| above_groups(child, keys, scope)),
     }
+    let expr = binder.value(expr)?;
+    Ok(outputs.iter().position(|output| *output == expr).unwrap_or_else(|| {
+        outputs.push(expr);
+        outputs.len() - 1
+    }))
 }
 
-/// Decides how the table is read: which keys, which columns, and which way, if that saves the sort.
-fn plan_access(plan: &mut SelectPlan, source: &mut Source) {
-    let Source::Table { table, access, needed, backward } = source else { return };
-    *access = Access::plan(&table.descriptor, plan.filter.as_ref());
-    needed.fill(false);
-    let mut mark = |expr: &Expr| {
-        expr.clone().walk(&mut |expr| {
-            if let Expr::Column(index) = expr
-                && let Some(needed) = needed.get_mut(*index)
-            {
-                *needed = true;
+fn plan_distinct(
+    select: &Select,
+    sort: &[SortKey],
+    binder: &mut Binder<'_>,
+    outputs: &mut Vec<Expr>,
+    columns: &[OutputColumn],
+) -> SqlResult<Option<Vec<usize>>> {
+    let exprs = match &select.distinct {
+        ast::Distinct::No => return Ok(None),
+        ast::Distinct::Yes => return Ok(Some((0..columns.len()).collect())),
+        ast::Distinct::On(exprs) => exprs,
+    };
+    let mut on = Vec::with_capacity(exprs.len());
+    for expr in exprs {
+        let column = output_for(expr, "DISTINCT ON", binder, outputs, columns)?;
+        if !on.contains(&column) {
+            on.push(column);
+        }
+    }
+    if sort.iter().take(on.len()).any(|key| !on.contains(&key.column)) {
+        let message = "SELECT DISTINCT ON expressions must match initial ORDER BY expressions";
+        return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+    }
+    Ok(Some(on))
+}
+
+/// Puts the results of aggregates behind `keys` columns.
+fn place_results(expr: &mut Expr, keys: usize) {
+    expr.walk(&mut |expr| {
+        if let Expr::Aggregate(index) = expr {
+            *expr = Expr::Column(keys + *index);
+        }
+    });
+}
+
+/// Adds the window functions' results behind the columns of `rel`, and makes `outputs` see them.
+fn plan_windows(mut rel: Rel, calls: Vec<WindowCall>, outputs: &mut [Expr]) -> Rel {
+    let mut places = vec![0; calls.len()];
+    let mut rest: Vec<(usize, WindowCall)> = calls.into_iter().enumerate().collect();
+    while let Some((_, first)) = rest.first() {
+        let (partition, order) = (first.partition.clone(), first.order.clone());
+        let is_same = |(_, call): &(usize, WindowCall)| call.partition == partition && call.order == order;
+        let (these, others): (Vec<_>, Vec<_>) = rest.into_iter().partition(is_same);
+        rest = others;
+        let width = rel.width();
+        let mut calls = Vec::with_capacity(these.len());
+        for (at, (index, call)) in these.into_iter().enumerate() {
+            if let Some(place) = places.get_mut(index) {
+                *place = width + at;
+            }
+            calls.push(call);
+        }
+        rel = Rel::Window(Arc::new(Window { input: rel, partition, order, calls }));
+    }
+    for output in outputs {
+        output.walk(&mut |expr| {
+            if let Expr::Window(index) = expr {
+                *expr = Expr::Column(places.get(*index).copied().unwrap_or(0));
             }
         });
-    };
-    plan.filter.iter().for_each(&mut mark);
-    match &plan.aggregation {
-        None => plan.outputs.iter().for_each(&mut mark),
-        Some(aggregation) => {
-            aggregation.keys.iter().for_each(&mut mark);
-            aggregation.calls.iter().flat_map(|call| &call.arguments).for_each(&mut mark);
-        }
     }
-    if plan.aggregation.is_none()
-        && !plan.distinct
-        && let Some(descending) = sorted_by_key(plan, table, access)
-    {
-        *backward = descending;
-        plan.sort.clear();
-        // What was only sorted by is no longer wanted.
-        plan.outputs.truncate(plan.columns.len());
-    }
-}
-
-/// Whether the keys' order is the one wanted: forwards or, if true, backwards.
-fn sorted_by_key(plan: &SelectPlan, table: &StoredTable, access: &Access) -> Option<bool> {
-    let descending = plan.sort.first()?.descending;
-    let fixed = access.fixed_columns();
-    let mut key =
-        table.descriptor.primary_key.iter().map(|column| usize::from(*column)).enumerate().peekable();
-    for sort in &plan.sort {
-        let Expr::Column(column) = plan.outputs.get(sort.output)? else { return None };
-        // Columns fixed by the filter are in any order.
-        while key.next_if(|(index, next)| *index < fixed && next != column).is_some() {}
-        let (_, next) = key.next()?;
-        if next != *column || sort.descending != descending {
-            return None;
-        }
-    }
-    Some(descending)
+    rel
 }

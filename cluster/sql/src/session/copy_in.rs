@@ -13,6 +13,7 @@ use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{Row, replay_inserts, store_row};
+use crate::memo::Memo;
 use crate::plan::{CopyInPlan, Plan, Planned, default_of};
 use crate::wire;
 
@@ -82,7 +83,8 @@ impl<D: Database> Session<D> {
             return Err(SqlError::new(SqlState::BAD_COPY_FORMAT, "extra data after last expected column"));
         }
         let mut row = Row::with_capacity(columns.len());
-        let env = Env { params: &[], session: facts };
+        let memo = Memo::default();
+        let env = Env::new(&[], facts, &memo);
         for (index, column) in columns.iter().enumerate() {
             let field = match plan.columns.iter().position(|target| *target == index) {
                 None => {

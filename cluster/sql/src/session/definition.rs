@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 use super::Notice;
 use super::run::skipping;
 use crate::ast::{ColumnDefinition, CreateTable, Expr as AstExpr, TableName};
-use crate::bind::{Aggregates, Binder, Params, Scope};
+use crate::bind::{Binder, Scope};
 use crate::catalog::{self, COLUMNS_MAX, Column, ColumnDefault, PUBLIC, SYS, TableDescriptor};
 use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::{Context, delete_all};
+use crate::plan::{Planner, Relations};
 use crate::settings;
 
 pub(super) async fn create_table<D>(
@@ -96,9 +97,8 @@ fn evaluate_default<D>(
     if is_now && column.data_type == crate::types::DataType::Timestamp {
         return Ok(ColumnDefault::Now);
     }
-    let (scope, mut params) = (Scope::default(), Params::default());
-    let aggregates = Aggregates::Forbidden("DEFAULT expressions");
-    let mut binder = Binder { scope: &scope, params: &mut params, aggregates, calls: Vec::new() };
+    let (scope, mut planner) = (Scope::default(), Planner::new(Relations::default(), &[]));
+    let mut binder = Binder::new(&scope, &mut planner, "DEFAULT expressions");
     let expr = binder.assign(default, column).map_err(|error| match error.state {
         SqlState::UNDEFINED_COLUMN => SqlError::not_supported("a column reference in DEFAULT"),
         _ => error,

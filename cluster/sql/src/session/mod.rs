@@ -41,9 +41,10 @@ use crate::copy;
 use crate::database::{Database, Freshness, RequestIds};
 use crate::error::{SqlResult, SqlState};
 use crate::eval::{Env, SessionFacts};
-use crate::exec::{Budget, Context, Row, RowIds, SelectCursor};
+use crate::exec::{self, Budget, Context, Row, RowIds};
+use crate::memo::Memo;
 use crate::parse;
-use crate::plan::{self, OutputColumn, Plan, Planned, Relation};
+use crate::plan::{self, OutputColumn, Planned, Relations};
 use crate::types::{DataType, Datum};
 use settings::Settings;
 use transaction::State;
@@ -160,13 +161,13 @@ enum CursorRows {
 
 /// A query in progress, with what it works on.
 struct Query {
-    planned: Arc<Planned>,
-    select: SelectCursor,
+    rows: exec::Cursor,
     params: Vec<Datum>,
     facts: SessionFacts,
     /// The transaction, if the query is alone in it.
     own: Option<Transaction>,
     budget: Budget,
+    memo: Memo,
 }
 
 impl Cursor {
@@ -306,7 +307,7 @@ impl<D: Database> Session<D> {
     /// clients are told of a result should hold when they ask for it.
     async fn is_current(&mut self, planned: &Planned) -> SqlResult<bool> {
         let mut own = None;
-        for table in planned.plan.tables() {
+        for table in &planned.tables {
             let transaction = match (&mut own, self.state.is_block()) {
                 (_, true) => self.state.transaction(&self.database).await?,
                 (Some(own), false) => own,
@@ -327,7 +328,7 @@ impl<D: Database> Session<D> {
     async fn plan(&mut self, statement: &Statement, given: &[Option<DataType>]) -> SqlResult<Planned> {
         let live = self.database.live_tables();
         if !plan::needs_tables(statement) {
-            return plan::plan(statement, [Relation::Nothing, Relation::Nothing], given);
+            return plan::plan(statement, Relations::default(), given);
         }
         if self.state.is_block() {
             let transaction = self.state.transaction(&self.database).await?;
@@ -359,16 +360,15 @@ impl<D: Database> Session<D> {
                 Ok((!rows.is_empty()).then_some(rows))
             }
             CursorRows::Query(query) => {
-                let Query { planned, select, params, facts, own, budget } = &mut **query;
-                let (Plan::Select(plan) | Plan::CopyOut(plan, _)) = &planned.plan else { return Ok(None) };
+                let Query { rows, params, facts, own, budget, memo } = &mut **query;
                 let transaction = match own {
                     Some(transaction) => transaction,
                     None => self.state.transaction(&self.database).await?,
                 };
-                let env = Env { params, session: facts };
+                let env = Env::new(params, facts, memo);
                 let mut context =
                     Context { database: &self.database, transaction, env, cancel: &self.cancel, budget };
-                let rows = select.next_batch(plan, &mut context).await?;
+                let rows = rows.next_batch(&mut context).await?;
                 cursor.count += rows.as_ref().map_or(0, |rows| rows.len() as u64);
                 Ok(rows)
             }

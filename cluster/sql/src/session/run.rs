@@ -14,8 +14,9 @@ use crate::ast::Statement;
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
-use crate::exec::{Budget, Context, Row, SelectCursor, run_delete, run_insert, run_update};
-use crate::plan::{self, OutputColumn, Plan, Planned, Source};
+use crate::exec::{self, Budget, Context, Row, run_delete, run_insert, run_update};
+use crate::memo::Memo;
+use crate::plan::{self, OutputColumn, Plan, Planned};
 use crate::types::Datum;
 
 /// How often a statement alone is run before its conflicts are reported.
@@ -57,7 +58,7 @@ impl<D: Database> Session<D> {
                 let columns = prepared.planned.columns.clone().unwrap_or_default();
                 Ok(Outcome::Rows(Cursor::ready(rows, columns, |_| Tag::Explain, 0)))
             }
-            Plan::Select(_) | Plan::CopyOut(..) => self.query(prepared, params, mode).await,
+            Plan::Query(_) | Plan::CopyOut(..) => self.query(prepared, params, mode).await,
             Plan::CopyIn(_) => {
                 self.state.check_writable("COPY FROM")?;
                 Box::pin(self.begin_copy_in(prepared, mode)).await
@@ -71,11 +72,8 @@ impl<D: Database> Session<D> {
         let live = self.database.live_tables();
         let mut own = None;
         let transaction = if mode.alone && !self.state.is_block() {
-            let needs_store = !matches!(
-                &prepared.planned.plan,
-                Plan::Select(plan) if !matches!(plan.source, Source::Table { .. } | Source::Settings)
-            );
-            let freshness = if needs_store { Freshness::Linearizable } else { Freshness::Local };
+            let freshness =
+                if prepared.planned.reads_store { Freshness::Linearizable } else { Freshness::Local };
             own.insert(Transaction::reading(
                 self.database.snapshot(freshness).await?,
                 self.database.memory().lease(),
@@ -84,17 +82,16 @@ impl<D: Database> Session<D> {
             self.state.transaction(&self.database).await?
         };
         let planned = current_plan(prepared, transaction, live, mode).await?;
-        let (plan, format) = match &planned.plan {
-            Plan::Select(plan) => (plan, None),
-            Plan::CopyOut(plan, format) => (plan, Some(format.clone())),
+        let (rel, columns, format) = match &planned.plan {
+            Plan::Query(rel) => (rel, planned.columns.clone().unwrap_or_default(), None),
+            Plan::CopyOut(rel, columns, format) => (rel, columns.clone(), Some(format.clone())),
             _ => return Err(plan_changed()),
         };
-        let facts = self.facts.clone();
-        let select = SelectCursor::new(plan, &Env { params: &params, session: &facts })?;
-        let columns = plan.columns.clone();
+        let rows = exec::Cursor::open(rel);
         let budget = Budget::new(self.database.memory());
         let tag = if format.is_some() { Tag::Copy } else { Tag::Select };
-        let query = Query { planned: planned.clone(), select, params, facts, own, budget };
+        let (facts, memo) = (self.facts.clone(), Memo::default());
+        let query = Query { rows, params, facts, own, budget, memo };
         let rows = CursorRows::Query(Box::new(query));
         let cursor = Box::new(Cursor { rows, columns, tag, count: 0, header: false });
         Ok(match format {
@@ -112,7 +109,8 @@ impl<D: Database> Session<D> {
         } else {
             let Session { state, database, facts, cancel, row_ids, .. } = self;
             let transaction = state.transaction(database).await?;
-            let env = Env { params, session: facts };
+            let memo = Memo::default();
+            let env = Env::new(params, facts, &memo);
             let mut budget = Budget::new(database.memory());
             let mut context = Context { database, transaction, env, cancel, budget: &mut budget };
             write_once(prepared, row_ids, &mut context, mode).await?
@@ -140,7 +138,8 @@ impl<D: Database> Session<D> {
             let Session { database, facts, cancel, row_ids, .. } = &mut *self;
             let mut transaction =
                 Transaction::new(database.snapshot(freshness).await?, database.memory().lease());
-            let env = Env { params, session: facts };
+            let memo = Memo::default();
+            let env = Env::new(params, facts, &memo);
             let mut budget = Budget::new(database.memory());
             let mut context =
                 Context { database, transaction: &mut transaction, env, cancel, budget: &mut budget };
@@ -378,7 +377,7 @@ pub(super) async fn current_plan(
     };
     let planned = latest.unwrap_or_else(|| prepared.planned.clone());
     let mut is_current = true;
-    for table in planned.plan.tables() {
+    for table in &planned.tables {
         is_current &= table.is_current(transaction).await?;
     }
     let planned = if is_current {

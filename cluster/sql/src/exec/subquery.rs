@@ -1,0 +1,78 @@
+//! Running the subqueries that expressions ask for.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::Pin;
+
+use hashbrown::HashSet;
+
+use super::{Context, Cursor, row_len};
+use crate::database::Database;
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::expr::{Subquery, SubqueryKind};
+use crate::memo::{SubqueryResult, comparable_form};
+use crate::types::Datum;
+
+impl<D: Database> Context<'_, D> {
+    /// Runs the subquery that the last expression has asked for, so that it can be evaluated again.
+    pub(super) fn run_pending(&mut self) -> Pin<Box<dyn Future<Output = SqlResult<()>> + Send + '_>> {
+        Box::pin(async move {
+            let Some(pending) = self.env.memo.take_pending() else {
+                return Err(SqlError::corrupted("subquery"));
+            };
+            let in_use = self.budget.in_use();
+            let mut inner = self.within(&pending.outer);
+            let (result, len) = run(&pending.subquery, &mut inner).await?;
+            self.budget.return_to(in_use);
+            self.budget.charge(len)?;
+            let given_up = self.env.memo.note(&pending, result, len);
+            self.budget.refund(given_up);
+            Ok(())
+        })
+    }
+}
+
+/// What `subquery` gives, and how many bytes of memory that takes.
+async fn run<D: Database>(
+    subquery: &Subquery,
+    context: &mut Context<'_, D>,
+) -> SqlResult<(SubqueryResult, usize)> {
+    let mut cursor = Cursor::open(&subquery.rel);
+    let mut rows = Vec::new();
+    let mut whole = HashSet::new();
+    let mut len = 128;
+    while let Some(batch) = cursor.next_batch(context).await? {
+        match subquery.kind {
+            SubqueryKind::Exists if !batch.is_empty() => return Ok((SubqueryResult::Exists(true), len)),
+            SubqueryKind::Exists => continue,
+            SubqueryKind::Scalar if rows.len() + batch.len() > 1 => {
+                let message = "more than one row returned by a subquery used as an expression";
+                return Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message));
+            }
+            _ => {}
+        }
+        for row in batch {
+            let mut row_len = row_len(&row);
+            if matches!(subquery.kind, SubqueryKind::Quantified(..)) && row.iter().all(|value| !value.is_null()) {
+                let form = comparable_form(&row);
+                row_len += form.len() + 48;
+                // Once is enough.
+                if !whole.insert(form) {
+                    continue;
+                }
+            }
+            context.budget.charge(row_len)?;
+            len += row_len;
+            rows.push(row);
+        }
+    }
+    Ok(match subquery.kind {
+        SubqueryKind::Exists => (SubqueryResult::Exists(false), len),
+        SubqueryKind::Quantified(..) => (SubqueryResult::Rows(rows, whole), len),
+        SubqueryKind::Scalar => {
+            let value = rows.pop().and_then(|mut row| row.pop()).unwrap_or(Datum::Null);
+            (SubqueryResult::Value(value), len)
+        }
+    })
+}

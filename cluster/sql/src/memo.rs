@@ -1,0 +1,182 @@
+//! What the subqueries and `WITH` queries of a statement have given so far.
+//!
+//! Evaluating an expression does not wait; reading tables does. So an expression that meets a subquery whose result is
+//! not known says which one it is and fails with [`SqlError::pending`]; whoever evaluates it runs that subquery, notes its
+//! result here, and evaluates the expression again. A subquery is thus run when its value is asked for, not before,
+//! and once for all rows that it sees the same of.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use hashbrown::{HashMap, HashSet};
+use spin::Mutex;
+
+use crate::ast::BinaryOperator;
+use crate::error::{SqlError, SqlResult};
+use crate::eval::{Env, compare};
+use crate::expr::{Subquery, SubqueryKind};
+use crate::key::{self, KeyOrder};
+use crate::types::Datum;
+
+/// Results of one subquery that are kept, one for each set of outer values.
+const RESULTS_MAX: usize = 4096;
+
+/// What a subquery has given.
+#[derive(Debug)]
+pub(crate) enum SubqueryResult {
+    Value(Datum),
+    Exists(bool),
+    /// Its rows, and those that have no NULLs by what they are compared as.
+    Rows(Vec<Vec<Datum>>, HashSet<Vec<u8>>),
+}
+
+/// A subquery that is to be run, and what it sees of the row around it.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    pub(crate) subquery: Arc<Subquery>,
+    pub(crate) outer: Vec<Datum>,
+}
+
+/// The results of one subquery, by outer values, and the memory they take in bytes.
+#[derive(Debug, Default)]
+struct Results {
+    by_outer: HashMap<Vec<u8>, Arc<SubqueryResult>>,
+    len: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    results: HashMap<usize, Results>,
+    pending: Option<Pending>,
+    shared: HashMap<usize, Arc<Vec<Vec<Datum>>>>,
+    working: HashMap<usize, Arc<Vec<Vec<Datum>>>>,
+}
+
+/// What the subqueries and `WITH` queries of a statement have given so far.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    state: Mutex<State>,
+}
+
+impl Memo {
+    /// The subquery that an expression has asked for.
+    pub(crate) fn take_pending(&self) -> Option<Pending> {
+        self.state.lock().pending.take()
+    }
+
+    /// Notes what `pending` has given, which takes `len` bytes of memory. Returns how many were given up for it.
+    pub(crate) fn note(&self, pending: &Pending, result: SubqueryResult, len: usize) -> usize {
+        let mut state = self.state.lock();
+        let results = state.results.entry(pending.subquery.id).or_default();
+        let given_up = if results.by_outer.len() < RESULTS_MAX { 0 } else { results.len };
+        if given_up > 0 {
+            *results = Results::default();
+        }
+        results.by_outer.insert(encoded(&pending.outer), Arc::new(result));
+        results.len += len;
+        given_up
+    }
+
+    /// The rows of the `WITH` query called `id`, once they are known.
+    pub(crate) fn shared(&self, id: usize) -> Option<Arc<Vec<Vec<Datum>>>> {
+        self.state.lock().shared.get(&id).cloned()
+    }
+
+    pub(crate) fn note_shared(&self, id: usize, rows: Arc<Vec<Vec<Datum>>>) {
+        self.state.lock().shared.insert(id, rows);
+    }
+
+    /// What the last step of the recursion called `id` gave.
+    pub(crate) fn working(&self, id: usize) -> Arc<Vec<Vec<Datum>>> {
+        self.state.lock().working.get(&id).cloned().unwrap_or_default()
+    }
+
+    pub(crate) fn note_working(&self, id: usize, rows: Arc<Vec<Vec<Datum>>>) {
+        self.state.lock().working.insert(id, rows);
+    }
+
+    fn result(&self, subquery: &Arc<Subquery>, outer: Vec<Datum>) -> SqlResult<Arc<SubqueryResult>> {
+        let mut state = self.state.lock();
+        let results = state.results.get(&subquery.id);
+        if let Some(result) = results.and_then(|results| results.by_outer.get(&encoded(&outer))) {
+            return Ok(result.clone());
+        }
+        state.pending = Some(Pending { subquery: subquery.clone(), outer });
+        Err(SqlError::pending())
+    }
+}
+
+fn encoded(row: &[Datum]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    row.iter().for_each(|datum| key::write(datum, KeyOrder::Ascending, &mut bytes));
+    bytes
+}
+
+/// The value of `subquery` for `row`.
+pub(crate) fn eval(subquery: &Arc<Subquery>, row: &[Datum], env: &Env<'_>) -> SqlResult<Datum> {
+    let mut outer = Vec::with_capacity(subquery.outer.len());
+    for expr in &subquery.outer {
+        outer.push(expr.eval(row, env)?.into_owned());
+    }
+    Ok(match &*env.memo.result(subquery, outer)? {
+        SubqueryResult::Value(value) => value.clone(),
+        SubqueryResult::Exists(exists) => Datum::Bool(*exists),
+        SubqueryResult::Rows(rows, whole) => {
+            let mut operands = Vec::with_capacity(subquery.operands.len());
+            for expr in &subquery.operands {
+                operands.push(expr.eval(row, env)?.into_owned());
+            }
+            let SubqueryKind::Quantified(op, all) = subquery.kind else { return Ok(Datum::Null) };
+            quantified(op, all, &operands, rows, whole).map_or(Datum::Null, Datum::Bool)
+        }
+    })
+}
+
+fn quantified(
+    op: BinaryOperator,
+    all: bool,
+    operands: &[Datum],
+    rows: &[Vec<Datum>],
+    whole: &HashSet<Vec<u8>>,
+) -> Option<bool> {
+    let is_set = op == BinaryOperator::Eq && !all;
+    if is_set && operands.iter().all(|operand| !operand.is_null()) {
+        if whole.contains(&comparable_form(operands)) {
+            return Some(true);
+        }
+        // Rows without NULLs are all in the set: only the others can be unknown.
+        if whole.len() == rows.len() {
+            return Some(false);
+        }
+    }
+    let mut result = Some(all);
+    for row in rows {
+        let mut holds = Some(true);
+        for (operand, value) in operands.iter().zip(row) {
+            holds = match (holds, compare(op, operand, value)) {
+                (Some(false), _) | (_, Some(false)) => Some(false),
+                (Some(true), Some(true)) => Some(true),
+                _ => None,
+            };
+        }
+        match holds {
+            Some(holds) if holds != all => return Some(!all),
+            Some(_) => {}
+            None => result = None,
+        }
+    }
+    result
+}
+
+/// Bytes that are equal for values that compare equal.
+pub(crate) fn comparable_form<'a>(values: impl IntoIterator<Item = &'a Datum>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for value in values {
+        // Integers of all widths are compared as they are; everything else has been made of one type.
+        match value.as_i64() {
+            Some(integer) => key::write(&Datum::Int8(integer), KeyOrder::Ascending, &mut bytes),
+            None => key::write(value, KeyOrder::Ascending, &mut bytes),
+        }
+    }
+    bytes
+}

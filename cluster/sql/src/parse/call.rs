@@ -1,0 +1,123 @@
+//! Function calls, and the windows they may be over.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use sqlparser::ast;
+
+use super::{Translator, fold, idents, refuse};
+use crate::ast::{Call, Expr, Frame, FrameBound, FrameUnits, Over, Window};
+use crate::error::{SqlError, SqlResult, SqlState};
+
+impl Translator<'_> {
+    pub(super) fn call(&self, function: ast::Function) -> SqlResult<Expr> {
+        refuse(function.null_treatment.is_some(), "IGNORE NULLS and RESPECT NULLS")?;
+        let parts = idents(&function.name)?;
+        let position = parts.first().and_then(|part| self.position(part.span));
+        let name = match *parts {
+            [name] => fold(name),
+            [schema, name] if fold(schema) == "pg_catalog" => fold(name),
+            _ => {
+                let message = format!("function {} does not exist", function.name);
+                return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).at(position));
+            }
+        };
+        let mut call = Call { position, ..plain_call(&name, Vec::new()) };
+        call.filter = function.filter.map(|filter| self.expr(*filter)).transpose()?;
+        call.order_by = self.order_by(function.within_group)?;
+        call.over = function.over.map(|over| self.over(over)).transpose()?;
+        match function.args {
+            ast::FunctionArguments::None => {}
+            ast::FunctionArguments::Subquery(query) => {
+                call.arguments.push(Expr::Subquery(self.boxed_query(query)?));
+            }
+            ast::FunctionArguments::List(list) => self.arguments(&mut call, list)?,
+        }
+        Ok(Expr::Call(Box::new(call)))
+    }
+
+    fn arguments(&self, call: &mut Call, list: ast::FunctionArgumentList) -> SqlResult<()> {
+        call.distinct = matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct));
+        for argument in list.args {
+            match argument {
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => {
+                    call.arguments.push(self.expr(expr)?);
+                }
+                ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard) => call.star = true,
+                _ => return Err(SqlError::not_supported("a named function argument")),
+            }
+        }
+        for clause in list.clauses {
+            match clause {
+                ast::FunctionArgumentClause::OrderBy(keys) => call.order_by = self.order_by(keys)?,
+                _ => return Err(SqlError::not_supported("this clause within a function's arguments")),
+            }
+        }
+        Ok(())
+    }
+
+    fn over(&self, over: ast::WindowType) -> SqlResult<Over> {
+        Ok(match over {
+            ast::WindowType::NamedWindow(name) => Over::Named(fold(&name)),
+            ast::WindowType::WindowSpec(spec) => Over::Window(self.window(spec)?),
+        })
+    }
+
+    pub(super) fn named_window(&self, definition: ast::NamedWindowExpr) -> SqlResult<Window> {
+        Ok(match definition {
+            ast::NamedWindowExpr::NamedWindow(name) => {
+                Window { base: Some(fold(&name)), ..Window::default() }
+            }
+            ast::NamedWindowExpr::WindowSpec(spec) => self.window(spec)?,
+        })
+    }
+
+    fn window(&self, spec: ast::WindowSpec) -> SqlResult<Window> {
+        Ok(Window {
+            base: spec.window_name.as_ref().map(fold),
+            partition_by: self.exprs(spec.partition_by)?,
+            order_by: self.order_by(spec.order_by)?,
+            frame: spec.window_frame.map(|frame| self.frame(frame)).transpose()?,
+        })
+    }
+
+    fn frame(&self, frame: ast::WindowFrame) -> SqlResult<Frame> {
+        let units = match frame.units {
+            ast::WindowFrameUnits::Rows => FrameUnits::Rows,
+            ast::WindowFrameUnits::Range => FrameUnits::Range,
+            ast::WindowFrameUnits::Groups => FrameUnits::Groups,
+        };
+        Ok(Frame {
+            units,
+            start: self.frame_bound(frame.start_bound)?,
+            end: frame.end_bound.map_or(Ok(FrameBound::CurrentRow), |bound| self.frame_bound(bound))?,
+        })
+    }
+
+    fn frame_bound(&self, bound: ast::WindowFrameBound) -> SqlResult<FrameBound> {
+        use ast::WindowFrameBound as B;
+        Ok(match bound {
+            B::CurrentRow => FrameBound::CurrentRow,
+            B::Preceding(None) => FrameBound::UnboundedPreceding,
+            B::Following(None) => FrameBound::UnboundedFollowing,
+            B::Preceding(Some(expr)) => FrameBound::Preceding(Box::new(self.expr(*expr)?)),
+            B::Following(Some(expr)) => FrameBound::Following(Box::new(self.expr(*expr)?)),
+        })
+    }
+}
+
+/// A call of `name` with `arguments`, and nothing more.
+pub(super) fn plain_call(name: &str, arguments: Vec<Expr>) -> Call {
+    Call {
+        name: String::from(name),
+        arguments,
+        star: false,
+        distinct: false,
+        order_by: Vec::new(),
+        filter: None,
+        over: None,
+        position: None,
+    }
+}

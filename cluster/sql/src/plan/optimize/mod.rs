@@ -1,0 +1,65 @@
+//! Passes that make a plan better. Each takes a plan and gives one with the same rows.
+//!
+//! ```text
+//! inline        what WITH names and one place reads is planned in that place
+//! unnest        EXISTS and IN in a filter become joins
+//! push_down     filters go down to where their columns come from; joins learn what must be equal
+//! lookup        joins with few rows on the left look their matches up by key
+//! access        filters of tables become ranges of keys; orders of keys save sorting
+//! prune         columns that nobody looks at are not decoded
+//! ```
+
+mod access;
+mod estimate;
+mod inline;
+mod lookup;
+mod prune;
+mod push_down;
+mod unnest;
+
+use alloc::sync::Arc;
+
+use super::planner::Planner;
+use super::rel::Rel;
+use crate::error::SqlResult;
+use crate::expr::Expr;
+
+/// A better plan than `rel`, with the same rows.
+pub(super) fn optimize(rel: Rel, planner: &Planner) -> SqlResult<Rel> {
+    let rel = inline::inline(rel, &planner.uses)?;
+    let rel = unnest::unnest(rel)?;
+    let rel = push_down::push_down(rel)?;
+    let rel = lookup::lookup(rel)?;
+    let mut rel = access::plan_access(rel)?;
+    let width = rel.width();
+    prune::prune(&mut rel, &alloc::vec![true; width]);
+    optimize_subqueries(&mut rel, planner)?;
+    Ok(rel)
+}
+
+/// Optimizes the subqueries of expressions that stand outside of any plan.
+pub(super) fn optimize_exprs(exprs: &mut [Expr], planner: &Planner) -> SqlResult<()> {
+    exprs.iter_mut().try_for_each(|expr| optimize_expr(expr, planner))
+}
+
+fn optimize_expr(expr: &mut Expr, planner: &Planner) -> SqlResult<()> {
+    if !expr.has_subquery() {
+        return Ok(());
+    }
+    if let Expr::Subquery(subquery) = expr {
+        let subquery = Arc::make_mut(subquery);
+        let rel = core::mem::replace(&mut subquery.rel, Rel::Row);
+        subquery.rel = optimize(rel, planner)?;
+    }
+    expr.for_each_child(|child| optimize_expr(child, planner))
+}
+
+fn optimize_subqueries(rel: &mut Rel, planner: &Planner) -> SqlResult<()> {
+    rel.for_each_expr(&mut |expr| optimize_expr(expr, planner))?;
+    let inner = core::mem::replace(rel, Rel::Row);
+    *rel = inner.map_inputs(&mut |mut input| {
+        optimize_subqueries(&mut input, planner)?;
+        Ok(input)
+    })?;
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! What planning a statement goes by: the tables it names, the queries around the present one, its parameters.
+
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::Relation;
+use super::rel::Rel;
+use crate::ast::TableName;
+use crate::bind::{Params, Scope, undefined_column};
+use crate::catalog;
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::expr::Expr;
+use crate::types::DataType;
+
+/// The tables that a statement names, by schema and name; those that do not exist are not there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Relations(pub(crate) BTreeMap<(String, String), Relation>);
+
+impl Relations {
+    /// The table called `name`.
+    pub(crate) fn find(&self, name: &TableName) -> SqlResult<Relation> {
+        let schema = name.schema.as_deref().unwrap_or(catalog::PUBLIC);
+        match self.0.get(&(schema.into(), name.name.clone())) {
+            Some(relation) => Ok(relation.clone()),
+            None => Err(catalog::undefined_table(name.schema.as_deref(), &name.name).at(name.position)),
+        }
+    }
+}
+
+/// A query around the present one.
+#[derive(Debug)]
+pub(crate) struct Level {
+    /// What names mean in it.
+    pub(crate) scope: Scope,
+    /// What the query within sees of its rows, as expressions over these: [`Expr::Outer`] counts them.
+    pub(crate) outer: Vec<Expr>,
+}
+
+/// What `WITH` names.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) rel: Rel,
+    pub(crate) columns: Vec<(String, DataType)>,
+    /// How many queries were around it.
+    pub(crate) depth: usize,
+    /// Whether it depends on one of these.
+    pub(crate) depends: bool,
+    /// The number it is shared under; none while its recursion is planned.
+    pub(crate) shared: Option<usize>,
+}
+
+/// What planning a statement goes by.
+#[derive(Debug)]
+pub(crate) struct Planner {
+    pub(crate) params: Params,
+    pub(crate) relations: Relations,
+    /// The queries around the present one, outermost first.
+    pub(crate) levels: Vec<Level>,
+    /// What `WITH` names here, innermost last.
+    pub(crate) named: Vec<Named>,
+    /// How often each shared query is read.
+    pub(crate) uses: Vec<usize>,
+    ids: usize,
+}
+
+impl Planner {
+    pub(crate) fn new(relations: Relations, given: &[Option<DataType>]) -> Planner {
+        Planner {
+            params: Params(given.to_vec()),
+            relations,
+            levels: Vec::new(),
+            named: Vec::new(),
+            uses: Vec::new(),
+            ids: 0,
+        }
+    }
+
+    /// A number that no other subquery or recursion of the statement has.
+    pub(crate) fn next_id(&mut self) -> usize {
+        self.ids += 1;
+        self.ids
+    }
+
+    /// The column of a query around the present one that `table.name` means.
+    pub(crate) fn outer_column(&mut self, table: Option<&str>, name: &str) -> SqlResult<(Expr, DataType)> {
+        let mut has_table = false;
+        for at in (0..self.levels.len()).rev() {
+            let Some(level) = self.levels.get(at) else { continue };
+            if let Some(column) = level.scope.find(table, name)? {
+                let (expr, data_type) = (Expr::Column(column.index), column.data_type);
+                return Ok((self.hand_down(at, expr), data_type));
+            }
+            has_table |= table.is_none_or(|table| level.scope.table(table).is_ok());
+        }
+        match table {
+            Some(table) if !has_table => {
+                let message = format!("missing FROM-clause entry for table \"{table}\"");
+                Err(SqlError::new(SqlState::UNDEFINED_TABLE, message))
+            }
+            table => Err(undefined_column(table, name)),
+        }
+    }
+
+    /// What `expr`, over the rows of the query at level `at`, is for the present query.
+    fn hand_down(&mut self, at: usize, mut expr: Expr) -> Expr {
+        for level in self.levels.iter_mut().skip(at) {
+            let known = level.outer.iter().position(|known| *known == expr);
+            let index = known.unwrap_or_else(|| {
+                level.outer.push(expr);
+                level.outer.len() - 1
+            });
+            expr = Expr::Outer(index);
+        }
+        expr
+    }
+
+    /// What `WITH` calls `name`, to be read once more.
+    pub(crate) fn read_named(&mut self, name: &str) -> SqlResult<Option<(Rel, Vec<(String, DataType)>)>> {
+        let Some(named) = self.named.iter().rev().find(|named| named.name == name) else { return Ok(None) };
+        if named.depends && named.depth != self.levels.len() {
+            return Err(SqlError::not_supported(
+                "a subquery over a WITH query that refers to columns outside of it",
+            ));
+        }
+        let rel = match named.shared {
+            Some(id) if !named.depends => {
+                if let Some(uses) = self.uses.get_mut(id) {
+                    *uses += 1;
+                }
+                Rel::Shared(Arc::new(super::rel::Shared { id, input: named.rel.clone() }))
+            }
+            _ => named.rel.clone(),
+        };
+        Ok(Some((rel, named.columns.clone())))
+    }
+}
