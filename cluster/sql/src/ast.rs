@@ -12,8 +12,8 @@ pub(crate) mod visit;
 
 pub use crate::operator::{BinaryOperator, UnaryOperator};
 pub use query::{
-    Alias, Body, Cte, Distinct, Frame, FrameBound, FrameUnits, From, Join, JoinCondition, JoinKind, OrderBy, Query,
-    Select, SelectItem, SetOperation, SetOperator, Window,
+    Alias, Body, Cte, Distinct, Frame, FrameBound, FrameUnits, From, Join, JoinCondition, JoinKind, OrderBy,
+    Query, Select, SelectItem, SetOperation, SetOperator, Window,
 };
 
 /// A statement.

@@ -209,6 +209,11 @@ impl Expr {
         holds(self) || self.children().into_iter().any(|child| child.any(holds))
     }
 
+    /// Whether all that is directly within are constants.
+    pub(crate) fn has_only_constants(&self) -> bool {
+        self.children().iter().all(|child| matches!(child, Expr::Const(_)))
+    }
+
     /// Whether its value does not depend on the row.
     pub(crate) fn is_row_free(&self) -> bool {
         !self.any(&mut |expr| matches!(expr, Expr::Column(_) | Expr::Aggregate(_) | Expr::Window(_)))

@@ -1,8 +1,8 @@
 //! Which tables a statement names, wherever.
 
 use super::{
-    Body, Call, ConflictUpdate, CopySource, Expr, From, FrameBound, InsertSource, JoinCondition, OrderBy, Over, Query,
-    Select, SelectItem, Statement, TableName, Window,
+    Body, Call, ConflictUpdate, CopySource, Expr, FrameBound, From, InsertSource, JoinCondition, OrderBy,
+    Over, Query, Select, SelectItem, Statement, TableName, Window,
 };
 
 /// What is called with each name.

@@ -96,7 +96,10 @@ impl Binder<'_> {
     }
 
     /// What `call` computes, and its type; none if it is not of an aggregate.
-    pub(super) fn aggregate_call(&mut self, call: &ast::Call) -> SqlResult<Option<(AggregateCall, DataType)>> {
+    pub(super) fn aggregate_call(
+        &mut self,
+        call: &ast::Call,
+    ) -> SqlResult<Option<(AggregateCall, DataType)>> {
         let Some(function) = by_name(&call.name) else { return Ok(None) };
         let argument = match (call.arguments.as_slice(), call.star) {
             ([], true) if function == AggregateFunction::Count => None,

@@ -153,6 +153,9 @@ impl Binder<'_> {
                 boolean(Expr::IsBool(Box::new(inner), *expected, *negated))
             }
             ast::Expr::IsDistinct(left, right, negated) => {
+                if let (ast::Expr::Row(left), ast::Expr::Row(right)) = (&**left, &**right) {
+                    return self.distinct_rows(left, right, *negated);
+                }
                 let (left, right) = (self.bind(left)?, self.bind(right)?);
                 let (left, right) = self.comparable(ast::BinaryOperator::Eq, left, right)?;
                 boolean(Expr::IsDistinct(Box::new(left), Box::new(right), *negated))

@@ -15,10 +15,7 @@ impl Binder<'_> {
         left: &[Expr],
         right: &[Expr],
     ) -> SqlResult<Typed> {
-        if left.len() != right.len() {
-            let message = "unequal number of entries in row expressions";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
-        }
+        check_lengths(left, right)?;
         let spelled_out = match op {
             BinaryOperator::Eq => Expr::And(each(BinaryOperator::Eq, left, right)),
             BinaryOperator::NotEq => Expr::Or(each(BinaryOperator::NotEq, left, right)),
@@ -29,6 +26,16 @@ impl Binder<'_> {
         self.bind(&spelled_out)
     }
 
+    /// `left IS [NOT] DISTINCT FROM right`, of rows; true for NOT.
+    pub(super) fn distinct_rows(&mut self, left: &[Expr], right: &[Expr], negated: bool) -> SqlResult<Typed> {
+        check_lengths(left, right)?;
+        let part = |(left, right): (&Expr, &Expr)| {
+            Expr::IsDistinct(Box::new(left.clone()), Box::new(right.clone()), negated)
+        };
+        let parts = left.iter().zip(right).map(part).collect();
+        self.bind(&if negated { Expr::And(parts) } else { Expr::Or(parts) })
+    }
+
     /// `left IN (list)`, of rows.
     pub(super) fn row_in_list(&mut self, left: &[Expr], list: &[Expr], negated: bool) -> SqlResult<Typed> {
         let mut any = Vec::with_capacity(list.len());
@@ -37,15 +44,19 @@ impl Binder<'_> {
                 let message = "a row value is compared with what is none";
                 return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
             };
-            if left.len() != right.len() {
-                let message = "unequal number of entries in row expressions";
-                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
-            }
+            check_lengths(left, right)?;
             any.push(Expr::And(each(BinaryOperator::Eq, left, right)));
         }
         let found = Expr::Or(any);
         self.bind(&if negated { Expr::Unary(UnaryOperator::Not, Box::new(found)) } else { found })
     }
+}
+
+fn check_lengths(left: &[Expr], right: &[Expr]) -> SqlResult<()> {
+    if left.len() == right.len() {
+        return Ok(());
+    }
+    Err(SqlError::new(SqlState::SYNTAX_ERROR, "unequal number of entries in row expressions"))
 }
 
 fn binary(op: BinaryOperator, left: &Expr, right: &Expr) -> Expr {

@@ -120,12 +120,19 @@ impl Binder<'_> {
     }
 
     fn no_windows_here(&self) -> SqlError {
-        let message = match self.aggregates {
-            Aggregates::Forbidden(clause) => format!("window functions are not allowed in {clause}"),
-            Aggregates::Inside => "aggregate function calls cannot contain window function calls".into(),
-            Aggregates::Allowed => "window function calls cannot be nested".into(),
+        let (state, message) = match self.aggregates {
+            Aggregates::Forbidden(clause) => {
+                (SqlState::WINDOWING_ERROR, format!("window functions are not allowed in {clause}"))
+            }
+            Aggregates::Inside => {
+                let message = "aggregate function calls cannot contain window function calls";
+                (SqlState::GROUPING_ERROR, message.into())
+            }
+            Aggregates::Allowed => {
+                (SqlState::WINDOWING_ERROR, "window function calls cannot be nested".into())
+            }
         };
-        SqlError::new(SqlState::WINDOWING_ERROR, message)
+        SqlError::new(state, message)
     }
 
     fn window_call(
@@ -145,8 +152,10 @@ impl Binder<'_> {
             }
             None => {
                 let (aggregate, data_type) = self.aggregate_call(call)?.ok_or_else(|| {
-                    let message =
-                        format!("OVER specified, but {} is not a window function nor an aggregate function", call.name);
+                    let message = format!(
+                        "OVER specified, but {} is not a window function nor an aggregate function",
+                        call.name
+                    );
                     SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
                 })?;
                 (WindowFunction::Aggregate(Box::new(aggregate)), Vec::new(), data_type)
@@ -236,10 +245,12 @@ impl Binder<'_> {
             (ast::FrameBound::Following(_), ast::FrameBound::CurrentRow | ast::FrameBound::Preceding(_)) => {
                 return refused("frame starting from following row cannot have preceding rows");
             }
-            (start, end) if frame.units == FrameUnits::Range && (has_offset(start) || has_offset(end)) => {
-                if order.len() != 1 {
-                    return refused("RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column");
-                }
+            (start, end)
+                if frame.units == FrameUnits::Range
+                    && (has_offset(start) || has_offset(end))
+                    && order.len() != 1 =>
+            {
+                return refused("RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column");
             }
             _ if frame.units == FrameUnits::Groups && order.is_empty() => {
                 return refused("GROUPS mode requires an ORDER BY clause");

@@ -136,7 +136,8 @@ impl JoinCursor {
                 return Ok(());
             }
             let at = current.next - 1;
-            current.next = if node.equal.is_empty() { at } else { table.before.get(at).copied().unwrap_or(0) };
+            current.next =
+                if node.equal.is_empty() { at } else { table.before.get(at).copied().unwrap_or(0) };
             let Some(right) = table.rows.get(at) else { break };
             self.looked_at += 1;
             context.breathe(self.looked_at).await?;
@@ -191,8 +192,7 @@ impl JoinCursor {
 
 /// Reads the right.
 async fn build<D: Database>(node: &Join, context: &mut Context<'_, D>) -> SqlResult<Table> {
-    let mut table =
-        Table { rows: Vec::new(), last: HashMap::new(), before: Vec::new(), matched: Vec::new() };
+    let mut table = Table { rows: Vec::new(), last: HashMap::new(), before: Vec::new(), matched: Vec::new() };
     let mut cursor = Cursor::open(&node.right);
     let keeps_right = matches!(node.join_type, JoinType::Right | JoinType::Full);
     let mut values = Row::with_capacity(node.equal.len());

@@ -54,7 +54,9 @@ async fn run<D: Database>(
         }
         for row in batch {
             let mut row_len = row_len(&row);
-            if matches!(subquery.kind, SubqueryKind::Quantified(..)) && row.iter().all(|value| !value.is_null()) {
+            if matches!(subquery.kind, SubqueryKind::Quantified(..))
+                && row.iter().all(|value| !value.is_null())
+            {
                 let form = comparable_form(&row);
                 row_len += form.len() + 48;
                 // Once is enough.

@@ -45,7 +45,8 @@ pub(super) async fn window<D: Database>(node: &Window, context: &mut Context<'_,
     while start < rows.len() {
         let rest = rows.get(start..).unwrap_or_default();
         let is_same = |other: &Placed| {
-            rest.first().is_some_and(|first| compare(&first.partition, &other.partition, |_| (false, false)).is_eq())
+            rest.first()
+                .is_some_and(|first| compare(&first.partition, &other.partition, |_| (false, false)).is_eq())
         };
         let len = rest.iter().position(|other| !is_same(other)).unwrap_or(rest.len());
         let part = rest.get(..len).unwrap_or_default();

@@ -114,10 +114,7 @@ impl Translator<'_> {
         let group_by = match select.group_by {
             ast::GroupByExpr::Expressions(exprs, modifiers) if modifiers.is_empty() => {
                 let grouping_set = |expr: &ast::Expr| {
-                    matches!(
-                        expr,
-                        ast::Expr::GroupingSets(_) | ast::Expr::Cube(_) | ast::Expr::Rollup(_)
-                    )
+                    matches!(expr, ast::Expr::GroupingSets(_) | ast::Expr::Cube(_) | ast::Expr::Rollup(_))
                 };
                 refuse(exprs.iter().any(grouping_set), "GROUPING SETS, CUBE or ROLLUP")?;
                 self.exprs(exprs)?

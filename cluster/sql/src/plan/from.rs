@@ -62,11 +62,7 @@ fn outputs(columns: Vec<(String, DataType)>) -> Vec<OutputColumn> {
     columns.into_iter().map(|(name, data_type)| OutputColumn { name, data_type }).collect()
 }
 
-fn plan_table(
-    name: &TableName,
-    alias: Option<&Alias>,
-    planner: &mut Planner,
-) -> SqlResult<(Rel, Scope)> {
+fn plan_table(name: &TableName, alias: Option<&Alias>, planner: &mut Planner) -> SqlResult<(Rel, Scope)> {
     let named = match name.schema {
         None => planner.read_named(&name.name)?,
         Some(_) => None,
@@ -178,9 +174,8 @@ fn plan_join(item: &ast::Join, planner: &mut Planner) -> SqlResult<(Rel, Scope)>
 }
 
 fn common_names(left: &Scope, right: &Scope) -> Vec<String> {
-    let visible = |scope: &Scope, name: &str| {
-        scope.columns.iter().any(|column| !column.merged && column.name == name)
-    };
+    let visible =
+        |scope: &Scope, name: &str| scope.columns.iter().any(|column| !column.merged && column.name == name);
     let names = left.columns.iter().filter(|column| !column.merged).map(|column| &column.name);
     let mut common: Vec<String> = Vec::new();
     for name in names {
@@ -206,7 +201,8 @@ fn merge_columns(
     for name in names {
         let side = |scope: &Scope, side: &str| {
             scope.find(None, name)?.cloned().ok_or_else(|| {
-                let message = format!("column \"{name}\" specified in USING clause does not exist in {side} table");
+                let message =
+                    format!("column \"{name}\" specified in USING clause does not exist in {side} table");
                 SqlError::new(SqlState::UNDEFINED_COLUMN, message)
             })
         };

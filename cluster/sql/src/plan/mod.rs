@@ -189,13 +189,9 @@ pub(crate) fn plan(
     Ok(Planned { plan, params, columns, tables, reads_store })
 }
 
-fn plan_with(
-    statement: &Statement,
-    planner: &mut Planner,
-) -> SqlResult<(Plan, Option<Vec<OutputColumn>>)> {
-    let columns_of = |returning: &Option<Returning>| {
-        returning.as_ref().map(|returning| returning.columns.clone())
-    };
+fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, Option<Vec<OutputColumn>>)> {
+    let columns_of =
+        |returning: &Option<Returning>| returning.as_ref().map(|returning| returning.columns.clone());
     Ok(match statement {
         Statement::Query(query) => {
             let plan = plan_query(query, &[], planner)?;

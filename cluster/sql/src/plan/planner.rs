@@ -53,6 +53,9 @@ pub(crate) struct Named {
     pub(crate) shared: Option<usize>,
 }
 
+/// What a name of `WITH` gives, with the names and types of its columns.
+pub(crate) type NamedRows = (Rel, Vec<(String, DataType)>);
+
 /// What planning a statement goes by.
 #[derive(Debug)]
 pub(crate) struct Planner {
@@ -119,8 +122,13 @@ impl Planner {
     }
 
     /// What `WITH` calls `name`, to be read once more.
-    pub(crate) fn read_named(&mut self, name: &str) -> SqlResult<Option<(Rel, Vec<(String, DataType)>)>> {
+    pub(crate) fn read_named(&mut self, name: &str) -> SqlResult<Option<NamedRows>> {
         let Some(named) = self.named.iter().rev().find(|named| named.name == name) else { return Ok(None) };
+        if named.shared.is_none() && named.depth != self.levels.len() {
+            let message =
+                format!("recursive reference to query \"{name}\" must not appear within a subquery");
+            return Err(SqlError::new(SqlState::INVALID_RECURSION, message));
+        }
         if named.depends && named.depth != self.levels.len() {
             return Err(SqlError::not_supported(
                 "a subquery over a WITH query that refers to columns outside of it",

@@ -101,9 +101,8 @@ fn sort_outputs(query: &Query, plan: &QueryPlan, planner: &mut Planner) -> SqlRe
                 Expr::Column(column) => column,
                 _ => {
                     let message = "invalid UNION/INTERSECT/EXCEPT ORDER BY clause";
-                    return Err(SqlError::new(SqlState::NOT_SUPPORTED, message).detail(
-                        "Only result column names can be used, not expressions or functions.",
-                    ));
+                    return Err(SqlError::new(SqlState::NOT_SUPPORTED, message)
+                        .detail("Only result column names can be used, not expressions or functions."));
                 }
             },
         };
@@ -204,10 +203,8 @@ fn unify(
     let mut binder = Binder::new(&scope, planner, name);
     let (mut columns, mut lefts, mut rights) = (Vec::new(), Vec::new(), Vec::new());
     for (index, (left, right)) in first.columns.into_iter().zip(&second.columns).enumerate() {
-        let side = |column: &OutputColumn| Typed {
-            expr: Expr::Column(index),
-            data_type: Some(column.data_type),
-        };
+        let side =
+            |column: &OutputColumn| Typed { expr: Expr::Column(index), data_type: Some(column.data_type) };
         let (exprs, data_type) = binder.unify(vec![side(&left), side(right)], name)?;
         let mut exprs = exprs.into_iter();
         lefts.extend(exprs.next());

@@ -1,6 +1,7 @@
 //! Passes that make a plan better. Each takes a plan and gives one with the same rows.
 //!
 //! ```text
+//! fold          constants are computed; what can give no rows is not run
 //! inline        what WITH names and one place reads is planned in that place
 //! unnest        EXISTS and IN in a filter become joins
 //! push_down     filters go down to where their columns come from; joins learn what must be equal
@@ -11,6 +12,7 @@
 
 mod access;
 mod estimate;
+mod fold;
 mod inline;
 mod lookup;
 mod prune;
@@ -26,6 +28,7 @@ use crate::expr::Expr;
 
 /// A better plan than `rel`, with the same rows.
 pub(super) fn optimize(rel: Rel, planner: &Planner) -> SqlResult<Rel> {
+    let rel = fold::fold(rel)?;
     let rel = inline::inline(rel, &planner.uses)?;
     let rel = unnest::unnest(rel)?;
     let rel = push_down::push_down(rel)?;

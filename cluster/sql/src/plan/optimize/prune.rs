@@ -40,7 +40,8 @@ pub(super) fn prune(rel: &mut Rel, wanted: &[bool]) {
         }
         Rel::Join(node) => {
             let node = Arc::make_mut(node);
-            let (mut left, mut right) = sides(node.join_type, &node.left, &node.right, wanted, &node.condition);
+            let (mut left, mut right) =
+                sides(node.join_type, &node.left, &node.right, wanted, &node.condition);
             mark(node.equal.iter().map(|(expr, _)| expr), &mut left);
             mark(node.equal.iter().map(|(_, expr)| expr), &mut right);
             prune(&mut node.left, &left);

@@ -60,7 +60,8 @@ fn split(exprs: Vec<Expr>, is_first: impl FnMut(&Expr) -> bool) -> (Vec<Expr>, V
 fn push_through_project(node: Project, conjuncts: Vec<Expr>) -> SqlResult<Rel> {
     let Project { input, outputs } = node;
     // What a filter would compute a second time is not pushed if that may be long, or not the same.
-    let is_cheap = |at: usize| outputs.get(at).is_some_and(|output| !output.has_subquery() && !output.is_volatile());
+    let is_cheap =
+        |at: usize| outputs.get(at).is_some_and(|output| !output.has_subquery() && !output.is_volatile());
     let (below, above) = split(conjuncts, |expr| expr.sees_only(is_cheap));
     let below = below.into_iter().map(|expr| expr.over_inputs(&outputs)).collect();
     let input = push(input, below)?;
@@ -71,7 +72,10 @@ fn push_through_groups(node: Aggregate, conjuncts: Vec<Expr>) -> SqlResult<Rel> 
     let Aggregate { input, keys, calls } = node;
     // Without keys there is one group whatever the rows are.
     let (below, above) = split(conjuncts, |expr| {
-        !keys.is_empty() && !expr.is_row_free() && expr.sees_only(|at| at < keys.len()) && !expr.has_subquery()
+        !keys.is_empty()
+            && !expr.is_row_free()
+            && expr.sees_only(|at| at < keys.len())
+            && !expr.has_subquery()
     });
     let below = below.into_iter().map(|expr| expr.over_inputs(&keys)).collect();
     let input = push(input, below)?;
