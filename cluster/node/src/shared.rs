@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use cluster_format::{Commit, NodeId, Origin, Version};
 use cluster_services::{LIVE_TABLES, tables};
-use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure};
+use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
 use cluster_sql::types::Datum;
 use cluster_store::{MemoryPool, Mended, Mending, ReadError, Snapshot, Tables};
 use futures_channel::oneshot;
@@ -67,6 +67,7 @@ pub(crate) struct NodeDatabase {
     node: NodeId,
     cluster_name: Arc<str>,
     memory: Arc<MemoryPool>,
+    sequences: Arc<SequenceNumbers>,
 }
 
 impl NodeDatabase {
@@ -83,6 +84,7 @@ impl NodeDatabase {
             node,
             cluster_name: cluster_name.into(),
             memory: MemoryPool::new(memory_len),
+            sequences: Arc::default(),
         }
     }
 
@@ -154,6 +156,10 @@ impl Database for NodeDatabase {
 
     fn memory(&self) -> &Arc<MemoryPool> {
         &self.memory
+    }
+
+    fn sequences(&self) -> &SequenceNumbers {
+        &self.sequences
     }
 
     fn cluster_name(&self) -> String {

@@ -25,7 +25,7 @@ pub const TABLE: LiveTable = LiveTable {
 /// One row for each stored table that there is in `snapshot`.
 pub async fn rows(snapshot: &Snapshot) -> Result<Vec<Vec<Datum>>, ReadError> {
     let mut rows = Vec::new();
-    for table in catalog::all(snapshot).await? {
+    for table in catalog::all_tables(snapshot).await? {
         let disk_len = snapshot.disk_len(&table_range(table.id)).await?;
         rows.push(vec![
             Datum::Text(table.schema),

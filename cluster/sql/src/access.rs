@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use cluster_format::KeyRange;
 
 use crate::ast::BinaryOperator;
-use crate::catalog::TableDescriptor;
+use crate::catalog::{StoredTable, TableDescriptor};
 use crate::error::SqlResult;
 use crate::eval::Env;
 use crate::expr::Expr;
@@ -20,9 +20,11 @@ use crate::types::{DataType, Datum};
 /// The part of a table that a statement reads.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Access {
-    /// For each of the first columns of the primary key, the values it may have.
+    /// By which of the table's indexes; by its primary key if none.
+    pub(crate) index: Option<usize>,
+    /// For each of the first columns of the key, the values it may have.
     prefix: Vec<(DataType, Vec<Expr>)>,
-    /// Whether that is the whole primary key.
+    /// Whether that is the whole key, and no two rows have the same.
     complete: bool,
     /// Bounds of the column behind the prefix: at least, at most. Both are inclusive, if only as the
     /// filter will drop the excess.
@@ -42,32 +44,64 @@ pub(crate) enum Keys {
 }
 
 impl Access {
-    /// The access of `table` under `filter`, over rows of its columns.
-    pub(crate) fn plan(table: &TableDescriptor, filter: Option<&Expr>) -> Access {
-        let mut access = Access::default();
+    /// The best access of `table` under `filter`, over rows of its columns.
+    pub(crate) fn plan(table: &StoredTable, filter: Option<&Expr>) -> Access {
         let conjuncts = match filter {
-            None => return access,
+            None => return Access::default(),
             Some(Expr::And(all)) => all.as_slice(),
             Some(one) => core::slice::from_ref(one),
         };
-        for column in table.primary_key.iter().map(|column| usize::from(*column)) {
-            let Some(data_type) = table.columns.get(column).map(|column| column.data_type) else { break };
-            let values = conjuncts.iter().find_map(|conjunct| equal_to(conjunct, column, data_type));
+        let descriptor = &table.descriptor;
+        let key = |column: &u16| {
+            let column = usize::from(*column);
+            descriptor.columns.get(column).map(|known| (Expr::Column(column), known.data_type))
+        };
+        let primary: Vec<(Expr, DataType)> = descriptor.primary_key.iter().filter_map(key).collect();
+        let mut best = Access::by(None, &primary, !primary.is_empty(), conjuncts);
+        for (at, (index, bound)) in descriptor.indexes.iter().zip(&table.bound.indexes).enumerate() {
+            let holds =
+                |predicate: &Expr| conjuncts_of(predicate).iter().all(|part| conjuncts.contains(part));
+            if !index.ready || !bound.predicate.as_ref().is_none_or(holds) {
+                continue;
+            }
+            let types = index.keys.iter().map(|key| key.data_type);
+            let keys: Vec<(Expr, DataType)> = bound.keys.iter().cloned().zip(types).collect();
+            let other = Access::by(Some(at), &keys, index.unique, conjuncts);
+            if other.rank() > best.rank() {
+                best = other;
+            }
+        }
+        best
+    }
+
+    /// The access by a key of these columns, or expressions.
+    fn by(index: Option<usize>, keys: &[(Expr, DataType)], unique: bool, conjuncts: &[Expr]) -> Access {
+        let mut access = Access { index, ..Access::default() };
+        for (key, data_type) in keys {
+            let values = conjuncts.iter().find_map(|conjunct| equal_to(conjunct, key, *data_type));
             match values {
-                Some(values) => access.prefix.push((data_type, values)),
+                Some(values) => access.prefix.push((*data_type, values)),
                 None => {
-                    access.bound(conjuncts, column, data_type);
+                    access.bound(conjuncts, key, *data_type);
                     break;
                 }
             }
         }
-        access.complete = !access.prefix.is_empty() && access.prefix.len() == table.primary_key.len();
+        access.complete = unique && !access.prefix.is_empty() && access.prefix.len() == keys.len();
         access
     }
 
-    fn bound(&mut self, conjuncts: &[Expr], column: usize, data_type: DataType) {
+    /// How much it narrows down what is read, by rules of thumb.
+    fn rank(&self) -> usize {
+        let bounds = usize::from(self.low.is_some()) + usize::from(self.high.is_some());
+        let narrowed = 10 * self.prefix.len() + 3 * bounds;
+        let by_rows = usize::from(self.index.is_none());
+        if self.complete { 1_000 + by_rows } else { 2 * narrowed + by_rows }
+    }
+
+    fn bound(&mut self, conjuncts: &[Expr], key: &Expr, data_type: DataType) {
         for conjunct in conjuncts {
-            if let Some((low, high)) = bounds(conjunct, column) {
+            if let Some((low, high)) = bounds(conjunct, key) {
                 let usable = |bound: Option<Expr>| bound.map(|bound| (data_type, bound));
                 if self.low.is_none() {
                     self.low = usable(low);
@@ -94,8 +128,10 @@ impl Access {
         self.prefix.iter().take_while(|(_, values)| values.len() == 1).count()
     }
 
-    /// The keys to read in the table called `id`.
-    pub(crate) fn keys(&self, id: u32, env: &Env<'_>) -> SqlResult<Keys> {
+    /// The keys to read of `table`, or of its index.
+    pub(crate) fn keys(&self, table: &TableDescriptor, env: &Env<'_>) -> SqlResult<Keys> {
+        let index = self.index.and_then(|index| table.indexes.get(index));
+        let id = index.map_or(table.id, |index| index.id);
         let mut prefixes = vec![key::table_prefix(id)];
         let mut used = 0;
         for (data_type, values) in &self.prefix {
@@ -108,7 +144,7 @@ impl Access {
         }
         prefixes.sort_unstable();
         prefixes.dedup();
-        if self.complete && used == self.prefix.len() {
+        if self.complete && index.is_none() && used == self.prefix.len() {
             return Ok(Keys::Points(prefixes));
         }
         let mut ranges = Vec::with_capacity(prefixes.len());
@@ -180,43 +216,49 @@ fn as_key(value: &Datum, data_type: DataType) -> Option<Datum> {
     }
 }
 
-/// The values that `conjunct` leaves `column`.
-fn equal_to(conjunct: &Expr, column: usize, data_type: DataType) -> Option<Vec<Expr>> {
+/// The values that `conjunct` leaves `key`.
+fn equal_to(conjunct: &Expr, key: &Expr, data_type: DataType) -> Option<Vec<Expr>> {
     match conjunct {
         Expr::Compare(BinaryOperator::Eq, left, right) => {
-            let value = match (&**left, &**right) {
-                (Expr::Column(index), value) | (value, Expr::Column(index)) if *index == column => value,
+            let value = match () {
+                _ if **left == *key => right,
+                _ if **right == *key => left,
                 _ => return None,
             };
-            value.is_row_free().then(|| vec![value.clone()])
+            value.is_row_free().then(|| vec![Expr::clone(value)])
         }
-        Expr::In(left, list, false) if **left == Expr::Column(column) => {
+        Expr::In(left, list, false) if **left == *key => {
             list.iter().all(Expr::is_row_free).then(|| list.clone())
         }
-        Expr::Column(index) if *index == column && data_type == DataType::Bool => {
-            Some(vec![Expr::Const(Datum::Bool(true))])
+        other if other == key && data_type == DataType::Bool => Some(vec![Expr::Const(Datum::Bool(true))]),
+        _ => None,
+    }
+}
+
+/// The bounds that `conjunct` sets `key`.
+fn bounds(conjunct: &Expr, key: &Expr) -> Option<(Option<Expr>, Option<Expr>)> {
+    use BinaryOperator::{Gt, GtEq, Lt, LtEq};
+    match conjunct {
+        Expr::Compare(op @ (Lt | LtEq | Gt | GtEq), left, right) => {
+            let (value, is_low) = match () {
+                _ if **left == *key => (right, matches!(op, Gt | GtEq)),
+                _ if **right == *key => (left, matches!(op, Lt | LtEq)),
+                _ => return None,
+            };
+            let value = value.is_row_free().then(|| Expr::clone(value));
+            Some(if is_low { (value, None) } else { (None, value) })
+        }
+        Expr::Between(between, false) if between.expr == *key => {
+            let bound = |expr: &Expr| expr.is_row_free().then(|| expr.clone());
+            Some((bound(&between.low), bound(&between.high)))
         }
         _ => None,
     }
 }
 
-/// The bounds that `conjunct` sets `column`.
-fn bounds(conjunct: &Expr, column: usize) -> Option<(Option<Expr>, Option<Expr>)> {
-    use BinaryOperator::{Gt, GtEq, Lt, LtEq};
-    match conjunct {
-        Expr::Compare(op @ (Lt | LtEq | Gt | GtEq), left, right) => {
-            let (value, is_low) = match (&**left, &**right) {
-                (Expr::Column(index), value) if *index == column => (value, matches!(op, Gt | GtEq)),
-                (value, Expr::Column(index)) if *index == column => (value, matches!(op, Lt | LtEq)),
-                _ => return None,
-            };
-            let value = value.is_row_free().then(|| value.clone());
-            Some(if is_low { (value, None) } else { (None, value) })
-        }
-        Expr::Between(between, false) if between.expr == Expr::Column(column) => {
-            let bound = |expr: &Expr| expr.is_row_free().then(|| expr.clone());
-            Some((bound(&between.low), bound(&between.high)))
-        }
-        _ => None,
+fn conjuncts_of(expr: &Expr) -> &[Expr] {
+    match expr {
+        Expr::And(all) => all,
+        one => core::slice::from_ref(one),
     }
 }

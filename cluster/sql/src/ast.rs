@@ -7,8 +7,15 @@ use alloc::vec::Vec;
 use crate::database::Procedure;
 use crate::types::DataType;
 
+mod definition;
 mod query;
 pub(crate) mod visit;
+
+pub use definition::{
+    AlterTable, ColumnDefinition, Constraint, ConstraintKind, CreateIndex, CreateSequence, CreateTable,
+    CreateView, DefaultDefinition, Drop, ForeignKeyDefinition, IndexKeyDefinition, ObjectKind,
+    ReferentialAction, SequenceOptions, Source, TableChange, Truncate,
+};
 
 pub use crate::operator::{BinaryOperator, UnaryOperator};
 pub use query::{
@@ -20,14 +27,21 @@ pub use query::{
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {
     /// `CREATE TABLE`
-    CreateTable(CreateTable),
-    /// `DROP TABLE`
-    DropTable {
-        /// Which.
-        tables: Vec<TableName>,
-        /// Whether it is fine if they are not there.
-        if_exists: bool,
-    },
+    CreateTable(Box<CreateTable>),
+    /// `CREATE INDEX`
+    CreateIndex(CreateIndex),
+    /// `CREATE SEQUENCE`
+    CreateSequence(CreateSequence),
+    /// `CREATE VIEW`
+    CreateView(CreateView),
+    /// `CREATE SCHEMA`; whether it is fine if it is there.
+    CreateSchema(String, bool),
+    /// `ALTER TABLE`
+    AlterTable(AlterTable),
+    /// `DROP`
+    Drop(Drop),
+    /// `TRUNCATE`
+    Truncate(Truncate),
     /// `INSERT`
     Insert(Insert),
     /// `SELECT`, `VALUES` or what is made of them.
@@ -93,36 +107,6 @@ pub struct TableName {
     pub name: String,
     /// Where it stands: characters from 1.
     pub position: Option<u32>,
-}
-
-/// `CREATE TABLE`
-#[derive(Clone, Debug, PartialEq)]
-pub struct CreateTable {
-    /// Its name.
-    pub table: TableName,
-    /// Whether it is fine if it is there.
-    pub if_not_exists: bool,
-    /// Its columns.
-    pub columns: Vec<ColumnDefinition>,
-    /// The columns of the primary key, if any.
-    pub primary_key: Vec<String>,
-    /// The name of its constraint, if given.
-    pub primary_key_name: Option<String>,
-}
-
-/// A column of `CREATE TABLE`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ColumnDefinition {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub data_type: DataType,
-    /// Most characters, for `varchar(n)`.
-    pub chars_max: Option<u32>,
-    /// `NOT NULL`
-    pub not_null: bool,
-    /// `DEFAULT`
-    pub default: Option<Expr>,
 }
 
 /// `INSERT`
@@ -195,7 +179,7 @@ pub struct Update {
     pub returning: Vec<SelectItem>,
 }
 
-/// `DELETE`, and `TRUNCATE`, which is a `DELETE` of everything with another tag.
+/// `DELETE`
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delete {
     /// From which table.
@@ -208,8 +192,6 @@ pub struct Delete {
     pub filter: Option<Expr>,
     /// `RETURNING`
     pub returning: Vec<SelectItem>,
-    /// Spelled `TRUNCATE`.
-    pub truncate: bool,
 }
 
 /// `COPY`

@@ -1,5 +1,6 @@
 //! What SQL asks of the node below it. Replication slides in behind this trait.
 
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -7,6 +8,8 @@ use core::future::Future;
 
 use cluster_format::{Commit, Origin, RequestId, Version};
 use cluster_store::{Conflict, MemoryPool, ReadError, Snapshot};
+
+use spin::Mutex;
 
 use crate::types::{DataType, Datum};
 
@@ -98,8 +101,34 @@ pub trait Database: Clone + Send + Sync + 'static {
     /// The memory that this node's sessions share.
     fn memory(&self) -> &Arc<MemoryPool>;
 
+    /// The numbers of sequences that this node has taken for its sessions.
+    fn sequences(&self) -> &SequenceNumbers;
+
     /// The cluster's name, for people.
     fn cluster_name(&self) -> String;
+}
+
+/// Numbers of sequences that a node has taken, and not given to a session yet.
+#[derive(Debug, Default)]
+pub struct SequenceNumbers {
+    by_id: Mutex<BTreeMap<u32, VecDeque<i64>>>,
+}
+
+impl SequenceNumbers {
+    /// The next number of the sequence called `id`.
+    pub fn take(&self, id: u32) -> Option<i64> {
+        self.by_id.lock().get_mut(&id).and_then(VecDeque::pop_front)
+    }
+
+    /// Keeps numbers of the sequence called `id`, behind those there are.
+    pub fn keep(&self, id: u32, numbers: Vec<i64>) {
+        self.by_id.lock().entry(id).or_default().extend(numbers);
+    }
+
+    /// Gives up the numbers of the sequence called `id`.
+    pub fn forget(&self, id: u32) {
+        self.by_id.lock().remove(&id);
+    }
 }
 
 /// Counts a session's commits.

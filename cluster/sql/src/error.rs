@@ -56,6 +56,10 @@ states! {
     CARDINALITY_VIOLATION = "21000";
     /// not_null_violation
     NOT_NULL_VIOLATION = "23502";
+    /// foreign_key_violation
+    FOREIGN_KEY_VIOLATION = "23503";
+    /// check_violation
+    CHECK_VIOLATION = "23514";
     /// unique_violation
     UNIQUE_VIOLATION = "23505";
     /// active_sql_transaction
@@ -88,6 +92,8 @@ states! {
     DUPLICATE_ALIAS = "42712";
     /// ambiguous_column
     AMBIGUOUS_COLUMN = "42702";
+    /// generated_always
+    GENERATED_ALWAYS = "428C9";
     /// undefined_column
     UNDEFINED_COLUMN = "42703";
     /// invalid_recursion
@@ -96,6 +102,18 @@ states! {
     PENDING = "RLX00";
     /// windowing_error
     WINDOWING_ERROR = "42P20";
+    /// duplicate_object
+    DUPLICATE_OBJECT = "42710";
+    /// invalid_foreign_key
+    INVALID_FOREIGN_KEY = "42830";
+    /// invalid_object_definition
+    INVALID_OBJECT = "42P17";
+    /// duplicate_schema
+    DUPLICATE_SCHEMA = "42P06";
+    /// reserved_name
+    RESERVED_NAME = "42939";
+    /// dependent_objects_still_exist
+    DEPENDENT_OBJECTS = "2BP01";
     /// undefined_object
     UNDEFINED_OBJECT = "42704";
     /// Something is not in a state that allows it.

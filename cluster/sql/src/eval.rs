@@ -1,10 +1,13 @@
 //! The value of an expression for a row. Three-valued: NULL is "not known".
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+
+use spin::Mutex;
 
 use crate::arithmetic;
 use crate::ast::BinaryOperator;
@@ -46,6 +49,23 @@ pub(crate) struct SessionFacts {
     pub(crate) transaction_micros: i64,
     /// The wall time of the statement's start.
     pub(crate) statement_micros: i64,
+    /// What sequences have given it.
+    pub(crate) sequences: Arc<Mutex<SessionSequences>>,
+}
+
+/// What sequences have given a session.
+#[derive(Debug, Default)]
+pub(crate) struct SessionSequences {
+    /// By their ids.
+    pub(crate) current: BTreeMap<u32, i64>,
+    pub(crate) last: Option<i64>,
+}
+
+impl SessionSequences {
+    pub(crate) fn note(&mut self, id: u32, number: i64) {
+        self.current.insert(id, number);
+        self.last = Some(number);
+    }
 }
 
 /// A borrowed or computed value.
@@ -69,6 +89,7 @@ impl Expr {
             Expr::Outer(index) => Cow::Borrowed(env.outer.get(*index).unwrap_or(&NULL)),
             Expr::Aggregate(_) | Expr::Window(_) => Cow::Owned(Datum::Null),
             Expr::Subquery(subquery) => Cow::Owned(memo::eval(subquery, row, env)?),
+            Expr::Sequence(call) => Cow::Owned(memo::eval_sequence(call, row, env)?),
             Expr::And(all) => known(all_of(all, row, env, false)?),
             Expr::Or(any) => known(all_of(any, row, env, true)?),
             Expr::Not(inner) => known(inner.test(row, env)?.map(|value| !value)),

@@ -49,6 +49,28 @@ pub(crate) enum Expr {
     Extreme(bool, Vec<Expr>),
     Call(Function, Vec<Expr>),
     Subquery(Arc<Subquery>),
+    Sequence(Box<SequenceCall>),
+}
+
+/// A function of a sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SequenceCall {
+    pub(crate) function: SequenceFunction,
+    /// Which sequence; the one that was last asked if none.
+    pub(crate) name: Option<Expr>,
+    /// For `setval`: the number, and whether it has been given.
+    pub(crate) arguments: Vec<Expr>,
+}
+
+/// What a sequence is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SequenceFunction {
+    /// `nextval`
+    Next,
+    /// `currval`, `lastval`
+    Current,
+    /// `setval`
+    Set,
 }
 
 /// A query within an expression.
@@ -121,6 +143,7 @@ impl Expr {
         match self {
             Expr::Const(_) | Expr::Column(_) | Expr::Param(_) | Expr::Outer(_) => Ok(()),
             Expr::Aggregate(_) | Expr::Window(_) => Ok(()),
+            Expr::Sequence(call) => call.name.iter_mut().chain(&mut call.arguments).try_for_each(visit),
             Expr::Subquery(subquery) => {
                 let subquery = Arc::make_mut(subquery);
                 subquery.outer.iter_mut().chain(&mut subquery.operands).try_for_each(visit)
@@ -180,6 +203,7 @@ impl Expr {
         match self {
             Expr::Const(_) | Expr::Column(_) | Expr::Param(_) | Expr::Outer(_) => Vec::new(),
             Expr::Aggregate(_) | Expr::Window(_) => Vec::new(),
+            Expr::Sequence(call) => call.name.iter().chain(&call.arguments).collect(),
             Expr::Subquery(subquery) => subquery.outer.iter().chain(&subquery.operands).collect(),
             Expr::And(all)
             | Expr::Or(all)
@@ -224,9 +248,24 @@ impl Expr {
         self.any(&mut |expr| matches!(expr, Expr::Subquery(_)))
     }
 
+    /// Whether it is a function's call, or asks for the next number of a sequence.
+    pub(crate) fn is_call(&self) -> bool {
+        matches!(self, Expr::Call(..) | Expr::Sequence(_))
+    }
+
+    /// Whether it depends on whose session it is in, or when.
+    pub(crate) fn is_of_session(&self) -> bool {
+        matches!(self, Expr::Call(function, _) if function.is_of_session())
+            || matches!(self, Expr::Sequence(_))
+    }
+
     /// Whether two evaluations may give different values.
     pub(crate) fn is_volatile(&self) -> bool {
-        self.any(&mut |expr| matches!(expr, Expr::Call(function, _) if function.is_volatile()))
+        self.any(&mut |expr| match expr {
+            Expr::Call(function, _) => function.is_volatile(),
+            Expr::Sequence(_) => true,
+            _ => false,
+        })
     }
 
     /// Whether it looks at no columns but those that `is_within`.

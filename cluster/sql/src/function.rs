@@ -49,6 +49,20 @@ pub(crate) enum Function {
 }
 
 impl Function {
+    /// Whether its value depends on whose session it is called in, or when.
+    pub(crate) fn is_of_session(self) -> bool {
+        matches!(
+            self,
+            Function::Now
+                | Function::StatementTimestamp
+                | Function::CurrentUser
+                | Function::CurrentDatabase
+                | Function::CurrentSchema
+                | Function::BackendPid
+                | Function::Version
+        )
+    }
+
     /// Whether two calls may give different values.
     pub(crate) fn is_volatile(self) -> bool {
         false

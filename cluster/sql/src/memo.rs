@@ -3,8 +3,9 @@
 //! Evaluating an expression does not wait; reading tables does. So an expression that meets a subquery whose result is
 //! not known says which one it is and fails with [`SqlError::pending`]; whoever evaluates it runs that subquery, notes its
 //! result here, and evaluates the expression again. A subquery is thus run when its value is asked for, not before,
-//! and once for all rows that it sees the same of.
+//! and once for all rows that it sees the same of. Numbers of sequences are had in the same way.
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -14,7 +15,7 @@ use spin::Mutex;
 use crate::ast::BinaryOperator;
 use crate::error::{SqlError, SqlResult};
 use crate::eval::{Env, compare};
-use crate::expr::{Subquery, SubqueryKind};
+use crate::expr::{SequenceCall, SequenceFunction, Subquery, SubqueryKind};
 use crate::key::{self, KeyOrder};
 use crate::types::Datum;
 
@@ -30,11 +31,28 @@ pub(crate) enum SubqueryResult {
     Rows(Vec<Vec<Datum>>, HashSet<Vec<u8>>),
 }
 
+/// What an expression cannot be evaluated without.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    Subquery(PendingSubquery),
+    Sequence(SequenceRequest),
+}
+
 /// A subquery that is to be run, and what it sees of the row around it.
 #[derive(Debug)]
-pub(crate) struct Pending {
+pub(crate) struct PendingSubquery {
     pub(crate) subquery: Arc<Subquery>,
     pub(crate) outer: Vec<Datum>,
+}
+
+/// What a sequence is asked for.
+#[derive(Debug)]
+pub(crate) struct SequenceRequest {
+    pub(crate) function: SequenceFunction,
+    /// Which sequence; the one that was last asked if none.
+    pub(crate) name: Option<String>,
+    /// For `setval`: the number, and whether it has been given.
+    pub(crate) set: (i64, bool),
 }
 
 /// The results of one subquery, by outer values, and the memory they take in bytes.
@@ -48,6 +66,9 @@ struct Results {
 struct State {
     results: HashMap<usize, Results>,
     pending: Option<Pending>,
+    /// Numbers of sequences, in the order in which the expression in hand asks for them, and how many it has asked for.
+    numbers: Vec<i64>,
+    asked: usize,
     shared: HashMap<usize, Arc<Vec<Vec<Datum>>>>,
     working: HashMap<usize, Arc<Vec<Vec<Datum>>>>,
 }
@@ -64,8 +85,51 @@ impl Memo {
         self.state.lock().pending.take()
     }
 
+    /// Notes the next number that the expression in hand asks a sequence for: it is evaluated again.
+    pub(crate) fn note_number(&self, number: i64) {
+        self.state.lock().numbers.push(number);
+    }
+
+    /// The expression in hand is evaluated once more.
+    pub(crate) fn begin_again(&self) {
+        self.state.lock().asked = 0;
+    }
+
+    /// The expression in hand has its value: the next one asks for numbers of its own.
+    pub(crate) fn settle(&self) {
+        let mut state = self.state.lock();
+        state.numbers.clear();
+        state.asked = 0;
+    }
+
+    /// Puts aside the numbers that the expression in hand has asked for, while others are evaluated.
+    pub(crate) fn take_numbers(&self) -> Vec<i64> {
+        let mut state = self.state.lock();
+        state.asked = 0;
+        core::mem::take(&mut state.numbers)
+    }
+
+    /// Brings back what was put aside: the expression is evaluated once more.
+    pub(crate) fn put_numbers(&self, numbers: Vec<i64>) {
+        let mut state = self.state.lock();
+        state.asked = 0;
+        state.numbers = numbers;
+    }
+
+    /// The number that a sequence gives for `request`.
+    fn number(&self, request: impl FnOnce() -> SequenceRequest) -> SqlResult<i64> {
+        let mut state = self.state.lock();
+        let asked = state.asked;
+        if let Some(number) = state.numbers.get(asked).copied() {
+            state.asked += 1;
+            return Ok(number);
+        }
+        state.pending = Some(Pending::Sequence(request()));
+        Err(SqlError::pending())
+    }
+
     /// Notes what `pending` has given, which takes `len` bytes of memory. Returns how many were given up for it.
-    pub(crate) fn note(&self, pending: &Pending, result: SubqueryResult, len: usize) -> usize {
+    pub(crate) fn note(&self, pending: &PendingSubquery, result: SubqueryResult, len: usize) -> usize {
         let mut state = self.state.lock();
         let results = state.results.entry(pending.subquery.id).or_default();
         let given_up = if results.by_outer.len() < RESULTS_MAX { 0 } else { results.len };
@@ -101,7 +165,8 @@ impl Memo {
         if let Some(result) = results.and_then(|results| results.by_outer.get(&encoded(&outer))) {
             return Ok(result.clone());
         }
-        state.pending = Some(Pending { subquery: subquery.clone(), outer });
+        let subquery = subquery.clone();
+        state.pending = Some(Pending::Subquery(PendingSubquery { subquery, outer }));
         Err(SqlError::pending())
     }
 }
@@ -130,6 +195,27 @@ pub(crate) fn eval(subquery: &Arc<Subquery>, row: &[Datum], env: &Env<'_>) -> Sq
             quantified(op, all, &operands, rows, whole).map_or(Datum::Null, Datum::Bool)
         }
     })
+}
+
+/// The value of a function of a sequence.
+pub(crate) fn eval_sequence(call: &SequenceCall, row: &[Datum], env: &Env<'_>) -> SqlResult<Datum> {
+    let name = match &call.name {
+        None => None,
+        Some(name) => match &*name.eval(row, env)? {
+            Datum::Text(name) => Some(name.clone()),
+            _ => return Ok(Datum::Null),
+        },
+    };
+    let mut set = (0, true);
+    for argument in &call.arguments {
+        match &*argument.eval(row, env)? {
+            Datum::Bool(is_called) => set.1 = *is_called,
+            Datum::Null => return Ok(Datum::Null),
+            number => set.0 = number.as_i64().unwrap_or(0),
+        }
+    }
+    let function = call.function;
+    env.memo.number(|| SequenceRequest { function, name, set }).map(Datum::Int8)
 }
 
 fn quantified(

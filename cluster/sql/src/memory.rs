@@ -10,7 +10,7 @@ use cluster_format::{Commit, Digest, Entry, LogPosition, NodeId, Origin, Payload
 use cluster_store::{MemoryPool, RequestState, Snapshot, Tables};
 use spin::Mutex;
 
-use crate::database::{Database, DatabaseError, Freshness, LiveTable, Procedure};
+use crate::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
 use crate::types::{DataType, Datum};
 
 /// A single-node, in-memory [`Database`]. Clones are the same database.
@@ -18,6 +18,7 @@ use crate::types::{DataType, Datum};
 pub struct MemoryDatabase {
     state: Arc<Mutex<State>>,
     memory: Arc<MemoryPool>,
+    sequences: Arc<SequenceNumbers>,
 }
 
 /// What its sessions share, in bytes.
@@ -45,7 +46,8 @@ impl MemoryDatabase {
             sessions: 0,
             wall_micros,
         };
-        MemoryDatabase { state: Arc::new(Mutex::new(state)), memory: MemoryPool::new(SESSIONS_MEMORY) }
+        let (memory, sequences) = (MemoryPool::new(SESSIONS_MEMORY), Arc::default());
+        MemoryDatabase { state: Arc::new(Mutex::new(state)), memory, sequences }
     }
 
     /// Moves the clock.
@@ -118,6 +120,10 @@ impl Database for MemoryDatabase {
 
     fn memory(&self) -> &Arc<MemoryPool> {
         &self.memory
+    }
+
+    fn sequences(&self) -> &SequenceNumbers {
+        &self.sequences
     }
 
     fn cluster_name(&self) -> String {

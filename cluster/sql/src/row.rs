@@ -46,14 +46,19 @@ pub fn encode(row: &[Datum]) -> Vec<u8> {
     out
 }
 
-/// The row in `bytes`, whose columns have `types`. Columns that `needed` does not want stay NULL.
-pub fn read(bytes: &[u8], types: &[DataType], needed: &[bool]) -> SqlResult<Vec<Datum>> {
+/// The row in `bytes`, whose columns have `types`. Columns that `needed` does not want stay NULL; those that were not
+/// there when it was written are as in `missing`, or NULL.
+pub fn read(bytes: &[u8], types: &[DataType], needed: &[bool], missing: &[Datum]) -> SqlResult<Vec<Datum>> {
     let mut row = Vec::with_capacity(types.len());
-    read_into(bytes, types, needed, &mut row).ok_or_else(|| SqlError::corrupted("row"))?;
+    let count = read_into(bytes, types, needed, &mut row).ok_or_else(|| SqlError::corrupted("row"))?;
+    for (datum, missing) in row.iter_mut().zip(missing).skip(count) {
+        datum.clone_from(missing);
+    }
     Ok(row)
 }
 
-fn read_into(bytes: &[u8], types: &[DataType], needed: &[bool], row: &mut Vec<Datum>) -> Option<()> {
+/// Reads a row, and tells how many columns it has.
+fn read_into(bytes: &[u8], types: &[DataType], needed: &[bool], row: &mut Vec<Datum>) -> Option<usize> {
     let mut reader = Reader(bytes);
     if reader.byte()? != FORMAT {
         return None;
@@ -65,7 +70,7 @@ fn read_into(bytes: &[u8], types: &[DataType], needed: &[bool], row: &mut Vec<Da
         let wanted = needed.get(index).copied().unwrap_or(true);
         row.push(if is_null { Datum::Null } else { reader.datum(*data_type, wanted)? });
     }
-    reader.0.is_empty().then_some(())
+    reader.0.is_empty().then_some(count)
 }
 
 fn zigzag(value: i64) -> u64 {
@@ -157,12 +162,12 @@ mod tests {
         #[test]
         fn rows_survive_the_round_trip(columns in proptest::collection::vec(typed(), 0..20)) {
             let (types, row): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
-            prop_assert_eq!(read(&encode(&row), &types, &[]), Ok(row));
+            prop_assert_eq!(read(&encode(&row), &types, &[], &[]), Ok(row));
         }
 
         #[test]
         fn any_bytes_are_a_row_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            let _ = read(&bytes, &[DataType::Int4, DataType::Text, DataType::Float8], &[]);
+            let _ = read(&bytes, &[DataType::Int4, DataType::Text, DataType::Float8], &[], &[]);
         }
     }
 }

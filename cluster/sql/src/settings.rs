@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use cluster_store::{SETTINGS, SETTINGS_PREFIX, Setting, Transaction};
 
-use crate::catalog::{Column, ColumnDefault, SYS};
+use crate::catalog::{Column, SYS};
 use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::Row;
@@ -54,14 +54,7 @@ pub(crate) async fn rows(transaction: &mut Transaction) -> SqlResult<Vec<(Arc<[u
 pub(crate) fn assignable(name: &str) -> SqlResult<(usize, Column)> {
     match TABLE.columns.get(VALUE) {
         Some((known, data_type)) if *known == name => {
-            let default = ColumnDefault::Value(Datum::Null);
-            let column = Column {
-                name: name.into(),
-                data_type: *data_type,
-                chars_max: None,
-                not_null: false,
-                default,
-            };
+            let column = Column::new(name, *data_type);
             Ok((VALUE, column))
         }
         _ if TABLE.columns.iter().any(|(known, _)| *known == name) => {

@@ -79,6 +79,20 @@ impl DataType {
         }
     }
 
+    /// Whether it is a whole number.
+    pub const fn is_integer(self) -> bool {
+        self.integer_range().is_some()
+    }
+
+    /// The least and the greatest whole number that it holds, if it holds only these.
+    pub const fn integer_range(self) -> Option<(i64, i64)> {
+        match self {
+            DataType::Int4 => Some((i32::MIN as i64, i32::MAX as i64)),
+            DataType::Int8 => Some((i64::MIN, i64::MAX)),
+            _ => None,
+        }
+    }
+
     /// Whether it is a number.
     pub const fn is_numeric(self) -> bool {
         matches!(self, DataType::Int4 | DataType::Int8 | DataType::Float8)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use cluster_format::Version;
-use cluster_sql::catalog::{TableDescriptor, descriptor_key};
+use cluster_sql::catalog::{Descriptor, descriptor_key};
 use cluster_sql::database::{Database, Freshness};
 use cluster_sql::key::table_range;
 use cluster_sql::memory::MemoryDatabase;
@@ -70,11 +70,11 @@ impl Client {
         let snapshot = self.snapshot().as_of(version);
         let read = async {
             let descriptor = snapshot.get(&descriptor_key("public", "t")).await?.expect("the table is there");
-            let descriptor: TableDescriptor = cluster_format::decode(&descriptor).expect("a descriptor");
-            snapshot.read(&table_range(descriptor.id), Direction::Forward, 1).await
+            let Some(Descriptor::Table(table)) = Descriptor::decode(&descriptor) else { panic!("no table") };
+            snapshot.read(&table_range(table.id), Direction::Forward, 1).await
         };
         let rows: Result<_, ReadError> = block_on(read);
-        let row = row::read(&rows?[0].1, &[DataType::Int4, DataType::Int4], &[])?;
+        let row = row::read(&rows?[0].1, &[DataType::Int4, DataType::Int4], &[], &[])?;
         Ok(row[1].clone())
     }
 }

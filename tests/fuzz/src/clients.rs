@@ -8,7 +8,7 @@ use cluster_format::decode;
 use cluster_gateway::frontend::{decode as decode_message, decode_startup};
 use cluster_gateway::{Closed, Connection, Registry, serve};
 use cluster_sql::ast::CopyFormat;
-use cluster_sql::catalog::TableDescriptor;
+use cluster_sql::catalog::Descriptor;
 use cluster_sql::memory::MemoryDatabase;
 use cluster_sql::types::{DataType, Datum};
 use cluster_sql::{fuzzing, parse, row, timestamp, wire};
@@ -35,7 +35,7 @@ pub fn messages(bytes: &[u8]) {
             "a row stays a row"
         );
     }
-    let _ = decode::<TableDescriptor>(bytes);
+    let _ = Descriptor::decode(bytes);
     for data_type in TYPES {
         let _ = wire::parse_binary(data_type, bytes).map(|datum| show(&datum));
     }

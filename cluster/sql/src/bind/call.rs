@@ -20,6 +20,9 @@ impl Binder<'_> {
         if let Some(aggregate) = self.aggregate(call)? {
             return Ok(aggregate);
         }
+        if let Some(sequence) = self.sequence(call)? {
+            return Ok(sequence);
+        }
         let clause = match call {
             _ if call.star => Some("(*)"),
             _ if call.distinct => Some("DISTINCT"),

@@ -8,7 +8,9 @@ mod call;
 mod operator;
 mod row_value;
 mod scope;
+mod sequence;
 mod subquery;
+mod table;
 mod window;
 
 use alloc::boxed::Box;
@@ -17,6 +19,7 @@ use alloc::vec::Vec;
 
 pub(crate) use aggregate::{AggregateCall, AggregateFunction};
 pub(crate) use scope::{Scope, ScopeColumn, undefined_column};
+pub(crate) use table::{BoundTable, bind_table, scope_of};
 pub(crate) use window::{Bound, Frame, WindowCall, WindowFunction};
 
 use crate::arithmetic;
@@ -278,7 +281,7 @@ impl Binder<'_> {
         }
     }
 
-    fn text(&mut self, expr: &ast::Expr, operator: &str) -> SqlResult<Expr> {
+    pub(crate) fn text(&mut self, expr: &ast::Expr, operator: &str) -> SqlResult<Expr> {
         let bound = self.bind(expr)?;
         match bound.data_type {
             None | Some(DataType::Text) => self.coerce_unknown(bound, DataType::Text),

@@ -46,16 +46,23 @@ impl Scope {
     /// One table.
     pub(crate) fn of(name: String, columns: Vec<(String, DataType)>) -> Scope {
         let width = columns.len();
-        let column = |(index, (column, data_type))| ScopeColumn {
-            table: Some(name.clone()),
-            name: column,
+        let table = ScopeTable { name, row: 0..width, key: Vec::new() };
+        let mut scope = Scope { tables: [table].into(), columns: Vec::new(), width };
+        let columns = columns.into_iter().enumerate();
+        scope.add_columns(columns.map(|(index, (name, data_type))| (index, name, data_type)));
+        scope
+    }
+
+    /// Adds columns of the last table: where they are, their names and types.
+    pub(crate) fn add_columns(&mut self, columns: impl Iterator<Item = (usize, String, DataType)>) {
+        let table = self.tables.last().map(|table| table.name.clone());
+        self.columns.extend(columns.map(|(index, name, data_type)| ScopeColumn {
+            table: table.clone(),
+            name,
             data_type,
             index,
             merged: false,
-        };
-        let columns = columns.into_iter().enumerate().map(column).collect();
-        let table = ScopeTable { name, row: 0..width, key: Vec::new() };
-        Scope { tables: [table].into(), columns, width }
+        }));
     }
 
     /// Puts the columns of `other` behind these.

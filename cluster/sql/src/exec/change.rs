@@ -1,7 +1,6 @@
 //! Inserting, updating, deleting. A statement reads all it will change before it changes any.
 
 use alloc::format;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -9,18 +8,18 @@ use cluster_format::{Commit, KeyRange};
 use cluster_store::{Direction, Transaction};
 use hashbrown::HashSet;
 
+use super::foreign::References;
 use super::insert::Inserting;
+use super::store::{Replaced, RowIds, check_row, remove_row, replace_rows};
 use super::{Context, Cursor, Row};
-use crate::catalog::{StoredTable, TableDescriptor};
+use crate::catalog::StoredTable;
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::key;
 use crate::plan::{DeletePlan, InsertPlan, InsertRows, Rel, Returning, TargetRows, UpdatePlan};
-use crate::row;
 use crate::settings;
 use crate::types::Datum;
-use crate::wire;
 
 /// What a statement changed.
 #[derive(Default)]
@@ -28,133 +27,6 @@ pub(crate) struct Changed {
     pub(crate) count: u64,
     /// For `RETURNING`.
     pub(crate) returned: Vec<Row>,
-}
-
-/// Hidden row ids: wall time, session, counter. No two inserts meet, so none conflict.
-#[derive(Debug)]
-pub(crate) struct RowIds {
-    session: u32,
-    next: u32,
-}
-
-impl RowIds {
-    pub(crate) fn new(session: u64) -> RowIds {
-        // The low half is as random as the whole.
-        RowIds { session: session as u32, next: 0 }
-    }
-
-    fn write_next(&mut self, wall_micros: i64, out: &mut Vec<u8>) {
-        self.next = self.next.wrapping_add(1);
-        out.extend_from_slice(&wall_micros.max(0).to_be_bytes());
-        out.extend_from_slice(&self.session.to_be_bytes());
-        out.extend_from_slice(&self.next.to_be_bytes());
-    }
-}
-
-/// What became of a row that was to be stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stored {
-    Yes,
-    /// Its key is taken, and that was to be ignored.
-    Duplicate,
-}
-
-/// Stores a new row.
-pub(crate) async fn store_row(
-    table: &StoredTable,
-    row: &mut Row,
-    ignore_duplicates: bool,
-    transaction: &mut Transaction,
-    row_ids: &mut RowIds,
-    wall_micros: i64,
-) -> SqlResult<Stored> {
-    let descriptor = &table.descriptor;
-    check_row(descriptor, row)?;
-    if descriptor.primary_key.is_empty() {
-        let mut key = key::table_prefix(descriptor.id);
-        row_ids.write_next(wall_micros, &mut key);
-        put(&key, row, transaction)?;
-        return Ok(Stored::Yes);
-    }
-    match transaction.insert(&descriptor.row_key(row).into(), row::encode(row).into()).await? {
-        true => Ok(Stored::Yes),
-        false if ignore_duplicates => Ok(Stored::Duplicate),
-        false => Err(duplicate_key(descriptor, row)),
-    }
-}
-
-/// Stores a row under a key that has become its own.
-pub(super) async fn move_row(
-    descriptor: &TableDescriptor,
-    key: Vec<u8>,
-    row: &Row,
-    transaction: &mut Transaction,
-) -> SqlResult<()> {
-    match transaction.insert(&key.into(), row::encode(row).into()).await? {
-        true => Ok(()),
-        false => Err(duplicate_key(descriptor, row)),
-    }
-}
-
-pub(super) fn put(key: &[u8], row: &Row, transaction: &mut Transaction) -> SqlResult<()> {
-    Ok(transaction.put(key, &row::encode(row))?)
-}
-
-/// Whether `row` may stand in the table.
-pub(super) fn check_row(table: &TableDescriptor, row: &mut Row) -> SqlResult<()> {
-    let mut missing = None;
-    for (column, datum) in table.columns.iter().zip(row.iter_mut()) {
-        match (column.chars_max, datum) {
-            (_, Datum::Null) if column.not_null => {
-                missing.get_or_insert(column);
-            }
-            (Some(chars_max), Datum::Text(text)) => fit(text, chars_max)?,
-            _ => {}
-        }
-    }
-    let Some(column) = missing else { return Ok(()) };
-    let message = format!(
-        "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
-        column.name, table.name
-    );
-    let values: Vec<String> = row.iter().map(printed).collect();
-    Err(SqlError::new(SqlState::NOT_NULL_VIOLATION, message)
-        .detail(format!("Failing row contains ({}).", values.join(", "))))
-}
-
-/// Cuts blanks off a text that is too long; anything else is an error.
-fn fit(text: &mut String, chars_max: u32) -> SqlResult<()> {
-    let chars_max = chars_max as usize;
-    if text.len() <= chars_max {
-        return Ok(());
-    }
-    let Some((end, _)) = text.char_indices().nth(chars_max) else { return Ok(()) };
-    if text.get(end..).is_some_and(|rest| rest.bytes().all(|byte| byte == b' ')) {
-        text.truncate(end);
-        return Ok(());
-    }
-    let message = format!("value too long for type character varying({chars_max})");
-    Err(SqlError::new(SqlState::TEXT_TOO_LONG, message))
-}
-
-fn printed(datum: &Datum) -> String {
-    let mut text = String::new();
-    match datum {
-        Datum::Null => text.push_str("null"),
-        datum => wire::write_text(datum, &mut text),
-    }
-    text
-}
-
-fn duplicate_key(table: &TableDescriptor, row: &Row) -> SqlError {
-    let message = format!("duplicate key value violates unique constraint \"{}\"", table.primary_key_name);
-    let (mut names, mut values) = (Vec::new(), Vec::new());
-    for column in table.primary_key.iter().map(|column| usize::from(*column)) {
-        names.extend(table.columns.get(column).map(|column| column.name.as_str()));
-        values.extend(row.get(column).map(printed));
-    }
-    let detail = format!("Key ({})=({}) already exists.", names.join(", "), values.join(", "));
-    SqlError::new(SqlState::UNIQUE_VIOLATION, message).detail(detail)
 }
 
 impl Changed {
@@ -211,11 +83,11 @@ pub(crate) async fn run_insert<D: Database>(
             }
         }
     }
-    Ok(inserting.changed)
+    inserting.finish(context).await
 }
 
 /// All rows of `rel`.
-async fn collect<D: Database>(rel: &Rel, context: &mut Context<'_, D>) -> SqlResult<Vec<Row>> {
+pub(crate) async fn collect<D: Database>(rel: &Rel, context: &mut Context<'_, D>) -> SqlResult<Vec<Row>> {
     let mut cursor = Cursor::open(rel);
     let mut rows = Vec::new();
     while let Some(batch) = cursor.next_batch(context).await? {
@@ -246,12 +118,6 @@ async fn targets<D: Database>(
     Ok(rows)
 }
 
-/// A row as it is to be.
-struct Replaced {
-    key: Arc<[u8]>,
-    new: Row,
-}
-
 /// `UPDATE`
 pub(crate) async fn run_update<D: Database>(
     plan: &UpdatePlan,
@@ -263,45 +129,25 @@ pub(crate) async fn run_update<D: Database>(
     for (index, (key, mut row)) in targets(&plan.rows, context).await?.into_iter().enumerate() {
         context.breathe(index).await?;
         let old: Row = row.get(..plan.rows.width).unwrap_or_default().into();
-        let mut new = assigned(&plan.assignments, old, &row, context).await?;
+        let mut new = assigned(&plan.assignments, old.clone(), &row, context).await?;
         match &plan.table {
-            Some(table) => check_row(&table.descriptor, &mut new)?,
+            Some(table) => check_row(table, &mut new, &context.env)?,
             None => settings::store(&key, &mut new, context.transaction)?,
         }
         row.splice(..plan.rows.width, new.iter().cloned());
         changed.note(&row, plan.returning.as_ref(), context).await?;
         context.budget.charge_row(&new)?;
-        replaced.push(Replaced { key, new });
+        replaced.push(Replaced { key, old, new });
     }
-    if let Some(table) = &plan.table {
-        replace(&table.descriptor, &plan.assignments, replaced, context).await?;
+    let Some(table) = &plan.table else { return Ok(changed) };
+    if plan.related.tables.is_empty() {
+        replace_rows(table, &replaced, context.transaction, &context.env).await?;
+        return Ok(changed);
     }
+    let mut references = References::default();
+    references.replace(&plan.related, table.descriptor.id, replaced, context).await?;
+    references.check(&plan.related, context).await?;
     Ok(changed)
-}
-
-async fn replace<D>(
-    descriptor: &TableDescriptor,
-    assignments: &[(usize, Expr)],
-    rows: Vec<Replaced>,
-    context: &mut Context<'_, D>,
-) -> SqlResult<()> {
-    let is_key = |column: usize| descriptor.primary_key.iter().any(|key| usize::from(*key) == column);
-    let moves = assignments.iter().any(|(column, _)| is_key(*column));
-    let mut moved = Vec::new();
-    for (index, Replaced { key, new }) in rows.into_iter().enumerate() {
-        context.breathe(index).await?;
-        if moves {
-            context.transaction.delete(&key)?;
-            moved.push((descriptor.row_key(&new), new));
-        } else {
-            put(&key, &new, context.transaction)?;
-        }
-    }
-    // Every old key is free by now: keys may change places.
-    for (key, row) in moved {
-        move_row(descriptor, key, &row, context.transaction).await?;
-    }
-    Ok(())
 }
 
 /// `row` with what is assigned to it; expressions see `from`.
@@ -346,18 +192,21 @@ pub(crate) async fn run_delete<D: Database>(
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
     let mut changed = Changed::default();
-    if plan.truncate {
-        delete_all(plan.table.descriptor.id, context).await?;
-        return Ok(changed);
-    }
-    let rows = targets(&plan.rows, context).await?;
+    let mut rows = targets(&plan.rows, context).await?;
     for (_, row) in &rows {
         changed.note(row, plan.returning.as_ref(), context).await?;
     }
-    for (index, (key, _)) in rows.into_iter().enumerate() {
-        context.breathe(index).await?;
-        context.transaction.delete(&key)?;
+    if plan.related.tables.is_empty() {
+        for (index, (key, row)) in rows.into_iter().enumerate() {
+            context.breathe(index).await?;
+            remove_row(&plan.table, &key, &row, context.transaction, &context.env)?;
+        }
+        return Ok(changed);
     }
+    rows.iter_mut().for_each(|(_, row)| row.truncate(plan.rows.width));
+    let mut references = References::default();
+    references.delete(&plan.related, plan.table.descriptor.id, rows, context).await?;
+    references.check(&plan.related, context).await?;
     Ok(changed)
 }
 
@@ -376,10 +225,9 @@ pub(crate) async fn replay_inserts(
     }
     for write in &commit.writes {
         let Some(value) = &write.value else { continue };
-        if table.descriptor.primary_key.is_empty() {
-            transaction.put(&write.key, value)?;
-        } else if !transaction.insert(&write.key, value.clone()).await? {
-            return Err(duplicate_key(&table.descriptor, &row::read(value, &table.types, &[])?));
+        if !transaction.insert(&write.key, value.clone()).await? {
+            let message = "a key of the rows that were copied has been taken meanwhile";
+            return Err(SqlError::new(SqlState::UNIQUE_VIOLATION, message));
         }
     }
     Ok(())

@@ -5,7 +5,9 @@ use alloc::vec;
 
 use hashbrown::HashSet;
 
-use super::change::{Changed, RowIds, Stored, assigned, check_row, move_row, put, store_row};
+use super::change::{Changed, assigned};
+use super::foreign::References;
+use super::store::{Replaced, RowIds, check_row, find_duplicate, replace_rows, store_row};
 use super::{Context, Row};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -17,14 +19,16 @@ use crate::row;
 pub(super) struct Inserting<'a> {
     plan: &'a InsertPlan,
     row_ids: &'a mut RowIds,
-    pub(super) changed: Changed,
+    changed: Changed,
     /// Keys that it has written, if it may meet them again.
     written: HashSet<Arc<[u8]>>,
+    references: References,
 }
 
 impl<'a> Inserting<'a> {
     pub(super) fn new(plan: &'a InsertPlan, row_ids: &'a mut RowIds) -> Inserting<'a> {
-        Inserting { plan, row_ids, changed: Changed::default(), written: HashSet::new() }
+        let (changed, written, references) = Default::default();
+        Inserting { plan, row_ids, changed, written, references }
     }
 
     /// Inserts `row`.
@@ -33,22 +37,29 @@ impl<'a> Inserting<'a> {
         mut row: Row,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
-        let InsertPlan { table, on_conflict, returning, .. } = self.plan;
-        let wall_micros = context.env.session.statement_micros;
-        let ignores = !matches!(on_conflict, Conflict::Fails);
-        let stored =
-            store_row(table, &mut row, ignores, context.transaction, self.row_ids, wall_micros).await?;
-        if let Conflict::Updates(assignments, filter) = on_conflict {
-            let key: Arc<[u8]> = table.descriptor.row_key(&row).into();
-            if stored == Stored::Duplicate {
-                return self.update(key, row, assignments, filter.as_ref(), context).await;
+        let InsertPlan { table, on_conflict, returning, related, .. } = self.plan;
+        check_row(table, &mut row, &context.env)?;
+        let keys = match on_conflict {
+            Conflict::Fails => &[][..],
+            Conflict::Ignored(keys) => keys,
+            Conflict::Updates { key, .. } => core::slice::from_ref(key),
+        };
+        for key in keys {
+            let found = find_duplicate(table, *key, &row, context.transaction, &context.env).await?;
+            match (found, on_conflict) {
+                (None, _) => {}
+                (Some(found), Conflict::Updates { assignments, filter, .. }) => {
+                    return self.update(found, row, assignments, filter.as_ref(), context).await;
+                }
+                (Some(_), _) => return Ok(()),
             }
+        }
+        let key = store_row(table, &row, context.transaction, self.row_ids, &context.env).await?;
+        if let Conflict::Updates { .. } = on_conflict {
             self.note_written(key, context)?;
         }
-        match stored {
-            Stored::Yes => self.changed.note(&row, returning.as_ref(), context).await,
-            Stored::Duplicate => Ok(()),
-        }
+        self.references.want(related, table.descriptor.id, &row, context)?;
+        self.changed.note(&row, returning.as_ref(), context).await
     }
 
     /// `DO UPDATE`: changes the row at `key`, which `excluded` was to be inserted at.
@@ -66,26 +77,30 @@ impl<'a> Inserting<'a> {
                 "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
             ));
         }
-        let InsertPlan { table, returning, .. } = self.plan;
-        let descriptor = &table.descriptor;
+        let InsertPlan { table, returning, related, .. } = self.plan;
         let Some(value) = context.transaction.get(&key).await? else { return Ok(()) };
-        let old = row::read(&value, &table.types, &vec![true; table.types.len()])?;
+        let old = row::read(&value, &table.types, &vec![true; table.types.len()], &table.missing)?;
         let mut both = old.clone();
         both.extend(excluded);
         if !context.passes(filter, &both).await? {
             return Ok(());
         }
-        let mut new = assigned(assignments, old, &both, context).await?;
-        check_row(descriptor, &mut new)?;
-        let new_key = descriptor.row_key(&new);
-        if *new_key == *key {
-            put(&key, &new, context.transaction)?;
+        let mut new = assigned(assignments, old.clone(), &both, context).await?;
+        check_row(table, &mut new, &context.env)?;
+        self.note_written(key.clone(), context)?;
+        let replaced = [Replaced { key, old, new: new.clone() }];
+        if related.tables.is_empty() {
+            replace_rows(table, &replaced, context.transaction, &context.env).await?;
         } else {
-            context.transaction.delete(&key)?;
-            move_row(descriptor, new_key, &new, context.transaction).await?;
+            self.references.replace(related, table.descriptor.id, replaced.into(), context).await?;
         }
-        self.note_written(key, context)?;
         self.changed.note(&new, returning.as_ref(), context).await
+    }
+
+    /// The end: what the rows refer to must be there.
+    pub(super) async fn finish<D: Database>(self, context: &mut Context<'_, D>) -> SqlResult<Changed> {
+        self.references.check(&self.plan.related, context).await?;
+        Ok(self.changed)
     }
 
     fn note_written<D>(&mut self, key: Arc<[u8]>, context: &mut Context<'_, D>) -> SqlResult<()> {

@@ -7,11 +7,14 @@ mod change;
 mod collect;
 mod cursor;
 mod distinct;
+mod foreign;
 mod insert;
 mod join;
 mod recursive;
 mod scan;
+mod sequence;
 mod sort;
+mod store;
 mod subquery;
 mod window;
 
@@ -21,8 +24,10 @@ use alloc::vec::Vec;
 
 use cluster_store::{Lease, MemoryPool, Transaction, yield_now};
 
-pub(crate) use change::{RowIds, delete_all, replay_inserts, run_delete, run_insert, run_update, store_row};
+pub(crate) use change::{collect, delete_all, replay_inserts, run_delete, run_insert, run_update};
 pub(crate) use cursor::Cursor;
+pub(crate) use foreign::References;
+pub(crate) use store::{Replaced, RowIds, UniqueKey, add_to_index, check_row, replace_rows, store_row};
 
 use crate::cancel::CancelFlag;
 use crate::database::Database;
@@ -107,7 +112,7 @@ impl<'a, D> Context<'a, D> {
     }
 
     /// Lets others run now and then: `index` counts up with each row.
-    async fn breathe(&self, index: usize) -> SqlResult<()> {
+    pub(crate) async fn breathe(&self, index: usize) -> SqlResult<()> {
         if index % ROWS_BETWEEN_YIELDS == ROWS_BETWEEN_YIELDS - 1 {
             self.check_cancel()?;
             yield_now().await;
@@ -116,7 +121,7 @@ impl<'a, D> Context<'a, D> {
     }
 
     /// This statement as a query sees it for which `outer` is what it sees of the row around it.
-    fn within<'b>(&'b mut self, outer: &'b [Datum]) -> Context<'b, D>
+    pub(crate) fn within<'b>(&'b mut self, outer: &'b [Datum]) -> Context<'b, D>
     where
         'a: 'b,
     {
@@ -132,10 +137,14 @@ impl<'a, D> Context<'a, D> {
 
 impl<D: Database> Context<'_, D> {
     /// The value of `expr` for `row`; subqueries that it needs are run.
-    async fn eval(&mut self, expr: &Expr, row: &[Datum]) -> SqlResult<Datum> {
+    pub(crate) async fn eval(&mut self, expr: &Expr, row: &[Datum]) -> SqlResult<Datum> {
         loop {
             match expr.eval(row, &self.env) {
-                Ok(value) => return Ok(value.into_owned()),
+                Ok(value) => {
+                    let value = value.into_owned();
+                    self.env.memo.settle();
+                    return Ok(value);
+                }
                 Err(error) if error.is_pending() => self.run_pending().await?,
                 Err(error) => return Err(error),
             }

@@ -14,6 +14,7 @@ use crate::access::Keys;
 use crate::arithmetic;
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::key;
 use crate::plan::rel::{Scan, Series};
 use crate::row;
 use crate::types::{DataType, Datum};
@@ -63,7 +64,7 @@ impl ScanCursor {
 
 async fn open<D: Database>(node: &Scan, context: &mut Context<'_, D>) -> SqlResult<ScanState> {
     let keys = loop {
-        match node.access.keys(node.table.descriptor.id, &context.env) {
+        match node.access.keys(&node.table.descriptor, &context.env) {
             Err(error) if error.is_pending() => context.run_pending().await?,
             keys => break keys?,
         }
@@ -85,7 +86,7 @@ async fn open<D: Database>(node: &Scan, context: &mut Context<'_, D>) -> SqlResu
 }
 
 fn decode(key: Arc<[u8]>, value: &[u8], node: &Scan) -> SqlResult<Row> {
-    let mut row = row::read(value, &node.table.types, &node.needed)?;
+    let mut row = row::read(value, &node.table.types, &node.needed, &node.table.missing)?;
     if node.with_key {
         row.push(Datum::Bytea(key));
     }
@@ -134,12 +135,32 @@ async fn scan_batch<D>(
             *scan = None;
             continue;
         }
+        if node.access.index.is_some() {
+            return indexed(stored, node, context).await.map(Some);
+        }
         return stored
             .into_iter()
             .map(|(key, value)| decode(key, &value, node))
             .collect::<SqlResult<Vec<Row>>>()
             .map(Some);
     }
+}
+
+/// The rows that entries of an index lead to.
+async fn indexed<D>(
+    entries: Vec<cluster_store::Row>,
+    node: &Scan,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Vec<Row>> {
+    let mut rows = Vec::with_capacity(entries.len());
+    for (_, tail) in entries {
+        let mut key = key::table_prefix(node.table.descriptor.id);
+        key.extend_from_slice(&tail);
+        let value = context.transaction.get(&key).await?;
+        let value = value.ok_or_else(|| SqlError::corrupted("index entry"))?;
+        rows.push(decode(key.into(), &value, node)?);
+    }
+    Ok(rows)
 }
 
 /// `generate_series` in progress.

@@ -11,19 +11,29 @@ use super::{Context, Cursor, row_len};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Subquery, SubqueryKind};
-use crate::memo::{SubqueryResult, comparable_form};
+use crate::memo::{Pending, SubqueryResult, comparable_form};
 use crate::types::Datum;
 
 impl<D: Database> Context<'_, D> {
     /// Runs the subquery that the last expression has asked for, so that it can be evaluated again.
     pub(super) fn run_pending(&mut self) -> Pin<Box<dyn Future<Output = SqlResult<()>> + Send + '_>> {
         Box::pin(async move {
-            let Some(pending) = self.env.memo.take_pending() else {
-                return Err(SqlError::corrupted("subquery"));
+            let pending = match self.env.memo.take_pending() {
+                Some(Pending::Subquery(pending)) => pending,
+                Some(Pending::Sequence(request)) => {
+                    let number = self.sequence(&request).await?;
+                    self.env.memo.note_number(number);
+                    self.env.memo.begin_again();
+                    return Ok(());
+                }
+                None => return Err(SqlError::corrupted("subquery")),
             };
             let in_use = self.budget.in_use();
             let mut inner = self.within(&pending.outer);
+            // What expressions within ask sequences for must not be taken for what this one asks for.
+            let numbers = inner.env.memo.take_numbers();
             let (result, len) = run(&pending.subquery, &mut inner).await?;
+            self.env.memo.put_numbers(numbers);
             self.budget.return_to(in_use);
             self.budget.charge(len)?;
             let given_up = self.env.memo.note(&pending, result, len);

@@ -5,6 +5,7 @@
 //! tokens before it runs. The worst text then takes more than 256 KiB of stack and less than 512 (at
 //! opt-level 1): whoever polls a session should have at least that.
 
+mod alter;
 mod call;
 mod ddl;
 mod expression;
@@ -52,6 +53,33 @@ pub fn parse(sql: &str) -> SqlResult<Vec<Statement>> {
         statements.push(parse_one(tokens, &positions)?);
     }
     Ok(statements)
+}
+
+/// The expression that `text` is.
+pub(crate) fn expression(text: &str) -> SqlResult<crate::ast::Expr> {
+    within(text, |parser| parser.parse_expr(), |translator, expr| translator.expr(expr))
+}
+
+/// The query that `text` is.
+pub(crate) fn query(text: &str) -> SqlResult<crate::ast::Query> {
+    within(text, |parser| parser.parse_query(), |translator, query| translator.query(*query))
+}
+
+/// What `parse` and `translate` make of `text`, which is part of a definition.
+fn within<P, T>(
+    text: &str,
+    parse: impl FnOnce(&mut Parser<'_>) -> Result<P, ParserError>,
+    translate: impl FnOnce(&Translator<'_>, P) -> SqlResult<T>,
+) -> SqlResult<T> {
+    let positions = Positions::new("");
+    let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, text)
+        .tokenize_with_location()
+        .map_err(|error| SqlError::new(SqlState::SYNTAX_ERROR, lower_first(&error.message)))?;
+    let mut parser =
+        Parser::new(&dialect).with_recursion_limit(NESTING_MAX).with_tokens_with_locations(tokens);
+    let parsed = parse(&mut parser).map_err(|error| syntax_error(error, &[], &positions))?;
+    translate(&Translator { positions: &positions, depth: Cell::new(0) }, parsed)
 }
 
 fn parse_one(tokens: Vec<TokenWithSpan>, positions: &Positions) -> SqlResult<Statement> {

@@ -9,7 +9,7 @@ use sqlparser::ast;
 use super::{Translator, fold, idents, refuse, single};
 use crate::ast::{
     ConflictTarget, ConflictUpdate, Copy, CopyFormat, CopySource, Delete, Expr, Insert, InsertSource,
-    OnConflict, Statement, Update,
+    OnConflict, Statement, Truncate, Update,
 };
 use crate::database::Procedure;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -22,23 +22,12 @@ impl Translator<'_> {
             S::Insert(insert) => self.insert(insert),
             S::Update(update) => self.update(update),
             S::Delete(delete) => self.delete(delete),
-            S::CreateTable(create) => self.create_table(create),
-            S::Drop { object_type: ast::ObjectType::Table, if_exists, names, .. } => {
-                let tables = names.iter().map(|name| self.table_name(name)).collect::<SqlResult<_>>()?;
-                Ok(Statement::DropTable { tables, if_exists })
-            }
-            S::Truncate(mut truncate) => {
-                refuse(truncate.table_names.len() > 1, "TRUNCATE of several tables")?;
-                let name = truncate.table_names.pop().map(|target| target.name);
-                let name = name.ok_or_else(|| SqlError::not_supported("TRUNCATE of nothing"))?;
-                let table = self.table_name(&name)?;
-                Ok(Statement::Delete(Delete {
-                    table,
-                    alias: None,
-                    using: Vec::new(),
-                    filter: None,
-                    returning: Vec::new(),
-                    truncate: true,
+            S::Truncate(truncate) => {
+                let tables = truncate.table_names.iter().map(|target| self.table_name(&target.name));
+                Ok(Statement::Truncate(Truncate {
+                    tables: tables.collect::<SqlResult<_>>()?,
+                    restart_identity: matches!(truncate.identity, Some(ast::TruncateIdentityOption::Restart)),
+                    cascade: matches!(truncate.cascade, Some(ast::CascadeOption::Cascade)),
                 }))
             }
             S::Copy { source, to, target, options, legacy_options, .. } => {
@@ -48,7 +37,10 @@ impl Translator<'_> {
                 Ok(Statement::Explain(Box::new(self.statement(*statement)?)))
             }
             S::Call(function) => call(&function).map(Statement::Call),
-            other => self.session_statement(other),
+            other => match self.definition(other)? {
+                Ok(statement) => Ok(statement),
+                Err(other) => self.session_statement(other),
+            },
         }
     }
 
@@ -249,7 +241,7 @@ impl Translator<'_> {
         let (table, alias) = self.target(target)?;
         let filter = delete.selection.map(|filter| self.expr(filter)).transpose()?;
         let returning = self.items(delete.returning.unwrap_or_default())?;
-        Ok(Statement::Delete(Delete { table, alias, using, filter, returning, truncate: false }))
+        Ok(Statement::Delete(Delete { table, alias, using, filter, returning }))
     }
 
     fn copy(

@@ -10,19 +10,20 @@ use alloc::vec::Vec;
 use super::from::{join, plan_from, scan};
 use super::optimize::{optimize, optimize_exprs};
 use super::rel::{JoinType, Rel};
+use super::related::{Related, related};
 use super::select::expand;
 use super::{CopyInPlan, OutputColumn, Plan, Planner, Relation, plan_query};
 use crate::ast::{
     Body, ConflictTarget, ConflictUpdate, Copy, CopySource, Delete, Expr as AstExpr, From, Insert,
     InsertSource, OnConflict, Query, Select, SelectItem, TableName, Update,
 };
-use crate::bind::{Binder, Scope, Typed};
-use crate::catalog::{Column, ColumnDefault, StoredTable};
+use crate::bind::{Binder, Scope, Typed, scope_of};
+use crate::catalog::{Column, Identity, Index, IndexConstraint, StoredTable};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::exec::UniqueKey;
 use crate::expr::Expr;
-use crate::function::Function;
 use crate::settings;
-use crate::types::DataType;
+use crate::types::{DataType, Datum};
 
 /// `INSERT`
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct InsertPlan {
     pub(crate) rows: InsertRows,
     pub(crate) on_conflict: Conflict,
     pub(crate) returning: Option<Returning>,
+    pub(crate) related: Arc<Related>,
 }
 
 /// What is to be done with a row whose key is taken.
@@ -38,10 +40,11 @@ pub(crate) struct InsertPlan {
 pub(crate) enum Conflict {
     /// It is an error.
     Fails,
-    Ignored,
+    /// If it has one of these in common with another.
+    Ignored(Vec<UniqueKey>),
     /// Columns of the row that is there, and their new values, if it passes the filter. Both see the row that is there, and
     /// behind it the one that was to be inserted.
-    Updates(Vec<(usize, Expr)>, Option<Expr>),
+    Updates { key: UniqueKey, assignments: Vec<(usize, Expr)>, filter: Option<Expr> },
 }
 
 /// The rows of an `INSERT`.
@@ -62,6 +65,7 @@ pub(crate) struct UpdatePlan {
     /// Columns and their new values.
     pub(crate) assignments: Vec<(usize, Expr)>,
     pub(crate) returning: Option<Returning>,
+    pub(crate) related: Arc<Related>,
 }
 
 /// `DELETE`
@@ -70,7 +74,7 @@ pub(crate) struct DeletePlan {
     pub(crate) table: Arc<StoredTable>,
     pub(crate) rows: TargetRows,
     pub(crate) returning: Option<Returning>,
-    pub(crate) truncate: bool,
+    pub(crate) related: Arc<Related>,
 }
 
 /// The rows of a table that are to be changed.
@@ -91,18 +95,10 @@ pub(crate) struct Returning {
     pub(crate) columns: Vec<OutputColumn>,
 }
 
-/// What a column gets if nothing is said.
-pub(crate) fn default_of(column: &Column) -> Expr {
-    match &column.default {
-        ColumnDefault::Value(datum) => Expr::Const(datum.clone()),
-        ColumnDefault::Now => Expr::Call(Function::Now, Vec::new()),
-    }
-}
-
 /// The indexes of the columns called `names`; all if there are none.
 fn columns_named(table: &StoredTable, names: &[String]) -> SqlResult<Vec<usize>> {
     if names.is_empty() {
-        return Ok((0..table.descriptor.columns.len()).collect());
+        return Ok(table.descriptor.live_columns().map(|(at, _)| at).collect());
     }
     let mut indexes = Vec::with_capacity(names.len());
     for name in names {
@@ -118,8 +114,7 @@ fn columns_named(table: &StoredTable, names: &[String]) -> SqlResult<Vec<usize>>
 
 /// The column called `name`, and its index.
 fn column_named(table: &StoredTable, name: &str) -> SqlResult<(usize, Column)> {
-    let mut columns = table.descriptor.columns.iter().enumerate();
-    let found = columns.find(|(_, column)| column.name == name);
+    let found = table.descriptor.column(name);
     found.map(|(index, column)| (index, column.clone())).ok_or_else(|| {
         let message = format!("column \"{name}\" of relation \"{}\" does not exist", table.descriptor.name);
         SqlError::new(SqlState::UNDEFINED_COLUMN, message)
@@ -128,13 +123,11 @@ fn column_named(table: &StoredTable, name: &str) -> SqlResult<(usize, Column)> {
 
 pub(super) fn plan_insert(insert: &Insert, planner: &mut Planner) -> SqlResult<InsertPlan> {
     let relation = planner.relations.find(&insert.table)?;
-    let scope = Scope::of(insert.table.name.clone(), relation.columns());
+    let scope = relation.scope(insert.table.name.clone());
     let table = relation.writable(&insert.table)?;
     let columns = columns_named(&table, &insert.columns)?;
     let rows = match &insert.source {
-        InsertSource::Defaults => {
-            InsertRows::Values(vec![table.descriptor.columns.iter().map(default_of).collect()])
-        }
+        InsertSource::Defaults => InsertRows::Values(vec![table.bound.defaults.clone()]),
         InsertSource::Values(rows) => {
             let scope = Scope::default();
             let mut binder = Binder::new(&scope, planner, "VALUES");
@@ -152,12 +145,13 @@ pub(super) fn plan_insert(insert: &Insert, planner: &mut Planner) -> SqlResult<I
             check_width(select.columns.len(), &columns, !insert.columns.is_empty())?;
             let scope = Scope::default();
             let mut binder = Binder::new(&scope, planner, "INSERT");
-            let mut row: Vec<Expr> = table.descriptor.columns.iter().map(default_of).collect();
+            let mut row = table.bound.defaults.clone();
             for (index, (output, column)) in select.columns.iter().zip(&columns).enumerate() {
                 let typed = Typed { expr: Expr::Column(index), data_type: Some(output.data_type) };
                 if let (Some(slot), Some(column)) =
                     (row.get_mut(*column), table.descriptor.columns.get(*column))
                 {
+                    check_given(column)?;
                     *slot = binder.assign_typed(typed, column)?;
                 }
             }
@@ -169,74 +163,115 @@ pub(super) fn plan_insert(insert: &Insert, planner: &mut Planner) -> SqlResult<I
         Some(on_conflict) => plan_conflict(on_conflict, &table, &scope, planner)?,
     };
     let returning = plan_returning(&insert.returning, &scope, planner)?;
-    Ok(InsertPlan { table, rows, on_conflict, returning })
+    let related = related(&table, planner)?;
+    Ok(InsertPlan { table, rows, on_conflict, returning, related })
 }
 
-/// `ON CONFLICT`: the primary key is the only one there is.
+/// `ON CONFLICT`
 fn plan_conflict(
     on_conflict: &OnConflict,
     table: &StoredTable,
     scope: &Scope,
     planner: &mut Planner,
 ) -> SqlResult<Conflict> {
+    let keys = conflict_keys(on_conflict, table, scope)?;
+    let (Some(ConflictUpdate { assignments, filter }), Some(key)) = (&on_conflict.update, keys.first())
+    else {
+        return Ok(Conflict::Ignored(keys));
+    };
+    let mut both = scope.clone();
+    both.append(scope_of(&table.descriptor, "excluded".into()))?;
+    let mut binder = Binder::new(&both, planner, "ON CONFLICT DO UPDATE");
+    let column = |name: &str| assignable(table, name);
+    let assignments = plan_assignments(assignments, column, &mut binder)?;
+    let filter = filter.as_ref().map(|filter| binder.condition(filter, "WHERE")).transpose()?;
+    Ok(Conflict::Updates { key: *key, assignments, filter })
+}
+
+/// The keys that `ON CONFLICT` speaks of.
+fn conflict_keys(on_conflict: &OnConflict, table: &StoredTable, scope: &Scope) -> SqlResult<Vec<UniqueKey>> {
     let descriptor = &table.descriptor;
+    let primary = (!descriptor.primary_key.is_empty()).then_some(UniqueKey::Primary);
+    let unique = descriptor.indexes.iter().enumerate().filter(|(_, index)| index.unique);
     match &on_conflict.target {
         None if on_conflict.update.is_some() => {
             let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message)
-                .hint("For example, ON CONFLICT (column_name)."));
+            Err(SqlError::new(SqlState::SYNTAX_ERROR, message)
+                .hint("For example, ON CONFLICT (column_name)."))
         }
-        None => {}
+        None => Ok(primary.into_iter().chain(unique.map(|(at, _)| UniqueKey::Index(at))).collect()),
         Some(ConflictTarget::Columns(names)) => {
-            let mut columns: Vec<usize> = Vec::new();
+            let mut columns: Vec<u16> = Vec::new();
             for name in names {
-                columns.push(scope.column(None, name)?.0);
+                columns.push(u16::try_from(scope.column(None, name)?.0).unwrap_or(u16::MAX));
             }
-            let mut key: Vec<usize> =
-                descriptor.primary_key.iter().map(|column| usize::from(*column)).collect();
-            key.sort_unstable();
             columns.sort_unstable();
             columns.dedup();
-            if columns != key {
-                let message =
-                    "there is no unique or exclusion constraint matching the ON CONFLICT specification";
-                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+            let is_key = |mut key: Vec<u16>| {
+                key.sort_unstable();
+                key == columns
+            };
+            let is_index = |index: &Index| {
+                index.predicate.is_none()
+                    && index.columns().len() == index.keys.len()
+                    && is_key(index.columns())
+            };
+            if primary.is_some() && is_key(descriptor.primary_key.clone()) {
+                return Ok([UniqueKey::Primary].into());
+            }
+            let mut unique = unique;
+            match unique.find(|(_, index)| is_index(index)) {
+                Some((at, _)) => Ok([UniqueKey::Index(at)].into()),
+                None => {
+                    let message =
+                        "there is no unique or exclusion constraint matching the ON CONFLICT specification";
+                    Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message))
+                }
             }
         }
-        Some(ConflictTarget::Constraint(name))
-            if !descriptor.primary_key.is_empty() && *name == descriptor.primary_key_name => {}
         Some(ConflictTarget::Constraint(name)) => {
-            let message = format!("constraint \"{name}\" for table \"{}\" does not exist", descriptor.name);
-            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+            if primary.is_some() && *name == descriptor.primary_key_name {
+                return Ok([UniqueKey::Primary].into());
+            }
+            let mut unique = unique;
+            match unique.find(|(_, index)| index.name == *name && index.constraint != IndexConstraint::None) {
+                Some((at, _)) => Ok([UniqueKey::Index(at)].into()),
+                None => {
+                    let message =
+                        format!("constraint \"{name}\" for table \"{}\" does not exist", descriptor.name);
+                    Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message))
+                }
+            }
         }
     }
-    let Some(ConflictUpdate { assignments, filter }) = &on_conflict.update else {
-        return Ok(Conflict::Ignored);
-    };
-    let mut both = scope.clone();
-    let columns = scope.columns.iter().map(|column| (column.name.clone(), column.data_type)).collect();
-    both.append(Scope::of("excluded".into(), columns))?;
-    let mut binder = Binder::new(&both, planner, "ON CONFLICT DO UPDATE");
-    let assignments = plan_assignments(assignments, |name| column_named(table, name), &mut binder)?;
-    let filter = filter.as_ref().map(|filter| binder.condition(filter, "WHERE")).transpose()?;
-    Ok(Conflict::Updates(assignments, filter))
+}
+
+/// The column called `name`, its place, and what it holds if nothing is said.
+fn assignable(table: &StoredTable, name: &str) -> SqlResult<(usize, Column, Expr)> {
+    let (at, column) = column_named(table, name)?;
+    let default = table.bound.defaults.get(at).cloned().unwrap_or(Expr::Const(Datum::Null));
+    Ok((at, column, default))
 }
 
 /// `SET`: columns and their new values.
 fn plan_assignments(
     assignments: &[(String, Option<AstExpr>)],
-    column_named: impl Fn(&str) -> SqlResult<(usize, Column)>,
+    column_named: impl Fn(&str) -> SqlResult<(usize, Column, Expr)>,
     binder: &mut Binder<'_>,
 ) -> SqlResult<Vec<(usize, Expr)>> {
     let mut planned: Vec<(usize, Expr)> = Vec::new();
     for (name, expr) in assignments {
-        let (index, column) = column_named(name)?;
+        let (index, column, default) = column_named(name)?;
         if planned.iter().any(|(known, _)| *known == index) {
             let message = format!("multiple assignments to same column \"{name}\"");
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
         }
-        let value =
-            expr.as_ref().map_or_else(|| Ok(default_of(&column)), |expr| binder.assign(expr, &column))?;
+        if column.identity == Identity::Always && expr.is_some() {
+            let message = format!("column \"{name}\" can only be updated to DEFAULT");
+            return Err(SqlError::new(SqlState::GENERATED_ALWAYS, message)
+                .detail(format!("Column \"{name}\" is an identity column defined as GENERATED ALWAYS.")));
+        }
+        let value = expr.as_ref().map_or(Ok(default), |expr| binder.assign(expr, &column))?;
         planned.push((index, value));
     }
     Ok(planned)
@@ -257,16 +292,27 @@ fn whole_row(
     row: &[Option<AstExpr>],
     binder: &mut Binder<'_>,
 ) -> SqlResult<Vec<Expr>> {
-    let mut whole: Vec<Option<Expr>> = vec![None; table.descriptor.columns.len()];
+    let mut whole = table.bound.defaults.clone();
     for (index, expr) in columns.iter().zip(row) {
         if let (Some(slot), Some(column), Some(expr)) =
             (whole.get_mut(*index), table.descriptor.columns.get(*index), expr)
         {
-            *slot = Some(binder.assign(expr, column)?);
+            check_given(column)?;
+            *slot = binder.assign(expr, column)?;
         }
     }
-    let or_default = |(expr, column): (Option<Expr>, &Column)| expr.unwrap_or_else(|| default_of(column));
-    Ok(whole.into_iter().zip(&table.descriptor.columns).map(or_default).collect())
+    Ok(whole)
+}
+
+/// 428C9 if nothing may be given for `column`.
+fn check_given(column: &Column) -> SqlResult<()> {
+    if column.identity != Identity::Always {
+        return Ok(());
+    }
+    let name = &column.name;
+    let message = format!("cannot insert a non-DEFAULT value into column \"{name}\"");
+    Err(SqlError::new(SqlState::GENERATED_ALWAYS, message)
+        .detail(format!("Column \"{name}\" is an identity column defined as GENERATED ALWAYS.")))
 }
 
 /// Plans `RETURNING`.
@@ -299,10 +345,10 @@ fn plan_target(
 ) -> SqlResult<(Option<Arc<StoredTable>>, TargetRows, Scope)> {
     let relation = planner.relations.find(name)?;
     let called = alias.cloned().unwrap_or_else(|| name.name.clone());
-    let mut scope = Scope::of(called, relation.columns());
-    let width = scope.width;
+    let mut scope = relation.scope(called);
+    let width = relation.width();
     // The key, which has no name.
-    scope.width += 1;
+    scope.width = width + 1;
     let (table, mut rel) = match relation {
         Relation::Settings => (None, Rel::Settings),
         other => {
@@ -335,8 +381,8 @@ fn filtered(
 pub(super) fn plan_update(update: &Update, planner: &mut Planner) -> SqlResult<UpdatePlan> {
     let (table, rows, scope) = plan_target(&update.table, update.alias.as_ref(), &update.from, planner)?;
     let column = |name: &str| match &table {
-        Some(table) => column_named(table, name),
-        None => settings::assignable(name),
+        Some(table) => assignable(table, name),
+        None => settings::assignable(name).map(|(at, column)| (at, column, Expr::Const(Datum::Null))),
     };
     let mut binder = Binder::new(&scope, planner, "UPDATE");
     let mut assignments = plan_assignments(&update.assignments, column, &mut binder)?;
@@ -345,7 +391,11 @@ pub(super) fn plan_update(update: &Update, planner: &mut Planner) -> SqlResult<U
     }
     let rows = filtered(rows, update.filter.as_ref(), &scope, planner)?;
     let returning = plan_returning(&update.returning, &scope, planner)?;
-    Ok(UpdatePlan { table, rows, assignments, returning })
+    let related = match &table {
+        Some(table) => related(table, planner)?,
+        None => Arc::default(),
+    };
+    Ok(UpdatePlan { table, rows, assignments, returning, related })
 }
 
 pub(super) fn plan_delete(delete: &Delete, planner: &mut Planner) -> SqlResult<DeletePlan> {
@@ -353,7 +403,8 @@ pub(super) fn plan_delete(delete: &Delete, planner: &mut Planner) -> SqlResult<D
     let Some(table) = table else { return Err(settings::rows_are_fixed()) };
     let rows = filtered(rows, delete.filter.as_ref(), &scope, planner)?;
     let returning = plan_returning(&delete.returning, &scope, planner)?;
-    Ok(DeletePlan { table, rows, returning, truncate: delete.truncate })
+    let related = related(&table, planner)?;
+    Ok(DeletePlan { table, rows, returning, related })
 }
 
 pub(super) fn plan_copy(copy: &Copy, planner: &mut Planner) -> SqlResult<Plan> {
@@ -361,7 +412,8 @@ pub(super) fn plan_copy(copy: &Copy, planner: &mut Planner) -> SqlResult<Plan> {
         (CopySource::Table(name, columns), false) => {
             let table = planner.relations.find(name)?.writable(name)?;
             let columns = columns_named(&table, columns)?;
-            return Ok(Plan::CopyIn(CopyInPlan { table, columns, format: copy.format.clone() }));
+            let related = related(&table, planner)?;
+            return Ok(Plan::CopyIn(CopyInPlan { table, columns, format: copy.format.clone(), related }));
         }
         (CopySource::Query(_), false) => {
             return Err(SqlError::new(SqlState::SYNTAX_ERROR, "COPY of a query goes TO, not FROM"));

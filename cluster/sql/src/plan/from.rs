@@ -13,9 +13,10 @@ use super::{OutputColumn, Relation};
 use crate::access::Access;
 use crate::ast::{self, Alias, From, JoinCondition, JoinKind, TableName};
 use crate::bind::{Binder, Scope, ScopeColumn, Typed};
-use crate::catalog::StoredTable;
+use crate::catalog::{StoredTable, StoredView};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
+use crate::parse;
 use crate::types::{DataType, Datum};
 
 /// All of `from`, crossed.
@@ -74,23 +75,45 @@ fn plan_table(name: &TableName, alias: Option<&Alias>, planner: &mut Planner) ->
         return Ok((rel, Scope::of(called, columns)));
     }
     let relation = planner.relations.find(name)?;
-    let columns = rename(&called, outputs(relation.columns()), names)?;
-    let mut scope = Scope::of(called, columns);
+    if let Relation::View(view) = relation {
+        return plan_view(&view, called, names, planner);
+    }
+    let mut scope = relation.scope(called.clone());
+    if names.len() > scope.columns.len() {
+        // For the message.
+        rename(&called, Vec::new(), names)?;
+    }
+    for (column, renamed) in scope.columns.iter_mut().zip(names) {
+        column.name.clone_from(renamed);
+    }
     let rel = match relation {
-        Relation::Stored(table) => {
-            if let Some(known) = scope.tables.first_mut() {
-                known.key = table.descriptor.primary_key.iter().map(|column| usize::from(*column)).collect();
-            }
-            scan(table, false)
-        }
+        Relation::Stored(table) => scan(table, false),
         Relation::Live(table) => Rel::Live(table),
         Relation::Settings => {
             // Each row's key, which has no name.
             scope.width += 1;
             Rel::Settings
         }
+        Relation::View(_) => Rel::Row,
     };
     Ok((rel, scope))
+}
+
+/// The rows of a view: what is around it means nothing to it.
+fn plan_view(
+    view: &StoredView,
+    called: String,
+    names: &[String],
+    planner: &mut Planner,
+) -> SqlResult<(Rel, Scope)> {
+    let query = parse::query(&view.descriptor.query)?;
+    let (levels, named) = (core::mem::take(&mut planner.levels), core::mem::take(&mut planner.named));
+    let hints: Vec<Option<DataType>> =
+        view.descriptor.columns.iter().map(|(_, data_type)| Some(*data_type)).collect();
+    let plan = plan_query(&query, &hints, planner);
+    (planner.levels, planner.named) = (levels, named);
+    let columns = rename(&called, outputs(view.descriptor.columns.clone()), names)?;
+    Ok((plan?.rel, Scope::of(called, columns)))
 }
 
 /// All of `table`.

@@ -12,6 +12,7 @@ mod optimize;
 mod planner;
 mod query;
 pub(crate) mod rel;
+mod related;
 mod rewrite;
 mod select;
 
@@ -20,21 +21,22 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub(crate) use change::{
-    Conflict, DeletePlan, InsertPlan, InsertRows, Returning, TargetRows, UpdatePlan, default_of,
-};
+pub(crate) use change::{Conflict, DeletePlan, InsertPlan, InsertRows, Returning, TargetRows, UpdatePlan};
 pub(crate) use planner::{Level, Planner, Relations};
 pub(crate) use query::{QueryPlan, plan_query};
 pub(crate) use rel::Rel;
+pub(crate) use related::{Child, Related, RelatedTable, related_to};
 
 use cluster_store::Transaction;
 use name::name_of;
 use optimize::optimize;
 
-use crate::ast::{CopyFormat, Statement, TableName, visit};
-use crate::catalog::{self, PUBLIC, SYS, StoredTable};
+use crate::ast::{CopyFormat, CopySource, Statement, TableName, visit};
+use crate::bind::{Scope, scope_of};
+use crate::catalog::{self, PUBLIC, SYS, Stored, StoredTable, StoredView};
 use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::parse;
 use crate::settings;
 use crate::types::DataType;
 
@@ -68,12 +70,14 @@ pub(crate) struct CopyInPlan {
     /// Which columns the fields are for.
     pub(crate) columns: Vec<usize>,
     pub(crate) format: CopyFormat,
+    pub(crate) related: Arc<Related>,
 }
 
 /// A table that a statement names.
 #[derive(Clone, Debug)]
 pub(crate) enum Relation {
     Stored(Arc<StoredTable>),
+    View(Arc<StoredView>),
     Live(&'static LiveTable),
     /// `sys.settings`
     Settings,
@@ -90,21 +94,35 @@ impl Relation {
                     .detail("Its rows are computed when they are read."))
             }
             Relation::Settings => Err(settings::rows_are_fixed()),
+            Relation::View(_) => {
+                let message = format!("cannot change view \"{}\"", name.name);
+                Err(SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)
+                    .detail("Views show rows of tables."))
+            }
         }
     }
 
-    /// The names and types of its columns.
-    fn columns(&self) -> Vec<(String, DataType)> {
-        let of_live = |table: &LiveTable| {
-            table.columns.iter().map(|(name, data_type)| (String::from(*name), *data_type)).collect()
+    /// What names mean over its rows if it is called `called`.
+    fn scope(&self, called: String) -> Scope {
+        let of_live = |table: &LiveTable, called| {
+            let column = |(name, data_type): &(&str, DataType)| (String::from(*name), *data_type);
+            Scope::of(called, table.columns.iter().map(column).collect())
         };
         match self {
-            Relation::Stored(table) => {
-                let columns = table.descriptor.columns.iter();
-                columns.map(|column| (column.name.clone(), column.data_type)).collect()
-            }
-            Relation::Live(table) => of_live(table),
-            Relation::Settings => of_live(&settings::TABLE),
+            Relation::Stored(table) => scope_of(&table.descriptor, called),
+            Relation::View(view) => Scope::of(called, view.descriptor.columns.clone()),
+            Relation::Live(table) => of_live(table, called),
+            Relation::Settings => of_live(&settings::TABLE, called),
+        }
+    }
+
+    /// How many columns its rows have.
+    fn width(&self) -> usize {
+        match self {
+            Relation::Stored(table) => table.types.len(),
+            Relation::View(view) => view.descriptor.columns.len(),
+            Relation::Live(table) => table.columns.len(),
+            Relation::Settings => settings::TABLE.columns.len(),
         }
     }
 }
@@ -116,26 +134,73 @@ pub(crate) fn needs_tables(statement: &Statement) -> bool {
     needs
 }
 
-/// The tables that a statement names, looked up. Those that do not exist are missed by whoever plans with them.
+/// The tables that a statement names, looked up, and those that have to do with them. Those that do not exist are missed
+/// by whoever plans with them.
 pub(crate) async fn relations(
     statement: &Statement,
     transaction: &mut Transaction,
     live: &'static [LiveTable],
 ) -> SqlResult<Relations> {
-    let mut names: Vec<(String, String)> = Vec::new();
-    visit::tables(statement, &mut |table| {
-        let name = (table.schema.clone().unwrap_or_else(|| PUBLIC.into()), table.name.clone());
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    });
+    let mut waiting: Vec<(String, String)> = Vec::new();
+    visit::tables(statement, &mut |table| waiting.push(full_name(table)));
+    let written = match statement {
+        Statement::Insert(insert) => Some(full_name(&insert.table)),
+        Statement::Update(update) => Some(full_name(&update.table)),
+        Statement::Delete(delete) => Some(full_name(&delete.table)),
+        Statement::Copy(copy) => match &copy.source {
+            CopySource::Table(table, _) if !copy.to => Some(full_name(table)),
+            _ => None,
+        },
+        _ => None,
+    };
     let mut relations = Relations::default();
-    for (schema, name) in names {
-        if let Some(relation) = find(&schema, &name, transaction, live).await? {
-            relations.0.insert((schema, name), relation);
+    while let Some((schema, name)) = waiting.pop() {
+        let key = (schema, name);
+        if relations.0.contains_key(&key) {
+            continue;
         }
+        let Some(relation) = find(&key.0, &key.1, transaction, live).await? else { continue };
+        if let Relation::View(view) = &relation {
+            let query = parse::query(&view.descriptor.query)?;
+            visit::of_query(&query, &mut |table| waiting.push(full_name(table)));
+        }
+        relations.0.insert(key, relation);
+    }
+    if let Some(written) = written {
+        add_related(written, &mut relations, transaction).await?;
     }
     Ok(relations)
+}
+
+/// Adds the tables that have to do with `table` by foreign keys.
+async fn add_related(
+    table: (String, String),
+    relations: &mut Relations,
+    transaction: &mut Transaction,
+) -> SqlResult<()> {
+    let mut waiting = Vec::from([(table, true)]);
+    let mut followed: Vec<(String, String)> = Vec::new();
+    while let Some((name, changes)) = waiting.pop() {
+        if !relations.0.contains_key(&name)
+            && let Some(Stored::Table(table)) = catalog::find(transaction, &name.0, &name.1).await?
+        {
+            relations.0.insert(name.clone(), Relation::Stored(table));
+        }
+        if !changes || followed.contains(&name) {
+            continue;
+        }
+        if let Some(table) = relations.stored(&name) {
+            // Rows that refer to its own may change with them; those that they refer to do not.
+            waiting.extend(table.descriptor.foreign_keys.iter().map(|key| (key.table.clone(), false)));
+            waiting.extend(table.descriptor.referenced_by.iter().map(|name| (name.clone(), true)));
+        }
+        followed.push(name);
+    }
+    Ok(())
+}
+
+fn full_name(table: &TableName) -> (String, String) {
+    (table.schema.clone().unwrap_or_else(|| PUBLIC.into()), table.name.clone())
 }
 
 async fn find(
@@ -150,7 +215,11 @@ async fn find(
     if schema == SYS && name == settings::TABLE.name {
         return Ok(Some(Relation::Settings));
     }
-    Ok(catalog::find(transaction, schema, name).await?.map(Relation::Stored))
+    Ok(match catalog::find(transaction, schema, name).await? {
+        Some(Stored::Table(table)) => Some(Relation::Stored(table)),
+        Some(Stored::View(view)) => Some(Relation::View(view)),
+        _ => None,
+    })
 }
 
 /// A planned statement.
@@ -161,8 +230,8 @@ pub(crate) struct Planned {
     pub(crate) params: Vec<DataType>,
     /// The columns of its result; none if it has no rows.
     pub(crate) columns: Option<Vec<OutputColumn>>,
-    /// The stored tables that the plan was made for.
-    pub(crate) tables: Vec<Arc<StoredTable>>,
+    /// The keys and the bytes of what the plan was made for.
+    pub(crate) made_for: Vec<(Vec<u8>, Arc<[u8]>)>,
     /// Whether it reads anything that is stored.
     pub(crate) reads_store: bool,
 }
@@ -173,20 +242,21 @@ pub(crate) fn plan(
     relations: Relations,
     given: &[Option<DataType>],
 ) -> SqlResult<Planned> {
-    let tables: Vec<Arc<StoredTable>> = relations
+    let made_for: Vec<(Vec<u8>, Arc<[u8]>)> = relations
         .0
         .values()
         .filter_map(|relation| match relation {
-            Relation::Stored(table) => Some(table.clone()),
+            Relation::Stored(table) => Some((table.key.clone(), table.bytes.clone())),
+            Relation::View(view) => Some((view.key.clone(), view.bytes.clone())),
             _ => None,
         })
         .collect();
     let has_settings = relations.0.values().any(|relation| matches!(relation, Relation::Settings));
-    let reads_store = has_settings || !tables.is_empty();
+    let reads_store = has_settings || !made_for.is_empty();
     let mut planner = Planner::new(relations, given);
     let (plan, columns) = plan_with(statement, &mut planner)?;
     let params = planner.params.finish()?;
-    Ok(Planned { plan, params, columns, tables, reads_store })
+    Ok(Planned { plan, params, columns, made_for, reads_store })
 }
 
 fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, Option<Vec<OutputColumn>>)> {
@@ -228,4 +298,16 @@ fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, O
         }
         _ => (Plan::Direct, None),
     })
+}
+
+impl Planned {
+    /// Whether what the plan was made for is in `transaction` what it was.
+    pub(crate) async fn is_current(&self, transaction: &mut Transaction) -> SqlResult<bool> {
+        for (key, bytes) in &self.made_for {
+            if !catalog::is_same(key, bytes, transaction).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }

@@ -10,7 +10,7 @@ use super::Relation;
 use super::rel::Rel;
 use crate::ast::TableName;
 use crate::bind::{Params, Scope, undefined_column};
-use crate::catalog;
+use crate::catalog::{self, StoredTable};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::types::DataType;
@@ -26,6 +26,14 @@ impl Relations {
         match self.0.get(&(schema.into(), name.name.clone())) {
             Some(relation) => Ok(relation.clone()),
             None => Err(catalog::undefined_table(name.schema.as_deref(), &name.name).at(name.position)),
+        }
+    }
+
+    /// The stored table of this schema and name.
+    pub(crate) fn stored(&self, name: &(String, String)) -> Option<Arc<StoredTable>> {
+        match self.0.get(name) {
+            Some(Relation::Stored(table)) => Some(table.clone()),
+            _ => None,
         }
     }
 }

@@ -12,9 +12,10 @@ use crate::copy::CopyDecoder;
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
-use crate::exec::{Row, replay_inserts, store_row};
+use crate::exec::{Budget, Context, References, Row, RowIds, check_row, replay_inserts, store_row};
 use crate::memo::Memo;
-use crate::plan::{CopyInPlan, Plan, Planned, default_of};
+use crate::plan::{CopyInPlan, Plan, Planned};
+use crate::types::Datum;
 use crate::wire;
 
 /// A copy in progress.
@@ -24,13 +25,15 @@ pub struct CopyIn {
     /// The transaction, if the copy is alone in it.
     own: Option<Transaction>,
     count: u64,
+    references: References,
+    budget: Budget,
 }
 
 impl CopyIn {
-    pub(super) fn new(planned: Arc<Planned>, own: Option<Transaction>) -> SqlResult<CopyIn> {
+    pub(super) fn new(planned: Arc<Planned>, own: Option<Transaction>, budget: Budget) -> SqlResult<CopyIn> {
         let Plan::CopyIn(plan) = &planned.plan else { return Err(SqlError::not_supported("this COPY")) };
         let decoder = CopyDecoder::new(plan.format.clone());
-        Ok(CopyIn { planned, decoder, own, count: 0 })
+        Ok(CopyIn { planned, decoder, own, count: 0, references: References::default(), budget })
     }
 
     /// How many fields a line has.
@@ -60,53 +63,36 @@ impl<D: Database> Session<D> {
         }
         let planned = copy.planned.clone();
         let Plan::CopyIn(plan) = &planned.plan else { return Ok(()) };
+        let Session { state, database, facts, row_ids, cancel, .. } = self;
+        let transaction = match &mut copy.own {
+            Some(transaction) => transaction,
+            None => state.transaction(database).await?,
+        };
+        let memo = Memo::default();
+        let env = Env::new(&[], facts, &memo);
+        let mut context = Context { database, transaction, env, cancel, budget: &mut copy.budget };
         for (index, (line, record)) in records.into_iter().enumerate() {
-            if index % 256 == 255 {
-                yield_now().await;
-            }
-            let stored = self.copy_record(plan, copy.own.as_mut(), record).await;
+            context.breathe(index).await?;
+            let stored = copy_record(plan, record, row_ids, &mut copy.references, &mut context).await;
             stored.map_err(|error| at_line(error, plan, line))?;
             copy.count += 1;
         }
         Ok(())
     }
 
-    async fn copy_record(
-        &mut self,
-        plan: &CopyInPlan,
-        own: Option<&mut Transaction>,
-        mut record: crate::copy::Record,
-    ) -> SqlResult<()> {
-        let Session { state, database, facts, row_ids, .. } = self;
-        let columns = &plan.table.descriptor.columns;
-        if record.len() > plan.columns.len() {
-            return Err(SqlError::new(SqlState::BAD_COPY_FORMAT, "extra data after last expected column"));
-        }
-        let mut row = Row::with_capacity(columns.len());
-        let memo = Memo::default();
-        let env = Env::new(&[], facts, &memo);
-        for (index, column) in columns.iter().enumerate() {
-            let field = match plan.columns.iter().position(|target| *target == index) {
-                None => {
-                    row.push(default_of(column).eval(&[], &env)?.into_owned());
-                    continue;
-                }
-                Some(at) => record.get_mut(at).ok_or_else(|| {
-                    let message = format!("missing data for column \"{}\"", column.name);
-                    SqlError::new(SqlState::BAD_COPY_FORMAT, message)
-                })?,
-            };
-            row.push(match field.take() {
-                None => crate::types::Datum::Null,
-                Some(text) => wire::parse_owned_text(column.data_type, text)?,
-            });
-        }
-        let transaction = match own {
+    /// Whether what the rows refer to is there.
+    async fn check_references(&mut self, copy: &mut CopyIn) -> SqlResult<()> {
+        let planned = copy.planned.clone();
+        let Plan::CopyIn(plan) = &planned.plan else { return Ok(()) };
+        let Session { state, database, facts, cancel, .. } = self;
+        let transaction = match &mut copy.own {
             Some(transaction) => transaction,
             None => state.transaction(database).await?,
         };
-        store_row(&plan.table, &mut row, false, transaction, row_ids, facts.statement_micros).await?;
-        Ok(())
+        let memo = Memo::default();
+        let env = Env::new(&[], facts, &memo);
+        let mut context = Context { database, transaction, env, cancel, budget: &mut copy.budget };
+        core::mem::take(&mut copy.references).check(&plan.related, &mut context).await
     }
 
     /// The end of the data: commits, if the copy is alone.
@@ -114,6 +100,7 @@ impl<D: Database> Session<D> {
         let mut records = Vec::new();
         copy.decoder.finish(&mut records)?;
         self.copy_records(&mut copy, records).await?;
+        self.check_references(&mut copy).await?;
         let Plan::CopyIn(plan) = &copy.planned.plan else { return Ok(Tag::Copy(0)) };
         let Some(mut transaction) = copy.own.take() else { return Ok(Tag::Copy(copy.count)) };
         if transaction.is_read_only() {
@@ -136,6 +123,42 @@ impl<D: Database> Session<D> {
         }
         Ok(Tag::Copy(copy.count))
     }
+}
+
+async fn copy_record<D: Database>(
+    plan: &CopyInPlan,
+    mut record: crate::copy::Record,
+    row_ids: &mut RowIds,
+    references: &mut References,
+    context: &mut Context<'_, D>,
+) -> SqlResult<()> {
+    let table = &plan.table;
+    if record.len() > plan.columns.len() {
+        return Err(SqlError::new(SqlState::BAD_COPY_FORMAT, "extra data after last expected column"));
+    }
+    let mut row = Row::with_capacity(table.types.len());
+    for (index, column) in table.descriptor.columns.iter().enumerate() {
+        let field = match plan.columns.iter().position(|target| *target == index) {
+            None => {
+                row.push(match table.bound.defaults.get(index) {
+                    Some(default) => context.eval(default, &[]).await?,
+                    None => Datum::Null,
+                });
+                continue;
+            }
+            Some(at) => record.get_mut(at).ok_or_else(|| {
+                let message = format!("missing data for column \"{}\"", column.name);
+                SqlError::new(SqlState::BAD_COPY_FORMAT, message)
+            })?,
+        };
+        row.push(match field.take() {
+            None => Datum::Null,
+            Some(text) => wire::parse_owned_text(column.data_type, text)?,
+        });
+    }
+    check_row(table, &mut row, &context.env)?;
+    store_row(table, &row, context.transaction, row_ids, &context.env).await?;
+    references.want(&plan.related, table.descriptor.id, &row, context)
 }
 
 /// Says which line was at fault.

@@ -226,6 +226,7 @@ impl<D: Database> Session<D> {
             backend,
             transaction_micros: 0,
             statement_micros: 0,
+            sequences: Arc::default(),
         };
         Session {
             database,
@@ -306,21 +307,15 @@ impl<D: Database> Session<D> {
     /// Whether the tables that `planned` was made for are what they were, as far as this node knows: what
     /// clients are told of a result should hold when they ask for it.
     async fn is_current(&mut self, planned: &Planned) -> SqlResult<bool> {
-        let mut own = None;
-        for table in &planned.tables {
-            let transaction = match (&mut own, self.state.is_block()) {
-                (_, true) => self.state.transaction(&self.database).await?,
-                (Some(own), false) => own,
-                (own, false) => own.insert(Transaction::reading(
-                    self.database.snapshot(Freshness::Local).await?,
-                    self.database.memory().lease(),
-                )),
-            };
-            if !table.is_current(transaction).await? {
-                return Ok(false);
-            }
+        if planned.made_for.is_empty() {
+            return Ok(true);
         }
-        Ok(true)
+        if self.state.is_block() {
+            return planned.is_current(self.state.transaction(&self.database).await?).await;
+        }
+        let snapshot = self.database.snapshot(Freshness::Local).await?;
+        let mut transaction = Transaction::reading(snapshot, self.database.memory().lease());
+        planned.is_current(&mut transaction).await
     }
 
     /// Plans on the tables as the session sees them: in its transaction, or as this node has them, unless

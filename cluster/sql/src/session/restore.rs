@@ -226,12 +226,14 @@ impl Restore {
                 }
                 Some(Kind::Row(table)) if self.tables.contains(&table) => writes.push(written()),
                 Some(Kind::NextId(id)) => self.next_id = self.next_id.max(id),
-                Some(Kind::Descriptor(table)) if self.tables.insert(table) => {
+                Some(Kind::Descriptor(ids)) if ids.iter().all(|id| self.tables.insert(*id)) => {
                     let len = key.len() + value.len();
                     self.descriptors_len += len;
                     check_descriptors_len(self.descriptors_len)?;
                     self.memory.charge(len)?;
-                    self.next_id = self.next_id.max(table.saturating_add(1));
+                    for id in ids {
+                        self.next_id = self.next_id.max(id.saturating_add(1));
+                    }
                     self.descriptors.push(written());
                 }
                 _ => return Err(unreadable(BackupError::Malformed { at: rows.at })),

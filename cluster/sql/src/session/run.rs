@@ -46,9 +46,7 @@ impl<D: Database> Session<D> {
         }
         match &prepared.planned.plan {
             Plan::Direct => match statement {
-                Statement::CreateTable(_) | Statement::DropTable { .. } => {
-                    self.write(prepared, &params, mode).await
-                }
+                _ if definition::is_definition(statement) => self.write(prepared, &params, mode).await,
                 Statement::Backup => Box::pin(self.begin_backup(mode)).await,
                 Statement::Restore => Box::pin(self.begin_restore(mode)).await,
                 _ => self.direct(statement).await,
@@ -185,7 +183,8 @@ impl<D: Database> Session<D> {
             self.state.transaction(&self.database).await?
         };
         let planned = current_plan(prepared, transaction, live, mode).await?;
-        Ok(Outcome::CopyIn(Box::new(CopyIn::new(planned, own)?)))
+        let budget = Budget::new(self.database.memory());
+        Ok(Outcome::CopyIn(Box::new(CopyIn::new(planned, own, budget)?)))
     }
 
     /// Statements about the session itself.
@@ -359,8 +358,7 @@ fn command(statement: &Statement) -> &'static str {
         Statement::Insert(_) => "INSERT",
         Statement::Update(_) => "UPDATE",
         Statement::Delete(_) => "DELETE",
-        Statement::CreateTable(_) => "CREATE TABLE",
-        _ => "DROP TABLE",
+        other => definition::command(other),
     }
 }
 
@@ -376,11 +374,7 @@ pub(super) async fn current_plan(
         false => None,
     };
     let planned = latest.unwrap_or_else(|| prepared.planned.clone());
-    let mut is_current = true;
-    for table in &planned.tables {
-        is_current &= table.is_current(transaction).await?;
-    }
-    let planned = if is_current {
+    let planned = if planned.is_current(transaction).await? {
         planned
     } else {
         let relations = plan::relations(prepared.statement(), transaction, live).await?;
@@ -406,17 +400,8 @@ async fn write_once<D: Database>(
     mode: Mode,
 ) -> SqlResult<Written> {
     let live = context.database.live_tables();
-    let done = |tag, notices: Vec<Notice>| Written { tag, rows: None, notices };
-    match prepared.statement() {
-        Statement::CreateTable(create) => {
-            let notices = definition::create_table(create, context, live).await?;
-            return Ok(done(Tag::CreateTable, notices));
-        }
-        Statement::DropTable { tables, if_exists } => {
-            let notices = definition::drop_tables(tables, *if_exists, context, live).await?;
-            return Ok(done(Tag::DropTable, notices));
-        }
-        _ => {}
+    if let Some((tag, notices)) = definition::run(prepared.statement(), row_ids, context).await? {
+        return Ok(Written { tag, rows: None, notices });
     }
     let planned = current_plan(prepared, context.transaction, live, mode).await?;
     let (tag, changed): (Tag, _) = match &planned.plan {
@@ -430,7 +415,7 @@ async fn write_once<D: Database>(
         }
         Plan::Delete(plan) => {
             let changed = run_delete(plan, context).await?;
-            (if plan.truncate { Tag::TruncateTable } else { Tag::Delete(changed.count) }, changed)
+            (Tag::Delete(changed.count), changed)
         }
         _ => return Err(plan_changed()),
     };

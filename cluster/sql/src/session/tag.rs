@@ -11,12 +11,12 @@ pub enum Tag {
     Call,
     Commit,
     Copy(u64),
-    CreateTable,
+    /// What a statement that defines something is called.
+    Defined(&'static str),
     Deallocate,
     DeallocateAll,
     Delete(u64),
     DiscardAll,
-    DropTable,
     Explain,
     Insert(u64),
     Release,
@@ -28,7 +28,6 @@ pub enum Tag {
     Set,
     Show,
     StartTransaction,
-    TruncateTable,
     Update(u64),
 }
 
@@ -42,14 +41,13 @@ impl fmt::Display for Tag {
             Tag::Restore(count) => return write!(f, "RESTORE {count}"),
             Tag::Select(count) => return write!(f, "SELECT {count}"),
             Tag::Update(count) => return write!(f, "UPDATE {count}"),
+            Tag::Defined(command) => command,
             Tag::Begin => "BEGIN",
             Tag::Call => "CALL",
             Tag::Commit => "COMMIT",
-            Tag::CreateTable => "CREATE TABLE",
             Tag::Deallocate => "DEALLOCATE",
             Tag::DeallocateAll => "DEALLOCATE ALL",
             Tag::DiscardAll => "DISCARD ALL",
-            Tag::DropTable => "DROP TABLE",
             Tag::Explain => "EXPLAIN",
             Tag::Release => "RELEASE",
             Tag::Reset => "RESET",
@@ -58,7 +56,6 @@ impl fmt::Display for Tag {
             Tag::Set => "SET",
             Tag::Show => "SHOW",
             Tag::StartTransaction => "START TRANSACTION",
-            Tag::TruncateTable => "TRUNCATE TABLE",
         })
     }
 }

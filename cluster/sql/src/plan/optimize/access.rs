@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::access::Access;
-use crate::catalog::StoredTable;
+use crate::catalog::{IndexKey, IndexValue, StoredTable};
 use crate::error::SqlResult;
 use crate::expr::Expr;
 use crate::plan::rel::{Rel, Scan, Sort, SortKey};
@@ -14,7 +14,7 @@ pub(super) fn plan_access(rel: Rel) -> SqlResult<Rel> {
     Ok(match rel {
         Rel::Scan(node) => {
             let mut scan = Arc::unwrap_or_clone(node);
-            scan.access = Access::plan(&scan.table.descriptor, scan.filter.as_ref());
+            scan.access = Access::plan(&scan.table, scan.filter.as_ref());
             Rel::Scan(Arc::new(scan))
         }
         Rel::Sort(node) => {
@@ -62,8 +62,13 @@ fn in_order(rel: &mut Rel, keys: Vec<SortKey>) -> bool {
 fn sorted_by_key(sort: &[SortKey], table: &StoredTable, access: &Access) -> Option<bool> {
     let descending = sort.first()?.descending;
     let fixed = access.fixed_columns();
-    let mut key =
-        table.descriptor.primary_key.iter().map(|column| usize::from(*column)).enumerate().peekable();
+    let index = access.index.and_then(|index| table.descriptor.indexes.get(index));
+    // A key that is an expression is no column to sort by: what it would be compared with is never equal to it.
+    let columns: Vec<usize> = match index {
+        None => table.descriptor.primary_key.iter().map(|column| usize::from(*column)).collect(),
+        Some(index) => index.keys.iter().map(column_of).collect(),
+    };
+    let mut key = columns.into_iter().enumerate().peekable();
     for sort in sort {
         // Columns fixed by the filter are in any order.
         while key.next_if(|(index, next)| *index < fixed && *next != sort.column).is_some() {}
@@ -73,4 +78,11 @@ fn sorted_by_key(sort: &[SortKey], table: &StoredTable, access: &Access) -> Opti
         }
     }
     Some(descending)
+}
+
+fn column_of(key: &IndexKey) -> usize {
+    match key.value {
+        IndexValue::Column(column) => usize::from(column),
+        IndexValue::Expression(_) => usize::MAX,
+    }
 }

@@ -15,7 +15,7 @@ pub(super) fn rows(rel: &Rel) -> f64 {
         Rel::Empty(_) => 0.0,
         Rel::Values(values) => values.rows.len() as f64,
         Rel::Scan(scan) => {
-            let access = crate::access::Access::plan(&scan.table.descriptor, scan.filter.as_ref());
+            let access = crate::access::Access::plan(&scan.table, scan.filter.as_ref());
             match () {
                 _ if access.is_point() => 1.0,
                 _ if !access.is_full() => TABLE_ROWS * 0.01,

@@ -38,8 +38,8 @@ fn as_lookup(join: &Join) -> Option<Apply> {
         filter.push(Expr::Compare(BinaryOperator::Eq, Box::new(right.clone()), Box::new(seen)));
     }
     let filter = Expr::all_of(filter);
-    let access = Access::plan(&scan.table.descriptor, filter.as_ref());
-    let before = Access::plan(&scan.table.descriptor, scan.filter.as_ref());
+    let access = Access::plan(&scan.table, filter.as_ref());
+    let before = Access::plan(&scan.table, scan.filter.as_ref());
     if access.fixed_columns() <= before.fixed_columns() {
         return None;
     }

@@ -1,0 +1,274 @@
+//! Statements that define what there is: tables, indexes, constraints, sequences, views, schemas.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{Expr, Query, TableName};
+use crate::types::DataType;
+
+/// An expression with the text that it is kept as.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// The expression.
+    pub expr: Expr,
+    /// Its text.
+    pub text: String,
+}
+
+/// `CREATE TABLE`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateTable {
+    /// Its name.
+    pub table: TableName,
+    /// Whether it is fine if it is there.
+    pub if_not_exists: bool,
+    /// Its columns.
+    pub columns: Vec<ColumnDefinition>,
+    /// Its constraints, those of columns too.
+    pub constraints: Vec<Constraint>,
+    /// `AS`: the rows it begins with, and whether they are wanted.
+    pub query: Option<(Box<Query>, bool)>,
+}
+
+/// A column of `CREATE TABLE`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ColumnDefinition {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub data_type: DataType,
+    /// Most characters, for `varchar(n)`.
+    pub chars_max: Option<u32>,
+    /// `NOT NULL`
+    pub not_null: bool,
+    /// What it holds when nothing is said.
+    pub default: Option<DefaultDefinition>,
+}
+
+/// What a column holds when nothing is said.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DefaultDefinition {
+    /// `DEFAULT`
+    Expr(Source),
+    /// `serial`: the next number of a sequence of its own.
+    Serial,
+    /// `GENERATED AS IDENTITY`; whether ALWAYS.
+    Identity(bool, SequenceOptions),
+}
+
+/// A constraint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Constraint {
+    /// Its name, if given.
+    pub name: Option<String>,
+    /// What it demands.
+    pub kind: ConstraintKind,
+}
+
+/// What a constraint demands.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConstraintKind {
+    /// `PRIMARY KEY`
+    PrimaryKey(Vec<String>),
+    /// `UNIQUE`
+    Unique(Vec<String>),
+    /// `CHECK`
+    Check(Source),
+    /// `FOREIGN KEY`
+    ForeignKey(ForeignKeyDefinition),
+}
+
+/// `FOREIGN KEY`
+#[derive(Clone, Debug, PartialEq)]
+pub struct ForeignKeyDefinition {
+    /// The columns that refer.
+    pub columns: Vec<String>,
+    /// The table that they refer to.
+    pub table: TableName,
+    /// The columns that they refer to; those of the primary key if none.
+    pub referenced: Vec<String>,
+    /// What becomes of rows whose row is deleted.
+    pub on_delete: ReferentialAction,
+    /// What becomes of rows whose row gets another key.
+    pub on_update: ReferentialAction,
+}
+
+pub use crate::catalog::ReferentialAction;
+
+/// `CREATE INDEX`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateIndex {
+    /// Its name, if given.
+    pub name: Option<String>,
+    /// Of which table.
+    pub table: TableName,
+    /// `UNIQUE`
+    pub unique: bool,
+    /// Whether it is fine if it is there.
+    pub if_not_exists: bool,
+    /// What it is ordered by.
+    pub keys: Vec<IndexKeyDefinition>,
+    /// `WHERE`
+    pub predicate: Option<Source>,
+}
+
+/// What an index is ordered by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexKeyDefinition {
+    /// The value.
+    pub source: Source,
+    /// `DESC`
+    pub descending: bool,
+    /// `NULLS FIRST`
+    pub nulls_first: bool,
+}
+
+/// `ALTER TABLE`
+#[derive(Clone, Debug, PartialEq)]
+pub struct AlterTable {
+    /// Which.
+    pub table: TableName,
+    /// Whether it is fine if it is not there.
+    pub if_exists: bool,
+    /// What is changed, in order.
+    pub changes: Vec<TableChange>,
+}
+
+/// A change of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TableChange {
+    /// `ADD COLUMN`, with constraints of its own; whether it is fine if it is there.
+    AddColumn(ColumnDefinition, Vec<Constraint>, bool),
+    /// `DROP COLUMN`
+    DropColumn {
+        /// Which.
+        name: String,
+        /// Whether it is fine if it is not there.
+        if_exists: bool,
+        /// Whether what depends on it goes with it.
+        cascade: bool,
+    },
+    /// `RENAME COLUMN from TO to`
+    RenameColumn(String, String),
+    /// `RENAME TO`
+    RenameTable(String),
+    /// `RENAME CONSTRAINT from TO to`
+    RenameConstraint(String, String),
+    /// `ADD CONSTRAINT`
+    AddConstraint(Constraint),
+    /// `DROP CONSTRAINT`
+    DropConstraint {
+        /// Which.
+        name: String,
+        /// Whether it is fine if it is not there.
+        if_exists: bool,
+        /// Whether what depends on it goes with it.
+        cascade: bool,
+    },
+    /// `SET NOT NULL`, or DROP if false.
+    NotNull(String, bool),
+    /// `SET DEFAULT`, or DROP if none.
+    Default(String, Option<Source>),
+    /// `TYPE`, with `USING`.
+    Type(String, DataType, Option<u32>, Option<Source>),
+    /// `ADD GENERATED AS IDENTITY`; whether ALWAYS.
+    AddIdentity(String, bool, SequenceOptions),
+    /// What has no meaning here: `OWNER TO`.
+    Nothing,
+}
+
+/// What a sequence is told; none for what it has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SequenceOptions {
+    /// `INCREMENT BY`
+    pub increment: Option<i64>,
+    /// `MINVALUE`
+    pub min: Option<i64>,
+    /// `MAXVALUE`
+    pub max: Option<i64>,
+    /// `START WITH`
+    pub start: Option<i64>,
+    /// `CYCLE`
+    pub cycle: Option<bool>,
+}
+
+/// `CREATE SEQUENCE`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateSequence {
+    /// Its name.
+    pub name: TableName,
+    /// Whether it is fine if it is there.
+    pub if_not_exists: bool,
+    /// Its type: a whole number.
+    pub data_type: DataType,
+    /// How it counts.
+    pub options: SequenceOptions,
+}
+
+/// `CREATE VIEW`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateView {
+    /// Its name.
+    pub name: TableName,
+    /// Whether it may take the place of one that is there.
+    pub or_replace: bool,
+    /// The names of its columns, if given.
+    pub columns: Vec<String>,
+    /// What it shows.
+    pub query: Box<Query>,
+    /// As text.
+    pub text: String,
+}
+
+/// What `DROP` drops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// A table.
+    Table,
+    /// An index.
+    Index,
+    /// A sequence.
+    Sequence,
+    /// A view.
+    View,
+    /// A schema.
+    Schema,
+}
+
+impl ObjectKind {
+    /// What it is called in messages.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ObjectKind::Table => "table",
+            ObjectKind::Index => "index",
+            ObjectKind::Sequence => "sequence",
+            ObjectKind::View => "view",
+            ObjectKind::Schema => "schema",
+        }
+    }
+}
+
+/// `DROP`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drop {
+    /// Of what kind.
+    pub kind: ObjectKind,
+    /// Which.
+    pub names: Vec<TableName>,
+    /// Whether it is fine if they are not there.
+    pub if_exists: bool,
+    /// Whether what depends on them goes with them.
+    pub cascade: bool,
+}
+
+/// `TRUNCATE`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Truncate {
+    /// Which tables.
+    pub tables: Vec<TableName>,
+    /// Whether what counts for their columns begins anew.
+    pub restart_identity: bool,
+    /// Whether tables that refer to them are emptied too.
+    pub cascade: bool,
+}

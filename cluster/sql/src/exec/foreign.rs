@@ -1,0 +1,294 @@
+//! Foreign keys: what rows refer to must be there when the statement ends.
+
+use alloc::collections::VecDeque;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use hashbrown::HashSet;
+
+use super::change::collect;
+use super::distinct::same_form;
+use super::store::{Replaced, check_row, printed, remove_row, replace_rows};
+use super::{Context, Row, row_len};
+use crate::catalog::{ForeignKey, ReferentialAction, TableDescriptor};
+use crate::database::Database;
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::plan::{Child, Related, RelatedTable};
+use crate::types::Datum;
+
+/// What has to be there, or gone, when the statement ends.
+#[derive(Default)]
+pub(crate) struct References {
+    /// Tables, their foreign keys, and values that rows refer to.
+    wanted: Vec<(u32, usize, Row)>,
+    known: HashSet<Vec<u8>>,
+    /// Tables, their children, and values that nothing must refer to any more.
+    gone: Vec<(u32, usize, Row)>,
+}
+
+/// What became of the rows of a table.
+enum Event {
+    Deleted(Vec<(Arc<[u8]>, Row)>),
+    Replaced(Vec<Replaced>),
+}
+
+impl References {
+    /// A row of `table` is there: what it refers to must be, too.
+    pub(crate) fn want<D>(
+        &mut self,
+        related: &Related,
+        table: u32,
+        row: &[Datum],
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        let Some(known) = related.tables.get(&table) else { return Ok(()) };
+        for (at, key) in known.table.descriptor.foreign_keys.iter().enumerate() {
+            let values = values_of(row, &key.columns);
+            if values.iter().any(Datum::is_null) {
+                continue;
+            }
+            let mut form = same_form(&values);
+            form.extend_from_slice(&table.to_be_bytes());
+            form.push(u8::try_from(at).unwrap_or(u8::MAX));
+            let len = form.len() + 64 + row_len(&values);
+            if self.known.insert(form) {
+                context.budget.charge(len)?;
+                self.wanted.push((table, at, values));
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes rows of `table`, and does to those that refer to them what their keys say.
+    pub(crate) async fn delete<D: Database>(
+        &mut self,
+        related: &Related,
+        table: u32,
+        rows: Vec<(Arc<[u8]>, Row)>,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        self.follow(related, VecDeque::from([(table, Event::Deleted(rows))]), context).await
+    }
+
+    /// As [`References::delete`], for rows that have been replaced.
+    pub(crate) async fn replace<D: Database>(
+        &mut self,
+        related: &Related,
+        table: u32,
+        rows: Vec<Replaced>,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        self.follow(related, VecDeque::from([(table, Event::Replaced(rows))]), context).await
+    }
+
+    async fn follow<D: Database>(
+        &mut self,
+        related: &Related,
+        mut events: VecDeque<(u32, Event)>,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        while let Some((id, event)) = events.pop_front() {
+            let Some(known) = related.tables.get(&id) else { continue };
+            match &event {
+                Event::Deleted(rows) => {
+                    for (at, (key, row)) in rows.iter().enumerate() {
+                        context.breathe(at).await?;
+                        remove_row(&known.table, key, row, context.transaction, &context.env)?;
+                    }
+                }
+                Event::Replaced(rows) => {
+                    replace_rows(&known.table, rows, context.transaction, &context.env).await?;
+                    for row in rows {
+                        self.want(related, id, &row.new, context)?;
+                    }
+                }
+            }
+            for (at, child) in known.children.iter().enumerate() {
+                self.follow_child(related, (id, at), child, &event, &mut events, context).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn follow_child<D: Database>(
+        &mut self,
+        related: &Related,
+        (id, at): (u32, usize),
+        child: &Child,
+        event: &Event,
+        events: &mut VecDeque<(u32, Event)>,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        let key = &child.foreign_key;
+        let Some(referring) = related.tables.get(&child.table) else { return Ok(()) };
+        let changes: Vec<(Row, Option<Row>)> = match event {
+            Event::Deleted(rows) => {
+                rows.iter().map(|(_, row)| (values_of(row, &key.referenced), None)).collect()
+            }
+            Event::Replaced(rows) => rows
+                .iter()
+                .map(|row| (values_of(&row.old, &key.referenced), Some(values_of(&row.new, &key.referenced))))
+                .filter(|(old, new)| new.as_ref().is_none_or(|new| same_form(old) != same_form(new)))
+                .collect(),
+        };
+        for (old, new) in changes {
+            if old.iter().any(Datum::is_null) {
+                continue;
+            }
+            let action = if new.is_some() { key.on_update } else { key.on_delete };
+            if matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict) {
+                context.budget.charge(row_len(&old) + 32)?;
+                self.gone.push((id, at, old));
+                continue;
+            }
+            let rows = keyed(referring, collect(&child.rows, &mut context.within(&old)).await?);
+            if rows.is_empty() {
+                continue;
+            }
+            let event = match (action, new) {
+                (ReferentialAction::Cascade, None) => Event::Deleted(rows),
+                (action, new) => {
+                    Event::Replaced(referring_elsewhere(referring, key, action, rows, new, context)?)
+                }
+            };
+            events.push_back((child.table, event));
+        }
+        Ok(())
+    }
+
+    /// Whether all is there that rows refer to, and nothing refers to what is gone.
+    pub(crate) async fn check<D: Database>(
+        self,
+        related: &Related,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        for (index, (id, at, values)) in self.wanted.iter().enumerate() {
+            context.breathe(index).await?;
+            let Some(known) = related.tables.get(id) else { continue };
+            let (Some(parent), Some(key)) =
+                (known.parents.get(*at), known.table.descriptor.foreign_keys.get(*at))
+            else {
+                continue;
+            };
+            if collect(parent, &mut context.within(values)).await?.is_empty() {
+                return Err(not_present(&known.table.descriptor, key, values));
+            }
+        }
+        for (index, (id, at, values)) in self.gone.iter().enumerate() {
+            context.breathe(index).await?;
+            let Some(known) = related.tables.get(id) else { continue };
+            let Some(child) = known.children.get(*at) else { continue };
+            if collect(&child.rows, &mut context.within(values)).await?.is_empty() {
+                continue;
+            }
+            // Another row may have taken the place of the one that is gone.
+            let Some(referring) = related.tables.get(&child.table) else { continue };
+            let same = |key: &ForeignKey| *key == child.foreign_key;
+            let keys = &referring.table.descriptor.foreign_keys;
+            let parent = keys.iter().position(same).and_then(|at| referring.parents.get(at));
+            let is_there = match parent {
+                Some(parent) => !collect(parent, &mut context.within(values)).await?.is_empty(),
+                None => false,
+            };
+            if !is_there {
+                return Err(still_referenced(known, child, &referring.table.descriptor, values));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn values_of(row: &[Datum], columns: &[u16]) -> Row {
+    let value = |column: &u16| row.get(usize::from(*column)).cloned().unwrap_or(Datum::Null);
+    columns.iter().map(value).collect()
+}
+
+fn keyed(table: &RelatedTable, rows: Vec<Row>) -> Vec<(Arc<[u8]>, Row)> {
+    let width = table.table.types.len();
+    let keyed = |mut row: Row| match row.get(width) {
+        Some(Datum::Bytea(key)) => {
+            let key = key.clone();
+            row.truncate(width);
+            Some((key, row))
+        }
+        _ => None,
+    };
+    rows.into_iter().filter_map(keyed).collect()
+}
+
+/// Rows that refer to what has changed, as they are to be.
+fn referring_elsewhere<D>(
+    table: &RelatedTable,
+    key: &ForeignKey,
+    action: ReferentialAction,
+    rows: Vec<(Arc<[u8]>, Row)>,
+    new: Option<Row>,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Vec<Replaced>> {
+    let mut replaced = Vec::with_capacity(rows.len());
+    for (row_key, old) in rows {
+        let mut row = old.clone();
+        for (at, column) in key.columns.iter().map(|column| usize::from(*column)).enumerate() {
+            let value = match (action, &new) {
+                (ReferentialAction::Cascade, Some(new)) => new.get(at).cloned(),
+                (ReferentialAction::SetDefault, _) => match table.table.bound.defaults.get(column) {
+                    Some(default) => Some(default.eval(&[], &context.env)?.into_owned()),
+                    None => None,
+                },
+                _ => None,
+            };
+            if let Some(slot) = row.get_mut(column) {
+                *slot = value.unwrap_or(Datum::Null);
+            }
+        }
+        check_row(&table.table, &mut row, &context.env)?;
+        context.budget.charge_row(&row)?;
+        replaced.push(Replaced { key: row_key, old, new: row });
+    }
+    Ok(replaced)
+}
+
+fn named(table: &TableDescriptor, columns: &[u16]) -> String {
+    let name = |column: &u16| table.columns.get(usize::from(*column)).map(|column| column.name.clone());
+    columns.iter().filter_map(name).collect::<Vec<String>>().join(", ")
+}
+
+fn listed(values: &[Datum]) -> String {
+    values.iter().map(printed).collect::<Vec<String>>().join(", ")
+}
+
+/// 23503
+fn not_present(table: &TableDescriptor, key: &ForeignKey, values: &[Datum]) -> SqlError {
+    let message = format!(
+        "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
+        table.name, key.name
+    );
+    SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, message).detail(format!(
+        "Key ({})=({}) is not present in table \"{}\".",
+        named(table, &key.columns),
+        listed(values),
+        key.table.1
+    ))
+}
+
+/// 23503
+fn still_referenced(
+    known: &RelatedTable,
+    child: &Child,
+    referring: &TableDescriptor,
+    values: &[Datum],
+) -> SqlError {
+    let table = &known.table.descriptor;
+    let message = format!(
+        "update or delete on table \"{}\" violates foreign key constraint \"{}\" on table \"{}\"",
+        table.name, child.foreign_key.name, referring.name
+    );
+    SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, message).detail(format!(
+        "Key ({})=({}) is still referenced from table \"{}\".",
+        named(table, &child.foreign_key.referenced),
+        listed(values),
+        referring.name
+    ))
+}

@@ -1,0 +1,349 @@
+//! Rows as they are stored: what they must satisfy, the keys they are stored by, and their entries in indexes.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_store::Transaction;
+
+use super::Row;
+use crate::catalog::{IndexValue, StoredTable, TableDescriptor};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::eval::Env;
+use crate::key::{self, KeyOrder};
+use crate::row;
+use crate::types::Datum;
+use crate::wire;
+
+/// Hidden row ids: wall time, session, counter. No two inserts meet, so none conflict.
+#[derive(Debug)]
+pub(crate) struct RowIds {
+    session: u32,
+    next: u32,
+}
+
+impl RowIds {
+    pub(crate) fn new(session: u64) -> RowIds {
+        // The low half is as random as the whole.
+        RowIds { session: session as u32, next: 0 }
+    }
+
+    fn write_next(&mut self, wall_micros: i64, out: &mut Vec<u8>) {
+        self.next = self.next.wrapping_add(1);
+        out.extend_from_slice(&wall_micros.max(0).to_be_bytes());
+        out.extend_from_slice(&self.session.to_be_bytes());
+        out.extend_from_slice(&self.next.to_be_bytes());
+    }
+}
+
+/// What may be taken by another row: the primary key, or that of a unique index by its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UniqueKey {
+    Primary,
+    Index(usize),
+}
+
+/// What the key of every row of a table begins with.
+const TABLE_PREFIX_LEN: usize = 5;
+
+/// What tells a row's key from those of the table's other rows.
+fn tail(key: &[u8]) -> &[u8] {
+    key.get(TABLE_PREFIX_LEN..).unwrap_or_default()
+}
+
+/// An entry of an index.
+struct Entry {
+    index: usize,
+    key: Vec<u8>,
+    /// Whether no other row may have it.
+    unique: bool,
+}
+
+/// The entry of `row` in an index, if it is in it; `tail` is that of the row's key.
+fn entry(
+    table: &StoredTable,
+    at: usize,
+    row: &[Datum],
+    tail: &[u8],
+    env: &Env<'_>,
+) -> SqlResult<Option<Entry>> {
+    let (Some(index), Some(bound)) = (table.descriptor.indexes.get(at), table.bound.indexes.get(at)) else {
+        return Ok(None);
+    };
+    if let Some(predicate) = &bound.predicate
+        && predicate.test(row, env)? != Some(true)
+    {
+        return Ok(None);
+    }
+    let mut key = key::table_prefix(index.id);
+    let mut unique = index.unique;
+    for expr in &bound.keys {
+        let value = expr.eval(row, env)?;
+        // NULLs are not the same as each other.
+        unique &= !value.is_null();
+        key::write(&value, KeyOrder::Ascending, &mut key);
+    }
+    if !unique {
+        key.extend_from_slice(tail);
+    }
+    Ok(Some(Entry { index: at, key, unique }))
+}
+
+fn entries(table: &StoredTable, key: &[u8], row: &[Datum], env: &Env<'_>) -> SqlResult<Vec<Entry>> {
+    let mut entries = Vec::with_capacity(table.descriptor.indexes.len());
+    for at in 0..table.descriptor.indexes.len() {
+        entries.extend(entry(table, at, row, tail(key), env)?);
+    }
+    Ok(entries)
+}
+
+/// The key of a row that has `unique` in common with `row`.
+pub(crate) async fn find_duplicate(
+    table: &StoredTable,
+    unique: UniqueKey,
+    row: &[Datum],
+    transaction: &mut Transaction,
+    env: &Env<'_>,
+) -> SqlResult<Option<Arc<[u8]>>> {
+    match unique {
+        UniqueKey::Primary if table.descriptor.primary_key.is_empty() => Ok(None),
+        UniqueKey::Primary => {
+            let key = table.descriptor.row_key(row);
+            Ok(transaction.get(&key).await?.map(|_| key.into()))
+        }
+        UniqueKey::Index(at) => match entry(table, at, row, &[], env)? {
+            Some(entry) if entry.unique => {
+                let tail = transaction.get(&entry.key).await?;
+                Ok(tail.map(|tail| {
+                    let mut key = key::table_prefix(table.descriptor.id);
+                    key.extend_from_slice(&tail);
+                    key.into()
+                }))
+            }
+            _ => Ok(None),
+        },
+    }
+}
+
+/// Stores a new row, which satisfies all but that no other has its keys. Returns its key.
+pub(crate) async fn store_row(
+    table: &StoredTable,
+    row: &[Datum],
+    transaction: &mut Transaction,
+    row_ids: &mut RowIds,
+    env: &Env<'_>,
+) -> SqlResult<Arc<[u8]>> {
+    let descriptor = &table.descriptor;
+    let key: Arc<[u8]> = if descriptor.primary_key.is_empty() {
+        let mut key = key::table_prefix(descriptor.id);
+        row_ids.write_next(env.session.statement_micros, &mut key);
+        put(&key, row, transaction)?;
+        key.into()
+    } else {
+        let key: Arc<[u8]> = descriptor.row_key(row).into();
+        if !transaction.insert(&key, row::encode(row).into()).await? {
+            return Err(duplicate_key(table, UniqueKey::Primary, row));
+        }
+        key
+    };
+    if !descriptor.indexes.is_empty() {
+        let entries = entries(table, &key, row, env)?;
+        add_entries(table, &key, row, entries, transaction).await?;
+    }
+    Ok(key)
+}
+
+async fn add_entries(
+    table: &StoredTable,
+    key: &[u8],
+    row: &[Datum],
+    entries: Vec<Entry>,
+    transaction: &mut Transaction,
+) -> SqlResult<()> {
+    for entry in entries {
+        if !entry.unique {
+            transaction.put(&entry.key, tail(key))?;
+        } else if !transaction.insert(&entry.key.into(), tail(key).into()).await? {
+            return Err(duplicate_key(table, UniqueKey::Index(entry.index), row));
+        }
+    }
+    Ok(())
+}
+
+/// Adds what the index at `at` has of a row that is there.
+pub(crate) async fn add_to_index(
+    table: &StoredTable,
+    at: usize,
+    key: &[u8],
+    row: &[Datum],
+    transaction: &mut Transaction,
+    env: &Env<'_>,
+) -> SqlResult<()> {
+    let entries = entry(table, at, row, tail(key), env)?.into_iter().collect();
+    add_entries(table, key, row, entries, transaction).await
+}
+
+/// Removes a row.
+pub(crate) fn remove_row(
+    table: &StoredTable,
+    key: &[u8],
+    row: &[Datum],
+    transaction: &mut Transaction,
+    env: &Env<'_>,
+) -> SqlResult<()> {
+    transaction.delete(key)?;
+    for entry in entries(table, key, row, env)? {
+        transaction.delete(&entry.key)?;
+    }
+    Ok(())
+}
+
+/// A row that takes the place of another.
+#[derive(Debug)]
+pub(crate) struct Replaced {
+    pub(crate) key: Arc<[u8]>,
+    pub(crate) old: Row,
+    pub(crate) new: Row,
+}
+
+/// Puts rows in the place of others. All that these had is free before any of it is taken: keys may change places.
+pub(crate) async fn replace_rows(
+    table: &StoredTable,
+    rows: &[Replaced],
+    transaction: &mut Transaction,
+    env: &Env<'_>,
+) -> SqlResult<()> {
+    let descriptor = &table.descriptor;
+    let has_moved = |row: &Replaced| {
+        !descriptor.primary_key.is_empty()
+            && descriptor.primary_key.iter().any(|column| {
+                let column = usize::from(*column);
+                row.old.get(column) != row.new.get(column)
+            })
+    };
+    let mut added = Vec::with_capacity(rows.len());
+    for row in rows {
+        let moves = has_moved(row);
+        let key: Arc<[u8]> = if moves { descriptor.row_key(&row.new).into() } else { row.key.clone() };
+        let (old, mut new) = (entries(table, &row.key, &row.old, env)?, entries(table, &key, &row.new, env)?);
+        if moves {
+            transaction.delete(&row.key)?;
+        }
+        for entry in old {
+            // What stays the same is not written again.
+            match new.iter().position(|other| other.key == entry.key && !moves) {
+                Some(same) => drop(new.swap_remove(same)),
+                None => transaction.delete(&entry.key)?,
+            }
+        }
+        added.push((key, moves, new));
+    }
+    for (row, (key, moves, entries)) in rows.iter().zip(added) {
+        if !moves {
+            put(&key, &row.new, transaction)?;
+        } else if !transaction.insert(&key, row::encode(&row.new).into()).await? {
+            return Err(duplicate_key(table, UniqueKey::Primary, &row.new));
+        }
+        add_entries(table, &key, &row.new, entries, transaction).await?;
+    }
+    Ok(())
+}
+
+fn put(key: &[u8], row: &[Datum], transaction: &mut Transaction) -> SqlResult<()> {
+    Ok(transaction.put(key, &row::encode(row))?)
+}
+
+/// Makes `row` what its table stores, if it may stand there as far as itself goes.
+pub(crate) fn check_row(table: &StoredTable, row: &mut Row, env: &Env<'_>) -> SqlResult<()> {
+    let descriptor = &table.descriptor;
+    let mut missing = None;
+    for (column, datum) in descriptor.columns.iter().zip(row.iter_mut()) {
+        match (column.chars_max, datum) {
+            (_, Datum::Null) if column.not_null && !column.dropped => {
+                missing.get_or_insert(column);
+            }
+            (Some(chars_max), Datum::Text(text)) => fit(text, chars_max)?,
+            _ => {}
+        }
+    }
+    if let Some(column) = missing {
+        let message = format!(
+            "null value in column \"{}\" of relation \"{}\" violates not-null constraint",
+            column.name, descriptor.name
+        );
+        return Err(SqlError::new(SqlState::NOT_NULL_VIOLATION, message).detail(failing(descriptor, row)));
+    }
+    for (check, expr) in descriptor.checks.iter().zip(&table.bound.checks) {
+        if expr.test(row, env)? == Some(false) {
+            let message = format!(
+                "new row for relation \"{}\" violates check constraint \"{}\"",
+                descriptor.name, check.name
+            );
+            return Err(SqlError::new(SqlState::CHECK_VIOLATION, message).detail(failing(descriptor, row)));
+        }
+    }
+    Ok(())
+}
+
+fn failing(table: &TableDescriptor, row: &[Datum]) -> String {
+    let values = table.live_columns().filter_map(|(at, _)| row.get(at)).map(printed);
+    format!("Failing row contains ({}).", values.collect::<Vec<String>>().join(", "))
+}
+
+/// Cuts blanks off a text that is too long; anything else is an error.
+fn fit(text: &mut String, chars_max: u32) -> SqlResult<()> {
+    let chars_max = chars_max as usize;
+    if text.len() <= chars_max {
+        return Ok(());
+    }
+    let Some((end, _)) = text.char_indices().nth(chars_max) else { return Ok(()) };
+    if text.get(end..).is_some_and(|rest| rest.bytes().all(|byte| byte == b' ')) {
+        text.truncate(end);
+        return Ok(());
+    }
+    let message = format!("value too long for type character varying({chars_max})");
+    Err(SqlError::new(SqlState::TEXT_TOO_LONG, message))
+}
+
+/// A value as messages show it.
+pub(crate) fn printed(datum: &Datum) -> String {
+    let mut text = String::new();
+    match datum {
+        Datum::Null => text.push_str("null"),
+        datum => wire::write_text(datum, &mut text),
+    }
+    text
+}
+
+/// 23505
+pub(crate) fn duplicate_key(table: &StoredTable, unique: UniqueKey, row: &[Datum]) -> SqlError {
+    let descriptor = &table.descriptor;
+    let name_of = |column: u16| descriptor.columns.get(usize::from(column)).map(|column| column.name.clone());
+    let column = |column: &u16| (name_of(*column), row.get(usize::from(*column)).map(printed));
+    let (name, parts): (&str, Vec<(Option<String>, Option<String>)>) = match unique {
+        UniqueKey::Primary => {
+            (&descriptor.primary_key_name, descriptor.primary_key.iter().map(column).collect())
+        }
+        UniqueKey::Index(at) => match descriptor.indexes.get(at) {
+            Some(index) => {
+                let part = |key: &crate::catalog::IndexKey| match &key.value {
+                    IndexValue::Column(at) => column(at),
+                    IndexValue::Expression(text) => (Some(text.clone()), None),
+                };
+                (&index.name, index.keys.iter().map(part).collect())
+            }
+            None => ("", Vec::new()),
+        },
+    };
+    let names: Vec<String> = parts.iter().filter_map(|(name, _)| name.clone()).collect();
+    let values: Vec<String> = parts.iter().filter_map(|(_, value)| value.clone()).collect();
+    let error = SqlError::new(
+        SqlState::UNIQUE_VIOLATION,
+        format!("duplicate key value violates unique constraint \"{name}\""),
+    );
+    if values.len() < names.len() {
+        return error;
+    }
+    error.detail(format!("Key ({})=({}) already exists.", names.join(", "), values.join(", ")))
+}

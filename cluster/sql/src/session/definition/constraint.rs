@@ -1,0 +1,305 @@
+//! Constraints: names, columns, and what they demand of rows that are there.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::{free_name, put_table, table_called};
+use crate::ast::{Constraint, ConstraintKind, ForeignKeyDefinition, Source};
+use crate::bind::{Binder, scope_of};
+use crate::catalog::{
+    self, Check, Descriptor, ForeignKey, Index, IndexConstraint, IndexKey, IndexValue, TableDescriptor,
+};
+use crate::database::Database;
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::exec::Context;
+use crate::expr::Expr;
+use crate::plan::{Planner, Relations};
+
+/// What has been added to a table: what its rows must be looked at for.
+pub(super) enum Added {
+    /// Columns that are not NULL now.
+    NotNull,
+    Index(usize),
+    Check,
+    ForeignKey(usize),
+}
+
+/// The columns of `table` called `names`.
+pub(super) fn columns_named(table: &TableDescriptor, names: &[String], key: &str) -> SqlResult<Vec<u16>> {
+    let mut columns = Vec::with_capacity(names.len());
+    for name in names {
+        let Some((at, _)) = table.column(name) else {
+            let message = format!("column \"{name}\" {key} does not exist");
+            return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
+        };
+        columns.push(u16::try_from(at).unwrap_or(u16::MAX));
+    }
+    Ok(columns)
+}
+
+/// Adds `constraint` to `table`, whose rows are stored already if `has_rows`.
+pub(super) async fn add<D: Database>(
+    table: &mut TableDescriptor,
+    constraint: &Constraint,
+    has_rows: bool,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Added> {
+    if let Some(name) = &constraint.name
+        && names(table).contains(name)
+    {
+        let message = format!("constraint \"{name}\" for relation \"{}\" already exists", table.name);
+        return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
+    }
+    match &constraint.kind {
+        ConstraintKind::PrimaryKey(columns) => {
+            add_primary_key(table, constraint, columns, has_rows, context).await
+        }
+        ConstraintKind::Unique(columns) => {
+            let columns = distinct_columns(table, columns, "unique")?;
+            let name = index_name(table, constraint.name.as_ref(), &columns, "key", context).await?;
+            let at = add_index(table, name, &columns, IndexConstraint::Unique, context).await?;
+            Ok(Added::Index(at))
+        }
+        ConstraintKind::Check(source) => {
+            let check = check(table, constraint.name.as_ref(), source)?;
+            table.checks.push(check);
+            Ok(Added::Check)
+        }
+        ConstraintKind::ForeignKey(definition) => {
+            add_foreign_key(table, constraint.name.as_ref(), definition, context).await
+        }
+    }
+}
+
+/// The names of all constraints of `table`.
+pub(super) fn names(table: &TableDescriptor) -> Vec<String> {
+    let checks = table.checks.iter().map(|check| &check.name);
+    let keys = table.foreign_keys.iter().map(|key| &key.name);
+    let indexes = table.indexes.iter().filter(|index| index.constraint != IndexConstraint::None);
+    let primary = (!table.primary_key.is_empty()).then_some(&table.primary_key_name);
+    checks.chain(keys).chain(indexes.map(|index| &index.name)).chain(primary).cloned().collect()
+}
+
+fn distinct_columns(table: &TableDescriptor, names: &[String], what: &str) -> SqlResult<Vec<u16>> {
+    let columns = columns_named(table, names, "named in key")?;
+    for (at, (column, name)) in columns.iter().zip(names).enumerate() {
+        if columns.iter().take(at).any(|other| other == column) {
+            let message = format!("column \"{name}\" appears twice in {what} constraint");
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+        }
+    }
+    Ok(columns)
+}
+
+async fn add_primary_key<D: Database>(
+    table: &mut TableDescriptor,
+    constraint: &Constraint,
+    columns: &[String],
+    has_rows: bool,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Added> {
+    if !table.declared_key().is_empty() {
+        let message = format!("multiple primary keys for table \"{}\" are not allowed", table.name);
+        return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
+    }
+    let columns = distinct_columns(table, columns, "primary key")?;
+    for column in &columns {
+        if let Some(column) = table.columns.get_mut(usize::from(*column)) {
+            column.not_null = true;
+        }
+    }
+    let name = match &constraint.name {
+        Some(name) => name.clone(),
+        None => free_name(&table.schema, &format!("{}_pkey", table.name), &names(table), context).await?,
+    };
+    if has_rows {
+        // Rows keep the keys that they are stored by.
+        let at = add_index(table, name, &columns, IndexConstraint::PrimaryKey, context).await?;
+        return Ok(Added::Index(at));
+    }
+    table.primary_key = columns;
+    table.primary_key_name.clone_from(&name);
+    let index = Descriptor::Index(table.name.clone());
+    catalog::put(context.transaction, &table.schema, &name, &index).await?;
+    Ok(Added::NotNull)
+}
+
+/// The name of an index, or one made of its table's and its columns' names.
+pub(super) async fn index_name<D: Database>(
+    table: &TableDescriptor,
+    given: Option<&String>,
+    columns: &[u16],
+    suffix: &str,
+    context: &mut Context<'_, D>,
+) -> SqlResult<String> {
+    if let Some(name) = given {
+        super::is_free(&table.schema, name, false, context).await?.ok();
+        return Ok(name.clone());
+    }
+    let base = format!("{}_{suffix}", joined(table, columns));
+    free_name(&table.schema, &base, &names(table), context).await
+}
+
+fn joined(table: &TableDescriptor, columns: &[u16]) -> String {
+    let mut base = table.name.clone();
+    for column in columns.iter().filter_map(|column| table.columns.get(usize::from(*column))) {
+        base.push('_');
+        base.push_str(&column.name);
+    }
+    base
+}
+
+async fn add_index<D: Database>(
+    table: &mut TableDescriptor,
+    name: String,
+    columns: &[u16],
+    constraint: IndexConstraint,
+    context: &mut Context<'_, D>,
+) -> SqlResult<usize> {
+    let key = |column: &u16| IndexKey {
+        value: IndexValue::Column(*column),
+        data_type: table
+            .columns
+            .get(usize::from(*column))
+            .map_or(crate::types::DataType::Text, |column| column.data_type),
+        descending: false,
+        nulls_first: false,
+    };
+    let keys = columns.iter().map(key).collect();
+    let id = catalog::take_id(context.transaction).await?;
+    let descriptor = Descriptor::Index(table.name.clone());
+    catalog::put(context.transaction, &table.schema, &name, &descriptor).await?;
+    table.indexes.push(Index { id, name, unique: true, constraint, keys, predicate: None, ready: true });
+    Ok(table.indexes.len() - 1)
+}
+
+/// `CHECK`: its expression must be one over the table's rows.
+fn check(table: &TableDescriptor, given: Option<&String>, source: &Source) -> SqlResult<Check> {
+    let scope = scope_of(table, table.name.clone());
+    let mut planner = Planner::new(Relations::default(), &[]);
+    let expr = Binder::new(&scope, &mut planner, "check constraints").condition(&source.expr, "CHECK")?;
+    if expr.has_subquery() {
+        return Err(SqlError::not_supported("a subquery in a check constraint"));
+    }
+    let mut columns: Vec<u16> = Vec::new();
+    expr.any(&mut |expr| {
+        if let Expr::Column(at) = expr
+            && let Ok(at) = u16::try_from(*at)
+            && !columns.contains(&at)
+        {
+            columns.push(at);
+        }
+        false
+    });
+    let base = match columns.as_slice() {
+        [one] => format!("{}_check", joined(table, &[*one])),
+        _ => format!("{}_check", table.name),
+    };
+    let taken = names(table);
+    let numbered = |number: usize| if number == 0 { base.clone() } else { format!("{base}{number}") };
+    let free = (0..).map(numbered).find(|name| !taken.contains(name));
+    let name = given.cloned().or(free).unwrap_or(base.clone());
+    Ok(Check { name, expression: source.text.clone() })
+}
+
+async fn add_foreign_key<D: Database>(
+    table: &mut TableDescriptor,
+    given: Option<&String>,
+    definition: &ForeignKeyDefinition,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Added> {
+    let columns = columns_named(table, &definition.columns, "referenced in foreign key constraint")?;
+    let schema = definition.table.schema.clone().unwrap_or_else(|| catalog::PUBLIC.into());
+    let is_itself = (&schema, &definition.table.name) == (&table.schema, &table.name);
+    let mut parent = match is_itself {
+        true => table.clone(),
+        false => table_called(&definition.table, context).await?.descriptor.clone(),
+    };
+    let referenced = if definition.referenced.is_empty() {
+        parent.declared_key()
+    } else {
+        columns_named(&parent, &definition.referenced, "referenced in foreign key constraint")?
+    };
+    if referenced.is_empty() {
+        let message = format!("there is no primary key for referenced table \"{}\"", parent.name);
+        return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+    }
+    if columns.len() != referenced.len() {
+        let message = "number of referencing and referenced columns for foreign key disagree";
+        return Err(SqlError::new(SqlState::INVALID_FOREIGN_KEY, message));
+    }
+    if !is_unique(&parent, &referenced) {
+        let message = format!(
+            "there is no unique constraint matching given keys for referenced table \"{}\"",
+            parent.name
+        );
+        return Err(SqlError::new(SqlState::INVALID_FOREIGN_KEY, message));
+    }
+    let base = format!("{}_fkey", joined(table, &columns));
+    let taken = names(table);
+    let numbered = |number: usize| if number == 0 { base.clone() } else { format!("{base}{number}") };
+    let free = (0..).map(numbered).find(|name| !taken.contains(name));
+    let name = given.cloned().or(free).unwrap_or(base.clone());
+    check_types(table, &columns, &parent, &referenced, &name)?;
+    let own = (table.schema.clone(), table.name.clone());
+    table.foreign_keys.push(ForeignKey {
+        name,
+        columns,
+        table: (parent.schema.clone(), parent.name.clone()),
+        referenced,
+        on_delete: definition.on_delete,
+        on_update: definition.on_update,
+    });
+    let referenced_by = if is_itself { &mut table.referenced_by } else { &mut parent.referenced_by };
+    if !referenced_by.contains(&own) {
+        referenced_by.push(own);
+        if !is_itself {
+            put_table(parent, context).await?;
+        }
+    }
+    Ok(Added::ForeignKey(table.foreign_keys.len() - 1))
+}
+
+fn check_types(
+    table: &TableDescriptor,
+    columns: &[u16],
+    parent: &TableDescriptor,
+    referenced: &[u16],
+    name: &str,
+) -> SqlResult<()> {
+    for (column, other) in columns.iter().zip(referenced) {
+        let (Some(column), Some(other)) =
+            (table.columns.get(usize::from(*column)), parent.columns.get(usize::from(*other)))
+        else {
+            continue;
+        };
+        let (one, two) = (column.data_type, other.data_type);
+        if one != two && !(one.is_numeric() && two.is_numeric()) {
+            let message = format!("foreign key constraint \"{name}\" cannot be implemented");
+            return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).detail(format!(
+                "Key columns \"{}\" and \"{}\" are of incompatible types: {} and {}.",
+                column.name,
+                other.name,
+                one.name(),
+                two.name()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether no two rows of `table` have the same values in `columns`.
+pub(super) fn is_unique(table: &TableDescriptor, columns: &[u16]) -> bool {
+    let is_same = |mut key: Vec<u16>| {
+        let mut columns = columns.to_vec();
+        columns.sort_unstable();
+        key.sort_unstable();
+        key == columns
+    };
+    let whole = |index: &&Index| {
+        index.unique && index.predicate.is_none() && index.columns().len() == index.keys.len()
+    };
+    is_same(table.primary_key.clone())
+        || table.indexes.iter().filter(whole).any(|index| is_same(index.columns()))
+}

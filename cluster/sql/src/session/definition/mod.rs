@@ -1,0 +1,151 @@
+//! Statements that define what there is. Each is part of its transaction like any other: what it changes are rows.
+
+mod alter;
+mod constraint;
+mod drop;
+mod index;
+mod object;
+mod rows;
+mod table;
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::run::skipping;
+use super::{Notice, Tag};
+use crate::ast::{ObjectKind, Statement, TableName};
+use crate::catalog::{self, PUBLIC, StoredTable, TableDescriptor};
+use crate::database::Database;
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::exec::{Context, RowIds};
+use crate::settings;
+
+/// What the statement is called, if it defines something.
+pub(super) fn command(statement: &Statement) -> &'static str {
+    match statement {
+        Statement::CreateTable(_) => "CREATE TABLE",
+        Statement::CreateIndex(_) => "CREATE INDEX",
+        Statement::CreateSequence(_) => "CREATE SEQUENCE",
+        Statement::CreateView(_) => "CREATE VIEW",
+        Statement::CreateSchema(..) => "CREATE SCHEMA",
+        Statement::AlterTable(_) => "ALTER TABLE",
+        Statement::Truncate(_) => "TRUNCATE TABLE",
+        Statement::Drop(drop) => match drop.kind {
+            ObjectKind::Table => "DROP TABLE",
+            ObjectKind::Index => "DROP INDEX",
+            ObjectKind::Sequence => "DROP SEQUENCE",
+            ObjectKind::View => "DROP VIEW",
+            ObjectKind::Schema => "DROP SCHEMA",
+        },
+        _ => "",
+    }
+}
+
+/// Whether the statement defines something.
+pub(super) fn is_definition(statement: &Statement) -> bool {
+    !command(statement).is_empty()
+}
+
+/// Runs a statement that defines something; none if it does not.
+pub(super) async fn run<D: Database>(
+    statement: &Statement,
+    row_ids: &mut RowIds,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Option<(Tag, Vec<Notice>)>> {
+    let notices = match statement {
+        Statement::CreateTable(create) => match table::create(create, row_ids, context).await? {
+            table::Created::Table(notices) => notices,
+            table::Created::Filled(count) => return Ok(Some((Tag::Select(count), Vec::new()))),
+        },
+        Statement::CreateIndex(create) => index::create(create, context).await?,
+        Statement::CreateSequence(create) => object::create_sequence(create, context).await?,
+        Statement::CreateView(create) => object::create_view(create, context).await?,
+        Statement::CreateSchema(name, if_not_exists) => {
+            object::create_schema(name, *if_not_exists, context).await?
+        }
+        Statement::AlterTable(alter) => alter::alter(alter, row_ids, context).await?,
+        Statement::Truncate(truncate) => drop::truncate(truncate, context).await?,
+        Statement::Drop(drop) => drop::drop(drop, context).await?,
+        _ => return Ok(None),
+    };
+    Ok(Some((Tag::Defined(command(statement)), notices)))
+}
+
+/// The schema that `name` is in, or is to be in; it exists.
+async fn schema_of<D: Database>(name: &TableName, context: &mut Context<'_, D>) -> SqlResult<String> {
+    let schema = name.schema.as_deref().unwrap_or(PUBLIC);
+    if catalog::has_schema(context.transaction, schema).await? {
+        return Ok(schema.into());
+    }
+    let message = format!("schema \"{schema}\" does not exist");
+    Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, message).at(name.position))
+}
+
+/// Whether `schema.name` is free; if not, a remark if that is fine, else an error.
+async fn is_free<D: Database>(
+    schema: &str,
+    name: &str,
+    if_not_exists: bool,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Result<(), Notice>> {
+    let live = context.database.live_tables();
+    if !settings::is_of_system(schema, name, live)
+        && catalog::find(context.transaction, schema, name).await?.is_none()
+    {
+        return Ok(Ok(()));
+    }
+    let message = format!("relation \"{name}\" already exists");
+    if if_not_exists {
+        return Ok(Err(skipping(SqlState::DUPLICATE_TABLE, format!("{message}, skipping"))));
+    }
+    Err(SqlError::new(SqlState::DUPLICATE_TABLE, message))
+}
+
+/// A name in `schema` that is free and not among `taken`: `base`, perhaps with a number behind it.
+async fn free_name<D: Database>(
+    schema: &str,
+    base: &str,
+    taken: &[String],
+    context: &mut Context<'_, D>,
+) -> SqlResult<String> {
+    for number in 0..1_000 {
+        let suffix = if number == 0 { String::new() } else { format!("{number}") };
+        let mut name = String::from(base);
+        while name.len() + suffix.len() > catalog::NAME_LEN_MAX {
+            name.pop();
+        }
+        name.push_str(&suffix);
+        if !taken.contains(&name) && catalog::find(context.transaction, schema, &name).await?.is_none() {
+            return Ok(name);
+        }
+    }
+    Err(SqlError::new(SqlState::DUPLICATE_TABLE, format!("no name like \"{base}\" is free")))
+}
+
+/// The table called `name`; 42P01 if there is none, 42809 if the name stands for something else.
+async fn table_called<D: Database>(
+    name: &TableName,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Arc<StoredTable>> {
+    let schema = name.schema.as_deref().unwrap_or(PUBLIC);
+    if settings::is_of_system(schema, &name.name, context.database.live_tables()) {
+        let message = format!("cannot change system table \"{}\"", name.name);
+        return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+    }
+    match catalog::find(context.transaction, schema, &name.name).await? {
+        Some(catalog::Stored::Table(table)) => Ok(table),
+        Some(_) => {
+            let message = format!("\"{}\" is not a table", name.name);
+            Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
+        }
+        None => Err(catalog::undefined_table(name.schema.as_deref(), &name.name).at(name.position)),
+    }
+}
+
+/// Stores `table` in the place of what it was.
+async fn put_table<D>(table: TableDescriptor, context: &mut Context<'_, D>) -> SqlResult<()> {
+    let (schema, name) = (table.schema.clone(), table.name.clone());
+    catalog::put(context.transaction, &schema, &name, &catalog::Descriptor::Table(table)).await
+}
