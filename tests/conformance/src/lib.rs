@@ -7,5 +7,6 @@
 #![forbid(unsafe_code)]
 
 pub mod postgres;
+pub mod random;
 pub mod script;
 pub mod session;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use tokio_postgres::{Client, Config, Error, NoTls, SimpleQueryMessage};
+use futures_util::{StreamExt, pin_mut};
+use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::{Client, Column, Config, Error, NoTls, SimpleQueryMessage};
 
 /// A connection, by the simple protocol: values come as text.
 pub struct Session {
@@ -56,8 +58,44 @@ impl Session {
         Ok(Session { client })
     }
 
-    /// Runs one statement.
+    /// Whether the connection is gone.
+    pub fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
+    /// Runs one statement by the extended protocol: values are the bytes of their binary form, in hexadecimal digits.
+    pub async fn binary(&self, sql: &str) -> Result<Answer, Failure> {
+        let rows = self.client.query_typed_raw(sql, std::iter::empty::<(i32, Type)>()).await?;
+        pin_mut!(rows);
+        let mut answer = Answer::default();
+        while let Some(row) = rows.next().await {
+            let row = row?;
+            let value = |at| row.get::<_, Option<Binary>>(at).map(|value| value.0);
+            answer.rows.push((0..row.len()).map(value).collect());
+            if answer.columns.is_empty() {
+                answer.columns = columns_of(row.columns());
+            }
+        }
+        answer.count = rows.rows_affected().unwrap_or(0);
+        Ok(answer)
+    }
+
+    /// Runs one statement; types of columns are told, too.
     pub async fn run(&self, sql: &str) -> Result<Answer, Failure> {
+        let mut answer = self.text(sql).await?;
+        if !answer.columns.is_empty() {
+            // Types are only told by the other protocol. What cannot be prepared now may be gone already.
+            if let Ok(prepared) = self.client.prepare(sql).await {
+                for (known, told) in answer.columns.iter_mut().zip(columns_of(prepared.columns())) {
+                    known.1 = told.1;
+                }
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Runs one statement by the simple protocol: values are text, and types are not told.
+    pub async fn text(&self, sql: &str) -> Result<Answer, Failure> {
         let mut answer = Answer::default();
         for message in self.client.simple_query(sql).await? {
             match message {
@@ -73,14 +111,23 @@ impl Session {
                 _ => {}
             }
         }
-        if !answer.columns.is_empty() {
-            // Types are only told by the other protocol. What cannot be prepared now may be gone already.
-            if let Ok(prepared) = self.client.prepare(sql).await {
-                for (column, known) in prepared.columns().iter().zip(&mut answer.columns) {
-                    known.1 = column.type_().name().into();
-                }
-            }
-        }
         Ok(answer)
+    }
+}
+
+fn columns_of(columns: &[Column]) -> Vec<(String, String)> {
+    columns.iter().map(|column| (column.name().into(), column.type_().name().into())).collect()
+}
+
+/// A value of any type, as the bytes that were sent.
+struct Binary(String);
+
+impl<'a> FromSql<'a> for Binary {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Binary, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Binary(raw.iter().map(|byte| format!("{byte:02x}")).collect()))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
     }
 }
