@@ -8,8 +8,8 @@ mod report;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use progress::Progress;
@@ -37,6 +37,7 @@ const USAGE: &str = "\
 --without LIST     all but these
 --weights LIST     all, some with other weights
 --only postgres    PostgreSQL alone: which share of statements it runs without an error
+--missing LIST     SQLSTATEs by which Relix says what it lacks, as 0A000,42883: counted, not reported
 --differences N    go on until so many different differences are found (1)
 --connections N    to each server (3)
 --relix PORT       a server that runs already, in place of a new node
@@ -50,6 +51,7 @@ struct Options {
     /// As they were given, to repeat them.
     feature_words: String,
     only_postgres: bool,
+    missing: Vec<String>,
     differences: usize,
     connections: usize,
     relix: Option<u16>,
@@ -65,6 +67,7 @@ impl Options {
             features: Features::default(),
             feature_words: String::new(),
             only_postgres: false,
+            missing: Vec::new(),
             differences: 1,
             connections: 3,
             relix: None,
@@ -86,12 +89,13 @@ impl Options {
                 "--without" => options.features.leave_out(&value)?,
                 "--weights" => options.features.set(&value)?,
                 "--only" if value == "postgres" => options.only_postgres = true,
+                "--missing" => options.missing = value.split(',').map(str::to_string).collect(),
                 "--differences" => options.differences = number()?.max(1) as usize,
                 "--connections" => options.connections = number()?.clamp(1, 64) as usize,
                 "--relix" => options.relix = Some(number()? as u16),
                 _ => return Err(format!("{word} {value} is not an option")),
             }
-            if matches!(word.as_str(), "--features" | "--without" | "--weights") {
+            if matches!(word.as_str(), "--features" | "--without" | "--weights" | "--missing") {
                 options.feature_words.push_str(&format!(" {word} {value}"));
             }
         }
@@ -183,61 +187,90 @@ impl Pair {
 /// What a worker tells.
 enum Told {
     Case(Counts),
-    /// A case whose last statement differs, and what kind of a difference that is.
-    Difference(Box<Case>, String),
+    /// A difference of a new kind, made small.
+    Difference(Box<Finding>),
     /// A server that could not be asked.
     Lost(u64, Failure),
 }
 
-/// Runs cases until there are no more; the number of the next one is shared by all workers.
-async fn work(mut pair: Pair, options: Arc<Options>, next: Arc<AtomicU64>, tell: mpsc::Sender<Told>) {
+/// What the workers share.
+struct Shared {
+    options: Options,
+    /// The number of the next case.
+    next: AtomicU64,
+    /// Kinds of differences, and how often they were seen.
+    seen: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Shared {
+    /// Whether a difference is worth a look: rows may differ for many reasons, errors of the same text hardly.
+    fn is_new(&self, kind: String) -> bool {
+        let is_rows = kind == "rows / rows";
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = seen.entry(kind).or_default();
+        *times += 1;
+        *times <= if is_rows { 20 } else { 1 }
+    }
+}
+
+/// Runs cases until there are no more.
+async fn work(mut pair: Pair, shared: Arc<Shared>, tell: mpsc::Sender<Told>) {
+    let options = &shared.options;
     let cases = options.queries.div_ceil(options.per_case as u64);
     loop {
-        let number = next.fetch_add(1, Ordering::Relaxed);
+        let number = shared.next.fetch_add(1, Ordering::Relaxed);
         if number >= cases {
             return;
         }
         let seed = options.seed + number;
         let case = case(seed, &options.features, options.per_case);
-        let said = match pair.run(&case).await {
-            Ok(said) => said,
-            Err(failure) => {
-                let _ = tell.send(Told::Lost(seed, failure)).await;
-                return;
-            }
+        let told = match run_case(&mut pair, &case, &shared, &tell).await {
+            Ok(counts) => Told::Case(counts),
+            Err(failure) => Told::Lost(seed, failure),
         };
-        let mut counts = Counts::default();
-        for (at, (statement, (ours, theirs))) in case.statements.iter().zip(&said).enumerate() {
-            let mut verdict = judge(statement, ours, theirs);
-            if verdict == Verdict::Different {
-                // Alone, with the tables as they were: later statements were sent before this one was answered.
-                let alone = case.up_to(at);
-                let told = match pair.last(&alone).await {
-                    Ok((Verdict::Different, one, other)) => {
-                        Some(Told::Difference(Box::new(alone), signature(&one, &other)))
-                    }
-                    Ok((other, ..)) => {
-                        verdict = other;
-                        None
-                    }
-                    Err(failure) => Some(Told::Lost(seed, failure)),
-                };
-                if let Some(told) = told
-                    && tell.send(told).await.is_err()
-                {
-                    return;
-                }
-            }
-            counts.add(statement, verdict, theirs);
-            if verdict == Verdict::Different && statement.changes {
-                // What follows may only follow from it.
-                break;
-            }
-        }
-        if tell.send(Told::Case(counts)).await.is_err() {
+        let is_lost = matches!(told, Told::Lost(..));
+        if tell.send(told).await.is_err() || is_lost {
             return;
         }
     }
+}
+
+async fn run_case(
+    pair: &mut Pair,
+    case: &Case,
+    shared: &Shared,
+    tell: &mpsc::Sender<Told>,
+) -> Result<Counts, Failure> {
+    let said = pair.run(case).await?;
+    let mut counts = Counts::default();
+    for (at, (statement, (ours, theirs))) in case.statements.iter().zip(&said).enumerate() {
+        let mut verdict = judge(statement, ours, theirs);
+        let lacks = ours.as_ref().err().filter(|failure| shared.options.missing.contains(&failure.state));
+        if let (Verdict::Different, Some(failure)) = (verdict, lacks) {
+            counts.add_missing(failure);
+            if statement.changes {
+                break;
+            }
+            continue;
+        }
+        if verdict == Verdict::Different {
+            // Alone, with the tables as they were: later statements were sent before this one was answered.
+            let alone = case.up_to(at);
+            let (again, one, other) = pair.last(&alone).await?;
+            verdict = again;
+            if verdict == Verdict::Different && shared.is_new(signature(&one, &other)) {
+                let (case, ours, theirs) = pair.minimise(alone).await?;
+                // Whoever is told no longer listens once there are enough.
+                let _ = tell.send(Told::Difference(Box::new(Finding { case, ours, theirs }))).await;
+            }
+        }
+        counts.add(statement, verdict, theirs);
+        if verdict == Verdict::Different && statement.changes {
+            // What follows may only follow from it.
+            break;
+        }
+    }
+    Ok(counts)
 }
 
 /// Asks both servers; what was counted, and what was found.
@@ -246,37 +279,28 @@ async fn compare(
     relix: Option<u16>,
     postgres: u16,
 ) -> Result<(Counts, Vec<Finding>), Failure> {
-    let options = Arc::new(options);
-    let next = Arc::new(AtomicU64::new(0));
+    let mut progress = Progress::new(options.queries);
+    let (connections, most) = (options.connections, options.differences);
+    let shared = Arc::new(Shared { options, next: AtomicU64::new(0), seen: Mutex::default() });
     let (tell, mut told) = mpsc::channel(64);
-    for _ in 0..options.connections {
+    for _ in 0..connections {
         let pair = Pair::connect(relix, postgres).await?;
-        tokio::spawn(work(pair, options.clone(), next.clone(), tell.clone()));
+        tokio::spawn(work(pair, shared.clone(), tell.clone()));
     }
     drop(tell);
-    let mut pair = Pair::connect(relix, postgres).await?;
-    let mut progress = Progress::new(options.queries);
     let (mut counts, mut findings): (Counts, Vec<Finding>) = Default::default();
-    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
     while let Some(told) = told.recv().await {
         match told {
             Told::Case(more) => counts.merge(&more),
             Told::Lost(seed, failure) => {
                 progress.end();
-                println!("the case of seed {seed} could not be run: {failure}");
+                println!("the case of seed {seed} could not be run");
                 return Err(failure);
             }
-            Told::Difference(case, kind) => {
-                let times = seen.entry(kind.clone()).or_default();
-                *times += 1;
-                // Rows may differ for many reasons, errors of the same text hardly.
-                if *times > 1 && (kind != "rows / rows" || *times > 20) {
-                    continue;
-                }
-                progress.say(&format!("a difference in the case of seed {}: {kind}", case.seed));
-                let (case, ours, theirs) = pair.minimise(*case).await?;
-                findings.push(Finding { case, ours, theirs });
-                if findings.len() >= options.differences {
+            Told::Difference(finding) => {
+                progress.say(&format!("a difference in the case of seed {}", finding.case.seed));
+                findings.push(*finding);
+                if findings.len() >= most {
                     break;
                 }
             }

@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use tests_conformance::random::case::{Case, Statement};
 use tests_conformance::random::judge::{INTENDED, Outcome, Verdict};
+use tests_conformance::session::Failure;
 
 /// How many rows of an answer are shown.
 const ROWS_SHOWN: usize = 10;
+
+/// How many kinds of what is missing are shown, the most frequent ones.
+const MISSING_SHOWN: usize = 40;
 
 /// How statements were answered.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +25,8 @@ pub struct Counts {
     /// By SQLSTATE, with a statement for each.
     same_errors: BTreeMap<String, (u64, String)>,
     intended: BTreeMap<usize, u64>,
+    /// What Relix says it lacks.
+    missing: BTreeMap<String, u64>,
 }
 
 impl Counts {
@@ -41,6 +47,12 @@ impl Counts {
         }
     }
 
+    /// One that Relix lacks something for.
+    pub fn add_missing(&mut self, failure: &Failure) {
+        self.statements += 1;
+        *self.missing.entry(failure.to_string()).or_default() += 1;
+    }
+
     /// Those of another case, too.
     pub fn merge(&mut self, more: &Counts) {
         self.statements += more.statements;
@@ -50,6 +62,7 @@ impl Counts {
         for (state, (count, example)) in &more.same_errors {
             self.same_errors.entry(state.clone()).or_insert_with(|| (0, example.clone())).0 += count;
         }
+        more.missing.iter().for_each(|(what, count)| *self.missing.entry(what.clone()).or_default() += count);
         more.intended.iter().for_each(|(which, count)| *self.intended.entry(*which).or_default() += count);
     }
 
@@ -60,16 +73,22 @@ impl Counts {
             let example: String = example.chars().take(150).collect();
             lines.push(format!("{state} {count:6}  {example}"));
         }
+        let mut missing: Vec<(&String, &u64)> = self.missing.iter().collect();
+        missing.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+        lines.extend(
+            missing.iter().take(MISSING_SHOWN).map(|(what, count)| format!("{count:6} missing: {what}")),
+        );
         for (which, count) in &self.intended {
             lines.push(format!("{:6} {}: {}", count, INTENDED[*which].0, INTENDED[*which].1));
         }
         let errors: u64 = self.same_errors.values().map(|(count, _)| count).sum();
+        let missing: u64 = self.missing.values().sum();
         let intended: u64 = self.intended.values().sum();
         let share = 100.0 * self.same_rows as f64 / self.statements.max(1) as f64;
         let rate = self.statements as f64 / elapsed.as_secs_f64();
         lines.push(format!(
             "{} statements ({rate:.0}/s): {} with the same rows ({share:.1} %; {} rows), {errors} with the same error \
-             ({} SQLSTATEs), {intended} with an intended difference, {} different",
+             ({} SQLSTATEs), {intended} with an intended difference, {missing} that Relix lacks something for, {} different",
             self.statements,
             self.same_rows,
             self.rows,

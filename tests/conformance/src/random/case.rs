@@ -38,7 +38,7 @@ pub struct Statement {
 pub struct Case {
     /// What it was made from.
     pub seed: u64,
-    /// At least one.
+    /// Those that the statements are about.
     pub tables: Vec<Table>,
     /// One after the other.
     pub statements: Vec<Statement>,
@@ -74,6 +74,13 @@ impl Table {
     /// Removes it.
     pub fn drop(&self) -> String {
         format!("DROP TABLE IF EXISTS {}", self.name)
+    }
+
+    /// Without a column that is no key.
+    pub fn remove_column(&mut self, at: usize) {
+        self.columns.remove(at);
+        self.kinds.remove(at);
+        self.rows.iter_mut().for_each(|row| drop(row.remove(at)));
     }
 
     /// Its columns that are no key.

@@ -32,16 +32,20 @@ features! {
     Coalesce = "coalesce" 60,
     /// IN and NOT IN with a list.
     InList = "in_list" 60,
-    /// BETWEEN, also SYMMETRIC.
+    /// BETWEEN.
     Between = "between" 50,
+    /// BETWEEN SYMMETRIC.
+    Symmetric = "symmetric" 20,
     /// LIKE, ILIKE.
     Like = "like" 50,
     /// IS DISTINCT FROM, IS TRUE, IS UNKNOWN and the like.
     Is = "is" 60,
     /// Casts between types.
     Casts = "casts" 40,
-    /// Functions of numbers, texts and times.
+    /// The commonest functions of numbers, texts and times.
     Functions = "functions" 60,
+    /// Functions that are met less often, such as lpad and sqrt.
+    RareFunctions = "rare_functions" 40,
     /// Comparisons of rows: (a, b) < (c, d).
     Rows = "rows" 20,
     /// Comparisons of values of different numeric types.

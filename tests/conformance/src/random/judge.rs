@@ -140,6 +140,14 @@ pub fn judge(statement: &Statement, ours: &Outcome, theirs: &Outcome) -> Verdict
 /// What kind of a difference it is: what stays while the statement is made smaller, and what two findings have in common
 /// if they are likely to be the same.
 pub fn signature(ours: &Outcome, theirs: &Outcome) -> String {
+    if let (Ok(one), Ok(other)) = (ours, theirs) {
+        let mut rows = [one.rows.clone(), other.rows.clone()];
+        rows.iter_mut().for_each(|rows| rows.sort());
+        let columns = one.columns.iter().zip(&other.columns).find(|(one, other)| one != other);
+        if let Some((one, other)) = columns.filter(|_| rows[0] == rows[1]) {
+            return format!("column {one:?} / {other:?}");
+        }
+    }
     let said = |outcome: &Outcome| match outcome {
         Ok(_) => "rows".to_string(),
         Err(failure) => {

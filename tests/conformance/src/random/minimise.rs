@@ -74,11 +74,17 @@ impl Case {
         found.extend((0..last).map(|at| without(self, |case| drop(case.statements.remove(at)))));
         let is_used = |name: &str| self.statements.iter().any(|one| one.tree.to_string().contains(name));
         for (at, table) in self.tables.iter().enumerate() {
-            if !is_used(&table.name) && self.tables.len() > 1 {
+            if !is_used(&table.name) {
                 found.push(without(self, |case| drop(case.tables.remove(at))));
             }
             found.extend(
                 (0..table.rows.len()).map(|row| without(self, |case| drop(case.tables[at].rows.remove(row)))),
+            );
+        }
+        for (at, table) in self.tables.iter().enumerate() {
+            let columns = table.key_len..table.kinds().len();
+            found.extend(
+                columns.rev().map(|column| without(self, |case| case.tables[at].remove_column(column))),
             );
         }
         let mut trees = self.statements[last].tree.smaller();
@@ -91,7 +97,8 @@ impl Case {
     pub fn size(&self) -> usize {
         let text = |statement: &Statement| statement.tree.to_string().len();
         let rows: usize = self.tables.iter().map(|table| 1 + table.rows.len()).sum();
-        rows + self.statements.iter().map(text).sum::<usize>()
+        let columns: usize = self.tables.iter().map(|table| table.kinds().len()).sum();
+        rows + columns + self.statements.iter().map(text).sum::<usize>()
     }
 
     /// Up to a statement, without queries before it: those leave nothing behind.

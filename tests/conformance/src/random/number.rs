@@ -40,28 +40,25 @@ impl Generator<'_> {
     }
 
     fn function_of_numbers(&mut self, kind: Type, depth: usize, scope: &Scope) -> Option<Tree> {
-        let round = match kind {
-            Type::Numeric => {
-                self.chance.word(&["floor({})", "ceil({})", "round({}, 1)", "trunc({}, 1)", "round({})"])
-            }
-            Type::Float8 => {
-                self.chance.word(&["floor({})", "ceil({})", "sqrt(abs({}))", "round({})", "trunc({})"])
-            }
-            _ => "abs({})",
+        let is_rare = self.uses(Feature::RareFunctions);
+        let round: &[&str] = match (kind, is_rare) {
+            (Type::Numeric, true) => &["round({}, 1)", "trunc({}, 1)", "round({}, -1)"],
+            (Type::Float8, true) => &["sqrt(abs({}))", "trunc({})"],
+            (Type::Numeric | Type::Float8, false) => &["floor({})", "ceil({})", "round({})"],
+            _ => &["abs({})"],
         };
+        let round = self.chance.word(round);
         match (self.chance.below(5), kind) {
             (0, _) => Some(Tree::value(kind, "abs({})", vec![self.value(kind, depth, scope)])),
-            (1, Type::Numeric | Type::Float8) => {
+            (1, Type::Numeric | Type::Float8) if is_rare => {
                 Some(Tree::value(kind, "sign({})", vec![self.value(kind, depth, scope)]))
             }
             (1, Type::Int4) => {
-                let text = self.chance.word(&[
-                    "length({})",
-                    "ascii({})",
-                    "octet_length({})",
-                    "strpos({}, 'b')",
-                    "position('a' IN {})",
-                ]);
+                let texts: &[&str] = match is_rare {
+                    true => &["ascii({})", "octet_length({})", "strpos({}, 'b')", "position('a' IN {})"],
+                    false => &["length({})"],
+                };
+                let text = self.chance.word(texts);
                 Some(Tree::value(kind, text, vec![self.value(Type::Text, depth, scope)]))
             }
             (2, Type::Int4) if Type::Date.is_allowed(self.features) => {
@@ -69,7 +66,7 @@ impl Generator<'_> {
                 Some(Tree::value(kind, "({} - {})", dates))
             }
             (3, Type::Numeric) => self.field_of_time(depth, scope),
-            (4, _) if kind != Type::Float8 => {
+            (4, _) if kind != Type::Float8 && is_rare => {
                 let values = vec![self.value(kind, depth, scope), self.leaf(kind, scope)];
                 Some(Tree::value(kind, "mod({}, NULLIF({}, 0))", values))
             }

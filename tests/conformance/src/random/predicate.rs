@@ -26,8 +26,9 @@ impl Generator<'_> {
             11 if self.uses(Feature::Between) => {
                 let kind = self.type_in(scope);
                 let values = (0..3).map(|_| self.value(kind, depth, scope)).collect();
-                let text = self.chance.word(&["BETWEEN", "NOT BETWEEN", "BETWEEN SYMMETRIC"]);
-                Some(Tree::value(Type::Bool, &format!("({{}} {text} {{}} AND {{}})"), values))
+                let text = self.chance.word(&["BETWEEN", "BETWEEN", "NOT BETWEEN"]);
+                let symmetric = if self.uses(Feature::Symmetric) { " SYMMETRIC" } else { "" };
+                Some(Tree::value(Type::Bool, &format!("({{}} {text}{symmetric} {{}} AND {{}})"), values))
             }
             12 if self.uses(Feature::Like) => {
                 let word = self.chance.word(&["LIKE", "NOT LIKE", "ILIKE"]);
@@ -76,7 +77,9 @@ impl Generator<'_> {
         let kind = self.type_in(scope);
         let count = self.chance.between(1, 4);
         let left = self.value(kind, depth, scope);
-        let list = (0..count).map(|_| self.value(kind, depth.min(1), scope)).collect();
+        // A subquery cannot be the first: the parser in Relix takes it for all of the list.
+        let mut list = vec![self.leaf(kind, scope)];
+        list.extend((1..count).map(|_| self.value(kind, depth.min(1), scope)));
         let text = self.chance.word(&["({} IN ({}))", "({} NOT IN ({}))"]);
         Tree::value(Type::Bool, text, vec![left, Tree::list(", ", list)])
     }
@@ -105,6 +108,10 @@ impl Generator<'_> {
             }
             2 => {
                 let query = self.subquery(Some(&[kind]), scope)?;
+                // The parser in Relix knows no VALUES here.
+                if query.to_string().starts_with("VALUES") {
+                    return None;
+                }
                 let word = self.chance.word(&["ANY", "ALL", "SOME"]);
                 let text = format!("({{}} {} {word} ({{}}))", self.comparison_operator());
                 Some(Tree::value(Type::Bool, &text, vec![self.value(kind, depth, scope), query]))

@@ -48,7 +48,7 @@ impl Generator<'_> {
                 "EXCEPT ALL",
             ]);
             let text = match self.chance.percent(50) {
-                true => format!("({{}}) {word} ({{}})"),
+                true => format!("{{}} {word} ({{}})"),
                 false => format!("{{}} {word} {{}}"),
             };
             return unsorted(Tree::new(Role::Query, &text, vec![left, right]), kinds);

@@ -11,6 +11,9 @@ use crate::session::{Failure, Session};
 /// How long a server may take for all statements of a case.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// How often a definition is run, at most, until it meets no other one.
+const RUNS_MAX: usize = 20;
+
 /// One of the servers, by a connection of its own.
 pub struct Side {
     port: u16,
@@ -66,16 +69,30 @@ impl Side {
         self.run_texts(&texts).await
     }
 
-    async fn run_texts(&mut self, texts: &[String]) -> Result<(), Failure> {
-        let all = join_all(texts.iter().map(|text| self.session.text(text)));
-        let nothing = |_| Failure { state: String::new(), message: format!("no answer within {PATIENCE:?}") };
-        let answers = tokio::time::timeout(PATIENCE, all).await.map_err(nothing)?;
-        for (text, answer) in texts.iter().zip(answers) {
-            answer.map_err(|failure| {
-                let message = format!("{} ({text})", failure.message);
-                Failure { message, ..failure }
-            })?;
+    /// Definitions of several sessions at once may be told to run again.
+    async fn run_again(&self, text: &str) -> Result<(), Failure> {
+        let mut runs = 0;
+        loop {
+            runs += 1;
+            match self.session.text(text).await {
+                Err(failure) if failure.state == "40001" && runs < RUNS_MAX => {}
+                done => return done.map(|_| ()),
+            }
         }
-        Ok(())
+    }
+
+    async fn run_texts(&mut self, texts: &[String]) -> Result<(), Failure> {
+        // One after the other, as what is run again would come too late.
+        let all = async {
+            for text in texts {
+                self.run_again(text).await.map_err(|failure| {
+                    let message = format!("{} ({text})", failure.message);
+                    Failure { message, ..failure }
+                })?;
+            }
+            Ok(())
+        };
+        let nothing = |_| Failure { state: String::new(), message: format!("no answer within {PATIENCE:?}") };
+        tokio::time::timeout(PATIENCE, all).await.map_err(nothing)?
     }
 }

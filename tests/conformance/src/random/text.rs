@@ -15,17 +15,21 @@ const OF_TEXT: &[&str] = &[
     "substr({}, 2)",
     "substring({} FROM 1 FOR 2)",
     "substr({}, 0, 2)",
+    "replace({}, 'a', 'xx')",
+    "concat({}, 1, NULL, true)",
+];
+
+/// Others, which are met less often.
+const OF_TEXT_TOO: &[&str] = &[
     "left({}, 1)",
     "right({}, -1)",
     "reverse({})",
     "repeat({}, 2)",
-    "replace({}, 'a', 'xx')",
     "lpad({}, 3, '*')",
     "rpad({}, 2)",
     "initcap({})",
     "split_part({}, 'b', 1)",
     "translate({}, 'ab', 'b')",
-    "concat({}, 1, NULL, true)",
 ];
 
 impl Generator<'_> {
@@ -42,7 +46,8 @@ impl Generator<'_> {
                 Some(Tree::value(Type::Text, "({}::text || {})", sides))
             }
             2 | 3 if self.uses(Feature::Functions) => {
-                let text = self.chance.word(OF_TEXT);
+                let is_rare = self.uses(Feature::RareFunctions);
+                let text = self.chance.word(if is_rare { OF_TEXT_TOO } else { OF_TEXT });
                 Some(Tree::value(Type::Text, text, vec![self.value(Type::Text, depth, scope)]))
             }
             _ => None,
