@@ -52,6 +52,10 @@ conformance:
 differential *ARGS:
     cargo run -p tests-conformance --example differential -- {{ARGS}}
 
+# Random SQL for both, from a seed: just random --seed 7 --without windows; --help lists features.
+random *ARGS:
+    cargo run -p tests-conformance --example random -- {{ARGS}}
+
 # Any bytes for whatever reads what cannot be trusted, guided by coverage: just fuzz tree-block 60; alone, lists.
 fuzz *ARGS:
     tests/fuzz/run {{ARGS}}

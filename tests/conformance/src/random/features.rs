@@ -96,6 +96,8 @@ features! {
     Changes = "changes" 8,
     /// INSERT ... SELECT.
     InsertSelect = "insert_select" 25,
+    /// Another name for the table of an INSERT.
+    InsertAlias = "insert_alias" 30,
     /// RETURNING.
     Returning = "returning" 40,
     /// ON CONFLICT.

@@ -15,7 +15,7 @@ impl Generator<'_> {
         match self.chance.below(3) {
             0 if !table.values().is_empty() => self.update(table),
             1 => {
-                let (scope, _) = self.changed(table);
+                let scope = self.changed(table, "u");
                 let (filter, returning) = (self.filter(&scope), self.returning(&scope));
                 let text = format!("DELETE FROM {} AS u{{}}{{}}", table.name);
                 Tree::new(Role::Fixed, &text, vec![filter, returning])
@@ -24,12 +24,11 @@ impl Generator<'_> {
         }
     }
 
-    /// The columns of a table that is changed under the name `u`.
-    fn changed(&mut self, table: &Table) -> (Scope, Vec<Tree>) {
+    /// The columns of a table that is changed under some name.
+    fn changed(&self, table: &Table, name: &str) -> Scope {
         let columns = table.kinds().iter();
-        let columns = columns.map(|(name, kind)| Tree::value(*kind, &format!("u.{name}"), vec![]));
-        let columns: Vec<Tree> = columns.collect();
-        (Scope::of(columns.clone(), vec![]), columns)
+        let columns = columns.map(|(column, kind)| Tree::value(*kind, &format!("{name}.{column}"), vec![]));
+        Scope::of(columns.collect(), vec![])
     }
 
     fn filter(&mut self, scope: &Scope) -> Tree {
@@ -54,7 +53,7 @@ impl Generator<'_> {
 
     /// Keys stay: whether two rows have the same one for a moment depends on the order of rows.
     fn update(&mut self, table: &Table) -> Tree {
-        let (scope, _) = self.changed(table);
+        let scope = self.changed(table, "u");
         let assignments = self.chance.some(table.values(), 1).into_iter().map(|(name, kind)| {
             let value = match self.chance.percent(10) {
                 true => Tree::fixed("DEFAULT"),
@@ -75,6 +74,10 @@ impl Generator<'_> {
         let kinds: Vec<Type> = columns.iter().map(|column| column.1).collect();
         let names: Vec<&str> = columns.iter().map(|column| column.0.as_str()).collect();
         let names = names.join(", ");
+        let (alias, name) = match self.uses(Feature::InsertAlias) {
+            true => (" AS u", "u"),
+            false => ("", table.name.as_str()),
+        };
         let (rows, conflict) = match self.uses(Feature::InsertSelect) {
             true => {
                 let (query, _) = self.query(Some(&kinds), 1, &[]);
@@ -88,14 +91,14 @@ impl Generator<'_> {
                 (Tree::new(Role::Fixed, &text, vec![query]), Tree::nothing())
             }
             // Which of two new rows with the same key stays depends on their order, which VALUES has.
-            false => (self.rows_of_values(&kinds), self.conflict(table)),
+            false => (self.rows_of_values(&kinds), self.conflict(table, name)),
         };
-        let (scope, _) = self.changed(table);
-        let text = format!("INSERT INTO {} AS u ({names}) {{}}{{}}{{}}", table.name);
+        let scope = self.changed(table, name);
+        let text = format!("INSERT INTO {}{alias} ({names}) {{}}{{}}{{}}", table.name);
         Tree::new(Role::Fixed, &text, vec![rows, conflict, self.returning(&scope)])
     }
 
-    fn conflict(&mut self, table: &Table) -> Tree {
+    fn conflict(&mut self, table: &Table, alias: &str) -> Tree {
         if table.key_len == 0 || !self.uses(Feature::OnConflict) {
             return Tree::nothing();
         }
@@ -106,7 +109,7 @@ impl Generator<'_> {
             return Tree::clause(&format!(" ON CONFLICT{target} DO NOTHING"), vec![]);
         }
         let columns = table.kinds().iter().flat_map(|(name, kind)| {
-            ["u", "excluded"].map(|side| Tree::value(*kind, &format!("{side}.{name}"), vec![]))
+            [alias, "excluded"].map(|side| Tree::value(*kind, &format!("{side}.{name}"), vec![]))
         });
         let scope = Scope::of(columns.collect(), vec![]);
         let (name, kind) = self.chance.of(table.values()).clone();
