@@ -26,6 +26,13 @@ use tokio::sync::mpsc;
 /// What PostgreSQL is told: not to wait for its disk, not to compile what runs once, nor to go on with a product of too many tables.
 const GREETING: &str = "SET synchronous_commit = off; SET statement_timeout = '5s'; SET jit = off; SET client_min_messages = error";
 
+/// The same server in another schema, which plans differently: what differs then is undefined in SQL, and a mistake of the
+/// generator.
+const OTHER_PLANS: &str = "SET enable_hashagg = off; SET enable_hashjoin = off; SET enable_nestloop = off; \
+                           SET enable_material = off; SET synchronous_commit = off; SET statement_timeout = '5s'; \
+                           SET jit = off; SET join_collapse_limit = 1; SET from_collapse_limit = 1; \
+                           SET client_min_messages = error; SET search_path = other_plans";
+
 /// How often the minimiser asks both servers, at most.
 const TRIALS_MAX: usize = 2000;
 
@@ -37,6 +44,7 @@ const USAGE: &str = "\
 --without LIST     all but these
 --weights LIST     all, some with other weights
 --only postgres    PostgreSQL alone: which share of statements it runs without an error
+--only plans       PostgreSQL and itself with other plans: differences are mistakes of the generator
 --missing LIST     SQLSTATEs by which Relix says what it lacks, as 0A000,42883: counted, not reported
 --differences N    go on until so many different differences are found (1)
 --connections N    to each server (3)
@@ -51,6 +59,7 @@ struct Options {
     /// As they were given, to repeat them.
     feature_words: String,
     only_postgres: bool,
+    other_plans: bool,
     missing: Vec<String>,
     differences: usize,
     connections: usize,
@@ -67,6 +76,7 @@ impl Options {
             features: Features::default(),
             feature_words: String::new(),
             only_postgres: false,
+            other_plans: false,
             missing: Vec::new(),
             differences: 1,
             connections: 3,
@@ -89,6 +99,7 @@ impl Options {
                 "--without" => options.features.leave_out(&value)?,
                 "--weights" => options.features.set(&value)?,
                 "--only" if value == "postgres" => options.only_postgres = true,
+                "--only" if value == "plans" => options.other_plans = true,
                 "--missing" => options.missing = value.split(',').map(str::to_string).collect(),
                 "--differences" => options.differences = number()?.max(1) as usize,
                 "--connections" => options.connections = number()?.clamp(1, 64) as usize,
@@ -111,9 +122,9 @@ struct Pair {
 }
 
 impl Pair {
-    async fn connect(relix: Option<u16>, postgres: u16) -> Result<Pair, Failure> {
-        let ours = match relix {
-            Some(port) => Some(Side::connect(port, "").await?),
+    async fn connect(ours: Option<(u16, &'static str)>, postgres: u16) -> Result<Pair, Failure> {
+        let ours = match ours {
+            Some((port, greeting)) => Some(Side::connect(port, greeting).await?),
             None => None,
         };
         Ok(Pair { ours, theirs: Side::connect(postgres, GREETING).await? })
@@ -276,7 +287,7 @@ async fn run_case(
 /// Asks both servers; what was counted, and what was found.
 async fn compare(
     options: Options,
-    relix: Option<u16>,
+    ours: Option<(u16, &'static str)>,
     postgres: u16,
 ) -> Result<(Counts, Vec<Finding>), Failure> {
     let mut progress = Progress::new(options.queries);
@@ -284,7 +295,7 @@ async fn compare(
     let shared = Arc::new(Shared { options, next: AtomicU64::new(0), seen: Mutex::default() });
     let (tell, mut told) = mpsc::channel(64);
     for _ in 0..connections {
-        let pair = Pair::connect(relix, postgres).await?;
+        let pair = Pair::connect(ours, postgres).await?;
         tokio::spawn(work(pair, shared.clone(), tell.clone()));
     }
     drop(tell);
@@ -336,12 +347,22 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     println!("{}; seed {} and on, {} statements", postgres.version(), options.seed, options.queries);
-    let starts_node = options.relix.is_none() && !options.only_postgres;
+    let starts_node = options.relix.is_none() && !options.only_postgres && !options.other_plans;
     let cluster = starts_node.then(|| Cluster::start("random", &["--host", "--nodes", "1"]));
     let relix = options.relix.or(cluster.as_ref().map(|cluster| cluster.port(1)));
+    let ours = match (options.only_postgres, options.other_plans) {
+        (true, _) => None,
+        (_, true) => Some((postgres.port, OTHER_PLANS)),
+        _ => relix.map(|port| (port, "")),
+    };
+    if options.other_plans
+        && let Err(failure) = Side::connect(postgres.port, "CREATE SCHEMA other_plans").await
+    {
+        eprintln!("{failure}");
+        return ExitCode::FAILURE;
+    }
     let (words, per_case, began) = (options.feature_words.clone(), options.per_case, Instant::now());
-    let relix = relix.filter(|_| !options.only_postgres);
-    let (counts, findings) = match compare(options, relix, postgres.port).await {
+    let (counts, findings) = match compare(options, ours, postgres.port).await {
         Ok(done) => done,
         Err(error) => {
             eprintln!("{error}");
