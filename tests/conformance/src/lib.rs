@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod clients;
 pub mod postgres;
 pub mod random;
 pub mod script;
