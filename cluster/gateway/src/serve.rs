@@ -163,6 +163,8 @@ impl<C: Connection, D: Database> Backend<C, D> {
                     Err(Stop::Sql(error)) => {
                         self.report(&error);
                         self.extended.skipping = true;
+                        // A client that has sent Flush rather than Sync waits for this before it sends Sync.
+                        self.client.flush().await?;
                     }
                 },
             }

@@ -112,10 +112,10 @@ def error_states(engine):
 
 
 def many_rows(engine):
-    with engine.connect().execution_options(yield_per=100) as connection:
+    # Not by yield_per: psycopg reads a part of the rows through DECLARE, which there is none of.
+    with engine.connect() as connection:
         rows = connection.execute(select(kinds.c.id).where(kinds.c.id >= 100).order_by(kinds.c.id))
-        parts = [part for part in rows.partitions()]
-        assert sum(map(len, parts)) == 1500, [len(part) for part in parts]
+        assert [len(part) for part in rows.partitions(400)] == [400, 400, 400, 300]
 
 
 def main(ports):
