@@ -55,6 +55,10 @@ fn every_feature_is_used_and_can_be_left_out() {
         ("numeric", "numeric"),
         ("interval", "interval"),
         ("changes", "UPDATE t"),
+        ("changes_from", " USING t"),
+        ("transactions", "SAVEPOINT"),
+        ("arrays", "integer[]"),
+        ("jsonb", "jsonb"),
         ("on_conflict", " ON CONFLICT "),
         ("returning", " RETURNING "),
     ];
@@ -73,7 +77,8 @@ fn every_feature_is_used_and_can_be_left_out() {
         let more = match feature {
             "order" => ",mistakes,distinct_on,windows,ordered_aggregates,insert_select,subqueries",
             "using" => ",mistakes",
-            "subqueries" | "groups" | "sets" | "with" | "windows" | "changes" => ",mistakes",
+            "subqueries" | "groups" | "sets" | "with" | "windows" => ",mistakes",
+            "changes" => ",mistakes,transactions",
             _ => "",
         };
         features.leave_out(&format!("{feature}{more}")).expect("features");

@@ -24,13 +24,14 @@ use tests_vm::Cluster;
 use tokio::sync::mpsc;
 
 /// What PostgreSQL is told: not to wait for its disk, not to compile what runs once, nor to go on with a product of too many tables.
-const GREETING: &str = "SET synchronous_commit = off; SET statement_timeout = '5s'; SET jit = off; SET client_min_messages = error";
+const GREETING: &str = "SET synchronous_commit = off; SET statement_timeout = '5s'; SET jit = off; \
+                        SET timezone = 'UTC'; SET client_min_messages = error";
 
 /// The same server in another schema, which plans differently: what differs then is undefined in SQL, and a mistake of the
 /// generator.
 const OTHER_PLANS: &str = "SET enable_hashagg = off; SET enable_hashjoin = off; SET enable_nestloop = off; \
                            SET enable_material = off; SET synchronous_commit = off; SET statement_timeout = '5s'; \
-                           SET jit = off; SET join_collapse_limit = 1; SET from_collapse_limit = 1; \
+                           SET jit = off; SET timezone = 'UTC'; SET join_collapse_limit = 1; SET from_collapse_limit = 1; \
                            SET client_min_messages = error; SET search_path = other_plans";
 
 /// How often the minimiser asks both servers, at most.
@@ -294,9 +295,10 @@ async fn compare(
     let (connections, most) = (options.connections, options.differences);
     let shared = Arc::new(Shared { options, next: AtomicU64::new(0), seen: Mutex::default() });
     let (tell, mut told) = mpsc::channel(64);
+    let mut workers = Vec::new();
     for _ in 0..connections {
         let pair = Pair::connect(ours, postgres).await?;
-        tokio::spawn(work(pair, shared.clone(), tell.clone()));
+        workers.push(tokio::spawn(work(pair, shared.clone(), tell.clone())));
     }
     drop(tell);
     let (mut counts, mut findings): (Counts, Vec<Finding>) = Default::default();
@@ -319,6 +321,9 @@ async fn compare(
         progress.show(counts.statements);
     }
     progress.end();
+    for worker in workers.into_iter().filter(|worker| worker.is_finished()) {
+        worker.await.expect("a worker comes to its end");
+    }
     Ok((counts, findings))
 }
 

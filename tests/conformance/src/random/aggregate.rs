@@ -19,12 +19,22 @@ impl Generator<'_> {
             false => Tree::nothing(),
         };
         let text = kind == Type::Text && self.chance.percent(60);
+        let elements = match kind {
+            Type::Int4s => Some(Type::Int4),
+            Type::Texts => Some(Type::Text),
+            _ => None,
+        };
+        if let Some(of) = elements.filter(|_| self.uses(Feature::OrderedAggregates)) {
+            let value = self.value(of, 1, &inside);
+            let call = Tree::fixed(&format!("array_agg({value} ORDER BY {value})"));
+            return Some(Tree::value(kind, "{}{}", vec![call, filter]));
+        }
         if text && self.uses(Feature::OrderedAggregates) {
             let value = self.value(kind, 1, &inside);
             let direction = self.chance.word(&["", " DESC", " NULLS FIRST"]);
             // Both are the same, also in a smaller statement: they are text.
-            let text = format!("string_agg({value}, ',' ORDER BY {value}{direction}){{}}");
-            return Some(Tree::value(kind, &text, vec![filter]));
+            let call = Tree::fixed(&format!("string_agg({value}, ',' ORDER BY {value}{direction})"));
+            return Some(Tree::value(kind, "{}{}", vec![call, filter]));
         }
         let call = self.call(kind, &inside)?;
         Some(Tree::value(kind, "{}{}", vec![call, filter]))
@@ -35,7 +45,8 @@ impl Generator<'_> {
         if kind == Type::Int8 && self.chance.percent(30) {
             return Some(Tree::value(kind, "count(*)", vec![]));
         }
-        let (name, of) = *self.chance.of(&calls(kind));
+        let calls = calls(kind);
+        let (name, of) = if calls.is_empty() { None } else { Some(*self.chance.of(&calls)) }?;
         let of = if name == "count" { self.type_in(inside) } else { of };
         if !of.is_allowed(self.features) {
             return None;
@@ -145,6 +156,8 @@ fn calls(kind: Type) -> Vec<Call> {
         }
         Type::Float8 => [&extremes[..], &[("sum", kind), ("avg", kind)]].concat(),
         Type::Interval => [&extremes[..], &[("sum", kind)]].concat(),
+        // There is no least one of them.
+        Type::Bytea | Type::Uuid | Type::Jsonb => vec![],
         _ => extremes.to_vec(),
     }
 }

@@ -111,7 +111,9 @@ impl Generator<'_> {
         for at in 0..count {
             // A key has as many values as the table can have rows.
             let kind = match self.any_type() {
-                Type::Bool if at < key_len => Type::Int4,
+                Type::Bool | Type::Jsonb | Type::Int4s | Type::Texts | Type::Uuid if at < key_len => {
+                    Type::Int4
+                }
                 kind => kind,
             };
             let same = kinds.iter().filter(|(_, other)| *other == kind).count();
@@ -126,7 +128,12 @@ impl Generator<'_> {
                 true => format!(" DEFAULT {}", kind.datum(&mut self.chance, false)),
                 false => String::new(),
             };
-            columns.push(format!("{column} {}{default}{extra}", kind.name()));
+            let declared = match kind {
+                Type::Text if self.uses(Feature::Varchar) => self.chance.word(&["varchar", "varchar(20)"]),
+                Type::Text if self.uses(Feature::Char) => "char(8)",
+                kind => kind.name(),
+            };
+            columns.push(format!("{column} {declared}{default}{extra}"));
             kinds.push((column, kind));
             nullable.push(may_be_null);
         }
@@ -164,25 +171,71 @@ pub fn case(seed: u64, features: &Features, statements: usize) -> Case {
     generator.relations = tables.iter().map(relation).collect();
     let mut made = Vec::new();
     while made.len() < statements {
-        generator.names = 0;
-        generator.subqueries_left = 3;
-        generator.may_fail = generator.uses(Feature::Failures);
-        let may_fail = generator.may_fail;
-        let extended = generator.chance.percent(50);
-        let (tree, changed) = if generator.uses(Feature::Mistakes) {
-            (generator.mistake(), None)
-        } else if generator.uses(Feature::Changes) {
-            let table = generator.chance.of(&tables).clone();
-            (generator.change(&table), Some(table))
+        if generator.uses(Feature::Transactions) {
+            transaction(&mut generator, &tables, &mut made);
         } else {
-            (generator.query(None, 2, &[]).0, None)
-        };
-        let changes = changed.is_some();
-        made.push(Statement { tree, changes, may_fail, extended: extended && !changes });
-        if let Some(table) = changed {
-            let all = Tree::fixed(&format!("SELECT * FROM {}", table.name));
-            made.push(Statement { tree: all, changes: false, may_fail: false, extended });
+            one(&mut generator, &tables, &mut made);
         }
     }
     Case { seed, tables, statements: made }
+}
+
+/// A statement; if it changes a table, also what is in that then.
+fn one(generator: &mut Generator<'_>, tables: &[Table], made: &mut Vec<Statement>) {
+    generator.names = 0;
+    generator.subqueries_left = 3;
+    generator.may_fail = generator.uses(Feature::Failures);
+    let may_fail = generator.may_fail;
+    let extended = generator.chance.percent(50);
+    let query = |tree| Statement { tree, changes: false, may_fail, extended };
+    if generator.uses(Feature::Mistakes) {
+        return made.push(query(generator.mistake()));
+    }
+    if generator.uses(Feature::Changes) {
+        return change(generator, tables, made);
+    }
+    let (tree, _) = generator.query(None, 2, &[]);
+    made.push(query(tree));
+}
+
+fn change(generator: &mut Generator<'_>, tables: &[Table], made: &mut Vec<Statement>) {
+    let may_fail = generator.may_fail;
+    let table = generator.chance.of(tables).clone();
+    let tree = generator.change(&table);
+    made.push(Statement { tree, changes: true, may_fail, extended: false });
+    let tree = Tree::fixed(&format!("SELECT * FROM {}", table.name));
+    made.push(Statement { tree, changes: false, may_fail: false, extended: generator.chance.percent(50) });
+}
+
+/// Changes between BEGIN and COMMIT or ROLLBACK, some of them after a savepoint. What fails makes the rest fail.
+fn transaction(generator: &mut Generator<'_>, tables: &[Table], made: &mut Vec<Statement>) {
+    let command = |text: &str| {
+        let tree = Tree::fixed(text);
+        Statement { tree, changes: true, may_fail: false, extended: false }
+    };
+    made.push(command("BEGIN"));
+    let mut savepoint = false;
+    for _ in 0..generator.chance.between(1, 5) {
+        match generator.chance.below(6) {
+            0 => {
+                savepoint = true;
+                made.push(command("SAVEPOINT s"));
+            }
+            1 if savepoint => made.push(command("ROLLBACK TO SAVEPOINT s")),
+            2 if savepoint => {
+                savepoint = false;
+                made.push(command("RELEASE SAVEPOINT s"));
+            }
+            _ => {
+                generator.names = 0;
+                generator.subqueries_left = 3;
+                generator.may_fail = false;
+                change(generator, tables, made);
+            }
+        }
+    }
+    made.push(command(generator.chance.word(&["COMMIT", "COMMIT", "ROLLBACK"])));
+    let table = generator.chance.of(tables);
+    let tree = Tree::fixed(&format!("SELECT * FROM {}", table.name));
+    made.push(Statement { tree, changes: false, may_fail: false, extended: false });
 }

@@ -108,11 +108,19 @@ impl Generator<'_> {
     }
 
     fn of_type(&mut self, kind: Type, depth: usize, scope: &Scope) -> Option<Tree> {
+        if self.chance.percent(20)
+            && let Some(made) = self.operator(kind, depth, scope)
+        {
+            return Some(made);
+        }
         match kind {
             Type::Bool => self.predicate(depth, scope),
             Type::Text => self.text(depth, scope),
             Type::Date | Type::Timestamp | Type::Interval => self.time(kind, depth, scope),
-            _ => self.number(kind, depth, scope),
+            Type::Int2 | Type::Int4 | Type::Int8 | Type::Numeric | Type::Float8 => {
+                self.number(kind, depth, scope)
+            }
+            _ => self.operator(kind, depth, scope),
         }
     }
 
@@ -128,7 +136,7 @@ impl Generator<'_> {
             return (*self.chance.of(&inside)).clone();
         }
         let constant = kind.constant(&mut self.chance);
-        Tree::value(kind, &constant, vec![])
+        Tree::atom(kind, &constant)
     }
 
     /// An expression that is no constant, nor looks like one: something to sort or group by.
@@ -192,7 +200,7 @@ impl Generator<'_> {
             Type::Bool => &[Type::Int4],
             Type::Date => &[Type::Timestamp],
             Type::Timestamp => &[Type::Date],
-            Type::Interval => return None,
+            _ => return None,
         };
         let from = match self.may_fail && self.chance.percent(50) {
             true => Type::Text,

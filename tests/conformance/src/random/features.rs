@@ -26,6 +26,24 @@ features! {
     Timestamp = "timestamp" 40,
     /// The type `interval`.
     Interval = "interval" 25,
+    /// The type `real`.
+    Float4 = "float4" 15,
+    /// The type `time`.
+    Time = "time" 20,
+    /// The type `timestamp with time zone`.
+    Timestamptz = "timestamptz" 20,
+    /// The type `bytea`.
+    Bytea = "bytea" 15,
+    /// The type `uuid`.
+    Uuid = "uuid" 10,
+    /// The type `jsonb`.
+    Jsonb = "jsonb" 20,
+    /// The types `integer[]` and `text[]`.
+    Arrays = "arrays" 15,
+    /// Columns of type `varchar`.
+    Varchar = "varchar" 10,
+    /// Columns of type `char(n)`.
+    Char = "char" 5,
     /// CASE.
     Case = "case" 60,
     /// COALESCE, NULLIF, GREATEST, LEAST.
@@ -94,6 +112,10 @@ features! {
     Limit = "limit" 40,
     /// INSERT, UPDATE, DELETE.
     Changes = "changes" 8,
+    /// UPDATE ... FROM and DELETE ... USING.
+    ChangesFrom = "changes_from" 25,
+    /// Transactions of several statements, with savepoints, that are committed or not.
+    Transactions = "transactions" 2,
     /// INSERT ... SELECT.
     InsertSelect = "insert_select" 25,
     /// Another name for the table of an INSERT.

@@ -15,7 +15,7 @@ pub struct From {
 
 /// A column's name, qualified.
 fn qualified(alias: &str, name: &str, kind: Type) -> Tree {
-    Tree::value(kind, &format!("{alias}.{name}"), vec![])
+    Tree::atom(kind, &format!("{alias}.{name}"))
 }
 
 /// Names in a list.
@@ -125,7 +125,7 @@ impl Generator<'_> {
                 (Tree::new(Role::Source, &text, sides), merged)
             }
         };
-        let merged = merged.iter().map(|column| Tree::value(column.kind(), &unqualified(column), vec![]));
+        let merged = merged.iter().map(|column| Tree::atom(column.kind(), &unqualified(column)));
         let columns = merged.chain(left.columns.iter().chain(&right.columns).cloned()).collect();
         Some(From { tree, columns })
     }

@@ -27,7 +27,7 @@ impl Tree {
                 let constants = kind.simplest().into_iter().filter(|constant| constant.len() < text.len());
                 // A constant is not replaced with another one: it would go on for ever.
                 if !is_simplest(&text, kind) {
-                    found.extend(constants.map(|constant| Tree::value(kind, &constant, vec![])));
+                    found.extend(constants.map(|constant| Tree::atom(kind, &constant)));
                 }
                 found
             }

@@ -13,6 +13,7 @@ pub mod from;
 pub mod judge;
 pub mod minimise;
 pub mod number;
+pub mod operator;
 pub mod predicate;
 pub mod query;
 pub mod side;

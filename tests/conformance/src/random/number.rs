@@ -103,8 +103,10 @@ impl Generator<'_> {
 
     /// A number type that is converted to this one beside it.
     pub fn narrower(&mut self, kind: Type) -> Option<Type> {
-        let types = [Type::Int2, Type::Int4, Type::Int8, Type::Numeric, Type::Float8];
-        let types = types.into_iter().filter(|other| *other < kind && other.is_allowed(self.features));
+        let types = [Type::Int2, Type::Int4, Type::Int8, Type::Numeric, Type::Float4];
+        let types = types
+            .into_iter()
+            .filter(|other| kind != Type::Float4 && *other < kind && other.is_allowed(self.features));
         let types: Vec<Type> = types.collect();
         if types.is_empty() { None } else { Some(*self.chance.of(&types)) }
     }

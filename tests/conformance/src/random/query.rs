@@ -206,8 +206,7 @@ impl Generator<'_> {
         let first =
             Tree::value(kind, &format!("CAST({{}} AS {})", kind.name()), vec![self.value(kind, 1, &nothing)]);
         let columns = named(&[Type::Int4, kind]);
-        let columns =
-            columns.into_iter().map(|(column, kind)| Tree::value(kind, &format!("{name}.{column}"), vec![]));
+        let columns = columns.into_iter().map(|(column, kind)| Tree::atom(kind, &format!("{name}.{column}")));
         let next = self.value(kind, 2, &Scope::of(columns.collect(), vec![]));
         let next = Tree::value(kind, &format!("CAST({{}} AS {})", kind.name()), vec![next]);
         let (word, most) = (self.chance.word(&["UNION", "UNION ALL"]), self.chance.between(1, 4));

@@ -57,15 +57,18 @@ impl Side {
         if self.session.is_closed() {
             *self = Side::connect(self.port, self.greeting).await?;
         }
+        // A transaction may still be open.
+        let end = ["ROLLBACK".to_string()].into_iter();
         let drops = case.tables.iter().map(|table| table.drop());
         let setups = case.tables.iter().flat_map(|table| table.setup());
-        let texts: Vec<String> = drops.chain(setups).collect();
+        let texts: Vec<String> = end.chain(drops).chain(setups).collect();
         self.run_texts(&texts).await
     }
 
     /// Removes the tables of a case.
     pub async fn clear(&mut self, case: &Case) -> Result<(), Failure> {
-        let texts: Vec<String> = case.tables.iter().map(|table| table.drop()).collect();
+        let drops = case.tables.iter().map(|table| table.drop());
+        let texts: Vec<String> = ["ROLLBACK".to_string()].into_iter().chain(drops).collect();
         self.run_texts(&texts).await
     }
 

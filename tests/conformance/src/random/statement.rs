@@ -16,9 +16,10 @@ impl Generator<'_> {
             0 if !table.values().is_empty() => self.update(table),
             1 => {
                 let scope = self.changed(table, "u");
-                let (filter, returning) = (self.filter(&scope), self.returning(&scope));
-                let text = format!("DELETE FROM {} AS u{{}}{{}}", table.name);
-                Tree::new(Role::Fixed, &text, vec![filter, returning])
+                let (other, seen) = self.other_rows("USING", &scope);
+                let parts = vec![other, self.filter(&seen), self.returning(&scope)];
+                let text = format!("DELETE FROM {} AS u{{}}{{}}{{}}", table.name);
+                Tree::new(Role::Fixed, &text, parts)
             }
             _ => self.insert(table),
         }
@@ -27,7 +28,7 @@ impl Generator<'_> {
     /// The columns of a table that is changed under some name.
     fn changed(&self, table: &Table, name: &str) -> Scope {
         let columns = table.kinds().iter();
-        let columns = columns.map(|(column, kind)| Tree::value(*kind, &format!("{name}.{column}"), vec![]));
+        let columns = columns.map(|(column, kind)| Tree::atom(*kind, &format!("{name}.{column}")));
         Scope::of(columns.collect(), vec![])
     }
 
@@ -43,7 +44,10 @@ impl Generator<'_> {
             return Tree::nothing();
         }
         if self.chance.percent(30) {
-            return Tree::clause(" RETURNING *", vec![]);
+            // Not all columns of other rows, of which any may have matched.
+            let name = scope.atoms[0].to_string();
+            let (name, _) = name.split_once('.').expect("a qualified name");
+            return Tree::clause(&format!(" RETURNING {name}.*"), vec![]);
         }
         let count = self.chance.between(1, 3);
         let kinds: Vec<Type> = (0..count).map(|_| self.type_in(scope)).collect();
@@ -62,8 +66,19 @@ impl Generator<'_> {
             Tree::new(Role::Fixed, &format!("{name} = {{}}"), vec![value])
         });
         let assignments = Tree::list(", ", assignments.collect());
-        let parts = vec![assignments, self.filter(&scope), self.returning(&scope)];
-        Tree::new(Role::Fixed, &format!("UPDATE {} AS u SET {{}}{{}}{{}}", table.name), parts)
+        let (other, seen) = self.other_rows("FROM", &scope);
+        let parts = vec![assignments, other, self.filter(&seen), self.returning(&scope)];
+        Tree::new(Role::Fixed, &format!("UPDATE {} AS u SET {{}}{{}}{{}}{{}}", table.name), parts)
+    }
+
+    /// Other rows that decide whether a row is changed, but not to what: any of those that match might.
+    fn other_rows(&mut self, word: &str, scope: &Scope) -> (Tree, Scope) {
+        if !self.uses(Feature::ChangesFrom) {
+            return (Tree::nothing(), scope.clone());
+        }
+        let from = self.from(0, &[]);
+        let seen = Scope::of([&scope.atoms[..], &from.columns].concat(), vec![]);
+        (Tree::clause(&format!(" {word} {{}}"), vec![from.tree]), seen)
     }
 
     fn insert(&mut self, table: &Table) -> Tree {
@@ -109,7 +124,7 @@ impl Generator<'_> {
             return Tree::clause(&format!(" ON CONFLICT{target} DO NOTHING"), vec![]);
         }
         let columns = table.kinds().iter().flat_map(|(name, kind)| {
-            [alias, "excluded"].map(|side| Tree::value(*kind, &format!("{side}.{name}"), vec![]))
+            [alias, "excluded"].map(|side| Tree::atom(*kind, &format!("{side}.{name}")))
         });
         let scope = Scope::of(columns.collect(), vec![]);
         let (name, kind) = self.chance.of(table.values()).clone();

@@ -50,6 +50,11 @@ impl Tree {
         Tree::new(Role::Value(kind), text, parts)
     }
 
+    /// An expression without parts, whatever its text has in it.
+    pub fn atom(kind: Type, text: &str) -> Tree {
+        Tree { role: Role::Value(kind), ..Tree::fixed(text) }
+    }
+
     /// A text that stays.
     pub fn fixed(text: &str) -> Tree {
         Tree { role: Role::Fixed, texts: vec![text.to_string()], parts: Vec::new() }

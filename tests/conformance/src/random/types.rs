@@ -14,6 +14,8 @@ pub enum Type {
     Int8,
     /// `numeric`.
     Numeric,
+    /// `real`.
+    Float4,
     /// `double precision`.
     Float8,
     /// `text`.
@@ -26,10 +28,24 @@ pub enum Type {
     Timestamp,
     /// `interval`.
     Interval,
+    /// `time without time zone`.
+    Time,
+    /// `timestamp with time zone`.
+    Timestamptz,
+    /// `bytea`.
+    Bytea,
+    /// `uuid`.
+    Uuid,
+    /// `jsonb`.
+    Jsonb,
+    /// `integer[]`.
+    Int4s,
+    /// `text[]`.
+    Texts,
 }
 
 /// Those that a column may have, and what must be asked for to use them.
-const TYPES: [(Type, Option<Feature>); 10] = [
+const TYPES: [(Type, Option<Feature>); 18] = [
     (Type::Int4, None),
     (Type::Int8, None),
     (Type::Text, None),
@@ -40,6 +56,14 @@ const TYPES: [(Type, Option<Feature>); 10] = [
     (Type::Date, Some(Feature::Date)),
     (Type::Timestamp, Some(Feature::Timestamp)),
     (Type::Interval, Some(Feature::Interval)),
+    (Type::Float4, Some(Feature::Float4)),
+    (Type::Time, Some(Feature::Time)),
+    (Type::Timestamptz, Some(Feature::Timestamptz)),
+    (Type::Bytea, Some(Feature::Bytea)),
+    (Type::Uuid, Some(Feature::Uuid)),
+    (Type::Jsonb, Some(Feature::Jsonb)),
+    (Type::Int4s, Some(Feature::Arrays)),
+    (Type::Texts, Some(Feature::Arrays)),
 ];
 
 impl Type {
@@ -56,6 +80,14 @@ impl Type {
             Type::Date => "date",
             Type::Timestamp => "timestamp",
             Type::Interval => "interval",
+            Type::Float4 => "real",
+            Type::Time => "time",
+            Type::Timestamptz => "timestamptz",
+            Type::Bytea => "bytea",
+            Type::Uuid => "uuid",
+            Type::Jsonb => "jsonb",
+            Type::Int4s => "integer[]",
+            Type::Texts => "text[]",
         }
     }
 
@@ -72,6 +104,14 @@ impl Type {
             Type::Date => 'd',
             Type::Timestamp => 's',
             Type::Interval => 'v',
+            Type::Float4 => 'r',
+            Type::Time => 'c',
+            Type::Timestamptz => 'z',
+            Type::Bytea => 'y',
+            Type::Uuid => 'u',
+            Type::Jsonb => 'j',
+            Type::Int4s => 'm',
+            Type::Texts => 'w',
         }
     }
 
@@ -106,7 +146,7 @@ impl Type {
         let values: &[&str] = match self {
             Type::Int2 | Type::Int4 | Type::Int8 => &["0", "1", "2", "3", "4", "-1", "-2", "10"],
             Type::Numeric => &["0", "1", "2.0", "1.50", "-0.25", "3.125", "-2", "10.00"],
-            Type::Float8 => &["0", "1", "0.5", "1.5", "-0.25", "2", "-3.75", "100"],
+            Type::Float8 | Type::Float4 => &["0", "1", "0.5", "1.5", "-0.25", "2", "-3.75", "100"],
             Type::Text => &["", "a", "b", "ab", "B", "abc", "a%c", "x_y", " a ", "ba", "42", "O''Neil"],
             Type::Bool => &["true", "false"],
             Type::Date => &["1970-01-01", "1999-12-31", "2000-02-29", "2024-01-31", "2024-02-29"],
@@ -120,6 +160,29 @@ impl Type {
             Type::Interval => {
                 &["0", "1 day", "2 hours", "1 mon", "-1 day", "1 year 2 mons", "3 days 04:05:06"]
             }
+            Type::Time => &["00:00:00", "12:30:00", "23:59:59.5", "06:00:00"],
+            Type::Timestamptz => {
+                &["2000-02-29 12:00:00+00", "2024-01-31 00:00:00+02", "1970-01-01 00:00:00+00"]
+            }
+            Type::Bytea => &["", "\\x00", "\\x61", "\\x6162", "\\xff00"],
+            Type::Uuid => &[
+                "00000000-0000-0000-0000-000000000000",
+                "6b0f2c1e-8d6a-4c55-9a63-0f1e2d3c4b5a",
+                "ffffffff-ffff-ffff-ffff-ffffffffffff",
+            ],
+            Type::Jsonb => &[
+                "{}",
+                "[]",
+                "null",
+                "1",
+                "true",
+                "[1, 2]",
+                "{\"a\": 1}",
+                "{\"a\": [1], \"b\": \"x\"}",
+                "\"a\"",
+            ],
+            Type::Int4s => &["{}", "{1}", "{1,2}", "{2,1}", "{NULL,3}", "{0,1,2,3}"],
+            Type::Texts => &["{}", "{a}", "{a,b}", "{NULL}", "{ab,B,a}"],
         };
         chance.word(values)
     }
@@ -131,8 +194,8 @@ impl Type {
         }
         let plain = self.plain(chance);
         match self {
-            Type::Text | Type::Date | Type::Timestamp | Type::Interval => format!("'{plain}'"),
-            _ => plain.to_string(),
+            kind if kind.is_number() || kind == Type::Bool => plain.to_string(),
+            _ => format!("'{plain}'"),
         }
     }
 
@@ -145,19 +208,17 @@ impl Type {
         match self {
             Type::Int4 if !plain.starts_with('-') => plain.into(),
             Type::Int4 => format!("({plain})"),
-            Type::Int2 | Type::Int8 | Type::Numeric | Type::Float8 if chance.percent(50) => {
-                format!("({plain})::{}", self.name())
-            }
-            Type::Int2 | Type::Int8 | Type::Numeric | Type::Float8 => {
-                format!("CAST({plain} AS {})", self.name())
-            }
+            kind if kind.is_number() => match chance.percent(50) {
+                true => format!("({plain})::{}", self.name()),
+                false => format!("CAST({plain} AS {})", self.name()),
+            },
             Type::Text if chance.percent(80) => format!("'{plain}'"),
             Type::Text => format!("'{plain}'::text"),
             Type::Bool => plain.into(),
             Type::Date | Type::Timestamp | Type::Interval if chance.percent(50) => {
                 format!("{} '{plain}'", self.name())
             }
-            Type::Date | Type::Timestamp | Type::Interval => format!("'{plain}'::{}", self.name()),
+            _ => format!("'{plain}'::{}", self.name()),
         }
     }
 
@@ -170,7 +231,11 @@ impl Type {
             Type::Date => "date '2000-01-01'".into(),
             Type::Timestamp => "timestamp '2000-01-01 00:00:00'".into(),
             Type::Interval => "interval '1 day'".into(),
-            _ => format!("1::{}", self.name()),
+            kind if kind.is_number() => format!("1::{}", self.name()),
+            Type::Time => "'00:00:00'::time".into(),
+            Type::Timestamptz => "'2000-01-01 00:00:00+00'::timestamptz".into(),
+            Type::Uuid => "'00000000-0000-0000-0000-000000000000'::uuid".into(),
+            _ => format!("'{{}}'::{}", self.name()),
         };
         [format!("NULL::{}", self.name()), some]
     }
