@@ -192,6 +192,8 @@ fn one(generator: &mut Generator<'_>, tables: &[Table], made: &mut Vec<Statement
         return made.push(query(generator.mistake()));
     }
     if generator.uses(Feature::Changes) {
+        // What may fail in it would leave tables that differ.
+        generator.may_fail = false;
         return change(generator, tables, made);
     }
     let (tree, _) = generator.query(None, 2, &[]);
@@ -199,10 +201,9 @@ fn one(generator: &mut Generator<'_>, tables: &[Table], made: &mut Vec<Statement
 }
 
 fn change(generator: &mut Generator<'_>, tables: &[Table], made: &mut Vec<Statement>) {
-    let may_fail = generator.may_fail;
     let table = generator.chance.of(tables).clone();
     let tree = generator.change(&table);
-    made.push(Statement { tree, changes: true, may_fail, extended: false });
+    made.push(Statement { tree, changes: true, may_fail: false, extended: false });
     let tree = Tree::fixed(&format!("SELECT * FROM {}", table.name));
     made.push(Statement { tree, changes: false, may_fail: false, extended: generator.chance.percent(50) });
 }

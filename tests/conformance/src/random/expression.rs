@@ -135,7 +135,10 @@ impl Generator<'_> {
         if !inside.is_empty() && self.chance.percent(75) {
             return (*self.chance.of(&inside)).clone();
         }
-        let constant = kind.constant(&mut self.chance);
+        let constant = match self.may_fail && self.uses(Feature::Extremes) {
+            true => kind.extreme(&mut self.chance),
+            false => kind.constant(&mut self.chance),
+        };
         Tree::atom(kind, &constant)
     }
 

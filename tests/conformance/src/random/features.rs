@@ -132,6 +132,8 @@ features! {
     Mistakes = "mistakes" 2,
     /// Expressions that may fail on some row: division by zero, overflow, bad casts.
     Failures = "failures" 4,
+    /// The least and the largest values of types, NaN and infinity, where something may fail.
+    Extremes = "extremes" 15,
 }
 
 /// A weight in percent for each feature.

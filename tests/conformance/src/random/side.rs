@@ -12,7 +12,7 @@ use crate::session::{Failure, Session};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How often a definition is run, at most, until it meets no other one.
-const RUNS_MAX: usize = 20;
+const RUNS_MAX: u64 = 200;
 
 /// One of the servers, by a connection of its own.
 pub struct Side {
@@ -78,7 +78,9 @@ impl Side {
         loop {
             runs += 1;
             match self.session.text(text).await {
-                Err(failure) if failure.state == "40001" && runs < RUNS_MAX => {}
+                Err(failure) if failure.state == "40001" && runs < RUNS_MAX => {
+                    tokio::time::sleep(Duration::from_millis(runs)).await;
+                }
                 done => return done.map(|_| ()),
             }
         }

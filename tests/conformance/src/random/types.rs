@@ -222,6 +222,29 @@ impl Type {
         }
     }
 
+    /// A constant at the end of what there is of a type.
+    pub fn extreme(self, chance: &mut Chance) -> String {
+        let values: &[&str] = match self {
+            Type::Int2 => &["32767", "-32768"],
+            Type::Int4 => &["2147483647", "-2147483648"],
+            Type::Int8 => &["9223372036854775807", "-9223372036854775808"],
+            Type::Numeric => &["NaN", "99999999999999999999.5", "-0.00000000000000000001", "1e30"],
+            Type::Float4 => &["NaN", "Infinity", "-Infinity", "3e38", "1e-40", "-0"],
+            Type::Float8 => {
+                &["NaN", "Infinity", "-Infinity", "1.7e308", "5e-324", "-0", "1e15", "123456789012345678"]
+            }
+            Type::Text => &["ÄÖ日本", "\\", "NULL", "x\ty", "  "],
+            Type::Date => &["infinity", "-infinity", "4713-01-01 BC", "9999-12-31"],
+            Type::Timestamp | Type::Timestamptz => {
+                &["infinity", "-infinity", "0044-03-15 BC", "9999-12-31 23:59:59"]
+            }
+            Type::Interval => &["1000 years", "-1 mon 1 day -00:00:01", "24:00:00", "30 days"],
+            Type::Time => &["24:00:00", "23:59:59.999999"],
+            other => return other.constant(chance),
+        };
+        format!("'{}'::{}", chance.word(values), self.name())
+    }
+
     /// The simplest constants: what a value is replaced with to find out whether it matters.
     pub fn simplest(self) -> [String; 2] {
         let some = match self {
