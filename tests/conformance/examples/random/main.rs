@@ -15,9 +15,9 @@ use std::time::Instant;
 use progress::Progress;
 use report::{Counts, Finding};
 use tests_conformance::postgres::Postgres;
-use tests_conformance::random::case::{Case, case};
+use tests_conformance::random::case::{Case, Statement, case};
 use tests_conformance::random::features::{FEATURES, Features};
-use tests_conformance::random::judge::{Outcome, Verdict, judge, signature};
+use tests_conformance::random::judge::{INTENDED, Outcome, Verdict, judge, signature};
 use tests_conformance::random::side::Side;
 use tests_conformance::session::Failure;
 use tests_vm::Cluster;
@@ -47,6 +47,7 @@ const USAGE: &str = "\
 --only postgres    PostgreSQL alone: which share of statements it runs without an error
 --only plans       PostgreSQL and itself with other plans: differences are mistakes of the generator
 --missing LIST     SQLSTATEs by which Relix says what it lacks, as 0A000,42883: counted, not reported
+--report NAME      an intended difference that is to be reported as others are, such as \"evaluation order\"
 --differences N    go on until so many different differences are found (1)
 --connections N    to each server (3)
 --relix PORT       a server that runs already, in place of a new node
@@ -62,6 +63,7 @@ struct Options {
     only_postgres: bool,
     other_plans: bool,
     missing: Vec<String>,
+    report: Option<usize>,
     differences: usize,
     connections: usize,
     relix: Option<u16>,
@@ -79,6 +81,7 @@ impl Options {
             only_postgres: false,
             other_plans: false,
             missing: Vec::new(),
+            report: None,
             differences: 1,
             connections: 3,
             relix: None,
@@ -102,6 +105,10 @@ impl Options {
                 "--only" if value == "postgres" => options.only_postgres = true,
                 "--only" if value == "plans" => options.other_plans = true,
                 "--missing" => options.missing = value.split(',').map(str::to_string).collect(),
+                "--report" => {
+                    let known = INTENDED.iter().position(|intended| intended.0 == value);
+                    options.report = Some(known.ok_or_else(|| format!("no difference is named {value}"))?);
+                }
                 "--differences" => options.differences = number()?.max(1) as usize,
                 "--connections" => options.connections = number()?.clamp(1, 64) as usize,
                 "--relix" => options.relix = Some(number()? as u16),
@@ -120,6 +127,8 @@ struct Pair {
     /// None if PostgreSQL is asked alone.
     ours: Option<Side>,
     theirs: Side,
+    /// An intended difference that is not to be taken for one.
+    report: Option<usize>,
 }
 
 impl Pair {
@@ -128,7 +137,14 @@ impl Pair {
             Some((port, greeting)) => Some(Side::connect(port, greeting).await?),
             None => None,
         };
-        Ok(Pair { ours, theirs: Side::connect(postgres, GREETING).await? })
+        Ok(Pair { ours, theirs: Side::connect(postgres, GREETING).await?, report: None })
+    }
+
+    fn judge(&self, statement: &Statement, ours: &Outcome, theirs: &Outcome) -> Verdict {
+        match judge(statement, ours, theirs) {
+            Verdict::Intended(which) if self.report == Some(which) => Verdict::Different,
+            verdict => verdict,
+        }
     }
 
     /// Runs a case on both. PostgreSQL alone agrees with itself.
@@ -152,12 +168,12 @@ impl Pair {
     async fn last(&mut self, case: &Case) -> Result<(Verdict, Outcome, Outcome), Failure> {
         let (ours, theirs) = self.run(case).await?.pop().expect("a case has a statement");
         let statement = case.statements.last().expect("a case has a statement");
-        let verdict = judge(statement, &ours, &theirs);
+        let verdict = self.judge(statement, &ours, &theirs);
         if verdict == Verdict::Different && statement.extended {
             let mut as_text = case.clone();
             as_text.statements.iter_mut().for_each(|statement| statement.extended = false);
             let (one, other) = self.run(&as_text).await?.pop().expect("a case has a statement");
-            let text_verdict = judge(statement, &one, &other);
+            let text_verdict = self.judge(statement, &one, &other);
             if matches!(text_verdict, Verdict::Intended(_)) {
                 return Ok((text_verdict, one, other));
             }
@@ -256,7 +272,7 @@ async fn run_case(
     let said = pair.run(case).await?;
     let mut counts = Counts::default();
     for (at, (statement, (ours, theirs))) in case.statements.iter().zip(&said).enumerate() {
-        let mut verdict = judge(statement, ours, theirs);
+        let mut verdict = pair.judge(statement, ours, theirs);
         let lacks = ours.as_ref().err().filter(|failure| shared.options.missing.contains(&failure.state));
         if let (Verdict::Different, Some(failure)) = (verdict, lacks) {
             counts.add_missing(failure);
@@ -297,7 +313,8 @@ async fn compare(
     let (tell, mut told) = mpsc::channel(64);
     let mut workers = Vec::new();
     for _ in 0..connections {
-        let pair = Pair::connect(ours, postgres).await?;
+        let mut pair = Pair::connect(ours, postgres).await?;
+        pair.report = shared.options.report;
         workers.push(tokio::spawn(work(pair, shared.clone(), tell.clone())));
     }
     drop(tell);
