@@ -155,3 +155,21 @@ fn strangers_are_sent_away_in_one_message() {
     let elsewhere = say(b"\0\0\0\x20\0\x03\0\0user\0relix\0database\0db\0\0");
     assert!(elsewhere.contains("C3D000"), "{elsewhere}");
 }
+
+/// asyncpg prepares with Flush, and sends Sync only when it has seen the error.
+#[test]
+fn an_error_does_not_wait_for_sync() {
+    let mut stream = TcpStream::connect(support::listen()).expect("connects");
+    stream.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
+    let startup: &[u8] = b"\0\0\0\x14\0\x03\0\0user\0relix\0\0";
+    let parse: &[u8] = b"P\0\0\0\x0d\0SELEC\0\0\0";
+    let flush: &[u8] = b"H\0\0\0\x04";
+    stream.write_all(&[startup, parse, flush].concat()).expect("sent");
+    let mut said = Vec::new();
+    while !String::from_utf8_lossy(&said).contains("C42601") {
+        let mut part = [0; 4096];
+        let len = stream.read(&mut part).expect("the error comes without Sync");
+        assert!(len > 0, "the server goes on: {}", String::from_utf8_lossy(&said));
+        said.extend_from_slice(&part[..len]);
+    }
+}

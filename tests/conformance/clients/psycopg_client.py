@@ -109,6 +109,36 @@ def cancel(connection):
     assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
+def pipelines(connection):
+    """Many statements are sent before the first is answered; what fails takes the rest of its pipeline with it."""
+    connection.execute("CREATE TABLE piped (id int PRIMARY KEY, word text)")
+    with connection.pipeline():
+        cursors = [connection.execute("SELECT %s::int * 2", (number,)) for number in range(100)]
+        assert [cursor.fetchone() for cursor in cursors] == [(number * 2,) for number in range(100)]
+    with connection.pipeline(), connection.cursor() as cursor:
+        cursor.executemany("INSERT INTO piped VALUES (%s, %s)", [(id, f"word {id}") for id in range(500)])
+    try:
+        with connection.pipeline() as pipeline:
+            connection.execute("INSERT INTO piped VALUES (1000, 'lost')")
+            connection.execute("INSERT INTO piped VALUES (1, 'there is one')")
+            connection.execute("INSERT INTO piped VALUES (1001, 'never run')")
+            pipeline.sync()
+    except errors.UniqueViolation:
+        pass
+    else:
+        raise AssertionError("a key was given twice")
+    assert connection.execute("SELECT count(*), max(id) FROM piped").fetchone() == (500, 499)
+
+
+def prepared(connection):
+    for number in range(20):
+        row = connection.execute("SELECT word FROM piped WHERE id = %s", (number,), prepare=True).fetchone()
+        assert row == (f"word {number}",), row
+    with connection.cursor() as cursor:
+        streamed = list(cursor.stream("SELECT id FROM piped WHERE id < %s ORDER BY id", (300,)))
+        assert streamed == [(id,) for id in range(300)], len(streamed)
+
+
 def main(ports):
     with connect(ports[0]) as connection, connect(ports[1]) as elsewhere:
         steps = [
@@ -117,6 +147,8 @@ def main(ports):
             ("transactions", lambda: transactions(ports)),
             ("conflicts", lambda: conflicts(ports)),
             ("COPY", lambda: copy(connection, elsewhere)),
+            ("pipelines", lambda: pipelines(connection)),
+            ("prepared statements, and rows one by one", lambda: prepared(connection)),
             ("cancel", lambda: cancel(connection)),
         ]
         for name, step in steps:
