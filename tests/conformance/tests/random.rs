@@ -43,6 +43,8 @@ fn every_feature_is_used_and_can_be_left_out() {
         ("using", " USING ("),
         ("lateral", " LATERAL "),
         ("groups", " GROUP BY "),
+        ("grouping_sets", " CUBE ("),
+        ("star", "SELECT * FROM t"),
         ("filter", " FILTER (WHERE"),
         ("subqueries", "EXISTS ("),
         ("sets", " EXCEPT "),
@@ -79,6 +81,7 @@ fn every_feature_is_used_and_can_be_left_out() {
             "using" => ",mistakes",
             "subqueries" | "groups" | "sets" | "with" | "windows" => ",mistakes",
             "changes" => ",mistakes,transactions",
+            "star" => ",mistakes,changes,transactions",
             _ => "",
         };
         features.leave_out(&format!("{feature}{more}")).expect("features");

@@ -82,12 +82,16 @@ features! {
     Series = "series" 10,
     /// GROUP BY, HAVING and aggregates.
     Groups = "groups" 35,
+    /// ROLLUP and CUBE.
+    GroupingSets = "grouping_sets" 7,
     /// FILTER of aggregates.
     Filter = "filter" 20,
     /// DISTINCT in aggregates.
     DistinctArguments = "distinct_arguments" 20,
     /// string_agg, with ORDER BY inside.
     OrderedAggregates = "ordered_aggregates" 20,
+    /// SELECT *.
+    Star = "star" 8,
     /// SELECT DISTINCT.
     Distinct = "distinct" 20,
     /// SELECT DISTINCT ON.

@@ -11,11 +11,21 @@ pub struct From {
     pub tree: Tree,
     /// Qualified by the name of the source, but for those that a join has merged.
     pub columns: Vec<Tree>,
+    /// What `*` stands for.
+    pub star: Vec<Type>,
 }
 
 /// A column's name, qualified.
 fn qualified(alias: &str, name: &str, kind: Type) -> Tree {
     Tree::atom(kind, &format!("{alias}.{name}"))
+}
+
+fn all_qualified(alias: &str, columns: &[(String, Type)]) -> Vec<Tree> {
+    columns.iter().map(|(name, kind)| qualified(alias, name, *kind)).collect()
+}
+
+fn kinds_of(columns: &[(String, Type)]) -> Vec<Type> {
+    columns.iter().map(|column| column.1).collect()
 }
 
 /// Names in a list.
@@ -62,6 +72,7 @@ impl Generator<'_> {
 
     fn join(&mut self, left: From, right: From) -> From {
         let columns = [&left.columns[..], &right.columns].concat();
+        let star = [left.star, right.star].concat();
         let word = self.chance.word(&[
             "JOIN",
             "INNER JOIN",
@@ -82,7 +93,7 @@ impl Generator<'_> {
                 Tree::new(Role::Source, &text, [sides, vec![on]].concat())
             }
         };
-        From { tree, columns }
+        From { tree, columns, star }
     }
 
     /// PostgreSQL's FULL JOIN wants columns of both sides to be equal, or no condition at all.
@@ -125,9 +136,14 @@ impl Generator<'_> {
                 (Tree::new(Role::Source, &text, sides), merged)
             }
         };
+        // They come first; those of the left side follow, and those of the right one.
+        let names: Vec<String> = merged.iter().map(unqualified).collect();
+        let others = left.columns.iter().chain(&right.columns);
+        let others = others.filter(|column| !names.contains(&unqualified(column)));
+        let star = merged.iter().chain(others).map(Tree::kind).collect();
         let merged = merged.iter().map(|column| Tree::atom(column.kind(), &unqualified(column)));
         let columns = merged.chain(left.columns.iter().chain(&right.columns).cloned()).collect();
-        Some(From { tree, columns })
+        Some(From { tree, columns, star })
     }
 
     /// Joins a subquery that sees what is before it.
@@ -145,7 +161,8 @@ impl Generator<'_> {
         let text = format!("{{}} {word} LATERAL ({{}}) AS {alias}({}){on}", names_of(&columns));
         let tree = Tree::new(Role::Source, &text, vec![left.tree, query]);
         let new = columns.iter().map(|(name, kind)| qualified(&alias, name, *kind));
-        From { tree, columns: left.columns.iter().cloned().chain(new).collect() }
+        let star = left.star.iter().chain(&kinds).copied().collect();
+        From { tree, columns: left.columns.iter().cloned().chain(new).collect(), star }
     }
 
     /// One source.
@@ -163,8 +180,7 @@ impl Generator<'_> {
         let alias = self.name("a");
         let word = self.chance.word(&["AS ", ""]);
         let tree = Tree::new(Role::Source, &format!("{name} {word}{alias}"), vec![]);
-        let columns = columns.iter().map(|(name, kind)| qualified(&alias, name, *kind));
-        From { tree, columns: columns.collect() }
+        From { tree, star: kinds_of(&columns), columns: all_qualified(&alias, &columns) }
     }
 
     fn derived(&mut self, depth: usize, _outer: &[Tree]) -> From {
@@ -179,8 +195,7 @@ impl Generator<'_> {
         let columns = named(kinds);
         let text = format!("({{}}) AS {alias}({})", names_of(&columns));
         let tree = Tree::new(Role::Source, &text, vec![rows]);
-        let columns = columns.iter().map(|(name, kind)| qualified(&alias, name, *kind));
-        From { tree, columns: columns.collect() }
+        From { tree, star: kinds_of(&columns), columns: all_qualified(&alias, &columns) }
     }
 
     fn values(&mut self) -> From {
@@ -212,6 +227,6 @@ impl Generator<'_> {
         ];
         let text = format!("{} AS {alias}(i0)", self.chance.word(&steps));
         let tree = Tree::new(Role::Source, &text, vec![]);
-        From { tree, columns: vec![qualified(&alias, "i0", Type::Int4)] }
+        From { tree, columns: vec![qualified(&alias, "i0", Type::Int4)], star: vec![Type::Int4] }
     }
 }

@@ -9,6 +9,9 @@ use crate::random::types::{Type, named};
 /// How a column is sorted.
 const DIRECTIONS: &[&str] = &["", " ASC", " DESC", " NULLS FIRST", " DESC NULLS LAST"];
 
+/// How many columns `*` may stand for: all of them are sorted by.
+const STAR_MAX: usize = 16;
+
 /// A query but for its order.
 struct Body {
     tree: Tree,
@@ -61,27 +64,34 @@ impl Generator<'_> {
     }
 
     fn select(&mut self, kinds: Option<&[Type]>, depth: usize, outer: &[Tree], sorts: bool) -> Body {
-        let (from, columns) = match self.chance.percent(94) {
+        let (from, columns, star) = match self.chance.percent(94) {
             true => {
                 let from = self.from(depth, outer);
-                (Tree::new(Role::Clause, " FROM {}", vec![from.tree]), from.columns)
+                (Tree::new(Role::Clause, " FROM {}", vec![from.tree]), from.columns, from.star)
             }
-            false => (Tree::nothing(), vec![]),
+            false => (Tree::nothing(), vec![], vec![]),
         };
         let rows = Scope::of(columns, outer.to_vec());
         let filter = match self.chance.percent(50) {
             true => Tree::clause(" WHERE {}", vec![self.value(Type::Bool, 3, &rows)]),
             false => Tree::nothing(),
         };
-        let (mut scope, group) = match self.uses(Feature::Groups) {
+        let takes_all = kinds.is_none() && !star.is_empty() && star.len() <= STAR_MAX;
+        if takes_all && self.uses(Feature::Star) {
+            let (distinct, key, must_sort) = self.distinct(&rows, sorts);
+            let tree = Tree::new(Role::Query, "SELECT {}*{}{}", vec![distinct, from, filter]);
+            return Body { tree, kinds: star, key, must_sort };
+        }
+        let (mut scope, group, has_sets) = match self.uses(Feature::Groups) {
             true => self.groups(rows),
-            false => (rows, Tree::nothing()),
+            false => (rows, Tree::nothing(), false),
         };
         let having = match scope.rows.is_some() && self.chance.percent(30) {
             true => Tree::clause(" HAVING {}", vec![self.value(Type::Bool, 2, &scope)]),
             false => Tree::nothing(),
         };
-        scope.windows = true;
+        // Two groups of different sets may have the same keys, and are in no order then.
+        scope.windows = !has_sets;
         let count = self.chance.between(1, 4);
         let kinds = match kinds {
             Some(kinds) => kinds.to_vec(),
@@ -98,8 +108,8 @@ impl Generator<'_> {
         Body { tree: Tree::new(Role::Query, "SELECT {}{}{}{}{}{}", parts), kinds, key, must_sort }
     }
 
-    /// GROUP BY; what may be selected then.
-    fn groups(&mut self, rows: Scope) -> (Scope, Tree) {
+    /// GROUP BY; what may be selected then, and whether there are several sets of keys.
+    fn groups(&mut self, rows: Scope) -> (Scope, Tree, bool) {
         let count = self.chance.below(4);
         let mut keys = Vec::new();
         for _ in 0..count {
@@ -110,15 +120,23 @@ impl Generator<'_> {
         }
         // What does not depend on the query's own rows is outside of it, and no key.
         keys.retain(|key| !rows.outer.contains(key));
+        // The parser in Relix takes a key that begins with a parenthesis for several keys.
+        let is_plain = keys.iter().all(|key| !key.to_string().starts_with('('));
+        let has_sets = is_plain && !keys.is_empty() && self.uses(Feature::GroupingSets);
         let clause = match keys.is_empty() {
             true => Tree::nothing(),
             // As text: a smaller key would no longer be what is selected.
             false => {
+                let text = match has_sets {
+                    true => self.chance.word(&[" GROUP BY ROLLUP ({})", " GROUP BY CUBE ({})"]),
+                    false => " GROUP BY {}",
+                };
                 let keys = keys.iter().map(|key| Tree::fixed(&key.to_string())).collect();
-                Tree::clause(" GROUP BY {}", vec![Tree::list(", ", keys)])
+                Tree::clause(text, vec![Tree::list(", ", keys)])
             }
         };
-        (Scope { atoms: keys, outer: rows.outer, rows: Some(rows.atoms), windows: false }, clause)
+        let scope = Scope { atoms: keys, outer: rows.outer, rows: Some(rows.atoms), windows: false };
+        (scope, clause, has_sets)
     }
 
     /// DISTINCT; what else to sort by, and whether that is a must.
