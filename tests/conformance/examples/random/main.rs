@@ -254,6 +254,12 @@ async fn work(mut pair: Pair, shared: Arc<Shared>, tell: mpsc::Sender<Told>) {
         let case = case(seed, &options.features, options.per_case);
         let told = match run_case(&mut pair, &case, &shared, &tell).await {
             Ok(counts) => Told::Case(counts),
+            // Not even the tables can be made.
+            Err(failure) if options.missing.contains(&failure.state) => {
+                let mut counts = Counts::default();
+                case.statements.iter().for_each(|_| counts.add_missing(&failure));
+                Told::Case(counts)
+            }
             Err(failure) => Told::Lost(seed, failure),
         };
         let is_lost = matches!(told, Told::Lost(..));

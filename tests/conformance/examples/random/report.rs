@@ -50,7 +50,10 @@ impl Counts {
     /// One that Relix lacks something for.
     pub fn add_missing(&mut self, failure: &Failure) {
         self.statements += 1;
-        *self.missing.entry(failure.to_string()).or_default() += 1;
+        // Without the statement, of which there are many.
+        let what = failure.to_string();
+        let what = what.split_once(" (CREATE").map_or(what.as_str(), |(what, _)| what);
+        *self.missing.entry(what.to_string()).or_default() += 1;
     }
 
     /// Those of another case, too.

@@ -146,7 +146,9 @@ impl Generator<'_> {
     pub fn derived_value(&mut self, scope: &Scope) -> Option<Tree> {
         let kind = self.type_in(scope);
         let value = self.value(kind, 2, scope);
-        (!value.parts.is_empty() || scope.atoms.contains(&value)).then_some(value)
+        // A constant whose sign is changed is a constant, too: PostgreSQL takes it for the number of a column.
+        let is_constant = value.parts.is_empty() || value.to_string().starts_with("(- ");
+        (!is_constant || scope.atoms.contains(&value)).then_some(value)
     }
 
     /// What exists for every type.
