@@ -120,8 +120,9 @@ impl Generator<'_> {
         }
         // What does not depend on the query's own rows is outside of it, and no key.
         keys.retain(|key| !rows.outer.contains(key));
-        // The parser in Relix takes a key that begins with a parenthesis for several keys.
-        let is_plain = keys.iter().all(|key| !key.to_string().starts_with('('));
+        // Columns only: PostgreSQL 15 forgets that a key which it can compute in advance is NULL in some sets, and the
+        // parser in Relix takes a key that begins with a parenthesis for several keys.
+        let is_plain = keys.iter().all(|key| key.parts.is_empty());
         let has_sets = is_plain && !keys.is_empty() && self.uses(Feature::GroupingSets);
         let clause = match keys.is_empty() {
             true => Tree::nothing(),
