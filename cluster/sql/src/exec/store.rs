@@ -321,7 +321,9 @@ pub(crate) fn duplicate_key(table: &StoredTable, unique: UniqueKey, row: &[Datum
     let descriptor = &table.descriptor;
     let name_of = |column: u16| descriptor.columns.get(usize::from(column)).map(|column| column.name.clone());
     let column = |column: &u16| (name_of(*column), row.get(usize::from(*column)).map(printed));
-    let (name, parts): (&str, Vec<(Option<String>, Option<String>)>) = match unique {
+    // What each part of the key is called, and its value if that is a column's.
+    type Part = (Option<String>, Option<String>);
+    let (name, parts): (&str, Vec<Part>) = match unique {
         UniqueKey::Primary => {
             (&descriptor.primary_key_name, descriptor.primary_key.iter().map(column).collect())
         }

@@ -32,14 +32,73 @@ pub(super) fn split(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<Vec<TokenWithSp
 
 fn finish(current: &mut Vec<TokenWithSpan>, statements: &mut Vec<Vec<TokenWithSpan>>) -> SqlResult<()> {
     let mut tokens = core::mem::take(current);
-    let Some(first) = tokens.first() else { return Ok(()) };
     check_chains(&tokens)?;
+    order_sequence_options(&mut tokens);
+    let Some(first) = tokens.first() else { return Ok(()) };
     // The parser wants COPY FROM STDIN to end so, as psql's data would follow.
     if matches!(&first.token, Token::Word(word) if word.keyword == Keyword::COPY) && is_from_stdin(&tokens) {
         tokens.push(TokenWithSpan { token: Token::SemiColon, span: Span::empty() });
     }
     statements.push(tokens);
     Ok(())
+}
+
+/// The parser wants the options of sequences in one order; Postgres takes them in any.
+fn order_sequence_options(tokens: &mut [TokenWithSpan]) {
+    let is =
+        |token: &TokenWithSpan, keyword| matches!(&token.token, Token::Word(word) if word.keyword == keyword);
+    let creates = |pair: &[TokenWithSpan]| match pair {
+        [first, second] => is(first, Keyword::CREATE) && is(second, Keyword::SEQUENCE),
+        _ => false,
+    };
+    let mut at = if tokens.get(..2).is_some_and(creates) { 2 } else { tokens.len() };
+    let identity = |pair: &[TokenWithSpan]| match pair {
+        [first, second] => is(first, Keyword::IDENTITY) && second.token == Token::LParen,
+        _ => false,
+    };
+    if let Some(found) = tokens.windows(2).position(identity) {
+        at = found + 2;
+    }
+    while at < tokens.len() {
+        let mut clauses: Vec<(usize, Vec<TokenWithSpan>)> = Vec::new();
+        let mut end = at;
+        while let Some((rank, len)) = sequence_option(tokens.get(end..).unwrap_or_default()) {
+            clauses.push((rank, tokens.get(end..end + len).unwrap_or_default().into()));
+            end += len;
+        }
+        clauses.sort_by_key(|(rank, _)| *rank);
+        let ordered = clauses.into_iter().flat_map(|(_, clause)| clause);
+        tokens.iter_mut().skip(at).zip(ordered).for_each(|(slot, token)| *slot = token);
+        at = end.max(at) + 1;
+    }
+}
+
+/// The place that the parser wants the option in with which `tokens` begin, and its length.
+fn sequence_option(tokens: &[TokenWithSpan]) -> Option<(usize, usize)> {
+    let word = |at: usize| match &tokens.get(at)?.token {
+        Token::Word(word) => Some(word.keyword),
+        _ => None,
+    };
+    let no = usize::from(word(0) == Some(Keyword::NO));
+    let rank = match word(no)? {
+        Keyword::INCREMENT if no == 0 => 0,
+        Keyword::MINVALUE => 1,
+        Keyword::MAXVALUE => 2,
+        Keyword::START if no == 0 => 3,
+        Keyword::CACHE if no == 0 => 4,
+        Keyword::CYCLE => 5,
+        _ => return None,
+    };
+    let mut len = no + 1;
+    if no == 0 && rank != 5 {
+        len += usize::from(matches!(word(len), Some(Keyword::BY | Keyword::WITH)));
+        len += usize::from(matches!(
+            tokens.get(len).map(|token| &token.token),
+            Some(Token::Minus | Token::Plus)
+        ));
+        len += 1;
+    }
+    (len <= tokens.len()).then_some((rank, len))
 }
 
 /// The statements that the parser does not know: each is one word.

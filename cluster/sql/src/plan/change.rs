@@ -131,6 +131,11 @@ pub(super) fn plan_insert(insert: &Insert, planner: &mut Planner) -> SqlResult<I
         InsertSource::Values(rows) => {
             let scope = Scope::default();
             let mut binder = Binder::new(&scope, planner, "VALUES");
+            let width = rows.first().map_or(0, Vec::len);
+            if rows.iter().any(|row| row.len() != width) {
+                let message = "VALUES lists must all be the same length";
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+            }
             let mut bound = Vec::with_capacity(rows.len());
             for row in rows {
                 check_width(row.len(), &columns, !insert.columns.is_empty())?;
