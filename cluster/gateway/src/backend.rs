@@ -4,6 +4,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use cluster_sql::types::{DataType, Datum};
+use cluster_sql::wire::Style;
 use cluster_sql::{Notice, OutputColumn, SqlError, Status, wire};
 
 /// Messages on their way to a client.
@@ -113,11 +114,11 @@ impl Output {
         });
     }
 
-    pub(crate) fn data_row(&mut self, row: &[Datum], formats: &[i16]) {
+    pub(crate) fn data_row(&mut self, row: &[Datum], formats: &[i16], style: &Style) {
         self.message(b'D', |out| {
             out.extend_from_slice(&count_u16(row.len()));
             for (index, datum) in row.iter().enumerate() {
-                value(datum, format_of(formats, index) == 1, out);
+                value(datum, format_of(formats, index) == 1, style, out);
             }
         });
     }
@@ -202,7 +203,7 @@ fn field_if(field: u8, value: Option<&str>, out: &mut Vec<u8>) {
     }
 }
 
-fn value(datum: &Datum, binary: bool, out: &mut Vec<u8>) {
+fn value(datum: &Datum, binary: bool, style: &Style, out: &mut Vec<u8>) {
     if datum.is_null() {
         return out.extend_from_slice(&[0xff; 4]);
     }
@@ -213,7 +214,7 @@ fn value(datum: &Datum, binary: bool, out: &mut Vec<u8>) {
         datum if binary => wire::write_binary(datum, out),
         datum => {
             let mut text = String::new();
-            wire::write_text(datum, &mut text);
+            wire::write_text(datum, style, &mut text);
             out.extend_from_slice(text.as_bytes());
         }
     }
@@ -223,17 +224,10 @@ fn value(datum: &Datum, binary: bool, out: &mut Vec<u8>) {
     }
 }
 
-/// What the types of parameters are called on the wire. Types that clients send for a narrower or differently
-/// spelled form of ours are taken for ours; none is unknown.
+/// What a parameter's type is called on the wire; none is unknown.
 pub(crate) fn type_of_oid(oid: u32) -> Option<Option<DataType>> {
-    Some(match oid {
-        0 | 705 => None,
-        16 => Some(DataType::Bool),
-        20 => Some(DataType::Int8),
-        21 | 23 => Some(DataType::Int4),
-        19 | 25 | 1042 | 1043 => Some(DataType::Text),
-        700 | 701 => Some(DataType::Float8),
-        1114 | 1184 => Some(DataType::Timestamp),
-        _ => return None,
-    })
+    match oid {
+        0 | 705 => Some(None),
+        oid => DataType::of_oid(oid).map(Some),
+    }
 }

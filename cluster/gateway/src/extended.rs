@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use cluster_sql::database::Database;
 use cluster_sql::types::{DataType, Datum};
+use cluster_sql::wire::Style;
 use cluster_sql::{Cursor, Mode, Outcome, Prepared, Row, SqlError, SqlResult, SqlState, Status, Tag, wire};
 
 use crate::Connection;
@@ -196,11 +197,12 @@ impl<C: Connection, D: Database> Backend<C, D> {
         let types = statement.prepared.as_ref().map_or(&[][..], Prepared::params);
         let mut params = Vec::with_capacity(expected);
         for (index, (value, data_type)) in bind.values.iter().zip(types).enumerate() {
-            let oid = statement.oids.get(index).copied().unwrap_or(0);
             let binary = format_of(&bind.formats, index) == 1;
-            params.push(
-                value.as_ref().map_or(Ok(Datum::Null), |value| parameter(*data_type, oid, binary, value))?,
-            );
+            let style = self.session.style();
+            params.push(match value {
+                Some(value) => parameter(*data_type, binary, value, style)?,
+                None => Datum::Null,
+            });
         }
         let prepared = statement.prepared.clone();
         if !bind.portal.is_empty() && self.extended.portals.contains_key(&bind.portal) {
@@ -286,7 +288,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
         let mut sent = 0;
         loop {
             while let Some(row) = ahead.next() {
-                self.client.out.data_row(&row, formats);
+                self.client.out.data_row(&row, formats, self.session.style());
                 self.client.flush_if_long().await?;
                 sent += 1;
                 if sent == u64::from(rows_max) {
@@ -329,16 +331,10 @@ fn check_formats(formats: &[i16], count: usize, what: &str) -> SqlResult<()> {
     }
 }
 
-/// `timestamptz`, whose text has a zone that counts.
-const TIMESTAMPTZ: u32 = 1184;
-
-fn parameter(data_type: DataType, oid: u32, binary: bool, value: &[u8]) -> SqlResult<Datum> {
+fn parameter(data_type: DataType, binary: bool, value: &[u8], style: &Style) -> SqlResult<Datum> {
     if binary {
         return wire::parse_binary(data_type, value);
     }
     let text = core::str::from_utf8(value).map_err(|_| wire::bad_utf8())?;
-    match oid {
-        TIMESTAMPTZ => wire::parse_timestamp(text, true).map(Datum::Timestamp),
-        _ => wire::parse_text(data_type, text),
-    }
+    wire::parse_text(data_type, text, style)
 }

@@ -53,7 +53,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
                 self.client.out.row_description(cursor.columns(), &[]);
                 while let Some(rows) = self.session.fetch(&mut cursor).await? {
                     for row in rows {
-                        self.client.out.data_row(&row, &[]);
+                        self.client.out.data_row(&row, &[], self.session.style());
                         self.client.flush_if_long().await?;
                     }
                 }

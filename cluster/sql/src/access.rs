@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use cluster_format::KeyRange;
 
 use crate::ast::BinaryOperator;
+use crate::cast;
 use crate::catalog::{StoredTable, TableDescriptor};
 use crate::error::SqlResult;
 use crate::eval::Env;
@@ -208,9 +209,12 @@ fn extend(
 fn as_key(value: &Datum, data_type: DataType) -> Option<Datum> {
     match (value, data_type) {
         (Datum::Null, _) => None,
-        (Datum::Int8(value), DataType::Int4) => i32::try_from(*value).ok().map(Datum::Int4),
-        (Datum::Int4(value), DataType::Int8) => Some(Datum::Int8(i64::from(*value))),
-        (Datum::Int4(_) | Datum::Int8(_), DataType::Float8) => value.as_f64().map(Datum::Float8),
+        (
+            Datum::Int2(_) | Datum::Int4(_) | Datum::Int8(_),
+            DataType::Int2 | DataType::Int4 | DataType::Int8,
+        ) => cast::integer(value.as_i64(), data_type).ok(),
+        (Datum::Float4(value), DataType::Float8) => Some(Datum::Float8(f64::from(*value))),
+        (Datum::Text(_), DataType::Varchar | DataType::Name) => Some(value.clone()),
         (value, to) if value.data_type() == Some(to) => Some(value.clone()),
         _ => None,
     }

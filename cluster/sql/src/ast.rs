@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::database::Procedure;
-use crate::types::DataType;
+use crate::types::TypeName;
 
 mod definition;
 mod query;
@@ -303,7 +303,11 @@ pub enum Expr {
         otherwise: Option<Box<Expr>>,
     },
     /// `CAST`, `::`
-    Cast(Box<Expr>, DataType),
+    Cast(Box<Expr>, TypeName),
+    /// `ARRAY[...]`
+    Array(Vec<Expr>),
+    /// `value op ANY (array)`, or `ALL` of it, if true.
+    Quantified(BinaryOperator, Box<Expr>, Box<Expr>, bool),
     /// A function.
     Call(Box<Call>),
     /// `(SELECT ...)`: its value.
@@ -311,7 +315,7 @@ pub enum Expr {
     /// `EXISTS (SELECT ...)`
     Exists(Box<Query>),
     /// `expr op ANY (SELECT ...)`, or ALL if true.
-    Quantified(BinaryOperator, Box<Expr>, Box<Query>, bool),
+    QuantifiedQuery(BinaryOperator, Box<Expr>, Box<Query>, bool),
     /// `(a, b, ...)`
     Row(Vec<Expr>),
 }

@@ -130,6 +130,8 @@ states! {
     WRONG_OBJECT_TYPE = "42809";
     /// cannot_coerce
     CANNOT_COERCE = "42846";
+    /// ambiguous_function
+    AMBIGUOUS_FUNCTION = "42725";
     /// undefined_function
     UNDEFINED_FUNCTION = "42883";
     /// undefined_table
@@ -264,6 +266,20 @@ impl From<ReadError> for SqlError {
             }
         };
         SqlError::new(state, alloc::format!("{error}")).hint(hint)
+    }
+}
+
+impl From<cluster_numeric::Error> for SqlError {
+    fn from(error: cluster_numeric::Error) -> SqlError {
+        let answer = SqlError::new(SqlState(error.sqlstate()), alloc::format!("{error}"));
+        SqlError { detail: error.detail(), ..answer }
+    }
+}
+
+impl From<cluster_calendar::Error> for SqlError {
+    fn from(error: cluster_calendar::Error) -> SqlError {
+        let answer = SqlError::new(SqlState(error.sqlstate()), alloc::format!("{error}"));
+        SqlError { hint: error.hint().map(String::from), ..answer }
     }
 }
 

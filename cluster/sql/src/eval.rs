@@ -1,22 +1,24 @@
 //! The value of an expression for a row. Three-valued: NULL is "not known".
 
 use alloc::borrow::Cow;
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use spin::Mutex;
 
-use crate::arithmetic;
 use crate::ast::BinaryOperator;
+use crate::cast;
+use crate::chance::Chance;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::expr::{Between, Case, Expr, Like};
-use crate::function;
+use crate::expr::{Between, Case, Expr, Like, Quantified, Test};
+use crate::function::{self, Regexes};
 use crate::like::like;
 use crate::memo::{self, Memo};
-use crate::types::Datum;
+use crate::types::{Array, DataType, Datum, fit_explicitly};
+use crate::wire::Style;
 
 /// What an expression may know besides its row.
 #[derive(Clone, Copy)]
@@ -39,18 +41,37 @@ impl<'a> Env<'a> {
 }
 
 /// What functions such as `now()` and `current_user` answer with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone)]
 pub(crate) struct SessionFacts {
     pub(crate) user: Arc<str>,
     pub(crate) database: Arc<str>,
     pub(crate) cluster: Arc<str>,
     pub(crate) backend: u32,
-    /// The wall time of the transaction's start.
-    pub(crate) transaction_micros: i64,
+    /// Its settings that texts depend on, and the wall time of the transaction's start.
+    pub(crate) style: Style,
+    pub(crate) chance: Arc<Chance>,
+    pub(crate) regexes: Arc<Mutex<Regexes>>,
     /// The wall time of the statement's start.
     pub(crate) statement_micros: i64,
     /// What sequences have given it.
     pub(crate) sequences: Arc<Mutex<SessionSequences>>,
+}
+
+impl SessionFacts {
+    /// For what is the same in all sessions.
+    pub(crate) fn of_nobody() -> SessionFacts {
+        SessionFacts {
+            user: Arc::default(),
+            database: Arc::default(),
+            cluster: Arc::default(),
+            backend: 0,
+            style: Style::default(),
+            chance: Arc::new(Chance::new(0, 0)),
+            regexes: Arc::default(),
+            statement_micros: 0,
+            sequences: Arc::default(),
+        }
+    }
 }
 
 /// What sequences have given a session.
@@ -110,15 +131,6 @@ impl Expr {
 
     fn eval_value<'a>(&'a self, row: &'a [Datum], env: &Env<'a>) -> SqlResult<Value<'a>> {
         match self {
-            Expr::Arithmetic(op, data_type, left, right) => {
-                let (left, right) = (left.eval(row, env)?, right.eval(row, env)?);
-                if left.is_null() || right.is_null() {
-                    return Ok(Cow::Owned(Datum::Null));
-                }
-                arithmetic::arithmetic(*op, *data_type, &left, &right).map(Cow::Owned)
-            }
-            Expr::Negate(inner) => arithmetic::negate(&*inner.eval(row, env)?).map(Cow::Owned),
-            Expr::Concat(left, right) => concat(&*left.eval(row, env)?, &*right.eval(row, env)?),
             Expr::In(inner, list, negated) => {
                 let found = is_in(&*inner.eval(row, env)?, list, row, env)?;
                 Ok(known(found.map(|found| found != *negated)))
@@ -131,11 +143,22 @@ impl Expr {
             Expr::Case(case) => eval_case(case, row, env),
             Expr::Cast(inner, data_type) => {
                 let value = inner.eval(row, env)?;
-                if value.data_type() == Some(*data_type) {
+                if value.data_type() == Some(*data_type) && *data_type != DataType::Text {
                     return Ok(value);
                 }
-                arithmetic::cast(&value, *data_type).map(Cow::Owned)
+                cast::cast(&value, *data_type, &env.session.style).map(Cow::Owned)
             }
+            Expr::Resize(inner, data_type, modifier) => {
+                let mut value = inner.eval(row, env)?.into_owned();
+                fit_explicitly(&mut value, *data_type, *modifier)?;
+                Ok(Cow::Owned(value))
+            }
+            Expr::Array(element, items) => {
+                let items = items.iter().map(|item| Ok(item.eval(row, env)?.into_owned()));
+                let array = Array::new(*element, items.collect::<SqlResult<_>>()?);
+                Ok(Cow::Owned(Datum::Array(Box::new(array))))
+            }
+            Expr::Quantified(quantified) => is_quantified(quantified, row, env).map(known),
             Expr::Coalesce(all) => {
                 for expr in all {
                     let value = expr.eval(row, env)?;
@@ -152,11 +175,22 @@ impl Expr {
             }
             Expr::Extreme(greatest, all) => extreme(*greatest, all, row, env),
             Expr::Call(function, arguments) => {
-                let mut values = Vec::with_capacity(arguments.len());
-                for argument in arguments {
-                    values.push(argument.eval(row, env)?.into_owned());
-                }
-                function::call(*function, &values, env.session).map(Cow::Owned)
+                // Most have one or two: these take no memory but the stack's.
+                let session = env.session;
+                let value = match arguments.as_slice() {
+                    [one] => function::call(*function, &[&*one.eval(row, env)?], session)?,
+                    [left, right] => {
+                        let (left, right) = (left.eval(row, env)?, right.eval(row, env)?);
+                        function::call(*function, &[&*left, &*right], session)?
+                    }
+                    all => {
+                        let values =
+                            all.iter().map(|one| one.eval(row, env)).collect::<SqlResult<Vec<_>>>()?;
+                        let values: Vec<&Datum> = values.iter().map(|value| &**value).collect();
+                        function::call(*function, &values, session)?
+                    }
+                };
+                Ok(Cow::Owned(value))
             }
             _ => Ok(Cow::Owned(Datum::Null)),
         }
@@ -244,7 +278,10 @@ fn is_like(expr: &Like, row: &[Datum], env: &Env<'_>) -> SqlResult<Option<bool>>
             _ => return Ok(None),
         },
     };
-    let (Datum::Text(text), Datum::Text(pattern)) = (&*text, &*pattern) else { return Ok(None) };
+    // The blanks of a `char(n)` count here.
+    let (Datum::Text(text) | Datum::Bpchar(text), Datum::Text(pattern)) = (&*text, &*pattern) else {
+        return Ok(None);
+    };
     let matched = match expr.fold_case {
         true => like(&text.to_lowercase(), &pattern.to_lowercase(), escape)?,
         false => like(text, pattern, escape)?,
@@ -278,13 +315,26 @@ fn extreme<'a>(greatest: bool, all: &'a [Expr], row: &'a [Datum], env: &Env<'a>)
     Ok(best)
 }
 
-fn concat(left: &Datum, right: &Datum) -> SqlResult<Value<'static>> {
-    let (Datum::Text(left), Datum::Text(right)) = (left, right) else { return Ok(Cow::Owned(Datum::Null)) };
-    check_text_len(left.len() + right.len())?;
-    let mut text = String::with_capacity(left.len() + right.len());
-    text.push_str(left);
-    text.push_str(right);
-    Ok(Cow::Owned(Datum::Text(text)))
+/// `value op ANY (array)`, or `ALL` of it.
+fn is_quantified(quantified: &Quantified, row: &[Datum], env: &Env<'_>) -> SqlResult<Option<bool>> {
+    let (value, array) = (quantified.value.eval(row, env)?, quantified.array.eval(row, env)?);
+    let Datum::Array(array) = &*array else { return Ok(None) };
+    let mut result = Some(quantified.all);
+    for item in &array.items {
+        let holds = match quantified.test {
+            Test::Compare(op) => compare(op, &value, item),
+            Test::Call(function) => match function::call(function, &[&*value, item], env.session)? {
+                Datum::Bool(holds) => Some(holds),
+                _ => None,
+            },
+        };
+        match holds {
+            Some(holds) if holds != quantified.all => return Ok(Some(holds)),
+            Some(_) => {}
+            None => result = None,
+        }
+    }
+    Ok(result)
 }
 
 /// 54000 if a text of `len` bytes is more than an expression may compute.

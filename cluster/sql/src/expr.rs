@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use crate::ast::BinaryOperator;
 use crate::function::Function;
 use crate::plan::Rel;
-use crate::types::{DataType, Datum};
+use crate::types::{DataType, Datum, Scalar};
 
 /// An expression over a row of values.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,17 +32,18 @@ pub(crate) enum Expr {
     IsDistinct(Box<Expr>, Box<Expr>, bool),
     /// One of the six comparisons, of comparable types.
     Compare(BinaryOperator, Box<Expr>, Box<Expr>),
-    /// One of the five arithmetic operators, in the type given.
-    Arithmetic(BinaryOperator, DataType, Box<Expr>, Box<Expr>),
-    Negate(Box<Expr>),
-    /// Both texts.
-    Concat(Box<Expr>, Box<Expr>),
     In(Box<Expr>, Vec<Expr>, bool),
     Between(Box<Between>, bool),
     Like(Box<Like>),
     Case(Box<Case>),
     /// To a type from any that can be cast to it.
     Cast(Box<Expr>, DataType),
+    /// What a type's modifier makes of a value of it.
+    Resize(Box<Expr>, DataType, u32),
+    /// An array of these, which are of the type, or NULL.
+    Array(Scalar, Vec<Expr>),
+    /// `value op ANY (array)`, `ALL`
+    Quantified(Box<Quantified>),
     Coalesce(Vec<Expr>),
     NullIf(Box<Expr>, Box<Expr>),
     /// The greatest, if true, or least that is not NULL.
@@ -111,6 +112,24 @@ pub(crate) struct SortExpr {
     pub(crate) nulls_first: bool,
 }
 
+/// A test of a value with each element of an array.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Quantified {
+    pub(crate) value: Expr,
+    pub(crate) test: Test,
+    pub(crate) array: Expr,
+    /// Whether all must pass, not just one.
+    pub(crate) all: bool,
+}
+
+/// What is tested.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Test {
+    Compare(BinaryOperator),
+    /// A function of both that says whether it holds.
+    Call(Function),
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Between {
     pub(crate) expr: Expr,
@@ -152,15 +171,18 @@ impl Expr {
             | Expr::Or(all)
             | Expr::Coalesce(all)
             | Expr::Extreme(_, all)
+            | Expr::Array(_, all)
             | Expr::Call(_, all) => all.iter_mut().try_for_each(visit),
-            Expr::Not(a) | Expr::IsNull(a, _) | Expr::IsBool(a, ..) | Expr::Negate(a) | Expr::Cast(a, _) => {
-                visit(a)
+            Expr::Not(a)
+            | Expr::IsNull(a, _)
+            | Expr::IsBool(a, ..)
+            | Expr::Cast(a, _)
+            | Expr::Resize(a, ..) => visit(a),
+            Expr::Quantified(quantified) => {
+                visit(&mut quantified.value)?;
+                visit(&mut quantified.array)
             }
-            Expr::IsDistinct(a, b, _)
-            | Expr::Compare(_, a, b)
-            | Expr::Arithmetic(_, _, a, b)
-            | Expr::Concat(a, b)
-            | Expr::NullIf(a, b) => {
+            Expr::IsDistinct(a, b, _) | Expr::Compare(_, a, b) | Expr::NullIf(a, b) => {
                 visit(a)?;
                 visit(b)
             }
@@ -209,15 +231,15 @@ impl Expr {
             | Expr::Or(all)
             | Expr::Coalesce(all)
             | Expr::Extreme(_, all)
+            | Expr::Array(_, all)
             | Expr::Call(_, all) => all.iter().collect(),
-            Expr::Not(a) | Expr::IsNull(a, _) | Expr::IsBool(a, ..) | Expr::Negate(a) | Expr::Cast(a, _) => {
-                [&**a].into()
-            }
-            Expr::IsDistinct(a, b, _)
-            | Expr::Compare(_, a, b)
-            | Expr::Arithmetic(_, _, a, b)
-            | Expr::Concat(a, b)
-            | Expr::NullIf(a, b) => [&**a, &**b].into(),
+            Expr::Not(a)
+            | Expr::IsNull(a, _)
+            | Expr::IsBool(a, ..)
+            | Expr::Cast(a, _)
+            | Expr::Resize(a, ..) => [&**a].into(),
+            Expr::IsDistinct(a, b, _) | Expr::Compare(_, a, b) | Expr::NullIf(a, b) => [&**a, &**b].into(),
+            Expr::Quantified(quantified) => [&quantified.value, &quantified.array].into(),
             Expr::In(a, list, _) => list.iter().chain([&**a]).collect(),
             Expr::Between(between, _) => [&between.expr, &between.low, &between.high].into(),
             Expr::Like(like) => [&like.expr, &like.pattern].into_iter().chain(&like.escape).collect(),

@@ -7,16 +7,21 @@
 //! restore:     00 03, while a backup is restored: which restore may write
 //! setting:     00 04 | name, unless it has its default: see cluster/store
 //!
-//! value:       01 | its bytes             text: 00 becomes 00 ff, and 00 00 ends it
+//! value:       01 | its bytes             text, bytea: 00 becomes 00 ff, and 00 00 ends it
 //! NULL:        02                         integers: big-endian, sign flipped
 //! descending:  every byte inverted        floats: likewise, all bits flipped if negative
+//!
+//! array:       its elements, with 01 or 02 before each | 00
+//! jsonb:       rank | for an array or object: number of parts, u32 | parts; see [`Json::order`]
+//! others:      see cluster/numeric and cluster/calendar
 //! ```
+//! Equal values have equal keys: 1.0 and 1.00, 0.0 and -0.0, texts of `char(n)` with and without their blanks.
 
 use alloc::vec::Vec;
 
 use cluster_format::KeyRange;
 
-use crate::types::Datum;
+use crate::types::{Datum, Json};
 
 /// Which way a column of a key sorts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,21 +58,11 @@ pub fn table_range(id: u32) -> KeyRange {
 pub fn write(datum: &Datum, order: KeyOrder, out: &mut Vec<u8>) {
     let start = out.len();
     match datum {
-        Datum::Null | Datum::Bytea(_) => out.push(NULL),
-        Datum::Bool(value) => out.extend_from_slice(&[VALUE, u8::from(*value)]),
-        Datum::Int4(value) => {
+        Datum::Null => out.push(NULL),
+        datum => {
             out.push(VALUE);
-            out.extend_from_slice(&(value.cast_unsigned() ^ (1 << 31)).to_be_bytes());
+            write_value(datum, out);
         }
-        Datum::Int8(value) | Datum::Timestamp(value) => {
-            out.push(VALUE);
-            out.extend_from_slice(&(value.cast_unsigned() ^ (1 << 63)).to_be_bytes());
-        }
-        Datum::Float8(value) => {
-            out.push(VALUE);
-            out.extend_from_slice(&float_bits(*value).to_be_bytes());
-        }
-        Datum::Text(text) => write_text(text, out),
     }
     if order == KeyOrder::Descending {
         for byte in out.iter_mut().skip(start) {
@@ -76,15 +71,74 @@ pub fn write(datum: &Datum, order: KeyOrder, out: &mut Vec<u8>) {
     }
 }
 
-fn write_text(text: &str, out: &mut Vec<u8>) {
-    out.push(VALUE);
-    for byte in text.bytes() {
-        out.push(byte);
-        if byte == 0 {
+fn write_value(datum: &Datum, out: &mut Vec<u8>) {
+    match datum {
+        Datum::Null => {}
+        Datum::Bool(value) => out.push(u8::from(*value)),
+        Datum::Int2(value) => out.extend_from_slice(&(value.cast_unsigned() ^ (1 << 15)).to_be_bytes()),
+        Datum::Int4(value) => out.extend_from_slice(&(value.cast_unsigned() ^ (1 << 31)).to_be_bytes()),
+        Datum::Int8(value) => out.extend_from_slice(&(value.cast_unsigned() ^ (1 << 63)).to_be_bytes()),
+        Datum::Oid(value) => out.extend_from_slice(&value.to_be_bytes()),
+        Datum::Float4(value) => out.extend_from_slice(&float_bits(f64::from(*value)).to_be_bytes()),
+        Datum::Float8(value) => out.extend_from_slice(&float_bits(*value).to_be_bytes()),
+        Datum::Numeric(value) => value.write_key(out),
+        Datum::Text(text) => write_bytes(text.as_bytes(), out),
+        Datum::Bpchar(text) => write_bytes(text.trim_end_matches(' ').as_bytes(), out),
+        Datum::Bytea(bytes) => write_bytes(bytes, out),
+        Datum::Date(value) => out.extend_from_slice(&value.to_key()),
+        Datum::Time(value) => out.extend_from_slice(&value.to_key()),
+        Datum::Timestamp(value) => out.extend_from_slice(&value.to_key()),
+        Datum::Timestamptz(value) => out.extend_from_slice(&value.to_key()),
+        Datum::Interval(value) => out.extend_from_slice(&value.to_key()),
+        Datum::Uuid(bytes) => out.extend_from_slice(bytes),
+        Datum::Jsonb(json) => write_json(json, out),
+        Datum::Array(array) => {
+            for item in &array.items {
+                write(item, KeyOrder::Ascending, out);
+            }
+            out.push(0);
+        }
+    }
+}
+
+fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    for byte in bytes {
+        out.push(*byte);
+        if *byte == 0 {
             out.push(0xff);
         }
     }
     out.extend_from_slice(&[0, 0]);
+}
+
+fn write_json(json: &Json, out: &mut Vec<u8>) {
+    let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes();
+    match json {
+        Json::Array(items) if items.is_empty() => out.push(0),
+        Json::Null => out.push(1),
+        Json::String(text) => {
+            out.push(2);
+            write_bytes(text.as_bytes(), out);
+        }
+        Json::Number(value) => {
+            out.push(3);
+            value.write_key(out);
+        }
+        Json::Bool(value) => out.extend_from_slice(&[4, u8::from(*value)]),
+        Json::Array(items) => {
+            out.push(5);
+            out.extend_from_slice(&count(items.len()));
+            items.iter().for_each(|item| write_json(item, out));
+        }
+        Json::Object(pairs) => {
+            out.push(6);
+            out.extend_from_slice(&count(pairs.len()));
+            for (key, value) in pairs {
+                write_bytes(key.as_bytes(), out);
+                write_json(value, out);
+            }
+        }
+    }
 }
 
 /// The bits of `value`, sorted as Postgres sorts floats: one zero, one NaN, NaN above everything.
@@ -100,6 +154,7 @@ fn float_bits(value: f64) -> u64 {
 mod tests {
     use super::*;
     use alloc::string::String;
+    use alloc::vec;
     use core::cmp::Ordering;
     use proptest::prelude::*;
 
@@ -119,7 +174,22 @@ mod tests {
             pair(any::<i32>(), Datum::Int4),
             pair(any::<i64>(), Datum::Int8),
             pair(prop_oneof![float, small], Datum::Float8),
-            pair(any::<i64>(), Datum::Timestamp),
+            pair(-1i64 << 57..1 << 57, Datum::timestamp_of_unix),
+            pair(any::<i16>(), Datum::Int2),
+            pair(any::<u32>(), Datum::Oid),
+            pair(-200i64..200, |value| Datum::numeric(cluster_numeric::Numeric::from(value))),
+            pair("[ab]{0,2} {0,2}", Datum::Bpchar),
+            pair(proptest::collection::vec(0u8..2, 0..4), |bytes| Datum::Bytea(bytes.into())),
+            pair("([0-9]|true|null|\"[ab]\"|\\[[12]?\\]|\\[[12],1\\]|\\{\"a\":[12]\\})", |text| {
+                Datum::json(crate::types::parse_json(&text).expect("valid"))
+            }),
+            pair(proptest::collection::vec(proptest::option::of(0..3), 0..4), |items| {
+                let items = items.into_iter().map(|item| item.map_or(Datum::Null, Datum::Int4)).collect();
+                Datum::Array(alloc::boxed::Box::new(crate::types::Array::new(
+                    crate::types::Scalar::Int4,
+                    items,
+                )))
+            }),
             pair(text, Datum::Text),
         ]
     }

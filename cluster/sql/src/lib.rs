@@ -6,11 +6,12 @@
 extern crate alloc;
 
 mod access;
-mod arithmetic;
 pub mod ast;
 mod bind;
 mod cancel;
+mod cast;
 pub mod catalog;
+mod chance;
 mod copy;
 pub mod database;
 pub mod error;
@@ -31,7 +32,6 @@ mod plan;
 pub mod row;
 mod session;
 mod settings;
-pub mod timestamp;
 pub mod types;
 pub mod wire;
 

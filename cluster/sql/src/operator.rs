@@ -9,6 +9,8 @@ pub enum UnaryOperator {
     Plus,
     /// `NOT`
     Not,
+    /// Another, as it is written.
+    Named(&'static str),
 }
 
 /// Operators with two operands.
@@ -38,9 +40,36 @@ pub enum BinaryOperator {
     Gt,
     /// `>=`
     GtEq,
+    /// Another, as it is written.
+    Named(&'static str),
+}
+
+impl UnaryOperator {
+    /// As it is written.
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            UnaryOperator::Minus => "-",
+            UnaryOperator::Plus => "+",
+            UnaryOperator::Not => "NOT",
+            UnaryOperator::Named(symbol) => symbol,
+        }
+    }
 }
 
 impl BinaryOperator {
+    /// Whether it compares.
+    pub const fn is_comparison(self) -> bool {
+        matches!(
+            self,
+            BinaryOperator::Eq
+                | BinaryOperator::NotEq
+                | BinaryOperator::Lt
+                | BinaryOperator::LtEq
+                | BinaryOperator::Gt
+                | BinaryOperator::GtEq
+        )
+    }
+
     /// As it is written.
     pub const fn symbol(self) -> &'static str {
         match self {
@@ -56,6 +85,7 @@ impl BinaryOperator {
             BinaryOperator::LtEq => "<=",
             BinaryOperator::Gt => ">",
             BinaryOperator::GtEq => ">=",
+            BinaryOperator::Named(symbol) => symbol,
         }
     }
 }

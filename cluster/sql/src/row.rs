@@ -1,18 +1,30 @@
 //! Rows as bytes.
 //!
 //! ```text
-//! 01 | number of columns, varint | one bit per column, set if NULL | the values that are not
-//! bool: 1 byte   integers, timestamp: zigzag varint   float: 8 bytes, little-endian   text: varint, bytes
+//! 02 | number of columns, varint | one bit per column, set if NULL | the values that are not
+//! bool: 1 byte    integers: zigzag varint    floats: 4 or 8 bytes, little-endian    uuid: 16 bytes
+//! text, bytea, jsonb: number of bytes, varint | bytes
+//! numeric, date, time, timestamps, interval: see cluster/numeric and cluster/calendar
+//! array: number of elements, varint | one bit per element, set if NULL | the elements that are not
 //! ```
+//! The first format, 01, had timestamps as zigzag varints, counted from 1970; it is still read.
 //! A row with fewer columns than its table was written before the others were added: they are NULL.
 
+use alloc::boxed::Box;
+use alloc::string::ToString;
 use alloc::vec::Vec;
 
+use cluster_calendar::{Date, Interval, Time, Timestamp, Timestamptz};
+use cluster_numeric::Numeric;
+
 use crate::error::{SqlError, SqlResult};
-use crate::types::{DataType, Datum};
+use crate::types::{Array, DataType, Datum, Scalar, parse_json};
 
 /// The version of this format.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+
+/// The one before.
+const FORMAT_BEFORE: u8 = 1;
 
 /// More than a value takes beside its text.
 const DATUM_LEN_MAX: usize = 10;
@@ -23,27 +35,49 @@ pub fn encode(row: &[Datum]) -> Vec<u8> {
     let texts: usize = row.iter().map(text_len).sum();
     let mut out = Vec::with_capacity(texts + (1 + row.len()) * DATUM_LEN_MAX);
     out.push(FORMAT);
-    write_varint(row.len() as u64, &mut out);
+    write_all(row, &mut out);
+    out
+}
+
+fn write_all(row: &[Datum], out: &mut Vec<u8>) {
+    write_varint(row.len() as u64, out);
     let bitmap = out.len();
     out.resize(bitmap + row.len().div_ceil(8), 0);
     for (index, datum) in row.iter().enumerate() {
-        match datum {
-            Datum::Null | Datum::Bytea(_) => {
-                if let Some(byte) = out.get_mut(bitmap + index / 8) {
-                    *byte |= 1 << (index % 8);
-                }
-            }
-            Datum::Bool(value) => out.push(u8::from(*value)),
-            Datum::Int4(value) => write_varint(zigzag(i64::from(*value)), &mut out),
-            Datum::Int8(value) | Datum::Timestamp(value) => write_varint(zigzag(*value), &mut out),
-            Datum::Float8(value) => out.extend_from_slice(&value.to_bits().to_le_bytes()),
-            Datum::Text(text) => {
-                write_varint(text.len() as u64, &mut out);
-                out.extend_from_slice(text.as_bytes());
-            }
+        match out.get_mut(bitmap + index / 8) {
+            Some(byte) if datum.is_null() => *byte |= 1 << (index % 8),
+            _ => write(datum, out),
         }
     }
-    out
+}
+
+fn write(datum: &Datum, out: &mut Vec<u8>) {
+    match datum {
+        Datum::Null => {}
+        Datum::Bool(value) => out.push(u8::from(*value)),
+        Datum::Int2(value) => write_varint(zigzag(i64::from(*value)), out),
+        Datum::Int4(value) => write_varint(zigzag(i64::from(*value)), out),
+        Datum::Int8(value) => write_varint(zigzag(*value), out),
+        Datum::Oid(value) => write_varint(zigzag(i64::from(*value)), out),
+        Datum::Float4(value) => out.extend_from_slice(&value.to_bits().to_le_bytes()),
+        Datum::Float8(value) => out.extend_from_slice(&value.to_bits().to_le_bytes()),
+        Datum::Numeric(value) => value.write(out),
+        Datum::Text(text) | Datum::Bpchar(text) => write_bytes(text.as_bytes(), out),
+        Datum::Bytea(bytes) => write_bytes(bytes, out),
+        Datum::Date(value) => value.encode(out),
+        Datum::Time(value) => value.encode(out),
+        Datum::Timestamp(value) => value.encode(out),
+        Datum::Timestamptz(value) => value.encode(out),
+        Datum::Interval(value) => value.encode(out),
+        Datum::Uuid(bytes) => out.extend_from_slice(bytes),
+        Datum::Jsonb(json) => write_bytes(json.to_string().as_bytes(), out),
+        Datum::Array(array) => write_all(&array.items, out),
+    }
+}
+
+fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
+    write_varint(bytes.len() as u64, out);
+    out.extend_from_slice(bytes);
 }
 
 /// The row in `bytes`, whose columns have `types`. Columns that `needed` does not want stay NULL; those that were not
@@ -59,8 +93,9 @@ pub fn read(bytes: &[u8], types: &[DataType], needed: &[bool], missing: &[Datum]
 
 /// Reads a row, and tells how many columns it has.
 fn read_into(bytes: &[u8], types: &[DataType], needed: &[bool], row: &mut Vec<Datum>) -> Option<usize> {
-    let mut reader = Reader(bytes);
-    if reader.byte()? != FORMAT {
+    let (format, bytes) = bytes.split_first()?;
+    let mut reader = Reader { rest: bytes, before: *format == FORMAT_BEFORE };
+    if !matches!(*format, FORMAT | FORMAT_BEFORE) {
         return None;
     }
     let count = usize::try_from(reader.varint()?).ok().filter(|count| *count <= types.len())?;
@@ -70,7 +105,7 @@ fn read_into(bytes: &[u8], types: &[DataType], needed: &[bool], row: &mut Vec<Da
         let wanted = needed.get(index).copied().unwrap_or(true);
         row.push(if is_null { Datum::Null } else { reader.datum(*data_type, wanted)? });
     }
-    reader.0.is_empty().then_some(count)
+    reader.rest.is_empty().then_some(count)
 }
 
 fn zigzag(value: i64) -> u64 {
@@ -90,25 +125,27 @@ fn write_varint(mut value: u64, out: &mut Vec<u8>) {
 }
 
 /// Stored bytes, read from the front; none where they end too early.
-struct Reader<'a>(&'a [u8]);
+struct Reader<'a> {
+    rest: &'a [u8],
+    /// Whether they have the format before.
+    before: bool,
+}
 
 impl<'a> Reader<'a> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
+    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.rest.split_at_checked(len)?;
+        self.rest = rest;
+        Some(bytes)
     }
 
-    fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(len)?;
-        self.0 = rest;
-        Some(bytes)
+    fn fixed<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.bytes(N)?.try_into().ok()
     }
 
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
+            let [byte] = self.fixed()?;
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return Some(value);
@@ -117,31 +154,85 @@ impl<'a> Reader<'a> {
         None
     }
 
+    fn integer<T: TryFrom<i64>>(&mut self) -> Option<T> {
+        unzigzag(self.varint()?).try_into().ok()
+    }
+
+    fn counted(&mut self) -> Option<&'a [u8]> {
+        let len = usize::try_from(self.varint()?).ok()?;
+        self.bytes(len)
+    }
+
+    /// What `read` finds at the beginning.
+    fn of<T, E>(&mut self, read: impl FnOnce(&'a [u8]) -> Result<(T, &'a [u8]), E>) -> Option<T> {
+        let (value, rest) = read(self.rest).ok()?;
+        self.rest = rest;
+        Some(value)
+    }
+
     fn datum(&mut self, data_type: DataType, wanted: bool) -> Option<Datum> {
         Some(match data_type {
-            DataType::Bool => Datum::Bool(self.byte()? != 0),
-            DataType::Int4 => Datum::Int4(unzigzag(self.varint()?).try_into().ok()?),
-            DataType::Int8 => Datum::Int8(unzigzag(self.varint()?)),
-            DataType::Timestamp => Datum::Timestamp(unzigzag(self.varint()?)),
-            DataType::Float8 => {
-                Datum::Float8(f64::from_bits(u64::from_le_bytes(self.bytes(8)?.try_into().ok()?)))
-            }
-            DataType::Text => {
-                let len = usize::try_from(self.varint()?).ok()?;
-                let bytes = self.bytes(len)?;
+            DataType::Bool => Datum::Bool(self.fixed()? != [0]),
+            DataType::Int2 => Datum::Int2(self.integer()?),
+            DataType::Int4 => Datum::Int4(self.integer()?),
+            DataType::Int8 => Datum::Int8(self.integer()?),
+            DataType::Oid => Datum::Oid(self.integer()?),
+            DataType::Timestamp if self.before => Datum::timestamp_of_unix(self.integer()?),
+            DataType::Float4 => Datum::Float4(f32::from_bits(u32::from_le_bytes(self.fixed()?))),
+            DataType::Float8 => Datum::Float8(f64::from_bits(u64::from_le_bytes(self.fixed()?))),
+            DataType::Numeric => Datum::numeric(self.of(|bytes| Numeric::read(bytes).ok_or(()))?),
+            DataType::Date => Datum::Date(self.of(Date::decode)?),
+            DataType::Time => Datum::Time(self.of(Time::decode)?),
+            DataType::Timestamp => Datum::Timestamp(self.of(Timestamp::decode)?),
+            DataType::Timestamptz => Datum::Timestamptz(self.of(Timestamptz::decode)?),
+            DataType::Interval => Datum::Interval(self.of(Interval::decode)?),
+            DataType::Uuid => Datum::Uuid(self.fixed()?),
+            DataType::Array(element) => self.array(element)?,
+            DataType::Bytea
+            | DataType::Jsonb
+            | DataType::Text
+            | DataType::Varchar
+            | DataType::Bpchar
+            | DataType::Name
+            | DataType::Json => {
+                let bytes = self.counted()?;
                 match wanted {
-                    true => Datum::Text(core::str::from_utf8(bytes).ok()?.into()),
+                    true => of_bytes(data_type, bytes)?,
                     false => Datum::Null,
                 }
             }
         })
     }
+
+    fn array(&mut self, element: Scalar) -> Option<Datum> {
+        let len = usize::try_from(self.varint()?).ok()?;
+        let bitmap = self.bytes(len.div_ceil(8))?;
+        let mut items = Vec::with_capacity(len.min(self.rest.len() + 8 * bitmap.len()));
+        for index in 0..len {
+            let is_null = bitmap.get(index / 8)? >> (index % 8) & 1 == 1;
+            items.push(if is_null { Datum::Null } else { self.datum(element.data_type(), true)? });
+        }
+        Some(Datum::Array(Box::new(Array::new(element, items))))
+    }
+}
+
+fn of_bytes(data_type: DataType, bytes: &[u8]) -> Option<Datum> {
+    if data_type == DataType::Bytea {
+        return Some(Datum::Bytea(bytes.into()));
+    }
+    let text = core::str::from_utf8(bytes).ok()?;
+    Some(match data_type {
+        DataType::Jsonb => Datum::json(parse_json(text).ok()?),
+        DataType::Bpchar => Datum::Bpchar(text.into()),
+        _ => Datum::Text(text.into()),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use alloc::string::String;
+    use alloc::vec;
     use proptest::prelude::*;
 
     fn typed() -> impl Strategy<Value = (DataType, Datum)> {
@@ -149,9 +240,19 @@ mod tests {
             any::<bool>().prop_map(Datum::Bool),
             any::<i32>().prop_map(Datum::Int4),
             any::<i64>().prop_map(Datum::Int8),
-            any::<i64>().prop_map(Datum::Timestamp),
+            (-1i64 << 57..1 << 57).prop_map(Datum::timestamp_of_unix),
             (-1e9..1e9).prop_map(Datum::Float8),
             any::<String>().prop_map(Datum::Text),
+            any::<i16>().prop_map(Datum::Int2),
+            any::<u32>().prop_map(Datum::Oid),
+            any::<i64>().prop_map(|value| Datum::numeric(Numeric::from(value))),
+            any::<[u8; 16]>().prop_map(Datum::Uuid),
+            any::<Vec<u8>>().prop_map(|bytes| Datum::Bytea(bytes.into())),
+            any::<(i32, i32, i64)>().prop_map(|(a, b, c)| Datum::Interval(Interval::new(a, b, c))),
+            proptest::collection::vec(proptest::option::of(any::<i32>()), 0..20).prop_map(|items| {
+                let items = items.into_iter().map(|item| item.map_or(Datum::Null, Datum::Int4)).collect();
+                Datum::Array(Box::new(Array::new(Scalar::Int4, items)))
+            }),
         ];
         (value, any::<bool>()).prop_map(|(datum, null)| {
             (datum.data_type().unwrap_or(DataType::Bool), if null { Datum::Null } else { datum })
@@ -167,7 +268,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_row_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            let _ = read(&bytes, &[DataType::Int4, DataType::Text, DataType::Float8], &[], &[]);
+            let _ = read(&bytes, &[DataType::Int4, DataType::Array(Scalar::Numeric), DataType::Float8], &[], &[]);
         }
     }
 }

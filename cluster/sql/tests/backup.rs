@@ -50,7 +50,7 @@ impl Client {
             for row in rows {
                 let mut line = String::new();
                 for datum in &row {
-                    wire::write_text(datum, &mut line);
+                    wire::write_text(datum, &wire::Style::default(), &mut line);
                     line.push('|');
                 }
                 lines.push(line);

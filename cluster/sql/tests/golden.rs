@@ -30,7 +30,7 @@ fn line(row: &[Datum]) -> String {
         Datum::Null => "NULL".into(),
         datum => {
             let mut text = String::new();
-            wire::write_text(datum, &mut text);
+            wire::write_text(datum, &wire::Style::default(), &mut text);
             text
         }
     };

@@ -1,9 +1,11 @@
 """What a psycopg user expects of a cluster. Arguments: the SQL ports of its nodes."""
 
 import datetime
+import decimal
 import sys
 import threading
 import time
+import uuid
 
 import psycopg
 from psycopg import errors
@@ -45,6 +47,29 @@ def types(connection):
             assert names == ["id", "big", "real", "word", "flag", "at"], names
             one = cursor.execute("SELECT word FROM kinds WHERE id = %b", (1,)).fetchone()
             assert one == ("plain",), one
+
+
+def arrays(connection):
+    day = datetime.date(2024, 2, 29)
+    values = [
+        ("int4[]", [1, None, -3]),
+        ("int8[]", [2**40]),
+        ("text[]", ["a", 'b "c"', "", None, "{}"]),
+        ("numeric[]", [decimal.Decimal("1.50"), decimal.Decimal("-2")]),
+        ("date[]", [day, None]),
+        ("float8[]", [0.1]),
+        ("bool[]", [True, False]),
+        ("uuid[]", [uuid.UUID("a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")]),
+        ("bytea[]", [b"\\x", b"\x00"]),
+        ("int4[]", []),
+    ]
+    for binary in (False, True):
+        with connection.cursor(binary=binary) as cursor:
+            for name, value in values:
+                seen = cursor.execute(f"SELECT %b::{name}", (value,)).fetchone()[0]
+                assert seen == value, f"{name}, binary={binary}: {value!r} became {seen!r}"
+            query = "SELECT id FROM generate_series(1, 10) AS t(id) WHERE id = ANY(%s) ORDER BY id"
+            assert cursor.execute(query, ([2, 3, 99],)).fetchall() == [(2,), (3,)]
 
 
 def error_states(connection):
@@ -143,6 +168,7 @@ def main(ports):
     with connect(ports[0]) as connection, connect(ports[1]) as elsewhere:
         steps = [
             ("six types and NULL, text and binary", lambda: types(connection)),
+            ("arrays, text and binary", lambda: arrays(connection)),
             ("errors carry their SQLSTATE", lambda: error_states(connection)),
             ("transactions", lambda: transactions(ports)),
             ("conflicts", lambda: conflicts(ports)),

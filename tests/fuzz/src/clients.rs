@@ -10,13 +10,27 @@ use cluster_gateway::{Closed, Connection, Registry, serve};
 use cluster_sql::ast::CopyFormat;
 use cluster_sql::catalog::Descriptor;
 use cluster_sql::memory::MemoryDatabase;
-use cluster_sql::types::{DataType, Datum};
-use cluster_sql::{fuzzing, parse, row, timestamp, wire};
+use cluster_sql::types::{DataType, Datum, Scalar};
+use cluster_sql::{fuzzing, parse, row, wire};
 
 use crate::input::{Input, Output};
 
-const TYPES: [DataType; 6] =
-    [DataType::Bool, DataType::Int4, DataType::Int8, DataType::Float8, DataType::Text, DataType::Timestamp];
+const TYPES: [DataType; 14] = [
+    DataType::Bool,
+    DataType::Int4,
+    DataType::Int8,
+    DataType::Float8,
+    DataType::Text,
+    DataType::Timestamp,
+    DataType::Numeric,
+    DataType::Bytea,
+    DataType::Date,
+    DataType::Timestamptz,
+    DataType::Interval,
+    DataType::Uuid,
+    DataType::Jsonb,
+    DataType::Array(Scalar::Text),
+];
 
 /// Bytes as each of the things that they may be.
 pub fn messages(bytes: &[u8]) {
@@ -41,16 +55,13 @@ pub fn messages(bytes: &[u8]) {
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     for data_type in TYPES {
-        let _ = wire::parse_text(data_type, text).map(|datum| show(&datum));
-    }
-    for apply_zone in [false, true] {
-        let _ = timestamp::parse(text, apply_zone);
+        let _ = wire::parse_text(data_type, text, &wire::Style::default()).map(|datum| show(&datum));
     }
 }
 
 fn show(datum: &Datum) {
     let (mut text, mut bytes) = (String::new(), Vec::new());
-    wire::write_text(datum, &mut text);
+    wire::write_text(datum, &wire::Style::default(), &mut text);
     wire::write_binary(datum, &mut bytes);
 }
 

@@ -38,8 +38,8 @@ pub struct ColumnDefinition {
     pub name: String,
     /// Its type.
     pub data_type: DataType,
-    /// Most characters, for `varchar(n)`.
-    pub chars_max: Option<u32>,
+    /// What its declaration adds to the type, as the length of a `varchar(n)`.
+    pub modifier: Option<u32>,
     /// `NOT NULL`
     pub not_null: bool,
     /// What it holds when nothing is said.

@@ -139,7 +139,9 @@ fn of_expr(expr: &Expr, visit: Visit<'_>) {
         }
         Expr::Call(call) => of_call(call, visit),
         Expr::Subquery(query) | Expr::Exists(query) => of_query(query, visit),
-        Expr::Quantified(_, operand, query, _) => {
+        Expr::Array(all) => of_exprs(all, visit),
+        Expr::Quantified(_, a, b, _) => of_exprs([&**a, &**b], visit),
+        Expr::QuantifiedQuery(_, operand, query, _) => {
             of_expr(operand, visit);
             of_query(query, visit);
         }

@@ -1,11 +1,13 @@
-//! Aggregates. `sum(bigint)` and `avg` are `numeric` in Postgres, a type that Relix lacks: here they are
-//! `bigint`, failing on overflow, and `double precision`.
+//! Aggregates.
 
 use alloc::format;
 use alloc::vec::Vec;
 
+use cluster_numeric::Spread;
+
 use super::{Aggregates, Binder, Typed, typed};
 use crate::ast;
+use crate::cast::{Context, context};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Expr, SortExpr};
 use crate::types::DataType;
@@ -20,6 +22,45 @@ pub(crate) enum AggregateFunction {
     Greatest,
     All,
     Any,
+    BitAnd,
+    BitOr,
+    BitXor,
+    Variance(Spread),
+    /// The standard deviation.
+    Deviation(Spread),
+    Regression(Regression),
+    /// `string_agg`
+    Joined,
+    /// `array_agg`
+    Listed,
+    JsonArray,
+    JsonObject,
+}
+
+/// What is computed of pairs of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Regression {
+    Count,
+    SquaresX,
+    SquaresY,
+    Products,
+    AverageX,
+    AverageY,
+    Covariance(Spread),
+    Correlation,
+    Determination,
+    Slope,
+    Intercept,
+}
+
+impl AggregateFunction {
+    /// Whether NULL is an input like others.
+    pub(crate) fn takes_null(self) -> bool {
+        matches!(
+            self,
+            AggregateFunction::Listed | AggregateFunction::JsonArray | AggregateFunction::JsonObject
+        )
+    }
 }
 
 /// One aggregate of a query.
@@ -37,17 +78,46 @@ pub(crate) struct AggregateCall {
     pub(crate) data_type: DataType,
 }
 
-fn by_name(name: &str) -> Option<AggregateFunction> {
-    Some(match name {
-        "count" => AggregateFunction::Count,
-        "sum" => AggregateFunction::Sum,
-        "avg" => AggregateFunction::Average,
-        "min" => AggregateFunction::Least,
-        "max" => AggregateFunction::Greatest,
-        "bool_and" | "every" => AggregateFunction::All,
-        "bool_or" => AggregateFunction::Any,
+/// The aggregate of a name; whether its result is `jsonb`.
+fn by_name(name: &str) -> Option<(AggregateFunction, bool)> {
+    use AggregateFunction as F;
+    use Spread::{Population, Sample};
+    let plain = match name {
+        "jsonb_agg" => return Some((F::JsonArray, true)),
+        "jsonb_object_agg" => return Some((F::JsonObject, true)),
+        "json_agg" => F::JsonArray,
+        "json_object_agg" => F::JsonObject,
+        "count" => F::Count,
+        "sum" => F::Sum,
+        "avg" => F::Average,
+        "min" => F::Least,
+        "max" => F::Greatest,
+        "bool_and" | "every" => F::All,
+        "bool_or" => F::Any,
+        "bit_and" => F::BitAnd,
+        "bit_or" => F::BitOr,
+        "bit_xor" => F::BitXor,
+        "variance" | "var_samp" => F::Variance(Sample),
+        "var_pop" => F::Variance(Population),
+        "stddev" | "stddev_samp" => F::Deviation(Sample),
+        "stddev_pop" => F::Deviation(Population),
+        "string_agg" => F::Joined,
+        "array_agg" => F::Listed,
+        "corr" => F::Regression(Regression::Correlation),
+        "covar_pop" => F::Regression(Regression::Covariance(Population)),
+        "covar_samp" => F::Regression(Regression::Covariance(Sample)),
+        "regr_count" => F::Regression(Regression::Count),
+        "regr_sxx" => F::Regression(Regression::SquaresX),
+        "regr_syy" => F::Regression(Regression::SquaresY),
+        "regr_sxy" => F::Regression(Regression::Products),
+        "regr_avgx" => F::Regression(Regression::AverageX),
+        "regr_avgy" => F::Regression(Regression::AverageY),
+        "regr_r2" => F::Regression(Regression::Determination),
+        "regr_slope" => F::Regression(Regression::Slope),
+        "regr_intercept" => F::Regression(Regression::Intercept),
         _ => return None,
-    })
+    };
+    Some((plain, false))
 }
 
 impl AggregateCall {
@@ -100,19 +170,24 @@ impl Binder<'_> {
         &mut self,
         call: &ast::Call,
     ) -> SqlResult<Option<(AggregateCall, DataType)>> {
-        let Some(function) = by_name(&call.name) else { return Ok(None) };
-        let argument = match (call.arguments.as_slice(), call.star) {
-            ([], true) if function == AggregateFunction::Count => None,
-            ([argument], false) => Some(argument),
-            _ => return Err(super::call::undefined(&call.name, &[])),
+        let Some((function, binary)) = by_name(&call.name) else { return Ok(None) };
+        let is_counted = call.star && function == AggregateFunction::Count && call.arguments.is_empty();
+        if (call.star || call.arguments.is_empty()) && !is_counted {
+            return Err(super::call::undefined(&call.name, &[]));
+        }
+        let bound: SqlResult<Vec<Typed>> =
+            call.arguments.iter().map(|argument| self.bind(argument)).collect();
+        let bound = bound?;
+        let given: Vec<Option<DataType>> = bound.iter().map(|argument| argument.data_type).collect();
+        let (wanted, result) = if call.star {
+            (Vec::new(), DataType::Int8)
+        } else {
+            declared(function, binary, &given).ok_or_else(|| super::call::undefined(&call.name, &given))?
         };
-        let argument = argument.map(|argument| self.bind(argument)).transpose()?;
-        let given = argument.as_ref().and_then(|argument| argument.data_type);
-        let result =
-            result_type(function, given).ok_or_else(|| super::call::undefined(&call.name, &[given]))?;
-        let to = given.unwrap_or(result);
-        let argument = argument.map(|argument| self.coerce_unknown(argument, to)).transpose()?;
-        let arguments: Vec<Expr> = argument.into_iter().collect();
+        let mut arguments = Vec::with_capacity(bound.len());
+        for (argument, to) in bound.into_iter().zip(wanted) {
+            arguments.push(self.coerce(argument, to)?);
+        }
         let filter = call.filter.as_ref().map(|filter| self.condition(filter, "FILTER")).transpose()?;
         let order = self.sort_exprs(&call.order_by)?;
         if call.distinct && order.iter().any(|key| !arguments.contains(&key.expr)) {
@@ -124,19 +199,75 @@ impl Binder<'_> {
     }
 }
 
-fn result_type(function: AggregateFunction, argument: Option<DataType>) -> Option<DataType> {
-    match (function, argument) {
-        (AggregateFunction::Count, _) => Some(DataType::Int8),
-        (AggregateFunction::Sum, Some(DataType::Int4 | DataType::Int8)) => Some(DataType::Int8),
-        (AggregateFunction::Sum, None | Some(DataType::Float8)) => Some(DataType::Float8),
-        (AggregateFunction::Average, None) => Some(DataType::Float8),
-        (AggregateFunction::Average, Some(argument)) if argument.is_numeric() => Some(DataType::Float8),
-        (AggregateFunction::Least | AggregateFunction::Greatest, None) => Some(DataType::Text),
-        (AggregateFunction::Least | AggregateFunction::Greatest, Some(DataType::Bool)) => None,
-        (AggregateFunction::Least | AggregateFunction::Greatest, argument) => argument,
-        (AggregateFunction::All | AggregateFunction::Any, None | Some(DataType::Bool)) => {
-            Some(DataType::Bool)
+/// What the arguments are to be made, and the type of the result; none if there is no such aggregate.
+fn declared(
+    function: AggregateFunction,
+    binary: bool,
+    given: &[Option<DataType>],
+) -> Option<(Vec<DataType>, DataType)> {
+    use AggregateFunction as F;
+    use DataType as T;
+    let one = |from: T, to: T| Some(([from].into(), to));
+    match (function, given) {
+        (F::Count, [argument]) => one(argument.unwrap_or(T::Text), T::Int8),
+        (F::Sum | F::Average, [argument]) => {
+            let argument = argument.unwrap_or(T::Float8);
+            let is_sum = function == F::Sum;
+            let result = match argument {
+                T::Int2 | T::Int4 if is_sum => T::Int8,
+                T::Float4 if is_sum => T::Float4,
+                T::Float4 | T::Float8 => T::Float8,
+                T::Int2 | T::Int4 | T::Int8 | T::Numeric => T::Numeric,
+                T::Interval => T::Interval,
+                T::Time => return one(T::Interval, T::Interval),
+                _ => return None,
+            };
+            one(argument, result)
+        }
+        (F::Variance(_) | F::Deviation(_), [argument]) => match argument.unwrap_or(T::Float8) {
+            argument @ (T::Float4 | T::Float8) => one(argument, T::Float8),
+            argument if argument.is_numeric() => one(argument, T::Numeric),
+            _ => None,
+        },
+        (F::Least | F::Greatest, [argument]) => match argument.unwrap_or(T::Text) {
+            T::Varchar | T::Name | T::Text => one(T::Text, T::Text),
+            T::Bool | T::Uuid | T::Json | T::Jsonb | T::Bytea => None,
+            other => one(other, other),
+        },
+        (F::All | F::Any, [None | Some(T::Bool)]) => one(T::Bool, T::Bool),
+        (F::BitAnd | F::BitOr | F::BitXor, [Some(argument @ (T::Int2 | T::Int4 | T::Int8))]) => {
+            one(*argument, *argument)
+        }
+        (F::Regression(what), [y, x]) => {
+            let is_float = |given: &Option<T>| {
+                given.is_none_or(|given| context(given, T::Float8) == Some(Context::Implicit))
+            };
+            let result = if what == Regression::Count { T::Int8 } else { T::Float8 };
+            (is_float(y) && is_float(x)).then(|| ([T::Float8, T::Float8].into(), result))
+        }
+        (F::Joined, [Some(T::Bytea), None | Some(T::Bytea)]) => Some(([T::Bytea, T::Bytea].into(), T::Bytea)),
+        (F::Joined, [value, delimiter]) => {
+            let is_text = |given: &Option<T>| given.is_none_or(T::is_text);
+            (is_text(value) && is_text(delimiter)).then(|| ([T::Text, T::Text].into(), T::Text))
+        }
+        (F::Listed, [argument]) => {
+            let argument = argument.unwrap_or(T::Text);
+            one(argument, argument.array()?)
+        }
+        (F::JsonArray, [argument]) => one(of_json(*argument), if binary { T::Jsonb } else { T::Json }),
+        (F::JsonObject, [key, value]) => {
+            let arguments = [key.unwrap_or(T::Text), of_json(*value)];
+            Some((arguments.into(), if binary { T::Jsonb } else { T::Json }))
         }
         _ => None,
+    }
+}
+
+/// What becomes JSON as it is, and what must first be known to be JSON already.
+fn of_json(given: Option<DataType>) -> DataType {
+    match given {
+        None => DataType::Text,
+        Some(DataType::Json) => DataType::Jsonb,
+        Some(other) => other,
     }
 }

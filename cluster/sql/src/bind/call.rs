@@ -5,11 +5,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Binder, Typed, fold_cast, typed};
+use super::cast::fold_cast;
+use super::operator::comparable_types;
+use super::resolve::{Failure, resolve};
+use super::{Binder, Typed, typed};
 use crate::ast::{self, BinaryOperator};
+use crate::cast::context;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
-use crate::function::{Function, SIGNATURES, Signature};
+use crate::function;
 use crate::types::{DataType, Datum};
 
 impl Binder<'_> {
@@ -53,21 +57,9 @@ impl Binder<'_> {
                 let (Some(left), Some(right)) = (arguments.next(), arguments.next()) else {
                     return Err(undefined(&call.name, &[]));
                 };
-                let data_type = left.data_type.or(right.data_type).unwrap_or(DataType::Text);
-                let data_type =
-                    if left.data_type.is_none() { data_type } else { left.data_type.unwrap_or(data_type) };
+                let (data_type, _) = comparable_types(BinaryOperator::Eq, left.data_type, right.data_type)?;
                 let (left, right) = self.comparable(BinaryOperator::Eq, left, right)?;
                 typed(Expr::NullIf(Box::new(left), Box::new(right)), data_type)
-            }
-            ("concat", _) => {
-                let mut texts = Vec::with_capacity(arguments.len());
-                for argument in arguments {
-                    texts.push(match argument.data_type {
-                        None => self.coerce_unknown(argument, DataType::Text)?,
-                        Some(_) => argument.expr,
-                    });
-                }
-                typed(Expr::Call(Function::Concat, texts), DataType::Text)
             }
             ("pg_typeof", 1) => {
                 let name = arguments
@@ -80,40 +72,52 @@ impl Binder<'_> {
         }
     }
 
-    fn function(&mut self, name: &str, arguments: Vec<Typed>) -> SqlResult<Typed> {
+    fn function(&mut self, name: &str, mut arguments: Vec<Typed>) -> SqlResult<Typed> {
         let types: Vec<Option<DataType>> = arguments.iter().map(|argument| argument.data_type).collect();
-        let fits = |implicit: bool| {
-            SIGNATURES.iter().find(|signature| signature.name == name && fits(signature, &types, implicit))
-        };
-        let signature = fits(false).or_else(|| fits(true)).ok_or_else(|| undefined(name, &types))?;
-        let mut exprs = Vec::with_capacity(arguments.len());
-        for (argument, to) in arguments.into_iter().zip(signature.arguments) {
-            exprs.push(match argument.data_type {
-                Some(from) if from != *to => fold_cast(argument.expr, *to)?,
-                _ => self.coerce_unknown(argument, *to)?,
-            });
+        match resolve(function::functions(name), &types, false) {
+            Ok(mut resolved) => {
+                // What builds JSON of any values must know which texts are JSON already.
+                let builds = matches!(name, "to_json" | "to_jsonb") || name.contains("json_build_");
+                for (to, from) in resolved.arguments.iter_mut().zip(&types) {
+                    if builds && *from == Some(DataType::Json) {
+                        *to = DataType::Jsonb;
+                    }
+                }
+                self.apply(resolved, arguments)
+            }
+            Err(Failure::Ambiguous) => Err(ambiguous(name, &types)),
+            // A type's name with one argument is a cast.
+            Err(Failure::Undefined) => match (DataType::of_name(name), arguments.pop(), arguments.is_empty())
+            {
+                (Some(to), Some(argument), true) => match argument.data_type {
+                    None => self.coerce_unknown(argument, to).and_then(|expr| typed(expr, to)),
+                    Some(from) if context(from, to).is_some() => {
+                        typed(fold_cast(argument.expr, from, to)?, to)
+                    }
+                    Some(_) => Err(undefined(name, &types)),
+                },
+                _ => Err(undefined(name, &types)),
+            },
         }
-        typed(Expr::Call(signature.function, exprs), signature.result)
     }
 }
 
-/// Whether arguments of `types` fit, as they are or with `implicit` casts of numbers to wider ones.
-fn fits(signature: &Signature, types: &[Option<DataType>], implicit: bool) -> bool {
-    let widens = |from: DataType, to: DataType| {
-        from.is_numeric() && to.is_numeric() && (to == DataType::Float8 || from == DataType::Int4)
-    };
-    signature.arguments.len() == types.len()
-        && signature.arguments.iter().zip(types).all(|(to, from)| match from {
-            None => true,
-            Some(from) => from == to || (implicit && widens(*from, *to)),
-        })
+/// 42725
+fn ambiguous(name: &str, types: &[Option<DataType>]) -> SqlError {
+    let message: String = format!("function {name}({}) is not unique", names(types));
+    SqlError::new(SqlState::AMBIGUOUS_FUNCTION, message)
+        .hint("Could not choose a best candidate function. You might need to add explicit type casts.")
+}
+
+fn names(types: &[Option<DataType>]) -> String {
+    let names: Vec<&str> =
+        types.iter().map(|data_type| data_type.map_or("unknown", DataType::name)).collect();
+    names.join(", ")
 }
 
 /// 42883
 pub(super) fn undefined(name: &str, types: &[Option<DataType>]) -> SqlError {
-    let names: Vec<&str> =
-        types.iter().map(|data_type| data_type.map_or("unknown", DataType::name)).collect();
-    let message: String = format!("function {name}({}) does not exist", names.join(", "));
+    let message: String = format!("function {name}({}) does not exist", names(types));
     SqlError::new(SqlState::UNDEFINED_FUNCTION, message).hint(
         "No function matches the given name and argument types. You might need to add explicit type casts.",
     )

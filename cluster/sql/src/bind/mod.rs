@@ -5,7 +5,9 @@
 
 mod aggregate;
 mod call;
+mod cast;
 mod operator;
+mod resolve;
 mod row_value;
 mod scope;
 mod sequence;
@@ -17,19 +19,16 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
-pub(crate) use aggregate::{AggregateCall, AggregateFunction};
+pub(crate) use aggregate::{AggregateCall, AggregateFunction, Regression};
 pub(crate) use scope::{Scope, ScopeColumn, undefined_column};
 pub(crate) use table::{BoundTable, bind_table, scope_of};
-pub(crate) use window::{Bound, Frame, WindowCall, WindowFunction};
+pub(crate) use window::{Bound, Frame, Offset, WindowCall, WindowFunction};
 
-use crate::arithmetic;
 use crate::ast;
-use crate::catalog::Column;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::expr::{Between, Case, Expr, Like};
+use crate::expr::{Case, Expr, Like};
 use crate::plan::Planner;
 use crate::types::{DataType, Datum};
-use crate::wire;
 
 /// The types of the parameters, as far as known.
 #[derive(Debug, Default)]
@@ -115,7 +114,7 @@ impl Binder<'_> {
         match expr {
             ast::Expr::Null => Ok(Typed { expr: Expr::Const(Datum::Null), data_type: None }),
             ast::Expr::Bool(value) => boolean(Expr::Const(Datum::Bool(*value))),
-            ast::Expr::Number(digits) => number(digits),
+            ast::Expr::Number(digits) => cast::number(digits),
             ast::Expr::Text(text) => {
                 Ok(Typed { expr: Expr::Const(Datum::Text(text.clone())), data_type: None })
             }
@@ -135,7 +134,9 @@ impl Binder<'_> {
             }
             ast::Expr::And(all) => boolean(Expr::And(self.conditions(all, "AND")?)),
             ast::Expr::Or(any) => boolean(Expr::Or(self.conditions(any, "OR")?)),
-            ast::Expr::Cast(inner, data_type) => self.cast(inner, *data_type),
+            ast::Expr::Cast(inner, to) => self.cast(inner, *to),
+            ast::Expr::Array(items) => self.array(items),
+            ast::Expr::Quantified(op, value, array, all) => self.quantified(*op, value, array, *all),
             ast::Expr::Call(call) => self.call(call).map_err(|error| error.at(call.position)),
             ast::Expr::Case { operand, arms, otherwise } => {
                 self.case(operand.as_deref(), arms, otherwise.as_deref())
@@ -171,11 +172,8 @@ impl Binder<'_> {
                 self.in_list(inner, list, *negated)
             }
             ast::Expr::Between { expr, low, high, negated } => {
-                let items = [self.bind(expr)?, self.bind(low)?, self.bind(high)?];
-                let data_type = self.common_type(&items, "BETWEEN")?;
-                let [expr, low, high] = items.map(|item| self.coerce_unknown(item, data_type));
-                let between = Between { expr: expr?, low: low?, high: high? };
-                boolean(Expr::Between(Box::new(between), *negated))
+                let (expr, low, high) = (self.bind(expr)?, self.bind(low)?, self.bind(high)?);
+                self.between(expr, low, high, *negated)
             }
             ast::Expr::Like { expr, pattern, escape, negated, fold_case } => {
                 let like = Like {
@@ -188,7 +186,9 @@ impl Binder<'_> {
                 boolean(Expr::Like(Box::new(like)))
             }
             ast::Expr::Exists(query) => self.exists(query),
-            ast::Expr::Quantified(op, operand, query, all) => self.quantified(*op, operand, query, *all),
+            ast::Expr::QuantifiedQuery(op, operand, query, all) => {
+                self.quantified_query(*op, operand, query, *all)
+            }
             _ => Err(SqlError::not_supported("this expression")),
         }
     }
@@ -226,7 +226,7 @@ impl Binder<'_> {
         let bound = self.bind(expr)?;
         match bound.data_type {
             None => self.coerce_unknown(bound, DataType::Int8),
-            Some(from) if from.is_numeric() => Ok(Expr::Cast(Box::new(bound.expr), DataType::Int8)),
+            Some(from) if from.is_numeric() => cast::fold_cast(bound.expr, from, DataType::Int8),
             Some(other) => {
                 let message = format!("argument of {clause} must be type bigint, not type {}", other.name());
                 Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message))
@@ -234,58 +234,16 @@ impl Binder<'_> {
         }
     }
 
-    /// Binds `expr` to what `column` stores, by assignment.
-    pub(crate) fn assign(&mut self, expr: &ast::Expr, column: &Column) -> SqlResult<Expr> {
-        let bound = self.bind(expr)?;
-        self.assign_typed(bound, column)
-    }
-
-    /// As [`Binder::assign`], for what is bound already.
-    pub(crate) fn assign_typed(&mut self, bound: Typed, column: &Column) -> SqlResult<Expr> {
-        let to = column.data_type;
-        match bound.data_type {
-            None => self.coerce_unknown(bound, to),
-            Some(from) if from == to => Ok(bound.expr),
-            Some(from) if to == DataType::Text || (from.is_numeric() && to.is_numeric()) => {
-                fold_cast(bound.expr, to)
-            }
-            Some(from) => {
-                let message = format!(
-                    "column \"{}\" is of type {} but expression is of type {}",
-                    column.name,
-                    to.name(),
-                    from.name()
-                );
-                Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message)
-                    .hint("You will need to rewrite or cast the expression."))
-            }
-        }
-    }
-
-    /// Makes what is of unknown type a `data_type`; leaves the rest alone.
-    pub(crate) fn coerce_unknown(&mut self, bound: Typed, data_type: DataType) -> SqlResult<Expr> {
-        if bound.data_type.is_some() {
-            return Ok(bound.expr);
-        }
-        match bound.expr {
-            Expr::Const(Datum::Text(text)) => wire::parse_text(data_type, &text).map(Expr::Const),
-            Expr::Param(index) => {
-                match self.planner.params.get(index) {
-                    None => self.planner.params.set(index, data_type),
-                    Some(known) if known == data_type => {}
-                    Some(known) => return fold_cast_checked(Expr::Param(index), known, data_type),
-                }
-                Ok(Expr::Param(index))
-            }
-            other => Ok(other),
-        }
-    }
-
     pub(crate) fn text(&mut self, expr: &ast::Expr, operator: &str) -> SqlResult<Expr> {
         let bound = self.bind(expr)?;
         match bound.data_type {
-            None | Some(DataType::Text) => self.coerce_unknown(bound, DataType::Text),
-            Some(other) => Err(operator::undefined(operator, Some(other), Some(DataType::Text))),
+            // The blanks of a `char(n)` count here.
+            Some(DataType::Bpchar) => Ok(bound.expr),
+            Some(other) if !other.is_text() => {
+                let types = [Some(other), Some(DataType::Text)];
+                Err(operator::failed(resolve::Failure::Undefined, operator, &types))
+            }
+            _ => self.coerce(bound, DataType::Text),
         }
     }
 
@@ -301,118 +259,31 @@ impl Binder<'_> {
         typed(expr, data_type)
     }
 
-    fn cast(&mut self, inner: &ast::Expr, to: DataType) -> SqlResult<Typed> {
-        let bound = self.bind(inner)?;
-        match bound.data_type {
-            None => {
-                let expr = self.coerce_unknown(bound, to)?;
-                typed(expr, to)
-            }
-            Some(from) => typed(fold_cast_checked(bound.expr, from, to)?, to),
-        }
-    }
-
     fn case(
         &mut self,
         operand: Option<&ast::Expr>,
         arms: &[(ast::Expr, ast::Expr)],
         otherwise: Option<&ast::Expr>,
     ) -> SqlResult<Typed> {
-        let mut operand = operand.map(|operand| self.output(operand)).transpose()?;
         let (mut conditions, mut results) = (Vec::new(), Vec::new());
         for (condition, result) in arms {
-            conditions.push(match &mut operand {
-                None => self.condition(condition, "CASE/WHEN")?,
-                Some((operand, data_type)) => {
-                    let left = Typed {
-                        expr: core::mem::replace(operand, Expr::Const(Datum::Null)),
-                        data_type: Some(*data_type),
-                    };
-                    let right = self.bind(condition)?;
-                    let (left, right) = self.comparable(ast::BinaryOperator::Eq, left, right)?;
-                    *operand = left;
-                    right
+            conditions.push(match operand {
+                None => {
+                    Typed { expr: self.condition(condition, "CASE/WHEN")?, data_type: Some(DataType::Bool) }
                 }
+                Some(_) => self.bind(condition)?,
             });
             results.push(self.bind(result)?);
         }
+        let has_operand = operand.is_some();
+        conditions.extend(operand.map(|operand| self.bind(operand)).transpose()?);
+        let (mut conditions, _) = self.unify(conditions, "CASE/WHEN")?;
+        let operand = if has_operand { conditions.pop() } else { None };
         let has_otherwise = otherwise.is_some();
         results.extend(otherwise.map(|otherwise| self.bind(otherwise)).transpose()?);
         let (mut results, data_type) = self.unify(results, "CASE")?;
         let otherwise = if has_otherwise { results.pop() } else { None };
         let arms = conditions.into_iter().zip(results).collect();
-        typed(
-            Expr::Case(Box::new(Case { operand: operand.map(|(operand, _)| operand), arms, otherwise })),
-            data_type,
-        )
+        typed(Expr::Case(Box::new(Case { operand, arms, otherwise })), data_type)
     }
-
-    /// Casts all to their common type.
-    pub(crate) fn unify(&mut self, items: Vec<Typed>, construct: &str) -> SqlResult<(Vec<Expr>, DataType)> {
-        let data_type = self.common_type(&items, construct)?;
-        let mut exprs = Vec::with_capacity(items.len());
-        for item in items {
-            exprs.push(match item.data_type {
-                Some(from) if from != data_type => fold_cast(item.expr, data_type)?,
-                _ => self.coerce_unknown(item, data_type)?,
-            });
-        }
-        Ok((exprs, data_type))
-    }
-
-    /// The type that all of `items` can be without loss; text if all are unknown.
-    fn common_type(&self, items: &[Typed], construct: &str) -> SqlResult<DataType> {
-        let mut common: Option<DataType> = None;
-        for next in items.iter().filter_map(|item| item.data_type) {
-            common = Some(match common {
-                None => next,
-                Some(common) if common == next => common,
-                Some(common) if common.is_numeric() && next.is_numeric() => wider(common, next),
-                Some(common) => {
-                    let (left, right) = (common.name(), next.name());
-                    let message = format!("{construct} types {left} and {right} cannot be matched");
-                    return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message));
-                }
-            });
-        }
-        Ok(common.unwrap_or(DataType::Text))
-    }
-}
-
-/// The wider of two types of number.
-fn wider(left: DataType, right: DataType) -> DataType {
-    match (left, right) {
-        (DataType::Float8, _) | (_, DataType::Float8) => DataType::Float8,
-        (DataType::Int8, _) | (_, DataType::Int8) => DataType::Int8,
-        _ => DataType::Int4,
-    }
-}
-
-/// A number is the smallest integer type that holds it, else a float.
-fn number(digits: &str) -> SqlResult<Typed> {
-    let datum = match digits.parse::<i64>() {
-        Ok(value) => i32::try_from(value).map_or(Datum::Int8(value), Datum::Int4),
-        Err(_) => wire::parse_text(DataType::Float8, digits)?,
-    };
-    let data_type = datum.data_type();
-    Ok(Typed { expr: Expr::Const(datum), data_type })
-}
-
-/// A cast, done at once if it is of a constant.
-fn fold_cast(expr: Expr, to: DataType) -> SqlResult<Expr> {
-    match expr {
-        Expr::Const(datum) => arithmetic::cast(&datum, to).map(Expr::Const),
-        expr => Ok(Expr::Cast(Box::new(expr), to)),
-    }
-}
-
-fn fold_cast_checked(expr: Expr, from: DataType, to: DataType) -> SqlResult<Expr> {
-    if from == to {
-        return Ok(expr);
-    }
-    if !arithmetic::can_cast(from, to) {
-        let message = format!("cannot cast type {} to {}", from.name(), to.name());
-        return Err(SqlError::new(SqlState::CANNOT_COERCE, message));
-    }
-    fold_cast(expr, to)
 }

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use super::{Binder, Typed, fold_cast, typed};
+use super::{Binder, Typed, typed};
 use crate::ast;
 use crate::error::SqlResult;
 use crate::expr::{Expr, SequenceCall, SequenceFunction};
@@ -23,10 +23,7 @@ impl Binder<'_> {
         for (at, argument) in arguments.enumerate() {
             let bound = self.bind(argument)?;
             let to = if at == 0 { DataType::Int8 } else { DataType::Bool };
-            rest.push(match bound.data_type {
-                Some(from) if from != to => fold_cast(bound.expr, to)?,
-                _ => self.coerce_unknown(bound, to)?,
-            });
+            rest.push(self.coerce(bound, to)?);
         }
         if function == SequenceFunction::Set && rest.len() == 1 {
             rest.push(Expr::Const(Datum::Bool(true)));

@@ -26,7 +26,7 @@ impl Binder<'_> {
     }
 
     /// `operand op ANY (SELECT ...)`, or ALL
-    pub(super) fn quantified(
+    pub(super) fn quantified_query(
         &mut self,
         op: BinaryOperator,
         operand: &ast::Expr,

@@ -1,5 +1,6 @@
 //! The expressions that a table's definition keeps as text, bound to its rows.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -7,9 +8,10 @@ use super::{Binder, Scope};
 use crate::catalog::{Column, ColumnDefault, Index, IndexKey, IndexValue, TableDescriptor};
 use crate::error::SqlResult;
 use crate::expr::Expr;
-use crate::function::Function;
+use crate::function;
 use crate::parse;
 use crate::plan::{Planner, Relations};
+use crate::types::Datum;
 
 /// The expressions of a table.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +80,10 @@ fn bind_index(index: &Index, scope: &Scope, planner: &mut Planner) -> SqlResult<
 pub(crate) fn default_of(column: &Column, planner: &mut Planner) -> SqlResult<Expr> {
     Ok(match &column.default {
         ColumnDefault::Value(datum) => Expr::Const(datum.clone()),
-        ColumnDefault::Now => Expr::Call(Function::Now, Vec::new()),
+        ColumnDefault::Now => match function::now() {
+            Some(now) => Expr::Cast(Box::new(Expr::Call(now, Vec::new())), column.data_type),
+            None => Expr::Const(Datum::Null),
+        },
         ColumnDefault::Expression(text) => {
             let scope = Scope::default();
             Binder::new(&scope, planner, "DEFAULT expressions").assign(&parse::expression(text)?, column)?

@@ -5,10 +5,10 @@ use alloc::format;
 use alloc::vec::Vec;
 
 use super::{AggregateCall, Aggregates, Binder, Typed, typed};
-use crate::ast::{self, FrameUnits, Over};
+use crate::ast::{self, BinaryOperator, FrameUnits, Over};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Expr, SortExpr};
-use crate::types::{DataType, Datum};
+use crate::types::{Category, DataType, Datum};
 
 /// What a window function computes.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,10 +50,18 @@ pub(crate) struct Frame {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Bound {
     UnboundedPreceding,
-    Preceding(Expr),
+    Preceding(Offset),
     CurrentRow,
-    Following(Expr),
+    Following(Offset),
     UnboundedFollowing,
+}
+
+/// How far an end of a frame is from the present row.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Offset {
+    pub(crate) expr: Expr,
+    /// With `RANGE`, the value at which the frame ends, over the value of the present row and the offset.
+    pub(crate) end: Option<Expr>,
 }
 
 impl WindowCall {
@@ -67,8 +75,8 @@ impl WindowCall {
             call.for_each_expr(visit)?;
         }
         for bound in [&mut self.frame.start, &mut self.frame.end] {
-            if let Bound::Preceding(expr) | Bound::Following(expr) = bound {
-                visit(expr)?;
+            if let Bound::Preceding(offset) | Bound::Following(offset) = bound {
+                visit(&mut offset.expr)?;
             }
         }
         Ok(())
@@ -165,7 +173,7 @@ impl Binder<'_> {
         let partition =
             window.partition_by.iter().map(|expr| self.value(expr)).collect::<SqlResult<Vec<_>>>()?;
         let order = self.sort_exprs(&window.order_by)?;
-        let frame = self.frame(window.frame.as_ref(), &order)?;
+        let frame = self.frame(window.frame.as_ref(), &window.order_by)?;
         Ok((WindowCall { function, arguments, partition, order, frame }, data_type))
     }
 
@@ -206,7 +214,7 @@ impl Binder<'_> {
         let bound = self.bind(expr)?;
         match bound.data_type {
             None => self.coerce_unknown(bound, data_type).map(Some),
-            Some(from) if from.is_numeric() => super::fold_cast(bound.expr, data_type).map(Some),
+            Some(from) if from.is_integer() => self.coerce(bound, data_type).map(Some),
             Some(_) => Err(SqlError::new(SqlState::DATATYPE_MISMATCH, "a whole number is expected here")),
         }
     }
@@ -220,7 +228,7 @@ impl Binder<'_> {
         keys.iter().map(sort).collect()
     }
 
-    fn frame(&mut self, frame: Option<&ast::Frame>, order: &[SortExpr]) -> SqlResult<Frame> {
+    fn frame(&mut self, frame: Option<&ast::Frame>, keys: &[ast::OrderBy]) -> SqlResult<Frame> {
         let Some(frame) = frame else {
             return Ok(Frame {
                 units: FrameUnits::Range,
@@ -248,41 +256,69 @@ impl Binder<'_> {
             (start, end)
                 if frame.units == FrameUnits::Range
                     && (has_offset(start) || has_offset(end))
-                    && order.len() != 1 =>
+                    && keys.len() != 1 =>
             {
                 return refused("RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column");
             }
-            _ if frame.units == FrameUnits::Groups && order.is_empty() => {
+            _ if frame.units == FrameUnits::Groups && keys.is_empty() => {
                 return refused("GROUPS mode requires an ORDER BY clause");
             }
             _ => {}
         }
+        let order = keys.first().filter(|_| frame.units == FrameUnits::Range);
         Ok(Frame {
             units: frame.units,
-            start: self.bound(&frame.start, frame.units)?,
-            end: self.bound(&frame.end, frame.units)?,
+            start: self.bound(&frame.start, order)?,
+            end: self.bound(&frame.end, order)?,
         })
     }
 
-    fn bound(&mut self, bound: &ast::FrameBound, units: FrameUnits) -> SqlResult<Bound> {
-        let mut offset = |expr: &ast::Expr| {
-            let expr = match units {
-                FrameUnits::Range => self.value(expr)?,
-                _ => self.whole_number(Some(expr), DataType::Int8)?.unwrap_or(Expr::Const(Datum::Null)),
-            };
-            if expr.is_row_free() {
-                return Ok(expr);
-            }
-            let message = "argument of ROWS must not contain variables";
-            Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message))
-        };
+    /// An end of a frame; of a range of values if rows are ordered by `order`.
+    fn bound(&mut self, bound: &ast::FrameBound, order: Option<&ast::OrderBy>) -> SqlResult<Bound> {
         Ok(match bound {
             ast::FrameBound::UnboundedPreceding => Bound::UnboundedPreceding,
-            ast::FrameBound::Preceding(expr) => Bound::Preceding(offset(expr)?),
             ast::FrameBound::CurrentRow => Bound::CurrentRow,
-            ast::FrameBound::Following(expr) => Bound::Following(offset(expr)?),
             ast::FrameBound::UnboundedFollowing => Bound::UnboundedFollowing,
+            ast::FrameBound::Preceding(expr) => Bound::Preceding(self.offset(expr, order, false)?),
+            ast::FrameBound::Following(expr) => Bound::Following(self.offset(expr, order, true)?),
         })
+    }
+
+    fn offset(&mut self, expr: &ast::Expr, order: Option<&ast::OrderBy>, forward: bool) -> SqlResult<Offset> {
+        let (expr, end) = match order {
+            None => {
+                let expr = self.whole_number(Some(expr), DataType::Int8)?;
+                (expr.unwrap_or(Expr::Const(Datum::Null)), None)
+            }
+            Some(order) => {
+                let (_, data_type) = self.output(&order.expr)?;
+                let bound = self.bind(expr)?;
+                let to = bound.data_type.unwrap_or(match data_type {
+                    moment if moment.category() == Category::Moment => DataType::Interval,
+                    other => other,
+                });
+                let expr = self.coerce(bound, to)?;
+                // With DESC, what comes before is more.
+                let op =
+                    if forward != order.descending { BinaryOperator::Add } else { BinaryOperator::Subtract };
+                let side =
+                    |column, data_type| Typed { expr: Expr::Column(column), data_type: Some(data_type) };
+                let end = self.operator(op, side(0, data_type), side(1, to)).map_err(|_| {
+                    let message = format!(
+                        "RANGE with offset PRECEDING/FOLLOWING is not supported for column type {} and offset type {}",
+                        data_type.name(),
+                        to.name()
+                    );
+                    SqlError::new(SqlState::NOT_SUPPORTED, message)
+                })?;
+                (expr, Some(end.expr))
+            }
+        };
+        if !expr.is_row_free() {
+            let message = "argument of ROWS must not contain variables";
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message));
+        }
+        Ok(Offset { expr, end })
     }
 }
 

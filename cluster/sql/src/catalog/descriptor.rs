@@ -65,8 +65,8 @@ pub struct Column {
     pub name: String,
     /// Its type.
     pub data_type: DataType,
-    /// Most characters, for `varchar(n)`.
-    pub chars_max: Option<u32>,
+    /// What its declaration adds to the type, as the length of a `varchar(n)`.
+    pub modifier: Option<u32>,
     /// Whether NULL is refused.
     pub not_null: bool,
     /// Its default.
@@ -85,7 +85,7 @@ impl Column {
         Column {
             name: name.into(),
             data_type,
-            chars_max: None,
+            modifier: None,
             not_null: false,
             default: ColumnDefault::Value(Datum::Null),
             identity: Identity::No,

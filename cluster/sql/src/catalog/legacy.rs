@@ -12,7 +12,7 @@ use crate::types::DataType;
 struct OldColumn {
     name: String,
     data_type: DataType,
-    chars_max: Option<u32>,
+    modifier: Option<u32>,
     not_null: bool,
     default: ColumnDefault,
 }
@@ -31,7 +31,7 @@ struct OldTable {
 pub(super) fn decode(bytes: &[u8]) -> Option<TableDescriptor> {
     let old: OldTable = cluster_format::decode(bytes).ok()?;
     let column = |old: OldColumn| Column {
-        chars_max: old.chars_max,
+        modifier: old.modifier,
         not_null: old.not_null,
         default: old.default,
         ..Column::new(&old.name, old.data_type)

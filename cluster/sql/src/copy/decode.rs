@@ -262,7 +262,7 @@ mod tests {
             let mut bytes = Vec::new();
             for row in &rows {
                 let row: Vec<Datum> = row.iter().map(|f| f.clone().map_or(Datum::Null, Datum::Text)).collect();
-                super::super::write_row(&row, &format(csv), &mut bytes);
+                super::super::write_row(&row, &format(csv), &crate::wire::Style::default(), &mut bytes);
             }
             prop_assert_eq!(decode(csv, &[&bytes]), rows);
         }

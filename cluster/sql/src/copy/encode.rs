@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use crate::ast::CopyFormat;
 use crate::plan::OutputColumn;
 use crate::types::Datum;
-use crate::wire;
+use crate::wire::{self, Style};
 
 /// Appends the line that names the columns.
 pub(crate) fn write_header(columns: &[OutputColumn], format: &CopyFormat, out: &mut Vec<u8>) {
@@ -20,7 +20,7 @@ pub(crate) fn write_header(columns: &[OutputColumn], format: &CopyFormat, out: &
 }
 
 /// Appends the line of `row`.
-pub(crate) fn write_row(row: &[Datum], format: &CopyFormat, out: &mut Vec<u8>) {
+pub(crate) fn write_row(row: &[Datum], format: &CopyFormat, style: &Style, out: &mut Vec<u8>) {
     let mut text = String::new();
     for (index, datum) in row.iter().enumerate() {
         if index > 0 {
@@ -31,7 +31,7 @@ pub(crate) fn write_row(row: &[Datum], format: &CopyFormat, out: &mut Vec<u8>) {
             Datum::Text(text) => write_field(text, format, out),
             other => {
                 text.clear();
-                wire::write_text(other, &mut text);
+                wire::write_text(other, style, &mut text);
                 write_field(&text, format, out);
             }
         }

@@ -11,7 +11,7 @@ use cluster_store::{Direction, Scan as StoreScan, yield_now};
 use super::cursor::{batch, retain};
 use super::{Context, Row};
 use crate::access::Keys;
-use crate::arithmetic;
+use crate::cast;
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::key;
@@ -216,6 +216,6 @@ impl Iterator for Running {
             return None;
         }
         self.next = value.checked_add(self.step);
-        arithmetic::integer(Some(value), self.data_type).ok()
+        cast::integer(Some(value), self.data_type).ok()
     }
 }

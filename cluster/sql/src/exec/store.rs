@@ -13,7 +13,7 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::key::{self, KeyOrder};
 use crate::row;
-use crate::types::Datum;
+use crate::types::{self, Datum};
 use crate::wire;
 
 /// Hidden row ids: wall time, session, counter. No two inserts meet, so none conflict.
@@ -259,11 +259,11 @@ pub(crate) fn check_row(table: &StoredTable, row: &mut Row, env: &Env<'_>) -> Sq
     let descriptor = &table.descriptor;
     let mut missing = None;
     for (column, datum) in descriptor.columns.iter().zip(row.iter_mut()) {
-        match (column.chars_max, datum) {
+        match (column.modifier, datum) {
             (_, Datum::Null) if column.not_null && !column.dropped => {
                 missing.get_or_insert(column);
             }
-            (Some(chars_max), Datum::Text(text)) => fit(text, chars_max)?,
+            (Some(modifier), datum) => types::fit(datum, column.data_type, modifier)?,
             _ => {}
         }
     }
@@ -291,27 +291,12 @@ fn failing(table: &TableDescriptor, row: &[Datum]) -> String {
     format!("Failing row contains ({}).", values.collect::<Vec<String>>().join(", "))
 }
 
-/// Cuts blanks off a text that is too long; anything else is an error.
-fn fit(text: &mut String, chars_max: u32) -> SqlResult<()> {
-    let chars_max = chars_max as usize;
-    if text.len() <= chars_max {
-        return Ok(());
-    }
-    let Some((end, _)) = text.char_indices().nth(chars_max) else { return Ok(()) };
-    if text.get(end..).is_some_and(|rest| rest.bytes().all(|byte| byte == b' ')) {
-        text.truncate(end);
-        return Ok(());
-    }
-    let message = format!("value too long for type character varying({chars_max})");
-    Err(SqlError::new(SqlState::TEXT_TOO_LONG, message))
-}
-
 /// A value as messages show it.
 pub(crate) fn printed(datum: &Datum) -> String {
     let mut text = String::new();
     match datum {
         Datum::Null => text.push_str("null"),
-        datum => wire::write_text(datum, &mut text),
+        datum => wire::write_text(datum, &wire::Style::default(), &mut text),
     }
     text
 }

@@ -10,14 +10,15 @@ use super::accumulator::Accumulator;
 use super::aggregate::add;
 use super::sort::order;
 use super::{Context, Cursor, Row, row_len};
-use crate::arithmetic;
 use crate::ast::FrameUnits;
-use crate::bind::{AggregateCall, Bound, Frame, WindowCall, WindowFunction};
+use crate::bind::{AggregateCall, Bound, Frame, Offset, WindowCall, WindowFunction};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::eval::Env;
 use crate::expr::SortExpr;
 use crate::plan::rel::Window;
 use crate::types::Datum;
+use crate::wire::{self, Style};
 
 /// A row with what tells its partition and its place there.
 struct Placed {
@@ -222,7 +223,7 @@ impl Partition<'_> {
         let mut results = Vec::with_capacity(self.rows.len());
         let Some(value) = call.arguments.first() else { return Ok(results) };
         for (at, placed) in self.rows.iter().enumerate() {
-            let frame = self.frame(at, &call.frame, &offsets)?;
+            let frame = self.frame(at, &call.frame, &offsets, &context.env)?;
             let target = match call.function {
                 WindowFunction::FirstValue => Some(frame.start),
                 WindowFunction::LastValue => frame.end.checked_sub(1),
@@ -259,7 +260,7 @@ impl Partition<'_> {
         let mut running: Option<(Range<usize>, Box<Accumulator>)> = None;
         for at in 0..self.rows.len() {
             context.breathe(at).await?;
-            let frame = self.frame(at, &call.frame, &offsets)?;
+            let frame = self.frame(at, &call.frame, &offsets, &context.env)?;
             let (seen, accumulator) = match running.take() {
                 Some((seen, accumulator)) if seen == frame => {
                     running = Some((seen, accumulator));
@@ -284,7 +285,7 @@ impl Partition<'_> {
     }
 
     /// The rows that the row at `at` sees.
-    fn frame(&self, at: usize, frame: &Frame, offsets: &Offsets) -> SqlResult<Range<usize>> {
+    fn frame(&self, at: usize, frame: &Frame, offsets: &Offsets, env: &Env<'_>) -> SqlResult<Range<usize>> {
         let len = self.rows.len();
         let peers = self.peers.get(at).cloned().unwrap_or(0..len);
         let start = match (&frame.start, frame.units) {
@@ -300,8 +301,9 @@ impl Partition<'_> {
             (Bound::Following(_), FrameUnits::Groups) => {
                 self.group(at, offsets.start_rows(), true).map_or(len, |group| group.start)
             }
-            (Bound::Preceding(_), FrameUnits::Range) => self.in_range(at, &offsets.start, false, true)?,
-            (Bound::Following(_), FrameUnits::Range) => self.in_range(at, &offsets.start, true, true)?,
+            (Bound::Preceding(to) | Bound::Following(to), FrameUnits::Range) => {
+                self.in_range(at, &offsets.start, to, true, env)?
+            }
         };
         let end = match (&frame.end, frame.units) {
             (Bound::UnboundedFollowing, _) => len,
@@ -316,8 +318,9 @@ impl Partition<'_> {
             (Bound::Following(_), FrameUnits::Groups) => {
                 self.group(at, offsets.end_rows(), true).map_or(len, |group| group.end)
             }
-            (Bound::Preceding(_), FrameUnits::Range) => self.in_range(at, &offsets.end, false, false)?,
-            (Bound::Following(_), FrameUnits::Range) => self.in_range(at, &offsets.end, true, false)?,
+            (Bound::Preceding(to) | Bound::Following(to), FrameUnits::Range) => {
+                self.in_range(at, &offsets.end, to, false, env)?
+            }
         };
         let start = start.min(len);
         Ok(start..end.min(len).max(start))
@@ -334,15 +337,23 @@ impl Partition<'_> {
     }
 
     /// Where the rows begin, or end, whose value is so much before or behind that of the row at `at`.
-    fn in_range(&self, at: usize, offset: &Datum, forward: bool, is_start: bool) -> SqlResult<usize> {
+    fn in_range(
+        &self,
+        at: usize,
+        offset: &Datum,
+        to: &Offset,
+        is_start: bool,
+        env: &Env<'_>,
+    ) -> SqlResult<usize> {
         let peers = self.peers.get(at).cloned().unwrap_or(0..0);
         let value = |at: usize| self.rows.get(at).and_then(|placed| placed.order.first());
         let (Some(current), Some(key)) = (value(at), self.order.first()) else { return Ok(0) };
         if current.is_null() {
             return Ok(if is_start { peers.start } else { peers.end });
         }
-        // With DESC, what comes before is more.
-        let bound = arithmetic::offset(current, offset, forward != key.descending)?;
+        let Some(end) = &to.end else { return Ok(0) };
+        let values = [current.clone(), offset.clone()];
+        let bound = end.eval(&values, env)?;
         let is_before = |at: usize| match value(at) {
             None => false,
             Some(value) => {
@@ -386,15 +397,25 @@ fn rows_of(offset: &Datum) -> usize {
 }
 
 async fn offset<D: Database>(bound: &Bound, which: &str, context: &mut Context<'_, D>) -> SqlResult<Datum> {
-    let (Bound::Preceding(expr) | Bound::Following(expr)) = bound else { return Ok(Datum::Null) };
-    let value = context.eval(expr, &[]).await?;
+    let (Bound::Preceding(offset) | Bound::Following(offset)) = bound else { return Ok(Datum::Null) };
+    let value = context.eval(&offset.expr, &[]).await?;
     if value.is_null() {
         let message = alloc::format!("frame {which} offset must not be null");
         return Err(SqlError::new(SqlState("22004"), message));
     }
-    if arithmetic::is_negative(&value) {
-        let message = alloc::format!("frame {which} offset must not be negative");
+    if is_negative(&value) {
+        let message = match offset.end {
+            Some(_) => "invalid preceding or following size in window function".into(),
+            None => alloc::format!("frame {which} offset must not be negative"),
+        };
         return Err(SqlError::new(SqlState("22013"), message));
     }
     Ok(value)
+}
+
+/// Whether it is less than nothing.
+fn is_negative(value: &Datum) -> bool {
+    let zero =
+        value.data_type().and_then(|data_type| wire::parse_text(data_type, "0", &Style::default()).ok());
+    zero.is_some_and(|zero| value.order(&zero) == Ordering::Less)
 }

@@ -11,7 +11,7 @@ use crate::ast::{
     Statement, TableChange, TableName,
 };
 use crate::error::{SqlError, SqlResult};
-use crate::types::DataType;
+use crate::types::{DataType, TypeName};
 
 impl Translator<'_> {
     /// A statement that defines what there is; none if it is not one.
@@ -28,7 +28,7 @@ impl Translator<'_> {
                 refuse(temporary, "a temporary sequence")?;
                 let data_type = match data_type {
                     None => DataType::Int8,
-                    Some(data_type) => self.data_type(&data_type)?.0,
+                    Some(data_type) => self.data_type(&data_type)?.data_type,
                 };
                 let options = self.sequence_options(sequence_options)?;
                 let name = self.table_name(&name)?;
@@ -172,9 +172,9 @@ impl Translator<'_> {
             C::SetDefault { value } => TableChange::Default(name, Some(self.source(value)?)),
             C::DropDefault => TableChange::Default(name, None),
             C::SetDataType { data_type, using, .. } => {
-                let (data_type, chars_max) = self.data_type(&data_type)?;
+                let TypeName { data_type, modifier } = self.data_type(&data_type)?;
                 let using = using.map(|using| self.source(using)).transpose()?;
-                TableChange::Type(name, data_type, chars_max, using)
+                TableChange::Type(name, data_type, modifier, using)
             }
             C::AddGenerated { generated_as, sequence_options } => {
                 let options = self.sequence_options(sequence_options.unwrap_or_default())?;

@@ -10,6 +10,7 @@ use sqlparser::ast;
 use super::{Translator, fold, idents, refuse};
 use crate::ast::{Call, Expr, Frame, FrameBound, FrameUnits, Over, Window};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::types::{DataType, TypeName};
 
 impl Translator<'_> {
     pub(super) fn call(&self, function: ast::Function) -> SqlResult<Expr> {
@@ -35,19 +36,33 @@ impl Translator<'_> {
             }
             ast::FunctionArguments::List(list) => self.arguments(&mut call, list)?,
         }
-        Ok(Expr::Call(Box::new(call)))
+        Ok(with_precision(call))
     }
 
     fn arguments(&self, call: &mut Call, list: ast::FunctionArgumentList) -> SqlResult<()> {
         call.distinct = matches!(list.duplicate_treatment, Some(ast::DuplicateTreatment::Distinct));
+        let mut named = Vec::new();
         for argument in list.args {
             match argument {
+                ast::FunctionArg::Named { name, arg: ast::FunctionArgExpr::Expr(expr), .. } => {
+                    named.push((name, expr));
+                }
+                ast::FunctionArg::ExprNamed {
+                    name: ast::Expr::Identifier(name),
+                    arg: ast::FunctionArgExpr::Expr(expr),
+                    ..
+                } => named.push((name, expr)),
                 ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr)) => {
                     call.arguments.push(self.expr(expr)?);
                 }
                 ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Wildcard) => call.star = true,
-                _ => return Err(SqlError::not_supported("a named function argument")),
+                _ => return Err(SqlError::not_supported("this function argument")),
             }
+        }
+        if call.name == "make_interval" {
+            self.interval_arguments(&mut call.arguments, named)?;
+        } else if !named.is_empty() {
+            return Err(SqlError::not_supported("a named function argument"));
         }
         for clause in list.clauses {
             match clause {
@@ -105,6 +120,24 @@ impl Translator<'_> {
             B::Preceding(Some(expr)) => FrameBound::Preceding(Box::new(self.expr(*expr)?)),
             B::Following(Some(expr)) => FrameBound::Following(Box::new(self.expr(*expr)?)),
         })
+    }
+}
+
+/// `current_timestamp(3)` and the like: a cast of what has all digits.
+fn with_precision(mut call: Call) -> Expr {
+    let data_type = match call.name.as_str() {
+        "current_timestamp" => DataType::Timestamptz,
+        "localtimestamp" => DataType::Timestamp,
+        "localtime" => DataType::Time,
+        _ => return Expr::Call(Box::new(call)),
+    };
+    match call.arguments.first() {
+        Some(Expr::Number(digits)) => {
+            let modifier = Some(digits.parse::<u32>().unwrap_or(6).min(6));
+            call.arguments.clear();
+            Expr::Cast(Box::new(Expr::Call(Box::new(call))), TypeName { data_type, modifier })
+        }
+        _ => Expr::Call(Box::new(call)),
     }
 }
 

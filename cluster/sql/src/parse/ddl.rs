@@ -13,7 +13,7 @@ use crate::ast::{
     ReferentialAction, SequenceOptions, Source, Statement,
 };
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::types::DataType;
+use crate::types::{DataType, TypeName};
 
 impl Translator<'_> {
     pub(super) fn create_table(&self, create: ast::CreateTable) -> SqlResult<Statement> {
@@ -54,15 +54,15 @@ impl Translator<'_> {
         constraints: &mut Vec<Constraint>,
     ) -> SqlResult<ColumnDefinition> {
         let name = fold(&column.name);
-        let (data_type, chars_max, default) = match serial(&column.data_type) {
+        let (data_type, modifier, default) = match serial(&column.data_type) {
             Some(data_type) => (data_type, None, Some(DefaultDefinition::Serial)),
             None => {
-                let (data_type, chars_max) = self.data_type(&column.data_type)?;
-                (data_type, chars_max, None)
+                let TypeName { data_type, modifier } = self.data_type(&column.data_type)?;
+                (data_type, modifier, None)
             }
         };
         let not_null = default.is_some();
-        let mut definition = ColumnDefinition { name, data_type, chars_max, not_null, default };
+        let mut definition = ColumnDefinition { name, data_type, modifier, not_null, default };
         for option in column.options {
             let constraint_name = option.name.as_ref().map(fold);
             self.column_option(option.option, constraint_name, &mut definition, constraints)?;

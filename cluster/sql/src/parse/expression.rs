@@ -9,10 +9,10 @@ use alloc::vec::Vec;
 use sqlparser::ast;
 
 use super::call::plain_call;
-use super::{Translator, fold};
+use super::special::{binary_operator, unary_operator};
+use super::{Translator, fold, refuse};
 use crate::ast::{BinaryOperator, Expr, UnaryOperator};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::types::DataType;
 
 /// How deep a translated expression may be: what bounds the stack that binding and evaluation take.
 const DEPTH_MAX: usize = 120;
@@ -55,10 +55,16 @@ impl Translator<'_> {
             E::Nested(inner) => self.expr(*inner),
             E::Value(value) => self.value(value),
             E::TypedString(typed) => {
-                let (data_type, _) = self.data_type(&typed.data_type)?;
-                Ok(Expr::Cast(Box::new(self.value(typed.value)?), data_type))
+                let to = self.data_type(&typed.data_type)?;
+                Ok(Expr::Cast(Box::new(self.value(typed.value)?), to))
+            }
+            E::UnaryOp { op: op @ (ast::UnaryOperator::Minus | ast::UnaryOperator::Plus), expr }
+                if is_power(&expr) =>
+            {
+                self.expr(sign_below_power(op, *expr))
             }
             E::UnaryOp { op, expr } => self.unary(op, expr),
+            E::BinaryOp { left, op: ast::BinaryOperator::Overlaps, right } => self.overlaps(*left, *right),
             E::BinaryOp { left, op, right } => self.chain(*left, op, *right),
             E::Cast {
                 kind: ast::CastKind::Cast | ast::CastKind::DoubleColon,
@@ -66,8 +72,8 @@ impl Translator<'_> {
                 data_type,
                 format: None,
             } => {
-                let (data_type, _) = self.data_type(&data_type)?;
-                Ok(Expr::Cast(self.boxed(expr)?, data_type))
+                let to = self.data_type(&data_type)?;
+                Ok(Expr::Cast(self.boxed(expr)?, to))
             }
             E::Function(function) => self.call(function),
             E::Case { operand, conditions, else_result, .. } => {
@@ -102,40 +108,23 @@ impl Translator<'_> {
                 let (expr, low, high) = (self.boxed(expr)?, self.boxed(low)?, self.boxed(high)?);
                 Ok(Expr::Between { expr, low, high, negated })
             }
-            E::Like { negated, any: false, expr, pattern, escape_char } => {
-                self.like(expr, pattern, escape_char, negated, false)
+            E::Like { negated, any, expr, pattern, escape_char } => {
+                self.like(expr, pattern, escape_char, Form { negated, any, fold_case: false })
             }
-            E::ILike { negated, any: false, expr, pattern, escape_char } => {
-                self.like(expr, pattern, escape_char, negated, true)
+            E::ILike { negated, any, expr, pattern, escape_char } => {
+                self.like(expr, pattern, escape_char, Form { negated, any, fold_case: true })
             }
             E::InSubquery { expr, subquery, negated } => {
                 let (expr, query) = (self.boxed(expr)?, self.boxed_query(subquery)?);
-                let found = Expr::Quantified(BinaryOperator::Eq, expr, query, false);
+                let found = Expr::QuantifiedQuery(BinaryOperator::Eq, expr, query, false);
                 Ok(if negated { Expr::Unary(UnaryOperator::Not, Box::new(found)) } else { found })
             }
             E::Exists { subquery, negated } => {
                 let found = Expr::Exists(self.boxed_query(subquery)?);
                 Ok(if negated { Expr::Unary(UnaryOperator::Not, Box::new(found)) } else { found })
             }
-            E::AnyOp { left, compare_op, right, .. } => self.quantified(left, compare_op, *right, false),
-            E::AllOp { left, compare_op, right } => self.quantified(left, compare_op, *right, true),
             other => self.special_call(other),
         }
-    }
-
-    /// `left op ANY (SELECT ...)`, or ALL.
-    fn quantified(
-        &self,
-        left: Box<ast::Expr>,
-        op: ast::BinaryOperator,
-        right: ast::Expr,
-        all: bool,
-    ) -> SqlResult<Expr> {
-        let ast::Expr::Subquery(query) = right else {
-            return Err(SqlError::not_supported("ANY or ALL of an array"));
-        };
-        let (left, query) = (self.boxed(left)?, self.boxed_query(query)?);
-        Ok(Expr::Quantified(comparison(op)?, left, query, all))
     }
 
     fn like(
@@ -143,46 +132,34 @@ impl Translator<'_> {
         expr: Box<ast::Expr>,
         pattern: Box<ast::Expr>,
         escape: Option<Box<ast::Expr>>,
-        negated: bool,
-        fold_case: bool,
+        form: Form,
     ) -> SqlResult<Expr> {
-        let (expr, pattern) = (self.boxed(expr)?, self.boxed(pattern)?);
+        let Form { negated, any, fold_case } = form;
+        // What the parser takes for a function called ALL.
+        let (pattern, all) = match *pattern {
+            ast::Expr::Function(mut function) if function.name.to_string().eq_ignore_ascii_case("all") => {
+                match &mut function.args {
+                    ast::FunctionArguments::List(list) if list.args.len() == 1 => match list.args.pop() {
+                        Some(ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(inner))) => (inner, true),
+                        _ => return Err(SqlError::not_supported("this LIKE ALL")),
+                    },
+                    _ => return Err(SqlError::not_supported("this LIKE ALL")),
+                }
+            }
+            other => (other, false),
+        };
+        let (expr, pattern) = (self.boxed(expr)?, Box::new(self.expr(pattern)?));
+        if any || all {
+            refuse(escape.is_some(), "ESCAPE of LIKE ANY")?;
+            let symbol = match (negated, fold_case) {
+                (false, false) => "~~",
+                (false, true) => "~~*",
+                (true, false) => "!~~",
+                (true, true) => "!~~*",
+            };
+            return Ok(Expr::Quantified(BinaryOperator::Named(symbol), expr, pattern, all));
+        }
         Ok(Expr::Like { expr, pattern, escape: self.optional(escape)?, negated, fold_case })
-    }
-
-    /// Functions with a grammar of their own.
-    fn special_call(&self, expr: ast::Expr) -> SqlResult<Expr> {
-        use ast::Expr as E;
-        let no_field = |field: &ast::CeilFloorKind| {
-            matches!(field, ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime))
-        };
-        let (name, arguments) = match expr {
-            E::Ceil { expr, field } if no_field(&field) => ("ceil", vec![*expr]),
-            E::Floor { expr, field } if no_field(&field) => ("floor", vec![*expr]),
-            E::Position { expr, r#in } => ("position", vec![*r#in, *expr]),
-            E::Substring { expr, substring_from, substring_for, shorthand, .. } => {
-                let start = substring_from.map_or_else(|| number("1"), |from| *from);
-                (
-                    if shorthand { "substr" } else { "substring" },
-                    [Some(*expr), Some(start), substring_for.map(|len| *len)].into_iter().flatten().collect(),
-                )
-            }
-            E::Trim { trim_where, trim_what, expr, trim_characters: None } => {
-                let name = match trim_where {
-                    Some(ast::TrimWhereField::Leading) => "ltrim",
-                    Some(ast::TrimWhereField::Trailing) => "rtrim",
-                    _ => "btrim",
-                };
-                (name, [Some(*expr), trim_what.map(|what| *what)].into_iter().flatten().collect())
-            }
-            E::Extract { field, expr, .. } => {
-                let field = Expr::Text(field.to_string().to_lowercase());
-                let call = call("extract", vec![field, self.expr(*expr)?]);
-                return Ok(call);
-            }
-            other => return Err(SqlError::not_supported(unsupported_name(&other))),
-        };
-        Ok(call(name, self.exprs(arguments)?))
     }
 
     fn column(&self, parts: &[&ast::Ident]) -> SqlResult<Expr> {
@@ -197,7 +174,7 @@ impl Translator<'_> {
             let lower = name.value.to_ascii_lowercase();
             match &*lower {
                 "current_timestamp" | "localtimestamp" | "current_user" | "session_user" | "user"
-                | "current_catalog" | "current_schema" | "current_role" => {
+                | "current_catalog" | "current_schema" | "current_role" | "current_date" | "localtime" => {
                     return Ok(call(&lower, Vec::new()));
                 }
                 _ => {}
@@ -229,12 +206,7 @@ impl Translator<'_> {
     }
 
     fn unary(&self, op: ast::UnaryOperator, expr: Box<ast::Expr>) -> SqlResult<Expr> {
-        let op = match op {
-            ast::UnaryOperator::Minus => UnaryOperator::Minus,
-            ast::UnaryOperator::Plus => UnaryOperator::Plus,
-            ast::UnaryOperator::Not => UnaryOperator::Not,
-            other => return Err(SqlError::not_supported(&format!("the operator {other}"))),
-        };
+        let op = unary_operator(&op)?;
         let expr = self.boxed(expr)?;
         // A negative number is one literal, so that the smallest integer can be written.
         match (op, *expr) {
@@ -281,75 +253,50 @@ impl Translator<'_> {
                     other => Err(other),
                 })));
             }
-            B::Plus => BinaryOperator::Add,
-            B::Minus => BinaryOperator::Subtract,
-            B::Multiply => BinaryOperator::Multiply,
-            B::Divide => BinaryOperator::Divide,
-            B::Modulo => BinaryOperator::Modulo,
-            B::StringConcat => BinaryOperator::Concat,
-            other => comparison(other)?,
+            other => binary_operator(&other)?,
         };
         Ok(Expr::Binary(op, Box::new(left), Box::new(right), None))
     }
-
-    /// A type, with the most characters of a `varchar(n)`.
-    pub(super) fn data_type(&self, data_type: &ast::DataType) -> SqlResult<(DataType, Option<u32>)> {
-        use ast::DataType as T;
-        let plain = match data_type {
-            T::Bool | T::Boolean => DataType::Bool,
-            T::Int(None) | T::Integer(None) | T::Int4(None) => DataType::Int4,
-            T::BigInt(None) | T::Int8(None) => DataType::Int8,
-            T::Float8 | T::DoublePrecision | T::Double(ast::ExactNumberInfo::None) => DataType::Float8,
-            T::Float(ast::ExactNumberInfo::None) => DataType::Float8,
-            T::Text | T::Varchar(None) | T::CharacterVarying(None) | T::CharVarying(None) => DataType::Text,
-            T::Timestamp(None, ast::TimezoneInfo::None | ast::TimezoneInfo::WithoutTimeZone) => {
-                DataType::Timestamp
-            }
-            T::Varchar(Some(len)) | T::CharacterVarying(Some(len)) | T::CharVarying(Some(len)) => {
-                return Ok((DataType::Text, Some(chars_max(len)?)));
-            }
-            other => {
-                let feature = format!("the type {}", other.to_string().to_lowercase());
-                let hint =
-                    "Types are boolean, integer, bigint, double precision, text, varchar(n) and timestamp.";
-                return Err(SqlError::not_supported(&feature).hint(hint));
-            }
-        };
-        Ok((plain, None))
-    }
 }
 
-fn chars_max(len: &ast::CharacterLength) -> SqlResult<u32> {
-    match len {
-        ast::CharacterLength::IntegerLength { length: length @ 1..=10_485_760, unit: None } => {
-            Ok(u32::try_from(*length).unwrap_or(u32::MAX))
+fn is_power(expr: &ast::Expr) -> bool {
+    matches!(expr, ast::Expr::BinaryOp { op: ast::BinaryOperator::PGExp, .. })
+}
+
+/// In Postgres a sign belongs to the base of a power, `-2 ^ 2` is 4; the parser takes it the other way.
+fn sign_below_power(sign: ast::UnaryOperator, expr: ast::Expr) -> ast::Expr {
+    let (mut base, mut powers) = (expr, Vec::new());
+    loop {
+        match base {
+            ast::Expr::BinaryOp { left, op: ast::BinaryOperator::PGExp, right } => {
+                powers.push(right);
+                base = *left;
+            }
+            other => {
+                base = ast::Expr::UnaryOp { op: sign, expr: Box::new(other) };
+                break;
+            }
         }
-        _ => Err(SqlError::new(
-            SqlState::INVALID_PARAMETER_VALUE,
-            "length for type varchar must be between 1 and 10485760",
-        )),
     }
+    while let Some(right) = powers.pop() {
+        base = ast::Expr::BinaryOp { left: Box::new(base), op: ast::BinaryOperator::PGExp, right };
+    }
+    base
+}
+
+/// Which `LIKE` it is.
+struct Form {
+    negated: bool,
+    any: bool,
+    fold_case: bool,
 }
 
 /// A call that no text names.
-fn call(name: &str, arguments: Vec<Expr>) -> Expr {
+pub(super) fn call(name: &str, arguments: Vec<Expr>) -> Expr {
     Expr::Call(Box::new(plain_call(name, arguments)))
 }
 
-fn comparison(op: ast::BinaryOperator) -> SqlResult<BinaryOperator> {
-    use ast::BinaryOperator as B;
-    Ok(match op {
-        B::Eq => BinaryOperator::Eq,
-        B::NotEq => BinaryOperator::NotEq,
-        B::Lt => BinaryOperator::Lt,
-        B::LtEq => BinaryOperator::LtEq,
-        B::Gt => BinaryOperator::Gt,
-        B::GtEq => BinaryOperator::GtEq,
-        other => return Err(SqlError::not_supported(&format!("the operator {other}"))),
-    })
-}
-
-fn number(digits: &str) -> ast::Expr {
+pub(super) fn number(digits: &str) -> ast::Expr {
     ast::Expr::value(ast::Value::Number(digits.into(), false))
 }
 
@@ -358,17 +305,4 @@ fn joined(left: Expr, right: Expr, list: fn(Expr) -> Result<Vec<Expr>, Expr>) ->
     let mut all = list(left).unwrap_or_else(|other| vec![other]);
     all.extend(list(right).unwrap_or_else(|other| vec![other]));
     all
-}
-
-fn unsupported_name(expr: &ast::Expr) -> &'static str {
-    use ast::Expr as E;
-    match expr {
-        E::Array(_) => "an array",
-        E::Interval(_) => "an interval",
-        E::AtTimeZone { .. } => "AT TIME ZONE",
-        E::Collate { .. } => "COLLATE",
-        E::SimilarTo { .. } => "SIMILAR TO",
-        E::CompoundFieldAccess { .. } | E::JsonAccess { .. } => "access to a part of a value",
-        _ => "this kind of expression",
-    }
 }

@@ -11,8 +11,10 @@ mod ddl;
 mod expression;
 mod from;
 mod query;
+mod special;
 mod statement;
 mod tokens;
+mod types;
 
 use alloc::format;
 use alloc::string::String;

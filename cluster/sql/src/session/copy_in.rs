@@ -153,7 +153,7 @@ async fn copy_record<D: Database>(
         };
         row.push(match field.take() {
             None => Datum::Null,
-            Some(text) => wire::parse_owned_text(column.data_type, text)?,
+            Some(text) => wire::parse_owned_text(column.data_type, text, &context.env.session.style)?,
         });
     }
     check_row(table, &mut row, &context.env)?;

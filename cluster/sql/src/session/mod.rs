@@ -37,6 +37,7 @@ pub use tag::Tag;
 
 use crate::ast::{CopyFormat, Statement};
 use crate::cancel::CancelFlag;
+use crate::chance::Chance;
 use crate::copy;
 use crate::database::{Database, Freshness, RequestIds};
 use crate::error::{SqlResult, SqlState};
@@ -46,6 +47,7 @@ use crate::memo::Memo;
 use crate::parse;
 use crate::plan::{self, OutputColumn, Planned, Relations};
 use crate::types::{DataType, Datum};
+use crate::wire::Style;
 use settings::Settings;
 use transaction::State;
 
@@ -190,7 +192,12 @@ impl Cursor {
         if format.header && !core::mem::replace(&mut self.header, true) {
             copy::write_header(&self.columns, format, out);
         }
-        rows.iter().for_each(|row| copy::write_row(row, format, out));
+        let plain = Style::default();
+        let style = match &self.rows {
+            CursorRows::Query(query) => &query.facts.style,
+            CursorRows::Ready(_) => &plain,
+        };
+        rows.iter().for_each(|row| copy::write_row(row, format, style, out));
     }
 }
 
@@ -224,7 +231,9 @@ impl<D: Database> Session<D> {
             database: database_name.into(),
             cluster: database.cluster_name().into(),
             backend,
-            transaction_micros: 0,
+            style: Style::default(),
+            chance: Arc::new(Chance::new(id, database.wall_micros().cast_unsigned())),
+            regexes: Arc::default(),
             statement_micros: 0,
             sequences: Arc::default(),
         };
@@ -241,6 +250,11 @@ impl<D: Database> Session<D> {
             notices: Vec::new(),
             changed_settings: Vec::new(),
         }
+    }
+
+    /// How it reads and writes values.
+    pub fn style(&self) -> &Style {
+        &self.facts.style
     }
 
     /// Whether it is in a transaction.
@@ -265,7 +279,19 @@ impl<D: Database> Session<D> {
 
     /// Sets what a client asks for when it comes; unknown names are ignored.
     pub fn set_at_start(&mut self, name: &str, value: &str) {
-        let _ = self.settings.set(name, Some(value.into()), false);
+        let _ = self.set(name, Some(value.into()), false);
+    }
+
+    /// Sets `name`; to its default without a value. Returns what clients are to be told.
+    fn set(
+        &mut self,
+        name: &str,
+        value: Option<String>,
+        local: bool,
+    ) -> SqlResult<Option<(&'static str, String)>> {
+        let told = self.settings.set(name, value, local)?;
+        self.settings.apply(&mut self.facts.style);
+        Ok(told)
     }
 
     /// The statements of `sql`.
@@ -374,7 +400,7 @@ impl<D: Database> Session<D> {
     pub async fn sync(&mut self) -> SqlResult<()> {
         match core::mem::replace(&mut self.state, State::Idle) {
             State::Implicit(transaction) => {
-                self.settings.end_transaction();
+                self.end_local_settings();
                 self.commit(*transaction).await
             }
             other => {
@@ -388,8 +414,13 @@ impl<D: Database> Session<D> {
     pub fn fail(&mut self) {
         self.state.fail();
         if self.state.status() == Status::Idle {
-            self.settings.end_transaction();
+            self.end_local_settings();
         }
+    }
+
+    fn end_local_settings(&mut self) {
+        self.settings.end_transaction();
+        self.settings.apply(&mut self.facts.style);
     }
 
     async fn commit(&mut self, transaction: Transaction) -> SqlResult<()> {

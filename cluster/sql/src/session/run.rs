@@ -6,6 +6,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use cluster_calendar::Timestamptz;
 use cluster_store::{Transaction, yield_now};
 
 use super::transaction::{Explicit, SAVEPOINTS_MAX, State};
@@ -42,7 +43,7 @@ impl<D: Database> Session<D> {
         self.state.check_usable(statement)?;
         self.facts.statement_micros = self.database.wall_micros();
         if !self.state.is_block() {
-            self.facts.transaction_micros = self.facts.statement_micros;
+            self.facts.style.now = Timestamptz::from_unix_micros(self.facts.statement_micros)?;
         }
         match &prepared.planned.plan {
             Plan::Direct => match statement {
@@ -200,7 +201,7 @@ impl<D: Database> Session<D> {
                     self.warn(SqlState::NO_TRANSACTION, "there is no transaction in progress");
                 }
                 self.state = State::Idle;
-                self.settings.end_transaction();
+                self.end_local_settings();
                 Tag::Rollback
             }
             Statement::Savepoint(name) => self.savepoint(name).await?,
@@ -212,17 +213,18 @@ impl<D: Database> Session<D> {
                 {
                     explicit.read_only = value.as_deref() == Some("on");
                 }
-                let changed = self.settings.set(name, value.clone(), *local)?;
+                let changed = self.set(name, value.clone(), *local)?;
                 self.changed_settings.extend(changed);
                 Tag::Set
             }
             Statement::Reset(name) => {
-                let changed = self.settings.set(name, None, false)?;
+                let changed = self.set(name, None, false)?;
                 self.changed_settings.extend(changed);
                 Tag::Reset
             }
             Statement::ResetAll => {
                 self.settings.reset_all();
+                self.settings.apply(&mut self.facts.style);
                 Tag::Reset
             }
             Statement::Show(name) => {
@@ -246,6 +248,7 @@ impl<D: Database> Session<D> {
                     return Err(SqlError::new(SqlState::ACTIVE_TRANSACTION, message));
                 }
                 self.settings.reset_all();
+                self.settings.apply(&mut self.facts.style);
                 return Ok(Outcome::DiscardAll);
             }
             _ => return Err(SqlError::not_supported("this statement")),
@@ -272,7 +275,7 @@ impl<D: Database> Session<D> {
 
     async fn commit_block(&mut self) -> SqlResult<Tag> {
         let state = core::mem::replace(&mut self.state, State::Idle);
-        self.settings.end_transaction();
+        self.end_local_settings();
         let transaction = match state {
             State::Failed(_) => return Ok(Tag::Rollback),
             State::Explicit(explicit) => explicit.transaction,

@@ -3,10 +3,14 @@
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+
+use cluster_calendar::Zone;
 
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::function::SERVER_VERSION;
+use crate::wire::Style;
 
 /// What values a setting takes.
 #[derive(Clone, Copy)]
@@ -17,6 +21,10 @@ enum Values {
     Of(&'static [&'static str]),
     /// `on` or `off`.
     Switch,
+    /// A time zone.
+    Zone,
+    /// A whole number in this range.
+    Number(i8, i8),
     /// Cannot be set.
     Fixed,
 }
@@ -42,7 +50,7 @@ const fn reported(name: &'static str, title: &'static str, default: &'static str
 const ISOLATION: Values =
     Values::Of(&["serializable", "repeatable read", "read committed", "read uncommitted", "snapshot"]);
 
-/// Every known setting. UTC, UTF-8 and ISO dates are the only ones there are.
+/// Every known setting. UTF-8 and ISO dates are the only ones there are.
 static SETTINGS: &[Setting] = &[
     reported("application_name", "application_name", "", Values::Any),
     reported(
@@ -59,12 +67,12 @@ static SETTINGS: &[Setting] = &[
     reported("server_version", "server_version", SERVER_VERSION, Values::Fixed),
     reported("session_authorization", "session_authorization", "relix", Values::Fixed),
     reported("standard_conforming_strings", "standard_conforming_strings", "on", Values::Of(&["on"])),
-    reported("timezone", "TimeZone", "UTC", Values::Of(&["utc", "gmt", "etc/utc", "0"])),
-    setting("bytea_output", "hex", Values::Any),
+    reported("timezone", "TimeZone", "UTC", Values::Zone),
+    setting("bytea_output", "hex", Values::Of(&["hex", "escape"])),
     setting("client_min_messages", "notice", Values::Any),
     setting("default_transaction_isolation", "serializable", ISOLATION),
     setting("default_transaction_read_only", "off", Values::Of(&["off", "false", "0"])),
-    setting("extra_float_digits", "1", Values::Of(&["1", "2", "3"])),
+    setting("extra_float_digits", "1", Values::Number(-15, 3)),
     setting("idle_in_transaction_session_timeout", "0", Values::Any),
     setting("lc_collate", "C", Values::Fixed),
     setting("lc_monetary", "C", Values::Any),
@@ -126,6 +134,17 @@ impl Settings {
         Ok(setting.reported.then(|| (setting.title, self.show(setting.name).unwrap_or_default())))
     }
 
+    /// Makes `style` what the settings say.
+    pub(crate) fn apply(&self, style: &mut Style) {
+        let value = |name: &str| self.changed.get(name).map(String::as_str);
+        let zone = value("timezone").and_then(|name| Zone::setting(name).ok()).unwrap_or_else(Zone::utc);
+        if zone.name() != style.zone.name() {
+            style.zone = Arc::new(zone);
+        }
+        style.float_digits = value("extra_float_digits").and_then(|digits| digits.parse().ok()).unwrap_or(1);
+        style.bytea_escape = value("bytea_output") == Some("escape");
+    }
+
     /// Undoes `SET LOCAL`.
     pub(crate) fn end_transaction(&mut self) {
         while let Some((name, before)) = self.local.pop() {
@@ -161,11 +180,23 @@ fn check(setting: &Setting, value: String) -> SqlResult<String> {
             // One of several spellings of the only thing there is.
             let is_choice = matches!(
                 setting.name,
-                "extra_float_digits" | "transaction_isolation" | "default_transaction_isolation"
+                "bytea_output" | "transaction_isolation" | "default_transaction_isolation"
             );
             return Ok(if is_choice { lower } else { setting.default.into() });
         }
         Values::Any if value.len() <= 1024 => return Ok(value),
+        Values::Zone => {
+            if let Ok(zone) = Zone::setting(&value) {
+                return Ok(zone.name().into());
+            }
+        }
+        Values::Number(low, high) => {
+            if let Some(number) =
+                lower.trim().parse::<i8>().ok().filter(|number| (low..=high).contains(number))
+            {
+                return Ok(format!("{number}"));
+            }
+        }
         _ => {}
     }
     let message = format!("invalid value for parameter \"{}\": \"{value}\"", setting.title);

@@ -172,8 +172,10 @@ fn rejects_nulls(expr: &Expr, within: &dyn Fn(usize) -> bool) -> bool {
 fn is_null_of(expr: &Expr, within: &dyn Fn(usize) -> bool) -> bool {
     match expr {
         Expr::Column(index) => within(*index),
-        Expr::Arithmetic(_, _, a, b) => is_null_of(a, within) || is_null_of(b, within),
-        Expr::Negate(inner) | Expr::Cast(inner, _) => is_null_of(inner, within),
+        Expr::Call(function, arguments) if function.is_strict() => {
+            arguments.iter().any(|argument| is_null_of(argument, within))
+        }
+        Expr::Cast(inner, _) | Expr::Resize(inner, ..) => is_null_of(inner, within),
         _ => false,
     }
 }

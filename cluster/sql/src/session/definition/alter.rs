@@ -91,8 +91,8 @@ impl<D: Database> Changing<'_, '_, D> {
                 }
                 self.store(&[]).await
             }
-            TableChange::Type(name, data_type, chars_max, using) => {
-                self.set_type(name, *data_type, *chars_max, using.as_ref()).await
+            TableChange::Type(name, data_type, modifier, using) => {
+                self.set_type(name, *data_type, *modifier, using.as_ref()).await
             }
             TableChange::AddIdentity(name, always, options) => {
                 let at = self.column(name)?;
@@ -465,7 +465,7 @@ impl<D: Database> Changing<'_, '_, D> {
         &mut self,
         name: &str,
         data_type: DataType,
-        chars_max: Option<u32>,
+        modifier: Option<u32>,
         using: Option<&Source>,
     ) -> SqlResult<Option<Notice>> {
         let at = self.column(name)?;
@@ -485,7 +485,7 @@ impl<D: Database> Changing<'_, '_, D> {
         let scope = scope_of(&self.old.descriptor, self.table.name.clone());
         let mut planner = Planner::new(Relations::default(), &[]);
         let mut binder = Binder::new(&scope, &mut planner, "transform expressions");
-        let column_now = Column { data_type, chars_max, ..old.clone() };
+        let column_now = Column { data_type, modifier, ..old.clone() };
         let value = match using {
             Some(using) => binder.assign(&using.expr, &column_now)?,
             None => {

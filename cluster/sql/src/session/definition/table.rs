@@ -99,7 +99,7 @@ fn of_query(named: &[ColumnDefinition], outputs: &[OutputColumn]) -> SqlResult<V
     let column = |(at, output): (usize, &OutputColumn)| ColumnDefinition {
         name: named.get(at).map_or_else(|| output.name.clone(), |named| named.name.clone()),
         data_type: output.data_type,
-        chars_max: None,
+        modifier: None,
         not_null: false,
         default: None,
     };
@@ -122,7 +122,7 @@ pub(super) async fn add_column<D: Database>(
         return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
     }
     let mut column = Column {
-        chars_max: definition.chars_max,
+        modifier: definition.modifier,
         not_null: definition.not_null,
         ..Column::new(&definition.name, definition.data_type)
     };
