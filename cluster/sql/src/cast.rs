@@ -90,7 +90,7 @@ pub(crate) fn cast(value: &Datum, to: DataType, style: &Style) -> SqlResult<Datu
             let items = array.items.iter().map(item).collect::<SqlResult<_>>()?;
             Ok(Datum::Array(Box::new(Array::new(element, items))))
         }
-        (Datum::Bool(value), to) if to.is_text() => {
+        (Datum::Bool(value), DataType::Text | DataType::Varchar | DataType::Bpchar) => {
             wire::parse_text(to, if *value { "true" } else { "false" }, style)
         }
         (Datum::Bpchar(_), to) if to.is_text() => {
@@ -99,9 +99,7 @@ pub(crate) fn cast(value: &Datum, to: DataType, style: &Style) -> SqlResult<Datu
         (value, to) if to.is_text() || to == DataType::Json => {
             wire::parse_owned_text(to, text_of(value, style), style)
         }
-        (Datum::Text(_) | Datum::Bpchar(_), to) => {
-            wire::parse_text(to, value.as_text().unwrap_or_default(), style)
-        }
+        (Datum::Text(text) | Datum::Bpchar(text), to) => wire::parse_text(to, text, style),
         (Datum::Jsonb(json), to) => of_json(json, to, style),
         (value, to) if number_rank(to).is_some() || to == DataType::Oid => to_number(value, to),
         (Datum::Int4(value), _) => Ok(Datum::Bool(*value != 0)),

@@ -12,7 +12,7 @@ use crate::cast::{self, Context};
 use crate::catalog::Column;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
-use crate::types::{Category, DataType, Datum, Scalar, TypeName, fit_explicitly, of_interval};
+use crate::types::{DataType, Datum, Scalar, TypeName, fit_explicitly, of_interval};
 use crate::wire::{self, Style};
 
 impl Binder<'_> {
@@ -54,6 +54,8 @@ impl Binder<'_> {
                 wire::parse_owned_text(data_type, text, &Style::default()).map(Expr::Const)
             }
             Expr::Const(Datum::Text(text)) => {
+                // What is no value in any session is an error at once.
+                wire::parse_text(data_type, &text, &Style::default())?;
                 Ok(Expr::Cast(Box::new(Expr::Const(Datum::Text(text))), data_type))
             }
             Expr::Param(index) => {
@@ -155,16 +157,9 @@ impl Binder<'_> {
         let common = common.unwrap_or(DataType::Text);
         for next in items.iter().filter_map(|item| item.data_type) {
             if cast::context(next, common) != Some(Context::Implicit) {
-                return Err(
-                    match common.category() == Category::Other || next.category() != common.category() {
-                        true => unmatched(construct, common, next),
-                        false => {
-                            let (next, common) = (next.name(), common.name());
-                            let message = format!("{construct} could not convert type {next} to {common}");
-                            SqlError::new(SqlState::CANNOT_COERCE, message)
-                        }
-                    },
-                );
+                let (next, common) = (next.name(), common.name());
+                let message = format!("{construct} could not convert type {next} to {common}");
+                return Err(SqlError::new(SqlState::CANNOT_COERCE, message));
             }
         }
         Ok(common)

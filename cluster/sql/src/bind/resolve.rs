@@ -39,6 +39,7 @@ impl Candidate {
     fn of(signature: &'static Signature, types: &[Option<DataType>]) -> Option<Candidate> {
         let kinds = kinds(signature, types.len())?;
         let has_array = kinds.contains(&Kind::AnyArray);
+        let is_test = signature.result == Kind::Is(DataType::Bool);
         let mut element: Option<DataType> = None;
         for (kind, given) in kinds.iter().zip(types) {
             let next = match (kind, given) {
@@ -49,7 +50,10 @@ impl Candidate {
             };
             element = Some(match element {
                 None => next,
-                Some(known) if known == next || is_implicit(next, known) => known,
+                Some(known) if known == next => known,
+                // Comparisons want arrays of one type; what makes arrays finds a common one.
+                Some(_) if is_test => return None,
+                Some(known) if is_implicit(next, known) => known,
                 Some(known) if is_implicit(known, next) => next,
                 Some(_) => return None,
             });

@@ -258,6 +258,13 @@ fn starts_with(arguments: &[&Datum]) -> SqlResult<Datum> {
     Ok(Datum::Bool(text(value).starts_with(text(prefix))))
 }
 
+/// As `is_like`, byte by byte.
+fn is_like_bytes(arguments: &[&Datum], negated: bool) -> SqlResult<Datum> {
+    let [Datum::Bytea(value), Datum::Bytea(pattern)] = arguments else { return Err(unexpected()) };
+    let chars = |bytes: &[u8]| bytes.iter().map(|byte| char::from(*byte)).collect::<String>();
+    Ok(Datum::Bool(like(&chars(value), &chars(pattern), Some('\\'))? != negated))
+}
+
 fn is_like(arguments: &[&Datum], fold_case: bool, negated: bool) -> SqlResult<Datum> {
     let [Datum::Text(value) | Datum::Bpchar(value), pattern] = arguments else { return Err(unexpected()) };
     let matched = match fold_case {
@@ -269,6 +276,8 @@ fn is_like(arguments: &[&Datum], fold_case: bool, negated: bool) -> SqlResult<Da
 
 signatures! { OPERATORS:
     "~~" (Text, Text) Bool, Strict, |a, _| is_like(a, false, false);
+    "~~" (Bytea, Bytea) Bool, Strict, |a, _| is_like_bytes(a, false);
+    "!~~" (Bytea, Bytea) Bool, Strict, |a, _| is_like_bytes(a, true);
     "~~*" (Text, Text) Bool, Strict, |a, _| is_like(a, true, false);
     "!~~" (Text, Text) Bool, Strict, |a, _| is_like(a, false, true);
     "!~~*" (Text, Text) Bool, Strict, |a, _| is_like(a, true, true);

@@ -56,7 +56,7 @@ pub(super) fn parse(element: Scalar, text: &str, style: &Style) -> SqlResult<Dat
         SqlError::new(SqlState::INVALID_TEXT, message).detail(detail)
     };
     let trimmed = text.trim_matches(is_blank);
-    if trimmed.starts_with('[') {
+    if trimmed.starts_with('[') && trimmed.contains("]=") {
         return Err(SqlError::not_supported("an array whose elements are not counted from 1"));
     }
     let inner = trimmed
