@@ -54,6 +54,12 @@ pub(crate) enum Regression {
 }
 
 impl AggregateFunction {
+    /// Whether the type of the input says which of several it is.
+    fn is_of_many_types(self) -> bool {
+        use AggregateFunction as F;
+        matches!(self, F::Sum | F::Average | F::BitAnd | F::BitOr | F::BitXor | F::Listed)
+    }
+
     /// Whether NULL is an input like others.
     pub(crate) fn takes_null(self) -> bool {
         matches!(
@@ -179,6 +185,12 @@ impl Binder<'_> {
             call.arguments.iter().map(|argument| self.bind(argument)).collect();
         let bound = bound?;
         let given: Vec<Option<DataType>> = bound.iter().map(|argument| argument.data_type).collect();
+        if given.first() == Some(&None) && function.is_of_many_types() {
+            return Err(super::call::ambiguous(&call.name, &given));
+        }
+        if given.first() == Some(&None) && function == AggregateFunction::JsonArray {
+            return Err(super::call::undetermined());
+        }
         let (wanted, result) = if call.star {
             (Vec::new(), DataType::Int8)
         } else {

@@ -76,8 +76,11 @@ impl Binder<'_> {
         let types: Vec<Option<DataType>> = arguments.iter().map(|argument| argument.data_type).collect();
         match resolve(function::functions(name), &types, false) {
             Ok(mut resolved) => {
+                if resolved.is_undetermined(&types) {
+                    return Err(undetermined());
+                }
                 // What builds JSON of any values must know which texts are JSON already.
-                let builds = matches!(name, "to_json" | "to_jsonb") || name.contains("json_build_");
+                let builds = matches!(name, "to_json" | "to_jsonb") || name.contains("_build_");
                 for (to, from) in resolved.arguments.iter_mut().zip(&types) {
                     if builds && *from == Some(DataType::Json) {
                         *to = DataType::Jsonb;
@@ -102,8 +105,14 @@ impl Binder<'_> {
     }
 }
 
+/// 42804
+pub(super) fn undetermined() -> SqlError {
+    let message = "could not determine polymorphic type because input has type unknown";
+    SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+}
+
 /// 42725
-fn ambiguous(name: &str, types: &[Option<DataType>]) -> SqlError {
+pub(super) fn ambiguous(name: &str, types: &[Option<DataType>]) -> SqlError {
     let message: String = format!("function {name}({}) is not unique", names(types));
     SqlError::new(SqlState::AMBIGUOUS_FUNCTION, message)
         .hint("Could not choose a best candidate function. You might need to add explicit type casts.")

@@ -15,6 +15,19 @@ pub(super) struct Resolved {
     pub(super) result: DataType,
 }
 
+impl Resolved {
+    /// Whether nothing says what the type is that the function takes any of. What makes arrays takes it for text.
+    pub(super) fn is_undetermined(&self, types: &[Option<DataType>]) -> bool {
+        let signature = self.function.0;
+        let is_any = |kind: &Kind| matches!(kind, Kind::AnyElement | Kind::AnyArray);
+        let mut given = signature.arguments.iter().zip(types).filter(|(kind, _)| is_any(kind)).peekable();
+        let makes_arrays = ["array_append", "array_prepend", "array_cat", "array_re", "array_position"];
+        given.peek().is_some()
+            && given.all(|(_, given)| given.is_none())
+            && !makes_arrays.iter().any(|name| signature.name.starts_with(name))
+    }
+}
+
 /// Why a call means nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Failure {

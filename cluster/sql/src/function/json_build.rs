@@ -82,7 +82,15 @@ fn key(datum: &Datum, at: usize, style: &Style) -> SqlResult<String> {
             Err(wrong("key value must be scalar, not array, composite, or json"))
         }
         Datum::Bool(value) => Ok(if *value { "true" } else { "false" }.into()),
-        other => Ok(text_of(other, style)),
+        other => Ok(key_text(other, style)),
+    }
+}
+
+/// A key's text: of a time, as values have it.
+pub(crate) fn key_text(datum: &Datum, style: &Style) -> String {
+    match datum {
+        Datum::Timestamp(_) | Datum::Timestamptz(_) => iso(datum, style),
+        other => text_of(other, style),
     }
 }
 
@@ -157,7 +165,7 @@ signatures! { FUNCTIONS:
     "jsonb_build_array" (Any) Jsonb, Variadic, jsonb_array;
     "json_build_array" () Json, Nullable, json_array;
     "json_build_array" (Any) Json, Variadic, json_array;
-    "to_jsonb" (Any) Jsonb, Strict, to_jsonb;
-    "to_json" (Any) Json, Strict, to_json_text;
+    "to_jsonb" (AnyElement) Jsonb, Strict, to_jsonb;
+    "to_json" (AnyElement) Json, Strict, to_json_text;
     "array_to_json" (AnyArray) Json, Strict, to_json_text;
 }

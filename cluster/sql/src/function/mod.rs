@@ -28,7 +28,7 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::SessionFacts;
 use crate::types::{DataType, Datum};
 
-pub(crate) use json_build::{to_json, write_json};
+pub(crate) use json_build::{key_text, to_json, write_json};
 pub(crate) use regex::Regexes;
 pub use system::SERVER_VERSION;
 

@@ -202,9 +202,12 @@ fn ascii(arguments: &[&Datum]) -> SqlResult<Datum> {
 fn chr(arguments: &[&Datum]) -> SqlResult<Datum> {
     let [Datum::Int4(code)] = arguments else { return Err(unexpected()) };
     let error = |message: &str| Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
+    if *code < 0 {
+        let message = "character number must be positive";
+        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+    }
     match (*code, char::from_u32(code.cast_unsigned())) {
         (0, _) => error("null character not permitted"),
-        (..0, _) => error("character number must be positive"),
         (_, Some(c)) => Ok(Datum::Text(String::from(c))),
         (_, None) => error("requested character not valid for encoding: "),
     }

@@ -135,8 +135,11 @@ fn is_reserved(word: &str) -> bool {
 }
 
 fn quote(arguments: &[&Datum], session: &SessionFacts) -> SqlResult<Datum> {
-    let [value] = arguments else { return Err(unexpected()) };
-    text_datum(quote_literal(&wire::text_of(value, &session.style)))
+    match arguments {
+        [Datum::Bool(value)] => text_datum(quote_literal(if *value { "true" } else { "false" })),
+        [value] => text_datum(quote_literal(&wire::text_of(value, &session.style))),
+        _ => Err(unexpected()),
+    }
 }
 
 fn quote_nullable(arguments: &[&Datum], session: &SessionFacts) -> SqlResult<Datum> {

@@ -7,9 +7,9 @@ use alloc::vec::Vec;
 use crate::bind::AggregateFunction as F;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::check_text_len;
-use crate::function::{to_json, write_json};
+use crate::function::{key_text, to_json, write_json};
 use crate::types::{Array, DataType, Datum, Json, Scalar, quote_json};
-use crate::wire::{Style, text_of};
+use crate::wire::Style;
 
 /// The inputs so far.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ fn key(datum: &Datum, style: &Style) -> SqlResult<String> {
     match datum {
         Datum::Null => Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "field name must not be null")),
         Datum::Bool(value) => Ok(if *value { "true" } else { "false" }.into()),
-        other => Ok(text_of(other, style)),
+        other => Ok(key_text(other, style)),
     }
 }
 
