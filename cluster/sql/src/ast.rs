@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::database::Procedure;
-use crate::types::TypeName;
+use crate::types::{DataType, TypeName};
 
 mod definition;
 mod query;
@@ -52,8 +52,8 @@ pub enum Statement {
     Delete(Delete),
     /// `COPY`
     Copy(Copy),
-    /// `EXPLAIN` of a statement.
-    Explain(Box<Statement>),
+    /// `EXPLAIN` of a statement; run, if true.
+    Explain(Box<Statement>, bool),
     /// `BEGIN`, `START TRANSACTION`
     Begin {
         /// Whether it may only read.
@@ -86,6 +86,20 @@ pub enum Statement {
     ResetAll,
     /// `SHOW name`
     Show(String),
+    /// `PREPARE`: a name, the types of parameters as far as given, and the statement.
+    Prepare(String, Vec<DataType>, Box<Statement>),
+    /// `EXECUTE`
+    Execute(String, Vec<Expr>),
+    /// `DECLARE`
+    Declare(Declare),
+    /// `FETCH`, or `MOVE` if true.
+    Fetch(String, FetchDirection, bool),
+    /// `CLOSE name`, or all.
+    Close(Option<String>),
+    /// `VACUUM`, `ANALYZE`
+    Maintenance(Maintenance),
+    /// `LOCK`: transactions wait for nobody; what they read is checked when they commit.
+    Lock(Vec<TableName>),
     /// `DEALLOCATE name`, or all.
     Deallocate(Option<String>),
     /// `DISCARD ALL`
@@ -348,4 +362,41 @@ pub enum Over {
     Named(String),
     /// A window of its own.
     Window(Window),
+}
+
+/// `DECLARE`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declare {
+    /// The cursor's name.
+    pub name: String,
+    /// Its query.
+    pub query: Box<Query>,
+    /// `SCROLL`: it can go back.
+    pub scroll: bool,
+    /// `WITH HOLD`: it outlives its transaction.
+    pub hold: bool,
+}
+
+/// Where a cursor goes. Numbers may be negative, for the other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchDirection {
+    /// So many rows on.
+    Forward(i64),
+    /// All rows that are left, or before it if false.
+    All(bool),
+    /// To the row at this place, from 1; from the end if negative.
+    Absolute(i64),
+    /// To the row so far from the present one.
+    Relative(i64),
+}
+
+/// `VACUUM` and `ANALYZE`. What is deleted is collected by itself, so that the first has nothing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Maintenance {
+    /// Spelled `VACUUM`.
+    pub vacuums: bool,
+    /// Whether statistics are gathered.
+    pub analyzes: bool,
+    /// Of which tables; all if none.
+    pub tables: Vec<TableName>,
 }

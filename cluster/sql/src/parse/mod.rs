@@ -7,9 +7,11 @@
 
 mod alter;
 mod call;
+mod cursor;
 mod ddl;
 mod expression;
 mod from;
+mod maintenance;
 mod query;
 mod special;
 mod statement;
@@ -84,9 +86,15 @@ fn within<P, T>(
     translate(&Translator { positions: &positions, depth: Cell::new(0) }, parsed)
 }
 
-fn parse_one(tokens: Vec<TokenWithSpan>, positions: &Positions) -> SqlResult<Statement> {
+fn parse_one(mut tokens: Vec<TokenWithSpan>, positions: &Positions) -> SqlResult<Statement> {
     if let Some(statement) = tokens::of_one_word(&tokens) {
         return Ok(statement);
+    }
+    if let Some((vacuums, analyzes, names)) = maintenance::of(&tokens) {
+        return maintenance::parse(vacuums, analyzes, tokens.split_off(names), positions);
+    }
+    if let Some(fetch) = cursor::fetch(&tokens, positions) {
+        return fetch;
     }
     let mut parser = Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(NESTING_MAX)

@@ -33,8 +33,12 @@ impl Translator<'_> {
             S::Copy { source, to, target, options, legacy_options, .. } => {
                 self.copy(source, to, &target, options, legacy_options)
             }
-            S::Explain { statement, analyze: false, .. } => {
-                Ok(Statement::Explain(Box::new(self.statement(*statement)?)))
+            S::Explain { statement, analyze, options, .. } => {
+                let options = options.unwrap_or_default();
+                let analyzes =
+                    |option: &ast::UtilityOption| option.name.value.eq_ignore_ascii_case("analyze");
+                let analyze = analyze || options.iter().any(analyzes);
+                Ok(Statement::Explain(Box::new(self.statement(*statement)?), analyze))
             }
             S::Call(function) => call(&function).map(Statement::Call),
             other => match self.definition(other)? {
@@ -100,6 +104,34 @@ impl Translator<'_> {
                 Ok(Statement::Deallocate((!all).then(|| fold(&name))))
             }
             S::Discard { object_type: ast::DiscardObject::ALL } => Ok(Statement::DiscardAll),
+            other => self.named_statement(other),
+        }
+    }
+
+    /// Statements about what has a name in the session, and about tables as a whole.
+    fn named_statement(&self, statement: ast::Statement) -> SqlResult<Statement> {
+        use ast::Statement as S;
+        match statement {
+            S::Prepare { name, data_types, statement } => {
+                let types = data_types.iter().map(|data_type| Ok(self.data_type(data_type)?.data_type));
+                let types = types.collect::<SqlResult<Vec<_>>>()?;
+                Ok(Statement::Prepare(fold(&name), types, Box::new(self.statement(*statement)?)))
+            }
+            S::Execute { name: Some(name), parameters, .. } => {
+                Ok(Statement::Execute(single(&name)?, self.exprs(parameters)?))
+            }
+            S::Declare { mut stmts } => match (stmts.pop(), stmts.is_empty()) {
+                (Some(declare), true) => self.declare(declare),
+                _ => Err(SqlError::not_supported("this form of DECLARE")),
+            },
+            S::Close { cursor: ast::CloseCursor::All } => Ok(Statement::Close(None)),
+            S::Close { cursor: ast::CloseCursor::Specific { name } } => {
+                Ok(Statement::Close(Some(fold(&name))))
+            }
+            S::Lock(lock) => {
+                let tables = lock.tables.iter().map(|target| self.table_name(&target.name));
+                Ok(Statement::Lock(tables.collect::<SqlResult<_>>()?))
+            }
             other => Err(SqlError::not_supported(&first_words(&other))),
         }
     }

@@ -34,6 +34,7 @@ fn finish(current: &mut Vec<TokenWithSpan>, statements: &mut Vec<Vec<TokenWithSp
     let mut tokens = core::mem::take(current);
     check_chains(&tokens)?;
     order_sequence_options(&mut tokens);
+    spell_out(&mut tokens);
     let Some(first) = tokens.first() else { return Ok(()) };
     // The parser wants COPY FROM STDIN to end so, as psql's data would follow.
     if matches!(&first.token, Token::Word(word) if word.keyword == Keyword::COPY) && is_from_stdin(&tokens) {
@@ -41,6 +42,32 @@ fn finish(current: &mut Vec<TokenWithSpan>, statements: &mut Vec<Vec<TokenWithSp
     }
     statements.push(tokens);
     Ok(())
+}
+
+/// The parser knows `on` and `off` in an option of `COPY` only as `true` and `false`.
+fn spell_out(tokens: &mut [TokenWithSpan]) {
+    if tokens.first().and_then(keyword) != Some(Keyword::COPY) {
+        return;
+    }
+    let mut before = None;
+    for token in tokens {
+        let now = keyword(token);
+        if matches!(before, Some(Keyword::FREEZE | Keyword::HEADER)) {
+            match now {
+                Some(Keyword::ON) => token.token = Token::make_keyword("TRUE"),
+                Some(Keyword::OFF) => token.token = Token::make_keyword("FALSE"),
+                _ => {}
+            }
+        }
+        before = now;
+    }
+}
+
+pub(super) fn keyword(token: &TokenWithSpan) -> Option<Keyword> {
+    match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => Some(word.keyword),
+        _ => None,
+    }
 }
 
 /// The parser wants the options of sequences in one order; Postgres takes them in any.

@@ -283,7 +283,7 @@ fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, O
             (Plan::Delete(plan), columns)
         }
         Statement::Copy(copy) => (change::plan_copy(copy, planner)?, None),
-        Statement::Explain(inner) => {
+        Statement::Explain(inner, _) => {
             let plan = match &**inner {
                 Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
                     plan_with(inner, planner)?.0
@@ -301,6 +301,17 @@ fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, O
 }
 
 impl Planned {
+    /// A statement about something that has a name in the session, and gives these columns.
+    pub(crate) fn named(columns: Vec<OutputColumn>) -> Planned {
+        Planned {
+            plan: Plan::Direct,
+            params: Vec::new(),
+            columns: Some(columns),
+            made_for: Vec::new(),
+            reads_store: false,
+        }
+    }
+
     /// Whether what the plan was made for is in `transaction` what it was.
     pub(crate) async fn is_current(&self, transaction: &mut Transaction) -> SqlResult<bool> {
         for (key, bytes) in &self.made_for {

@@ -12,8 +12,11 @@
 //! A statement alone is a transaction of its own, run again by the session if it meets a conflict.
 
 mod backup;
+mod block;
 mod copy_in;
 mod definition;
+mod maintenance;
+mod named;
 mod restore;
 mod run;
 mod settings;
@@ -48,6 +51,7 @@ use crate::parse;
 use crate::plan::{self, OutputColumn, Planned, Relations};
 use crate::types::{DataType, Datum};
 use crate::wire::Style;
+use named::Named;
 use settings::Settings;
 use transaction::State;
 
@@ -209,6 +213,7 @@ pub struct Session<D: Database> {
     request_ids: RequestIds,
     row_ids: RowIds,
     settings: Settings,
+    named: Named,
     state: State,
     cache: BTreeMap<String, Arc<[Arc<Parsed>]>>,
     cache_order: VecDeque<String>,
@@ -244,6 +249,7 @@ impl<D: Database> Session<D> {
             request_ids: RequestIds::new(id),
             row_ids: RowIds::new(id),
             settings: Settings::default(),
+            named: Named::default(),
             state: State::Idle,
             cache: BTreeMap::new(),
             cache_order: VecDeque::new(),
@@ -316,6 +322,10 @@ impl<D: Database> Session<D> {
     /// Plans `parsed`, whose first parameters have the types `given`, as far as known.
     pub async fn prepare(&mut self, parsed: &Arc<Parsed>, given: &[Option<DataType>]) -> SqlResult<Prepared> {
         self.state.check_usable(&parsed.statement)?;
+        if let Some(columns) = self.named.columns(&parsed.statement) {
+            let planned = Arc::new(Planned::named(columns));
+            return Ok(Prepared { parsed: parsed.clone(), given: given.to_vec(), planned });
+        }
         let known = if given.is_empty() { parsed.planned.lock().clone() } else { None };
         let planned = match known {
             Some(planned) if self.is_current(&planned).await? => planned,
@@ -420,6 +430,7 @@ impl<D: Database> Session<D> {
 
     fn end_local_settings(&mut self) {
         self.settings.end_transaction();
+        self.named.end_transaction();
         self.settings.apply(&mut self.facts.style);
     }
 

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use cluster_calendar::Timestamptz;
 use cluster_store::{Transaction, yield_now};
 
-use super::transaction::{Explicit, SAVEPOINTS_MAX, State};
+use super::transaction::State;
 use super::{CopyIn, Cursor, CursorRows, Mode, Notice, Outcome, Prepared, Query, Session, Tag, definition};
 use crate::ast::Statement;
 use crate::database::{Database, DatabaseError, Freshness};
@@ -50,6 +50,9 @@ impl<D: Database> Session<D> {
                 _ if definition::is_definition(statement) => self.write(prepared, &params, mode).await,
                 Statement::Backup => Box::pin(self.begin_backup(mode)).await,
                 Statement::Restore => Box::pin(self.begin_restore(mode)).await,
+                Statement::Execute(name, arguments) => self.execute_named(name, arguments, mode).await,
+                Statement::Fetch(name, direction, moves) => self.fetch_named(name, *direction, *moves).await,
+                Statement::Maintenance(maintenance) => Box::pin(self.maintain(maintenance, mode)).await,
                 _ => self.direct(statement).await,
             },
             Plan::Explain(lines) => {
@@ -241,7 +244,22 @@ impl<D: Database> Session<D> {
                 self.database.call(*procedure).await?;
                 Tag::Call
             }
-            Statement::Deallocate(name) => return Ok(Outcome::Deallocate(name.clone())),
+            Statement::Deallocate(name) => {
+                return Ok(match self.named.deallocate(name.as_deref()) {
+                    true => Outcome::Done(Tag::Deallocate),
+                    // The client may have given it that name by another way.
+                    false => Outcome::Deallocate(name.clone()),
+                });
+            }
+            Statement::Prepare(name, types, statement) => self.prepare_named(name, types, statement).await?,
+            Statement::Declare(declare) => self.declare(declare).await?,
+            Statement::Close(name) => self.close(name.as_deref())?,
+            Statement::Lock(_) => {
+                if !matches!(self.state, State::Explicit(_)) {
+                    return Err(only_in_block("LOCK TABLE"));
+                }
+                Tag::Defined("LOCK TABLE")
+            }
             Statement::DiscardAll => {
                 if self.state.is_block() {
                     let message = "DISCARD ALL cannot run inside a transaction block";
@@ -249,6 +267,7 @@ impl<D: Database> Session<D> {
                 }
                 self.settings.reset_all();
                 self.settings.apply(&mut self.facts.style);
+                self.named.forget_all();
                 return Ok(Outcome::DiscardAll);
             }
             _ => return Err(SqlError::not_supported("this statement")),
@@ -256,100 +275,13 @@ impl<D: Database> Session<D> {
         Ok(Outcome::Done(tag))
     }
 
-    fn warn(&mut self, state: SqlState, message: &str) {
+    pub(super) fn warn(&mut self, state: SqlState, message: &str) {
         self.notices.push(Notice { severity: "WARNING", state, message: message.into() });
     }
-
-    fn begin(&mut self, read_only: bool) {
-        self.state = match core::mem::replace(&mut self.state, State::Idle) {
-            State::Idle => State::Explicit(Explicit { read_only, ..Explicit::default() }),
-            State::Implicit(transaction) => {
-                State::Explicit(Explicit { transaction: Some(transaction), read_only, ..Explicit::default() })
-            }
-            other => {
-                self.warn(SqlState::ACTIVE_TRANSACTION, "there is already a transaction in progress");
-                other
-            }
-        };
-    }
-
-    async fn commit_block(&mut self) -> SqlResult<Tag> {
-        let state = core::mem::replace(&mut self.state, State::Idle);
-        self.end_local_settings();
-        let transaction = match state {
-            State::Failed(_) => return Ok(Tag::Rollback),
-            State::Explicit(explicit) => explicit.transaction,
-            State::Implicit(transaction) => {
-                self.warn(SqlState::NO_TRANSACTION, "there is no transaction in progress");
-                Some(transaction)
-            }
-            State::Idle => {
-                self.warn(SqlState::NO_TRANSACTION, "there is no transaction in progress");
-                None
-            }
-        };
-        if let Some(transaction) = transaction {
-            self.commit(*transaction).await?;
-        }
-        Ok(Tag::Commit)
-    }
-
-    async fn savepoint(&mut self, name: &str) -> SqlResult<Tag> {
-        if !matches!(self.state, State::Explicit(_)) {
-            return Err(only_in_block("SAVEPOINT"));
-        }
-        let savepoint = self.state.transaction(&self.database).await?.savepoint();
-        if let State::Explicit(explicit) = &mut self.state {
-            if explicit.savepoints.len() >= SAVEPOINTS_MAX {
-                let message =
-                    format!("a transaction of more than {SAVEPOINTS_MAX} savepoints exceeds the limit");
-                return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
-            }
-            explicit.savepoints.push((name.into(), savepoint));
-        }
-        Ok(Tag::Savepoint)
-    }
-
-    fn release(&mut self, name: &str) -> SqlResult<Tag> {
-        let State::Explicit(explicit) = &mut self.state else {
-            return Err(only_in_block("RELEASE SAVEPOINT"));
-        };
-        let at = explicit.savepoints.iter().rposition(|(known, _)| known == name);
-        explicit.savepoints.truncate(at.ok_or_else(|| no_savepoint(name))?);
-        Ok(Tag::Release)
-    }
-
-    fn rollback_to(&mut self, name: &str) -> SqlResult<Tag> {
-        let mut explicit = match core::mem::replace(&mut self.state, State::Idle) {
-            State::Explicit(explicit) | State::Failed(explicit) => explicit,
-            other => {
-                self.state = other;
-                return Err(only_in_block("ROLLBACK TO SAVEPOINT"));
-            }
-        };
-        let at = explicit.savepoints.iter().rposition(|(known, _)| known == name);
-        let Some(at) = at else {
-            self.state = State::Failed(explicit);
-            return Err(no_savepoint(name));
-        };
-        explicit.savepoints.truncate(at + 1);
-        if let (Some(transaction), Some((name, savepoint))) =
-            (&mut explicit.transaction, explicit.savepoints.pop())
-        {
-            transaction.restore(savepoint);
-            explicit.savepoints.push((name, transaction.savepoint()));
-        }
-        self.state = State::Explicit(explicit);
-        Ok(Tag::Rollback)
-    }
 }
 
-fn only_in_block(command: &str) -> SqlError {
+pub(super) fn only_in_block(command: &str) -> SqlError {
     SqlError::new(SqlState::NO_TRANSACTION, format!("{command} can only be used in transaction blocks"))
-}
-
-fn no_savepoint(name: &str) -> SqlError {
-    SqlError::new(SqlState::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist"))
 }
 
 fn plan_changed() -> SqlError {

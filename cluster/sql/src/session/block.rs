@@ -1,0 +1,98 @@
+//! Transaction blocks: their beginning, their end, and what is saved in between.
+
+use alloc::format;
+
+use super::run::only_in_block;
+use super::transaction::{Explicit, SAVEPOINTS_MAX, State};
+use super::{Session, Tag};
+use crate::database::Database;
+use crate::error::{SqlError, SqlResult, SqlState};
+
+impl<D: Database> Session<D> {
+    pub(super) fn begin(&mut self, read_only: bool) {
+        self.state = match core::mem::replace(&mut self.state, State::Idle) {
+            State::Idle => State::Explicit(Explicit { read_only, ..Explicit::default() }),
+            State::Implicit(transaction) => {
+                State::Explicit(Explicit { transaction: Some(transaction), read_only, ..Explicit::default() })
+            }
+            other => {
+                self.warn(SqlState::ACTIVE_TRANSACTION, "there is already a transaction in progress");
+                other
+            }
+        };
+    }
+
+    pub(super) async fn commit_block(&mut self) -> SqlResult<Tag> {
+        let state = core::mem::replace(&mut self.state, State::Idle);
+        self.end_local_settings();
+        let transaction = match state {
+            State::Failed(_) => return Ok(Tag::Rollback),
+            State::Explicit(explicit) => explicit.transaction,
+            State::Implicit(transaction) => {
+                self.warn(SqlState::NO_TRANSACTION, "there is no transaction in progress");
+                Some(transaction)
+            }
+            State::Idle => {
+                self.warn(SqlState::NO_TRANSACTION, "there is no transaction in progress");
+                None
+            }
+        };
+        if let Some(transaction) = transaction {
+            self.commit(*transaction).await?;
+        }
+        Ok(Tag::Commit)
+    }
+
+    pub(super) async fn savepoint(&mut self, name: &str) -> SqlResult<Tag> {
+        if !matches!(self.state, State::Explicit(_)) {
+            return Err(only_in_block("SAVEPOINT"));
+        }
+        let savepoint = self.state.transaction(&self.database).await?.savepoint();
+        if let State::Explicit(explicit) = &mut self.state {
+            if explicit.savepoints.len() >= SAVEPOINTS_MAX {
+                let message =
+                    format!("a transaction of more than {SAVEPOINTS_MAX} savepoints exceeds the limit");
+                return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
+            }
+            explicit.savepoints.push((name.into(), savepoint));
+        }
+        Ok(Tag::Savepoint)
+    }
+
+    pub(super) fn release(&mut self, name: &str) -> SqlResult<Tag> {
+        let State::Explicit(explicit) = &mut self.state else {
+            return Err(only_in_block("RELEASE SAVEPOINT"));
+        };
+        let at = explicit.savepoints.iter().rposition(|(known, _)| known == name);
+        explicit.savepoints.truncate(at.ok_or_else(|| no_savepoint(name))?);
+        Ok(Tag::Release)
+    }
+
+    pub(super) fn rollback_to(&mut self, name: &str) -> SqlResult<Tag> {
+        let mut explicit = match core::mem::replace(&mut self.state, State::Idle) {
+            State::Explicit(explicit) | State::Failed(explicit) => explicit,
+            other => {
+                self.state = other;
+                return Err(only_in_block("ROLLBACK TO SAVEPOINT"));
+            }
+        };
+        let at = explicit.savepoints.iter().rposition(|(known, _)| known == name);
+        let Some(at) = at else {
+            self.state = State::Failed(explicit);
+            return Err(no_savepoint(name));
+        };
+        explicit.savepoints.truncate(at + 1);
+        if let (Some(transaction), Some((name, savepoint))) =
+            (&mut explicit.transaction, explicit.savepoints.pop())
+        {
+            transaction.restore(savepoint);
+            explicit.savepoints.push((name, transaction.savepoint()));
+        }
+        self.state = State::Explicit(explicit);
+        Ok(Tag::Rollback)
+    }
+}
+
+fn no_savepoint(name: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_SAVEPOINT, format!("savepoint \"{name}\" does not exist"))
+}
