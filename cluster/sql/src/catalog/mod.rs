@@ -22,6 +22,7 @@ pub use descriptor::{
 use crate::bind::{BoundTable, bind_table};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::key::{SYSTEM_SPACE, TABLE_SPACE};
+use crate::row;
 use crate::types::{DataType, Datum};
 
 /// The schema of tables that name none.
@@ -90,6 +91,8 @@ pub(crate) struct StoredTable {
     pub(crate) types: Vec<DataType>,
     /// What rows hold in columns that were not there when they were written; empty if that is NULL for all.
     pub(crate) missing: Vec<Datum>,
+    /// Columns that are filled up with blanks, and to how many characters: rows are stored without these.
+    padded: Vec<(usize, usize)>,
     pub(crate) bound: BoundTable,
 }
 
@@ -131,7 +134,38 @@ impl StoredTable {
             missing.extend(descriptor.columns.iter().map(|column| column.missing.clone()));
         }
         let bound = bind_table(&descriptor)?;
-        Ok(StoredTable { key, bytes, descriptor, types, missing, bound })
+        let padded = descriptor.columns.iter().enumerate().filter_map(|(at, column)| {
+            let len = column.modifier.filter(|_| column.data_type == DataType::Bpchar)?;
+            Some((at, usize::try_from(len).ok()?))
+        });
+        let padded = padded.collect();
+        Ok(StoredTable { key, bytes, descriptor, types, missing, padded, bound })
+    }
+
+    /// The row in `value`, of whose columns those are wanted that `needed` marks.
+    pub(crate) fn read(&self, value: &[u8], needed: &[bool]) -> SqlResult<Vec<Datum>> {
+        let mut row = row::read(value, &self.types, needed, &self.missing)?;
+        for (at, len) in &self.padded {
+            if let Some(Datum::Bpchar(text)) = row.get_mut(*at) {
+                let chars = text.chars().count();
+                text.extend(core::iter::repeat_n(' ', len.saturating_sub(chars)));
+            }
+        }
+        Ok(row)
+    }
+
+    /// `row` as it is stored.
+    pub(crate) fn encode(&self, row: &[Datum]) -> Vec<u8> {
+        if self.padded.is_empty() {
+            return row::encode(row);
+        }
+        let mut row = row.to_vec();
+        for (at, _) in &self.padded {
+            if let Some(Datum::Bpchar(text)) = row.get_mut(*at) {
+                text.truncate(text.trim_end_matches(' ').len());
+            }
+        }
+        row::encode(&row)
     }
 
     /// Whether the table is in `transaction` what it is here.

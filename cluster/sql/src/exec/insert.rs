@@ -13,7 +13,6 @@ use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::plan::{Conflict, InsertPlan};
-use crate::row;
 
 /// An `INSERT` in progress.
 pub(super) struct Inserting<'a> {
@@ -79,7 +78,7 @@ impl<'a> Inserting<'a> {
         }
         let InsertPlan { table, returning, related, .. } = self.plan;
         let Some(value) = context.transaction.get(&key).await? else { return Ok(()) };
-        let old = row::read(&value, &table.types, &vec![true; table.types.len()], &table.missing)?;
+        let old = table.read(&value, &vec![true; table.types.len()])?;
         let mut both = old.clone();
         both.extend(excluded);
         if !context.passes(filter, &both).await? {

@@ -16,7 +16,6 @@ use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::key;
 use crate::plan::rel::{Scan, Series};
-use crate::row;
 use crate::types::{DataType, Datum};
 
 /// The rows of a table that pass a filter, in progress.
@@ -86,7 +85,7 @@ async fn open<D: Database>(node: &Scan, context: &mut Context<'_, D>) -> SqlResu
 }
 
 fn decode(key: Arc<[u8]>, value: &[u8], node: &Scan) -> SqlResult<Row> {
-    let mut row = row::read(value, &node.table.types, &node.needed, &node.table.missing)?;
+    let mut row = node.table.read(value, &node.needed)?;
     if node.with_key {
         row.push(Datum::Bytea(key));
     }

@@ -12,7 +12,6 @@ use crate::catalog::{IndexValue, StoredTable, TableDescriptor};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::key::{self, KeyOrder};
-use crate::row;
 use crate::types::{self, Datum};
 use crate::wire;
 
@@ -138,11 +137,11 @@ pub(crate) async fn store_row(
     let key: Arc<[u8]> = if descriptor.primary_key.is_empty() {
         let mut key = key::table_prefix(descriptor.id);
         row_ids.write_next(env.session.statement_micros, &mut key);
-        put(&key, row, transaction)?;
+        transaction.put(&key, &table.encode(row))?;
         key.into()
     } else {
         let key: Arc<[u8]> = descriptor.row_key(row).into();
-        if !transaction.insert(&key, row::encode(row).into()).await? {
+        if !transaction.insert(&key, table.encode(row).into()).await? {
             return Err(duplicate_key(table, UniqueKey::Primary, row));
         }
         key
@@ -241,17 +240,13 @@ pub(crate) async fn replace_rows(
     }
     for (row, (key, moves, entries)) in rows.iter().zip(added) {
         if !moves {
-            put(&key, &row.new, transaction)?;
-        } else if !transaction.insert(&key, row::encode(&row.new).into()).await? {
+            transaction.put(&key, &table.encode(&row.new))?;
+        } else if !transaction.insert(&key, table.encode(&row.new).into()).await? {
             return Err(duplicate_key(table, UniqueKey::Primary, &row.new));
         }
         add_entries(table, &key, &row.new, entries, transaction).await?;
     }
     Ok(())
-}
-
-fn put(key: &[u8], row: &[Datum], transaction: &mut Transaction) -> SqlResult<()> {
-    Ok(transaction.put(key, &row::encode(row))?)
 }
 
 /// Makes `row` what its table stores, if it may stand there as far as itself goes.

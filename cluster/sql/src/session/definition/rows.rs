@@ -13,7 +13,6 @@ use crate::catalog::StoredTable;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::{Context, Replaced, Row, add_to_index, check_row, replace_rows};
 use crate::key;
-use crate::row;
 use crate::types::Datum;
 
 /// All rows of `table` as they are stored, batch by batch.
@@ -39,10 +38,7 @@ impl Rows {
     ) -> SqlResult<Vec<(Arc<[u8]>, Row)>> {
         context.check_cancel()?;
         let stored = self.scan.next_batch(context.transaction).await?;
-        stored
-            .into_iter()
-            .map(|(key, value)| Ok((key, row::read(&value, &table.types, &self.needed, &table.missing)?)))
-            .collect()
+        stored.into_iter().map(|(key, value)| Ok((key, table.read(&value, &self.needed)?))).collect()
     }
 }
 
