@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use cluster_format::{Commit, NodeId, Origin, Version};
 use cluster_services::{LIVE_TABLES, tables};
+use cluster_sql::Turns;
 use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
 use cluster_sql::types::Datum;
 use cluster_store::{MemoryPool, Mended, Mending, ReadError, Snapshot, Tables};
@@ -24,6 +25,8 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, DatabaseError>>;
 /// What a session asks of the node.
 pub(crate) enum Request {
     Snapshot(Reply<Snapshot>),
+    /// What is applied once that holds this version.
+    SnapshotAt(Version, Reply<Snapshot>),
     /// A read has met this, and is repeated if it is mended.
     Mended(ReadError, Reply<Snapshot>),
     Commit(Arc<Commit>, Reply<Version>),
@@ -68,6 +71,7 @@ pub(crate) struct NodeDatabase {
     cluster_name: Arc<str>,
     memory: Arc<MemoryPool>,
     sequences: Arc<SequenceNumbers>,
+    turns: Arc<Turns>,
 }
 
 impl NodeDatabase {
@@ -85,6 +89,7 @@ impl NodeDatabase {
             cluster_name: cluster_name.into(),
             memory: MemoryPool::new(memory_len),
             sequences: Arc::default(),
+            turns: Arc::default(),
         }
     }
 
@@ -103,6 +108,11 @@ impl Database for NodeDatabase {
             // Enough to find the live tables, which say why this node is out of service. A statement that
             // reads or writes stored tables goes on to ask for what is refused below.
             Freshness::Local => Ok(self.lock().newest.clone().mended_by(self.asking.clone())),
+            Freshness::AtLeast(version) => {
+                self.check_in_service()?;
+                let asked = self.asking.ask(|reply| Request::SnapshotAt(version, reply)).await?;
+                Ok(asked.mended_by(self.asking.clone()))
+            }
             Freshness::Linearizable => {
                 self.check_in_service()?;
                 Ok(self.asking.ask(Request::Snapshot).await?.mended_by(self.asking.clone()))
@@ -156,6 +166,10 @@ impl Database for NodeDatabase {
 
     fn memory(&self) -> &Arc<MemoryPool> {
         &self.memory
+    }
+
+    fn turns(&self) -> &Arc<Turns> {
+        &self.turns
     }
 
     fn sequences(&self) -> &SequenceNumbers {

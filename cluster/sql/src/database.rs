@@ -11,6 +11,7 @@ use cluster_store::{Conflict, MemoryPool, ReadError, Snapshot};
 
 use spin::Mutex;
 
+use crate::turns::Turns;
 use crate::types::{DataType, Datum};
 
 /// How new a snapshot must be.
@@ -22,6 +23,9 @@ pub enum Freshness {
     /// the commit's conflict check makes sure that nothing it read has changed, and for one that reads live
     /// tables alone.
     Local,
+    /// What this node has applied, as soon as that holds the entry at this version: what a commit met a conflict with, and
+    /// may be on its way still. Enough for a transaction that writes.
+    AtLeast(Version),
 }
 
 /// Why the database could not answer. Nothing was changed, unless the variant says otherwise.
@@ -100,6 +104,9 @@ pub trait Database: Clone + Send + Sync + 'static {
 
     /// The memory that this node's sessions share.
     fn memory(&self) -> &Arc<MemoryPool>;
+
+    /// In which order this node's sessions go on that keep meeting conflicts.
+    fn turns(&self) -> &Arc<Turns>;
 
     /// The numbers of sequences that this node has taken for its sessions.
     fn sequences(&self) -> &SequenceNumbers;

@@ -32,6 +32,7 @@ mod plan;
 pub mod row;
 mod session;
 mod settings;
+mod turns;
 pub mod types;
 pub mod wire;
 
@@ -43,3 +44,4 @@ pub use plan::OutputColumn;
 pub use session::{
     Backup, CopyIn, Cursor, Mode, Notice, Outcome, Parsed, Prepared, Restore, Session, Status, Tag,
 };
+pub use turns::{Turn, Turns};

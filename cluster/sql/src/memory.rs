@@ -11,6 +11,7 @@ use cluster_store::{MemoryPool, RequestState, Snapshot, Tables};
 use spin::Mutex;
 
 use crate::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
+use crate::turns::Turns;
 use crate::types::{DataType, Datum};
 
 /// A single-node, in-memory [`Database`]. Clones are the same database.
@@ -19,6 +20,7 @@ pub struct MemoryDatabase {
     state: Arc<Mutex<State>>,
     memory: Arc<MemoryPool>,
     sequences: Arc<SequenceNumbers>,
+    turns: Arc<Turns>,
 }
 
 /// What its sessions share, in bytes.
@@ -47,7 +49,7 @@ impl MemoryDatabase {
             wall_micros,
         };
         let (memory, sequences) = (MemoryPool::new(SESSIONS_MEMORY), Arc::default());
-        MemoryDatabase { state: Arc::new(Mutex::new(state)), memory, sequences }
+        MemoryDatabase { state: Arc::new(Mutex::new(state)), memory, sequences, turns: Arc::default() }
     }
 
     /// Moves the clock.
@@ -120,6 +122,10 @@ impl Database for MemoryDatabase {
 
     fn memory(&self) -> &Arc<MemoryPool> {
         &self.memory
+    }
+
+    fn turns(&self) -> &Arc<Turns> {
+        &self.turns
     }
 
     fn sequences(&self) -> &SequenceNumbers {

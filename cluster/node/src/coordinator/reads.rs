@@ -27,6 +27,14 @@ impl Coordinator {
         self.new_reads.push(reply);
     }
 
+    /// A session wants to read what is applied, once that holds `version`.
+    pub(crate) fn read_at(&mut self, now: Now, version: Version, reply: Reply<Snapshot>) {
+        let (send_at, give_up_at) = (now.monotonic, now.monotonic + GIVE_UP_AFTER);
+        let number = self.number();
+        let replies = [reply].into();
+        self.reads.insert(number, PendingRead { replies, version: Some(version), send_at, give_up_at });
+    }
+
     /// A peer asks this node, which should lead, at which version it may read.
     pub(crate) fn forwarded_read(
         &mut self,

@@ -307,6 +307,7 @@ impl Node {
                 Request::Commit(commit, reply) => self.coordinator.commit(now, commit, reply),
                 Request::Change(change, reply) => self.coordinator.change(now, change, reply),
                 Request::Snapshot(reply) => self.coordinator.read(reply),
+                Request::SnapshotAt(version, reply) => self.coordinator.read_at(now, version, reply),
                 Request::Mended(error, reply) => self.replica.await_mended(now, error, reply),
                 Request::LiveRows(table, reply) => {
                     let rows = self.own_rows(now, &table, machine);

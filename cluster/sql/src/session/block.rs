@@ -27,7 +27,12 @@ impl<D: Database> Session<D> {
         self.end_local_settings();
         let transaction = match state {
             State::Failed(_) => return Ok(Tag::Rollback),
-            State::Explicit(explicit) => explicit.transaction,
+            State::Explicit(Explicit { transaction, history, .. }) => {
+                if let Some(transaction) = transaction {
+                    self.commit_or_repeat(*transaction, history).await?;
+                }
+                return Ok(Tag::Commit);
+            }
             State::Implicit(transaction) => {
                 self.warn(SqlState::NO_TRANSACTION, "there is no transaction in progress");
                 Some(transaction)
@@ -82,6 +87,7 @@ impl<D: Database> Session<D> {
             return Err(no_savepoint(name));
         };
         explicit.savepoints.truncate(at + 1);
+        explicit.history.lose();
         if let (Some(transaction), Some((name, savepoint))) =
             (&mut explicit.transaction, explicit.savepoints.pop())
         {

@@ -14,9 +14,11 @@
 mod backup;
 mod block;
 mod copy_in;
+mod cursor;
 mod definition;
 mod maintenance;
 mod named;
+mod replay;
 mod restore;
 mod run;
 mod settings;
@@ -27,7 +29,6 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_store::Transaction;
@@ -35,22 +36,22 @@ use spin::Mutex;
 
 pub use backup::Backup;
 pub use copy_in::CopyIn;
+pub use cursor::Cursor;
 pub use restore::Restore;
 pub use tag::Tag;
 
 use crate::ast::{CopyFormat, Statement};
 use crate::cancel::CancelFlag;
 use crate::chance::Chance;
-use crate::copy;
 use crate::database::{Database, Freshness, RequestIds};
 use crate::error::{SqlResult, SqlState};
 use crate::eval::{Env, SessionFacts};
-use crate::exec::{self, Budget, Context, Row, RowIds};
-use crate::memo::Memo;
+use crate::exec::{Context, Row, RowIds};
 use crate::parse;
 use crate::plan::{self, OutputColumn, Planned, Relations};
-use crate::types::{DataType, Datum};
+use crate::types::DataType;
 use crate::wire::Style;
+use cursor::{CursorRows, Query};
 use named::Named;
 use settings::Settings;
 use transaction::State;
@@ -148,61 +149,6 @@ pub enum Outcome {
     Deallocate(Option<String>),
     /// Everything but the connection is to be forgotten.
     DiscardAll,
-}
-
-/// A result in progress.
-pub struct Cursor {
-    rows: CursorRows,
-    columns: Vec<OutputColumn>,
-    tag: fn(u64) -> Tag,
-    /// For `RETURNING`: the rows changed. Otherwise the rows fetched so far.
-    count: u64,
-    header: bool,
-}
-
-enum CursorRows {
-    Ready(vec::IntoIter<Row>),
-    Query(Box<Query>),
-}
-
-/// A query in progress, with what it works on.
-struct Query {
-    rows: exec::Cursor,
-    params: Vec<Datum>,
-    facts: SessionFacts,
-    /// The transaction, if the query is alone in it.
-    own: Option<Transaction>,
-    budget: Budget,
-    memo: Memo,
-}
-
-impl Cursor {
-    fn ready(rows: Vec<Row>, columns: Vec<OutputColumn>, tag: fn(u64) -> Tag, count: u64) -> Box<Cursor> {
-        Box::new(Cursor { rows: CursorRows::Ready(rows.into_iter()), columns, tag, count, header: false })
-    }
-
-    /// The columns.
-    pub fn columns(&self) -> &[OutputColumn] {
-        &self.columns
-    }
-
-    /// What the statement says it did, at its end.
-    pub fn tag(&self) -> Tag {
-        (self.tag)(self.count)
-    }
-
-    /// Appends `rows` in the format of `COPY`, behind the header if these are the first.
-    pub fn write_copy(&mut self, rows: &[Row], format: &CopyFormat, out: &mut Vec<u8>) {
-        if format.header && !core::mem::replace(&mut self.header, true) {
-            copy::write_header(&self.columns, format, out);
-        }
-        let plain = Style::default();
-        let style = match &self.rows {
-            CursorRows::Query(query) => &query.facts.style,
-            CursorRows::Ready(_) => &plain,
-        };
-        rows.iter().for_each(|row| copy::write_row(row, format, style, out));
-    }
 }
 
 /// One client's statements, one after the other.
@@ -391,7 +337,7 @@ impl<D: Database> Session<D> {
                 Ok((!rows.is_empty()).then_some(rows))
             }
             CursorRows::Query(query) => {
-                let Query { rows, params, facts, own, budget, memo } = &mut **query;
+                let Query { rows, params, facts, own, budget, memo, step } = &mut **query;
                 let transaction = match own {
                     Some(transaction) => transaction,
                     None => self.state.transaction(&self.database).await?,
@@ -401,6 +347,12 @@ impl<D: Database> Session<D> {
                     Context { database: &self.database, transaction, env, cancel: &self.cancel, budget };
                 let rows = rows.next_batch(&mut context).await?;
                 cursor.count += rows.as_ref().map_or(0, |rows| rows.len() as u64);
+                if let (Some(step), Some(history)) = (*step, self.state.history()) {
+                    match &rows {
+                        Some(rows) => history.note(step, rows),
+                        None => history.complete(step),
+                    }
+                }
                 Ok(rows)
             }
         }

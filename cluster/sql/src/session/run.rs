@@ -24,10 +24,10 @@ use crate::types::Datum;
 pub(super) const ATTEMPTS_MAX: usize = 100;
 
 /// What a statement that writes did.
-struct Written {
-    tag: Tag,
+pub(super) struct Written {
+    pub(super) tag: Tag,
     /// For `RETURNING`.
-    rows: Option<(Vec<Row>, Vec<OutputColumn>)>,
+    pub(super) rows: Option<(Vec<Row>, Vec<OutputColumn>)>,
     notices: Vec<Notice>,
 }
 
@@ -45,6 +45,7 @@ impl<D: Database> Session<D> {
         if !self.state.is_block() {
             self.facts.style.now = Timestamptz::from_unix_micros(self.facts.statement_micros)?;
         }
+        let step = self.remember(prepared, &params);
         match &prepared.planned.plan {
             Plan::Direct => match statement {
                 _ if definition::is_definition(statement) => self.write(prepared, &params, mode).await,
@@ -60,17 +61,29 @@ impl<D: Database> Session<D> {
                 let columns = prepared.planned.columns.clone().unwrap_or_default();
                 Ok(Outcome::Rows(Cursor::ready(rows, columns, |_| Tag::Explain, 0)))
             }
-            Plan::Query(_) | Plan::CopyOut(..) => self.query(prepared, params, mode).await,
+            Plan::Query(_) | Plan::CopyOut(..) => self.query(prepared, params, mode, step).await,
             Plan::CopyIn(_) => {
                 self.state.check_writable("COPY FROM")?;
                 Box::pin(self.begin_copy_in(prepared, mode)).await
             }
-            Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) => self.write(prepared, &params, mode).await,
+            Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) => {
+                let outcome = self.write(prepared, &params, mode).await?;
+                if let (Some(step), Some(history)) = (step, self.state.history()) {
+                    history.note_outcome(step, &outcome);
+                }
+                Ok(outcome)
+            }
         }
     }
 
     /// Opens a query. Alone, it reads a snapshot of its own.
-    async fn query(&mut self, prepared: &Prepared, params: Vec<Datum>, mode: Mode) -> SqlResult<Outcome> {
+    async fn query(
+        &mut self,
+        prepared: &Prepared,
+        params: Vec<Datum>,
+        mode: Mode,
+        step: Option<usize>,
+    ) -> SqlResult<Outcome> {
         let live = self.database.live_tables();
         let mut own = None;
         let transaction = if mode.alone && !self.state.is_block() {
@@ -93,7 +106,7 @@ impl<D: Database> Session<D> {
         let budget = Budget::new(self.database.memory());
         let tag = if format.is_some() { Tag::Copy } else { Tag::Select };
         let (facts, memo) = (self.facts.clone(), Memo::default());
-        let query = Query { rows, params, facts, own, budget, memo };
+        let query = Query { rows, params, facts, own, budget, memo, step };
         let rows = CursorRows::Query(Box::new(query));
         let cursor = Box::new(Cursor { rows, columns, tag, count: 0, header: false });
         Ok(match format {
@@ -135,11 +148,15 @@ impl<D: Database> Session<D> {
     async fn write_alone(&mut self, prepared: &Prepared, params: &[Datum], mode: Mode) -> SqlResult<Written> {
         let mut freshness = Freshness::Local;
         let mut attempt = 0;
+        let (mut turn, mut conflict) = (None, None);
         loop {
             attempt += 1;
+            let snapshot = match conflict.take() {
+                Some(conflict) => self.snapshot_after(conflict).await?,
+                None => self.database.snapshot(freshness).await?,
+            };
             let Session { database, facts, cancel, row_ids, .. } = &mut *self;
-            let mut transaction =
-                Transaction::new(database.snapshot(freshness).await?, database.memory().lease());
+            let mut transaction = Transaction::new(snapshot, database.memory().lease());
             let memo = Memo::default();
             let env = Env::new(params, facts, &memo);
             let mut budget = Budget::new(database.memory());
@@ -159,8 +176,12 @@ impl<D: Database> Session<D> {
             let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
             match self.database.commit(commit).await {
                 Ok(_) => return Ok(written),
-                Err(DatabaseError::Conflict(_)) if attempt < ATTEMPTS_MAX => {
-                    freshness = Freshness::Linearizable
+                Err(DatabaseError::Conflict(met)) if attempt < ATTEMPTS_MAX => {
+                    freshness = Freshness::Local;
+                    conflict = Some(met);
+                    if turn.is_none() {
+                        turn = Some(self.database.turns().take().await);
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -328,7 +349,7 @@ pub(super) async fn current_plan(
 }
 
 /// Runs a statement that writes, once.
-async fn write_once<D: Database>(
+pub(super) async fn write_once<D: Database>(
     prepared: &Prepared,
     row_ids: &mut crate::exec::RowIds,
     context: &mut Context<'_, D>,

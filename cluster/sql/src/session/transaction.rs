@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use cluster_store::{Savepoint, Transaction};
 
 use super::Status;
+use super::replay::History;
 use crate::ast::Statement;
 use crate::database::{Database, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -33,6 +34,8 @@ pub(crate) struct Explicit {
     pub(crate) transaction: Option<Box<Transaction>>,
     pub(crate) read_only: bool,
     pub(crate) savepoints: Vec<(String, Savepoint)>,
+    /// What it has done, to be done again if its commit meets a conflict.
+    pub(crate) history: History,
 }
 
 impl State {
@@ -66,6 +69,14 @@ impl State {
                 explicit.transaction.as_deref_mut().ok_or_else(failed)
             }
             State::Idle | State::Failed(_) => Err(failed()),
+        }
+    }
+
+    /// What the transaction block has done, if there is one.
+    pub(crate) fn history(&mut self) -> Option<&mut History> {
+        match self {
+            State::Explicit(explicit) => Some(&mut explicit.history),
+            _ => None,
         }
     }
 

@@ -1,0 +1,87 @@
+//! What a statement gives, while a client takes it.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use cluster_store::Transaction;
+
+use super::Tag;
+use crate::ast::CopyFormat;
+use crate::copy;
+use crate::eval::SessionFacts;
+use crate::exec::{self, Budget, Row};
+use crate::memo::Memo;
+use crate::plan::OutputColumn;
+use crate::types::Datum;
+use crate::wire::Style;
+
+/// A result in progress.
+pub struct Cursor {
+    pub(super) rows: CursorRows,
+    pub(super) columns: Vec<OutputColumn>,
+    pub(super) tag: fn(u64) -> Tag,
+    /// For `RETURNING`: the rows changed. Otherwise the rows fetched so far.
+    pub(super) count: u64,
+    pub(super) header: bool,
+}
+
+pub(super) enum CursorRows {
+    Ready(vec::IntoIter<Row>),
+    Query(Box<Query>),
+}
+
+/// A query in progress, with what it works on.
+pub(super) struct Query {
+    pub(super) rows: exec::Cursor,
+    pub(super) params: Vec<Datum>,
+    pub(super) facts: SessionFacts,
+    /// The transaction, if the query is alone in it.
+    pub(super) own: Option<Transaction>,
+    pub(super) budget: Budget,
+    pub(super) memo: Memo,
+    /// Its number in the history of the transaction block that it is in.
+    pub(super) step: Option<usize>,
+}
+
+impl Cursor {
+    pub(super) fn ready(
+        rows: Vec<Row>,
+        columns: Vec<OutputColumn>,
+        tag: fn(u64) -> Tag,
+        count: u64,
+    ) -> Box<Cursor> {
+        Box::new(Cursor { rows: CursorRows::Ready(rows.into_iter()), columns, tag, count, header: false })
+    }
+
+    /// The rows of a result that has been made whole.
+    pub(super) fn ready_rows(&self) -> &[Row] {
+        match &self.rows {
+            CursorRows::Ready(rows) => rows.as_slice(),
+            CursorRows::Query(_) => &[],
+        }
+    }
+
+    /// The columns.
+    pub fn columns(&self) -> &[OutputColumn] {
+        &self.columns
+    }
+
+    /// What the statement says it did, at its end.
+    pub fn tag(&self) -> Tag {
+        (self.tag)(self.count)
+    }
+
+    /// Appends `rows` in the format of `COPY`, behind the header if these are the first.
+    pub fn write_copy(&mut self, rows: &[Row], format: &CopyFormat, out: &mut Vec<u8>) {
+        if format.header && !core::mem::replace(&mut self.header, true) {
+            copy::write_header(&self.columns, format, out);
+        }
+        let plain = Style::default();
+        let style = match &self.rows {
+            CursorRows::Query(query) => &query.facts.style,
+            CursorRows::Ready(_) => &plain,
+        };
+        rows.iter().for_each(|row| copy::write_row(row, format, style, out));
+    }
+}

@@ -1,0 +1,230 @@
+//! Doing a transaction block again that met a conflict.
+//!
+//! What a block has run is remembered, with what the client was told of it. If its commit meets a conflict, the statements
+//! are run again on a newer snapshot; if each of them says the same as before, the client cannot tell the difference, and
+//! what was written then is committed. Clients that change the same rows thus all make progress, without their doing.
+
+use alloc::format;
+use alloc::vec::Vec;
+
+use cluster_store::{Conflict, Snapshot, Transaction};
+
+use super::run::{ATTEMPTS_MAX, current_plan, write_once};
+use super::{Mode, Outcome, Prepared, Session, Tag};
+use crate::ast::Statement;
+use crate::database::{Database, DatabaseError, Freshness};
+use crate::error::SqlResult;
+use crate::eval::Env;
+use crate::exec::{self, Budget, Context, Row};
+use crate::memo::Memo;
+use crate::plan::Plan;
+use crate::row;
+use crate::types::Datum;
+
+/// Most statements of a block that is done again, and most bytes of what they said.
+const STEPS_MAX: usize = 256;
+const SAID_LEN_MAX: usize = 256 * 1024;
+
+/// What a transaction block has done.
+#[derive(Default)]
+pub(crate) struct History {
+    steps: Vec<Step>,
+    len: usize,
+    /// Something was done that cannot be done again.
+    lost: bool,
+}
+
+struct Step {
+    prepared: Prepared,
+    params: Vec<Datum>,
+    /// The rows that the client has seen, and the tag.
+    said: Vec<u8>,
+    /// Whether it has seen them all.
+    complete: bool,
+}
+
+impl History {
+    /// A statement is run. Returns its number.
+    pub(super) fn begin(&mut self, prepared: &Prepared, params: &[Datum]) -> Option<usize> {
+        if self.lost || self.steps.len() >= STEPS_MAX {
+            self.lose();
+            return None;
+        }
+        self.len += params.iter().map(Datum::len_memory).sum::<usize>() + 64;
+        let (prepared, params) = (prepared.clone(), params.to_vec());
+        self.steps.push(Step { prepared, params, said: Vec::new(), complete: false });
+        Some(self.steps.len() - 1)
+    }
+
+    /// The client is told `rows` of the statement `step`.
+    pub(super) fn note(&mut self, step: usize, rows: &[Row]) {
+        let Some(step) = self.steps.get_mut(step) else { return };
+        let before = step.said.len();
+        rows.iter().for_each(|row| write_row(row, &mut step.said));
+        self.len += step.said.len() - before;
+        if self.len > SAID_LEN_MAX {
+            self.lose();
+        }
+    }
+
+    /// The client is told all that the statement `step` has written.
+    pub(super) fn note_outcome(&mut self, step: usize, outcome: &Outcome) {
+        match outcome {
+            Outcome::Rows(cursor) => {
+                self.note(step, cursor.ready_rows());
+                self.note_tag(step, cursor.tag());
+            }
+            Outcome::Done(tag) => self.note_tag(step, *tag),
+            _ => self.lose(),
+        }
+        self.complete(step);
+    }
+
+    fn note_tag(&mut self, step: usize, tag: Tag) {
+        if let Some(step) = self.steps.get_mut(step) {
+            step.said.extend_from_slice(format!("{tag}").as_bytes());
+        }
+    }
+
+    /// The client has been told all of the statement `step`.
+    pub(super) fn complete(&mut self, step: usize) {
+        if let Some(step) = self.steps.get_mut(step) {
+            step.complete = true;
+        }
+    }
+
+    /// Something was done that cannot be done again.
+    pub(super) fn lose(&mut self) {
+        self.lost = true;
+        self.steps.clear();
+        self.len = 0;
+    }
+
+    fn can_be_repeated(&self) -> bool {
+        !self.lost && self.steps.iter().all(|step| step.complete)
+    }
+}
+
+fn write_row(row: &Row, out: &mut Vec<u8>) {
+    let bytes = row::encode(row);
+    out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+    out.extend_from_slice(&bytes);
+}
+
+impl<D: Database> Session<D> {
+    /// Commits a transaction block; if it meets a conflict, as it would have gone on newer rows.
+    pub(super) async fn commit_or_repeat(
+        &mut self,
+        transaction: Transaction,
+        history: History,
+    ) -> SqlResult<()> {
+        if transaction.is_read_only() {
+            return Ok(());
+        }
+        let (commit, held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
+        let conflict = match self.database.commit(commit).await {
+            Err(DatabaseError::Conflict(conflict)) if history.can_be_repeated() => conflict,
+            done => return done.map(drop).map_err(Into::into),
+        };
+        let mut last = conflict;
+        drop(held);
+        // Others that meet conflicts wait until this one has come through.
+        let _turn = self.database.turns().take().await;
+        for _ in 0..ATTEMPTS_MAX {
+            if self.cancel.is_set() {
+                break;
+            }
+            let snapshot = self.snapshot_after(last).await?;
+            let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
+            if !self.says_the_same(&history, &mut transaction).await {
+                break;
+            }
+            let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
+            match self.database.commit(commit).await {
+                Err(DatabaseError::Conflict(conflict)) => last = conflict,
+                done => return done.map(drop).map_err(Into::into),
+            }
+        }
+        Err(DatabaseError::Conflict(conflict).into())
+    }
+
+    /// A snapshot that holds what a commit met a conflict with.
+    pub(super) async fn snapshot_after(&mut self, conflict: Conflict) -> Result<Snapshot, DatabaseError> {
+        // It may be on its way still; if it is lost on that, what is newest will do.
+        if let Conflict::Written(version) = conflict
+            && let Ok(snapshot) = self.database.snapshot(Freshness::AtLeast(version)).await
+        {
+            return Ok(snapshot);
+        }
+        self.database.snapshot(Freshness::Linearizable).await
+    }
+
+    /// Remembers a statement of a transaction block. Returns its number, if it can be done again.
+    pub(super) fn remember(&mut self, prepared: &Prepared, params: &[Datum]) -> Option<usize> {
+        let history = self.state.history()?;
+        match &prepared.planned.plan {
+            Plan::Query(_) | Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) => {
+                history.begin(prepared, params)
+            }
+            Plan::Explain(_) => None,
+            _ => {
+                // What these do is seen by no later statement, or runs others by itself.
+                let is_harmless = matches!(
+                    prepared.statement(),
+                    Statement::Begin { .. }
+                        | Statement::Commit
+                        | Statement::Rollback
+                        | Statement::Show(_)
+                        | Statement::Prepare(..)
+                        | Statement::Execute(..)
+                        | Statement::Deallocate(_)
+                        | Statement::Savepoint(_)
+                        | Statement::Release(_)
+                        | Statement::RollbackTo(_)
+                        | Statement::Lock(_)
+                );
+                if !is_harmless {
+                    history.lose();
+                }
+                None
+            }
+        }
+    }
+
+    /// Runs all of `history` in `transaction`; whether clients would be told the same.
+    async fn says_the_same(&mut self, history: &History, transaction: &mut Transaction) -> bool {
+        for step in &history.steps {
+            match self.repeat(step, transaction).await {
+                Ok(said) if said == step.said => {}
+                _ => return false,
+            }
+        }
+        true
+    }
+
+    /// What `step` says in `transaction`.
+    async fn repeat(&mut self, step: &Step, transaction: &mut Transaction) -> SqlResult<Vec<u8>> {
+        let live = self.database.live_tables();
+        let mode = Mode { alone: false, described: true };
+        let planned = current_plan(&step.prepared, transaction, live, mode).await?;
+        let Session { database, facts, cancel, row_ids, .. } = self;
+        let memo = Memo::default();
+        let env = Env::new(&step.params, facts, &memo);
+        let mut budget = Budget::new(database.memory());
+        let mut context = Context { database: &*database, transaction, env, cancel, budget: &mut budget };
+        let mut said = Vec::new();
+        if let Plan::Query(rel) = &planned.plan {
+            let mut rows = exec::Cursor::open(rel);
+            while let Some(rows) = rows.next_batch(&mut context).await? {
+                rows.iter().for_each(|row| write_row(row, &mut said));
+            }
+            return Ok(said);
+        }
+        let written = write_once(&step.prepared, row_ids, &mut context, mode).await?;
+        for row in written.rows.iter().flat_map(|(rows, _)| rows) {
+            write_row(row, &mut said);
+        }
+        said.extend_from_slice(format!("{}", written.tag).as_bytes());
+        Ok(said)
+    }
+}

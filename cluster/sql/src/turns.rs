@@ -1,0 +1,98 @@
+//! Turns: those of a node's sessions whose commits keep meeting conflicts go on one after the other, in the order in
+//! which they came.
+//!
+//! A commit is checked against others that are under way, so sessions that change the same rows at the same time would
+//! undo each other's work again and again. The first of them is let through; the rest wait for their turn.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+
+use futures_channel::oneshot;
+use spin::Mutex;
+
+/// Whose turn it is.
+#[derive(Debug, Default)]
+pub struct Turns {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    taken: bool,
+    waiting: VecDeque<oneshot::Sender<Turn>>,
+}
+
+/// A turn. The next one begins when it is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    turns: Arc<Turns>,
+}
+
+impl Turns {
+    /// Waits for a turn.
+    pub async fn take(self: &Arc<Turns>) -> Turn {
+        let waiting = {
+            let mut state = self.state.lock();
+            if !core::mem::replace(&mut state.taken, true) {
+                return Turn { turns: self.clone() };
+            }
+            let (sender, waiting) = oneshot::channel();
+            state.waiting.push_back(sender);
+            waiting
+        };
+        // Whoever has the turn hands it on, and never forgets to.
+        waiting.await.unwrap_or_else(|_| Turn { turns: self.clone() })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut turn = Turn { turns: self.turns.clone() };
+        loop {
+            let next = {
+                let mut state = self.turns.state.lock();
+                let next = state.waiting.pop_front();
+                state.taken = next.is_some();
+                next
+            };
+            let Some(next) = next else {
+                // Nobody waits: there is nothing to hand on.
+                core::mem::forget(turn);
+                return;
+            };
+            // Those that wait no longer are passed over.
+            match next.send(turn) {
+                Ok(()) => return,
+                Err(back) => turn = back,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::future::Future;
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+
+    fn poll<F: Future>(future: core::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn turns_come_in_order_and_those_that_left_are_passed_over() {
+        let turns = Arc::new(Turns::default());
+        let Poll::Ready(first) = poll(pin!(turns.take())) else { panic!("nobody has the turn") };
+        let mut third = pin!(turns.take());
+        {
+            let mut second = pin!(turns.take());
+            assert!(poll(second.as_mut()).is_pending());
+            assert!(poll(third.as_mut()).is_pending());
+        }
+        drop(first);
+        let Poll::Ready(third) = poll(third) else { panic!("the second has left") };
+        drop(third);
+        assert!(poll(pin!(turns.take())).is_ready());
+    }
+}
