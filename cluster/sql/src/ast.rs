@@ -26,6 +26,10 @@ pub use query::{
 /// A statement.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Statement {
+    /// What has no meaning here, and succeeds: its tag.
+    Nothing(&'static str),
+    /// `ALTER SEQUENCE name OWNED BY table.column`; by none if none.
+    OwnSequence(TableName, Option<(TableName, String)>),
     /// `CREATE TABLE`
     CreateTable(Box<CreateTable>),
     /// `CREATE INDEX`

@@ -25,8 +25,14 @@ pub(crate) enum Context {
 pub(crate) fn context(from: DataType, to: DataType) -> Option<Context> {
     use Context::{Assignment, Explicit, Implicit};
     use DataType as T;
-    if from == to {
+    if from == to || (from.base() == to.base() && from != to.base()) {
         return Some(Implicit);
+    }
+    if from.base() != from {
+        return if to.is_text() { Some(Assignment) } else { context(from.base(), to) };
+    }
+    if to.base() != to {
+        return if from.is_text() { Some(Explicit) } else { context(from, to.base()) };
     }
     if let (Some(from), Some(to)) = (from.element(), to.element()) {
         return context(from, to);
@@ -81,7 +87,7 @@ pub(crate) fn is_fixed(from: DataType, to: DataType) -> bool {
 
 /// `value` as a `data_type`.
 pub(crate) fn cast(value: &Datum, to: DataType, style: &Style) -> SqlResult<Datum> {
-    match (value, to) {
+    match (value, to.base()) {
         (Datum::Null, _) => Ok(Datum::Null),
         (Datum::Text(text), DataType::Text | DataType::Varchar) => Ok(Datum::Text(text.clone())),
         (value, to) if value.data_type() == Some(to) && to != DataType::Text => Ok(value.clone()),

@@ -17,6 +17,8 @@ use crate::expr::{Between, Case, Expr, Like, Quantified, Test};
 use crate::function::{self, Regexes};
 use crate::like::like;
 use crate::memo::{self, Memo};
+use crate::path::SearchPath;
+use crate::session::{AskedSetting, Settings};
 use crate::types::{Array, DataType, Datum, fit_explicitly};
 use crate::wire::Style;
 
@@ -46,6 +48,12 @@ pub(crate) struct SessionFacts {
     pub(crate) user: Arc<str>,
     pub(crate) database: Arc<str>,
     pub(crate) cluster: Arc<str>,
+    /// Where names are looked for.
+    pub(crate) path: Arc<SearchPath>,
+    /// The settings as they are now.
+    pub(crate) settings: Arc<Settings>,
+    /// What `set_config` has asked for, to be done when the statement is through.
+    pub(crate) asked_settings: Arc<Mutex<Vec<AskedSetting>>>,
     pub(crate) backend: u32,
     /// Its settings that texts depend on, and the wall time of the transaction's start.
     pub(crate) style: Style,
@@ -64,6 +72,9 @@ impl SessionFacts {
             user: Arc::default(),
             database: Arc::default(),
             cluster: Arc::default(),
+            path: Arc::default(),
+            settings: Arc::default(),
+            asked_settings: Arc::default(),
             backend: 0,
             style: Style::default(),
             chance: Arc::new(Chance::new(0, 0)),
@@ -176,18 +187,17 @@ impl Expr {
             Expr::Extreme(greatest, all) => extreme(*greatest, all, row, env),
             Expr::Call(function, arguments) => {
                 // Most have one or two: these take no memory but the stack's.
-                let session = env.session;
                 let value = match arguments.as_slice() {
-                    [one] => function::call(*function, &[&*one.eval(row, env)?], session)?,
+                    [one] => function::call(*function, &[&*one.eval(row, env)?], env)?,
                     [left, right] => {
                         let (left, right) = (left.eval(row, env)?, right.eval(row, env)?);
-                        function::call(*function, &[&*left, &*right], session)?
+                        function::call(*function, &[&*left, &*right], env)?
                     }
                     all => {
                         let values =
                             all.iter().map(|one| one.eval(row, env)).collect::<SqlResult<Vec<_>>>()?;
                         let values: Vec<&Datum> = values.iter().map(|value| &**value).collect();
-                        function::call(*function, &values, session)?
+                        function::call(*function, &values, env)?
                     }
                 };
                 Ok(Cow::Owned(value))
@@ -323,7 +333,7 @@ fn is_quantified(quantified: &Quantified, row: &[Datum], env: &Env<'_>) -> SqlRe
     for item in &array.items {
         let holds = match quantified.test {
             Test::Compare(op) => compare(op, &value, item),
-            Test::Call(function) => match function::call(function, &[&*value, item], env.session)? {
+            Test::Call(function) => match function::call(function, &[&*value, item], env)? {
                 Datum::Bool(holds) => Some(holds),
                 _ => None,
             },

@@ -72,6 +72,8 @@ pub(crate) enum SequenceFunction {
     Current,
     /// `setval`
     Set,
+    /// What comes next, without taking it.
+    Peek,
 }
 
 /// A query within an expression.

@@ -17,6 +17,7 @@ use crate::error::{SqlError, SqlResult};
 use crate::eval::{Env, compare};
 use crate::expr::{SequenceCall, SequenceFunction, Subquery, SubqueryKind};
 use crate::key::{self, KeyOrder};
+use crate::system::Catalog;
 use crate::types::Datum;
 
 /// Results of one subquery that are kept, one for each set of outer values.
@@ -36,6 +37,8 @@ pub(crate) enum SubqueryResult {
 pub(crate) enum Pending {
     Subquery(PendingSubquery),
     Sequence(SequenceRequest),
+    /// What there is.
+    Catalog,
 }
 
 /// A subquery that is to be run, and what it sees of the row around it.
@@ -71,6 +74,9 @@ struct State {
     asked: usize,
     shared: HashMap<usize, Arc<Vec<Vec<Datum>>>>,
     working: HashMap<usize, Arc<Vec<Vec<Datum>>>>,
+    catalog: Option<Arc<Catalog>>,
+    /// The rows of system tables, by object id.
+    system: HashMap<u32, Arc<Vec<Vec<Datum>>>>,
 }
 
 /// What the subqueries and `WITH` queries of a statement have given so far.
@@ -88,6 +94,33 @@ impl Memo {
     /// Notes the next number that the expression in hand asks a sequence for: it is evaluated again.
     pub(crate) fn note_number(&self, number: i64) {
         self.state.lock().numbers.push(number);
+    }
+
+    /// What there is, as the statement's transaction sees it.
+    pub(crate) fn catalog(&self) -> SqlResult<Arc<Catalog>> {
+        let mut state = self.state.lock();
+        match &state.catalog {
+            Some(catalog) => Ok(catalog.clone()),
+            None => {
+                state.pending = Some(Pending::Catalog);
+                Err(SqlError::pending())
+            }
+        }
+    }
+
+    /// Notes what there is.
+    pub(crate) fn note_catalog(&self, catalog: Arc<Catalog>) {
+        self.state.lock().catalog = Some(catalog);
+    }
+
+    /// The rows of a system table, if they have been asked for before.
+    pub(crate) fn system(&self, table: u32) -> Option<Arc<Vec<Vec<Datum>>>> {
+        self.state.lock().system.get(&table).cloned()
+    }
+
+    /// Notes the rows of a system table.
+    pub(crate) fn note_system(&self, table: u32, rows: Arc<Vec<Vec<Datum>>>) {
+        self.state.lock().system.insert(table, rows);
     }
 
     /// The expression in hand is evaluated once more.

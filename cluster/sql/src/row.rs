@@ -171,7 +171,7 @@ impl<'a> Reader<'a> {
     }
 
     fn datum(&mut self, data_type: DataType, wanted: bool) -> Option<Datum> {
-        Some(match data_type {
+        Some(match data_type.base() {
             DataType::Bool => Datum::Bool(self.fixed()? != [0]),
             DataType::Int2 => Datum::Int2(self.integer()?),
             DataType::Int4 => Datum::Int4(self.integer()?),
@@ -201,6 +201,7 @@ impl<'a> Reader<'a> {
                     false => Datum::Null,
                 }
             }
+            _ => return None,
         })
     }
 

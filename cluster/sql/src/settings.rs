@@ -14,6 +14,7 @@ use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::Row;
 use crate::key::SYSTEM_SPACE;
+use crate::system;
 use crate::types::{DataType, Datum};
 
 const _: () = assert!(SETTINGS_PREFIX[0] == SYSTEM_SPACE);
@@ -33,9 +34,10 @@ pub(crate) static TABLE: LiveTable = LiveTable {
 /// The column that can be changed.
 const VALUE: usize = 1;
 
-/// Whether `schema.name` is this table, or one of the live ones.
+/// Whether `schema.name` is this table, one of the live ones, or of the system's catalogues.
 pub(crate) fn is_of_system(schema: &str, name: &str, live: &[LiveTable]) -> bool {
-    schema == SYS && live.iter().chain([&TABLE]).any(|table| table.name == name)
+    let is_catalog = system::table(schema, name).is_some() || system::view(schema, name).is_some();
+    is_catalog || schema == SYS && live.iter().chain([&TABLE]).any(|table| table.name == name)
 }
 
 /// All rows, by name, with the keys of what is stored of them.

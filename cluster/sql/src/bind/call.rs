@@ -43,7 +43,8 @@ impl Binder<'_> {
             arguments.push(self.bind(argument)?);
         }
         match (call.name.as_str(), arguments.len()) {
-            ("coalesce", 1..) => {
+            // ARRAY(query) is an array of what it gives, or an empty one.
+            ("coalesce" | "array", 1..) => {
                 let (all, data_type) = self.unify(arguments, "COALESCE")?;
                 typed(Expr::Coalesce(all), data_type)
             }

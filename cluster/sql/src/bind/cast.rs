@@ -12,6 +12,7 @@ use crate::cast::{self, Context};
 use crate::catalog::Column;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
+use crate::function::{self, Function};
 use crate::types::{DataType, Datum, Scalar, TypeName, fit_explicitly, of_interval};
 use crate::wire::{self, Style};
 
@@ -50,6 +51,9 @@ impl Binder<'_> {
             return Ok(bound.expr);
         }
         match bound.expr {
+            Expr::Const(Datum::Text(text)) if data_type.output().is_some() => {
+                fold_cast(Expr::Const(Datum::Text(text)), DataType::Text, data_type)
+            }
             Expr::Const(Datum::Text(text)) if is_fixed(&text, data_type) => {
                 wire::parse_owned_text(data_type, text, &Style::default()).map(Expr::Const)
             }
@@ -57,6 +61,11 @@ impl Binder<'_> {
                 // What is no value in any session is an error at once.
                 wire::parse_text(data_type, &text, &Style::default())?;
                 Ok(Expr::Cast(Box::new(Expr::Const(Datum::Text(text))), data_type))
+            }
+            Expr::Param(index) if data_type.output().is_some() => {
+                let text =
+                    self.coerce_unknown(Typed { expr: Expr::Param(index), data_type: None }, DataType::Text)?;
+                fold_cast(text, DataType::Text, data_type)
             }
             Expr::Param(index) => {
                 match self.planner.params.get(index) {
@@ -185,6 +194,7 @@ fn is_fixed(text: &str, data_type: DataType) -> bool {
 /// Whether values of both types look the same inside.
 fn is_same_form(from: DataType, to: DataType) -> bool {
     let is_text = |data_type| matches!(data_type, DataType::Text | DataType::Varchar);
+    let (from, to) = (from.base(), to.base());
     from == to
         || (is_text(to) && (is_text(from) || matches!(from, DataType::Name | DataType::Json)))
         || matches!((from.element(), to.element()), (Some(from), Some(to)) if is_same_form(from, to))
@@ -192,6 +202,15 @@ fn is_same_form(from: DataType, to: DataType) -> bool {
 
 /// A cast, done at once if it is of a constant and the same for all.
 pub(super) fn fold_cast(expr: Expr, from: DataType, to: DataType) -> SqlResult<Expr> {
+    // Names of what there is mean what they mean to the session.
+    let look_up = match (from.output(), to.output()) {
+        (Some(output), None) if to.is_text() => Some(output),
+        (None, Some(_)) if from.is_text() => Some(to.name()),
+        _ => None,
+    };
+    if let Some(function) = look_up.and_then(|name| function::functions(name).next()) {
+        return Ok(Expr::Call(Function(function), [expr].into()));
+    }
     match expr {
         expr if is_same_form(from, to) => Ok(expr),
         Expr::Const(datum) if cast::is_fixed(from, to) => {

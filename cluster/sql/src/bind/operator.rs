@@ -117,7 +117,7 @@ impl Binder<'_> {
         all: bool,
     ) -> SqlResult<Typed> {
         let (value, mut array) = (self.bind(value)?, self.bind(array)?);
-        let element = match array.data_type {
+        let element = match array.data_type.map(DataType::base) {
             Some(DataType::Array(element)) => Some(element.data_type()),
             None => value.data_type,
             Some(_) => {
@@ -158,6 +158,7 @@ pub(super) fn comparable_types(
     left: Option<DataType>,
     right: Option<DataType>,
 ) -> SqlResult<(DataType, DataType)> {
+    let (left, right) = (left.map(DataType::base), right.map(DataType::base));
     if let (Some(left), Some(right)) = (left, right)
         && left == right
         && left != DataType::Json

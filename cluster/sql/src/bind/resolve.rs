@@ -142,6 +142,8 @@ pub(super) fn resolve(
     types: &[Option<DataType>],
     is_operator: bool,
 ) -> Result<Resolved, Failure> {
+    let types: Vec<Option<DataType>> = types.iter().map(|given| given.map(DataType::base)).collect();
+    let types = types.as_slice();
     // An operand of unknown type is first taken to be of the other's.
     if let ([Some(known), None] | [None, Some(known)], true) = (types, is_operator) {
         let both = [Some(*known), Some(*known)];

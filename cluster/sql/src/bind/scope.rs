@@ -40,6 +40,8 @@ pub(crate) struct ScopeColumn {
     pub(crate) index: usize,
     /// A column that a join has merged with another of its name: only its table's name leads to it.
     pub(crate) merged: bool,
+    /// A column that no star stands for.
+    pub(crate) hidden: bool,
 }
 
 impl Scope {
@@ -62,7 +64,27 @@ impl Scope {
             data_type,
             index,
             merged: false,
+            hidden: false,
         }));
+    }
+
+    /// Adds a column of the last table behind the others that only its name leads to.
+    pub(crate) fn add_hidden(&mut self, name: &str, data_type: DataType) {
+        let table = self.tables.last_mut();
+        let table = table.map(|table| {
+            table.row.end += 1;
+            table.name.clone()
+        });
+        let column = ScopeColumn {
+            table,
+            name: name.into(),
+            data_type,
+            index: self.width,
+            merged: false,
+            hidden: true,
+        };
+        self.columns.push(column);
+        self.width += 1;
     }
 
     /// Puts the columns of `other` behind these.
@@ -94,10 +116,14 @@ impl Scope {
                 let message = "SELECT * with no tables specified is not valid";
                 Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
             }
-            None => Ok(self.columns.iter().filter(|column| !column.merged).collect()),
+            None => Ok(self.columns.iter().filter(|column| !column.merged && !column.hidden).collect()),
             Some(name) => {
                 self.table(name)?;
-                Ok(self.columns.iter().filter(|column| column.table.as_deref() == Some(name)).collect())
+                Ok(self
+                    .columns
+                    .iter()
+                    .filter(|column| !column.hidden && column.table.as_deref() == Some(name))
+                    .collect())
             }
         }
     }

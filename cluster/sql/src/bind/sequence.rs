@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 
+use super::cast::fold_cast;
 use super::{Binder, Typed, typed};
 use crate::ast;
 use crate::error::SqlResult;
@@ -18,7 +19,26 @@ impl Binder<'_> {
             _ => return Ok(None),
         };
         let mut arguments = call.arguments.iter();
-        let name = arguments.next().map(|name| self.text(name, &call.name)).transpose()?;
+        let name = match arguments.next() {
+            // A name means the same whether or not it is looked up first.
+            Some(ast::Expr::Cast(name, to))
+                if to.data_type == DataType::Regclass && matches!(**name, ast::Expr::Text(_)) =>
+            {
+                Some(self.text(name, &call.name)?)
+            }
+            Some(name) => {
+                let bound = self.bind(name)?;
+                Some(match bound.data_type {
+                    Some(from @ (DataType::Regclass | DataType::Oid)) => fold_cast(
+                        fold_cast(bound.expr, from, DataType::Regclass)?,
+                        DataType::Regclass,
+                        DataType::Text,
+                    )?,
+                    _ => self.coerce(bound, DataType::Text)?,
+                })
+            }
+            None => None,
+        };
         let mut rest = alloc::vec::Vec::new();
         for (at, argument) in arguments.enumerate() {
             let bound = self.bind(argument)?;

@@ -170,15 +170,19 @@ impl StoredTable {
 
     /// Whether the table is in `transaction` what it is here.
     pub(crate) async fn is_current(&self, transaction: &mut Transaction) -> SqlResult<bool> {
-        is_same(&self.key, &self.bytes, transaction).await
+        is_same(&self.key, Some(&self.bytes), transaction).await
     }
 }
 
 /// Whether `key` has this value.
-pub(crate) async fn is_same(key: &[u8], bytes: &Arc<[u8]>, transaction: &mut Transaction) -> SqlResult<bool> {
-    Ok(match transaction.get(key).await? {
-        Some(found) => Arc::ptr_eq(&found, bytes) || found == *bytes,
-        None => false,
+pub(crate) async fn is_same(
+    key: &[u8],
+    bytes: Option<&Arc<[u8]>>,
+    transaction: &mut Transaction,
+) -> SqlResult<bool> {
+    Ok(match (transaction.get(key).await?, bytes) {
+        (Some(found), Some(bytes)) => Arc::ptr_eq(&found, bytes) || found == *bytes,
+        (found, bytes) => found.is_none() && bytes.is_none(),
     })
 }
 
@@ -314,7 +318,7 @@ pub(crate) fn sequence_key(id: u32) -> Vec<u8> {
 
 /// Whether there is a schema called `name`.
 pub(crate) async fn has_schema(transaction: &mut Transaction, name: &str) -> SqlResult<bool> {
-    let is_built_in = matches!(name, PUBLIC | SYS);
+    let is_built_in = matches!(name, PUBLIC | SYS) || crate::system::is_system_schema(name);
     Ok(is_built_in || transaction.get(&descriptor_key(name, SCHEMA_ITSELF)).await?.is_some())
 }
 

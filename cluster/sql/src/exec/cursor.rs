@@ -15,6 +15,7 @@ use super::distinct::{DistinctCursor, SetCursor};
 use super::join::JoinCursor;
 use super::recursive::RecursiveCursor;
 use super::scan::{ScanCursor, SeriesCursor};
+use super::unroll::UnrollCursor;
 use super::{Context, Row};
 use crate::ast::SetOperator;
 use crate::database::{Database, LiveTable};
@@ -22,6 +23,7 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::plan::rel::{Filter, Limit, Project, Rel, Shared, Values};
 use crate::settings;
+use crate::system::SystemTable;
 use crate::types::Datum;
 
 /// A plan in progress.
@@ -29,9 +31,11 @@ pub(crate) enum Cursor {
     Rows(vec::IntoIter<Row>),
     Scan(ScanCursor),
     Series(SeriesCursor),
+    Unroll(Box<UnrollCursor>),
     Values(Arc<Values>, usize),
     Live(&'static LiveTable),
     Settings,
+    System(&'static SystemTable),
     Shared(Arc<Shared>),
     /// Rows that others read too, and how many of them have been given.
     Listed(Arc<Vec<Row>>, usize),
@@ -63,7 +67,9 @@ impl Cursor {
             Rel::Scan(scan) => Cursor::Scan(ScanCursor::new(scan.clone())),
             Rel::Live(table) => Cursor::Live(table),
             Rel::Settings => Cursor::Settings,
+            Rel::System(table) => Cursor::System(table),
             Rel::Series(series) => Cursor::Series(SeriesCursor::Unopened(series.clone())),
+            Rel::Unroll(unroll) => Cursor::Unroll(Box::new(UnrollCursor::new(unroll.clone()))),
             Rel::Shared(shared) => Cursor::Shared(shared.clone()),
             Rel::Working(id, _) => Cursor::Working(*id),
             Rel::Recursive(recursive) => Cursor::Recursive(Box::new(RecursiveCursor::new(recursive.clone()))),
@@ -105,6 +111,7 @@ impl Cursor {
             Cursor::Rows(rows) => Ok(batch(rows)),
             Cursor::Scan(scan) => scan.next_batch(context).await,
             Cursor::Series(series) => series.next_batch(context).await,
+            Cursor::Unroll(unroll) => unroll.next_batch(context).await,
             Cursor::Values(values, next) => {
                 let mut rows = Vec::new();
                 for exprs in values.rows.iter().skip(*next).take(BATCH_ROWS) {
@@ -159,6 +166,7 @@ impl Cursor {
                 }
                 Cursor::Rows(rows.into_iter())
             }
+            Cursor::System(table) => Cursor::Listed(context.system_rows(table).await?, 0),
             Cursor::Working(id) => Cursor::Listed(context.env.memo.working(*id), 0),
             Cursor::Shared(shared) => {
                 if let Some(rows) = context.env.memo.shared(shared.id) {

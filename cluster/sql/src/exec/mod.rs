@@ -16,6 +16,7 @@ mod sequence;
 mod sort;
 mod store;
 mod subquery;
+mod unroll;
 mod window;
 
 use alloc::format;

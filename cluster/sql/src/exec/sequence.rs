@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use cluster_store::Transaction;
 
 use super::Context;
-use crate::catalog::{self, PUBLIC, SequenceDescriptor, Stored, sequence_key};
+use crate::catalog::{self, SequenceDescriptor, Stored, sequence_key};
 use crate::database::{Database, DatabaseError, Freshness, RequestIds};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::SequenceFunction;
@@ -32,7 +32,14 @@ impl<D: Database> Context<'_, D> {
             });
         };
         let (schema, name) = path(name)?;
-        let sequence = match catalog::find(self.transaction, &schema, &name).await? {
+        let mut found = None;
+        for schema in self.env.session.path.candidates(&schema) {
+            found = catalog::find(self.transaction, schema, &name).await?;
+            if found.is_some() {
+                break;
+            }
+        }
+        let sequence = match found {
             Some(Stored::Sequence(sequence)) => sequence,
             Some(_) => {
                 let message = format!("\"{name}\" is not a sequence");
@@ -53,6 +60,13 @@ impl<D: Database> Context<'_, D> {
                         format!("currval of sequence \"{name}\" is not yet defined in this session");
                     SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)
                 })
+            }
+            SequenceFunction::Peek => {
+                let next = match self.transaction.get(&sequence_key(sequence.id)).await? {
+                    None => Some(sequence.start),
+                    Some(bytes) => read(&bytes)?,
+                };
+                Ok(next.unwrap_or(if sequence.increment > 0 { sequence.max } else { sequence.min }))
             }
             SequenceFunction::Set => {
                 let (number, is_called) = request.set;
@@ -163,7 +177,7 @@ fn read(bytes: &[u8]) -> SqlResult<Option<i64>> {
 }
 
 /// The schema and the name that a text such as `public."a b"` means.
-fn path(text: &str) -> SqlResult<(String, String)> {
+fn path(text: &str) -> SqlResult<(Option<String>, String)> {
     let mut parts: Vec<String> = Vec::new();
     let mut current = String::new();
     let mut quoted = false;
@@ -183,9 +197,7 @@ fn path(text: &str) -> SqlResult<(String, String)> {
     parts.push(current);
     let mut parts = parts.into_iter().rev();
     match (parts.next(), parts.next(), quoted) {
-        (Some(name), schema, false) if !name.is_empty() => {
-            Ok((schema.unwrap_or_else(|| PUBLIC.into()), name))
-        }
+        (Some(name), schema, false) if !name.is_empty() => Ok((schema, name)),
         _ => Err(SqlError::new(SqlState("42602"), "invalid name syntax")),
     }
 }

@@ -1,17 +1,19 @@
 //! Running the subqueries that expressions ask for.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
 
 use hashbrown::HashSet;
 
-use super::{Context, Cursor, row_len};
+use super::{Context, Cursor, Row, row_len};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Subquery, SubqueryKind};
 use crate::memo::{Pending, SubqueryResult, comparable_form};
+use crate::system::{self, Catalog, SystemTable};
 use crate::types::Datum;
 
 impl<D: Database> Context<'_, D> {
@@ -23,6 +25,11 @@ impl<D: Database> Context<'_, D> {
                 Some(Pending::Sequence(request)) => {
                     let number = self.sequence(&request).await?;
                     self.env.memo.note_number(number);
+                    self.env.memo.begin_again();
+                    return Ok(());
+                }
+                Some(Pending::Catalog) => {
+                    self.catalog().await?;
                     self.env.memo.begin_again();
                     return Ok(());
                 }
@@ -40,6 +47,35 @@ impl<D: Database> Context<'_, D> {
             self.budget.refund(given_up);
             Ok(())
         })
+    }
+}
+
+impl<D: Database> Context<'_, D> {
+    /// What there is, read once for the statement.
+    pub(super) async fn catalog(&mut self) -> SqlResult<Arc<Catalog>> {
+        if let Ok(known) = self.env.memo.catalog() {
+            return Ok(known);
+        }
+        self.env.memo.take_pending();
+        let live = self.database.live_tables();
+        let catalog = Arc::new(system::load(self.transaction, self.env.session, live).await?);
+        self.budget.charge(catalog.len_memory())?;
+        self.env.memo.note_catalog(catalog.clone());
+        Ok(catalog)
+    }
+
+    /// The rows of a system table, made once for the statement.
+    pub(super) async fn system_rows(&mut self, table: &'static SystemTable) -> SqlResult<Arc<Vec<Row>>> {
+        if let Some(rows) = self.env.memo.system(table.oid) {
+            return Ok(rows);
+        }
+        let catalog = self.catalog().await?;
+        let rows = table.rows(&catalog);
+        for row in rows.iter() {
+            self.budget.charge_row(row)?;
+        }
+        self.env.memo.note_system(table.oid, rows.clone());
+        Ok(rows)
     }
 }
 

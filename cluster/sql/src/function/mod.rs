@@ -19,13 +19,15 @@ mod number_format;
 mod numeric;
 mod regex;
 mod regex_syntax;
+mod server;
 mod string;
 mod subscript;
 mod system;
 mod text;
 
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::eval::SessionFacts;
+use crate::eval::{Env, SessionFacts};
+use crate::system::Catalog;
 use crate::types::{DataType, Datum};
 
 pub(crate) use json_build::{key_text, to_json, write_json};
@@ -34,6 +36,9 @@ pub use system::SERVER_VERSION;
 
 /// What code gets: its arguments and the session.
 pub(crate) type Code = fn(&[&Datum], &SessionFacts) -> SqlResult<Datum>;
+
+/// The same, of what looks things up among what there is.
+pub(crate) type CatalogCode = fn(&[&Datum], &SessionFacts, &Catalog) -> SqlResult<Datum>;
 
 /// The type of an argument or result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +73,8 @@ pub(crate) struct Signature {
     pub(crate) result: Kind,
     pub(crate) mode: Mode,
     pub(crate) code: Code,
+    /// Takes the place of the code, if there is some.
+    pub(crate) looks_up: Option<CatalogCode>,
 }
 
 /// A function or operator, by its row.
@@ -82,7 +89,10 @@ impl Function {
 
     /// Whether two calls may give different values.
     pub(crate) fn is_volatile(self) -> bool {
-        matches!(self.0.name, "random" | "setseed" | "gen_random_uuid" | "clock_timestamp" | "timeofday")
+        matches!(
+            self.0.name,
+            "random" | "setseed" | "gen_random_uuid" | "clock_timestamp" | "timeofday" | "set_config"
+        )
     }
 
     /// Whether its value depends on whose session it is called in, or when.
@@ -103,11 +113,14 @@ impl Function {
                 | "current_role"
                 | "current_database"
                 | "current_catalog"
-                | "current_schema"
+                | "current_setting"
                 | "pg_backend_pid"
                 | "version"
         );
-        is_named || self.0.arguments.iter().any(is_zoned) || is_zoned(&self.0.result)
+        is_named
+            || self.0.looks_up.is_some()
+            || self.0.arguments.iter().any(is_zoned)
+            || is_zoned(&self.0.result)
     }
 }
 
@@ -153,6 +166,17 @@ macro_rules! signatures {
             result: $crate::function::kind!($result),
             mode: $crate::function::Mode::$mode,
             code: $code,
+            looks_up: None,
+        }),*];
+    };
+    ($table:ident reads catalog: $($name:literal ($($argument:tt),*) $result:tt, $mode:ident, $code:expr;)*) => {
+        pub(crate) static $table: &[$crate::function::Signature] = &[$($crate::function::Signature {
+            name: $name,
+            arguments: &[$($crate::function::kind!($argument)),*],
+            result: $crate::function::kind!($result),
+            mode: $crate::function::Mode::$mode,
+            code: |_, _| Err($crate::function::unexpected()),
+            looks_up: Some($code),
         }),*];
     };
 }
@@ -177,6 +201,8 @@ static FUNCTIONS: &[&[Signature]] = &[
     json_edit::FUNCTIONS,
     bytes::FUNCTIONS,
     system::FUNCTIONS,
+    server::FUNCTIONS,
+    crate::system::FUNCTIONS,
 ];
 
 /// The operators, but for comparisons.
@@ -206,6 +232,11 @@ pub(crate) fn functions(name: &str) -> impl Iterator<Item = &'static Signature> 
     named(FUNCTIONS, name)
 }
 
+/// All functions.
+pub(crate) fn all() -> impl Iterator<Item = &'static Signature> {
+    FUNCTIONS.iter().copied().flatten()
+}
+
 /// The operators that are written so.
 pub(crate) fn operators(symbol: &str) -> impl Iterator<Item = &'static Signature> + Clone {
     named(OPERATORS, symbol)
@@ -222,11 +253,14 @@ pub(crate) fn now() -> Option<Function> {
 }
 
 /// Calls a function: NULL for a NULL argument, if it is strict.
-pub(crate) fn call(function: Function, arguments: &[&Datum], session: &SessionFacts) -> SqlResult<Datum> {
+pub(crate) fn call(function: Function, arguments: &[&Datum], env: &Env<'_>) -> SqlResult<Datum> {
     if function.0.mode == Mode::Strict && arguments.iter().any(|argument| argument.is_null()) {
         return Ok(Datum::Null);
     }
-    (function.0.code)(arguments, session)
+    match function.0.looks_up {
+        None => (function.0.code)(arguments, env.session),
+        Some(code) => code(arguments, env.session, &*env.memo.catalog()?),
+    }
 }
 
 /// What code says of arguments that its row does not admit.

@@ -29,7 +29,16 @@ fn of_json(arguments: &[&Datum]) -> SqlResult<Datum> {
     Ok(found.map_or(Datum::Null, |found| Datum::json(found.clone())))
 }
 
+/// A name is an array of bytes, counted from 0.
+fn of_name(arguments: &[&Datum]) -> SqlResult<Datum> {
+    let [name, index] = arguments else { return Err(unexpected()) };
+    let at = usize::try_from(int(index)).ok();
+    let found = at.and_then(|at| text(name).chars().nth(at));
+    Ok(found.map_or(Datum::Null, |found| Datum::Text(found.into())))
+}
+
 signatures! { FUNCTIONS:
+    "value[index]" (Name, Int4) Text, Strict, |a, _| of_name(a);
     "value[index]" (AnyArray, Int4) AnyElement, Strict, |a, _| element(a);
     "value[index]" (Jsonb, Int4) Jsonb, Strict, |a, _| of_json(a);
     "value[index]" (Jsonb, Text) Jsonb, Strict, |a, _| of_json(a);

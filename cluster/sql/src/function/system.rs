@@ -59,7 +59,6 @@ fn column_size(arguments: &[&Datum]) -> SqlResult<Datum> {
 signatures! { FUNCTIONS:
     "current_database" () Name, Strict, |_, s| text(&s.database);
     "current_catalog" () Name, Strict, |_, s| text(&s.database);
-    "current_schema" () Name, Strict, |_, _| text("public");
     "current_user" () Name, Strict, |_, s| text(&s.user);
     "current_role" () Name, Strict, |_, s| text(&s.user);
     "session_user" () Name, Strict, |_, s| text(&s.user);

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use sqlparser::ast;
 
 use super::{Translator, fold, idents, refuse};
+use crate::ast::{Alias, Body, From, Query, Select, SelectItem};
 use crate::ast::{Call, Expr, Frame, FrameBound, FrameUnits, Over, Window};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::types::{DataType, TypeName};
@@ -31,6 +32,9 @@ impl Translator<'_> {
         call.over = function.over.map(|over| self.over(over)).transpose()?;
         match function.args {
             ast::FunctionArguments::None => {}
+            ast::FunctionArguments::Subquery(query) if name == "array" => {
+                return Ok(array_of(*self.boxed_query(query)?));
+            }
             ast::FunctionArguments::Subquery(query) => {
                 call.arguments.push(Expr::Subquery(self.boxed_query(query)?));
             }
@@ -142,6 +146,19 @@ fn with_precision(mut call: Call) -> Expr {
 }
 
 /// A call of `name` with `arguments`, and nothing more.
+/// `ARRAY(query)`: what `array_agg` makes of the query's only column, or nothing.
+fn array_of(query: Query) -> Expr {
+    let alias = Alias { name: "rows".into(), columns: ["value".into()].into() };
+    let value = Expr::Column { table: None, name: "value".into(), position: None };
+    let all =
+        SelectItem::Expr { expr: Expr::Call(Box::new(plain_call("array_agg", [value].into()))), alias: None };
+    let from = From::Query { query: Box::new(query), alias: Some(alias) };
+    let select = Select::of([all].into(), from);
+    let array = Expr::Subquery(Box::new(Query::of(Body::Select(Box::new(select)))));
+    let none = Expr::Text("{}".into());
+    Expr::Call(Box::new(plain_call("array", [array, none].into())))
+}
+
 pub(super) fn plain_call(name: &str, arguments: Vec<Expr>) -> Call {
     Call {
         name: String::from(name),

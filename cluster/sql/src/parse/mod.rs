@@ -17,6 +17,7 @@ mod special;
 mod statement;
 mod tokens;
 mod types;
+mod words;
 
 use alloc::format;
 use alloc::string::String;
@@ -69,6 +70,23 @@ pub(crate) fn query(text: &str) -> SqlResult<crate::ast::Query> {
     within(text, |parser| parser.parse_query(), |translator, query| translator.query(*query))
 }
 
+/// The names of tables in a query, with their places in its text.
+pub(crate) fn names_in_query(text: &str) -> SqlResult<Vec<crate::ast::TableName>> {
+    let positions = Positions::new(text);
+    let mut names = Vec::new();
+    let translate = |translator: &Translator<'_>, query: alloc::boxed::Box<ast::Query>| {
+        Translator { positions: &positions, depth: Cell::new(translator.depth.get()) }.query(*query)
+    };
+    let query = within(text, |parser| parser.parse_query(), translate)?;
+    crate::ast::visit::of_query(&query, &mut |name| {
+        let is_with = query.with.iter().any(|with| name.schema.is_none() && with.name == name.name);
+        if !is_with {
+            names.push(name.clone());
+        }
+    });
+    Ok(names)
+}
+
 /// What `parse` and `translate` make of `text`, which is part of a definition.
 fn within<P, T>(
     text: &str,
@@ -87,7 +105,7 @@ fn within<P, T>(
 }
 
 fn parse_one(mut tokens: Vec<TokenWithSpan>, positions: &Positions) -> SqlResult<Statement> {
-    if let Some(statement) = tokens::of_one_word(&tokens) {
+    if let Some(statement) = tokens::of_one_word(&tokens).or_else(|| words::statement(&tokens)) {
         return Ok(statement);
     }
     if let Some((vacuums, analyzes, names)) = maintenance::of(&tokens) {

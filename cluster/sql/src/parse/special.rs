@@ -66,8 +66,23 @@ impl Translator<'_> {
                 Ok(Expr::Cast(Box::new(self.expr(*interval.value)?), to))
             }
             E::CompoundFieldAccess { root, access_chain } => {
-                let mut value = self.expr(*root)?;
-                for access in access_chain {
+                let mut chain = access_chain.into_iter().peekable();
+                let mut root = *root;
+                // `table.column[index]`
+                while let Some(ast::AccessExpr::Dot(E::Identifier(part))) =
+                    chain.next_if(|access| matches!(access, ast::AccessExpr::Dot(E::Identifier(_))))
+                {
+                    root = match root {
+                        E::Identifier(first) => E::CompoundIdentifier(vec![first, part]),
+                        E::CompoundIdentifier(mut parts) => {
+                            parts.push(part);
+                            E::CompoundIdentifier(parts)
+                        }
+                        _ => return Err(SqlError::not_supported("access to a field of a value")),
+                    };
+                }
+                let mut value = self.expr(root)?;
+                for access in chain {
                     let ast::AccessExpr::Subscript(subscript) = access else {
                         return Err(SqlError::not_supported("access to a field of a value"));
                     };
@@ -89,6 +104,14 @@ impl Translator<'_> {
                     Some(_) => return Err(SqlError::not_supported("ESCAPE of SIMILAR TO")),
                 };
                 Ok(if negated { Expr::Unary(UnaryOperator::Not, Box::new(similar)) } else { similar })
+            }
+            // All texts are ordered by their bytes.
+            E::Collate { expr, collation }
+                if collation.0.last().and_then(|part| part.as_ident()).is_some_and(|name| {
+                    matches!(name.value.as_str(), "default" | "C" | "POSIX" | "ucs_basic")
+                }) =>
+            {
+                self.expr(*expr)
             }
             other => Err(SqlError::not_supported(unsupported_name(&other))),
         }
@@ -247,7 +270,7 @@ fn unsupported_name(expr: &ast::Expr) -> &'static str {
     match expr {
         E::Subquery(_) | E::InSubquery { .. } | E::Exists { .. } => "a subquery",
         E::Tuple(_) => "a row value",
-        E::Collate { .. } => "COLLATE",
+        E::Collate { .. } => "COLLATE of anything but default, C or POSIX",
         E::JsonAccess { .. } => "access to a part of a value",
         _ => "this kind of expression",
     }

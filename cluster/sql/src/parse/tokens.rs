@@ -33,6 +33,7 @@ pub(super) fn split(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<Vec<TokenWithSp
 fn finish(current: &mut Vec<TokenWithSpan>, statements: &mut Vec<Vec<TokenWithSpan>>) -> SqlResult<()> {
     let mut tokens = core::mem::take(current);
     check_chains(&tokens)?;
+    super::words::drop_sequence_name(&mut tokens);
     order_sequence_options(&mut tokens);
     spell_out(&mut tokens);
     let Some(first) = tokens.first() else { return Ok(()) };

@@ -25,6 +25,7 @@ impl Translator<'_> {
             T::Float(info) => return float(info),
             T::Numeric(info) | T::Decimal(info) | T::Dec(info) => return numeric(info),
             T::Text => DataType::Text,
+            T::Regclass => DataType::Regclass,
             T::Varchar(None) | T::CharacterVarying(None) | T::CharVarying(None) => DataType::Varchar,
             T::Varchar(Some(len)) | T::CharacterVarying(Some(len)) | T::CharVarying(Some(len)) => {
                 return Ok(TypeName {
@@ -73,6 +74,10 @@ impl Translator<'_> {
 
     fn named_type(&self, name: &ast::ObjectName) -> SqlResult<TypeName> {
         let parts = idents(name)?;
+        // Postgres's type of one byte: texts do for it.
+        if parts.last().is_some_and(|name| name.quote_style.is_some() && name.value == "char") {
+            return Ok(DataType::Text.into());
+        }
         let known = match *parts {
             [name] => DataType::of_name(&fold(name)),
             [schema, name] if fold(schema) == "pg_catalog" => DataType::of_name(&fold(name)),

@@ -58,9 +58,11 @@ fn named(rel: &Rel) -> Option<String> {
                 _ => format!("Range scan{direction} of {name}"),
             }
         }
+        Rel::System(table) => format!("System table {}", table.name),
         Rel::Settings => "Scan of sys.settings".into(),
         Rel::Live(table) => format!("Live table sys.{}", table.name),
         Rel::Series(_) => "Function scan on generate_series".into(),
+        Rel::Unroll(_) => "Function scan for each row".into(),
         Rel::Shared(shared) => format!("Shared query {}", shared.id + 1),
         Rel::Recursive(_) => "Recursive union".into(),
         Rel::Working(..) => "Working table".into(),

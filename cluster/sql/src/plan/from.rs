@@ -1,5 +1,6 @@
 //! `FROM`: where rows come from, and what names mean over them.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -8,14 +9,15 @@ use alloc::vec::Vec;
 
 use super::planner::Planner;
 use super::query::{plan_query, rename};
-use super::rel::{Join, JoinType, Rel, Scan, Series};
+use super::rel::{Join, JoinType, Rel, RowSet, RowSetKind, Scan, Series, Unroll, Values};
+use super::unroll::{gives_rows, row_set};
 use super::{OutputColumn, Relation};
 use crate::access::Access;
 use crate::ast::{self, Alias, From, JoinCondition, JoinKind, TableName};
 use crate::bind::{Binder, Scope, ScopeColumn, Typed};
-use crate::catalog::{StoredTable, StoredView};
+use crate::catalog::StoredTable;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::expr::Expr;
+use crate::expr::{Expr, SequenceCall, SequenceFunction};
 use crate::parse;
 use crate::types::{DataType, Datum};
 
@@ -23,6 +25,11 @@ use crate::types::{DataType, Datum};
 pub(super) fn plan_from(from: &[From], planner: &mut Planner) -> SqlResult<(Rel, Scope)> {
     let mut all = (Rel::Row, Scope::default());
     for (at, item) in from.iter().enumerate() {
+        if let From::Function { name, arguments, ordinality, alias, position } = item {
+            all = plan_function(name, arguments, *ordinality, alias.as_ref(), all, planner)
+                .map_err(|error| error.at(*position))?;
+            continue;
+        }
         let (rel, scope) = plan_item(item, planner)?;
         if at == 0 {
             all = (rel, scope);
@@ -42,7 +49,8 @@ fn plan_item(item: &From, planner: &mut Planner) -> SqlResult<(Rel, Scope)> {
     match item {
         From::Table { name, alias } => plan_table(name, alias.as_ref(), planner),
         From::Function { name, arguments, ordinality, alias, position } => {
-            plan_function(name, arguments, *ordinality, alias.as_ref(), planner)
+            let nothing = (Rel::Row, Scope::default());
+            plan_function(name, arguments, *ordinality, alias.as_ref(), nothing, planner)
                 .map_err(|error| error.at(*position))
         }
         From::Query { query, alias } => {
@@ -75,8 +83,13 @@ fn plan_table(name: &TableName, alias: Option<&Alias>, planner: &mut Planner) ->
         return Ok((rel, Scope::of(called, columns)));
     }
     let relation = planner.relations.find(name)?;
-    if let Relation::View(view) = relation {
-        return plan_view(&view, called, names, planner);
+    match relation {
+        Relation::View(view) => {
+            let (query, columns) = (&view.descriptor.query, Some(view.descriptor.columns.clone()));
+            return plan_view(query, columns, called, names, planner);
+        }
+        Relation::SystemView(view) => return plan_view(view.query, None, called, names, planner),
+        _ => {}
     }
     let mut scope = relation.scope(called.clone());
     if names.len() > scope.columns.len() {
@@ -94,26 +107,43 @@ fn plan_table(name: &TableName, alias: Option<&Alias>, planner: &mut Planner) ->
             scope.width += 1;
             Rel::Settings
         }
-        Relation::View(_) => Rel::Row,
+        Relation::System(table) => Rel::System(table),
+        Relation::Sequence(name) => {
+            // The number that comes next: nobody has got it yet.
+            let call = SequenceCall {
+                function: SequenceFunction::Peek,
+                name: Some(Expr::Const(Datum::Text(name))),
+                arguments: Vec::new(),
+            };
+            let row = vec![
+                Expr::Sequence(Box::new(call)),
+                Expr::Const(Datum::Int8(0)),
+                Expr::Const(Datum::Bool(false)),
+            ];
+            Rel::Values(Arc::new(Values { rows: vec![row], width: 3 }))
+        }
+        Relation::View(_) | Relation::SystemView(_) => Rel::Row,
     };
     Ok((rel, scope))
 }
 
-/// The rows of a view: what is around it means nothing to it.
+/// The rows of a view: what is around it means nothing to it. Its columns are those of its query, unless they are given.
 fn plan_view(
-    view: &StoredView,
+    query: &str,
+    columns: Option<Vec<(String, DataType)>>,
     called: String,
     names: &[String],
     planner: &mut Planner,
 ) -> SqlResult<(Rel, Scope)> {
-    let query = parse::query(&view.descriptor.query)?;
+    let query = parse::query(query)?;
     let (levels, named) = (core::mem::take(&mut planner.levels), core::mem::take(&mut planner.named));
     let hints: Vec<Option<DataType>> =
-        view.descriptor.columns.iter().map(|(_, data_type)| Some(*data_type)).collect();
+        columns.iter().flatten().map(|(_, data_type)| Some(*data_type)).collect();
     let plan = plan_query(&query, &hints, planner);
     (planner.levels, planner.named) = (levels, named);
-    let columns = rename(&called, outputs(view.descriptor.columns.clone()), names)?;
-    Ok((plan?.rel, Scope::of(called, columns)))
+    let plan = plan?;
+    let columns = rename(&called, columns.map_or(plan.columns, outputs), names)?;
+    Ok((plan.rel, Scope::of(called, columns)))
 }
 
 /// All of `table`.
@@ -129,39 +159,45 @@ pub(super) fn scan(table: Arc<StoredTable>, with_key: bool) -> Rel {
     }))
 }
 
+/// A function, for each row of what stands before it.
 fn plan_function(
     name: &str,
     arguments: &[ast::Expr],
     ordinality: bool,
     alias: Option<&Alias>,
+    (left, before): (Rel, Scope),
     planner: &mut Planner,
 ) -> SqlResult<(Rel, Scope)> {
-    if name != "generate_series" || ordinality {
-        return Err(SqlError::not_supported("a function in FROM other than generate_series"));
+    if !gives_rows(name) {
+        let message = format!("function {name} does not give rows");
+        return Err(SqlError::new(SqlState::NOT_SUPPORTED, message));
     }
-    let scope = Scope::default();
-    let mut binder = Binder::new(&scope, planner, "functions in FROM");
-    let mut exprs = Vec::new();
-    let mut data_type = DataType::Int4;
-    for argument in arguments {
-        let bound = binder.bind(argument)?;
-        match bound.data_type {
-            Some(DataType::Int8) => data_type = DataType::Int8,
-            None | Some(DataType::Int4) => {}
-            _ => return Err(SqlError::not_supported("generate_series of anything but integers")),
+    let mut binder = Binder::new(&before, planner, "functions in FROM");
+    let set = row_set(name, arguments, &mut binder)?;
+    let called = alias.map_or_else(|| name.into(), |alias| alias.name.clone());
+    let mut columns = vec![(called.clone(), set.data_type)];
+    if name == "pg_options_to_table" {
+        columns = vec![("option_name".into(), DataType::Text), ("option_value".into(), DataType::Text)];
+    }
+    if ordinality {
+        columns.push(("ordinality".into(), DataType::Int8));
+    }
+    let columns = rename(&called, outputs(columns), alias.map_or(&[][..], |alias| &alias.columns))?;
+    let mut scope = before;
+    scope.append(Scope::of(called, columns))?;
+    let rel = match set {
+        RowSet { kind: RowSetKind::Series(arguments), data_type }
+            if !ordinality && matches!(left, Rel::Row) =>
+        {
+            Rel::Series(Arc::new(Series { arguments: *arguments, data_type }))
         }
-        exprs.push(binder.coerce_unknown(bound, DataType::Int4)?);
-    }
-    if exprs.len() == 2 {
-        exprs.push(Expr::Const(Datum::Int4(1)));
-    }
-    let arguments: [Expr; 3] = exprs.try_into().map_err(|_| {
-        SqlError::new(SqlState::UNDEFINED_FUNCTION, "generate_series takes two or three arguments")
-    })?;
-    let called = alias.map_or_else(|| "generate_series".into(), |alias| alias.name.clone());
-    let column = alias.and_then(|alias| alias.columns.first().cloned()).unwrap_or_else(|| called.clone());
-    let rel = Rel::Series(Arc::new(Series { arguments, data_type }));
-    Ok((rel, Scope::of(called, vec![(column, data_type)])))
+        set => {
+            let second = (name == "pg_options_to_table").then(|| set.clone());
+            let sets = [set].into_iter().chain(second).collect();
+            Rel::Unroll(Arc::new(Unroll { input: left, sets, ordinality }))
+        }
+    };
+    Ok((rel, scope))
 }
 
 fn plan_join(item: &ast::Join, planner: &mut Planner) -> SqlResult<(Rel, Scope)> {
@@ -199,7 +235,8 @@ fn plan_join(item: &ast::Join, planner: &mut Planner) -> SqlResult<(Rel, Scope)>
 fn common_names(left: &Scope, right: &Scope) -> Vec<String> {
     let visible =
         |scope: &Scope, name: &str| scope.columns.iter().any(|column| !column.merged && column.name == name);
-    let names = left.columns.iter().filter(|column| !column.merged).map(|column| &column.name);
+    let names =
+        left.columns.iter().filter(|column| !column.merged && !column.hidden).map(|column| &column.name);
     let mut common: Vec<String> = Vec::new();
     for name in names {
         if visible(right, name) && !common.contains(name) {
@@ -256,7 +293,14 @@ fn merge_columns(
             column.merged |= column.index == first.index && column.name == *name && !column.merged
                 || column.index == second.index && column.name == *name;
         }
-        merged.push(ScopeColumn { table: None, name: name.clone(), data_type, index, merged: false });
+        merged.push(ScopeColumn {
+            table: None,
+            name: name.clone(),
+            data_type,
+            index,
+            merged: false,
+            hidden: false,
+        });
     }
     node.condition = Expr::all_of(equal);
     let mut rel = Rel::Join(Arc::new(node));
@@ -273,7 +317,8 @@ fn merge_columns(
 
 /// All columns of `scope` as those of one table.
 fn aliased(scope: Scope, alias: &Alias) -> SqlResult<Scope> {
-    let visible: Vec<ScopeColumn> = scope.columns.into_iter().filter(|column| !column.merged).collect();
+    let visible: Vec<ScopeColumn> =
+        scope.columns.into_iter().filter(|column| !column.merged && !column.hidden).collect();
     let described = visible
         .iter()
         .map(|column| OutputColumn { name: column.name.clone(), data_type: column.data_type })

@@ -15,6 +15,7 @@ pub(crate) mod rel;
 mod related;
 mod rewrite;
 mod select;
+mod unroll;
 
 use alloc::format;
 use alloc::string::String;
@@ -33,11 +34,15 @@ use optimize::optimize;
 
 use crate::ast::{CopyFormat, CopySource, Statement, TableName, visit};
 use crate::bind::{Scope, scope_of};
-use crate::catalog::{self, PUBLIC, SYS, Stored, StoredTable, StoredView};
+use crate::catalog::{self, SYS, Stored, StoredTable, StoredView};
 use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::expr::Expr;
+use crate::function::{self, Function};
 use crate::parse;
+use crate::path::SearchPath;
 use crate::settings;
+use crate::system::{self, SystemTable, SystemView};
 use crate::types::DataType;
 
 /// A column of a result.
@@ -73,6 +78,10 @@ pub(crate) struct CopyInPlan {
     pub(crate) related: Arc<Related>,
 }
 
+/// What a sequence shows of itself.
+const SEQUENCE_COLUMNS: [(&str, DataType); 3] =
+    [("last_value", DataType::Int8), ("log_cnt", DataType::Int8), ("is_called", DataType::Bool)];
+
 /// A table that a statement names.
 #[derive(Clone, Debug)]
 pub(crate) enum Relation {
@@ -81,6 +90,10 @@ pub(crate) enum Relation {
     Live(&'static LiveTable),
     /// `sys.settings`
     Settings,
+    System(&'static SystemTable),
+    SystemView(&'static SystemView),
+    /// A sequence, by its full name: where it is.
+    Sequence(String),
 }
 
 impl Relation {
@@ -94,6 +107,14 @@ impl Relation {
                     .detail("Its rows are computed when they are read."))
             }
             Relation::Settings => Err(settings::rows_are_fixed()),
+            Relation::Sequence(_) => {
+                let message = format!("cannot change sequence \"{}\"", name.name);
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message))
+            }
+            Relation::System(_) | Relation::SystemView(_) => {
+                let message = format!("permission denied: \"{}\" is a system catalog", name.name);
+                Err(SqlError::new(SqlState("42501"), message))
+            }
             Relation::View(_) => {
                 let message = format!("cannot change view \"{}\"", name.name);
                 Err(SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)
@@ -104,15 +125,23 @@ impl Relation {
 
     /// What names mean over its rows if it is called `called`.
     fn scope(&self, called: String) -> Scope {
-        let of_live = |table: &LiveTable, called| {
+        let of_columns = |columns: &[(&str, DataType)], called| {
             let column = |(name, data_type): &(&str, DataType)| (String::from(*name), *data_type);
-            Scope::of(called, table.columns.iter().map(column).collect())
+            Scope::of(called, columns.iter().map(column).collect())
         };
         match self {
             Relation::Stored(table) => scope_of(&table.descriptor, called),
             Relation::View(view) => Scope::of(called, view.descriptor.columns.clone()),
-            Relation::Live(table) => of_live(table, called),
-            Relation::Settings => of_live(&settings::TABLE, called),
+            Relation::Live(table) => of_columns(table.columns, called),
+            Relation::Settings => of_columns(settings::TABLE.columns, called),
+            Relation::System(table) => {
+                let mut scope = of_columns(table.columns, called);
+                // Every one of them has it, and no star shows it.
+                scope.add_hidden("tableoid", DataType::Oid);
+                scope
+            }
+            Relation::Sequence(_) => of_columns(&SEQUENCE_COLUMNS, called),
+            Relation::SystemView(_) => Scope::default(),
         }
     }
 
@@ -123,6 +152,9 @@ impl Relation {
             Relation::View(view) => view.descriptor.columns.len(),
             Relation::Live(table) => table.columns.len(),
             Relation::Settings => settings::TABLE.columns.len(),
+            Relation::System(table) => table.columns.len(),
+            Relation::Sequence(_) => SEQUENCE_COLUMNS.len(),
+            Relation::SystemView(_) => 0,
         }
     }
 }
@@ -140,34 +172,42 @@ pub(crate) async fn relations(
     statement: &Statement,
     transaction: &mut Transaction,
     live: &'static [LiveTable],
+    path: &Arc<SearchPath>,
 ) -> SqlResult<Relations> {
-    let mut waiting: Vec<(String, String)> = Vec::new();
-    visit::tables(statement, &mut |table| waiting.push(full_name(table)));
+    let mut waiting: Vec<(Option<String>, String)> = Vec::new();
+    visit::tables(statement, &mut |table| waiting.push((table.schema.clone(), table.name.clone())));
     let written = match statement {
-        Statement::Insert(insert) => Some(full_name(&insert.table)),
-        Statement::Update(update) => Some(full_name(&update.table)),
-        Statement::Delete(delete) => Some(full_name(&delete.table)),
+        Statement::Insert(insert) => Some(&insert.table),
+        Statement::Update(update) => Some(&update.table),
+        Statement::Delete(delete) => Some(&delete.table),
         Statement::Copy(copy) => match &copy.source {
-            CopySource::Table(table, _) if !copy.to => Some(full_name(table)),
+            CopySource::Table(table, _) if !copy.to => Some(table),
             _ => None,
         },
         _ => None,
     };
-    let mut relations = Relations::default();
+    let mut relations = Relations { path: path.clone(), ..Relations::default() };
     while let Some((schema, name)) = waiting.pop() {
-        let key = (schema, name);
-        if relations.0.contains_key(&key) {
+        let key = (schema.clone().unwrap_or_default(), name);
+        if relations.all.contains_key(&key) {
             continue;
         }
-        let Some(relation) = find(&key.0, &key.1, transaction, live).await? else { continue };
-        if let Relation::View(view) = &relation {
-            let query = parse::query(&view.descriptor.query)?;
-            visit::of_query(&query, &mut |table| waiting.push(full_name(table)));
+        let Some(relation) = relations.look_up(&schema, &key.1, transaction, live).await? else { continue };
+        let mut follow = |table: &TableName| waiting.push((table.schema.clone(), table.name.clone()));
+        match &relation {
+            Relation::View(view) => visit::of_query(&parse::query(&view.descriptor.query)?, &mut follow),
+            Relation::SystemView(view) => visit::of_query(&parse::query(view.query)?, &mut follow),
+            Relation::Stored(table) => {
+                let name = (table.descriptor.schema.clone(), table.descriptor.name.clone());
+                relations.all.insert(name, relation.clone());
+            }
+            _ => {}
         }
-        relations.0.insert(key, relation);
+        relations.all.insert(key, relation);
     }
-    if let Some(written) = written {
-        add_related(written, &mut relations, transaction).await?;
+    if let Some(Relation::Stored(table)) = written.and_then(|table| relations.find(table).ok()) {
+        let name = (table.descriptor.schema.clone(), table.descriptor.name.clone());
+        add_related(name, &mut relations, transaction).await?;
     }
     Ok(relations)
 }
@@ -181,10 +221,10 @@ async fn add_related(
     let mut waiting = Vec::from([(table, true)]);
     let mut followed: Vec<(String, String)> = Vec::new();
     while let Some((name, changes)) = waiting.pop() {
-        if !relations.0.contains_key(&name)
+        if !relations.all.contains_key(&name)
             && let Some(Stored::Table(table)) = catalog::find(transaction, &name.0, &name.1).await?
         {
-            relations.0.insert(name.clone(), Relation::Stored(table));
+            relations.all.insert(name.clone(), Relation::Stored(table));
         }
         if !changes || followed.contains(&name) {
             continue;
@@ -199,10 +239,6 @@ async fn add_related(
     Ok(())
 }
 
-fn full_name(table: &TableName) -> (String, String) {
-    (table.schema.clone().unwrap_or_else(|| PUBLIC.into()), table.name.clone())
-}
-
 async fn find(
     schema: &str,
     name: &str,
@@ -215,12 +251,23 @@ async fn find(
     if schema == SYS && name == settings::TABLE.name {
         return Ok(Some(Relation::Settings));
     }
+    if system::is_system_schema(schema) {
+        let table = system::table(schema, name).map(Relation::System);
+        return Ok(table.or_else(|| system::view(schema, name).map(Relation::SystemView)));
+    }
     Ok(match catalog::find(transaction, schema, name).await? {
         Some(Stored::Table(table)) => Some(Relation::Stored(table)),
         Some(Stored::View(view)) => Some(Relation::View(view)),
+        Some(Stored::Sequence(_)) => {
+            let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+            Some(Relation::Sequence(format!("{}.{}", quoted(schema), quoted(name))))
+        }
         _ => None,
     })
 }
+
+/// A key, and the bytes that were there, if there were any.
+type Seen = (Vec<u8>, Option<Arc<[u8]>>);
 
 /// A planned statement.
 #[derive(Debug)]
@@ -230,10 +277,32 @@ pub(crate) struct Planned {
     pub(crate) params: Vec<DataType>,
     /// The columns of its result; none if it has no rows.
     pub(crate) columns: Option<Vec<OutputColumn>>,
-    /// The keys and the bytes of what the plan was made for.
-    pub(crate) made_for: Vec<(Vec<u8>, Arc<[u8]>)>,
+    /// The keys and the bytes of what the plan was made for; no bytes where there was nothing that would have come first.
+    pub(crate) made_for: Vec<Seen>,
+    /// Where names were looked for; none if there were none to look for.
+    pub(crate) path: Option<Arc<SearchPath>>,
     /// Whether it reads anything that is stored.
     pub(crate) reads_store: bool,
+}
+
+/// Values that look otherwise than those of their base become texts before a client sees them.
+fn as_text(plan: QueryPlan) -> QueryPlan {
+    if plan.columns.iter().all(|column| column.data_type.output().is_none()) {
+        return plan;
+    }
+    let mut columns = plan.columns;
+    let mut outputs = Vec::with_capacity(columns.len());
+    for (at, column) in columns.iter_mut().enumerate() {
+        let output = column.data_type.output().and_then(|name| function::functions(name).next());
+        outputs.push(match output {
+            None => Expr::Column(at),
+            Some(output) => {
+                column.data_type = DataType::Text;
+                Expr::Call(Function(output), [Expr::Column(at)].into())
+            }
+        });
+    }
+    QueryPlan { rel: plan.rel.project(outputs), columns, ..plan }
 }
 
 /// Plans `statement` over the tables it names.
@@ -242,21 +311,27 @@ pub(crate) fn plan(
     relations: Relations,
     given: &[Option<DataType>],
 ) -> SqlResult<Planned> {
-    let made_for: Vec<(Vec<u8>, Arc<[u8]>)> = relations
-        .0
-        .values()
-        .filter_map(|relation| match relation {
-            Relation::Stored(table) => Some((table.key.clone(), table.bytes.clone())),
-            Relation::View(view) => Some((view.key.clone(), view.bytes.clone())),
-            _ => None,
-        })
-        .collect();
-    let has_settings = relations.0.values().any(|relation| matches!(relation, Relation::Settings));
-    let reads_store = has_settings || !made_for.is_empty();
+    let mut made_for: Vec<Seen> = Vec::new();
+    for relation in relations.all.values() {
+        let (key, bytes) = match relation {
+            Relation::Stored(table) => (&table.key, &table.bytes),
+            Relation::View(view) => (&view.key, &view.bytes),
+            _ => continue,
+        };
+        if !made_for.iter().any(|(known, _)| known == key) {
+            made_for.push((key.clone(), Some(bytes.clone())));
+        }
+    }
+    let is_computed = |relation: &Relation| {
+        matches!(relation, Relation::Settings | Relation::System(_) | Relation::Sequence(_))
+    };
+    let reads_store = relations.all.values().any(is_computed) || !made_for.is_empty();
+    made_for.extend(relations.missed.iter().map(|key| (key.clone(), None)));
+    let path = (!relations.all.is_empty()).then(|| relations.path.clone());
     let mut planner = Planner::new(relations, given);
     let (plan, columns) = plan_with(statement, &mut planner)?;
     let params = planner.params.finish()?;
-    Ok(Planned { plan, params, columns, made_for, reads_store })
+    Ok(Planned { plan, params, columns, made_for, path, reads_store })
 }
 
 fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, Option<Vec<OutputColumn>>)> {
@@ -264,7 +339,7 @@ fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, O
         |returning: &Option<Returning>| returning.as_ref().map(|returning| returning.columns.clone());
     Ok(match statement {
         Statement::Query(query) => {
-            let plan = plan_query(query, &[], planner)?;
+            let plan = as_text(plan_query(query, &[], planner)?);
             (Plan::Query(optimize(plan.rel, planner)?), Some(plan.columns))
         }
         Statement::Insert(insert) => {
@@ -308,14 +383,22 @@ impl Planned {
             params: Vec::new(),
             columns: Some(columns),
             made_for: Vec::new(),
+            path: None,
             reads_store: false,
         }
     }
 
     /// Whether what the plan was made for is in `transaction` what it was.
-    pub(crate) async fn is_current(&self, transaction: &mut Transaction) -> SqlResult<bool> {
+    pub(crate) async fn is_current(
+        &self,
+        transaction: &mut Transaction,
+        path: &Arc<SearchPath>,
+    ) -> SqlResult<bool> {
+        if self.path.as_ref().is_some_and(|known| !Arc::ptr_eq(known, path) && known != path) {
+            return Ok(false);
+        }
         for (key, bytes) in &self.made_for {
-            if !catalog::is_same(key, bytes, transaction).await? {
+            if !catalog::is_same(key, bytes.as_ref(), transaction).await? {
                 return Ok(false);
             }
         }

@@ -6,32 +6,65 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use cluster_store::Transaction;
+
 use super::Relation;
 use super::rel::Rel;
 use crate::ast::TableName;
 use crate::bind::{Params, Scope, undefined_column};
 use crate::catalog::{self, StoredTable};
+use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
+use crate::path::SearchPath;
+use crate::system;
 use crate::types::DataType;
 
-/// The tables that a statement names, by schema and name; those that do not exist are not there.
+/// The tables that a statement names, by the schema that it gives, or none, and name; stored ones by their own schema,
+/// too. Those that do not exist are not there.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Relations(pub(crate) BTreeMap<(String, String), Relation>);
+pub(crate) struct Relations {
+    pub(crate) all: BTreeMap<(String, String), Relation>,
+    /// Where they were looked for.
+    pub(crate) path: Arc<SearchPath>,
+    /// The keys of what would have been found first, had it been there.
+    pub(crate) missed: Vec<Vec<u8>>,
+}
 
 impl Relations {
     /// The table called `name`.
     pub(crate) fn find(&self, name: &TableName) -> SqlResult<Relation> {
-        let schema = name.schema.as_deref().unwrap_or(catalog::PUBLIC);
-        match self.0.get(&(schema.into(), name.name.clone())) {
+        match self.all.get(&(name.schema.clone().unwrap_or_default(), name.name.clone())) {
             Some(relation) => Ok(relation.clone()),
             None => Err(catalog::undefined_table(name.schema.as_deref(), &name.name).at(name.position)),
         }
     }
 
+    /// Looks up a name, in its schema or along the path.
+    pub(super) async fn look_up(
+        &mut self,
+        schema: &Option<String>,
+        name: &str,
+        transaction: &mut Transaction,
+        live: &'static [LiveTable],
+    ) -> SqlResult<Option<Relation>> {
+        let path = self.path.clone();
+        let mut missed = Vec::new();
+        for schema in path.candidates(schema) {
+            if let Some(relation) = super::find(schema, name, transaction, live).await? {
+                self.missed.append(&mut missed);
+                return Ok(Some(relation));
+            }
+            if !system::is_system_schema(schema) {
+                missed.push(catalog::descriptor_key(schema, name));
+            }
+        }
+        Ok(None)
+    }
+
     /// The stored table of this schema and name.
     pub(crate) fn stored(&self, name: &(String, String)) -> Option<Arc<StoredTable>> {
-        match self.0.get(name) {
+        match self.all.get(name) {
             Some(Relation::Stored(table)) => Some(table.clone()),
             _ => None,
         }

@@ -3,6 +3,7 @@
 //! An operator's expressions see the columns of its input by their index; those of a join see the left's columns and
 //! behind them the right's. Nodes are shared with the cursors that run them, so a plan does not change once it runs.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -11,7 +12,9 @@ use crate::ast::SetOperator;
 use crate::bind::{AggregateCall, WindowCall};
 use crate::catalog::StoredTable;
 use crate::database::LiveTable;
+use crate::error::SqlResult;
 use crate::expr::{Expr, SortExpr};
+use crate::system::SystemTable;
 use crate::types::DataType;
 
 /// An operator with all that is below it.
@@ -26,7 +29,10 @@ pub(crate) enum Rel {
     Live(&'static LiveTable),
     /// `sys.settings`, and behind its columns each row's key.
     Settings,
+    /// A system table, and behind its columns its object id.
+    System(&'static SystemTable),
     Series(Arc<Series>),
+    Unroll(Arc<Unroll>),
     Shared(Arc<Shared>),
     Recursive(Arc<Recursive>),
     /// What the last step of the recursion of this number gave; of so many columns.
@@ -71,6 +77,47 @@ pub(crate) struct Series {
     /// Start, stop, step.
     pub(crate) arguments: [Expr; 3],
     pub(crate) data_type: DataType,
+}
+
+/// Functions that give several rows, for each row of the input: its columns, then what the functions give side by side,
+/// NULL where one has given all it has.
+#[derive(Clone, Debug)]
+pub(crate) struct Unroll {
+    pub(crate) input: Rel,
+    pub(crate) sets: Vec<RowSet>,
+    /// Whether the number of each row stands behind the columns.
+    pub(crate) ordinality: bool,
+}
+
+/// A function that gives several rows of one column.
+#[derive(Clone, Debug)]
+pub(crate) struct RowSet {
+    pub(crate) kind: RowSetKind,
+    pub(crate) data_type: DataType,
+}
+
+/// What a function gives.
+#[derive(Clone, Debug)]
+pub(crate) enum RowSetKind {
+    /// The elements of an array.
+    Elements(Expr),
+    /// Their places.
+    Subscripts(Expr),
+    /// Start, stop, step.
+    Series(Box<[Expr; 3]>),
+}
+
+impl RowSet {
+    /// Calls `visit` with its arguments.
+    pub(crate) fn for_each_expr(
+        &mut self,
+        visit: &mut dyn FnMut(&mut Expr) -> SqlResult<()>,
+    ) -> SqlResult<()> {
+        match &mut self.kind {
+            RowSetKind::Elements(array) | RowSetKind::Subscripts(array) => visit(array),
+            RowSetKind::Series(arguments) => arguments.iter_mut().try_for_each(visit),
+        }
+    }
 }
 
 /// What `WITH` names and several places read: computed once.
@@ -214,7 +261,9 @@ impl Rel {
             Rel::Scan(scan) => scan.table.types.len() + usize::from(scan.with_key),
             Rel::Live(table) => table.columns.len(),
             Rel::Settings => crate::settings::TABLE.columns.len() + 1,
+            Rel::System(table) => table.columns.len() + 1,
             Rel::Series(_) => 1,
+            Rel::Unroll(unroll) => unroll.input.width() + unroll.sets.len() + usize::from(unroll.ordinality),
             Rel::Shared(shared) => shared.input.width(),
             Rel::Recursive(recursive) => recursive.base.width(),
             Rel::Filter(filter) => filter.input.width(),
@@ -252,7 +301,8 @@ impl Rel {
     pub(crate) fn inputs(&self) -> Vec<&Rel> {
         match self {
             Rel::Row | Rel::Empty(_) | Rel::Values(_) | Rel::Scan(_) | Rel::Live(_) => Vec::new(),
-            Rel::Settings | Rel::Series(_) | Rel::Working(..) => Vec::new(),
+            Rel::Settings | Rel::System(_) | Rel::Series(_) | Rel::Working(..) => Vec::new(),
+            Rel::Unroll(unroll) => [&unroll.input].into(),
             Rel::Shared(shared) => [&shared.input].into(),
             Rel::Recursive(recursive) => [&recursive.base, &recursive.step].into(),
             Rel::Filter(filter) => [&filter.input].into(),

@@ -3,7 +3,8 @@
 use alloc::sync::Arc;
 
 use super::rel::{
-    Aggregate, Apply, Distinct, Filter, Join, Limit, Project, Recursive, Rel, Set, Shared, Sort, Window,
+    Aggregate, Apply, Distinct, Filter, Join, Limit, Project, Recursive, Rel, Set, Shared, Sort, Unroll,
+    Window,
 };
 use crate::error::SqlResult;
 use crate::expr::{Expr, SortExpr};
@@ -20,7 +21,8 @@ impl Rel {
         }
         Ok(match self {
             Rel::Row | Rel::Empty(_) | Rel::Values(_) | Rel::Scan(_) | Rel::Live(_) => self,
-            Rel::Settings | Rel::Series(_) | Rel::Working(..) => self,
+            Rel::Settings | Rel::System(_) | Rel::Series(_) | Rel::Working(..) => self,
+            Rel::Unroll(node) => over!(Unroll, node, Unroll, input),
             Rel::Shared(node) => over!(Shared, node, Shared, input),
             Rel::Recursive(node) => over!(Recursive, node, Recursive, base, step),
             Rel::Filter(node) => over!(Filter, node, Filter, input),
@@ -43,6 +45,7 @@ impl Rel {
     ) -> SqlResult<()> {
         match self {
             Rel::Row | Rel::Empty(_) | Rel::Live(_) | Rel::Settings | Rel::Working(..) => Ok(()),
+            Rel::System(_) => Ok(()),
             Rel::Shared(_) | Rel::Recursive(_) | Rel::Distinct(_) | Rel::Set(_) => Ok(()),
             Rel::Values(node) => Arc::make_mut(node).rows.iter_mut().flatten().try_for_each(visit),
             Rel::Scan(node) => {
@@ -50,6 +53,10 @@ impl Rel {
                 node.filter.iter_mut().try_for_each(visit)
             }
             Rel::Series(node) => Arc::make_mut(node).arguments.iter_mut().try_for_each(visit),
+            Rel::Unroll(node) => {
+                let sets = &mut Arc::make_mut(node).sets;
+                sets.iter_mut().try_for_each(|set| set.for_each_expr(visit))
+            }
             Rel::Filter(node) => visit(&mut Arc::make_mut(node).predicate),
             Rel::Project(node) => Arc::make_mut(node).outputs.iter_mut().try_for_each(visit),
             Rel::Join(node) => {

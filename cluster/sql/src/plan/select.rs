@@ -1,5 +1,6 @@
 //! `SELECT`.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -11,6 +12,7 @@ use super::group::Groups;
 use super::planner::Planner;
 use super::query::{QueryPlan, finish};
 use super::rel::{Aggregate, Distinct, Rel, SortKey, Window};
+use super::unroll::unroll_items;
 use super::{OutputColumn, name_of};
 use crate::ast::{self, Query, Select, SelectItem};
 use crate::bind::{Aggregates, Binder, Scope, Typed, WindowCall};
@@ -80,6 +82,16 @@ pub(super) fn plan_select(
     let mut binder = Binder::new(&scope, planner, "WHERE");
     let filter = select.filter.as_ref().map(|filter| binder.condition(filter, "WHERE")).transpose()?;
     let mut rel = rel.filter(filter);
+    let unrolled = unroll_items(&select.items, rel.clone(), &scope, binder.planner)?;
+    let (scope, select) = match unrolled {
+        None => (scope.clone(), Cow::Borrowed(select)),
+        Some((unrolled, scope, items)) => {
+            rel = unrolled;
+            (scope, Cow::Owned(Select { items, ..select.clone() }))
+        }
+    };
+    let select = &*select;
+    let mut binder = Binder::new(&scope, binder.planner, "WHERE");
     let Bound { keys, mut outputs, columns, unknown, mut having, sort, distinct, calls, mut window_calls } =
         bind(select, query, hints, &scope, &mut binder)?;
     let is_grouped = !keys.is_empty() || !select.group_by.is_empty() || !calls.is_empty() || having.is_some();

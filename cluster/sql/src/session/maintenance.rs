@@ -2,7 +2,7 @@
 
 use super::{Mode, Outcome, Session, Tag};
 use crate::ast::Maintenance;
-use crate::catalog::{self, PUBLIC};
+use crate::catalog;
 use crate::database::{Database, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -16,8 +16,11 @@ impl<D: Database> Session<D> {
         let snapshot = self.database.snapshot(Freshness::Local).await?;
         let mut transaction = cluster_store::Transaction::reading(snapshot, self.database.memory().lease());
         for name in &maintenance.tables {
-            let schema = name.schema.as_deref().unwrap_or(PUBLIC);
-            if catalog::find(&mut transaction, schema, &name.name).await?.is_none() {
+            let mut is_there = false;
+            for schema in self.facts.path.candidates(&name.schema) {
+                is_there |= catalog::find(&mut transaction, schema, &name.name).await?.is_some();
+            }
+            if !is_there {
                 return Err(catalog::undefined_table(name.schema.as_deref(), &name.name).at(name.position));
             }
         }

@@ -21,6 +21,7 @@ mod named;
 mod replay;
 mod restore;
 mod run;
+mod set;
 mod settings;
 mod tag;
 mod transaction;
@@ -48,12 +49,13 @@ use crate::error::{SqlResult, SqlState};
 use crate::eval::{Env, SessionFacts};
 use crate::exec::{Context, Row, RowIds};
 use crate::parse;
+use crate::path::{self, SearchPath};
 use crate::plan::{self, OutputColumn, Planned, Relations};
 use crate::types::DataType;
 use crate::wire::Style;
 use cursor::{CursorRows, Query};
 use named::Named;
-use settings::Settings;
+pub(crate) use settings::{AskedSetting, Settings};
 use transaction::State;
 
 /// Statements whose text and plan a session remembers.
@@ -182,6 +184,9 @@ impl<D: Database> Session<D> {
             database: database_name.into(),
             cluster: database.cluster_name().into(),
             backend,
+            path: Arc::new(SearchPath::parse(path::DEFAULT, user)),
+            settings: Arc::default(),
+            asked_settings: Arc::default(),
             style: Style::default(),
             chance: Arc::new(Chance::new(id, database.wall_micros().cast_unsigned())),
             regexes: Arc::default(),
@@ -217,33 +222,6 @@ impl<D: Database> Session<D> {
     /// The remarks since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         core::mem::take(&mut self.notices)
-    }
-
-    /// The settings that changed since the last call and that clients are told of.
-    pub fn take_changed_settings(&mut self) -> Vec<(&'static str, String)> {
-        core::mem::take(&mut self.changed_settings)
-    }
-
-    /// Every setting that clients are told of.
-    pub fn reported_settings(&self) -> Vec<(&'static str, String)> {
-        self.settings.reported()
-    }
-
-    /// Sets what a client asks for when it comes; unknown names are ignored.
-    pub fn set_at_start(&mut self, name: &str, value: &str) {
-        let _ = self.set(name, Some(value.into()), false);
-    }
-
-    /// Sets `name`; to its default without a value. Returns what clients are to be told.
-    fn set(
-        &mut self,
-        name: &str,
-        value: Option<String>,
-        local: bool,
-    ) -> SqlResult<Option<(&'static str, String)>> {
-        let told = self.settings.set(name, value, local)?;
-        self.settings.apply(&mut self.facts.style);
-        Ok(told)
     }
 
     /// The statements of `sql`.
@@ -293,11 +271,11 @@ impl<D: Database> Session<D> {
             return Ok(true);
         }
         if self.state.is_block() {
-            return planned.is_current(self.state.transaction(&self.database).await?).await;
+            return planned.is_current(self.state.transaction(&self.database).await?, &self.facts.path).await;
         }
         let snapshot = self.database.snapshot(Freshness::Local).await?;
         let mut transaction = Transaction::reading(snapshot, self.database.memory().lease());
-        planned.is_current(&mut transaction).await
+        planned.is_current(&mut transaction, &self.facts.path).await
     }
 
     /// Plans on the tables as the session sees them: in its transaction, or as this node has them, unless
@@ -309,7 +287,7 @@ impl<D: Database> Session<D> {
         }
         if self.state.is_block() {
             let transaction = self.state.transaction(&self.database).await?;
-            let relations = plan::relations(statement, transaction, live).await?;
+            let relations = plan::relations(statement, transaction, live, &self.facts.path).await?;
             return plan::plan(statement, relations, given);
         }
         let mut freshness = Freshness::Local;
@@ -318,7 +296,7 @@ impl<D: Database> Session<D> {
                 self.database.snapshot(freshness).await?,
                 self.database.memory().lease(),
             );
-            let planned = match plan::relations(statement, &mut transaction, live).await {
+            let planned = match plan::relations(statement, &mut transaction, live, &self.facts.path).await {
                 Ok(relations) => plan::plan(statement, relations, given),
                 Err(error) => Err(error),
             };
@@ -353,6 +331,7 @@ impl<D: Database> Session<D> {
                         None => history.complete(step),
                     }
                 }
+                self.set_as_asked()?;
                 Ok(rows)
             }
         }
@@ -378,12 +357,6 @@ impl<D: Database> Session<D> {
         if self.state.status() == Status::Idle {
             self.end_local_settings();
         }
-    }
-
-    fn end_local_settings(&mut self) {
-        self.settings.end_transaction();
-        self.named.end_transaction();
-        self.settings.apply(&mut self.facts.style);
     }
 
     async fn commit(&mut self, transaction: Transaction) -> SqlResult<()> {

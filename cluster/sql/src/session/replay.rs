@@ -206,7 +206,7 @@ impl<D: Database> Session<D> {
     async fn repeat(&mut self, step: &Step, transaction: &mut Transaction) -> SqlResult<Vec<u8>> {
         let live = self.database.live_tables();
         let mode = Mode { alone: false, described: true };
-        let planned = current_plan(&step.prepared, transaction, live, mode).await?;
+        let planned = current_plan(&step.prepared, transaction, live, mode, &self.facts.path).await?;
         let Session { database, facts, cancel, row_ids, .. } = self;
         let memo = Memo::default();
         let env = Env::new(&step.params, facts, &memo);

@@ -17,6 +17,7 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{self, Budget, Context, Row, run_delete, run_insert, run_update};
 use crate::memo::Memo;
+use crate::path::SearchPath;
 use crate::plan::{self, OutputColumn, Plan, Planned};
 use crate::types::Datum;
 
@@ -96,7 +97,7 @@ impl<D: Database> Session<D> {
         } else {
             self.state.transaction(&self.database).await?
         };
-        let planned = current_plan(prepared, transaction, live, mode).await?;
+        let planned = current_plan(prepared, transaction, live, mode, &self.facts.path).await?;
         let (rel, columns, format) = match &planned.plan {
             Plan::Query(rel) => (rel, planned.columns.clone().unwrap_or_default(), None),
             Plan::CopyOut(rel, columns, format) => (rel, columns.clone(), Some(format.clone())),
@@ -207,7 +208,7 @@ impl<D: Database> Session<D> {
         } else {
             self.state.transaction(&self.database).await?
         };
-        let planned = current_plan(prepared, transaction, live, mode).await?;
+        let planned = current_plan(prepared, transaction, live, mode, &self.facts.path).await?;
         let budget = Budget::new(self.database.memory());
         Ok(Outcome::CopyIn(Box::new(CopyIn::new(planned, own, budget)?)))
     }
@@ -248,7 +249,7 @@ impl<D: Database> Session<D> {
             }
             Statement::ResetAll => {
                 self.settings.reset_all();
-                self.settings.apply(&mut self.facts.style);
+                self.settings.apply(&mut self.facts);
                 Tag::Reset
             }
             Statement::Show(name) => {
@@ -265,6 +266,7 @@ impl<D: Database> Session<D> {
                 self.database.call(*procedure).await?;
                 Tag::Call
             }
+            Statement::Nothing(tag) => Tag::Defined(tag),
             Statement::Deallocate(name) => {
                 return Ok(match self.named.deallocate(name.as_deref()) {
                     true => Outcome::Done(Tag::Deallocate),
@@ -287,7 +289,7 @@ impl<D: Database> Session<D> {
                     return Err(SqlError::new(SqlState::ACTIVE_TRANSACTION, message));
                 }
                 self.settings.reset_all();
-                self.settings.apply(&mut self.facts.style);
+                self.settings.apply(&mut self.facts);
                 self.named.forget_all();
                 return Ok(Outcome::DiscardAll);
             }
@@ -324,16 +326,17 @@ pub(super) async fn current_plan(
     transaction: &mut Transaction,
     live: &'static [crate::database::LiveTable],
     mode: Mode,
+    path: &Arc<SearchPath>,
 ) -> SqlResult<Arc<Planned>> {
     let latest = match prepared.given.is_empty() {
         true => prepared.parsed.planned.lock().clone(),
         false => None,
     };
     let planned = latest.unwrap_or_else(|| prepared.planned.clone());
-    let planned = if planned.is_current(transaction).await? {
+    let planned = if planned.is_current(transaction, path).await? {
         planned
     } else {
-        let relations = plan::relations(prepared.statement(), transaction, live).await?;
+        let relations = plan::relations(prepared.statement(), transaction, live, path).await?;
         let planned = Arc::new(plan::plan(prepared.statement(), relations, &prepared.given)?);
         if prepared.given.is_empty() {
             *prepared.parsed.planned.lock() = Some(planned.clone());
@@ -359,7 +362,7 @@ pub(super) async fn write_once<D: Database>(
     if let Some((tag, notices)) = definition::run(prepared.statement(), row_ids, context).await? {
         return Ok(Written { tag, rows: None, notices });
     }
-    let planned = current_plan(prepared, context.transaction, live, mode).await?;
+    let planned = current_plan(prepared, context.transaction, live, mode, &context.env.session.path).await?;
     let (tag, changed): (Tag, _) = match &planned.plan {
         Plan::Insert(plan) => {
             let changed = run_insert(plan, row_ids, context).await?;

@@ -9,8 +9,9 @@ use alloc::vec::Vec;
 use cluster_calendar::Zone;
 
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::eval::SessionFacts;
 use crate::function::SERVER_VERSION;
-use crate::wire::Style;
+use crate::path::{self, SearchPath};
 
 /// What values a setting takes.
 #[derive(Clone, Copy)]
@@ -79,7 +80,14 @@ static SETTINGS: &[Setting] = &[
     setting("lock_timeout", "0", Values::Any),
     setting("max_identifier_length", "63", Values::Fixed),
     setting("row_security", "off", Values::Any),
-    setting("search_path", "public", Values::Any),
+    setting("check_function_bodies", "on", Values::Switch),
+    setting("default_table_access_method", "heap", Values::Any),
+    setting("default_tablespace", "", Values::Any),
+    setting("synchronize_seqscans", "on", Values::Switch),
+    setting("transaction_timeout", "0", Values::Any),
+    setting("block_size", "8192", Values::Fixed),
+    setting("lc_ctype", "C", Values::Fixed),
+    setting("search_path", path::DEFAULT, Values::Any),
     setting("server_version_num", "150000", Values::Fixed),
     setting("statement_timeout", "0", Values::Of(&["0"])),
     setting("synchronous_commit", "on", Values::Switch),
@@ -93,6 +101,15 @@ fn find(name: &str) -> SqlResult<&'static Setting> {
         let message = format!("unrecognized configuration parameter \"{name}\"");
         SqlError::new(SqlState::UNDEFINED_OBJECT, message)
     })
+}
+
+/// A setting that a function was asked to make.
+#[derive(Clone, Debug)]
+pub(crate) struct AskedSetting {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    /// For the transaction only.
+    pub(crate) local: bool,
 }
 
 /// A session's settings, where they differ from the defaults.
@@ -134,8 +151,9 @@ impl Settings {
         Ok(setting.reported.then(|| (setting.title, self.show(setting.name).unwrap_or_default())))
     }
 
-    /// Makes `style` what the settings say.
-    pub(crate) fn apply(&self, style: &mut Style) {
+    /// Makes the session's facts what the settings say.
+    pub(crate) fn apply(&self, facts: &mut SessionFacts) {
+        let style = &mut facts.style;
         let value = |name: &str| self.changed.get(name).map(String::as_str);
         let zone = value("timezone").and_then(|name| Zone::setting(name).ok()).unwrap_or_else(Zone::utc);
         if zone.name() != style.zone.name() {
@@ -143,6 +161,21 @@ impl Settings {
         }
         style.float_digits = value("extra_float_digits").and_then(|digits| digits.parse().ok()).unwrap_or(1);
         style.bytea_escape = value("bytea_output") == Some("escape");
+        let path = SearchPath::parse(value("search_path").unwrap_or(path::DEFAULT), &facts.user);
+        if path != *facts.path {
+            facts.path = Arc::new(path);
+        }
+        facts.settings = Arc::new(self.clone());
+    }
+
+    /// All settings, with their values.
+    pub(crate) fn all(&self) -> Vec<(&'static str, String)> {
+        SETTINGS.iter().map(|setting| (setting.title, self.show(setting.name).unwrap_or_default())).collect()
+    }
+
+    /// The value that a setting would have, if it can be set so.
+    pub(crate) fn checked(name: &str, value: &str) -> SqlResult<String> {
+        check(find(name)?, value.into())
     }
 
     /// Undoes `SET LOCAL`.

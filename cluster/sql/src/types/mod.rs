@@ -44,6 +44,18 @@ macro_rules! scalars {
             $($(#[$doc])* $name,)*
             /// An array of one dimension.
             Array(Scalar),
+            /// `regclass`: the object id of a relation, written as its name.
+            Regclass,
+            /// `regtype`: that of a type.
+            Regtype,
+            /// `regproc`: that of a function.
+            Regproc,
+            /// `regnamespace`: that of a schema.
+            Regnamespace,
+            /// `int2vector`: an array that is written with blanks.
+            Int2vector,
+            /// `oidvector`
+            Oidvector,
         }
 
         /// A type of which there are arrays. Stored by its place in this list: new ones go to the end.
@@ -101,7 +113,7 @@ macro_rules! scalars {
             pub const fn scalar(self) -> Option<Scalar> {
                 match self {
                     $(DataType::$name => Some(Scalar::$name),)*
-                    DataType::Array(_) => None,
+                    _ => None,
                 }
             }
         }
@@ -159,7 +171,7 @@ impl DataType {
         match (self, self.scalar()) {
             (DataType::Array(element), _) => element.array_name(),
             (_, Some(scalar)) => scalar.name(),
-            (_, None) => "unknown",
+            (_, None) => self.catalog_type().0,
         }
     }
 
@@ -168,7 +180,7 @@ impl DataType {
         match (self, self.scalar()) {
             (DataType::Array(element), _) => element.catalog_name(),
             (_, Some(scalar)) => scalar.catalog_name(),
-            (_, None) => "unknown",
+            (_, None) => self.catalog_type().0,
         }
     }
 
@@ -177,21 +189,74 @@ impl DataType {
         match (self, self.scalar()) {
             (DataType::Array(element), _) => element.array_oid(),
             (_, Some(scalar)) => scalar.oid(),
-            (_, None) => 0,
+            (_, None) => self.catalog_type().1,
         }
+    }
+
+    /// The types of the system's catalogues that no column of a table has.
+    pub const CATALOG: &'static [DataType] = &[
+        DataType::Regclass,
+        DataType::Regtype,
+        DataType::Regproc,
+        DataType::Regnamespace,
+        DataType::Int2vector,
+        DataType::Oidvector,
+    ];
+
+    /// The name of one of these, its object id and that of its arrays.
+    pub const fn catalog_type(self) -> (&'static str, u32, u32) {
+        match self {
+            DataType::Regclass => ("regclass", 2205, 2210),
+            DataType::Regtype => ("regtype", 2206, 2211),
+            DataType::Regproc => ("regproc", 24, 1008),
+            DataType::Regnamespace => ("regnamespace", 4089, 4090),
+            DataType::Int2vector => ("int2vector", 22, 1006),
+            DataType::Oidvector => ("oidvector", 30, 1013),
+            _ => ("unknown", 0, 0),
+        }
+    }
+
+    /// The type that its values have inside: functions and operators take them as that.
+    pub const fn base(self) -> DataType {
+        match self {
+            DataType::Regclass | DataType::Regtype | DataType::Regproc | DataType::Regnamespace => {
+                DataType::Oid
+            }
+            DataType::Int2vector => DataType::Array(Scalar::Int2),
+            DataType::Oidvector => DataType::Array(Scalar::Oid),
+            other => other,
+        }
+    }
+
+    /// The function that makes a text of its values, if they do not look like those of its base.
+    pub(crate) const fn output(self) -> Option<&'static str> {
+        Some(match self {
+            DataType::Regclass => "regclassout",
+            DataType::Regtype => "regtypeout",
+            DataType::Regproc => "regprocout",
+            DataType::Regnamespace => "regnamespaceout",
+            DataType::Int2vector | DataType::Oidvector => "array_to_vector",
+            _ => return None,
+        })
     }
 
     /// The type of an object id.
     pub fn of_oid(oid: u32) -> Option<DataType> {
-        Scalar::ALL.iter().find_map(|scalar| match oid {
-            _ if oid == scalar.oid() => Some(scalar.data_type()),
-            _ if oid == scalar.array_oid() => Some(DataType::Array(*scalar)),
-            _ => None,
-        })
+        Scalar::ALL
+            .iter()
+            .find_map(|scalar| match oid {
+                _ if oid == scalar.oid() => Some(scalar.data_type()),
+                _ if oid == scalar.array_oid() => Some(DataType::Array(*scalar)),
+                _ => None,
+            })
+            .or_else(|| DataType::CATALOG.iter().copied().find(|known| known.oid() == oid))
     }
 
     /// The type that a statement calls so: by its catalogue's name or one of SQL's, in lower case.
     pub fn of_name(name: &str) -> Option<DataType> {
+        if let Some(found) = DataType::CATALOG.iter().find(|known| known.catalog_type().0 == name) {
+            return Some(*found);
+        }
         let element = |name: &str| match name {
             "character" | "char" => Some(Scalar::Bpchar),
             "int" => Some(Scalar::Int4),
@@ -210,7 +275,7 @@ impl DataType {
 
     /// Its length on the wire in bytes, or -1.
     pub const fn wire_len(self) -> i16 {
-        match self.scalar() {
+        match self.base().scalar() {
             Some(scalar) => scalar.wire_len(),
             None => -1,
         }
@@ -253,7 +318,7 @@ impl DataType {
     pub const fn category(self) -> Category {
         match self {
             DataType::Time => Category::Moment,
-            _ => match self.scalar() {
+            _ => match self.base().scalar() {
                 Some(scalar) => scalar.category(),
                 None => Category::Array,
             },

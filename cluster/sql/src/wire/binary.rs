@@ -80,7 +80,7 @@ pub fn parse_binary(data_type: DataType, bytes: &[u8]) -> SqlResult<Datum> {
     fn fixed<const N: usize>(bytes: &[u8]) -> SqlResult<[u8; N]> {
         bytes.try_into().map_err(|_| invalid())
     }
-    Ok(match data_type {
+    Ok(match data_type.base() {
         DataType::Bool => Datum::Bool(fixed::<1>(bytes)? != [0]),
         DataType::Int2 => Datum::Int2(i16::from_be_bytes(fixed(bytes)?)),
         DataType::Int4 => Datum::Int4(i32::from_be_bytes(fixed(bytes)?)),
@@ -105,6 +105,7 @@ pub fn parse_binary(data_type: DataType, bytes: &[u8]) -> SqlResult<Datum> {
             _ => return Err(SqlError::new(SqlState("XX000"), "unsupported jsonb version number")),
         },
         DataType::Array(element) => parse_array(element, bytes)?,
+        _ => return Err(SqlError::not_supported("a value of this type")),
     })
 }
 

@@ -14,7 +14,7 @@ use crate::types::{DataType, Datum, parse_json};
 pub fn parse_text(data_type: DataType, text: &str, style: &Style) -> SqlResult<Datum> {
     let integer = || parse_integer(text, data_type);
     let range = || out_of_range(text, data_type);
-    Ok(match data_type {
+    Ok(match data_type.base() {
         DataType::Bool => Datum::Bool(parse_bool(text)?),
         DataType::Int2 => Datum::Int2(integer()?.try_into().map_err(|_| range())?),
         DataType::Int4 => Datum::Int4(integer()?.try_into().map_err(|_| range())?),
@@ -35,6 +35,7 @@ pub fn parse_text(data_type: DataType, text: &str, style: &Style) -> SqlResult<D
         DataType::Uuid => Datum::Uuid(parse_uuid(text)?),
         DataType::Jsonb => Datum::json(parse_json(text)?),
         DataType::Array(element) => array::parse(element, text, style)?,
+        _ => return Err(SqlError::not_supported("a value of this type")),
     })
 }
 

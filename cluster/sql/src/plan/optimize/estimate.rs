@@ -24,7 +24,9 @@ pub(super) fn rows(rel: &Rel) -> f64 {
             }
         }
         Rel::Live(_) | Rel::Settings => 20.0,
+        Rel::System(_) => 200.0,
         Rel::Series(_) | Rel::Working(..) => 1_000.0,
+        Rel::Unroll(unroll) => rows(&unroll.input) * 4.0,
         Rel::Shared(shared) => rows(&shared.input),
         Rel::Recursive(recursive) => rows(&recursive.base) * 10.0,
         Rel::Filter(filter) => rows(&filter.input) * SELECTIVITY,

@@ -83,9 +83,9 @@ pub(super) fn prune(rel: &mut Rel, wanted: &[bool]) {
             prune(&mut node.right, wanted);
         }
         // These look at all that is below them.
-        Rel::Set(_) | Rel::Window(_) | Rel::Shared(_) | Rel::Recursive(_) => prune_all(rel),
+        Rel::Set(_) | Rel::Window(_) | Rel::Shared(_) | Rel::Recursive(_) | Rel::Unroll(_) => prune_all(rel),
         Rel::Row | Rel::Empty(_) | Rel::Values(_) | Rel::Live(_) => {}
-        Rel::Settings | Rel::Series(_) | Rel::Working(..) => {}
+        Rel::Settings | Rel::System(_) | Rel::Series(_) | Rel::Working(..) => {}
     }
 }
 
@@ -107,6 +107,7 @@ fn prune_all(rel: &mut Rel) {
         }
         Rel::Window(node) => all(&mut Arc::make_mut(node).input),
         Rel::Shared(node) => all(&mut Arc::make_mut(node).input),
+        Rel::Unroll(node) => all(&mut Arc::make_mut(node).input),
         _ => {}
     }
 }

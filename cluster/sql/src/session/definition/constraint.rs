@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{free_name, put_table, table_called};
+use super::{free_name, place_of, put_table, table_called};
 use crate::ast::{Constraint, ConstraintKind, ForeignKeyDefinition, Source};
 use crate::bind::{Binder, scope_of};
 use crate::catalog::{
@@ -210,8 +210,11 @@ async fn add_foreign_key<D: Database>(
     context: &mut Context<'_, D>,
 ) -> SqlResult<Added> {
     let columns = columns_named(table, &definition.columns, "referenced in foreign key constraint")?;
-    let schema = definition.table.schema.clone().unwrap_or_else(|| catalog::PUBLIC.into());
-    let is_itself = (&schema, &definition.table.name) == (&table.schema, &table.name);
+    let found = place_of(&definition.table, context).await?;
+    // A table that is being made is not found yet.
+    let is_own = catalog::find(context.transaction, &found, &definition.table.name).await?.is_none();
+    let schema = if is_own && definition.table.schema.is_none() { &table.schema } else { &found };
+    let is_itself = (schema, &definition.table.name) == (&table.schema, &table.name);
     let mut parent = match is_itself {
         true => table.clone(),
         false => table_called(&definition.table, context).await?.descriptor.clone(),

@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{put_table, skipping, table_called};
+use super::{place_of, put_table, skipping, table_called};
 use crate::ast::{Drop, ObjectKind, TableName, Truncate, visit};
 use crate::catalog::{
     self, Descriptor, IndexConstraint, Named, PUBLIC, SCHEMA_ITSELF, Stored, TableDescriptor,
@@ -27,14 +27,14 @@ pub(super) async fn drop<D: Database>(drop: &Drop, context: &mut Context<'_, D>)
             drop_schema(&name.name, drop, &mut notices, context).await?;
             continue;
         }
-        let schema = name.schema.as_deref().unwrap_or(PUBLIC);
+        let schema = &place_of(name, context).await?;
         if settings::is_of_system(schema, &name.name, context.database.live_tables()) {
             let message = format!("cannot drop system table \"{}\"", name.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
         }
         match catalog::find(context.transaction, schema, &name.name).await? {
             Some(stored) if stored.kind() == drop.kind.name() => {
-                names.push((schema.into(), name.name.clone()))
+                names.push((schema.clone(), name.name.clone()))
             }
             Some(_) => {
                 let message = format!("\"{}\" is not {}", name.name, article(drop.kind));

@@ -29,6 +29,7 @@ pub(super) fn command(statement: &Statement) -> &'static str {
         Statement::CreateIndex(_) => "CREATE INDEX",
         Statement::CreateSequence(_) => "CREATE SEQUENCE",
         Statement::CreateView(_) => "CREATE VIEW",
+        Statement::OwnSequence(..) => "ALTER SEQUENCE",
         Statement::CreateSchema(..) => "CREATE SCHEMA",
         Statement::AlterTable(_) => "ALTER TABLE",
         Statement::Truncate(_) => "TRUNCATE TABLE",
@@ -65,6 +66,9 @@ pub(super) async fn run<D: Database>(
         Statement::CreateSchema(name, if_not_exists) => {
             object::create_schema(name, *if_not_exists, context).await?
         }
+        Statement::OwnSequence(sequence, owner) => {
+            object::own_sequence(sequence, owner.as_ref(), context).await?
+        }
         Statement::AlterTable(alter) => alter::alter(alter, row_ids, context).await?,
         Statement::Truncate(truncate) => drop::truncate(truncate, context).await?,
         Statement::Drop(drop) => drop::drop(drop, context).await?,
@@ -73,14 +77,32 @@ pub(super) async fn run<D: Database>(
     Ok(Some((Tag::Defined(command(statement)), notices)))
 }
 
-/// The schema that `name` is in, or is to be in; it exists.
+/// The schema that `name` is to be in; it exists. Without one in its name, it is the first of the path that does.
 async fn schema_of<D: Database>(name: &TableName, context: &mut Context<'_, D>) -> SqlResult<String> {
-    let schema = name.schema.as_deref().unwrap_or(PUBLIC);
-    if catalog::has_schema(context.transaction, schema).await? {
-        return Ok(schema.into());
+    let path = context.env.session.path.clone();
+    let candidates = name.schema.as_ref().map_or(path.listed.as_slice(), core::slice::from_ref);
+    for schema in candidates {
+        if catalog::has_schema(context.transaction, schema).await? {
+            return Ok(schema.clone());
+        }
     }
-    let message = format!("schema \"{schema}\" does not exist");
+    let message = match &name.schema {
+        Some(schema) => format!("schema \"{schema}\" does not exist"),
+        None => "no schema has been selected to create in".into(),
+    };
     Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, message).at(name.position))
+}
+
+/// The schema that `name` is in: the first of the path that has something of that name. If none has, that of its name.
+async fn place_of<D: Database>(name: &TableName, context: &mut Context<'_, D>) -> SqlResult<String> {
+    let path = context.env.session.path.clone();
+    for schema in path.candidates(&name.schema) {
+        let is_of_system = settings::is_of_system(schema, &name.name, context.database.live_tables());
+        if is_of_system || catalog::find(context.transaction, schema, &name.name).await?.is_some() {
+            return Ok(schema.clone());
+        }
+    }
+    Ok(name.schema.clone().unwrap_or_else(|| PUBLIC.into()))
 }
 
 /// Whether `schema.name` is free; if not, a remark if that is fine, else an error.
@@ -129,7 +151,7 @@ async fn table_called<D: Database>(
     name: &TableName,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Arc<StoredTable>> {
-    let schema = name.schema.as_deref().unwrap_or(PUBLIC);
+    let schema = &place_of(name, context).await?;
     if settings::is_of_system(schema, &name.name, context.database.live_tables()) {
         let message = format!("cannot change system table \"{}\"", name.name);
         return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));

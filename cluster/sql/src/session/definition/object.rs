@@ -4,14 +4,16 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{is_free, schema_of, skipping};
-use crate::ast::{CreateSequence, CreateView, SequenceOptions, Statement};
+use super::{is_free, place_of, schema_of, skipping, table_called};
+use crate::ast::{CreateSequence, CreateView, SequenceOptions, Statement, TableName};
 use crate::catalog::{self, Descriptor, SCHEMA_ITSELF, SequenceDescriptor, ViewDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::Context;
+use crate::parse;
 use crate::plan;
 use crate::session::Notice;
+use crate::system::quote_ident;
 use crate::types::DataType;
 
 pub(super) async fn create_sequence<D: Database>(
@@ -75,6 +77,56 @@ pub(super) async fn put_sequence<D: Database>(
     catalog::put(context.transaction, schema, name, &Descriptor::Sequence(sequence)).await
 }
 
+/// Makes a sequence go with a column, or with none.
+pub(super) async fn own_sequence<D: Database>(
+    sequence: &TableName,
+    owner: Option<&(TableName, String)>,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Vec<Notice>> {
+    let schema = place_of(sequence, context).await?;
+    let found = catalog::find(context.transaction, &schema, &sequence.name).await?;
+    let Some(catalog::Stored::Sequence(mut descriptor)) = found else {
+        return Err(catalog::undefined_table(sequence.schema.as_deref(), &sequence.name));
+    };
+    descriptor.owner = match owner {
+        None => None,
+        Some((table, column)) => {
+            let table = table_called(table, context).await?;
+            if table.descriptor.schema != schema {
+                let message = "sequence must be in same schema as table it is linked to";
+                return Err(SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message));
+            }
+            let Some((place, _)) = table.descriptor.column(column) else {
+                let message =
+                    format!("column \"{column}\" of relation \"{}\" does not exist", table.descriptor.name);
+                return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
+            };
+            Some((table.descriptor.name.clone(), u16::try_from(place).unwrap_or(u16::MAX)))
+        }
+    };
+    catalog::put(context.transaction, &schema, &sequence.name, &Descriptor::Sequence(descriptor)).await?;
+    Ok(Vec::new())
+}
+
+/// A view's query with the schemas of all tables it names: it means the same wherever it is read.
+async fn with_schemas<D: Database>(query: &str, context: &mut Context<'_, D>) -> SqlResult<String> {
+    let mut places: Vec<(usize, String)> = Vec::new();
+    for name in parse::names_in_query(query)? {
+        let Some(at) = name.position.filter(|_| name.schema.is_none()) else { continue };
+        let schema = place_of(&name, context).await?;
+        let at = usize::try_from(at).unwrap_or(usize::MAX).saturating_sub(1);
+        places.push((at, format!("{}.", quote_ident(&schema))));
+    }
+    let mut text = String::with_capacity(query.len());
+    for (at, c) in query.chars().enumerate() {
+        for (_, schema) in places.iter().filter(|(place, _)| *place == at) {
+            text.push_str(schema);
+        }
+        text.push(c);
+    }
+    Ok(text)
+}
+
 pub(super) async fn create_view<D: Database>(
     create: &CreateView,
     context: &mut Context<'_, D>,
@@ -91,7 +143,7 @@ pub(super) async fn create_view<D: Database>(
     };
     let statement = Statement::Query(create.query.clone());
     let live = context.database.live_tables();
-    let relations = plan::relations(&statement, context.transaction, live).await?;
+    let relations = plan::relations(&statement, context.transaction, live, &context.env.session.path).await?;
     let planned = plan::plan(&statement, relations, &[])?;
     if !planned.params.is_empty() {
         let message = "views must not contain parameters";
@@ -118,7 +170,8 @@ pub(super) async fn create_view<D: Database>(
             view.descriptor.id
         }
     };
-    let view = Descriptor::View(ViewDescriptor { id, columns, query: create.text.clone() });
+    let view =
+        Descriptor::View(ViewDescriptor { id, columns, query: with_schemas(&create.text, context).await? });
     catalog::put(context.transaction, &schema, name, &view).await?;
     Ok(Vec::new())
 }

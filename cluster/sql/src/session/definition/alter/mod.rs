@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::constraint::{self, Added};
 use super::drop::name_of;
-use super::{put_table, rows, skipping, table, table_called};
+use super::{place_of, put_table, rows, skipping, table, table_called};
 use crate::ast::{AlterTable, TableChange};
 use crate::catalog::{self, Column, ColumnDefault, Identity, IndexConstraint, StoredTable, TableDescriptor};
 use crate::database::Database;
@@ -27,11 +27,19 @@ pub(super) async fn alter<D: Database>(
     let mut notices = Vec::new();
     let mut name = alter.table.clone();
     if alter.if_exists {
-        let schema = name.schema.as_deref().unwrap_or(catalog::PUBLIC);
-        if catalog::find(context.transaction, schema, &name.name).await?.is_none() {
+        let schema = place_of(&name, context).await?;
+        if catalog::find(context.transaction, &schema, &name.name).await?.is_none() {
             let message = format!("relation \"{}\" does not exist, skipping", name.name);
             return Ok([skipping(SqlState("00000"), message)].into());
         }
+    }
+    if alter.changes.iter().all(|change| *change == TableChange::Nothing) {
+        // Views and sequences have owners, too, as far as anything has.
+        let schema = place_of(&name, context).await?;
+        return match catalog::find(context.transaction, &schema, &name.name).await? {
+            Some(_) => Ok(notices),
+            None => Err(catalog::undefined_table(name.schema.as_deref(), &name.name)),
+        };
     }
     for change in &alter.changes {
         let stored = table_called(&name, context).await?;
