@@ -5,7 +5,7 @@ import sys
 
 from sqlalchemy import (
     BigInteger, Boolean, Column, Double, Integer, MetaData, Table, Text, TIMESTAMP, case, create_engine, delete,
-    exc, func, insert, or_, select, text, update,
+    exc, func, insert, inspect, or_, select, text, update,
 )
 from sqlalchemy.dialects.postgresql import insert as insert_or
 
@@ -118,6 +118,54 @@ def many_rows(engine):
         assert [len(part) for part in rows.partitions(400)] == [400, 400, 400, 300]
 
 
+def reflection(engine):
+    with engine.begin() as connection:
+        connection.execute(text("CREATE SCHEMA reflected"))
+        connection.execute(text(
+            "CREATE TABLE reflected.parents (id serial PRIMARY KEY, code varchar(5) UNIQUE NOT NULL, "
+            "amount numeric(6, 2) CHECK (amount > 0))"
+        ))
+        connection.execute(text(
+            "CREATE TABLE reflected.children (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "
+            "parent int REFERENCES reflected.parents (id) ON DELETE CASCADE, note text DEFAULT 'x')"
+        ))
+        connection.execute(text("CREATE INDEX children_note ON reflected.children (note, parent)"))
+        connection.execute(text("CREATE VIEW reflected.codes AS SELECT code FROM reflected.parents"))
+        connection.execute(text("CREATE SEQUENCE reflected.numbers"))
+    found, schema = inspect(engine), "reflected"
+    assert schema in found.get_schema_names() and "public" in found.get_schema_names()
+    assert found.get_table_names(schema) == ["children", "parents"]
+    assert found.get_view_names(schema) == ["codes"]
+    assert "reflected.parents" in found.get_view_definition("codes", schema)
+    assert set(found.get_sequence_names(schema)) == {"children_id_seq", "numbers", "parents_id_seq"}
+    assert found.get_pk_constraint("parents", schema)["constrained_columns"] == ["id"]
+    (unique,) = found.get_unique_constraints("parents", schema)
+    assert (unique["name"], unique["column_names"]) == ("parents_code_key", ["code"])
+    (check,) = found.get_check_constraints("parents", schema)
+    assert (check["name"], check["sqltext"]) == ("parents_amount_check", "amount > 0")
+    (key,) = found.get_foreign_keys("children", schema)
+    assert (key["referred_schema"], key["referred_table"]) == (schema, "parents")
+    assert (key["constrained_columns"], key["referred_columns"]) == (["parent"], ["id"])
+    assert key["options"] == {"ondelete": "CASCADE"}
+    (index,) = found.get_indexes("children", schema)
+    assert (index["name"], index["column_names"], index["unique"]) == ("children_note", ["note", "parent"], False)
+    columns = {column["name"]: column for column in found.get_columns("children", schema)}
+    assert columns["id"]["identity"]["always"] and columns["note"]["default"] == "'x'::text"
+    code = found.get_columns("parents", schema)[1]
+    assert (code["type"].length, code["nullable"]) == (5, False)
+    reflected = MetaData()
+    reflected.reflect(engine, schema=schema, views=True)
+    assert set(reflected.tables) == {"reflected.children", "reflected.codes", "reflected.parents"}
+    children, parents = reflected.tables["reflected.children"], reflected.tables["reflected.parents"]
+    with engine.begin() as connection:
+        connection.execute(insert(parents).values(code="a", amount=1))
+        connection.execute(insert(children).values(parent=1))
+        assert connection.execute(select(children.c.note).join(parents)).scalars().all() == ["x"]
+    # Apart, as sequences that a transaction has used are changed outside of it.
+    with engine.begin() as connection:
+        connection.execute(text("DROP SCHEMA reflected CASCADE"))
+
+
 def main(ports):
     engine, elsewhere = engine_at(ports[0]), engine_at(ports[1])
     steps = [
@@ -125,6 +173,7 @@ def main(ports):
         ("update, upsert, delete, RETURNING", lambda: changes(engine)),
         ("transactions", lambda: transactions(engine, elsewhere)),
         ("errors carry their SQLSTATE", lambda: error_states(engine)),
+        ("reflection", lambda: reflection(engine)),
         ("many rows", lambda: many_rows(engine)),
     ]
     for name, step in steps:
