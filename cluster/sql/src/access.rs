@@ -252,7 +252,7 @@ fn bounds(conjunct: &Expr, key: &Expr) -> Option<(Option<Expr>, Option<Expr>)> {
             let value = value.is_row_free().then(|| Expr::clone(value));
             Some(if is_low { (value, None) } else { (None, value) })
         }
-        Expr::Between(between, false) if between.expr == *key => {
+        Expr::Between(between, false) if between.expr == *key && !between.symmetric => {
             let bound = |expr: &Expr| expr.is_row_free().then(|| expr.clone());
             Some((bound(&between.low), bound(&between.high)))
         }

@@ -132,6 +132,8 @@ pub struct TableName {
 pub struct Insert {
     /// Into which table.
     pub table: TableName,
+    /// Its alias.
+    pub alias: Option<String>,
     /// The columns given; empty for all.
     pub columns: Vec<String>,
     /// The rows.
@@ -295,6 +297,8 @@ pub enum Expr {
         low: Box<Expr>,
         /// The most it may be.
         high: Box<Expr>,
+        /// `SYMMETRIC`: or the other way round.
+        symmetric: bool,
         /// `NOT`
         negated: bool,
     },

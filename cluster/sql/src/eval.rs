@@ -266,11 +266,23 @@ fn is_in(value: &Datum, list: &[Expr], row: &[Datum], env: &Env<'_>) -> SqlResul
 
 fn is_between(between: &Between, row: &[Datum], env: &Env<'_>) -> SqlResult<Option<bool>> {
     let value = between.expr.eval(row, env)?;
-    let above = compare(BinaryOperator::GtEq, &value, &*between.low.eval(row, env)?);
-    let below = compare(BinaryOperator::LtEq, &value, &*between.high.eval(row, env)?);
-    Ok(match (above, below) {
-        (Some(false), _) | (_, Some(false)) => Some(false),
-        (Some(true), Some(true)) => Some(true),
+    let (low, high) = (between.low.eval(row, env)?, between.high.eval(row, env)?);
+    let within = |low: &Datum, high: &Datum| {
+        let above = compare(BinaryOperator::GtEq, &value, low);
+        let below = compare(BinaryOperator::LtEq, &value, high);
+        match (above, below) {
+            (Some(false), _) | (_, Some(false)) => Some(false),
+            (Some(true), Some(true)) => Some(true),
+            _ => None,
+        }
+    };
+    let found = within(&low, &high);
+    if !between.symmetric || found == Some(true) {
+        return Ok(found);
+    }
+    Ok(match (found, within(&high, &low)) {
+        (_, Some(true)) => Some(true),
+        (Some(false), Some(false)) => Some(false),
         _ => None,
     })
 }

@@ -91,7 +91,10 @@ pub(crate) struct Subquery {
 
 impl PartialEq for Subquery {
     fn eq(&self, other: &Subquery) -> bool {
-        self.id == other.id && self.outer == other.outer && self.operands == other.operands
+        self.kind == other.kind
+            && self.outer == other.outer
+            && self.operands == other.operands
+            && (self.id == other.id || self.rel == other.rel)
     }
 }
 
@@ -137,6 +140,8 @@ pub(crate) struct Between {
     pub(crate) expr: Expr,
     pub(crate) low: Expr,
     pub(crate) high: Expr,
+    /// Whether the bounds may be the other way round.
+    pub(crate) symmetric: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -1,6 +1,5 @@
 //! Aggregates.
 
-use alloc::format;
 use alloc::vec::Vec;
 
 use cluster_numeric::Spread;
@@ -144,31 +143,22 @@ impl Binder<'_> {
         if by_name(&call.name).is_none() {
             return Ok(None);
         }
-        match self.aggregates {
-            Aggregates::Allowed => {}
-            Aggregates::Forbidden(clause) => {
-                let message = format!("aggregate functions are not allowed in {clause}");
-                return Err(SqlError::new(SqlState::GROUPING_ERROR, message));
-            }
-            Aggregates::Inside => {
-                let message = "aggregate function calls cannot be nested";
-                return Err(SqlError::new(SqlState::GROUPING_ERROR, message));
-            }
+        // Within a subquery it may be one of the query around that, where it may be allowed.
+        if self.planner.levels.is_empty() {
+            self.aggregates.check()?;
         }
-        self.aggregates = Aggregates::Inside;
+        let known: Vec<usize> = self.planner.levels.iter().map(|level| level.outer.len()).collect();
+        let allowed = core::mem::replace(&mut self.aggregates, Aggregates::Inside);
         let windows = self.windows.take();
         let bound = self.aggregate_call(call);
-        self.aggregates = Aggregates::Allowed;
+        self.aggregates = allowed;
         self.windows = windows;
-        let Some((aggregate, result)) = bound? else { return Ok(None) };
-        let index = match self.calls.iter().position(|known| *known == aggregate) {
-            Some(index) => index,
-            None => {
-                self.calls.push(aggregate);
-                self.calls.len() - 1
-            }
-        };
-        typed(Expr::Aggregate(index), result).map(Some)
+        let Some((mut aggregate, result)) = bound? else { return Ok(None) };
+        if let Some(expr) = self.planner.aggregate_around(&mut aggregate, &known)? {
+            return typed(expr, result).map(Some);
+        }
+        self.aggregates.check()?;
+        typed(Expr::Aggregate(index_of(&mut self.calls, aggregate)), result).map(Some)
     }
 
     /// What `call` computes, and its type; none if it is not of an aggregate.
@@ -209,6 +199,14 @@ impl Binder<'_> {
         let distinct = call.distinct;
         Ok(Some((AggregateCall { function, arguments, distinct, filter, order, data_type: result }, result)))
     }
+}
+
+/// Where `aggregate` is among `calls`; it is added if it is not.
+pub(super) fn index_of(calls: &mut Vec<AggregateCall>, aggregate: AggregateCall) -> usize {
+    calls.iter().position(|known| *known == aggregate).unwrap_or_else(|| {
+        calls.push(aggregate);
+        calls.len() - 1
+    })
 }
 
 /// What the arguments are to be made, and the type of the result; none if there is no such aggregate.

@@ -60,6 +60,8 @@ impl Binder<'_> {
                 };
                 let (data_type, _) = comparable_types(BinaryOperator::Eq, left.data_type, right.data_type)?;
                 let (left, right) = self.comparable(BinaryOperator::Eq, left, right)?;
+                // There is no `varchar` to compare: it is a text by then.
+                let data_type = if data_type == DataType::Varchar { DataType::Text } else { data_type };
                 typed(Expr::NullIf(Box::new(left), Box::new(right)), data_type)
             }
             ("pg_typeof", 1) => {

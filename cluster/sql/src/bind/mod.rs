@@ -4,7 +4,9 @@
 //! says which; what nothing says is text.
 
 mod aggregate;
+mod aggregate_around;
 mod call;
+mod case;
 mod cast;
 mod operator;
 mod resolve;
@@ -26,7 +28,7 @@ pub(crate) use window::{Bound, Frame, Offset, WindowCall, WindowFunction};
 
 use crate::ast;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::expr::{Case, Expr, Like};
+use crate::expr::{Expr, Like};
 use crate::plan::Planner;
 use crate::types::{DataType, Datum};
 
@@ -171,9 +173,13 @@ impl Binder<'_> {
                 let inner = self.bind(inner)?;
                 self.in_list(inner, list, *negated)
             }
-            ast::Expr::Between { expr, low, high, negated } => {
-                let (expr, low, high) = (self.bind(expr)?, self.bind(low)?, self.bind(high)?);
-                self.between(expr, low, high, *negated)
+            ast::Expr::Between { expr, low, high, symmetric, negated } => {
+                let mut between = {
+                    let (expr, low, high) = (self.bind(expr)?, self.bind(low)?, self.bind(high)?);
+                    self.between(expr, low, high)?
+                };
+                between.symmetric = *symmetric;
+                boolean(Expr::Between(Box::new(between), *negated))
             }
             ast::Expr::Like { expr, pattern, escape, negated, fold_case } => {
                 let like = Like {
@@ -257,33 +263,5 @@ impl Binder<'_> {
         }
         let (expr, data_type) = self.planner.outer_column(table, name)?;
         typed(expr, data_type)
-    }
-
-    fn case(
-        &mut self,
-        operand: Option<&ast::Expr>,
-        arms: &[(ast::Expr, ast::Expr)],
-        otherwise: Option<&ast::Expr>,
-    ) -> SqlResult<Typed> {
-        let (mut conditions, mut results) = (Vec::new(), Vec::new());
-        for (condition, result) in arms {
-            conditions.push(match operand {
-                None => {
-                    Typed { expr: self.condition(condition, "CASE/WHEN")?, data_type: Some(DataType::Bool) }
-                }
-                Some(_) => self.bind(condition)?,
-            });
-            results.push(self.bind(result)?);
-        }
-        let has_operand = operand.is_some();
-        conditions.extend(operand.map(|operand| self.bind(operand)).transpose()?);
-        let (mut conditions, _) = self.unify(conditions, "CASE/WHEN")?;
-        let operand = if has_operand { conditions.pop() } else { None };
-        let has_otherwise = otherwise.is_some();
-        results.extend(otherwise.map(|otherwise| self.bind(otherwise)).transpose()?);
-        let (mut results, data_type) = self.unify(results, "CASE")?;
-        let otherwise = if has_otherwise { results.pop() } else { None };
-        let arms = conditions.into_iter().zip(results).collect();
-        typed(Expr::Case(Box::new(Case { operand, arms, otherwise })), data_type)
     }
 }

@@ -60,25 +60,19 @@ impl Binder<'_> {
     }
 
     /// `expr BETWEEN low AND high`
-    pub(super) fn between(
-        &mut self,
-        expr: Typed,
-        low: Typed,
-        high: Typed,
-        negated: bool,
-    ) -> SqlResult<Typed> {
+    pub(super) fn between(&mut self, expr: Typed, low: Typed, high: Typed) -> SqlResult<Between> {
         let (from, least) = comparable_types(BinaryOperator::GtEq, expr.data_type, low.data_type)?;
         let (to, most) = comparable_types(BinaryOperator::LtEq, expr.data_type, high.data_type)?;
-        let between = if from == to {
+        let symmetric = false;
+        if from == to {
             let expr = self.coerce(expr, from)?;
-            Between { expr, low: self.coerce(low, least)?, high: self.coerce(high, most)? }
+            Ok(Between { expr, low: self.coerce(low, least)?, high: self.coerce(high, most)?, symmetric })
         } else {
             let (exprs, _) = self.unify([expr, low, high].into(), "BETWEEN")?;
             let [expr, low, high] =
                 <[Expr; 3]>::try_from(exprs).map_err(|_| SqlError::not_supported("this BETWEEN"))?;
-            Between { expr, low, high }
-        };
-        boolean(Expr::Between(Box::new(between), negated))
+            Ok(Between { expr, low, high, symmetric })
+        }
     }
 
     pub(super) fn in_list(&mut self, inner: Typed, list: &[ast::Expr], negated: bool) -> SqlResult<Typed> {

@@ -61,10 +61,16 @@ impl Binder<'_> {
 
     /// Plans `query`, with what it sees of this query's rows.
     fn plan_subquery(&mut self, query: &ast::Query) -> SqlResult<(QueryPlan, Vec<Expr>)> {
-        self.planner.levels.push(Level { scope: self.scope.clone(), outer: Vec::new() });
+        self.planner.levels.push(Level {
+            scope: self.scope.clone(),
+            outer: Vec::new(),
+            aggregates: self.aggregates,
+            calls: core::mem::take(&mut self.calls),
+        });
         let plan = plan_query(query, &[], self.planner);
-        let level = self.planner.levels.pop();
-        Ok((plan?, level.map_or_else(Vec::new, |level| level.outer)))
+        let Some(level) = self.planner.levels.pop() else { return Err(SqlError::corrupted("subquery")) };
+        self.calls = level.calls;
+        Ok((plan?, level.outer))
     }
 
     fn subquery(

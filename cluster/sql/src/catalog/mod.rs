@@ -126,6 +126,12 @@ impl Stored {
     }
 }
 
+impl PartialEq for StoredTable {
+    fn eq(&self, other: &StoredTable) -> bool {
+        self.key == other.key && self.bytes == other.bytes
+    }
+}
+
 impl StoredTable {
     fn new(key: Vec<u8>, bytes: Arc<[u8]>, descriptor: TableDescriptor) -> SqlResult<StoredTable> {
         let types = descriptor.columns.iter().map(|column| column.data_type).collect();

@@ -54,36 +54,58 @@ pub(crate) async fn run_insert<D: Database>(
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
     let mut inserting = Inserting::new(plan, row_ids);
+    // What subqueries read must not be what has been inserted.
+    let is_read = |exprs: &[Expr]| exprs.iter().any(Expr::has_subquery);
+    let returns = plan.returning.as_ref().is_some_and(|returning| is_read(&returning.outputs));
     match &plan.rows {
-        // What subqueries read must not be what has been inserted.
-        InsertRows::Values(rows) if rows.iter().flatten().any(Expr::has_subquery) => {
-            let mut whole = Vec::with_capacity(rows.len());
-            for exprs in rows {
-                let row = context.eval_all(exprs, &[]).await?;
-                context.budget.charge_row(&row)?;
-                whole.push(row);
-            }
-            for (index, row) in whole.into_iter().enumerate() {
-                context.breathe(index).await?;
-                inserting.insert(row, context).await?;
-            }
-        }
-        InsertRows::Values(rows) => {
+        InsertRows::Values(rows) if !returns && !rows.iter().any(|row| is_read(row)) => {
             for (index, exprs) in rows.iter().enumerate() {
                 context.breathe(index).await?;
                 let row = context.eval_all(exprs, &[]).await?;
                 inserting.insert(row, context).await?;
             }
         }
-        InsertRows::Query(rel, exprs) => {
+        InsertRows::Query(rel, exprs) if !returns => {
             for (index, row) in collect(rel, context).await?.into_iter().enumerate() {
                 context.breathe(index).await?;
                 let row = context.eval_all(exprs, &row).await?;
                 inserting.insert(row, context).await?;
             }
         }
+        rows => {
+            let mut whole = whole_rows(rows, context).await?;
+            if returns {
+                inserting.return_ahead(&mut whole, context).await?;
+            }
+            for (index, row) in whole.into_iter().enumerate() {
+                context.breathe(index).await?;
+                inserting.insert(row, context).await?;
+            }
+        }
     }
     inserting.finish(context).await
+}
+
+/// The rows that are to be inserted, before any is.
+async fn whole_rows<D: Database>(rows: &InsertRows, context: &mut Context<'_, D>) -> SqlResult<Vec<Row>> {
+    let mut whole = Vec::new();
+    match rows {
+        InsertRows::Values(rows) => {
+            for exprs in rows {
+                let row = context.eval_all(exprs, &[]).await?;
+                context.budget.charge_row(&row)?;
+                whole.push(row);
+            }
+        }
+        InsertRows::Query(rel, exprs) => {
+            for row in collect(rel, context).await? {
+                let row = context.eval_all(exprs, &row).await?;
+                context.budget.charge_row(&row)?;
+                whole.push(row);
+            }
+        }
+    }
+    Ok(whole)
 }
 
 /// All rows of `rel`.

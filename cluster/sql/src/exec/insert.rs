@@ -1,5 +1,6 @@
 //! Rows of an `INSERT`, one by one.
 
+use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 
@@ -22,12 +23,33 @@ pub(super) struct Inserting<'a> {
     /// Keys that it has written, if it may meet them again.
     written: HashSet<Arc<[u8]>>,
     references: References,
+    /// What `RETURNING` makes of the rows that are still to come, where that had to be computed before any was stored.
+    ahead: VecDeque<Option<Row>>,
 }
 
 impl<'a> Inserting<'a> {
     pub(super) fn new(plan: &'a InsertPlan, row_ids: &'a mut RowIds) -> Inserting<'a> {
-        let (changed, written, references) = Default::default();
-        Inserting { plan, row_ids, changed, written, references }
+        let (changed, written, references, ahead) = Default::default();
+        Inserting { plan, row_ids, changed, written, references, ahead }
+    }
+
+    /// Computes what `RETURNING` makes of `rows`, all of which are to be inserted. What fails is left for later: the row may
+    /// not be inserted after all, and others may fail before it.
+    pub(super) async fn return_ahead<D: Database>(
+        &mut self,
+        rows: &mut [Row],
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        let Some(returning) = &self.plan.returning else { return Ok(()) };
+        for row in rows {
+            let returned = match check_row(&self.plan.table, row, &context.env) {
+                Ok(()) => context.eval_all(&returning.outputs, row).await.ok(),
+                Err(_) => None,
+            };
+            returned.iter().try_for_each(|row| context.budget.charge_row(row))?;
+            self.ahead.push_back(returned);
+        }
+        Ok(())
     }
 
     /// Inserts `row`.
@@ -37,6 +59,7 @@ impl<'a> Inserting<'a> {
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
         let InsertPlan { table, on_conflict, returning, related, .. } = self.plan;
+        let returned = self.ahead.pop_front().flatten();
         check_row(table, &mut row, &context.env)?;
         let keys = match on_conflict {
             Conflict::Fails => &[][..],
@@ -58,6 +81,11 @@ impl<'a> Inserting<'a> {
             self.note_written(key, context)?;
         }
         self.references.want(related, table.descriptor.id, &row, context)?;
+        if let Some(returned) = returned {
+            self.changed.count += 1;
+            self.changed.returned.push(returned);
+            return Ok(());
+        }
         self.changed.note(&row, returning.as_ref(), context).await
     }
 

@@ -20,7 +20,11 @@ fn found_text(json: Option<&Json>) -> SqlResult<Datum> {
 /// What a key or an index leads to.
 fn member<'a>(json: &'a Json, step: &Datum) -> Option<&'a Json> {
     match step.as_i64() {
-        Some(index) => json.element(index),
+        Some(index) => match json {
+            Json::Array(_) | Json::Object(_) => json.element(index),
+            // Postgres keeps a scalar as an array of one, and it shows.
+            scalar => matches!(index, 0 | -1).then_some(scalar),
+        },
         None => json.field(text(step)),
     }
 }

@@ -103,10 +103,16 @@ impl Translator<'_> {
             E::IsNotUnknown(expr) => Ok(Expr::IsBool(self.boxed(expr)?, None, true)),
             E::IsDistinctFrom(a, b) => Ok(Expr::IsDistinct(self.boxed(a)?, self.boxed(b)?, false)),
             E::IsNotDistinctFrom(a, b) => Ok(Expr::IsDistinct(self.boxed(a)?, self.boxed(b)?, true)),
-            E::InList { expr, list, negated } => Ok(Expr::In(self.boxed(expr)?, self.exprs(list)?, negated)),
-            E::Between { expr, negated, low, high } => {
+            E::InList { expr, mut list, negated } => {
+                if let Some(first) = list.first_mut() {
+                    super::marks::unmark(first);
+                }
+                Ok(Expr::In(self.boxed(expr)?, self.exprs(list)?, negated))
+            }
+            E::Between { expr, negated, mut low, high } => {
+                let symmetric = super::marks::unmark(&mut low);
                 let (expr, low, high) = (self.boxed(expr)?, self.boxed(low)?, self.boxed(high)?);
-                Ok(Expr::Between { expr, low, high, negated })
+                Ok(Expr::Between { expr, low, high, symmetric, negated })
             }
             E::Like { negated, any, expr, pattern, escape_char } => {
                 self.like(expr, pattern, escape_char, Form { negated, any, fold_case: false })
@@ -300,9 +306,10 @@ pub(super) fn number(digits: &str) -> ast::Expr {
     ast::Expr::value(ast::Value::Number(digits.into(), false))
 }
 
-/// One list of `left` and `right`, where either may be such a list already.
+/// One list of `left` and `right`, where the left may be such a list already. One on the right was in parentheses, and
+/// stays the expression it is: it may be grouped by.
 fn joined(left: Expr, right: Expr, list: fn(Expr) -> Result<Vec<Expr>, Expr>) -> Vec<Expr> {
     let mut all = list(left).unwrap_or_else(|other| vec![other]);
-    all.extend(list(right).unwrap_or_else(|other| vec![other]));
+    all.push(right);
     all
 }

@@ -12,6 +12,7 @@ mod ddl;
 mod expression;
 mod from;
 mod maintenance;
+mod marks;
 mod query;
 mod special;
 mod statement;

@@ -143,6 +143,10 @@ impl Translator<'_> {
     fn item(&self, item: ast::SelectItem) -> SqlResult<SelectItem> {
         Ok(match item {
             ast::SelectItem::UnnamedExpr(expr) => SelectItem::Expr { expr: self.expr(expr)?, alias: None },
+            ast::SelectItem::ExprWithAlias { alias, .. } if alias.quote_style == Some('\'') => {
+                let message = alloc::format!("syntax error at or near \"{alias}\"");
+                return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(self.position(alias.span)));
+            }
             ast::SelectItem::ExprWithAlias { expr, alias } => {
                 SelectItem::Expr { expr: self.expr(expr)?, alias: Some(fold(&alias)) }
             }

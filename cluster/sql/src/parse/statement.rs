@@ -167,7 +167,6 @@ impl Translator<'_> {
     }
 
     fn insert(&self, insert: ast::Insert) -> SqlResult<Statement> {
-        refuse(insert.table_alias.is_some(), "an alias in INSERT")?;
         let ast::TableObject::TableName(name) = &insert.table else {
             return Err(SqlError::not_supported("INSERT into anything but a table"));
         };
@@ -182,6 +181,7 @@ impl Translator<'_> {
         };
         Ok(Statement::Insert(Insert {
             table: self.table_name(name)?,
+            alias: insert.table_alias.as_ref().map(|alias| fold(&alias.alias)),
             columns: self.column_names(&insert.columns)?,
             source,
             on_conflict,

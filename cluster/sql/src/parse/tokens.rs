@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Span, Token, TokenWithSpan};
+use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Whitespace};
 
 use crate::ast::Statement;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -19,12 +19,22 @@ pub const CHAIN_LEN_MAX: usize = 600;
 pub(super) fn split(tokens: Vec<TokenWithSpan>) -> SqlResult<Vec<Vec<TokenWithSpan>>> {
     let mut statements = Vec::new();
     let mut current: Vec<TokenWithSpan> = Vec::new();
+    let mut is_new_line = false;
     for token in tokens {
         match token.token {
             Token::SemiColon | Token::EOF => finish(&mut current, &mut statements)?,
-            Token::Whitespace(_) => {}
+            Token::Whitespace(space) => {
+                is_new_line |= matches!(space, Whitespace::Newline | Whitespace::SingleLineComment { .. });
+                continue;
+            }
+            // Two texts on two lines are one.
+            Token::SingleQuotedString(more) if is_new_line => match current.last_mut() {
+                Some(TokenWithSpan { token: Token::SingleQuotedString(text), .. }) => text.push_str(&more),
+                _ => current.push(TokenWithSpan { token: Token::SingleQuotedString(more), span: token.span }),
+            },
             _ => current.push(token),
         }
+        is_new_line = false;
     }
     finish(&mut current, &mut statements)?;
     Ok(statements)
@@ -34,6 +44,7 @@ fn finish(current: &mut Vec<TokenWithSpan>, statements: &mut Vec<Vec<TokenWithSp
     let mut tokens = core::mem::take(current);
     check_chains(&tokens)?;
     super::words::drop_sequence_name(&mut tokens);
+    super::marks::mark(&mut tokens)?;
     order_sequence_options(&mut tokens);
     spell_out(&mut tokens);
     let Some(first) = tokens.first() else { return Ok(()) };

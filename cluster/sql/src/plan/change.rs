@@ -123,7 +123,7 @@ fn column_named(table: &StoredTable, name: &str) -> SqlResult<(usize, Column)> {
 
 pub(super) fn plan_insert(insert: &Insert, planner: &mut Planner) -> SqlResult<InsertPlan> {
     let relation = planner.relations.find(&insert.table)?;
-    let scope = relation.scope(insert.table.name.clone());
+    let scope = relation.scope(insert.alias.as_ref().unwrap_or(&insert.table.name).clone());
     let table = relation.writable(&insert.table)?;
     let columns = columns_named(&table, &insert.columns)?;
     let rows = match &insert.source {

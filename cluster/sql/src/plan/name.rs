@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 
-use crate::ast::{Body, Expr, Query, SelectItem};
+use crate::ast::{Body, Expr, SelectItem};
 
 /// The name Postgres gives an output that has none.
 pub(super) fn name_of(expr: &Expr) -> String {
@@ -22,7 +22,7 @@ fn weighed_name(expr: &Expr) -> Option<(String, bool)> {
         Expr::Array(_) => ("array".into(), true),
         Expr::Row(_) => ("row".into(), true),
         Expr::Exists(_) => ("exists".into(), true),
-        Expr::Subquery(query) => return of_query(query),
+        Expr::Subquery(query) => (of_body(&query.body), true),
         Expr::Cast(inner, to) => strong(inner).unwrap_or_else(|| (to.data_type.catalog_name().into(), false)),
         Expr::Case { otherwise, .. } => {
             otherwise.as_deref().and_then(strong).unwrap_or_else(|| ("case".into(), false))
@@ -31,15 +31,16 @@ fn weighed_name(expr: &Expr) -> Option<(String, bool)> {
     })
 }
 
-/// A subquery's value is called as its column.
-fn of_query(query: &Query) -> Option<(String, bool)> {
-    match &query.body {
-        Body::Select(select) => match select.items.first()? {
-            SelectItem::Expr { alias: Some(alias), .. } => Some((alias.clone(), true)),
-            SelectItem::Expr { expr, .. } => weighed_name(expr),
-            SelectItem::All(_) => None,
+/// A subquery's value is called as its column, be that without a name.
+fn of_body(body: &Body) -> String {
+    match body {
+        Body::Select(select) => match select.items.first() {
+            Some(SelectItem::Expr { alias: Some(alias), .. }) => alias.clone(),
+            Some(SelectItem::Expr { expr, .. }) => name_of(expr),
+            _ => name_of(&Expr::Null),
         },
-        Body::Values(_) => Some(("column1".into(), true)),
-        _ => None,
+        Body::Values(_) => "column1".into(),
+        Body::Query(query) => of_body(&query.body),
+        Body::Set(set) => of_body(&set.left),
     }
 }

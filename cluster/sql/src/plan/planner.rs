@@ -11,7 +11,7 @@ use cluster_store::Transaction;
 use super::Relation;
 use super::rel::Rel;
 use crate::ast::TableName;
-use crate::bind::{Params, Scope, undefined_column};
+use crate::bind::{AggregateCall, Aggregates, Params, Scope, undefined_column};
 use crate::catalog::{self, StoredTable};
 use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -78,6 +78,10 @@ pub(crate) struct Level {
     pub(crate) scope: Scope,
     /// What the query within sees of its rows, as expressions over these: [`Expr::Outer`] counts them.
     pub(crate) outer: Vec<Expr>,
+    /// Whether it may call aggregates where the query within stands.
+    pub(crate) aggregates: Aggregates,
+    /// Those that it calls so far.
+    pub(crate) calls: Vec<AggregateCall>,
 }
 
 /// What `WITH` names.
@@ -150,7 +154,7 @@ impl Planner {
     }
 
     /// What `expr`, over the rows of the query at level `at`, is for the present query.
-    fn hand_down(&mut self, at: usize, mut expr: Expr) -> Expr {
+    pub(crate) fn hand_down(&mut self, at: usize, mut expr: Expr) -> Expr {
         for level in self.levels.iter_mut().skip(at) {
             let known = level.outer.iter().position(|known| *known == expr);
             let index = known.unwrap_or_else(|| {

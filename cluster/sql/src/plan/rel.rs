@@ -18,7 +18,7 @@ use crate::system::SystemTable;
 use crate::types::DataType;
 
 /// An operator with all that is below it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Rel {
     /// One row without columns.
     Row,
@@ -50,14 +50,14 @@ pub(crate) enum Rel {
 }
 
 /// A list of rows.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Values {
     pub(crate) rows: Vec<Vec<Expr>>,
     pub(crate) width: usize,
 }
 
 /// The rows of a stored table that pass a filter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Scan {
     pub(crate) table: Arc<StoredTable>,
     pub(crate) filter: Option<Expr>,
@@ -72,7 +72,7 @@ pub(crate) struct Scan {
 }
 
 /// `generate_series`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Series {
     /// Start, stop, step.
     pub(crate) arguments: [Expr; 3],
@@ -121,14 +121,14 @@ impl RowSet {
 }
 
 /// What `WITH` names and several places read: computed once.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shared {
     pub(crate) id: usize,
     pub(crate) input: Rel,
 }
 
 /// `WITH RECURSIVE`: the rows of `base`, then what `step` makes of the last step's rows until it makes none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Recursive {
     pub(crate) id: usize,
     pub(crate) base: Rel,
@@ -137,13 +137,13 @@ pub(crate) struct Recursive {
     pub(crate) all: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Filter {
     pub(crate) input: Rel,
     pub(crate) predicate: Expr,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Project {
     pub(crate) input: Rel,
     pub(crate) outputs: Vec<Expr>,
@@ -172,7 +172,7 @@ impl JoinType {
 }
 
 /// A join of two inputs that do not depend on each other.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Join {
     pub(crate) join_type: JoinType,
     pub(crate) left: Rel,
@@ -185,7 +185,7 @@ pub(crate) struct Join {
 
 /// A dependent join: the right is run for each row of the left, which it sees as outer columns behind those
 /// that the left sees. Index lookups are such joins.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Apply {
     pub(crate) join_type: JoinType,
     pub(crate) left: Rel,
@@ -196,7 +196,7 @@ pub(crate) struct Apply {
 }
 
 /// Groups of rows with equal keys: the keys, then the results of the calls.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Aggregate {
     pub(crate) input: Rel,
     pub(crate) keys: Vec<Expr>,
@@ -204,7 +204,7 @@ pub(crate) struct Aggregate {
 }
 
 /// The input's columns, then the results of calls that have one partition and order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Window {
     pub(crate) input: Rel,
     pub(crate) partition: Vec<Expr>,
@@ -220,7 +220,7 @@ pub(crate) struct SortKey {
     pub(crate) nulls_first: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sort {
     pub(crate) input: Rel,
     pub(crate) keys: Vec<SortKey>,
@@ -229,13 +229,13 @@ pub(crate) struct Sort {
 }
 
 /// The first of the rows that have equal values in these columns.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Distinct {
     pub(crate) input: Rel,
     pub(crate) columns: Vec<usize>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Limit {
     pub(crate) input: Rel,
     pub(crate) limit: Option<Expr>,
@@ -243,7 +243,7 @@ pub(crate) struct Limit {
 }
 
 /// `UNION`, `INTERSECT`, `EXCEPT`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Set {
     pub(crate) operator: SetOperator,
     pub(crate) all: bool,

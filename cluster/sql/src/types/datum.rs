@@ -15,7 +15,7 @@ use super::{Array, DataType, Json, stored};
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 /// One value. Stored by its place in this list: new kinds go to the end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Datum {
     /// NULL, of any type.
     Null,
@@ -60,6 +60,34 @@ pub enum Datum {
 }
 
 const _: () = assert!(size_of::<Datum>() <= 32);
+
+/// Whether they are the same, not just of equal value: NaN is NaN, and the zeros are two.
+impl PartialEq for Datum {
+    fn eq(&self, other: &Datum) -> bool {
+        match (self, other) {
+            (Datum::Null, Datum::Null) => true,
+            (Datum::Bool(a), Datum::Bool(b)) => a == b,
+            (Datum::Int2(a), Datum::Int2(b)) => a == b,
+            (Datum::Int4(a), Datum::Int4(b)) => a == b,
+            (Datum::Int8(a), Datum::Int8(b)) => a == b,
+            (Datum::Float4(a), Datum::Float4(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
+            (Datum::Float8(a), Datum::Float8(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
+            (Datum::Text(a), Datum::Text(b)) | (Datum::Bpchar(a), Datum::Bpchar(b)) => a == b,
+            (Datum::Numeric(a), Datum::Numeric(b)) => a == b,
+            (Datum::Oid(a), Datum::Oid(b)) => a == b,
+            (Datum::Bytea(a), Datum::Bytea(b)) => a == b,
+            (Datum::Date(a), Datum::Date(b)) => a == b,
+            (Datum::Time(a), Datum::Time(b)) => a == b,
+            (Datum::Timestamp(a), Datum::Timestamp(b)) => a == b,
+            (Datum::Timestamptz(a), Datum::Timestamptz(b)) => a == b,
+            (Datum::Interval(a), Datum::Interval(b)) => a == b,
+            (Datum::Uuid(a), Datum::Uuid(b)) => a == b,
+            (Datum::Jsonb(a), Datum::Jsonb(b)) => a == b,
+            (Datum::Array(a), Datum::Array(b)) => a == b,
+            _ => false,
+        }
+    }
+}
 
 impl Datum {
     /// Its type; NULL has none. What has the form of a text is said to be one.

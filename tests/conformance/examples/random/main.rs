@@ -16,7 +16,7 @@ use progress::Progress;
 use report::{Counts, Finding};
 use tests_conformance::postgres::Postgres;
 use tests_conformance::random::case::{Case, Statement, case};
-use tests_conformance::random::features::{FEATURES, Features};
+use tests_conformance::random::features::{FEATURES, Features, LATER};
 use tests_conformance::random::judge::{INTENDED, Outcome, Verdict, judge, signature};
 use tests_conformance::random::side::Side;
 use tests_conformance::session::Failure;
@@ -354,8 +354,9 @@ async fn compare(
 async fn main() -> ExitCode {
     if std::env::args().any(|word| word == "--help") {
         println!("{USAGE}\n\nFeatures, and how often each is used where it can be:");
-        for (_, word, weight, what) in FEATURES {
-            println!("{word:20} {weight:3} % {what}");
+        for (feature, word, weight, what) in FEATURES {
+            let later = if LATER.contains(feature) { " Later: only if asked for." } else { "" };
+            println!("{word:20} {weight:3} % {what}{later}");
         }
         return ExitCode::SUCCESS;
     }

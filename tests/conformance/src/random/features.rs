@@ -140,13 +140,21 @@ features! {
     Extremes = "extremes" 15,
 }
 
+/// What Relix is to have later: left out unless it is asked for, as by `--weights lateral`. `MERGE`, which is never generated,
+/// is one more.
+pub const LATER: &[Feature] = &[Feature::Lateral, Feature::GroupingSets];
+
 /// A weight in percent for each feature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Features(Vec<u8>);
 
 impl Default for Features {
     fn default() -> Features {
-        Features(FEATURES.iter().map(|feature| feature.2).collect())
+        let weight = |(feature, _, usual, _): &(Feature, _, u8, _)| match LATER.contains(feature) {
+            true => 0,
+            false => *usual,
+        };
+        Features(FEATURES.iter().map(weight).collect())
     }
 }
 

@@ -55,6 +55,20 @@ pub const INTENDED: &[(&str, &str, Test)] = &[
             sums && same_but_for(statement, ours, theirs, &rounded)
         },
     ),
+    (
+        "constants that fail",
+        "PostgreSQL computes what is constant when it plans, and fails though no row asks for it.",
+        |_, ours, theirs| {
+            let has_no_rows = ours.as_ref().is_ok_and(|answer| answer.rows.is_empty() && answer.count == 0);
+            has_no_rows && state(theirs).starts_with("22")
+        },
+    ),
+    (
+        "flag of NULLs",
+        "The binary form of an array has a flag that says whether NULLs are in it: PostgreSQL's slices keep that of the \
+         array they are of, though none is left.",
+        |statement, ours, theirs| statement.extended && same_but_for(statement, ours, theirs, &without_flag),
+    ),
 ];
 
 fn state(outcome: &Outcome) -> &str {
@@ -90,6 +104,16 @@ fn rounded(value: &str) -> String {
     match value.parse::<f64>() {
         Ok(number) => format!("{number:.11e}").replace("-0.00000000000e0", "0.00000000000e0"),
         Err(_) => value.to_string(),
+    }
+}
+
+/// The binary form of an array of one dimension, as hexadecimal digits, without the flag that says that NULLs are in it.
+fn without_flag(value: &str) -> String {
+    match value.strip_prefix("0000000100000001") {
+        Some(rest) if rest.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+            format!("0000000100000000{rest}")
+        }
+        _ => value.to_string(),
     }
 }
 
@@ -212,6 +236,12 @@ mod tests {
         let (one, other) = (rows(&["0.30000000000000004"]), rows(&["0.3"]));
         assert_eq!(judge(&query, &one, &other), Verdict::Different);
         assert_eq!(name(judge(&statement("SELECT sum(x)", false), &one, &other)), "sums of floating point");
+        let flagged = [rows(&["000000010000000100000017"]), rows(&["000000010000000000000017"])];
+        assert_eq!(judge(&query, &flagged[0], &flagged[1]), Verdict::Different);
+        let binary = Statement { extended: true, ..query.clone() };
+        assert_eq!(name(judge(&binary, &flagged[0], &flagged[1])), "flag of NULLs");
+        assert_eq!(name(judge(&query, &rows(&[]), &error("22003"))), "constants that fail");
+        assert_eq!(judge(&query, &one, &error("22003")), Verdict::Different);
         let failing = Statement { may_fail: true, ..query };
         assert_eq!(name(judge(&failing, &error("22012"), &rows(&["1"]))), "evaluation order");
         assert_eq!(judge(&failing, &error("42883"), &rows(&["1"])), Verdict::Different);

@@ -4,12 +4,25 @@ use crate::random::case::{Case, Statement};
 use crate::random::tree::{Role, Tree};
 use crate::random::types::Type;
 
+/// A tree of up to this size is made smaller anywhere.
+const SIZE_OF_ALL: usize = 2000;
+
+/// A larger one where a part of it is at least this share of it.
+const PARTS_OF_LARGE: usize = 50;
+
 impl Tree {
-    /// All trees that are one step smaller.
+    /// All trees that are one step smaller. Of a large one only those in whose place a large part is smaller: all would take
+    /// its size squared.
     pub fn smaller(&self) -> Vec<Tree> {
+        let size = self.size();
+        self.smaller_within(if size > SIZE_OF_ALL { size / PARTS_OF_LARGE } else { 0 })
+    }
+
+    /// Those in whose place a part of at least `least` is smaller.
+    fn smaller_within(&self, least: usize) -> Vec<Tree> {
         let mut found = self.smaller_here();
-        for (at, part) in self.parts.iter().enumerate() {
-            found.extend(part.smaller().into_iter().map(|smaller| {
+        for (at, part) in self.parts.iter().enumerate().filter(|(_, part)| part.size() >= least) {
+            found.extend(part.smaller_within(least).into_iter().map(|smaller| {
                 let mut tree = self.clone();
                 tree.parts[at] = smaller;
                 tree

@@ -7,7 +7,7 @@
 //! push_down     filters go down to where their columns come from; joins learn what must be equal
 //! lookup        joins with few rows on the left look their matches up by key
 //! access        filters of tables become ranges of keys; orders of keys save sorting
-//! prune         columns that nobody looks at are not decoded
+//! prune         columns that nobody looks at are neither decoded nor computed
 //! ```
 
 mod access;

@@ -1,4 +1,4 @@
-//! Columns that nobody looks at are not decoded: they are NULL.
+//! Columns that nobody looks at are neither decoded nor computed: they are NULL.
 
 use alloc::sync::Arc;
 use alloc::vec;
@@ -29,11 +29,11 @@ pub(super) fn prune(rel: &mut Rel, wanted: &[bool]) {
             let kept = outputs.filter(|(at, _)| wanted.get(*at) == Some(&true)).map(|(_, output)| output);
             mark(kept, &mut needed);
             for (output, wanted) in node.outputs.iter_mut().zip(wanted) {
-                if !wanted && matches!(output, Expr::Column(_)) {
-                    *output = Expr::Const(crate::types::Datum::Null);
-                } else if !wanted {
-                    // It is computed all the same: it may fail, and must then.
-                    mark([&*output], &mut needed);
+                match wanted {
+                    true => {}
+                    // It does more than give a value.
+                    false if output.is_volatile() => mark([&*output], &mut needed),
+                    false => *output = Expr::Const(crate::types::Datum::Null),
                 }
             }
             prune(&mut node.input, &needed);

@@ -161,7 +161,7 @@ fn rejects_nulls(expr: &Expr, within: &dyn Fn(usize) -> bool) -> bool {
         Expr::Compare(_, a, b) => is_null_of(a, within) || is_null_of(b, within),
         Expr::IsNull(inner, true) => is_null_of(inner, within),
         Expr::In(inner, ..) => is_null_of(inner, within),
-        Expr::Between(between, false) => is_null_of(&between.expr, within),
+        Expr::Between(between, _) => is_null_of(&between.expr, within),
         Expr::Like(like) => is_null_of(&like.expr, within),
         Expr::Column(_) => is_null_of(expr, within),
         _ => false,

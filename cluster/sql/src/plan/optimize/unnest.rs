@@ -64,23 +64,28 @@ fn unnested(subquery: &Subquery, width: usize) -> SqlResult<Option<(Rel, Vec<Exp
         .iter()
         .zip(outputs)
         .map(|(operand, output)| {
-            let output = output.shifted_up(width);
+            let output = over_left(output, subquery, width);
             Expr::Compare(BinaryOperator::Eq, operand.clone().into(), output.into())
         })
         .collect();
     let (depends, free): (Vec<Expr>, Vec<Expr>) = own.into_iter().partition(depends);
     for conjunct in depends {
-        let mut conjunct = conjunct.shifted_up(width);
-        conjunct.replace(&mut |expr| match expr {
-            Expr::Outer(index) => subquery.outer.get(*index).cloned(),
-            _ => None,
-        });
-        conditions.push(conjunct);
+        conditions.push(over_left(conjunct, subquery, width));
     }
     let mut right = right.filter(Expr::all_of(free));
     let mut is_free = true;
     right.walk_exprs(&mut |expr| is_free &= !matches!(expr, Expr::Outer(_)))?;
     Ok(is_free.then_some((right, conditions)))
+}
+
+/// What is over the subquery's rows, and sees the row around it, as an expression over both rows: that one first.
+fn over_left(expr: Expr, subquery: &Subquery, width: usize) -> Expr {
+    let mut expr = expr.shifted_up(width);
+    expr.replace(&mut |expr| match expr {
+        Expr::Outer(index) => subquery.outer.get(*index).cloned(),
+        _ => None,
+    });
+    expr
 }
 
 fn depends(expr: &Expr) -> bool {
