@@ -10,8 +10,8 @@ use super::{Binder, Typed, boolean, typed};
 use crate::ast::{self, BinaryOperator, UnaryOperator};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Between, Expr, Quantified, Test};
-use crate::function;
-use crate::types::{DataType, Datum};
+use crate::function::{self, Kind};
+use crate::types::{DataType, Datum, Scalar};
 
 impl Binder<'_> {
     pub(super) fn unary(&mut self, op: UnaryOperator, operand: &ast::Expr) -> SqlResult<Typed> {
@@ -45,7 +45,16 @@ impl Binder<'_> {
         for (argument, to) in arguments.into_iter().zip(types) {
             exprs.push(self.coerce(argument, to)?);
         }
-        typed(Expr::Call(function, exprs), result)
+        let signature = function.0;
+        let call = Expr::Call(function, exprs);
+        // An array made of NULLs does not know what they are.
+        let is_of_elements =
+            signature.result == Kind::AnyArray && signature.arguments.contains(&Kind::AnyElement);
+        match result {
+            DataType::Array(Scalar::Text) => typed(call, result),
+            DataType::Array(_) if is_of_elements => typed(Expr::Cast(Box::new(call), result), result),
+            _ => typed(call, result),
+        }
     }
 
     /// Makes two operands such that they can be compared. Numbers of different types can.

@@ -71,7 +71,7 @@ impl Cursor {
             Rel::Series(series) => Cursor::Series(SeriesCursor::Unopened(series.clone())),
             Rel::Unroll(unroll) => Cursor::Unroll(Box::new(UnrollCursor::new(unroll.clone()))),
             Rel::Shared(shared) => Cursor::Shared(shared.clone()),
-            Rel::Working(id, _) => Cursor::Working(*id),
+            Rel::Working(id, _) => Cursor::Working(id.0),
             Rel::Recursive(recursive) => Cursor::Recursive(Box::new(RecursiveCursor::new(recursive.clone()))),
             Rel::Filter(filter) => Cursor::Filter(filter.clone(), boxed(&filter.input)),
             Rel::Project(project) => Cursor::Project(project.clone(), boxed(&project.input)),
@@ -169,7 +169,7 @@ impl Cursor {
             Cursor::System(table) => Cursor::Listed(context.system_rows(table).await?, 0),
             Cursor::Working(id) => Cursor::Listed(context.env.memo.working(*id), 0),
             Cursor::Shared(shared) => {
-                if let Some(rows) = context.env.memo.shared(shared.id) {
+                if let Some(rows) = context.env.memo.shared(shared.id.0) {
                     return Ok(Cursor::Listed(rows, 0));
                 }
                 let mut input = Cursor::open(&shared.input);
@@ -181,7 +181,7 @@ impl Cursor {
                     }
                 }
                 let all = Arc::new(all);
-                context.env.memo.note_shared(shared.id, all.clone());
+                context.env.memo.note_shared(shared.id.0, all.clone());
                 Cursor::Listed(all, 0)
             }
             _ => Cursor::Rows(Vec::new().into_iter()),

@@ -50,7 +50,7 @@ impl RecursiveCursor {
                 return Ok(None);
             }
             Some(working) => {
-                context.env.memo.note_working(node.id, Arc::new(working));
+                context.env.memo.note_working(node.id.0, Arc::new(working));
                 &node.step
             }
         };

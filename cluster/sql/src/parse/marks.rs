@@ -75,6 +75,11 @@ fn insert(tokens: &mut Vec<TokenWithSpan>, before: &[usize], token: &Token) {
     *tokens = all;
 }
 
+/// Whether a query begins with it.
+fn begins_query(word: Keyword) -> bool {
+    matches!(word, Keyword::SELECT | Keyword::WITH | Keyword::VALUES | Keyword::TABLE)
+}
+
 /// Whether a query goes on with it behind a parenthesis.
 fn is_part_of_query(word: Keyword) -> bool {
     use Keyword as K;
@@ -89,6 +94,7 @@ fn mark_lists(tokens: &mut Vec<TokenWithSpan>) {
         match token(at) {
             Some(Token::LParen) => {
                 let is_first = at >= 2
+                    && token(at + 1).is_some_and(|next| is_word(next, begins_query))
                     && token(at - 1) == Some(&Token::LParen)
                     && token(at - 2).is_some_and(|token| is_word(token, |word| word == Keyword::IN));
                 open.push(is_first.then_some(at));
@@ -118,6 +124,25 @@ pub(super) fn unmark(marked: &mut ast::Expr) -> bool {
     loop {
         match end {
             ast::Expr::BinaryOp { left, .. } => end = left,
+            ast::Expr::Nested(inner)
+            | ast::Expr::IsNull(inner)
+            | ast::Expr::IsNotNull(inner)
+            | ast::Expr::IsTrue(inner)
+            | ast::Expr::IsNotTrue(inner)
+            | ast::Expr::IsFalse(inner)
+            | ast::Expr::IsNotFalse(inner)
+            | ast::Expr::IsUnknown(inner)
+            | ast::Expr::IsNotUnknown(inner)
+            | ast::Expr::IsDistinctFrom(inner, _)
+            | ast::Expr::IsNotDistinctFrom(inner, _)
+            | ast::Expr::InList { expr: inner, .. }
+            | ast::Expr::InSubquery { expr: inner, .. }
+            | ast::Expr::Between { expr: inner, .. }
+            | ast::Expr::Like { expr: inner, .. }
+            | ast::Expr::ILike { expr: inner, .. }
+            | ast::Expr::AnyOp { left: inner, .. }
+            | ast::Expr::AllOp { left: inner, .. }
+            | ast::Expr::AtTimeZone { timestamp: inner, .. } => end = inner,
             ast::Expr::UnaryOp { op: ast::UnaryOperator::PGPrefixFactorial, expr } => {
                 let bound = core::mem::replace(&mut **expr, ast::Expr::Tuple(Vec::new()));
                 *end = bound;

@@ -24,7 +24,10 @@ impl Translator<'_> {
         let (name, arguments) = match expr {
             E::Ceil { expr, field } if no_field(&field) => ("ceil", vec![*expr]),
             E::Floor { expr, field } if no_field(&field) => ("floor", vec![*expr]),
-            E::Position { expr, r#in } => ("position", vec![*r#in, *expr]),
+            E::Position { expr, mut r#in } => {
+                super::marks::unmark(&mut r#in);
+                ("position", vec![*r#in, *expr])
+            }
             E::Substring { expr, substring_from, substring_for, shorthand, .. } => {
                 let start = substring_from.map_or_else(|| number("1"), |from| *from);
                 (

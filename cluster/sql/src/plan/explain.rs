@@ -63,7 +63,7 @@ fn named(rel: &Rel) -> Option<String> {
         Rel::Live(table) => format!("Live table sys.{}", table.name),
         Rel::Series(_) => "Function scan on generate_series".into(),
         Rel::Unroll(_) => "Function scan for each row".into(),
-        Rel::Shared(shared) => format!("Shared query {}", shared.id + 1),
+        Rel::Shared(shared) => format!("Shared query {}", shared.id.0 + 1),
         Rel::Recursive(_) => "Recursive union".into(),
         Rel::Working(..) => "Working table".into(),
         Rel::Filter(_) => "Filter".into(),

@@ -184,7 +184,10 @@ impl Planner {
                 if let Some(uses) = self.uses.get_mut(id) {
                     *uses += 1;
                 }
-                Rel::Shared(Arc::new(super::rel::Shared { id, input: named.rel.clone() }))
+                Rel::Shared(Arc::new(super::rel::Shared {
+                    id: super::rel::RunId(id),
+                    input: named.rel.clone(),
+                }))
             }
             _ => named.rel.clone(),
         };

@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::planner::{Named, Planner};
-use super::rel::{Distinct, Limit, Recursive, Rel, Set, Sort, SortKey, Values};
+use super::rel::{Distinct, Limit, Recursive, Rel, RunId, Set, Sort, SortKey, Values};
 use super::{OutputColumn, select};
 use crate::ast::{Body, Cte, Expr as AstExpr, Query, SetOperation, SetOperator, visit};
 use crate::bind::{Binder, Scope, Typed};
@@ -280,7 +280,7 @@ fn plan_recursive(cte: &Cte, set: &SetOperation, planner: &mut Planner) -> SqlRe
     let hints: Vec<Option<DataType>> = columns.iter().map(|(_, data_type)| Some(*data_type)).collect();
     planner.named.push(Named {
         name: name.clone(),
-        rel: Rel::Working(id, width),
+        rel: Rel::Working(RunId(id), width),
         columns,
         depth: planner.levels.len(),
         depends: false,
@@ -305,6 +305,7 @@ fn plan_recursive(cte: &Cte, set: &SetOperation, planner: &mut Planner) -> SqlRe
                 .hint("Cast the output of the non-recursive term to the correct type."));
         }
     }
-    let rel = Rel::Recursive(Arc::new(Recursive { id, base: base.rel, step: step.rel, all: set.all }));
+    let rel =
+        Rel::Recursive(Arc::new(Recursive { id: RunId(id), base: base.rel, step: step.rel, all: set.all }));
     Ok(QueryPlan { rel, columns: base.columns, unknown: vec![false; width] })
 }

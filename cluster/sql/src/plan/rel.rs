@@ -36,7 +36,7 @@ pub(crate) enum Rel {
     Shared(Arc<Shared>),
     Recursive(Arc<Recursive>),
     /// What the last step of the recursion of this number gave; of so many columns.
-    Working(usize, usize),
+    Working(RunId, usize),
     Filter(Arc<Filter>),
     Project(Arc<Project>),
     Join(Arc<Join>),
@@ -47,6 +47,17 @@ pub(crate) enum Rel {
     Distinct(Arc<Distinct>),
     Limit(Arc<Limit>),
     Set(Arc<Set>),
+}
+
+/// What tells the shared or recursive queries of a statement apart while it runs. Two that say the same are the same where
+/// expressions are compared: it does not count there.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RunId(pub(crate) usize);
+
+impl PartialEq for RunId {
+    fn eq(&self, _: &RunId) -> bool {
+        true
+    }
 }
 
 /// A list of rows.
@@ -81,7 +92,7 @@ pub(crate) struct Series {
 
 /// Functions that give several rows, for each row of the input: its columns, then what the functions give side by side,
 /// NULL where one has given all it has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Unroll {
     pub(crate) input: Rel,
     pub(crate) sets: Vec<RowSet>,
@@ -90,14 +101,14 @@ pub(crate) struct Unroll {
 }
 
 /// A function that gives several rows of one column.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct RowSet {
     pub(crate) kind: RowSetKind,
     pub(crate) data_type: DataType,
 }
 
 /// What a function gives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum RowSetKind {
     /// The elements of an array.
     Elements(Expr),
@@ -123,14 +134,14 @@ impl RowSet {
 /// What `WITH` names and several places read: computed once.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Shared {
-    pub(crate) id: usize,
+    pub(crate) id: RunId,
     pub(crate) input: Rel,
 }
 
 /// `WITH RECURSIVE`: the rows of `base`, then what `step` makes of the last step's rows until it makes none.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Recursive {
-    pub(crate) id: usize,
+    pub(crate) id: RunId,
     pub(crate) base: Rel,
     pub(crate) step: Rel,
     /// Whether rows that were there before are kept (`UNION ALL`).

@@ -52,6 +52,12 @@ pub(crate) struct SystemTable {
     rows: Option<fn(&Catalog, &mut Rows)>,
 }
 
+impl PartialEq for SystemTable {
+    fn eq(&self, other: &SystemTable) -> bool {
+        self.oid == other.oid
+    }
+}
+
 /// A query with a name, over system tables.
 pub(crate) struct SystemView {
     pub(crate) schema: &'static str,

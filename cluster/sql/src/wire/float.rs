@@ -9,13 +9,19 @@ pub(super) fn write_f64(value: f64, extra: i8, out: &mut String) -> Result {
     if write_special(value, out)? {
         return Ok(());
     }
+    let reads_back = |text: &str| text.parse::<f64>().is_ok_and(|read| read == value);
     match u8::try_from(extra) {
         Ok(1..) => {
             let magnitude = value.abs();
             if magnitude == 0.0 || (1e-4..1e15).contains(&magnitude) {
-                return write!(out, "{value}");
+                let exact = |decimals| format!("{value:.decimals$}");
+                return out.write_str(&closest(format!("{value}"), 15, exact, reads_back));
             }
-            write_scientific(&format!("{value:e}"), out)
+            let exact = |decimals| format!("{value:.decimals$e}");
+            let text = closest(format!("{value:e}"), 15, exact, reads_back);
+            // Only there can what lies between two floats be short enough.
+            let may_be_bound = (4e15..2e40).contains(&magnitude);
+            write_scientific(&if may_be_bound { within(text, exact, reads_back) } else { text }, out)
         }
         _ => write_digits(value, 15 + i32::from(extra), out),
     }
@@ -26,16 +32,67 @@ pub(super) fn write_f32(value: f32, extra: i8, out: &mut String) -> Result {
     if write_special(f64::from(value), out)? {
         return Ok(());
     }
+    let reads_back = |text: &str| text.parse::<f32>().is_ok_and(|read| read == value);
     match u8::try_from(extra) {
         Ok(1..) => {
             let magnitude = value.abs();
             if magnitude == 0.0 || (1e-4..1e6).contains(&magnitude) {
-                return write!(out, "{value}");
+                let exact = |decimals| format!("{value:.decimals$}");
+                return out.write_str(&closest(format!("{value}"), 6, exact, reads_back));
             }
-            write_scientific(&format!("{value:e}"), out)
+            let exact = |decimals| format!("{value:.decimals$e}");
+            let text = closest(format!("{value:e}"), 6, exact, reads_back);
+            let may_be_bound = (4e6..1e17).contains(&magnitude);
+            write_scientific(&if may_be_bound { within(text, exact, reads_back) } else { text }, out)
         }
         _ => write_digits(f64::from(value), 6 + i32::from(extra), out),
     }
+}
+
+/// How many digits stand behind the point of a number, which may have an exponent.
+fn decimals(text: &str) -> usize {
+    let mantissa = text.split('e').next().unwrap_or(text);
+    mantissa.split_once('.').map_or(0, |(_, decimals)| decimals.len())
+}
+
+/// Of two numbers of as few digits as `shortest` that are as close to the value, Postgres takes the even one, as `exact` does.
+/// Only with so many `digits` can there be two. At a power of two the closest one may not read back.
+fn closest(
+    shortest: String,
+    digits: usize,
+    exact: impl Fn(usize) -> String,
+    reads_back: impl Fn(&str) -> bool,
+) -> String {
+    if shortest.len() < digits {
+        return shortest;
+    }
+    let even = exact(decimals(&shortest));
+    if even == shortest || !reads_back(&even) { shortest } else { even }
+}
+
+/// `shortest`, or what has more digits if that lies right between two floats: Postgres leaves it to nobody to choose.
+fn within(shortest: String, exact: impl Fn(usize) -> String, reads_back: impl Fn(&str) -> bool) -> String {
+    if !is_bound(&shortest, &reads_back) {
+        return shortest;
+    }
+    let first = decimals(&shortest) + 1;
+    let is_within = |text: &String| {
+        let mantissa = text.split('e').next().unwrap_or(text);
+        !mantissa.ends_with('0') && reads_back(text) && !is_bound(text, &reads_back)
+    };
+    (first..=17).map(exact).find(is_within).unwrap_or(shortest)
+}
+
+/// Whether what is a little larger than `scientific`, or a little less, is another float.
+fn is_bound(scientific: &str, reads_back: impl Fn(&str) -> bool) -> bool {
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    let point = if mantissa.contains('.') { "" } else { "." };
+    let larger = format!("{mantissa}{point}{:030}1e{exponent}", 0);
+    // The last digit is no 0.
+    let mut less = String::from(mantissa);
+    let last = less.pop().and_then(|digit| digit.to_digit(10)).unwrap_or(1);
+    let less = format!("{less}{}{point}{:9<30}e{exponent}", last.saturating_sub(1), 9);
+    !reads_back(&larger) || !reads_back(&less)
 }
 
 /// Writes what is no number; whether it was none.

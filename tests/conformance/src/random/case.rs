@@ -187,7 +187,11 @@ fn one(generator: &mut Generator<'_>, tables: &[Table], made: &mut Vec<Statement
     generator.may_fail = generator.uses(Feature::Failures);
     let may_fail = generator.may_fail;
     let extended = generator.chance.percent(50);
-    let query = |tree| Statement { tree, changes: false, may_fail, extended };
+    // A recursion multiplies what it has multiplied: all rows of it, or those that are asked for.
+    let query = |tree: Tree| {
+        let may_fail = may_fail || tree.to_string().contains("WITH RECURSIVE");
+        Statement { tree, changes: false, may_fail, extended }
+    };
     if generator.uses(Feature::Mistakes) {
         return made.push(query(generator.mistake()));
     }

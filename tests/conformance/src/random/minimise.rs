@@ -5,10 +5,10 @@ use crate::random::tree::{Role, Tree};
 use crate::random::types::Type;
 
 /// A tree of up to this size is made smaller anywhere.
-const SIZE_OF_ALL: usize = 2000;
+const SIZE_OF_ALL: usize = 300;
 
 /// A larger one where a part of it is at least this share of it.
-const PARTS_OF_LARGE: usize = 50;
+const PARTS_OF_LARGE: usize = 30;
 
 impl Tree {
     /// All trees that are one step smaller. Of a large one only those in whose place a large part is smaller: all would take

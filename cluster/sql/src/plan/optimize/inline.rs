@@ -7,7 +7,7 @@ use crate::plan::rel::Rel;
 
 pub(super) fn inline(rel: Rel, uses: &[usize]) -> SqlResult<Rel> {
     let rel = match rel {
-        Rel::Shared(shared) if uses.get(shared.id).is_none_or(|uses| *uses <= 1) => {
+        Rel::Shared(shared) if uses.get(shared.id.0).is_none_or(|uses| *uses <= 1) => {
             return inline(Arc::unwrap_or_clone(shared).input, uses);
         }
         other => other,
