@@ -57,6 +57,14 @@ fn name_blank(tokens: &mut Vec<TokenWithSpan>) {
     };
     let bare: Vec<usize> = (0..tokens.len()).filter(|at| is_bare(*at)).collect();
     insert(tokens, &bare, &Token::SingleQuotedString(" ".into()));
+    // `TRIM(FROM text)` means what it does without the word.
+    let (mut is_name, mut is_open) = (false, false);
+    tokens.retain(|token| {
+        let is_idle = is_open && is_word(&token.token, |word| word == K::FROM);
+        is_open = is_name && token.token == Token::LParen;
+        is_name = is_word(&token.token, |word| word == K::TRIM);
+        !is_idle
+    });
 }
 
 /// Puts `token` before those at the places in `before`, which are in order.
