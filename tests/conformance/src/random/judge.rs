@@ -84,9 +84,10 @@ fn message(outcome: &Outcome) -> &str {
     outcome.as_ref().err().map_or("", |failure| failure.message.as_str())
 }
 
-/// Whether a value was to blame. That NaN is no integer is 0A000.
+/// Whether a value was to blame. That neither NaN nor infinity is an integer is 0A000.
 fn is_of_data(outcome: &Outcome) -> bool {
-    state(outcome).starts_with("22") || message(outcome).starts_with("cannot convert NaN")
+    let is_no_integer = |value: &str| message(outcome).starts_with(&format!("cannot convert {value}"));
+    state(outcome).starts_with("22") || is_no_integer("NaN") || is_no_integer("infinity")
 }
 
 fn evaluation_order(statement: &Statement, ours: &Outcome, theirs: &Outcome) -> bool {
