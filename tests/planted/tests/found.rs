@@ -1,13 +1,20 @@
-//! Every planted mistake is found.
+//! Every planted mistake is found: by seeds, but for what `power.rs` finds wherever it looks.
 
 use cluster_format::Mistake;
 use tests_planted::{SEEDS_MAX, find_all};
+
+/// It takes a power failure between two writes of one checkpoint, which seeds meet once in a thousand or not at all;
+/// letting the power fail at every boundary meets it at once.
+const FOUND_BY_POWER: &[Mistake] = &[Mistake::TablesNotFlushed];
 
 #[test]
 fn the_simulator_finds_every_planted_mistake() {
     // PLANTED=NAME looks for one of them.
     let only = std::env::var("PLANTED").ok();
-    let is_wanted = |mistake: &Mistake| only.as_ref().is_none_or(|name| *name == format!("{mistake:?}"));
+    let is_wanted = |mistake: &Mistake| match &only {
+        Some(name) => *name == format!("{mistake:?}"),
+        None => !FOUND_BY_POWER.contains(mistake),
+    };
     let mistakes: Vec<Mistake> = Mistake::ALL.iter().copied().filter(is_wanted).collect();
     let findings = find_all(&mistakes, 0);
     println!("| mistake | seeds | found as |\n|---|---|---|");
