@@ -4,7 +4,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use cluster_format::decode;
 use cluster_gateway::frontend::{decode as decode_message, decode_startup};
 use cluster_gateway::{Closed, Connection, Registry, serve};
 use cluster_sql::ast::CopyFormat;
@@ -40,10 +39,10 @@ pub fn messages(bytes: &[u8]) {
         rest = &rest[len..];
     }
     copy(bytes);
-    if let Ok(found) = row::read(bytes, &TYPES, &[]) {
+    if let Ok(found) = row::read(bytes, &TYPES, &[], &[]) {
         let again = row::encode(&found);
         // A NaN differs from itself.
-        let reread = row::read(&again, &TYPES, &[]);
+        let reread = row::read(&again, &TYPES, &[], &[]);
         assert!(
             reread.is_ok_and(|reread| format!("{reread:?}") == format!("{found:?}")),
             "a row stays a row"
