@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use cluster_format::{Commit, NodeId, Origin, Version};
 use cluster_services::{LIVE_TABLES, tables};
 use cluster_sql::Turns;
+use cluster_sql::catalog::TableCache;
 use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
 use cluster_sql::types::Datum;
 use cluster_store::{MemoryPool, Mended, Mending, ReadError, Snapshot, Tables};
@@ -71,6 +72,7 @@ pub(crate) struct NodeDatabase {
     cluster_name: Arc<str>,
     memory: Arc<MemoryPool>,
     sequences: Arc<SequenceNumbers>,
+    tables: Arc<TableCache>,
     turns: Arc<Turns>,
 }
 
@@ -89,6 +91,7 @@ impl NodeDatabase {
             cluster_name: cluster_name.into(),
             memory: MemoryPool::new(memory_len),
             sequences: Arc::default(),
+            tables: Arc::default(),
             turns: Arc::default(),
         }
     }
@@ -170,6 +173,10 @@ impl Database for NodeDatabase {
 
     fn turns(&self) -> &Arc<Turns> {
         &self.turns
+    }
+
+    fn tables(&self) -> &TableCache {
+        &self.tables
     }
 
     fn sequences(&self) -> &SequenceNumbers {

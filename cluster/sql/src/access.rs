@@ -11,7 +11,7 @@ use cluster_format::KeyRange;
 
 use crate::ast::BinaryOperator;
 use crate::cast;
-use crate::catalog::{StoredTable, TableDescriptor};
+use crate::catalog::{IndexValue, StoredTable, TableDescriptor};
 use crate::error::SqlResult;
 use crate::eval::Env;
 use crate::expr::Expr;
@@ -35,6 +35,21 @@ pub(crate) struct Access {
 
 /// Most keys that one statement's lists multiply to; beyond it only the first columns are used.
 const KEYS_MAX: usize = 10_000;
+
+/// Rows of a table without statistics, and the parts of them that a value and a range may lead to.
+pub(crate) const UNKNOWN_ROWS: f64 = 10_000.0;
+const UNKNOWN_EQUAL: f64 = 0.01;
+const UNKNOWN_RANGE: f64 = 0.1;
+
+/// What it costs to read a row that an index leads to.
+const INDEXED_COST: f64 = 4.0;
+
+fn constant(expr: &Expr) -> Option<&Datum> {
+    match expr {
+        Expr::Const(value) if !value.is_null() => Some(value),
+        _ => None,
+    }
+}
 
 /// What is to be read.
 pub(crate) enum Keys {
@@ -68,7 +83,11 @@ impl Access {
             let types = index.keys.iter().map(|key| key.data_type);
             let keys: Vec<(Expr, DataType)> = bound.keys.iter().cloned().zip(types).collect();
             let other = Access::by(Some(at), &keys, index.unique, conjuncts);
-            if other.rank() > best.rank() {
+            let is_better = match table.statistics {
+                Some(_) if !other.is_full() => other.cost(table) < best.cost(table),
+                _ => other.rank() > best.rank(),
+            };
+            if is_better {
                 best = other;
             }
         }
@@ -90,6 +109,43 @@ impl Access {
         }
         access.complete = unique && !access.prefix.is_empty() && access.prefix.len() == keys.len();
         access
+    }
+
+    /// About how long it takes to read what it leads to, in rows of a table that are read one after the other.
+    pub(crate) fn cost(&self, table: &StoredTable) -> f64 {
+        let statistics = table.statistics.as_ref().map(|statistics| &statistics.table);
+        let rows = statistics.map_or(UNKNOWN_ROWS, |statistics| statistics.rows as f64);
+        let index = self.index.and_then(|index| table.descriptor.indexes.get(index));
+        let column = |at: usize| match index {
+            None => table.descriptor.primary_key.get(at).copied(),
+            Some(index) => match index.keys.get(at)?.value {
+                IndexValue::Column(column) => Some(column),
+                IndexValue::Expression(_) => None,
+            },
+        };
+        let known = |at: usize| statistics?.columns.get(usize::from(column(at)?));
+        let mut part = 1.0;
+        let mut keys = 1.0;
+        for (at, (_, values)) in self.prefix.iter().enumerate() {
+            let each = |value: &Expr| known(at).map_or(UNKNOWN_EQUAL, |known| known.equal(constant(value)));
+            part *= values.iter().map(each).sum::<f64>().min(1.0);
+            keys *= values.len() as f64;
+        }
+        let bound =
+            |bound: &Option<(DataType, Expr)>| bound.as_ref().map(|(_, expr)| constant(expr).cloned());
+        let (low, high) = (bound(&self.low), bound(&self.high));
+        if low.is_some() || high.is_some() {
+            let is_known = low.as_ref().or(high.as_ref()).is_some_and(Option::is_some);
+            part *= match known(self.prefix.len()).filter(|_| is_known) {
+                Some(known) => known.between(low.flatten().as_ref(), high.flatten().as_ref()),
+                None => UNKNOWN_RANGE,
+            };
+        }
+        let read = if self.complete { keys } else { (rows * part).max(keys) };
+        match index {
+            None => read,
+            Some(_) => read * INDEXED_COST,
+        }
     }
 
     /// How much it narrows down what is read, by rules of thumb.

@@ -57,7 +57,7 @@ pub enum Statement {
     /// `COPY`
     Copy(Copy),
     /// `EXPLAIN` of a statement; run, if true.
-    Explain(Box<Statement>, bool),
+    Explain(Box<Explain>),
     /// `BEGIN`, `START TRANSACTION`
     Begin {
         /// Whether it may only read.
@@ -407,4 +407,15 @@ pub struct Maintenance {
     pub analyzes: bool,
     /// Of which tables; all if none.
     pub tables: Vec<TableName>,
+}
+
+/// `EXPLAIN`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Explain {
+    /// Of what.
+    pub statement: Statement,
+    /// Whether it is done, and measured.
+    pub analyze: bool,
+    /// Whether the plan is shown after each pass of the optimizer (`PASSES`).
+    pub passes: bool,
 }

@@ -11,6 +11,7 @@ use cluster_store::{Conflict, MemoryPool, ReadError, Snapshot};
 
 use spin::Mutex;
 
+use crate::catalog::TableCache;
 use crate::turns::Turns;
 use crate::types::{DataType, Datum};
 
@@ -107,6 +108,9 @@ pub trait Database: Clone + Send + Sync + 'static {
 
     /// In which order this node's sessions go on that keep meeting conflicts.
     fn turns(&self) -> &Arc<Turns>;
+
+    /// The tables that this node's sessions have read last.
+    fn tables(&self) -> &TableCache;
 
     /// The numbers of sequences that this node has taken for its sessions.
     fn sequences(&self) -> &SequenceNumbers;

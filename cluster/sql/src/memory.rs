@@ -10,6 +10,7 @@ use cluster_format::{Commit, Digest, Entry, LogPosition, NodeId, Origin, Payload
 use cluster_store::{MemoryPool, RequestState, Snapshot, Tables};
 use spin::Mutex;
 
+use crate::catalog::TableCache;
 use crate::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
 use crate::turns::Turns;
 use crate::types::{DataType, Datum};
@@ -20,6 +21,7 @@ pub struct MemoryDatabase {
     state: Arc<Mutex<State>>,
     memory: Arc<MemoryPool>,
     sequences: Arc<SequenceNumbers>,
+    tables: Arc<TableCache>,
     turns: Arc<Turns>,
 }
 
@@ -48,8 +50,13 @@ impl MemoryDatabase {
             sessions: 0,
             wall_micros,
         };
-        let (memory, sequences) = (MemoryPool::new(SESSIONS_MEMORY), Arc::default());
-        MemoryDatabase { state: Arc::new(Mutex::new(state)), memory, sequences, turns: Arc::default() }
+        MemoryDatabase {
+            state: Arc::new(Mutex::new(state)),
+            memory: MemoryPool::new(SESSIONS_MEMORY),
+            sequences: Arc::default(),
+            tables: Arc::default(),
+            turns: Arc::default(),
+        }
     }
 
     /// Moves the clock.
@@ -126,6 +133,10 @@ impl Database for MemoryDatabase {
 
     fn turns(&self) -> &Arc<Turns> {
         &self.turns
+    }
+
+    fn tables(&self) -> &TableCache {
+        &self.tables
     }
 
     fn sequences(&self) -> &SequenceNumbers {

@@ -113,6 +113,12 @@ impl Transaction {
         }
     }
 
+    /// The value of `key` in its snapshot, for what may be out of date, such as statistics: the commit does not depend on
+    /// it.
+    pub async fn peek(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, StoreError> {
+        Ok(self.snapshot.get(key).await?)
+    }
+
     /// What it has made of `key`, if it has.
     fn written(&self, key: &[u8]) -> Option<Option<&Arc<[u8]>>> {
         let written = self.writes.get(key).map(Option::as_ref);

@@ -98,7 +98,13 @@ pub fn print(columns: &[Column], peers: &[Column], quoted: &Column) {
         line.push(shown(figure(quoted)));
         table.push(line);
     }
-    let widths: Vec<usize> = (0..table[0].len())
+    print_aligned(&table);
+}
+
+/// Prints a table: the first cell of each line to the left, the others to the right.
+pub fn print_aligned(table: &[Vec<String>]) {
+    let columns = table.first().map_or(0, Vec::len);
+    let widths: Vec<usize> = (0..columns)
         .map(|column| table.iter().map(|line| line[column].chars().count()).max().unwrap_or(0))
         .collect();
     for line in table {

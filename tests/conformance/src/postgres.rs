@@ -94,6 +94,11 @@ fn unprivileged() -> Option<&'static str> {
     if root { ["postgres", "nobody"].into_iter().find(there) } else { None }
 }
 
+/// The `pgbench` that comes with it, if it is installed.
+pub fn pgbench() -> Option<PathBuf> {
+    programs().map(|bin| bin.join("pgbench")).filter(|path| path.is_file())
+}
+
 /// The folder of its programs: the newest that the system's packages have installed.
 fn programs() -> Option<PathBuf> {
     let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?.flatten();

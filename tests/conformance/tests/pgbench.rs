@@ -1,15 +1,10 @@
 //! pgbench against three host nodes: eight clients that change the same few rows, without a failed transaction.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use tests_conformance::postgres::pgbench;
 use tests_vm::{Cluster, run};
-
-/// pgbench of any PostgreSQL that Debian has installed.
-fn pgbench() -> Option<PathBuf> {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
-    versions.flatten().map(|version| version.path().join("bin/pgbench")).find(|path| path.exists())
-}
 
 fn ask(pgbench: &Path, cluster: &Cluster, arguments: &[&str]) -> String {
     let mut command = Command::new(pgbench);

@@ -43,7 +43,7 @@ pub(crate) fn tables(statement: &Statement, visit: Visit<'_>) {
             CopySource::Table(name, _) => visit(name),
             CopySource::Query(query) => of_query(query, visit),
         },
-        Statement::Explain(inner, _) => tables(inner, visit),
+        Statement::Explain(explain) => tables(&explain.statement, visit),
         Statement::Declare(declare) => of_query(&declare.query, visit),
         _ => {}
     }

@@ -3,14 +3,17 @@
 //! Every statement reads the descriptor's key through its transaction, so a commit that came between a
 //! `DROP TABLE` and the statement is a conflict like any other.
 
+mod cache;
 mod descriptor;
 mod legacy;
+mod statistics;
 
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub use cache::TableCache;
 use cluster_format::limits::{BATCH_ROWS, TRANSACTION_LEN_MAX};
 use cluster_format::{KeyRange, Write};
 use cluster_store::{Direction, ReadError, Snapshot, Transaction};
@@ -18,6 +21,8 @@ pub use descriptor::{
     Check, Column, ColumnDefault, Descriptor, ForeignKey, Identity, Index, IndexConstraint, IndexKey,
     IndexValue, ReferentialAction, SequenceDescriptor, TableDescriptor, ViewDescriptor,
 };
+
+pub(crate) use statistics::{ColumnSample, ColumnStatistics, Detail, TableStatistics, statistics_key};
 
 use crate::bind::{BoundTable, bind_table};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -94,6 +99,23 @@ pub(crate) struct StoredTable {
     /// Columns that are filled up with blanks, and to how many characters: rows are stored without these.
     padded: Vec<(usize, usize)>,
     pub(crate) bound: BoundTable,
+    /// What is known of its rows, where that was asked for.
+    pub(crate) statistics: Option<Arc<StoredStatistics>>,
+}
+
+/// The statistics of a table, with the bytes they were read from.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredStatistics {
+    pub(crate) bytes: Arc<[u8]>,
+    pub(crate) table: TableStatistics,
+}
+
+impl StoredStatistics {
+    /// Those in `bytes`; none if they cannot be read, as nothing but speed depends on them.
+    fn read(bytes: Arc<[u8]>) -> Option<Arc<StoredStatistics>> {
+        let table = cluster_format::decode(&bytes).ok()?;
+        Some(Arc::new(StoredStatistics { bytes, table }))
+    }
 }
 
 /// What a name stands for, with the bytes it was read from.
@@ -145,7 +167,7 @@ impl StoredTable {
             Some((at, usize::try_from(len).ok()?))
         });
         let padded = padded.collect();
-        Ok(StoredTable { key, bytes, descriptor, types, missing, padded, bound })
+        Ok(StoredTable { key, bytes, descriptor, types, missing, padded, bound, statistics: None })
     }
 
     /// The row in `value`, of whose columns those are wanted that `needed` marks.
@@ -199,7 +221,14 @@ pub(crate) async fn find(
     name: &str,
 ) -> SqlResult<Option<Stored>> {
     let key = descriptor_key(schema, name);
-    let Some(bytes) = transaction.get(&key).await? else { return Ok(None) };
+    match transaction.get(&key).await? {
+        Some(bytes) => stored(key, bytes),
+        None => Ok(None),
+    }
+}
+
+/// What a descriptor's row says.
+fn stored(key: Vec<u8>, bytes: Arc<[u8]>) -> SqlResult<Option<Stored>> {
     Ok(Some(match Descriptor::decode(&bytes).ok_or_else(|| SqlError::corrupted("descriptor"))? {
         Descriptor::Table(table) => Stored::Table(Arc::new(StoredTable::new(key, bytes, table)?)),
         Descriptor::View(descriptor) => Stored::View(Arc::new(StoredView { key, bytes, descriptor })),

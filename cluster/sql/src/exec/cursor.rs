@@ -6,6 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
+use core::sync::atomic::Ordering;
 
 use cluster_format::limits::BATCH_ROWS;
 
@@ -21,7 +22,7 @@ use crate::ast::SetOperator;
 use crate::database::{Database, LiveTable};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
-use crate::plan::rel::{Filter, Limit, Project, Rel, Shared, Values};
+use crate::plan::rel::{Counters, Filter, Limit, Project, Rel, Shared, Values};
 use crate::settings;
 use crate::system::SystemTable;
 use crate::types::Datum;
@@ -40,6 +41,7 @@ pub(crate) enum Cursor {
     /// Rows that others read too, and how many of them have been given.
     Listed(Arc<Vec<Row>>, usize),
     Working(usize),
+    Measured(Counters, Box<Cursor>),
     Filter(Arc<Filter>, Box<Cursor>),
     Project(Arc<Project>, Box<Cursor>),
     Limit(Box<LimitCursor>),
@@ -73,6 +75,10 @@ impl Cursor {
             Rel::Shared(shared) => Cursor::Shared(shared.clone()),
             Rel::Working(id, _) => Cursor::Working(id.0),
             Rel::Recursive(recursive) => Cursor::Recursive(Box::new(RecursiveCursor::new(recursive.clone()))),
+            Rel::Measured(measured) => {
+                measured.counters.0.loops.fetch_add(1, Ordering::Relaxed);
+                Cursor::Measured(measured.counters.clone(), boxed(&measured.input))
+            }
             Rel::Filter(filter) => Cursor::Filter(filter.clone(), boxed(&filter.input)),
             Rel::Project(project) => Cursor::Project(project.clone(), boxed(&project.input)),
             Rel::Join(join) => Cursor::Join(Box::new(JoinCursor::new(join.clone()))),
@@ -119,6 +125,17 @@ impl Cursor {
                 }
                 *next += rows.len();
                 Ok(Some(rows).filter(|rows| !rows.is_empty()))
+            }
+            Cursor::Measured(counters, input) => {
+                let since = context.database.wall_micros();
+                let rows = input.next_batch(context).await?;
+                let micros = context.database.wall_micros().saturating_sub(since);
+                counters.0.micros.fetch_add(u64::try_from(micros).unwrap_or(0), Ordering::Relaxed);
+                counters
+                    .0
+                    .rows
+                    .fetch_add(rows.as_ref().map_or(0, |rows| rows.len() as u64), Ordering::Relaxed);
+                Ok(rows)
             }
             Cursor::Filter(filter, input) => filtered(filter, input, context).await,
             Cursor::Project(project, input) => projected(project, input, context).await,

@@ -9,6 +9,7 @@ mod alter;
 mod call;
 mod cursor;
 mod ddl;
+mod explain;
 mod expression;
 mod from;
 mod maintenance;

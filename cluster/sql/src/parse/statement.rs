@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use sqlparser::ast;
 
-use super::{Translator, fold, idents, refuse, single};
+use super::{Translator, explain, fold, idents, refuse, single};
 use crate::ast::{
     ConflictTarget, ConflictUpdate, Copy, CopyFormat, CopySource, Delete, Expr, Insert, InsertSource,
     OnConflict, Statement, Truncate, Update,
@@ -34,11 +34,8 @@ impl Translator<'_> {
                 self.copy(source, to, &target, options, legacy_options)
             }
             S::Explain { statement, analyze, options, .. } => {
-                let options = options.unwrap_or_default();
-                let analyzes =
-                    |option: &ast::UtilityOption| option.name.value.eq_ignore_ascii_case("analyze");
-                let analyze = analyze || options.iter().any(analyzes);
-                Ok(Statement::Explain(Box::new(self.statement(*statement)?), analyze))
+                let statement = self.statement(*statement)?;
+                explain::explain(statement, analyze, &options.unwrap_or_default())
             }
             S::Call(function) => call(&function).map(Statement::Call),
             other => match self.definition(other)? {

@@ -2,46 +2,132 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
-use super::rel::{JoinType, Rel};
+use super::optimize::rows;
+use super::rel::{CounterValues, Counters, JoinType, Measured, Rel, Scan};
 use super::{InsertRows, Plan};
+use crate::error::SqlResult;
 
-/// One line for each step, the last to act first.
-pub(super) fn explain(plan: &Plan) -> Vec<String> {
+/// One line for each step, the last to act first, with how many rows are expected and, if the plan has been measured,
+/// how many there were.
+pub(crate) fn explain(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
-    match plan {
-        Plan::Query(rel) => describe(rel, 0, &mut lines),
-        Plan::Insert(insert) => {
-            lines.push(format!("Insert on {}", insert.table.descriptor.name));
-            if let InsertRows::Query(rel, _) = &insert.rows {
-                describe(rel, 1, &mut lines);
-            }
-        }
+    let heading = match plan {
+        Plan::Insert(insert) => Some(format!("Insert on {}", insert.table.descriptor.name)),
         Plan::Update(update) => {
             let table = update.table.as_ref().map_or("sys.settings", |table| &table.descriptor.name);
-            lines.push(format!("Update on {table}"));
-            describe(&update.rows.rel, 1, &mut lines);
+            Some(format!("Update on {table}"))
         }
-        Plan::Delete(delete) => {
-            lines.push(format!("Delete on {}", delete.table.descriptor.name));
-            describe(&delete.rows.rel, 1, &mut lines);
-        }
-        _ => {}
-    }
+        Plan::Delete(delete) => Some(format!("Delete on {}", delete.table.descriptor.name)),
+        _ => None,
+    };
+    let depth = usize::from(heading.is_some());
+    lines.extend(heading);
+    rel_of(plan).into_iter().for_each(|rel| describe(rel, depth, None, &mut lines));
     lines
 }
 
-fn describe(rel: &Rel, depth: usize, lines: &mut Vec<String>) {
+/// As [`explain`], of a query.
+pub(super) fn explain_rel(rel: &Rel) -> Vec<String> {
+    let mut lines = Vec::new();
+    describe(rel, 0, None, &mut lines);
+    lines
+}
+
+/// Has every operator of `plan` watched while it runs.
+pub(super) fn measure(plan: &mut Plan) -> SqlResult<()> {
+    let rel = match plan {
+        Plan::Query(rel) => rel,
+        Plan::Insert(insert) => match &mut insert.rows {
+            InsertRows::Query(rel, _) => rel,
+            _ => return Ok(()),
+        },
+        Plan::Update(update) => &mut update.rows.rel,
+        Plan::Delete(delete) => &mut delete.rows.rel,
+        _ => return Ok(()),
+    };
+    *rel = measured(core::mem::replace(rel, Rel::Row))?;
+    Ok(())
+}
+
+/// Begins to count anew.
+pub(crate) fn reset(plan: &Plan) {
+    rel_of(plan).into_iter().for_each(reset_rel);
+}
+
+fn reset_rel(rel: &Rel) {
+    if let Rel::Measured(measured) = rel {
+        let CounterValues { loops, rows, micros } = &*measured.counters.0;
+        [loops, rows, micros].into_iter().for_each(|counter| counter.store(0, Ordering::Relaxed));
+    }
+    rel.inputs().into_iter().for_each(reset_rel);
+}
+
+/// What the rows of a statement come from.
+pub(super) fn rel_of(plan: &Plan) -> Option<&Rel> {
+    match plan {
+        Plan::Query(rel) => Some(rel),
+        Plan::Insert(insert) => match &insert.rows {
+            InsertRows::Query(rel, _) => Some(rel),
+            _ => None,
+        },
+        Plan::Update(update) => Some(&update.rows.rel),
+        Plan::Delete(delete) => Some(&delete.rows.rel),
+        Plan::Explain(explained) => rel_of(&explained.plan),
+        _ => None,
+    }
+}
+
+fn measured(rel: Rel) -> SqlResult<Rel> {
+    let is_shown = named(&rel).is_some();
+    let input = rel.map_inputs(&mut measured)?;
+    if !is_shown {
+        return Ok(input);
+    }
+    Ok(Rel::Measured(Arc::new(Measured { input, counters: Counters::default() })))
+}
+
+fn describe(rel: &Rel, depth: usize, counters: Option<&Counters>, lines: &mut Vec<String>) {
+    if let Rel::Measured(measured) = rel {
+        return describe(&measured.input, depth, Some(&measured.counters), lines);
+    }
     let below = match named(rel) {
         Some(line) => {
-            lines.push("  ".repeat(depth) + &line);
+            let actual = counters.map(actual).unwrap_or_default();
+            lines.push(format!("{}{line}  (rows={:.0}){actual}", "  ".repeat(depth), rows(rel)));
             depth + 1
         }
         // What does not show what it does with rows is not shown.
         None => depth,
     };
-    rel.inputs().into_iter().for_each(|input| describe(input, below, lines));
+    rel.inputs().into_iter().for_each(|input| describe(input, below, None, lines));
+}
+
+/// What was counted.
+fn actual(counters: &Counters) -> String {
+    let [loops, rows, micros] = [&counters.0.loops, &counters.0.rows, &counters.0.micros]
+        .map(|counter| counter.load(Ordering::Relaxed));
+    match loops {
+        0 => " (never executed)".into(),
+        _ => format!(" (actual rows={rows} loops={loops} time={}.{:03} ms)", micros / 1000, micros % 1000),
+    }
+}
+
+fn scan_name(scan: &Scan) -> String {
+    let table = &scan.table.descriptor;
+    let direction = if scan.backward { " backward" } else { "" };
+    let index = scan.access.index.and_then(|index| table.indexes.get(index));
+    let by = index.map_or(String::new(), |index| format!(" by {}", index.name));
+    let filtered = if scan.filter.is_some() { ", filtered" } else { "" };
+    let name = &table.name;
+    match () {
+        _ if scan.access.is_point() => format!("Point get on {name}{by}"),
+        _ if scan.access.is_full() => format!("Scan{direction} of {name}{by}{filtered}"),
+        _ => format!("Range scan{direction} of {name}{by}{filtered}"),
+    }
 }
 
 fn named(rel: &Rel) -> Option<String> {
@@ -49,15 +135,8 @@ fn named(rel: &Rel) -> Option<String> {
         Rel::Project(_) => return None,
         Rel::Row | Rel::Empty(_) => "Result".into(),
         Rel::Values(values) => format!("Values of {} rows", values.rows.len()),
-        Rel::Scan(scan) => {
-            let name = &scan.table.descriptor.name;
-            let direction = if scan.backward { " backward" } else { "" };
-            match () {
-                _ if scan.access.is_point() => format!("Point get on {name}"),
-                _ if scan.access.is_full() => format!("Scan{direction} of {name}"),
-                _ => format!("Range scan{direction} of {name}"),
-            }
-        }
+        Rel::Scan(scan) => scan_name(scan),
+        Rel::Measured(measured) => return named(&measured.input),
         Rel::System(table) => format!("System table {}", table.name),
         Rel::Settings => "Scan of sys.settings".into(),
         Rel::Live(table) => format!("Live table sys.{}", table.name),

@@ -17,25 +17,29 @@ mod rewrite;
 mod select;
 mod unroll;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 pub(crate) use change::{Conflict, DeletePlan, InsertPlan, InsertRows, Returning, TargetRows, UpdatePlan};
+pub(crate) use explain::{explain, reset};
 pub(crate) use planner::{Level, Planner, Relations};
 pub(crate) use query::{QueryPlan, plan_query};
 pub(crate) use rel::Rel;
 pub(crate) use related::{Child, Related, RelatedTable, related_to};
 
 use cluster_store::Transaction;
+use explain::rel_of;
 use name::name_of;
-use optimize::optimize;
+use optimize::{optimize, weighs};
 
 use crate::ast::{CopyFormat, CopySource, Statement, TableName, visit};
 use crate::bind::{Scope, scope_of};
 use crate::catalog::{self, SYS, Stored, StoredTable, StoredView};
-use crate::database::LiveTable;
+use crate::database::{Database, LiveTable};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::function::{self, Function};
@@ -63,9 +67,19 @@ pub(crate) enum Plan {
     Delete(DeletePlan),
     CopyIn(CopyInPlan),
     CopyOut(Rel, Vec<OutputColumn>, CopyFormat),
-    Explain(Vec<String>),
+    Explain(Box<ExplainPlan>),
     /// Needs no plan.
     Direct,
+}
+
+/// `EXPLAIN`
+#[derive(Debug)]
+pub(crate) struct ExplainPlan {
+    /// What is explained; measured, if it is to be done.
+    pub(crate) plan: Plan,
+    pub(crate) analyze: bool,
+    /// The plan after each pass, in words.
+    pub(crate) passes: Vec<String>,
 }
 
 /// `COPY FROM STDIN`
@@ -168,10 +182,10 @@ pub(crate) fn needs_tables(statement: &Statement) -> bool {
 
 /// The tables that a statement names, looked up, and those that have to do with them. Those that do not exist are missed
 /// by whoever plans with them.
-pub(crate) async fn relations(
+pub(crate) async fn relations<D: Database>(
     statement: &Statement,
     transaction: &mut Transaction,
-    live: &'static [LiveTable],
+    database: &D,
     path: &Arc<SearchPath>,
 ) -> SqlResult<Relations> {
     let mut waiting: Vec<(Option<String>, String)> = Vec::new();
@@ -192,7 +206,9 @@ pub(crate) async fn relations(
         if relations.all.contains_key(&key) {
             continue;
         }
-        let Some(relation) = relations.look_up(&schema, &key.1, transaction, live).await? else { continue };
+        let Some(relation) = relations.look_up(&schema, &key.1, transaction, database).await? else {
+            continue;
+        };
         let mut follow = |table: &TableName| waiting.push((table.schema.clone(), table.name.clone()));
         match &relation {
             Relation::View(view) => visit::of_query(&parse::query(&view.descriptor.query)?, &mut follow),
@@ -207,22 +223,23 @@ pub(crate) async fn relations(
     }
     if let Some(Relation::Stored(table)) = written.and_then(|table| relations.find(table).ok()) {
         let name = (table.descriptor.schema.clone(), table.descriptor.name.clone());
-        add_related(name, &mut relations, transaction).await?;
+        add_related(name, &mut relations, transaction, database).await?;
     }
     Ok(relations)
 }
 
 /// Adds the tables that have to do with `table` by foreign keys.
-async fn add_related(
+async fn add_related<D: Database>(
     table: (String, String),
     relations: &mut Relations,
     transaction: &mut Transaction,
+    database: &D,
 ) -> SqlResult<()> {
     let mut waiting = Vec::from([(table, true)]);
     let mut followed: Vec<(String, String)> = Vec::new();
     while let Some((name, changes)) = waiting.pop() {
         if !relations.all.contains_key(&name)
-            && let Some(Stored::Table(table)) = catalog::find(transaction, &name.0, &name.1).await?
+            && let Some(Stored::Table(table)) = database.tables().find(transaction, &name.0, &name.1).await?
         {
             relations.all.insert(name.clone(), Relation::Stored(table));
         }
@@ -239,13 +256,13 @@ async fn add_related(
     Ok(())
 }
 
-async fn find(
+async fn find<D: Database>(
     schema: &str,
     name: &str,
     transaction: &mut Transaction,
-    live: &'static [LiveTable],
+    database: &D,
 ) -> SqlResult<Option<Relation>> {
-    if let Some(table) = live.iter().find(|table| schema == SYS && table.name == name) {
+    if let Some(table) = database.live_tables().iter().find(|table| schema == SYS && table.name == name) {
         return Ok(Some(Relation::Live(table)));
     }
     if schema == SYS && name == settings::TABLE.name {
@@ -255,7 +272,7 @@ async fn find(
         let table = system::table(schema, name).map(Relation::System);
         return Ok(table.or_else(|| system::view(schema, name).map(Relation::SystemView)));
     }
-    Ok(match catalog::find(transaction, schema, name).await? {
+    Ok(match database.tables().find(transaction, schema, name).await? {
         Some(Stored::Table(table)) => Some(Relation::Stored(table)),
         Some(Stored::View(view)) => Some(Relation::View(view)),
         Some(Stored::Sequence(_)) => {
@@ -279,6 +296,8 @@ pub(crate) struct Planned {
     pub(crate) columns: Option<Vec<OutputColumn>>,
     /// The keys and the bytes of what the plan was made for; no bytes where there was nothing that would have come first.
     pub(crate) made_for: Vec<Seen>,
+    /// The keys and the bytes of the statistics that it was chosen by, if that was a choice.
+    pub(crate) weighed: Vec<Seen>,
     /// Where names were looked for; none if there were none to look for.
     pub(crate) path: Option<Arc<SearchPath>>,
     /// Whether it reads anything that is stored.
@@ -312,6 +331,7 @@ pub(crate) fn plan(
     given: &[Option<DataType>],
 ) -> SqlResult<Planned> {
     let mut made_for: Vec<Seen> = Vec::new();
+    let mut statistics: Vec<Seen> = Vec::new();
     for relation in relations.all.values() {
         let (key, bytes) = match relation {
             Relation::Stored(table) => (&table.key, &table.bytes),
@@ -320,6 +340,10 @@ pub(crate) fn plan(
         };
         if !made_for.iter().any(|(known, _)| known == key) {
             made_for.push((key.clone(), Some(bytes.clone())));
+            if let Relation::Stored(table) = relation {
+                let known = table.statistics.as_ref().map(|statistics| statistics.bytes.clone());
+                statistics.push((catalog::statistics_key(table.descriptor.id), known));
+            }
         }
     }
     let is_computed = |relation: &Relation| {
@@ -331,7 +355,8 @@ pub(crate) fn plan(
     let mut planner = Planner::new(relations, given);
     let (plan, columns) = plan_with(statement, &mut planner)?;
     let params = planner.params.finish()?;
-    Ok(Planned { plan, params, columns, made_for, path, reads_store })
+    let weighed = if rel_of(&plan).is_some_and(weighs) { statistics } else { Vec::new() };
+    Ok(Planned { plan, params, columns, made_for, weighed, path, reads_store })
 }
 
 fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, Option<Vec<OutputColumn>>)> {
@@ -358,15 +383,23 @@ fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, O
             (Plan::Delete(plan), columns)
         }
         Statement::Copy(copy) => (change::plan_copy(copy, planner)?, None),
-        Statement::Explain(inner, _) => {
-            let plan = match &**inner {
+        Statement::Explain(explain) => {
+            if explain.passes {
+                planner.passes = Some(RefCell::default());
+            }
+            let mut plan = match &explain.statement {
                 Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
-                    plan_with(inner, planner)?.0
+                    plan_with(&explain.statement, planner)?.0
                 }
                 _ => return Err(SqlError::not_supported("EXPLAIN of this statement")),
             };
+            if explain.analyze {
+                explain::measure(&mut plan)?;
+            }
+            let passes = planner.passes.take().map_or_else(Vec::new, RefCell::into_inner);
             let columns = [OutputColumn { name: "QUERY PLAN".into(), data_type: DataType::Text }].into();
-            (Plan::Explain(explain::explain(&plan)), Some(columns))
+            let explained = ExplainPlan { plan, analyze: explain.analyze, passes };
+            (Plan::Explain(Box::new(explained)), Some(columns))
         }
         Statement::Show(name) => {
             (Plan::Direct, Some([OutputColumn { name: name.clone(), data_type: DataType::Text }].into()))
@@ -383,6 +416,7 @@ impl Planned {
             params: Vec::new(),
             columns: Some(columns),
             made_for: Vec::new(),
+            weighed: Vec::new(),
             path: None,
             reads_store: false,
         }
@@ -399,6 +433,11 @@ impl Planned {
         }
         for (key, bytes) in &self.made_for {
             if !catalog::is_same(key, bytes.as_ref(), transaction).await? {
+                return Ok(false);
+            }
+        }
+        for (key, bytes) in &self.weighed {
+            if transaction.peek(key).await? != *bytes {
                 return Ok(false);
             }
         }

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
 use cluster_store::Transaction;
 
@@ -13,7 +14,7 @@ use super::rel::Rel;
 use crate::ast::TableName;
 use crate::bind::{AggregateCall, Aggregates, Params, Scope, undefined_column};
 use crate::catalog::{self, StoredTable};
-use crate::database::LiveTable;
+use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::path::SearchPath;
@@ -41,17 +42,17 @@ impl Relations {
     }
 
     /// Looks up a name, in its schema or along the path.
-    pub(super) async fn look_up(
+    pub(super) async fn look_up<D: Database>(
         &mut self,
         schema: &Option<String>,
         name: &str,
         transaction: &mut Transaction,
-        live: &'static [LiveTable],
+        database: &D,
     ) -> SqlResult<Option<Relation>> {
         let path = self.path.clone();
         let mut missed = Vec::new();
         for schema in path.candidates(schema) {
-            if let Some(relation) = super::find(schema, name, transaction, live).await? {
+            if let Some(relation) = super::find(schema, name, transaction, database).await? {
                 self.missed.append(&mut missed);
                 return Ok(Some(relation));
             }
@@ -113,6 +114,8 @@ pub(crate) struct Planner {
     /// How often each shared query is read.
     pub(crate) uses: Vec<usize>,
     ids: usize,
+    /// The plan after each pass, if that is wanted.
+    pub(super) passes: Option<RefCell<Vec<String>>>,
 }
 
 impl Planner {
@@ -124,6 +127,7 @@ impl Planner {
             named: Vec::new(),
             uses: Vec::new(),
             ids: 0,
+            passes: None,
         }
     }
 

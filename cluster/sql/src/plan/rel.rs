@@ -6,6 +6,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::AtomicU64;
 
 use crate::access::Access;
 use crate::ast::SetOperator;
@@ -37,6 +38,7 @@ pub(crate) enum Rel {
     Recursive(Arc<Recursive>),
     /// What the last step of the recursion of this number gave; of so many columns.
     Working(RunId, usize),
+    Measured(Arc<Measured>),
     Filter(Arc<Filter>),
     Project(Arc<Project>),
     Join(Arc<Join>),
@@ -146,6 +148,33 @@ pub(crate) struct Recursive {
     pub(crate) step: Rel,
     /// Whether rows that were there before are kept (`UNION ALL`).
     pub(crate) all: bool,
+}
+
+/// An operator that is watched while it runs, for `EXPLAIN ANALYZE`.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Measured {
+    pub(crate) input: Rel,
+    pub(crate) counters: Counters,
+}
+
+/// What is counted. Two are the same where plans are compared: they do not count there.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Counters(pub(crate) Arc<CounterValues>);
+
+/// What an operator has done so far.
+#[derive(Debug, Default)]
+pub(crate) struct CounterValues {
+    /// How often it was begun.
+    pub(crate) loops: AtomicU64,
+    pub(crate) rows: AtomicU64,
+    /// With what is below it.
+    pub(crate) micros: AtomicU64,
+}
+
+impl PartialEq for Counters {
+    fn eq(&self, _: &Counters) -> bool {
+        true
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -277,6 +306,7 @@ impl Rel {
             Rel::Unroll(unroll) => unroll.input.width() + unroll.sets.len() + usize::from(unroll.ordinality),
             Rel::Shared(shared) => shared.input.width(),
             Rel::Recursive(recursive) => recursive.base.width(),
+            Rel::Measured(measured) => measured.input.width(),
             Rel::Filter(filter) => filter.input.width(),
             Rel::Project(project) => project.outputs.len(),
             Rel::Join(join) => joined_width(join.join_type, &join.left, &join.right),
@@ -316,6 +346,7 @@ impl Rel {
             Rel::Unroll(unroll) => [&unroll.input].into(),
             Rel::Shared(shared) => [&shared.input].into(),
             Rel::Recursive(recursive) => [&recursive.base, &recursive.step].into(),
+            Rel::Measured(measured) => [&measured.input].into(),
             Rel::Filter(filter) => [&filter.input].into(),
             Rel::Project(project) => [&project.input].into(),
             Rel::Join(join) => [&join.left, &join.right].into(),

@@ -13,6 +13,7 @@ use super::planner::{Planner, Relations};
 use super::rel::Rel;
 use crate::ast::BinaryOperator;
 use crate::catalog::{ForeignKey, StoredTable};
+use crate::database::Database;
 use crate::error::{SqlError, SqlResult};
 use crate::exec::Context;
 use crate::expr::Expr;
@@ -77,13 +78,13 @@ pub(crate) fn related(table: &Arc<StoredTable>, planner: &Planner) -> SqlResult<
 }
 
 /// As [`related`], for a table whose definition changes.
-pub(crate) async fn related_to<D>(
+pub(crate) async fn related_to<D: Database>(
     table: &Arc<StoredTable>,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Arc<Related>> {
     let name = (table.descriptor.schema.clone(), table.descriptor.name.clone());
     let mut relations = Relations::default();
-    add_related(name, &mut relations, context.transaction).await?;
+    add_related(name, &mut relations, context.transaction, context.database).await?;
     related(table, &Planner::new(relations, &[]))
 }
 

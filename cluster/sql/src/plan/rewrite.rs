@@ -3,8 +3,8 @@
 use alloc::sync::Arc;
 
 use super::rel::{
-    Aggregate, Apply, Distinct, Filter, Join, Limit, Project, Recursive, Rel, Set, Shared, Sort, Unroll,
-    Window,
+    Aggregate, Apply, Distinct, Filter, Join, Limit, Measured, Project, Recursive, Rel, Set, Shared, Sort,
+    Unroll, Window,
 };
 use crate::error::SqlResult;
 use crate::expr::{Expr, SortExpr};
@@ -25,6 +25,7 @@ impl Rel {
             Rel::Unroll(node) => over!(Unroll, node, Unroll, input),
             Rel::Shared(node) => over!(Shared, node, Shared, input),
             Rel::Recursive(node) => over!(Recursive, node, Recursive, base, step),
+            Rel::Measured(node) => over!(Measured, node, Measured, input),
             Rel::Filter(node) => over!(Filter, node, Filter, input),
             Rel::Project(node) => over!(Project, node, Project, input),
             Rel::Join(node) => over!(Join, node, Join, left, right),
@@ -46,7 +47,7 @@ impl Rel {
         match self {
             Rel::Row | Rel::Empty(_) | Rel::Live(_) | Rel::Settings | Rel::Working(..) => Ok(()),
             Rel::System(_) => Ok(()),
-            Rel::Shared(_) | Rel::Recursive(_) | Rel::Distinct(_) | Rel::Set(_) => Ok(()),
+            Rel::Measured(_) | Rel::Shared(_) | Rel::Recursive(_) | Rel::Distinct(_) | Rel::Set(_) => Ok(()),
             Rel::Values(node) => Arc::make_mut(node).rows.iter_mut().flatten().try_for_each(visit),
             Rel::Scan(node) => {
                 let node = Arc::make_mut(node);

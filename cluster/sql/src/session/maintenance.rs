@@ -1,12 +1,24 @@
 //! `VACUUM` and `ANALYZE`.
 
-use super::{Mode, Outcome, Session, Tag};
-use crate::ast::Maintenance;
-use crate::catalog;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_store::Transaction;
+
+use super::{Mode, Outcome, Session, Tag, analyze};
+use crate::ast::{Maintenance, TableName};
+use crate::catalog::{self, Descriptor, Stored, StoredTable};
 use crate::database::{Database, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::eval::Env;
+use crate::exec::{Budget, Context};
+use crate::memo::Memo;
+use crate::path::SearchPath;
 
 impl<D: Database> Session<D> {
+    /// Space is taken back by itself, so `VACUUM` alone has nothing to do. Statistics are made of what this node has
+    /// applied, and are stored in a transaction of their own, whatever block the statement is in: what was read for them
+    /// may change meanwhile.
     pub(super) async fn maintain(&mut self, maintenance: &Maintenance, mode: Mode) -> SqlResult<Outcome> {
         let command = if maintenance.vacuums { "VACUUM" } else { "ANALYZE" };
         if maintenance.vacuums && (self.state.is_block() || !mode.alone) {
@@ -14,16 +26,63 @@ impl<D: Database> Session<D> {
             return Err(SqlError::new(SqlState::ACTIVE_TRANSACTION, message));
         }
         let snapshot = self.database.snapshot(Freshness::Local).await?;
-        let mut transaction = cluster_store::Transaction::reading(snapshot, self.database.memory().lease());
-        for name in &maintenance.tables {
-            let mut is_there = false;
-            for schema in self.facts.path.candidates(&name.schema) {
-                is_there |= catalog::find(&mut transaction, schema, &name.name).await?.is_some();
-            }
-            if !is_there {
-                return Err(catalog::undefined_table(name.schema.as_deref(), &name.name).at(name.position));
-            }
+        let mut transaction = Transaction::reading(snapshot.clone(), self.database.memory().lease());
+        let tables = tables_of(&maintenance.tables, &self.facts.path, &mut transaction).await?;
+        if !maintenance.analyzes {
+            return Ok(Outcome::Done(Tag::Defined(command)));
+        }
+        let mut statistics = Vec::new();
+        for table in tables {
+            let memo = Memo::default();
+            let env = Env::new(&[], &self.facts, &memo);
+            let mut budget = Budget::new(self.database.memory());
+            let mut context = Context {
+                database: &self.database,
+                transaction: &mut transaction,
+                env,
+                cancel: &self.cancel,
+                budget: &mut budget,
+            };
+            statistics.push(analyze::analyze(&table, &mut context).await?);
+        }
+        if !statistics.is_empty() {
+            let storing = analyze::storing(&self.database, snapshot, &statistics)?;
+            let (commit, _held) = storing.into_commit(self.request_ids.take(), self.database.origin());
+            self.database.commit(commit).await?;
         }
         Ok(Outcome::Done(Tag::Defined(command)))
     }
+}
+
+/// The tables that `names` stand for; all there are if none are named.
+async fn tables_of(
+    names: &[TableName],
+    path: &SearchPath,
+    transaction: &mut Transaction,
+) -> SqlResult<Vec<Arc<StoredTable>>> {
+    let mut tables = Vec::new();
+    if names.is_empty() {
+        for (schema, name, descriptor) in catalog::everything(transaction).await? {
+            if let Descriptor::Table(_) = descriptor {
+                tables.extend(catalog::find_table(transaction, &schema, &name).await?);
+            }
+        }
+        return Ok(tables);
+    }
+    for name in names {
+        let mut found = None;
+        for schema in path.candidates(&name.schema) {
+            if found.is_none() {
+                found = catalog::find(transaction, schema, &name.name).await?;
+            }
+        }
+        match found {
+            Some(Stored::Table(table)) => tables.push(table),
+            Some(_) => {}
+            None => {
+                return Err(catalog::undefined_table(name.schema.as_deref(), &name.name).at(name.position));
+            }
+        }
+    }
+    Ok(tables)
 }

@@ -11,11 +11,13 @@
 //! ```
 //! A statement alone is a transaction of its own, run again by the session if it meets a conflict.
 
+mod analyze;
 mod backup;
 mod block;
 mod copy_in;
 mod cursor;
 mod definition;
+mod explain;
 mod maintenance;
 mod named;
 mod replay;
@@ -116,6 +118,12 @@ impl Prepared {
     /// The columns of its result; none if it has no rows.
     pub fn columns(&self) -> Option<&[OutputColumn]> {
         self.planned.columns.as_deref()
+    }
+
+    /// The plan that was made last.
+    fn latest(&self) -> Arc<Planned> {
+        let latest = self.given.is_empty().then(|| self.parsed.planned.lock().clone()).flatten();
+        latest.unwrap_or_else(|| self.planned.clone())
     }
 
     /// The statement.
@@ -281,13 +289,12 @@ impl<D: Database> Session<D> {
     /// Plans on the tables as the session sees them: in its transaction, or as this node has them, unless
     /// that is not enough.
     async fn plan(&mut self, statement: &Statement, given: &[Option<DataType>]) -> SqlResult<Planned> {
-        let live = self.database.live_tables();
         if !plan::needs_tables(statement) {
             return plan::plan(statement, Relations::default(), given);
         }
         if self.state.is_block() {
             let transaction = self.state.transaction(&self.database).await?;
-            let relations = plan::relations(statement, transaction, live, &self.facts.path).await?;
+            let relations = plan::relations(statement, transaction, &self.database, &self.facts.path).await?;
             return plan::plan(statement, relations, given);
         }
         let mut freshness = Freshness::Local;
@@ -296,10 +303,11 @@ impl<D: Database> Session<D> {
                 self.database.snapshot(freshness).await?,
                 self.database.memory().lease(),
             );
-            let planned = match plan::relations(statement, &mut transaction, live, &self.facts.path).await {
-                Ok(relations) => plan::plan(statement, relations, given),
-                Err(error) => Err(error),
-            };
+            let planned =
+                match plan::relations(statement, &mut transaction, &self.database, &self.facts.path).await {
+                    Ok(relations) => plan::plan(statement, relations, given),
+                    Err(error) => Err(error),
+                };
             match planned {
                 Err(_) if freshness == Freshness::Local => freshness = Freshness::Linearizable,
                 planned => return planned,

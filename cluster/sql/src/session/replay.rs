@@ -166,7 +166,12 @@ impl<D: Database> Session<D> {
             Plan::Query(_) | Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) => {
                 history.begin(prepared, params)
             }
-            Plan::Explain(_) => None,
+            Plan::Explain(explained) => {
+                if explained.analyze {
+                    history.lose();
+                }
+                None
+            }
             _ => {
                 // What these do is seen by no later statement, or runs others by itself.
                 let is_harmless = matches!(
@@ -204,9 +209,9 @@ impl<D: Database> Session<D> {
 
     /// What `step` says in `transaction`.
     async fn repeat(&mut self, step: &Step, transaction: &mut Transaction) -> SqlResult<Vec<u8>> {
-        let live = self.database.live_tables();
         let mode = Mode { alone: false, described: true };
-        let planned = current_plan(&step.prepared, transaction, live, mode, &self.facts.path).await?;
+        let planned =
+            current_plan(&step.prepared, transaction, &self.database, mode, &self.facts.path).await?;
         let Session { database, facts, cancel, row_ids, .. } = self;
         let memo = Memo::default();
         let env = Env::new(&step.params, facts, &memo);

@@ -57,11 +57,7 @@ impl<D: Database> Session<D> {
                 Statement::Maintenance(maintenance) => Box::pin(self.maintain(maintenance, mode)).await,
                 _ => self.direct(statement).await,
             },
-            Plan::Explain(lines) => {
-                let rows = lines.iter().map(|line| [Datum::Text(line.clone())].into()).collect();
-                let columns = prepared.planned.columns.clone().unwrap_or_default();
-                Ok(Outcome::Rows(Cursor::ready(rows, columns, |_| Tag::Explain, 0)))
-            }
+            Plan::Explain(_) => Box::pin(self.explain(prepared, params, mode)).await,
             Plan::Query(_) | Plan::CopyOut(..) => self.query(prepared, params, mode, step).await,
             Plan::CopyIn(_) => {
                 self.state.check_writable("COPY FROM")?;
@@ -85,7 +81,6 @@ impl<D: Database> Session<D> {
         mode: Mode,
         step: Option<usize>,
     ) -> SqlResult<Outcome> {
-        let live = self.database.live_tables();
         let mut own = None;
         let transaction = if mode.alone && !self.state.is_block() {
             let freshness =
@@ -97,7 +92,7 @@ impl<D: Database> Session<D> {
         } else {
             self.state.transaction(&self.database).await?
         };
-        let planned = current_plan(prepared, transaction, live, mode, &self.facts.path).await?;
+        let planned = current_plan(prepared, transaction, &self.database, mode, &self.facts.path).await?;
         let (rel, columns, format) = match &planned.plan {
             Plan::Query(rel) => (rel, planned.columns.clone().unwrap_or_default(), None),
             Plan::CopyOut(rel, columns, format) => (rel, columns.clone(), Some(format.clone())),
@@ -118,7 +113,12 @@ impl<D: Database> Session<D> {
 
     /// Runs a statement that writes: in the open transaction, or again and again in its own until no
     /// conflict is met.
-    async fn write(&mut self, prepared: &Prepared, params: &[Datum], mode: Mode) -> SqlResult<Outcome> {
+    pub(super) async fn write(
+        &mut self,
+        prepared: &Prepared,
+        params: &[Datum],
+        mode: Mode,
+    ) -> SqlResult<Outcome> {
         self.state.check_writable(command(prepared.statement()))?;
         let written = if mode.alone && !self.state.is_block() {
             self.write_alone(prepared, params, mode).await?
@@ -197,7 +197,6 @@ impl<D: Database> Session<D> {
     }
 
     async fn begin_copy_in(&mut self, prepared: &Prepared, mode: Mode) -> SqlResult<Outcome> {
-        let live = self.database.live_tables();
         let alone = mode.alone && !self.state.is_block();
         let mut own = None;
         let transaction = if alone {
@@ -208,7 +207,7 @@ impl<D: Database> Session<D> {
         } else {
             self.state.transaction(&self.database).await?
         };
-        let planned = current_plan(prepared, transaction, live, mode, &self.facts.path).await?;
+        let planned = current_plan(prepared, transaction, &self.database, mode, &self.facts.path).await?;
         let budget = Budget::new(self.database.memory());
         Ok(Outcome::CopyIn(Box::new(CopyIn::new(planned, own, budget)?)))
     }
@@ -321,22 +320,18 @@ fn command(statement: &Statement) -> &'static str {
 }
 
 /// The plan of `prepared` for the tables as `transaction` sees them: the one there is, as a rule.
-pub(super) async fn current_plan(
+pub(super) async fn current_plan<D: Database>(
     prepared: &Prepared,
     transaction: &mut Transaction,
-    live: &'static [crate::database::LiveTable],
+    database: &D,
     mode: Mode,
     path: &Arc<SearchPath>,
 ) -> SqlResult<Arc<Planned>> {
-    let latest = match prepared.given.is_empty() {
-        true => prepared.parsed.planned.lock().clone(),
-        false => None,
-    };
-    let planned = latest.unwrap_or_else(|| prepared.planned.clone());
+    let planned = prepared.latest();
     let planned = if planned.is_current(transaction, path).await? {
         planned
     } else {
-        let relations = plan::relations(prepared.statement(), transaction, live, path).await?;
+        let relations = plan::relations(prepared.statement(), transaction, database, path).await?;
         let planned = Arc::new(plan::plan(prepared.statement(), relations, &prepared.given)?);
         if prepared.given.is_empty() {
             *prepared.parsed.planned.lock() = Some(planned.clone());
@@ -358,12 +353,17 @@ pub(super) async fn write_once<D: Database>(
     context: &mut Context<'_, D>,
     mode: Mode,
 ) -> SqlResult<Written> {
-    let live = context.database.live_tables();
     if let Some((tag, notices)) = definition::run(prepared.statement(), row_ids, context).await? {
         return Ok(Written { tag, rows: None, notices });
     }
-    let planned = current_plan(prepared, context.transaction, live, mode, &context.env.session.path).await?;
-    let (tag, changed): (Tag, _) = match &planned.plan {
+    let planned =
+        current_plan(prepared, context.transaction, context.database, mode, &context.env.session.path)
+            .await?;
+    let plan = match &planned.plan {
+        Plan::Explain(explained) => &explained.plan,
+        plan => plan,
+    };
+    let (tag, changed): (Tag, _) = match plan {
         Plan::Insert(plan) => {
             let changed = run_insert(plan, row_ids, context).await?;
             (Tag::Insert(changed.count), changed)

@@ -1,54 +1,253 @@
-//! How many rows an operator may give, by rules of thumb.
+//! How many rows an operator may give: by the statistics of `ANALYZE`, and by rules of thumb where there are none.
 
-use crate::plan::rel::{JoinType, Rel};
-
-/// Rows of a table of which nothing is known.
-const TABLE_ROWS: f64 = 10_000.0;
+use crate::access::{Access, UNKNOWN_ROWS};
+use crate::ast::BinaryOperator;
+use crate::catalog::{ColumnStatistics, StoredTable};
+use crate::expr::Expr;
+use crate::plan::rel::{Join, JoinType, Rel, Scan};
+use crate::types::Datum;
 
 /// The part of the rows that a condition lets through of which nothing is known.
 const SELECTIVITY: f64 = 0.3;
 
+/// The same of a condition that a column is equal to something.
+const EQUAL: f64 = 0.01;
+
+/// The part of the rows whose values are different, of a column of which nothing is known.
+const DISTINCT: f64 = 0.1;
+
 /// About how many rows `rel` gives.
-pub(super) fn rows(rel: &Rel) -> f64 {
+pub(in crate::plan) fn rows(rel: &Rel) -> f64 {
     match rel {
         Rel::Row => 1.0,
         Rel::Empty(_) => 0.0,
         Rel::Values(values) => values.rows.len() as f64,
-        Rel::Scan(scan) => {
-            let access = crate::access::Access::plan(&scan.table, scan.filter.as_ref());
-            match () {
-                _ if access.is_point() => 1.0,
-                _ if !access.is_full() => TABLE_ROWS * 0.01,
-                _ if scan.filter.is_some() => TABLE_ROWS * SELECTIVITY,
-                _ => TABLE_ROWS,
-            }
-        }
+        Rel::Scan(scan) => scan_rows(scan),
         Rel::Live(_) | Rel::Settings => 20.0,
         Rel::System(_) => 200.0,
         Rel::Series(_) | Rel::Working(..) => 1_000.0,
+        Rel::Measured(measured) => rows(&measured.input),
         Rel::Unroll(unroll) => rows(&unroll.input) * 4.0,
         Rel::Shared(shared) => rows(&shared.input),
         Rel::Recursive(recursive) => rows(&recursive.base) * 10.0,
-        Rel::Filter(filter) => rows(&filter.input) * SELECTIVITY,
+        Rel::Filter(filter) => {
+            rows(&filter.input) * selectivity(&filter.predicate, &|at| column(&filter.input, at))
+        }
         Rel::Project(project) => rows(&project.input),
-        Rel::Join(join) => match join.join_type {
-            JoinType::Semi | JoinType::Anti => rows(&join.left) * 0.5,
-            _ if join.equal.is_empty() => rows(&join.left) * rows(&join.right),
-            _ => rows(&join.left).max(rows(&join.right)),
-        },
+        Rel::Join(join) => join_rows(join),
         Rel::Apply(apply) => match apply.join_type {
             JoinType::Semi | JoinType::Anti => rows(&apply.left) * 0.5,
-            _ => rows(&apply.left) * rows(&apply.right).max(1.0),
+            JoinType::Left => rows(&apply.left) * rows(&apply.right).max(1.0),
+            _ => rows(&apply.left) * rows(&apply.right),
         },
-        Rel::Aggregate(aggregate) if aggregate.keys.is_empty() => 1.0,
-        Rel::Aggregate(aggregate) => rows(&aggregate.input) * 0.1,
+        Rel::Aggregate(aggregate) => {
+            let input = rows(&aggregate.input);
+            let groups = aggregate.keys.iter().map(|key| distinct(&aggregate.input, key));
+            groups.product::<f64>().min(input.max(1.0))
+        }
         Rel::Window(window) => rows(&window.input),
         Rel::Sort(sort) => rows(&sort.input),
-        Rel::Distinct(distinct) => rows(&distinct.input) * 0.5,
+        Rel::Distinct(node) => {
+            let input = rows(&node.input);
+            let groups = node.columns.iter().map(|at| distinct(&node.input, &Expr::Column(*at)));
+            groups.product::<f64>().min(input)
+        }
         Rel::Limit(limit) => match &limit.limit {
-            Some(crate::expr::Expr::Const(limit)) => limit.as_f64().unwrap_or(100.0),
-            _ => 100.0,
+            Some(Expr::Const(most)) => rows(&limit.input).min(most.as_f64().unwrap_or(100.0)),
+            Some(_) => rows(&limit.input).min(100.0),
+            None => rows(&limit.input),
         },
         Rel::Set(set) => rows(&set.left) + rows(&set.right),
+    }
+}
+
+/// Whether another plan might have been chosen had the statistics of its tables been others.
+pub(in crate::plan) fn weighs(rel: &Rel) -> bool {
+    match rel {
+        Rel::Join(_) | Rel::Apply(_) => true,
+        Rel::Scan(scan) if !scan.access.is_point() && !scan.table.descriptor.indexes.is_empty() => true,
+        other => other.inputs().into_iter().any(weighs),
+    }
+}
+
+/// How many rows `table` has.
+fn table_rows(table: &StoredTable) -> f64 {
+    table.statistics.as_ref().map_or(UNKNOWN_ROWS, |statistics| statistics.table.rows as f64)
+}
+
+fn scan_rows(scan: &Scan) -> f64 {
+    let all = table_rows(&scan.table);
+    let access = Access::plan(&scan.table, scan.filter.as_ref());
+    let Some(filter) = &scan.filter else { return all };
+    let part = selectivity(filter, &|at| table_column(&scan.table, at));
+    if access.is_point() { (all * part).min(1.0) } else { all * part }
+}
+
+fn join_rows(join: &Join) -> f64 {
+    let (left, right) = (rows(&join.left), rows(&join.right));
+    let equal = join.equal.iter().map(|(a, b)| equality(distinct(&join.left, a), distinct(&join.right, b)));
+    let width = join.left.width();
+    let of_column = |at: usize| match at.checked_sub(width) {
+        None => column(&join.left, at),
+        Some(at) => column(&join.right, at),
+    };
+    let condition = join.condition.as_ref().map_or(1.0, |condition| selectivity(condition, &of_column));
+    let inner = left * right * equal.product::<f64>() * condition;
+    match join.join_type {
+        JoinType::Inner => inner,
+        JoinType::Left => inner.max(left),
+        JoinType::Right => inner.max(right),
+        JoinType::Full => inner.max(left).max(right),
+        JoinType::Semi | JoinType::Anti => left * 0.5,
+    }
+}
+
+/// The part of the pairs in which two columns are equal that have so many different values.
+pub(super) fn equality(left: f64, right: f64) -> f64 {
+    1.0 / left.max(right).max(1.0)
+}
+
+/// How many different values `expr` has in the rows of `rel`.
+pub(super) fn distinct(rel: &Rel, expr: &Expr) -> f64 {
+    if expr.is_row_free() {
+        return 1.0;
+    }
+    let rows = rows(rel);
+    let known = match expr {
+        Expr::Column(at) => origin(rel, *at).map(|(table, at)| match table_column(table, at) {
+            Some(column) => column.distinct,
+            None if is_key(table, at) => table_rows(table),
+            None => table_rows(table) * DISTINCT,
+        }),
+        _ => None,
+    };
+    known.unwrap_or(rows * DISTINCT).min(rows).max(1.0)
+}
+
+/// Whether no two rows of `table` have the same value in this column.
+fn is_key(table: &StoredTable, at: usize) -> bool {
+    let is_it =
+        |columns: &[u16]| columns.len() == 1 && columns.iter().all(|column| usize::from(*column) == at);
+    is_it(&table.descriptor.primary_key)
+}
+
+/// The column of a stored table that column `at` of `rel` shows, if it is one.
+fn origin(rel: &Rel, at: usize) -> Option<(&StoredTable, usize)> {
+    match rel {
+        Rel::Scan(scan) => Some((&scan.table, at)),
+        Rel::Filter(filter) => origin(&filter.input, at),
+        Rel::Sort(sort) => origin(&sort.input, at),
+        Rel::Limit(limit) => origin(&limit.input, at),
+        Rel::Distinct(distinct) => origin(&distinct.input, at),
+        Rel::Window(window) => origin(&window.input, at),
+        Rel::Shared(shared) => origin(&shared.input, at),
+        Rel::Measured(measured) => origin(&measured.input, at),
+        Rel::Project(project) => match project.outputs.get(at) {
+            Some(Expr::Column(at)) => origin(&project.input, *at),
+            _ => None,
+        },
+        Rel::Aggregate(aggregate) => match aggregate.keys.get(at) {
+            Some(Expr::Column(at)) => origin(&aggregate.input, *at),
+            _ => None,
+        },
+        Rel::Join(join) => match at.checked_sub(join.left.width()) {
+            None => origin(&join.left, at),
+            Some(at) => origin(&join.right, at),
+        },
+        Rel::Apply(apply) => match at.checked_sub(apply.left.width()) {
+            None => origin(&apply.left, at),
+            Some(at) => origin(&apply.right, at),
+        },
+        _ => None,
+    }
+}
+
+fn column(rel: &Rel, at: usize) -> Option<&ColumnStatistics> {
+    let (table, at) = origin(rel, at)?;
+    table_column(table, at)
+}
+
+fn table_column(table: &StoredTable, at: usize) -> Option<&ColumnStatistics> {
+    table.statistics.as_ref()?.table.columns.get(at)
+}
+
+/// The part of the rows for which `expr` holds, over columns of which this is known.
+pub(super) fn selectivity<'a>(expr: &Expr, known: &dyn Fn(usize) -> Option<&'a ColumnStatistics>) -> f64 {
+    let of = |column: &Expr| match column {
+        Expr::Column(at) => known(*at),
+        _ => None,
+    };
+    match expr {
+        Expr::And(all) => all.iter().map(|expr| selectivity(expr, known)).product(),
+        Expr::Or(any) => 1.0 - any.iter().map(|expr| 1.0 - selectivity(expr, known)).product::<f64>(),
+        Expr::Not(inner) => 1.0 - selectivity(inner, known),
+        Expr::Const(Datum::Bool(true)) => 1.0,
+        Expr::Const(_) => 0.0,
+        Expr::IsNull(inner, negated) => match of(inner).map(|column| column.nulls) {
+            Some(nulls) if *negated => 1.0 - nulls,
+            Some(nulls) => nulls,
+            None if *negated => 1.0 - EQUAL,
+            None => EQUAL,
+        },
+        Expr::Compare(operator, left, right) => compare(*operator, left, right, &of),
+        Expr::In(value, list, negated) => {
+            let each = list.iter().map(|one| compare(BinaryOperator::Eq, value, one, &of));
+            let part = each.sum::<f64>().min(1.0);
+            if *negated { 1.0 - part } else { part }
+        }
+        Expr::Between(between, negated) => {
+            let part = match (of(&between.expr), constant(&between.low), constant(&between.high)) {
+                (Some(column), Some(low), Some(high)) => column.between(Some(low), Some(high)),
+                _ => EQUAL,
+            };
+            if *negated { 1.0 - part } else { part }
+        }
+        _ => SELECTIVITY,
+    }
+}
+
+fn constant(expr: &Expr) -> Option<&Datum> {
+    match expr {
+        Expr::Const(value) => Some(value),
+        _ => None,
+    }
+}
+
+fn compare<'a>(
+    operator: BinaryOperator,
+    left: &Expr,
+    right: &Expr,
+    of: &dyn Fn(&Expr) -> Option<&'a ColumnStatistics>,
+) -> f64 {
+    use BinaryOperator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+    let (column, value, is_turned) = match (of(left), of(right)) {
+        (Some(column), None) => (Some(column), right, false),
+        (None, Some(column)) => (Some(column), left, true),
+        _ => (None, right, false),
+    };
+    let value = constant(value).filter(|value| !value.is_null());
+    match (operator, column) {
+        (Eq, Some(column)) => column.equal(value),
+        (NotEq, Some(column)) => 1.0 - column.nulls - column.equal(value),
+        (Eq, None) => EQUAL,
+        (NotEq, None) => 1.0 - EQUAL,
+        (Lt | LtEq | Gt | GtEq, Some(column)) if value.is_some() => {
+            match matches!(operator, Lt | LtEq) != is_turned {
+                true => column.between(None, value),
+                false => column.between(value, None),
+            }
+        }
+        _ => SELECTIVITY,
+    }
+}
+
+/// About how long it takes to read what `rel` gives, in rows of a table that are read one after the other.
+pub(super) fn cost(rel: &Rel) -> f64 {
+    match rel {
+        Rel::Scan(scan) => {
+            let access = Access::plan(&scan.table, scan.filter.as_ref());
+            access.cost(&scan.table)
+        }
+        other => other.inputs().into_iter().map(cost).sum::<f64>() + rows(other),
     }
 }

@@ -4,14 +4,14 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::estimate::rows;
+use super::estimate::{cost, rows};
 use crate::access::Access;
 use crate::ast::BinaryOperator;
 use crate::error::SqlResult;
 use crate::expr::Expr;
 use crate::plan::rel::{Apply, Join, JoinType, Rel, Scan};
 
-/// So many times more rows than are looked up may be read in the same time.
+/// What it costs to look something up, beside reading the rows it leads to.
 const LOOKUP_COST: f64 = 8.0;
 
 pub(super) fn lookup(rel: Rel) -> SqlResult<Rel> {
@@ -29,23 +29,11 @@ fn as_lookup(join: &Join) -> Option<Apply> {
     if !kept || join.equal.is_empty() {
         return None;
     }
-    let first_outer = outer_columns(&join.right);
-    let mut outer: Vec<Expr> = (0..first_outer).map(Expr::Outer).collect();
-    let mut filter = scan.filter.clone().map_or_else(Vec::new, Expr::into_conjuncts);
-    for (left, right) in &join.equal {
-        let seen = Expr::Outer(outer.len());
-        outer.push(left.clone());
-        filter.push(Expr::Compare(BinaryOperator::Eq, Box::new(right.clone()), Box::new(seen)));
-    }
-    let filter = Expr::all_of(filter);
-    let access = Access::plan(&scan.table, filter.as_ref());
-    let before = Access::plan(&scan.table, scan.filter.as_ref());
-    if access.fixed_columns() <= before.fixed_columns() {
+    let each = lookup_cost(&join.right, &join.equal)?;
+    if rows(&join.left) * each > cost(&join.right) {
         return None;
     }
-    if rows(&join.left) * LOOKUP_COST > rows(&join.right) {
-        return None;
-    }
+    let (outer, filter, access) = looked_up(scan, &join.equal)?;
     let right = Rel::Scan(Arc::new(Scan { filter, access, ..Scan::clone(scan) }));
     Some(Apply {
         join_type: join.join_type,
@@ -54,6 +42,29 @@ fn as_lookup(join: &Join) -> Option<Apply> {
         outer,
         condition: join.condition.clone(),
     })
+}
+
+/// What it costs to find the rows of `rel` that match another by key, rather than by reading all; none if that cannot be.
+pub(super) fn lookup_cost(rel: &Rel, equal: &[(Expr, Expr)]) -> Option<f64> {
+    let Rel::Scan(scan) = rel else { return None };
+    let (_, _, access) = looked_up(scan, equal).filter(|_| !equal.is_empty())?;
+    Some(LOOKUP_COST + access.cost(&scan.table))
+}
+
+/// What a scan sees of the row whose matches it looks up, its filter, and its access; none if it has no key for that.
+fn looked_up(scan: &Arc<Scan>, equal: &[(Expr, Expr)]) -> Option<(Vec<Expr>, Option<Expr>, Access)> {
+    let first_outer = outer_columns(&Rel::Scan(scan.clone()));
+    let mut outer: Vec<Expr> = (0..first_outer).map(Expr::Outer).collect();
+    let mut filter = scan.filter.clone().map_or_else(Vec::new, Expr::into_conjuncts);
+    for (left, right) in equal {
+        let seen = Expr::Outer(outer.len());
+        outer.push(left.clone());
+        filter.push(Expr::Compare(BinaryOperator::Eq, Box::new(right.clone()), Box::new(seen)));
+    }
+    let filter = Expr::all_of(filter);
+    let access = Access::plan(&scan.table, filter.as_ref());
+    let before = Access::plan(&scan.table, scan.filter.as_ref());
+    (access.fixed_columns() > before.fixed_columns()).then_some((outer, filter, access))
 }
 
 /// How many columns from around the plan it may see: those that are looked up come behind them.

@@ -5,6 +5,7 @@
 //! inline        what WITH names and one place reads is planned in that place
 //! unnest        EXISTS and IN in a filter become joins
 //! push_down     filters go down to where their columns come from; joins learn what must be equal
+//! order         inner joins come in the cheapest order; the smaller side of a join is kept
 //! lookup        joins with few rows on the left look their matches up by key
 //! access        filters of tables become ranges of keys; orders of keys save sorting
 //! prune         columns that nobody looks at are neither decoded nor computed
@@ -15,12 +16,18 @@ mod estimate;
 mod fold;
 mod inline;
 mod lookup;
+mod order;
 mod prune;
 mod push_down;
 mod unnest;
 
+use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
+pub(super) use estimate::{rows, weighs};
+
+use super::explain::explain_rel;
 use super::planner::Planner;
 use super::rel::Rel;
 use crate::error::SqlResult;
@@ -28,12 +35,38 @@ use crate::expr::Expr;
 
 /// A better plan than `rel`, with the same rows.
 pub(super) fn optimize(rel: Rel, planner: &Planner) -> SqlResult<Rel> {
+    let mut before = Vec::new();
+    optimize_watched(rel, planner, &mut |pass, rel| {
+        let Some(passes) = &planner.passes else { return };
+        let lines = explain_rel(rel);
+        let mut passes = passes.borrow_mut();
+        if lines == before {
+            passes.push(format!("-- {pass}: as before"));
+        } else {
+            passes.push(format!("-- {pass}"));
+            passes.extend(lines.iter().cloned());
+        }
+        before = lines;
+    })
+}
+
+/// As [`optimize`]; `watch` is shown the plan after each pass.
+fn optimize_watched(rel: Rel, planner: &Planner, watch: &mut dyn FnMut(&str, &Rel)) -> SqlResult<Rel> {
+    watch("as written", &rel);
     let rel = fold::fold(rel)?;
+    watch("fold", &rel);
     let rel = inline::inline(rel, &planner.uses)?;
+    watch("inline", &rel);
     let rel = unnest::unnest(rel)?;
+    watch("unnest", &rel);
     let rel = push_down::push_down(rel)?;
+    watch("push_down", &rel);
+    let rel = order::order_joins(rel)?;
+    watch("order", &rel);
     let rel = lookup::lookup(rel)?;
+    watch("lookup", &rel);
     let mut rel = access::plan_access(rel)?;
+    watch("access", &rel);
     let width = rel.width();
     prune::prune(&mut rel, &alloc::vec![true; width]);
     optimize_subqueries(&mut rel, planner)?;
@@ -52,7 +85,7 @@ fn optimize_expr(expr: &mut Expr, planner: &Planner) -> SqlResult<()> {
     if let Expr::Subquery(subquery) = expr {
         let subquery = Arc::make_mut(subquery);
         let rel = core::mem::replace(&mut subquery.rel, Rel::Row);
-        subquery.rel = optimize(rel, planner)?;
+        subquery.rel = optimize_watched(rel, planner, &mut |_, _| ())?;
     }
     expr.for_each_child(|child| optimize_expr(child, planner))
 }

@@ -16,6 +16,7 @@ pub(super) fn prune(rel: &mut Rel, wanted: &[bool]) {
             mark(scan.filter.iter(), &mut needed);
             scan.needed.iter_mut().zip(needed).for_each(|(slot, needed)| *slot = needed);
         }
+        Rel::Measured(node) => prune(&mut Arc::make_mut(node).input, wanted),
         Rel::Filter(node) => {
             let node = Arc::make_mut(node);
             let mut needed = wanted.to_vec();

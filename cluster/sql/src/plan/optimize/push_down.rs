@@ -123,7 +123,7 @@ fn push_into_join(mut node: Join, conjuncts: Vec<Expr>) -> SqlResult<Rel> {
 }
 
 /// What must be equal on both sides for `expr` to hold, if it says no more.
-fn equality(expr: Expr, width: usize) -> Result<(Expr, Expr), Expr> {
+pub(super) fn equality(expr: Expr, width: usize) -> Result<(Expr, Expr), Expr> {
     let Expr::Compare(BinaryOperator::Eq, first, second) = expr else { return Err(expr) };
     let is_left = |expr: &Expr| !expr.is_row_free() && expr.sees_only(|at| at < width);
     let is_right = |expr: &Expr| !expr.is_row_free() && expr.sees_only(|at| at >= width);

@@ -201,6 +201,7 @@ async fn drop_table<D: Database>(
     }
     drop_sequences_of(&table, None, context).await?;
     forget(&own, context)?;
+    context.transaction.delete(&catalog::statistics_key(table.id))?;
     delete_all(table.id, context).await.map_err(|error| too_many(error, &table.name))
 }
 

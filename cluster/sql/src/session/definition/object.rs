@@ -142,8 +142,8 @@ pub(super) async fn create_view<D: Database>(
         }
     };
     let statement = Statement::Query(create.query.clone());
-    let live = context.database.live_tables();
-    let relations = plan::relations(&statement, context.transaction, live, &context.env.session.path).await?;
+    let relations =
+        plan::relations(&statement, context.transaction, context.database, &context.env.session.path).await?;
     let planned = plan::plan(&statement, relations, &[])?;
     if !planned.params.is_empty() {
         let message = "views must not contain parameters";

@@ -40,9 +40,9 @@ pub(super) async fn create<D: Database>(
         None => None,
         Some((query, with_rows)) => {
             let statement = Statement::Query(query.clone());
-            let live = context.database.live_tables();
             let relations =
-                plan::relations(&statement, context.transaction, live, &context.env.session.path).await?;
+                plan::relations(&statement, context.transaction, context.database, &context.env.session.path)
+                    .await?;
             let planned = plan::plan(&statement, relations, &[])?;
             Some((planned, *with_rows))
         }

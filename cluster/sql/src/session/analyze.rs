@@ -1,0 +1,119 @@
+//! `ANALYZE`: statistics of a table, from a sample of its rows.
+
+use alloc::vec::Vec;
+
+use cluster_store::{Direction, Transaction};
+
+use crate::catalog::{ColumnSample, Detail, StoredTable, TableStatistics, statistics_key};
+use crate::chance::Chance;
+use crate::database::Database;
+use crate::error::SqlResult;
+use crate::exec::{Context, row_len};
+use crate::key::table_range;
+use crate::types::Datum;
+
+/// Rows of a sample.
+const SAMPLE_ROWS: usize = 10_000;
+
+/// Longer values are not kept, in bytes of memory.
+const VALUE_LEN_MAX: usize = 128;
+
+/// Most bytes of a table's statistics, as they are stored.
+const STATISTICS_LEN_MAX: usize = 16 * 1024;
+
+/// How much is kept of each column of a table that has few.
+const DETAIL: Detail = Detail { common_max: 32, bounds_max: 65 };
+
+/// A value of a sample; none if it is too long.
+type Sampled = Vec<Option<Datum>>;
+
+/// The statistics of `table`: the key they are stored under, and their bytes.
+pub(super) async fn analyze<D: Database>(
+    table: &StoredTable,
+    context: &mut Context<'_, D>,
+) -> SqlResult<(Vec<u8>, Vec<u8>)> {
+    let held = context.budget.in_use();
+    let (rows, sample) = sample(table, context).await?;
+    let mut columns: Vec<ColumnSample> = table.types.iter().map(|_| ColumnSample::default()).collect();
+    for row in sample {
+        for (column, value) in columns.iter_mut().zip(row) {
+            match value {
+                None => column.long += 1,
+                Some(Datum::Null) => column.nulls += 1,
+                Some(value) => column.values.push(value),
+            }
+        }
+    }
+    let mut detail = DETAIL;
+    let statistics = loop {
+        let summaries = columns.iter_mut().map(|column| column.summary(rows, detail)).collect();
+        let bytes = cluster_format::encode(&TableStatistics { rows, columns: summaries });
+        if bytes.len() <= STATISTICS_LEN_MAX || detail.bounds_max == 0 {
+            break bytes;
+        }
+        detail = Detail { common_max: detail.common_max / 2, bounds_max: detail.bounds_max / 2 };
+    };
+    context.budget.return_to(held);
+    Ok((statistics_key(table.descriptor.id), statistics))
+}
+
+/// How many rows there are, and some of them, each with the same chance (Vitter's algorithm R).
+async fn sample<D: Database>(
+    table: &StoredTable,
+    context: &mut Context<'_, D>,
+) -> SqlResult<(u64, Vec<Sampled>)> {
+    let needed: Vec<bool> = table.types.iter().map(|_| true).collect();
+    let chance = Chance::new(u64::from(table.descriptor.id), 0);
+    let mut sample: Vec<Sampled> = Vec::new();
+    let mut rows: u64 = 0;
+    let mut scan = context.transaction.scan(table_range(table.descriptor.id), Direction::Forward);
+    loop {
+        context.check_cancel()?;
+        let batch = scan.next_batch(context.transaction).await?;
+        if batch.is_empty() {
+            return Ok((rows, sample));
+        }
+        for (_, value) in batch {
+            rows += 1;
+            let place = if sample.len() < SAMPLE_ROWS {
+                sample.len()
+            } else {
+                usize::try_from(chance.next() % rows).unwrap_or(usize::MAX)
+            };
+            if place >= SAMPLE_ROWS {
+                continue;
+            }
+            let row = table.read(&value, &needed)?;
+            let short = |value: Datum| (value.len_memory() <= VALUE_LEN_MAX).then_some(value);
+            let row: Sampled = row.into_iter().map(short).collect();
+            context.budget.charge(sampled_len(&row))?;
+            match sample.get_mut(place) {
+                None => sample.push(row),
+                Some(replaced) => {
+                    context.budget.refund(sampled_len(replaced));
+                    *replaced = row;
+                }
+            }
+        }
+        cluster_store::yield_now().await;
+    }
+}
+
+/// About how many bytes of memory it takes.
+fn sampled_len(row: &Sampled) -> usize {
+    row_len(&Vec::new())
+        + row.iter().map(|value| value.as_ref().map_or(size_of::<Datum>(), Datum::len_memory)).sum::<usize>()
+}
+
+/// A transaction that does nothing but store statistics: no row that was read for them counts.
+pub(super) fn storing<D: Database>(
+    database: &D,
+    snapshot: cluster_store::Snapshot,
+    statistics: &[(Vec<u8>, Vec<u8>)],
+) -> SqlResult<Transaction> {
+    let mut transaction = Transaction::new(snapshot, database.memory().lease());
+    for (key, bytes) in statistics {
+        transaction.put(key, bytes)?;
+    }
+    Ok(transaction)
+}
