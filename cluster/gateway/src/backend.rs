@@ -127,11 +127,11 @@ impl Output {
         self.message(b'C', |out| text(tag, out));
     }
 
-    pub(crate) fn copy_response(&mut self, into: bool, columns: usize) {
+    pub(crate) fn copy_response(&mut self, into: bool, binary: bool, columns: usize) {
         self.message(if into { b'G' } else { b'H' }, |out| {
-            out.push(0);
+            out.push(u8::from(binary));
             out.extend_from_slice(&count_u16(columns));
-            (0..columns).for_each(|_| out.extend_from_slice(&[0; 2]));
+            (0..columns).for_each(|_| out.extend_from_slice(&[0, u8::from(binary)]));
         });
     }
 

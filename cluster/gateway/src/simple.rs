@@ -90,7 +90,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
     }
 
     async fn copy_out(&mut self, mut cursor: Box<Cursor>, format: &CopyFormat) -> Result<Tag, Stop> {
-        self.client.out.copy_response(false, cursor.columns().len());
+        self.client.out.copy_response(false, *format == CopyFormat::Binary, cursor.columns().len());
         let mut line = Vec::new();
         // The header goes out even if no row does.
         cursor.write_copy(&[], format, &mut line);
@@ -102,6 +102,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
                 self.client.flush_if_long().await?;
             }
         }
+        cursor.write_copy_end(format, &mut line);
         if !line.is_empty() {
             self.client.out.copy_data(&line);
         }
@@ -110,7 +111,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
     }
 
     async fn copy_in(&mut self, mut copy: Box<CopyIn>) -> Result<Tag, Stop> {
-        self.client.out.copy_response(true, copy.columns_len());
+        self.client.out.copy_response(true, copy.is_binary(), copy.columns_len());
         self.client.flush().await?;
         loop {
             match self.client.message().await? {

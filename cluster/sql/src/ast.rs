@@ -234,9 +234,18 @@ pub enum CopySource {
     Query(Box<Query>),
 }
 
+/// How `COPY` writes rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// As lines.
+    Lines(LineFormat),
+    /// As the bytes that values have in messages.
+    Binary,
+}
+
 /// The text formats of `COPY`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CopyFormat {
+pub struct LineFormat {
     /// CSV rather than text.
     pub csv: bool,
     /// Between fields.

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import decimal
 import io
 import sys
 
@@ -130,6 +131,35 @@ async def copy(connection, elsewhere):
     bad = io.BytesIO(b"2000\tgood\nnot a number\tbad\n")
     await fails_with("22P02", connection.copy_to_table("copied", source=bad))
     assert await connection.fetchval("SELECT count(*) FROM copied") == 1000
+    await copy_records(connection, elsewhere)
+
+
+async def copy_records(connection, elsewhere):
+    """Rows as bytes, in both directions."""
+    await connection.execute(
+        "CREATE TABLE records (id int PRIMARY KEY, at timestamptz, amount numeric, words text[], bytes bytea)"
+    )
+    at = datetime.datetime(2024, 2, 29, 23, 59, 59, 123456, tzinfo=datetime.timezone.utc)
+    rows = [
+        (number, at, decimal.Decimal(number) / 4, ["a", None], bytes([number % 256]) * 40)
+        for number in range(3000)
+    ]
+    rows.append((3000, None, None, None, None))
+    assert await connection.copy_records_to_table("records", records=rows) == "COPY 3001"
+    assert [tuple(row) for row in await elsewhere.fetch("SELECT * FROM records ORDER BY id")] == rows
+    out = io.BytesIO()
+    status = await elsewhere.copy_from_table("records", output=out, format="binary")
+    assert status == "COPY 3001", status
+    await connection.execute("DELETE FROM records")
+    again = await connection.copy_to_table("records", source=io.BytesIO(out.getvalue()), format="binary")
+    assert again == "COPY 3001", again
+    assert [tuple(row) for row in await elsewhere.fetch("SELECT * FROM records ORDER BY id")] == rows
+    for bad in (b"no signature", out.getvalue()[:40], out.getvalue() + b"more"):
+        await connection.execute("DELETE FROM records")
+        await fails_with(
+            "22P04", connection.copy_to_table("records", source=io.BytesIO(bad), format="binary")
+        )
+        assert await connection.fetchval("SELECT count(*) FROM records") == 0
 
 
 async def cancel(connection):

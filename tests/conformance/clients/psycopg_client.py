@@ -118,6 +118,16 @@ def copy(connection, elsewhere):
     assert row == ("tab\t and line\n 7", 1.75), row
     nulls = elsewhere.execute("SELECT count(*) FROM copied WHERE word IS NULL").fetchone()
     assert nulls == (100,), nulls
+    with connection.cursor() as cursor:
+        with cursor.copy("COPY copied FROM STDIN (FORMAT binary)") as copied:
+            copied.set_types(["int4", "text", "float8"])
+            for number in range(1000, 2000):
+                copied.write_row((number, None if number % 10 == 0 else f"word {number}", number / 4))
+        assert cursor.rowcount == 1000, cursor.rowcount
+        with cursor.copy("COPY (SELECT * FROM copied ORDER BY id) TO STDOUT (FORMAT binary)") as copied:
+            copied.set_types(["int4", "text", "float8"])
+            rows = list(copied.rows())
+    assert len(rows) == 2000 and rows[1000:1002] == [(1000, None, 250.0), (1001, "word 1001", 250.25)], rows[1000:1002]
 
 
 def cancel(connection):

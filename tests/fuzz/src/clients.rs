@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker};
 
 use cluster_gateway::frontend::{decode as decode_message, decode_startup};
 use cluster_gateway::{Closed, Connection, Registry, serve};
-use cluster_sql::ast::CopyFormat;
+use cluster_sql::ast::{CopyFormat, LineFormat};
 use cluster_sql::catalog::Descriptor;
 use cluster_sql::memory::MemoryDatabase;
 use cluster_sql::types::{DataType, Datum, Scalar};
@@ -64,18 +64,20 @@ fn show(datum: &Datum) {
     wire::write_binary(datum, &mut bytes);
 }
 
-/// COPY's lines, in one piece and in several, which must make no difference.
+/// COPY's rows, in one piece and in several, which must make no difference.
 fn copy(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let csv = input.bit();
     let (delimiter, null) = if csv { (b',', "") } else { (b'\t', "\\N") };
     let escape = if input.bit() { b'\\' } else { b'"' };
-    let format = CopyFormat { csv, delimiter, null: null.into(), header: input.bit(), quote: b'"', escape };
+    let lines = LineFormat { csv, delimiter, null: null.into(), header: input.bit(), quote: b'"', escape };
     let cut = usize::from(input.byte());
     let data = input.rest();
-    let whole = fuzzing::copy_records(format.clone(), &[data]);
     let (first, second) = data.split_at(cut.min(data.len()));
-    assert_eq!(fuzzing::copy_records(format, &[first, second]), whole, "however it is cut");
+    for format in [CopyFormat::Lines(lines), CopyFormat::Binary] {
+        let whole = fuzzing::copy_records(format.clone(), 2, &[data]);
+        assert_eq!(fuzzing::copy_records(format, 2, &[first, second]), whole, "however it is cut");
+    }
 }
 
 pub fn message_seeds() -> Vec<Vec<u8>> {
@@ -90,11 +92,12 @@ pub fn message_seeds() -> Vec<Vec<u8>> {
         Datum::Null,
     ];
     let full = row::encode(&values);
-    let texts: [&[u8]; 7] = [
+    let texts: [&[u8]; 8] = [
         b"\0\0\0\x17\0\x03\0\0user\0relix\0\0",
         b"Q\0\0\0\x0dSELECT 1\0P\0\0\0\x10s\0SELECT 2\0\0\0E\0\0\0\x09\0\0\0\0\0",
         b"\x01\0\0\x05a,\"b \"\"c\"\"\n,d\",\"\",\r\nx,y,z,w\n\\.\n",
         b"\0\0\0\x02a\\tb\t\\N\t\\\\N\t\\101\\x41\n\\.\nignored\n",
+        b"\0\0\0\x14PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\x01x\0\x02\xff\xff\xff\xff\0\0\0\x02hi\xff\xff",
         b"2026-11-26 20:56:34.123456+02:30",
         b"-1.25e-7",
         b"infinity",

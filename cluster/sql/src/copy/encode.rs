@@ -3,13 +3,13 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::ast::CopyFormat;
+use crate::ast::LineFormat;
 use crate::plan::OutputColumn;
 use crate::types::Datum;
 use crate::wire::{self, Style};
 
 /// Appends the line that names the columns.
-pub(crate) fn write_header(columns: &[OutputColumn], format: &CopyFormat, out: &mut Vec<u8>) {
+pub(super) fn write_header(columns: &[OutputColumn], format: &LineFormat, out: &mut Vec<u8>) {
     for (index, column) in columns.iter().enumerate() {
         if index > 0 {
             out.push(format.delimiter);
@@ -20,7 +20,7 @@ pub(crate) fn write_header(columns: &[OutputColumn], format: &CopyFormat, out: &
 }
 
 /// Appends the line of `row`.
-pub(crate) fn write_row(row: &[Datum], format: &CopyFormat, style: &Style, out: &mut Vec<u8>) {
+pub(super) fn write_row(row: &[Datum], format: &LineFormat, style: &Style, out: &mut Vec<u8>) {
     let mut text = String::new();
     for (index, datum) in row.iter().enumerate() {
         if index > 0 {
@@ -39,7 +39,7 @@ pub(crate) fn write_row(row: &[Datum], format: &CopyFormat, style: &Style, out: 
     out.push(b'\n');
 }
 
-fn write_field(text: &str, format: &CopyFormat, out: &mut Vec<u8>) {
+fn write_field(text: &str, format: &LineFormat, out: &mut Vec<u8>) {
     if format.csv {
         return write_csv(text, format, out);
     }
@@ -62,7 +62,7 @@ fn write_field(text: &str, format: &CopyFormat, out: &mut Vec<u8>) {
     }
 }
 
-fn write_csv(text: &str, format: &CopyFormat, out: &mut Vec<u8>) {
+fn write_csv(text: &str, format: &LineFormat, out: &mut Vec<u8>) {
     let special =
         |byte: u8| byte == format.delimiter || byte == format.quote || byte == b'\n' || byte == b'\r';
     if text != format.null && text != "\\." && !text.bytes().any(special) {

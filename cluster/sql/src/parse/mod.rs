@@ -7,6 +7,7 @@
 
 mod alter;
 mod call;
+mod copy;
 mod cursor;
 mod ddl;
 mod explain;

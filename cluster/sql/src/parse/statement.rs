@@ -8,8 +8,8 @@ use sqlparser::ast;
 
 use super::{Translator, explain, fold, idents, refuse, single};
 use crate::ast::{
-    ConflictTarget, ConflictUpdate, Copy, CopyFormat, CopySource, Delete, Expr, Insert, InsertSource,
-    OnConflict, Statement, Truncate, Update,
+    ConflictTarget, ConflictUpdate, Delete, Expr, Insert, InsertSource, OnConflict, Statement, Truncate,
+    Update,
 };
 use crate::database::Procedure;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -272,119 +272,6 @@ impl Translator<'_> {
         let returning = self.items(delete.returning.unwrap_or_default())?;
         Ok(Statement::Delete(Delete { table, alias, using, filter, returning }))
     }
-
-    fn copy(
-        &self,
-        source: ast::CopySource,
-        to: bool,
-        target: &ast::CopyTarget,
-        options: Vec<ast::CopyOption>,
-        legacy_options: Vec<ast::CopyLegacyOption>,
-    ) -> SqlResult<Statement> {
-        match (to, target) {
-            (false, ast::CopyTarget::Stdin) | (true, ast::CopyTarget::Stdout) => {}
-            _ => return Err(SqlError::not_supported("COPY with a file or program of the server")),
-        }
-        let source = match source {
-            ast::CopySource::Table { table_name, columns } => {
-                CopySource::Table(self.table_name(&table_name)?, columns.iter().map(fold).collect())
-            }
-            ast::CopySource::Query(query) => CopySource::Query(self.boxed_query(query)?),
-        };
-        let format = copy_format(options, legacy_options)?;
-        Ok(Statement::Copy(Copy { source, to, format }))
-    }
-}
-
-/// What `COPY` was told, before the defaults that depend on each other are filled in.
-#[derive(Default)]
-struct CopyOptions {
-    csv: bool,
-    delimiter: Option<char>,
-    null: Option<String>,
-    header: bool,
-    quote: Option<char>,
-    escape: Option<char>,
-}
-
-fn copy_format(options: Vec<ast::CopyOption>, legacy: Vec<ast::CopyLegacyOption>) -> SqlResult<CopyFormat> {
-    use ast::{CopyLegacyCsvOption as C, CopyLegacyOption as L, CopyOption as O};
-    let mut all = CopyOptions::default();
-    for option in options {
-        match option {
-            O::Format(name) if name.value.eq_ignore_ascii_case("csv") => all.csv = true,
-            O::Format(name) if name.value.eq_ignore_ascii_case("text") => all.csv = false,
-            O::Delimiter(delimiter) => all.delimiter = Some(delimiter),
-            O::Null(null) => all.null = Some(null),
-            O::Header(header) => all.header = header,
-            O::Quote(quote) => all.quote = Some(quote),
-            O::Escape(escape) => all.escape = Some(escape),
-            O::Freeze(_) => {}
-            O::Encoding(name) if is_utf8(&name) => {}
-            other => return Err(SqlError::not_supported(&other.to_string())),
-        }
-    }
-    for option in legacy {
-        match option {
-            L::Delimiter(delimiter) => all.delimiter = Some(delimiter),
-            L::Null(null) => all.null = Some(null),
-            L::Header => all.header = true,
-            L::Csv(options) => {
-                all.csv = true;
-                for option in options {
-                    match option {
-                        C::Header => all.header = true,
-                        C::Quote(quote) => all.quote = Some(quote),
-                        C::Escape(escape) => all.escape = Some(escape),
-                        _ => return Err(SqlError::not_supported("this option of COPY")),
-                    }
-                }
-            }
-            _ => return Err(SqlError::not_supported("this option of COPY")),
-        }
-    }
-    all.finish()
-}
-
-impl CopyOptions {
-    fn finish(self) -> SqlResult<CopyFormat> {
-        refuse(!self.csv && (self.quote.is_some() || self.escape.is_some()), "QUOTE or ESCAPE outside CSV")?;
-        let delimiter = one_byte(self.delimiter, if self.csv { b',' } else { b'\t' }, "delimiter")?;
-        let quote = one_byte(self.quote, b'"', "quote")?;
-        let format = CopyFormat {
-            csv: self.csv,
-            delimiter,
-            null: self.null.unwrap_or_else(|| if self.csv { String::new() } else { "\\N".into() }),
-            header: self.header,
-            quote,
-            escape: one_byte(self.escape, quote, "escape")?,
-        };
-        if format.csv && format.delimiter == format.quote {
-            let message = "COPY delimiter and quote must be different";
-            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
-        }
-        if !format.csv && (format.delimiter == b'\\' || format.delimiter.is_ascii_alphanumeric()) {
-            let message = "COPY delimiter cannot be a backslash, letter or digit";
-            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
-        }
-        Ok(format)
-    }
-}
-
-fn one_byte(given: Option<char>, default: u8, what: &str) -> SqlResult<u8> {
-    let bad = |c: &u8| *c == b'\n' || *c == b'\r' || *c == 0 || !c.is_ascii();
-    match given.map(u8::try_from) {
-        None => Ok(default),
-        Some(Ok(byte)) if !bad(&byte) => Ok(byte),
-        Some(_) => {
-            let message = alloc::format!("COPY {what} must be a single one-byte character");
-            Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
-        }
-    }
-}
-
-fn is_utf8(name: &str) -> bool {
-    matches!(name.to_ascii_lowercase().as_str(), "utf8" | "utf-8" | "unicode")
 }
 
 /// A setting's value as text: a quoted text, a word or a number.

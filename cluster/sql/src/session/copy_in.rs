@@ -8,7 +8,8 @@ use cluster_store::{Transaction, yield_now};
 
 use super::run::ATTEMPTS_MAX;
 use super::{Session, Tag};
-use crate::copy::CopyDecoder;
+use crate::ast::CopyFormat;
+use crate::copy::{CopyDecoder, Field};
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
@@ -32,8 +33,13 @@ pub struct CopyIn {
 impl CopyIn {
     pub(super) fn new(planned: Arc<Planned>, own: Option<Transaction>, budget: Budget) -> SqlResult<CopyIn> {
         let Plan::CopyIn(plan) = &planned.plan else { return Err(SqlError::not_supported("this COPY")) };
-        let decoder = CopyDecoder::new(plan.format.clone());
+        let decoder = CopyDecoder::new(plan.format.clone(), plan.columns.len());
         Ok(CopyIn { planned, decoder, own, count: 0, references: References::default(), budget })
+    }
+
+    /// Whether rows come as bytes rather than lines.
+    pub fn is_binary(&self) -> bool {
+        matches!(&self.planned.plan, Plan::CopyIn(CopyInPlan { format: CopyFormat::Binary, .. }))
     }
 
     /// How many fields a line has.
@@ -151,14 +157,27 @@ async fn copy_record<D: Database>(
                 SqlError::new(SqlState::BAD_COPY_FORMAT, message)
             })?,
         };
-        row.push(match field.take() {
-            None => Datum::Null,
-            Some(text) => wire::parse_owned_text(column.data_type, text, &context.env.session.style)?,
+        row.push(match core::mem::replace(field, Field::Null) {
+            Field::Null => Datum::Null,
+            Field::Text(text) => wire::parse_owned_text(column.data_type, text, &context.env.session.style)?,
+            Field::Binary(bytes) => {
+                let parsed = wire::parse_binary(column.data_type, &bytes);
+                parsed.map_err(|error| in_column(error, &column.name))?
+            }
         });
     }
     check_row(table, &mut row, &context.env)?;
     store_row(table, &row, context.transaction, row_ids, &context.env).await?;
     references.want(&plan.related, table.descriptor.id, &row, context)
+}
+
+/// What is said of a value in a message, about one in a column.
+fn in_column(mut error: SqlError, column: &str) -> SqlError {
+    if let Some(rest) = error.message.strip_suffix(" in bind parameter") {
+        error.message = rest.into();
+    }
+    error.detail = Some(format!("column {column}"));
+    error
 }
 
 /// Says which line was at fault.

@@ -23,7 +23,8 @@ pub struct Cursor {
     pub(super) tag: fn(u64) -> Tag,
     /// For `RETURNING`: the rows changed. Otherwise the rows fetched so far.
     pub(super) count: u64,
-    pub(super) header: bool,
+    /// Whether some of the format of `COPY` was written.
+    pub(super) started: bool,
 }
 
 pub(super) enum CursorRows {
@@ -51,7 +52,7 @@ impl Cursor {
         tag: fn(u64) -> Tag,
         count: u64,
     ) -> Box<Cursor> {
-        Box::new(Cursor { rows: CursorRows::Ready(rows.into_iter()), columns, tag, count, header: false })
+        Box::new(Cursor { rows: CursorRows::Ready(rows.into_iter()), columns, tag, count, started: false })
     }
 
     /// The rows of a result that has been made whole.
@@ -72,10 +73,10 @@ impl Cursor {
         (self.tag)(self.count)
     }
 
-    /// Appends `rows` in the format of `COPY`, behind the header if these are the first.
+    /// Appends `rows` in the format of `COPY`, behind what comes first if these are.
     pub fn write_copy(&mut self, rows: &[Row], format: &CopyFormat, out: &mut Vec<u8>) {
-        if format.header && !core::mem::replace(&mut self.header, true) {
-            copy::write_header(&self.columns, format, out);
+        if !core::mem::replace(&mut self.started, true) {
+            copy::write_start(&self.columns, format, out);
         }
         let plain = Style::default();
         let style = match &self.rows {
@@ -83,5 +84,10 @@ impl Cursor {
             CursorRows::Ready(_) => &plain,
         };
         rows.iter().for_each(|row| copy::write_row(row, format, style, out));
+    }
+
+    /// Appends what comes behind all rows in the format of `COPY`.
+    pub fn write_copy_end(&self, format: &CopyFormat, out: &mut Vec<u8>) {
+        copy::write_end(format, out);
     }
 }

@@ -78,7 +78,10 @@ fn invalid() -> SqlError {
 /// The value of type `data_type` whose binary form is `bytes`.
 pub fn parse_binary(data_type: DataType, bytes: &[u8]) -> SqlResult<Datum> {
     fn fixed<const N: usize>(bytes: &[u8]) -> SqlResult<[u8; N]> {
-        bytes.try_into().map_err(|_| invalid())
+        bytes.try_into().map_err(|_| match bytes.len() < N {
+            true => SqlError::new(SqlState::PROTOCOL_VIOLATION, "insufficient data left in message"),
+            false => invalid(),
+        })
     }
     Ok(match data_type.base() {
         DataType::Bool => Datum::Bool(fixed::<1>(bytes)? != [0]),

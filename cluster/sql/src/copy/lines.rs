@@ -6,12 +6,10 @@ use alloc::vec::Vec;
 
 use cluster_format::limits::ROW_LEN_MAX;
 
-use crate::ast::CopyFormat;
+use super::{Field, Record};
+use crate::ast::LineFormat;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::wire;
-
-/// The fields of a line; none is NULL.
-pub(crate) type Record = Vec<Option<String>>;
 
 /// Where in a field the next byte stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,23 +25,23 @@ enum Place {
 }
 
 /// Takes lines apart.
-pub(crate) struct CopyDecoder {
-    format: CopyFormat,
+pub(crate) struct LineDecoder {
+    format: LineFormat,
     place: Place,
     field: Vec<u8>,
     was_quoted: bool,
     record: Record,
     record_len: usize,
     /// The line in hand, from 1.
-    pub(crate) line: u64,
+    line: u64,
     skip_header: bool,
     ended: bool,
 }
 
-impl CopyDecoder {
-    pub(crate) fn new(format: CopyFormat) -> CopyDecoder {
+impl LineDecoder {
+    pub(super) fn new(format: LineFormat) -> LineDecoder {
         let skip_header = format.header;
-        CopyDecoder {
+        LineDecoder {
             format,
             place: Place::Plain,
             field: Vec::new(),
@@ -57,7 +55,7 @@ impl CopyDecoder {
     }
 
     /// Takes `bytes`, and hands each whole line's fields to `records`.
-    pub(crate) fn push(&mut self, bytes: &[u8], records: &mut Vec<(u64, Record)>) -> SqlResult<()> {
+    pub(super) fn push(&mut self, bytes: &[u8], records: &mut Vec<(u64, Record)>) -> SqlResult<()> {
         for byte in bytes {
             if self.ended {
                 return Ok(());
@@ -76,7 +74,7 @@ impl CopyDecoder {
     }
 
     /// The end of the data: what stands behind the last newline is a line, too.
-    pub(crate) fn finish(&mut self, records: &mut Vec<(u64, Record)>) -> SqlResult<()> {
+    pub(super) fn finish(&mut self, records: &mut Vec<(u64, Record)>) -> SqlResult<()> {
         if matches!(self.place, Place::Quoted) {
             return Err(SqlError::new(SqlState::BAD_COPY_FORMAT, "unterminated CSV quoted field"));
         }
@@ -98,7 +96,7 @@ impl CopyDecoder {
     }
 
     fn csv_byte(&mut self, byte: u8, records: &mut Vec<(u64, Record)>) -> SqlResult<()> {
-        let CopyFormat { quote, escape, delimiter, .. } = self.format;
+        let LineFormat { quote, escape, delimiter, .. } = self.format;
         match self.place {
             Place::Quoted if byte == escape && escape == quote => self.place = Place::QuotedEscape,
             Place::Quoted if byte == escape => self.place = Place::QuotedEscape,
@@ -133,15 +131,13 @@ impl CopyDecoder {
     fn end_field(&mut self) -> SqlResult<()> {
         let was_quoted = core::mem::take(&mut self.was_quoted);
         let is_null = !was_quoted && self.field == self.format.null.as_bytes();
-        let value = match (is_null, self.format.csv) {
-            (true, _) => None,
-            (false, true) => Some(self.field.clone()),
-            (false, false) => Some(unescape(&self.field)),
-        };
+        let bytes = if self.format.csv { self.field.clone() } else { unescape(&self.field) };
         // It keeps its memory for the next one.
         self.field.clear();
-        let value = value.map(String::from_utf8).transpose().map_err(|_| wire::bad_utf8())?;
-        self.record.push(value);
+        self.record.push(match is_null {
+            true => Field::Null,
+            false => Field::Text(String::from_utf8(bytes).map_err(|_| wire::bad_utf8())?),
+        });
         Ok(())
     }
 
@@ -215,13 +211,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn format(csv: bool) -> CopyFormat {
+    fn format(csv: bool) -> LineFormat {
         let (delimiter, null) = if csv { (b',', "") } else { (b'\t', "\\N") };
-        CopyFormat { csv, delimiter, null: null.into(), header: false, quote: b'"', escape: b'"' }
+        LineFormat { csv, delimiter, null: null.into(), header: false, quote: b'"', escape: b'"' }
     }
 
     fn decode(csv: bool, pieces: &[&[u8]]) -> Vec<Record> {
-        let mut decoder = CopyDecoder::new(format(csv));
+        let mut decoder = LineDecoder::new(format(csv));
         let mut records = Vec::new();
         for piece in pieces {
             decoder.push(piece, &mut records).expect("valid");
@@ -231,7 +227,7 @@ mod tests {
     }
 
     fn record(fields: &[Option<&str>]) -> Record {
-        fields.iter().map(|field| field.map(String::from)).collect()
+        fields.iter().map(|field| field.map_or(Field::Null, |text| Field::Text(text.into()))).collect()
     }
 
     #[test]
@@ -262,8 +258,10 @@ mod tests {
             let mut bytes = Vec::new();
             for row in &rows {
                 let row: Vec<Datum> = row.iter().map(|f| f.clone().map_or(Datum::Null, Datum::Text)).collect();
-                super::super::write_row(&row, &format(csv), &crate::wire::Style::default(), &mut bytes);
+                super::super::encode::write_row(&row, &format(csv), &crate::wire::Style::default(), &mut bytes);
             }
+            let fields = |row: &Vec<Option<String>>| row.iter().map(|f| f.clone().map_or(Field::Null, Field::Text)).collect();
+            let rows: Vec<Record> = rows.iter().map(fields).collect();
             prop_assert_eq!(decode(csv, &[&bytes]), rows);
         }
     }
