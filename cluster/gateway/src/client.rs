@@ -16,6 +16,10 @@ pub(crate) const CHUNK_LEN: usize = 16 * 1024;
 pub(crate) enum Ended {
     Closed,
     Malformed(Malformed),
+    /// The client has said nothing for too long: in a transaction, or outside.
+    Idle {
+        in_transaction: bool,
+    },
 }
 
 impl From<Closed> for Ended {

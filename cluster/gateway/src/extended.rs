@@ -117,12 +117,18 @@ fn no_portal(name: &str) -> SqlError {
 
 impl<C: Connection, D: Database> Backend<C, D> {
     pub(crate) async fn extended_message(&mut self, message: Message) -> Result<(), Stop> {
+        // From the first message of a statement to the end of its execution.
+        self.entered.time_statement(self.session.timeouts().statement);
         match message {
             Message::Parse { name, sql, types } => self.parse(name, &sql, &types).await?,
             Message::Bind(bind) => self.bind(bind)?,
             Message::Describe(Kind::Statement, name) => self.describe_statement(&name)?,
             Message::Describe(Kind::Portal, name) => self.describe_portal(&name)?,
-            Message::Execute { portal, rows_max } => self.execute(&portal, rows_max).await?,
+            Message::Execute { portal, rows_max } => {
+                let executed = self.execute(&portal, rows_max).await;
+                self.entered.stop_timer();
+                executed?;
+            }
             Message::Close(Kind::Statement, name) => {
                 self.extended.remove(&name);
                 self.client.out.close_complete();
@@ -148,7 +154,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
     }
 
     async fn parse(&mut self, name: String, sql: &str, types: &[u32]) -> Result<(), Stop> {
-        self.entered.cancel.clear();
+        self.entered.begin_statement();
         if name.is_empty() {
             self.extended.forget_unnamed();
         } else if self.extended.statements.contains_key(&name) {
@@ -239,7 +245,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
     }
 
     async fn execute(&mut self, name: &str, rows_max: u32) -> Result<(), Stop> {
-        self.entered.cancel.clear();
+        self.entered.begin_statement();
         let portal = self.extended.portals.get_mut(name).ok_or_else(|| no_portal(name))?;
         let formats = portal.formats.clone();
         let progress = core::mem::replace(&mut portal.progress, Progress::Done);

@@ -4,9 +4,12 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
 
 use cluster_sql::database::Database;
-use cluster_sql::{Session, SqlError, SqlState};
+use cluster_sql::{Session, SqlError, SqlState, Status};
 
 use crate::client::{Client, Ended, Stop};
 use crate::extended::Extended;
@@ -32,7 +35,8 @@ pub async fn serve<C: Connection, D: Database>(
     let mut client = Client::new(connection);
     let ended = match begin(&mut client, database, &registry, backend, secret).await {
         Ok(Some((session, entered))) => {
-            let mut backend = Backend { client, session, entered, extended: Extended::default() };
+            let extended = Extended::default();
+            let mut backend = Backend { client, session, entered, extended, at_rest: true };
             let Err(ended) = backend.run().await;
             client = backend.client;
             ended
@@ -40,22 +44,34 @@ pub async fn serve<C: Connection, D: Database>(
         Ok(None) => return,
         Err(ended) => ended,
     };
-    if let Ended::Malformed(malformed) = ended {
-        let error = match malformed {
-            Malformed::Version(version) => {
-                let message = format!("unsupported frontend protocol {}.{}", version >> 16, version & 0xffff);
-                SqlError::new(SqlState::NOT_SUPPORTED, message)
-            }
-            Malformed::Length => violation("invalid length of message".into()),
-            Malformed::Type(tag) => violation(format!("invalid frontend message type {tag}")),
-            Malformed::Body => violation("invalid message format".into()),
-            Malformed::Encoding => {
-                SqlError::new(SqlState::BAD_CHARACTER, "invalid byte sequence for encoding \"UTF8\"")
-            }
-        };
+    if let Some(error) = last_words(ended) {
         client.out.error("FATAL", &error);
         let _ = client.flush().await;
     }
+}
+
+/// What the client is told when its connection ends.
+fn last_words(ended: Ended) -> Option<SqlError> {
+    Some(match ended {
+        Ended::Closed => return None,
+        Ended::Malformed(Malformed::Version(version)) => {
+            let message = format!("unsupported frontend protocol {}.{}", version >> 16, version & 0xffff);
+            SqlError::new(SqlState::NOT_SUPPORTED, message)
+        }
+        Ended::Malformed(Malformed::Length) => violation("invalid length of message".into()),
+        Ended::Malformed(Malformed::Type(tag)) => violation(format!("invalid frontend message type {tag}")),
+        Ended::Malformed(Malformed::Body) => violation("invalid message format".into()),
+        Ended::Malformed(Malformed::Encoding) => {
+            SqlError::new(SqlState::BAD_CHARACTER, "invalid byte sequence for encoding \"UTF8\"")
+        }
+        Ended::Idle { in_transaction: true } => {
+            let message = "terminating connection due to idle-in-transaction timeout";
+            SqlError::new(SqlState::IDLE_IN_TRANSACTION, message)
+        }
+        Ended::Idle { in_transaction: false } => {
+            SqlError::new(SqlState::IDLE_SESSION, "terminating connection due to idle-session timeout")
+        }
+    })
 }
 
 pub(crate) fn violation(message: String) -> SqlError {
@@ -140,13 +156,15 @@ pub(crate) struct Backend<C, D: Database> {
     pub(crate) session: Session<D>,
     pub(crate) entered: Entered,
     pub(crate) extended: Extended,
+    /// Whether the client was told last that the next command may come.
+    at_rest: bool,
 }
 
 impl<C: Connection, D: Database> Backend<C, D> {
     /// Answers messages until the connection ends.
     async fn run(&mut self) -> Result<core::convert::Infallible, Ended> {
         loop {
-            let message = self.client.message().await?;
+            let message = self.next_message().await?;
             if self.extended.skipping && !matches!(message, Message::Sync | Message::Terminate) {
                 continue;
             }
@@ -171,6 +189,29 @@ impl<C: Connection, D: Database> Backend<C, D> {
         }
     }
 
+    /// Waits for the next message, as long as the session may be idle.
+    async fn next_message(&mut self) -> Result<Message, Ended> {
+        if !core::mem::take(&mut self.at_rest) {
+            return self.client.message().await;
+        }
+        let timeouts = self.session.timeouts();
+        let in_transaction = self.session.status() != Status::Idle;
+        let timeout = if in_transaction { timeouts.idle_in_transaction } else { timeouts.idle };
+        let Some(timeout) = timeout else { return self.client.message().await };
+        self.entered.time_pause(timeout);
+        let entered = &self.entered;
+        let mut message = pin!(self.client.message());
+        let message = poll_fn(|context| match message.as_mut().poll(context) {
+            Poll::Pending if entered.pause_is_over(context.waker()) => {
+                Poll::Ready(Err(Ended::Idle { in_transaction }))
+            }
+            polled => polled,
+        })
+        .await;
+        self.entered.stop_timer();
+        message
+    }
+
     /// Tells the client of a failure.
     pub(crate) fn report(&mut self, error: &SqlError) {
         self.session.fail();
@@ -193,6 +234,8 @@ impl<C: Connection, D: Database> Backend<C, D> {
         if let Err(error) = self.session.sync().await {
             self.report(&error);
         }
+        self.entered.stop_timer();
+        self.at_rest = true;
         self.client.out.ready_for_query(self.session.status());
         self.client.flush().await
     }

@@ -18,7 +18,7 @@ use crate::serve::{Backend, violation};
 impl<C: Connection, D: Database> Backend<C, D> {
     /// Runs the statements of one text, in one transaction unless they say otherwise.
     pub(crate) async fn simple_query(&mut self, sql: &str) -> Result<(), Ended> {
-        self.entered.cancel.clear();
+        self.entered.begin_statement();
         self.extended.forget_unnamed();
         match self.statements(sql).await {
             Ok(()) => {}
@@ -35,7 +35,10 @@ impl<C: Connection, D: Database> Backend<C, D> {
         }
         let mode = Mode { alone: statements.len() == 1, described: false };
         for statement in statements.iter() {
-            self.statement(statement, mode).await?;
+            self.entered.time_statement(self.session.timeouts().statement);
+            let done = self.statement(statement, mode).await;
+            self.entered.stop_timer();
+            done?;
         }
         Ok(())
     }

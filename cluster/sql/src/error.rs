@@ -68,6 +68,8 @@ states! {
     READ_ONLY_TRANSACTION = "25006";
     /// no_active_sql_transaction
     NO_TRANSACTION = "25P01";
+    /// idle_in_transaction_session_timeout
+    IDLE_IN_TRANSACTION = "25P03";
     /// in_failed_sql_transaction
     FAILED_TRANSACTION = "25P02";
     /// invalid_sql_statement_name
@@ -162,6 +164,8 @@ states! {
     QUERY_CANCELED = "57014";
     /// cannot_connect_now
     CANNOT_CONNECT_NOW = "57P03";
+    /// idle_session_timeout
+    IDLE_SESSION = "57P05";
     /// cant_change_runtime_param
     CANNOT_CHANGE_PARAMETER = "55P02";
     /// io_error

@@ -38,12 +38,12 @@ mod turns;
 pub mod types;
 pub mod wire;
 
-pub use cancel::CancelFlag;
+pub use cancel::{CancelFlag, CancelReason};
 pub use error::{SqlError, SqlResult, SqlState};
 pub use exec::{Row, STATEMENT_MEMORY_MAX};
 pub use function::SERVER_VERSION;
 pub use plan::OutputColumn;
 pub use session::{
-    Backup, CopyIn, Cursor, Mode, Notice, Outcome, Parsed, Prepared, Restore, Session, Status, Tag,
+    Backup, CopyIn, Cursor, Mode, Notice, Outcome, Parsed, Prepared, Restore, Session, Status, Tag, Timeouts,
 };
 pub use turns::{Turn, Turns};

@@ -150,6 +150,7 @@ impl Node {
     /// One turn. Call it again when a device wakes `context`, or at the returned time.
     pub fn poll(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> Instant {
         self.database.lock().wall_micros = now.wall.unix_micros;
+        self.registry.advance(now.monotonic);
         let mut more = true;
         for _ in 0..ROUNDS_MAX {
             more = self.round(now, machine, context);
@@ -369,7 +370,8 @@ impl Node {
     fn deadline(&mut self, now: Now) -> Instant {
         let far = now.monotonic + Duration::from_secs(3600);
         let stack = self.stack.lock().deadline(now.monotonic);
-        let deadlines = [self.replica.deadline(), self.coordinator.deadline(), self.peers.deadline(), stack];
+        let (replica, coordinator) = (self.replica.deadline(), self.coordinator.deadline());
+        let deadlines = [replica, coordinator, self.peers.deadline(), stack, self.registry.deadline()];
         deadlines.into_iter().flatten().fold(far, Instant::min)
     }
 }

@@ -106,10 +106,7 @@ const ROWS_BETWEEN_YIELDS: usize = 256;
 impl<'a, D> Context<'a, D> {
     /// 57014 if someone asked for it.
     pub(crate) fn check_cancel(&self) -> SqlResult<()> {
-        if self.cancel.is_set() {
-            return Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
-        }
-        Ok(())
+        self.cancel.check()
     }
 
     /// Lets others run now and then: `index` counts up with each row.

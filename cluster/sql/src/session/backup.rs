@@ -107,10 +107,7 @@ impl<D: Database> Session<D> {
 
     /// 57014 if someone asked for it.
     pub(super) fn check_cancel(&self) -> SqlResult<()> {
-        if self.cancel.is_set() {
-            return Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
-        }
-        Ok(())
+        self.cancel.check()
     }
 }
 

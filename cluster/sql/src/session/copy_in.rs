@@ -64,9 +64,7 @@ impl<D: Database> Session<D> {
         copy: &mut CopyIn,
         records: Vec<(u64, crate::copy::Record)>,
     ) -> SqlResult<()> {
-        if self.cancel.is_set() {
-            return Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
-        }
+        self.cancel.check()?;
         let planned = copy.planned.clone();
         let Plan::CopyIn(plan) = &planned.plan else { return Ok(()) };
         let Session { state, database, facts, row_ids, cancel, .. } = self;

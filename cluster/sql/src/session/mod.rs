@@ -26,6 +26,7 @@ mod run;
 mod set;
 mod settings;
 mod tag;
+mod timeouts;
 mod transaction;
 
 use alloc::boxed::Box;
@@ -42,6 +43,7 @@ pub use copy_in::CopyIn;
 pub use cursor::Cursor;
 pub use restore::Restore;
 pub use tag::Tag;
+pub use timeouts::Timeouts;
 
 use crate::ast::{CopyFormat, Statement};
 use crate::cancel::CancelFlag;
@@ -220,6 +222,11 @@ impl<D: Database> Session<D> {
     /// How it reads and writes values.
     pub fn style(&self) -> &Style {
         &self.facts.style
+    }
+
+    /// How long its statements and pauses may take.
+    pub fn timeouts(&self) -> Timeouts {
+        self.settings.timeouts()
     }
 
     /// Whether it is in a transaction.

@@ -104,7 +104,7 @@ impl<D: Database> Session<D> {
         let (facts, memo) = (self.facts.clone(), Memo::default());
         let query = Query { rows, params, facts, own, budget, memo, step };
         let rows = CursorRows::Query(Box::new(query));
-        let cursor = Box::new(Cursor { rows, columns, tag, count: 0, header: false });
+        let cursor = Box::new(Cursor { rows, columns, tag, count: 0, started: false });
         Ok(match format {
             None => Outcome::Rows(cursor),
             Some(format) => Outcome::CopyOut(cursor, format),
@@ -186,12 +186,7 @@ impl<D: Database> Session<D> {
                 }
                 Err(error) => return Err(error.into()),
             }
-            if self.cancel.is_set() {
-                return Err(SqlError::new(
-                    SqlState::QUERY_CANCELED,
-                    "canceling statement due to user request",
-                ));
-            }
+            self.cancel.check()?;
             yield_now().await;
         }
     }

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use cluster_calendar::Zone;
 
+use super::timeouts::{Timeouts, parse_millis, show_millis, timeout};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::SessionFacts;
 use crate::function::SERVER_VERSION;
@@ -26,6 +27,8 @@ enum Values {
     Zone,
     /// A whole number in this range.
     Number(i8, i8),
+    /// A time, in milliseconds unless it says otherwise.
+    Millis,
     /// Cannot be set.
     Fixed,
 }
@@ -74,10 +77,12 @@ static SETTINGS: &[Setting] = &[
     setting("default_transaction_isolation", "serializable", ISOLATION),
     setting("default_transaction_read_only", "off", Values::Of(&["off", "false", "0"])),
     setting("extra_float_digits", "1", Values::Number(-15, 3)),
-    setting("idle_in_transaction_session_timeout", "0", Values::Any),
+    setting("idle_in_transaction_session_timeout", "0", Values::Millis),
+    setting("idle_session_timeout", "0", Values::Millis),
     setting("lc_collate", "C", Values::Fixed),
     setting("lc_monetary", "C", Values::Any),
-    setting("lock_timeout", "0", Values::Any),
+    // Nobody waits for locks.
+    setting("lock_timeout", "0", Values::Millis),
     setting("max_identifier_length", "63", Values::Fixed),
     setting("row_security", "off", Values::Any),
     setting("check_function_bodies", "on", Values::Switch),
@@ -89,7 +94,7 @@ static SETTINGS: &[Setting] = &[
     setting("lc_ctype", "C", Values::Fixed),
     setting("search_path", path::DEFAULT, Values::Any),
     setting("server_version_num", "150000", Values::Fixed),
-    setting("statement_timeout", "0", Values::Of(&["0"])),
+    setting("statement_timeout", "0", Values::Millis),
     setting("synchronous_commit", "on", Values::Switch),
     setting("transaction_isolation", "serializable", ISOLATION),
     setting("transaction_read_only", "off", Values::Switch),
@@ -168,6 +173,16 @@ impl Settings {
         facts.settings = Arc::new(self.clone());
     }
 
+    /// How long things may take.
+    pub(crate) fn timeouts(&self) -> Timeouts {
+        let value = |name: &str| timeout(self.changed.get(name).map(String::as_str));
+        Timeouts {
+            statement: value("statement_timeout"),
+            idle_in_transaction: value("idle_in_transaction_session_timeout"),
+            idle: value("idle_session_timeout"),
+        }
+    }
+
     /// All settings, with their values.
     pub(crate) fn all(&self) -> Vec<(&'static str, String)> {
         SETTINGS.iter().map(|setting| (setting.title, self.show(setting.name).unwrap_or_default())).collect()
@@ -223,6 +238,7 @@ fn check(setting: &Setting, value: String) -> SqlResult<String> {
                 return Ok(zone.name().into());
             }
         }
+        Values::Millis => return parse_millis(setting.title, &value).map(show_millis),
         Values::Number(low, high) => {
             if let Some(number) =
                 lower.trim().parse::<i8>().ok().filter(|number| (low..=high).contains(number))
