@@ -8,10 +8,10 @@ use alloc::vec::Vec;
 
 use cluster_format::{Commit, NodeId, Origin, Version};
 use cluster_services::{LIVE_TABLES, tables};
-use cluster_sql::Turns;
 use cluster_sql::catalog::TableCache;
 use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
 use cluster_sql::types::Datum;
+use cluster_sql::{Claims, Turns};
 use cluster_store::{MemoryPool, Mended, Mending, ReadError, Snapshot, Tables};
 use futures_channel::oneshot;
 use rand_chacha::ChaCha8Rng;
@@ -73,6 +73,7 @@ pub(crate) struct NodeDatabase {
     memory: Arc<MemoryPool>,
     sequences: Arc<SequenceNumbers>,
     tables: Arc<TableCache>,
+    claims: Arc<Claims>,
     turns: Arc<Turns>,
 }
 
@@ -92,6 +93,7 @@ impl NodeDatabase {
             memory: MemoryPool::new(memory_len),
             sequences: Arc::default(),
             tables: Arc::default(),
+            claims: Arc::default(),
             turns: Arc::default(),
         }
     }
@@ -173,6 +175,10 @@ impl Database for NodeDatabase {
 
     fn turns(&self) -> &Arc<Turns> {
         &self.turns
+    }
+
+    fn claims(&self) -> &Arc<Claims> {
+        &self.claims
     }
 
     fn tables(&self) -> &TableCache {

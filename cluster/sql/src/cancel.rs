@@ -1,6 +1,11 @@
 //! Stopping a statement from outside.
 
+use core::future::{Future, poll_fn};
+use core::pin::pin;
 use core::sync::atomic::{AtomicU8, Ordering};
+use core::task::{Poll, Waker};
+
+use spin::Mutex;
 
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -15,7 +20,11 @@ pub enum CancelReason {
 
 /// Set by whoever wants a session's running statement to stop; looked at between batches.
 #[derive(Debug, Default)]
-pub struct CancelFlag(AtomicU8);
+pub struct CancelFlag {
+    reasons: AtomicU8,
+    /// Of a statement that waits for something else.
+    waker: Mutex<Option<Waker>>,
+}
 
 const REQUEST: u8 = 1;
 const TIMEOUT: u8 = 2;
@@ -27,22 +36,39 @@ impl CancelFlag {
             CancelReason::Request => REQUEST,
             CancelReason::Timeout => TIMEOUT,
         };
-        self.0.fetch_or(bit, Ordering::Relaxed);
+        self.reasons.fetch_or(bit, Ordering::Relaxed);
+        if let Some(waker) = self.waker.lock().take() {
+            waker.wake();
+        }
     }
 
     /// Forgets a request: at the start of each statement.
     pub fn clear(&self) {
-        self.0.store(0, Ordering::Relaxed);
+        self.reasons.store(0, Ordering::Relaxed);
     }
 
     /// Whether it was asked for.
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed) != 0
+        self.reasons.load(Ordering::Relaxed) != 0
+    }
+
+    /// What `future` gives, unless that is asked for before.
+    pub(crate) async fn unless_set<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|context| {
+            *self.waker.lock() = Some(context.waker().clone());
+            match future.as_mut().poll(context) {
+                Poll::Ready(output) => Poll::Ready(Some(output)),
+                Poll::Pending if self.is_set() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
     }
 
     /// 57014 if it was asked for.
     pub(crate) fn check(&self) -> SqlResult<()> {
-        let message = match self.0.load(Ordering::Relaxed) {
+        let message = match self.reasons.load(Ordering::Relaxed) {
             0 => return Ok(()),
             reasons if reasons & TIMEOUT != 0 => "canceling statement due to statement timeout",
             _ => "canceling statement due to user request",

@@ -12,6 +12,7 @@ use cluster_store::{Conflict, MemoryPool, ReadError, Snapshot};
 use spin::Mutex;
 
 use crate::catalog::TableCache;
+use crate::claims::Claims;
 use crate::turns::Turns;
 use crate::types::{DataType, Datum};
 
@@ -108,6 +109,9 @@ pub trait Database: Clone + Send + Sync + 'static {
 
     /// In which order this node's sessions go on that keep meeting conflicts.
     fn turns(&self) -> &Arc<Turns>;
+
+    /// Which of this node's transaction blocks has changed which rows.
+    fn claims(&self) -> &Arc<Claims>;
 
     /// The tables that this node's sessions have read last.
     fn tables(&self) -> &TableCache;

@@ -12,6 +12,7 @@ mod cancel;
 mod cast;
 pub mod catalog;
 mod chance;
+mod claims;
 mod copy;
 pub mod database;
 pub mod error;
@@ -39,6 +40,7 @@ pub mod types;
 pub mod wire;
 
 pub use cancel::{CancelFlag, CancelReason};
+pub use claims::Claims;
 pub use error::{SqlError, SqlResult, SqlState};
 pub use exec::{Row, STATEMENT_MEMORY_MAX};
 pub use function::SERVER_VERSION;

@@ -11,6 +11,7 @@ use cluster_store::{MemoryPool, RequestState, Snapshot, Tables};
 use spin::Mutex;
 
 use crate::catalog::TableCache;
+use crate::claims::Claims;
 use crate::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
 use crate::turns::Turns;
 use crate::types::{DataType, Datum};
@@ -22,6 +23,7 @@ pub struct MemoryDatabase {
     memory: Arc<MemoryPool>,
     sequences: Arc<SequenceNumbers>,
     tables: Arc<TableCache>,
+    claims: Arc<Claims>,
     turns: Arc<Turns>,
 }
 
@@ -55,6 +57,7 @@ impl MemoryDatabase {
             memory: MemoryPool::new(SESSIONS_MEMORY),
             sequences: Arc::default(),
             tables: Arc::default(),
+            claims: Arc::default(),
             turns: Arc::default(),
         }
     }
@@ -133,6 +136,10 @@ impl Database for MemoryDatabase {
 
     fn turns(&self) -> &Arc<Turns> {
         &self.turns
+    }
+
+    fn claims(&self) -> &Arc<Claims> {
+        &self.claims
     }
 
     fn tables(&self) -> &TableCache {

@@ -1,13 +1,13 @@
 //! Golden scripts: statements with exactly what they answer, over the in-memory database.
 //!
 //! A line `a> SQL` runs in session `a`; what stands below it, up to an empty line, is the answer. Other
-//! lines are comments. `UPDATE_GOLDEN=1 cargo test -p cluster-sql --test golden` rewrites the answers.
+//! lines are comments. A statement may wait for another session: it is answered when it goes on. `UPDATE_GOLDEN=1 cargo test -p cluster-sql --test golden` rewrites the answers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::future::Future;
 use std::path::Path;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -62,9 +62,9 @@ async fn run(session: &mut Session<MemoryDatabase>, sql: &str, out: &mut String)
     session.sync().await
 }
 
-fn answer(session: &mut Session<MemoryDatabase>, sql: &str) -> String {
+async fn answer(session: &mut Session<MemoryDatabase>, sql: &str) -> String {
     let mut out = String::new();
-    if let Err(error) = block_on(run(session, sql, &mut out)) {
+    if let Err(error) = run(session, sql, &mut out).await {
         session.fail();
         let _ = writeln!(out, "ERROR {}: {}", error.state.0, error.message);
         for (title, text) in [("DETAIL", error.detail), ("HINT", error.hint)] {
@@ -75,9 +75,53 @@ fn answer(session: &mut Session<MemoryDatabase>, sql: &str) -> String {
     out
 }
 
+/// A statement that is being run, with the session that runs it.
+type Running = Pin<Box<dyn Future<Output = (Session<MemoryDatabase>, String)>>>;
+
+/// So often may others run before a statement counts as waiting for another session.
+const POLLS_MAX: usize = 10_000;
+
+enum Seat {
+    Free(Box<Session<MemoryDatabase>>),
+    Waiting(Running),
+    Taken,
+}
+
+impl Seat {
+    /// Goes on with what waits here; its answer, once there is one.
+    fn go_on(&mut self) -> Option<String> {
+        let Seat::Waiting(running) = self else { return None };
+        for _ in 0..POLLS_MAX {
+            if let Poll::Ready((session, answer)) =
+                running.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+            {
+                *self = Seat::Free(Box::new(session));
+                return Some(answer);
+            }
+        }
+        None
+    }
+
+    fn start(&mut self, sql: &str) -> String {
+        let mut session = match std::mem::replace(self, Seat::Taken) {
+            Seat::Free(session) => session,
+            waiting => {
+                *self = waiting;
+                return "(waits still: not run)\n".into();
+            }
+        };
+        let sql = sql.to_string();
+        *self = Seat::Waiting(Box::pin(async move {
+            let answer = answer(&mut session, &sql).await;
+            (*session, answer)
+        }));
+        self.go_on().unwrap_or_else(|| "(waits)\n".into())
+    }
+}
+
 fn replay(script: &str) -> String {
     let database = MemoryDatabase::new(1_700_000_000_000_000);
-    let mut sessions = BTreeMap::new();
+    let mut sessions: BTreeMap<String, Seat> = BTreeMap::new();
     let mut replayed = String::new();
     let mut in_answer = false;
     for line in script.lines() {
@@ -85,8 +129,13 @@ fn replay(script: &str) -> String {
             Some((name, sql)) if name.len() == 1 => {
                 let new =
                     || Session::new(database.clone(), "relix", "relix", 1, Arc::new(CancelFlag::default()));
-                let session = sessions.entry(name.to_string()).or_insert_with(new);
-                replayed.push_str(&format!("{line}\n{}", answer(session, sql)));
+                let seat = sessions.entry(name.to_string()).or_insert_with(|| Seat::Free(Box::new(new())));
+                replayed.push_str(&format!("{line}\n{}", seat.start(sql)));
+                for (other, seat) in sessions.iter_mut().filter(|(other, _)| *other != name) {
+                    if let Some(answer) = seat.go_on() {
+                        replayed.push_str(&format!("({other} goes on)\n{answer}"));
+                    }
+                }
                 in_answer = true;
             }
             _ => {

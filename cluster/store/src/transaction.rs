@@ -119,6 +119,11 @@ impl Transaction {
         Ok(self.snapshot.get(key).await?)
     }
 
+    /// The keys that it has written, in order.
+    pub fn written_keys(&self) -> impl Iterator<Item = &Arc<[u8]>> {
+        self.writes.keys()
+    }
+
     /// What it has made of `key`, if it has.
     fn written(&self, key: &[u8]) -> Option<Option<&Arc<[u8]>>> {
         let written = self.writes.get(key).map(Option::as_ref);

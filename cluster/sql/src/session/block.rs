@@ -27,9 +27,12 @@ impl<D: Database> Session<D> {
         self.end_local_settings();
         let transaction = match state {
             State::Failed(_) => return Ok(Tag::Rollback),
-            State::Explicit(Explicit { transaction, history, .. }) => {
+            State::Explicit(Explicit { transaction, history, claims, .. }) => {
                 if let Some(transaction) = transaction {
-                    self.commit_or_repeat(*transaction, history).await?;
+                    let version = self.commit_or_repeat(*transaction, history).await?;
+                    if let (Some(claims), Some(version)) = (&claims, version) {
+                        claims.committed(version);
+                    }
                 }
                 return Ok(Tag::Commit);
             }

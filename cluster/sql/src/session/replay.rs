@@ -4,14 +4,18 @@
 //! are run again on a newer snapshot; if each of them says the same as before, the client cannot tell the difference, and
 //! what was written then is committed. Clients that change the same rows thus all make progress, without their doing.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
+use cluster_format::Version;
 use cluster_store::{Conflict, Snapshot, Transaction};
 
-use super::run::{ATTEMPTS_MAX, current_plan, write_once};
+use super::run::{ATTEMPTS_MAX, Written, current_plan, write_once};
+use super::transaction::{Explicit, State};
 use super::{Mode, Outcome, Prepared, Session, Tag};
 use crate::ast::Statement;
+use crate::claims::{BlockClaims, Taken};
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::SqlResult;
 use crate::eval::Env;
@@ -100,6 +104,12 @@ impl History {
         self.len = 0;
     }
 
+    /// Whether all but the statement that is being run can be done again.
+    fn can_be_renewed(&self) -> bool {
+        let done = self.steps.split_last().map_or(&[][..], |(_, done)| done);
+        !self.lost && done.iter().all(|step| step.complete)
+    }
+
     fn can_be_repeated(&self) -> bool {
         !self.lost && self.steps.iter().all(|step| step.complete)
     }
@@ -112,19 +122,20 @@ fn write_row(row: &Row, out: &mut Vec<u8>) {
 }
 
 impl<D: Database> Session<D> {
-    /// Commits a transaction block; if it meets a conflict, as it would have gone on newer rows.
+    /// Commits a transaction block; if it meets a conflict, as it would have gone on newer rows. Returns the version of the
+    /// commit, if there was anything to commit.
     pub(super) async fn commit_or_repeat(
         &mut self,
         transaction: Transaction,
         history: History,
-    ) -> SqlResult<()> {
+    ) -> SqlResult<Option<Version>> {
         if transaction.is_read_only() {
-            return Ok(());
+            return Ok(None);
         }
         let (commit, held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
         let conflict = match self.database.commit(commit).await {
             Err(DatabaseError::Conflict(conflict)) if history.can_be_repeated() => conflict,
-            done => return done.map(drop).map_err(Into::into),
+            done => return done.map(Some).map_err(Into::into),
         };
         let mut last = conflict;
         drop(held);
@@ -136,16 +147,89 @@ impl<D: Database> Session<D> {
             }
             let snapshot = self.snapshot_after(last).await?;
             let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
-            if !self.says_the_same(&history, &mut transaction).await {
+            if !self.says_the_same(&history.steps, &mut transaction).await {
                 break;
             }
             let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
             match self.database.commit(commit).await {
                 Err(DatabaseError::Conflict(conflict)) => last = conflict,
-                done => return done.map(drop).map_err(Into::into),
+                done => return done.map(Some).map_err(Into::into),
             }
         }
         Err(DatabaseError::Conflict(conflict).into())
+    }
+
+    /// Runs a statement that writes in the open transaction. Rows that another block of this node has changed are waited
+    /// for; what the block has done before is then done again on what the other has left, and so is the statement.
+    pub(super) async fn write_in_block(
+        &mut self,
+        prepared: &Prepared,
+        params: &[Datum],
+        mode: Mode,
+    ) -> SqlResult<Written> {
+        for _ in 0..ATTEMPTS_MAX {
+            let Session { state, database, facts, cancel, row_ids, .. } = &mut *self;
+            let transaction = state.transaction(database).await?;
+            let memo = Memo::default();
+            let env = Env::new(params, facts, &memo);
+            let mut budget = Budget::new(database.memory());
+            let mut context = Context { database, transaction, env, cancel, budget: &mut budget };
+            let written = write_once(prepared, row_ids, &mut context, mode).await?;
+            if !self.claim_written().await? {
+                return Ok(written);
+            }
+            self.renew().await?;
+        }
+        Err(DatabaseError::Conflict(Conflict::TooOld).into())
+    }
+
+    /// Claims what the open block has written; whether others had some of it, and have ended.
+    async fn claim_written(&mut self) -> SqlResult<bool> {
+        let Session { state, database, cancel, .. } = self;
+        let State::Explicit(Explicit { transaction: Some(transaction), savepoints, history, claims, .. }) =
+            state
+        else {
+            return Ok(false);
+        };
+        // What cannot be done again need not wait.
+        if !savepoints.is_empty() || !history.can_be_renewed() {
+            return Ok(false);
+        }
+        let claims = claims.get_or_insert_with(|| BlockClaims::new(database.claims()));
+        let mut has_waited = false;
+        for key in transaction.written_keys() {
+            match cancel.unless_set(claims.take(key)).await {
+                None => cancel.check()?,
+                Some(Taken::Free) => {}
+                Some(Taken::Waited) => has_waited = true,
+                Some(Taken::GivenUp) => break,
+            }
+        }
+        Ok(has_waited)
+    }
+
+    /// Puts a newer transaction in the place of the open block's, in which all but its last statement has been done again;
+    /// 40001 if one of them would have said something else.
+    async fn renew(&mut self) -> SqlResult<()> {
+        let newest = match &self.state {
+            State::Explicit(Explicit { claims: Some(claims), .. }) => claims.newest(),
+            _ => None,
+        };
+        let conflict = newest.map_or(Conflict::TooOld, Conflict::Written);
+        let snapshot = self.snapshot_after(conflict).await?;
+        let State::Explicit(explicit) = &mut self.state else { return Ok(()) };
+        let mut steps = core::mem::take(&mut explicit.history.steps);
+        let last = steps.pop();
+        let mut renewed = Transaction::new(snapshot, self.database.memory().lease());
+        let is_the_same = self.says_the_same(&steps, &mut renewed).await;
+        steps.extend(last);
+        let State::Explicit(explicit) = &mut self.state else { return Ok(()) };
+        explicit.history.steps = steps;
+        if !is_the_same {
+            return Err(DatabaseError::Conflict(conflict).into());
+        }
+        explicit.transaction = Some(Box::new(renewed));
+        Ok(())
     }
 
     /// A snapshot that holds what a commit met a conflict with.
@@ -196,9 +280,9 @@ impl<D: Database> Session<D> {
         }
     }
 
-    /// Runs all of `history` in `transaction`; whether clients would be told the same.
-    async fn says_the_same(&mut self, history: &History, transaction: &mut Transaction) -> bool {
-        for step in &history.steps {
+    /// Runs `steps` in `transaction`; whether clients would be told the same.
+    async fn says_the_same(&mut self, steps: &[Step], transaction: &mut Transaction) -> bool {
+        for step in steps {
             match self.repeat(step, transaction).await {
                 Ok(said) if said == step.said => {}
                 _ => return false,

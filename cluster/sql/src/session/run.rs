@@ -123,13 +123,7 @@ impl<D: Database> Session<D> {
         let written = if mode.alone && !self.state.is_block() {
             self.write_alone(prepared, params, mode).await?
         } else {
-            let Session { state, database, facts, cancel, row_ids, .. } = self;
-            let transaction = state.transaction(database).await?;
-            let memo = Memo::default();
-            let env = Env::new(params, facts, &memo);
-            let mut budget = Budget::new(database.memory());
-            let mut context = Context { database, transaction, env, cancel, budget: &mut budget };
-            write_once(prepared, row_ids, &mut context, mode).await?
+            self.write_in_block(prepared, params, mode).await?
         };
         self.notices.extend(written.notices);
         Ok(match written.rows {

@@ -9,6 +9,7 @@ use cluster_store::{Savepoint, Transaction};
 use super::Status;
 use super::replay::History;
 use crate::ast::Statement;
+use crate::claims::BlockClaims;
 use crate::database::{Database, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -36,6 +37,8 @@ pub(crate) struct Explicit {
     pub(crate) savepoints: Vec<(String, Savepoint)>,
     /// What it has done, to be done again if its commit meets a conflict.
     pub(crate) history: History,
+    /// The rows that it has changed; none before the first.
+    pub(crate) claims: Option<BlockClaims>,
 }
 
 impl State {
@@ -83,7 +86,10 @@ impl State {
     pub(crate) fn fail(&mut self) {
         *self = match core::mem::replace(self, State::Idle) {
             State::Idle | State::Implicit(_) => State::Idle,
-            State::Explicit(explicit) | State::Failed(explicit) => State::Failed(explicit),
+            // Others need not wait for its end any more.
+            State::Explicit(explicit) | State::Failed(explicit) => {
+                State::Failed(Explicit { claims: None, ..explicit })
+            }
         };
     }
 
