@@ -20,7 +20,7 @@ pub use definition::{
 pub use crate::operator::{BinaryOperator, UnaryOperator};
 pub use query::{
     Alias, Body, Cte, Distinct, Frame, FrameBound, FrameUnits, From, Join, JoinCondition, JoinKind, OrderBy,
-    Query, Select, SelectItem, SetOperation, SetOperator, Window,
+    Query, Select, SelectItem, SetOperation, SetOperator, Window, With, WithItem,
 };
 
 /// A statement.
@@ -54,6 +54,8 @@ pub enum Statement {
     Update(Update),
     /// `DELETE`
     Delete(Delete),
+    /// `WITH` before one that changes a table, or with one among what it names.
+    With(Box<With>),
     /// `COPY`
     Copy(Copy),
     /// `EXPLAIN` of a statement; run, if true.

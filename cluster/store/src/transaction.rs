@@ -77,6 +77,15 @@ pub struct Transaction {
     lease: Lease,
     /// None if nobody will ask.
     reads: Option<Ranges>,
+    /// While several statements see the same rows: what of the writes they do not see.
+    aside: Option<Aside>,
+}
+
+/// The other one of two states of a transaction's writes: what was there before, or what is there by now.
+struct Aside {
+    other: Savepoint,
+    /// Whether the state that is in force is what was there before.
+    is_before: bool,
 }
 
 impl Transaction {
@@ -84,7 +93,7 @@ impl Transaction {
     pub fn new(snapshot: Snapshot, lease: Lease) -> Transaction {
         let reads = Some(Ranges::default());
         let (deletes, writes) = (Ranges::default(), BTreeMap::new());
-        Transaction { snapshot, deletes, writes, writes_len: 0, lease, reads }
+        Transaction { snapshot, deletes, writes, writes_len: 0, lease, reads, aside: None }
     }
 
     /// One that only reads, so that what it reads need not be noted.
@@ -238,6 +247,52 @@ impl Transaction {
         self.writes_len = savepoint.writes_len;
         // A savepoint holds no more than was held when it was taken, or is held now.
         let _ = self.lease.resize(self.writes_len);
+    }
+
+    /// From here to [`Transaction::end_parts`], several statements see what there is now: [`Transaction::see_before`] lets
+    /// the next one read, and [`Transaction::see_now`] write.
+    pub fn begin_parts(&mut self) {
+        self.aside = Some(Aside { other: self.savepoint(), is_before: false });
+    }
+
+    /// Whether several statements see the same rows.
+    pub fn has_parts(&self) -> bool {
+        self.aside.is_some()
+    }
+
+    /// What is read is as it was before the first of these statements.
+    pub fn see_before(&mut self) {
+        self.see(true);
+    }
+
+    /// What is read is what there is by now; whoever writes must see it.
+    pub fn see_now(&mut self) {
+        self.see(false);
+    }
+
+    fn see(&mut self, before: bool) {
+        if let Some(aside) = &mut self.aside
+            && aside.is_before != before
+        {
+            aside.is_before = before;
+            core::mem::swap(&mut self.deletes, &mut aside.other.deletes);
+            core::mem::swap(&mut self.writes, &mut aside.other.writes);
+            core::mem::swap(&mut self.writes_len, &mut aside.other.writes_len);
+        }
+    }
+
+    /// Whether one of these statements has written `key`.
+    pub fn has_changed(&self, key: &[u8]) -> bool {
+        let Some(Aside { other, .. }) = &self.aside else { return false };
+        let before = other.writes.get(key).map(Option::as_ref);
+        let before = before.or_else(|| other.deletes.contains(key).then_some(None));
+        before != self.written(key)
+    }
+
+    /// The last of these statements has been run.
+    pub fn end_parts(&mut self) {
+        self.see_now();
+        self.aside = None;
     }
 
     /// What the leader needs to commit this, and the lease that is to be held until its fate is known.

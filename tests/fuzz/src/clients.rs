@@ -111,6 +111,7 @@ const STATEMENTS: &[&str] = &[
     "SELECT name, count(*), sum(id) FROM t WHERE id BETWEEN 1 AND 9 OR name LIKE 'a%' GROUP BY name \
      HAVING count(*) > 0 ORDER BY 2 DESC, 1 LIMIT 5 OFFSET 1",
     "UPDATE t SET name = upper(name) || 'z', id = id + 1 WHERE id IN (1, 2, 3) AND NOT (name IS NULL)",
+    "WITH a AS (DELETE FROM t WHERE id > 1 RETURNING id, name), b AS (UPDATE t SET name = 'y' RETURNING *) INSERT INTO t SELECT id, name FROM a RETURNING *",
     "DELETE FROM t WHERE id % 2 = 0; BEGIN; SAVEPOINT s; ROLLBACK TO s; COMMIT",
     "SELECT CASE WHEN 1 < 2 THEN 'x' ELSE NULL END, CAST('7' AS bigint), -2 * (3 + 4.5), coalesce(NULL, 1)",
     "COPY t (id, name) FROM STDIN WITH (FORMAT csv, HEADER, DELIMITER ';')",

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{Expr, TableName};
+use super::{Expr, Statement, TableName};
 
 /// A query: a body, and what is done with its rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +58,33 @@ pub struct Cte {
     pub columns: Vec<String>,
     /// What it stands for.
     pub query: Query,
+}
+
+/// A statement behind `WITH`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct With {
+    /// `WITH RECURSIVE`
+    pub recursive: bool,
+    /// What it names.
+    pub items: Vec<WithItem>,
+    /// What may read that.
+    pub statement: Statement,
+}
+
+/// What `WITH` names.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WithItem {
+    /// A query.
+    Query(Cte),
+    /// The rows that a statement returns.
+    Change {
+        /// Its name.
+        name: String,
+        /// New names for its first columns.
+        columns: Vec<String>,
+        /// The statement, which is run whether or not its rows are read.
+        statement: Statement,
+    },
 }
 
 /// Where a query's rows come from.

@@ -1,8 +1,8 @@
 //! Which tables a statement names, wherever.
 
 use super::{
-    Body, Call, ConflictUpdate, CopySource, Expr, FrameBound, From, InsertSource, JoinCondition, OrderBy,
-    Over, Query, Select, SelectItem, Statement, TableName, Window,
+    Body, Call, ConflictUpdate, Copy, CopySource, Expr, FrameBound, From, InsertSource, JoinCondition,
+    OrderBy, Over, Query, Select, SelectItem, Statement, TableName, Window, WithItem,
 };
 
 /// What is called with each name.
@@ -39,12 +39,41 @@ pub(crate) fn tables(statement: &Statement, visit: Visit<'_>) {
             of_exprs(&delete.filter, visit);
             of_items(&delete.returning, visit);
         }
+        Statement::With(with) => {
+            for item in &with.items {
+                match item {
+                    WithItem::Query(cte) => of_query(&cte.query, visit),
+                    WithItem::Change { statement, .. } => tables(statement, visit),
+                }
+            }
+            tables(&with.statement, visit);
+        }
         Statement::Copy(copy) => match &copy.source {
             CopySource::Table(name, _) => visit(name),
             CopySource::Query(query) => of_query(query, visit),
         },
         Statement::Explain(explain) => tables(&explain.statement, visit),
         Statement::Declare(declare) => of_query(&declare.query, visit),
+        _ => {}
+    }
+}
+
+/// Calls `visit` with each name of a table that `statement` changes.
+pub(crate) fn changed_tables(statement: &Statement, visit: Visit<'_>) {
+    match statement {
+        Statement::Insert(insert) => visit(&insert.table),
+        Statement::Update(update) => visit(&update.table),
+        Statement::Delete(delete) => visit(&delete.table),
+        Statement::Copy(Copy { source: CopySource::Table(table, _), to: false, .. }) => visit(table),
+        Statement::With(with) => {
+            for item in &with.items {
+                if let WithItem::Change { statement, .. } = item {
+                    changed_tables(statement, visit);
+                }
+            }
+            changed_tables(&with.statement, visit);
+        }
+        Statement::Explain(explain) => changed_tables(&explain.statement, visit),
         _ => {}
     }
 }

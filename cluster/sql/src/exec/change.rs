@@ -27,6 +27,8 @@ pub(crate) struct Changed {
     pub(crate) count: u64,
     /// For `RETURNING`.
     pub(crate) returned: Vec<Row>,
+    /// What is still to be checked.
+    pub(super) references: References,
 }
 
 impl Changed {
@@ -48,7 +50,7 @@ impl Changed {
 }
 
 /// `INSERT`
-pub(crate) async fn run_insert<D: Database>(
+pub(super) async fn run_insert<D: Database>(
     plan: &InsertPlan,
     row_ids: &mut RowIds,
     context: &mut Context<'_, D>,
@@ -59,6 +61,7 @@ pub(crate) async fn run_insert<D: Database>(
     let returns = plan.returning.as_ref().is_some_and(|returning| is_read(&returning.outputs));
     match &plan.rows {
         InsertRows::Values(rows) if !returns && !rows.iter().any(|row| is_read(row)) => {
+            context.transaction.see_now();
             for (index, exprs) in rows.iter().enumerate() {
                 context.breathe(index).await?;
                 let row = context.eval_all(exprs, &[]).await?;
@@ -66,7 +69,9 @@ pub(crate) async fn run_insert<D: Database>(
             }
         }
         InsertRows::Query(rel, exprs) if !returns => {
-            for (index, row) in collect(rel, context).await?.into_iter().enumerate() {
+            let rows = collect(rel, context).await?;
+            context.transaction.see_now();
+            for (index, row) in rows.into_iter().enumerate() {
                 context.breathe(index).await?;
                 let row = context.eval_all(exprs, &row).await?;
                 inserting.insert(row, context).await?;
@@ -77,13 +82,14 @@ pub(crate) async fn run_insert<D: Database>(
             if returns {
                 inserting.return_ahead(&mut whole, context).await?;
             }
+            context.transaction.see_now();
             for (index, row) in whole.into_iter().enumerate() {
                 context.breathe(index).await?;
                 inserting.insert(row, context).await?;
             }
         }
     }
-    inserting.finish(context).await
+    Ok(inserting.finish())
 }
 
 /// The rows that are to be inserted, before any is.
@@ -137,18 +143,24 @@ async fn targets<D: Database>(
             rows.push((key, row));
         }
     }
+    // What a statement beside this one has changed is left as that has made it.
+    rows.retain(|(key, _)| !context.transaction.has_changed(key));
     Ok(rows)
 }
 
 /// `UPDATE`
-pub(crate) async fn run_update<D: Database>(
+pub(super) async fn run_update<D: Database>(
     plan: &UpdatePlan,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
     let mut changed = Changed::default();
     let mut replaced = Vec::new();
+    let targets = targets(&plan.rows, context).await?;
+    if plan.table.is_none() {
+        context.transaction.see_now();
+    }
     // Nothing is written before all is computed: what subqueries read is as it was.
-    for (index, (key, mut row)) in targets(&plan.rows, context).await?.into_iter().enumerate() {
+    for (index, (key, mut row)) in targets.into_iter().enumerate() {
         context.breathe(index).await?;
         let old: Row = row.get(..plan.rows.width).unwrap_or_default().into();
         let mut new = assigned(&plan.assignments, old.clone(), &row, context).await?;
@@ -161,14 +173,13 @@ pub(crate) async fn run_update<D: Database>(
         context.budget.charge_row(&new)?;
         replaced.push(Replaced { key, old, new });
     }
+    context.transaction.see_now();
     let Some(table) = &plan.table else { return Ok(changed) };
     if plan.related.tables.is_empty() {
         replace_rows(table, &replaced, context.transaction, &context.env).await?;
         return Ok(changed);
     }
-    let mut references = References::default();
-    references.replace(&plan.related, table.descriptor.id, replaced, context).await?;
-    references.check(&plan.related, context).await?;
+    changed.references.replace(&plan.related, table.descriptor.id, replaced, context).await?;
     Ok(changed)
 }
 
@@ -209,7 +220,7 @@ pub(crate) async fn delete_all<D>(id: u32, context: &mut Context<'_, D>) -> SqlR
 }
 
 /// `DELETE`
-pub(crate) async fn run_delete<D: Database>(
+pub(super) async fn run_delete<D: Database>(
     plan: &DeletePlan,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
@@ -218,6 +229,7 @@ pub(crate) async fn run_delete<D: Database>(
     for (_, row) in &rows {
         changed.note(row, plan.returning.as_ref(), context).await?;
     }
+    context.transaction.see_now();
     if plan.related.tables.is_empty() {
         for (index, (key, row)) in rows.into_iter().enumerate() {
             context.breathe(index).await?;
@@ -226,9 +238,7 @@ pub(crate) async fn run_delete<D: Database>(
         return Ok(changed);
     }
     rows.iter_mut().for_each(|(_, row)| row.truncate(plan.rows.width));
-    let mut references = References::default();
-    references.delete(&plan.related, plan.table.descriptor.id, rows, context).await?;
-    references.check(&plan.related, context).await?;
+    changed.references.delete(&plan.related, plan.table.descriptor.id, rows, context).await?;
     Ok(changed)
 }
 

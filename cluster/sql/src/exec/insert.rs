@@ -7,7 +7,6 @@ use alloc::vec;
 use hashbrown::HashSet;
 
 use super::change::{Changed, assigned};
-use super::foreign::References;
 use super::store::{Replaced, RowIds, check_row, find_duplicate, replace_rows, store_row};
 use super::{Context, Row};
 use crate::database::Database;
@@ -22,15 +21,14 @@ pub(super) struct Inserting<'a> {
     changed: Changed,
     /// Keys that it has written, if it may meet them again.
     written: HashSet<Arc<[u8]>>,
-    references: References,
     /// What `RETURNING` makes of the rows that are still to come, where that had to be computed before any was stored.
     ahead: VecDeque<Option<Row>>,
 }
 
 impl<'a> Inserting<'a> {
     pub(super) fn new(plan: &'a InsertPlan, row_ids: &'a mut RowIds) -> Inserting<'a> {
-        let (changed, written, references, ahead) = Default::default();
-        Inserting { plan, row_ids, changed, written, references, ahead }
+        let (changed, written, ahead) = Default::default();
+        Inserting { plan, row_ids, changed, written, ahead }
     }
 
     /// Computes what `RETURNING` makes of `rows`, all of which are to be inserted. What fails is left for later: the row may
@@ -80,7 +78,7 @@ impl<'a> Inserting<'a> {
         if let Conflict::Updates { .. } = on_conflict {
             self.note_written(key, context)?;
         }
-        self.references.want(related, table.descriptor.id, &row, context)?;
+        self.changed.references.want(related, table.descriptor.id, &row, context)?;
         if let Some(returned) = returned {
             self.changed.count += 1;
             self.changed.returned.push(returned);
@@ -98,7 +96,7 @@ impl<'a> Inserting<'a> {
         filter: Option<&Expr>,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
-        if self.written.contains(&key) {
+        if self.written.contains(&key) || context.transaction.has_changed(&key) {
             let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
             return Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message).hint(
                 "Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
@@ -119,15 +117,14 @@ impl<'a> Inserting<'a> {
         if related.tables.is_empty() {
             replace_rows(table, &replaced, context.transaction, &context.env).await?;
         } else {
-            self.references.replace(related, table.descriptor.id, replaced.into(), context).await?;
+            self.changed.references.replace(related, table.descriptor.id, replaced.into(), context).await?;
         }
         self.changed.note(&new, returning.as_ref(), context).await
     }
 
-    /// The end: what the rows refer to must be there.
-    pub(super) async fn finish<D: Database>(self, context: &mut Context<'_, D>) -> SqlResult<Changed> {
-        self.references.check(&self.plan.related, context).await?;
-        Ok(self.changed)
+    /// What all of this has changed.
+    pub(super) fn finish(self) -> Changed {
+        self.changed
     }
 
     fn note_written<D>(&mut self, key: Arc<[u8]>, context: &mut Context<'_, D>) -> SqlResult<()> {

@@ -18,6 +18,7 @@ mod store;
 mod subquery;
 mod unroll;
 mod window;
+mod with;
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -25,10 +26,11 @@ use alloc::vec::Vec;
 
 use cluster_store::{Lease, MemoryPool, Transaction, yield_now};
 
-pub(crate) use change::{collect, delete_all, replay_inserts, run_delete, run_insert, run_update};
+pub(crate) use change::{collect, delete_all, replay_inserts};
 pub(crate) use cursor::Cursor;
 pub(crate) use foreign::References;
 pub(crate) use store::{Replaced, RowIds, UniqueKey, add_to_index, check_row, replace_rows, store_row};
+pub(crate) use with::run_change;
 
 use crate::cancel::CancelFlag;
 use crate::database::Database;

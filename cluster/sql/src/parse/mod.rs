@@ -20,6 +20,7 @@ mod special;
 mod statement;
 mod tokens;
 mod types;
+mod with;
 mod words;
 
 use alloc::format;

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use sqlparser::ast;
 
+use super::with::not_at_top;
 use super::{Translator, fold, refuse, single};
 use crate::ast::{
     Body, Cte, Distinct, Expr, From, OrderBy, Query, Select, SelectItem, SetOperation, SetOperator, TableName,
@@ -58,7 +59,7 @@ impl Translator<'_> {
         }
     }
 
-    fn cte(&self, cte: ast::Cte) -> SqlResult<Cte> {
+    pub(super) fn cte(&self, cte: ast::Cte) -> SqlResult<Cte> {
         Ok(Cte {
             name: fold(&cte.alias.name),
             columns: cte.alias.columns.iter().map(|column| fold(&column.name)).collect(),
@@ -89,6 +90,9 @@ impl Translator<'_> {
                 };
                 let (left, right) = self.deeper(1, || Ok((self.body(*left)?, self.body(*right)?)))?;
                 Body::Set(Box::new(SetOperation { operator, all, left, right }))
+            }
+            ast::SetExpr::Insert(_) | ast::SetExpr::Update(_) | ast::SetExpr::Delete(_) => {
+                return Err(not_at_top());
             }
             ast::SetExpr::Table(table) => Body::Select(Box::new(self.table_command(&table))),
             _ => return Err(SqlError::not_supported("this form of query")),

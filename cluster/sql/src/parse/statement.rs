@@ -45,29 +45,6 @@ impl Translator<'_> {
         }
     }
 
-    /// A query, or a statement that is written as one: `WITH ... INSERT`.
-    fn query_statement(&self, mut query: Box<ast::Query>) -> SqlResult<Statement> {
-        let ast::Query { with, body, .. } = &mut *query;
-        match &mut **body {
-            ast::SetExpr::Insert(ast::Statement::Insert(insert)) => {
-                let mut insert = insert.clone();
-                // What the rows come from is the only place where names of WITH can stand.
-                if let (Some(source), Some(mut with)) = (&mut insert.source, with.take()) {
-                    if let Some(inner) = source.with.take() {
-                        with.cte_tables.extend(inner.cte_tables);
-                        with.recursive |= inner.recursive;
-                    }
-                    source.with = Some(with);
-                }
-                self.insert(insert)
-            }
-            ast::SetExpr::Update(_) | ast::SetExpr::Delete(_) => {
-                Err(SqlError::not_supported("WITH before UPDATE or DELETE"))
-            }
-            _ => Ok(Statement::Query(self.boxed_query(query)?)),
-        }
-    }
-
     fn session_statement(&self, statement: ast::Statement) -> SqlResult<Statement> {
         use ast::Statement as S;
         match statement {
@@ -163,7 +140,7 @@ impl Translator<'_> {
         }
     }
 
-    fn insert(&self, insert: ast::Insert) -> SqlResult<Statement> {
+    pub(super) fn insert(&self, insert: ast::Insert) -> SqlResult<Statement> {
         let ast::TableObject::TableName(name) = &insert.table else {
             return Err(SqlError::not_supported("INSERT into anything but a table"));
         };
@@ -240,7 +217,7 @@ impl Translator<'_> {
         }
     }
 
-    fn update(&self, update: ast::Update) -> SqlResult<Statement> {
+    pub(super) fn update(&self, update: ast::Update) -> SqlResult<Statement> {
         let from = match update.from {
             None => Vec::new(),
             Some(ast::UpdateTableFromKind::AfterSet(from)) => self.from(from)?,
@@ -260,7 +237,7 @@ impl Translator<'_> {
         }))
     }
 
-    fn delete(&self, delete: ast::Delete) -> SqlResult<Statement> {
+    pub(super) fn delete(&self, delete: ast::Delete) -> SqlResult<Statement> {
         let using = self.from(delete.using.unwrap_or_default())?;
         refuse(!delete.order_by.is_empty() || delete.limit.is_some(), "this clause of DELETE")?;
         let (ast::FromTable::WithFromKeyword(mut from) | ast::FromTable::WithoutKeyword(mut from)) =

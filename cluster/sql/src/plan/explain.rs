@@ -16,6 +16,14 @@ use crate::error::SqlResult;
 pub(crate) fn explain(plan: &Plan) -> Vec<String> {
     let mut lines = Vec::new();
     let heading = match plan {
+        Plan::With(with) => {
+            for part in &with.parts {
+                lines.push(format!("With {}", part.name));
+                lines.extend(explain(&part.plan).iter().map(|line| format!("  {line}")));
+            }
+            lines.extend(explain(&with.last));
+            return lines;
+        }
         Plan::Insert(insert) => Some(format!("Insert on {}", insert.table.descriptor.name)),
         Plan::Update(update) => {
             let table = update.table.as_ref().map_or("sys.settings", |table| &table.descriptor.name);
@@ -26,7 +34,7 @@ pub(crate) fn explain(plan: &Plan) -> Vec<String> {
     };
     let depth = usize::from(heading.is_some());
     lines.extend(heading);
-    rel_of(plan).into_iter().for_each(|rel| describe(rel, depth, None, &mut lines));
+    rels_of(plan).into_iter().for_each(|rel| describe(rel, depth, None, &mut lines));
     lines
 }
 
@@ -40,6 +48,10 @@ pub(super) fn explain_rel(rel: &Rel) -> Vec<String> {
 /// Has every operator of `plan` watched while it runs.
 pub(super) fn measure(plan: &mut Plan) -> SqlResult<()> {
     let rel = match plan {
+        Plan::With(with) => {
+            with.parts.iter_mut().try_for_each(|part| measure(&mut part.plan))?;
+            return measure(&mut with.last);
+        }
         Plan::Query(rel) => rel,
         Plan::Insert(insert) => match &mut insert.rows {
             InsertRows::Query(rel, _) => rel,
@@ -55,7 +67,7 @@ pub(super) fn measure(plan: &mut Plan) -> SqlResult<()> {
 
 /// Begins to count anew.
 pub(crate) fn reset(plan: &Plan) {
-    rel_of(plan).into_iter().for_each(reset_rel);
+    rels_of(plan).into_iter().for_each(reset_rel);
 }
 
 fn reset_rel(rel: &Rel) {
@@ -67,17 +79,22 @@ fn reset_rel(rel: &Rel) {
 }
 
 /// What the rows of a statement come from.
-pub(super) fn rel_of(plan: &Plan) -> Option<&Rel> {
+pub(super) fn rels_of(plan: &Plan) -> Vec<&Rel> {
     match plan {
-        Plan::Query(rel) => Some(rel),
+        Plan::Query(rel) => [rel].into(),
         Plan::Insert(insert) => match &insert.rows {
-            InsertRows::Query(rel, _) => Some(rel),
-            _ => None,
+            InsertRows::Query(rel, _) => [rel].into(),
+            _ => Vec::new(),
         },
-        Plan::Update(update) => Some(&update.rows.rel),
-        Plan::Delete(delete) => Some(&delete.rows.rel),
-        Plan::Explain(explained) => rel_of(&explained.plan),
-        _ => None,
+        Plan::Update(update) => [&update.rows.rel].into(),
+        Plan::Delete(delete) => [&delete.rows.rel].into(),
+        Plan::Explain(explained) => rels_of(&explained.plan),
+        Plan::With(with) => {
+            let mut rels: Vec<&Rel> = with.parts.iter().flat_map(|part| rels_of(&part.plan)).collect();
+            rels.extend(rels_of(&with.last));
+            rels
+        }
+        _ => Vec::new(),
     }
 }
 

@@ -16,6 +16,7 @@ mod related;
 mod rewrite;
 mod select;
 mod unroll;
+mod with;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -30,13 +31,14 @@ pub(crate) use planner::{Level, Planner, Relations};
 pub(crate) use query::{QueryPlan, plan_query};
 pub(crate) use rel::Rel;
 pub(crate) use related::{Child, Related, RelatedTable, related_to};
+pub(crate) use with::WithPlan;
 
 use cluster_store::Transaction;
-use explain::rel_of;
+use explain::rels_of;
 use name::name_of;
 use optimize::{optimize, weighs};
 
-use crate::ast::{CopyFormat, CopySource, Statement, TableName, visit};
+use crate::ast::{CopyFormat, Statement, TableName, visit};
 use crate::bind::{Scope, scope_of};
 use crate::catalog::{self, SYS, Stored, StoredTable, StoredView};
 use crate::database::{Database, LiveTable};
@@ -65,6 +67,7 @@ pub(crate) enum Plan {
     Insert(InsertPlan),
     Update(UpdatePlan),
     Delete(DeletePlan),
+    With(Box<WithPlan>),
     CopyIn(CopyInPlan),
     CopyOut(Rel, Vec<OutputColumn>, CopyFormat),
     Explain(Box<ExplainPlan>),
@@ -190,16 +193,8 @@ pub(crate) async fn relations<D: Database>(
 ) -> SqlResult<Relations> {
     let mut waiting: Vec<(Option<String>, String)> = Vec::new();
     visit::tables(statement, &mut |table| waiting.push((table.schema.clone(), table.name.clone())));
-    let written = match statement {
-        Statement::Insert(insert) => Some(&insert.table),
-        Statement::Update(update) => Some(&update.table),
-        Statement::Delete(delete) => Some(&delete.table),
-        Statement::Copy(copy) => match &copy.source {
-            CopySource::Table(table, _) if !copy.to => Some(table),
-            _ => None,
-        },
-        _ => None,
-    };
+    let mut written: Vec<TableName> = Vec::new();
+    visit::changed_tables(statement, &mut |table| written.push(table.clone()));
     let mut relations = Relations { path: path.clone(), ..Relations::default() };
     while let Some((schema, name)) = waiting.pop() {
         let key = (schema.clone().unwrap_or_default(), name);
@@ -221,9 +216,11 @@ pub(crate) async fn relations<D: Database>(
         }
         relations.all.insert(key, relation);
     }
-    if let Some(Relation::Stored(table)) = written.and_then(|table| relations.find(table).ok()) {
-        let name = (table.descriptor.schema.clone(), table.descriptor.name.clone());
-        add_related(name, &mut relations, transaction, database).await?;
+    for table in &written {
+        if let Ok(Relation::Stored(table)) = relations.find(table) {
+            let name = (table.descriptor.schema.clone(), table.descriptor.name.clone());
+            add_related(name, &mut relations, transaction, database).await?;
+        }
     }
     Ok(relations)
 }
@@ -355,7 +352,7 @@ pub(crate) fn plan(
     let mut planner = Planner::new(relations, given);
     let (plan, columns) = plan_with(statement, &mut planner)?;
     let params = planner.params.finish()?;
-    let weighed = if rel_of(&plan).is_some_and(weighs) { statistics } else { Vec::new() };
+    let weighed = if rels_of(&plan).into_iter().any(weighs) { statistics } else { Vec::new() };
     Ok(Planned { plan, params, columns, made_for, weighed, path, reads_store })
 }
 
@@ -382,15 +379,18 @@ fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, O
             let columns = columns_of(&plan.returning);
             (Plan::Delete(plan), columns)
         }
+        Statement::With(with) => with::plan_with_clause(with, planner)?,
         Statement::Copy(copy) => (change::plan_copy(copy, planner)?, None),
         Statement::Explain(explain) => {
             if explain.passes {
                 planner.passes = Some(RefCell::default());
             }
             let mut plan = match &explain.statement {
-                Statement::Query(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
-                    plan_with(&explain.statement, planner)?.0
-                }
+                Statement::Query(_)
+                | Statement::Insert(_)
+                | Statement::Update(_)
+                | Statement::Delete(_)
+                | Statement::With(_) => plan_with(&explain.statement, planner)?.0,
                 _ => return Err(SqlError::not_supported("EXPLAIN of this statement")),
             };
             if explain.analyze {

@@ -95,8 +95,18 @@ pub(crate) struct Named {
     pub(crate) depth: usize,
     /// Whether it depends on one of these.
     pub(crate) depends: bool,
-    /// The number it is shared under; none while its recursion is planned.
-    pub(crate) shared: Option<usize>,
+    pub(crate) origin: NamedOrigin,
+}
+
+/// Where the rows come from that `WITH` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NamedOrigin {
+    /// The last step of the recursion that is planned.
+    Recursion,
+    /// A query, shared under this number.
+    Query(usize),
+    /// A statement that has been run, and returned them.
+    Change,
 }
 
 /// What a name of `WITH` gives, with the names and types of its columns.
@@ -173,7 +183,7 @@ impl Planner {
     /// What `WITH` calls `name`, to be read once more.
     pub(crate) fn read_named(&mut self, name: &str) -> SqlResult<Option<NamedRows>> {
         let Some(named) = self.named.iter().rev().find(|named| named.name == name) else { return Ok(None) };
-        if named.shared.is_none() && named.depth != self.levels.len() {
+        if named.origin == NamedOrigin::Recursion && named.depth != self.levels.len() {
             let message =
                 format!("recursive reference to query \"{name}\" must not appear within a subquery");
             return Err(SqlError::new(SqlState::INVALID_RECURSION, message));
@@ -183,8 +193,12 @@ impl Planner {
                 "a subquery over a WITH query that refers to columns outside of it",
             ));
         }
-        let rel = match named.shared {
-            Some(id) if !named.depends => {
+        if named.origin == NamedOrigin::Change && named.columns.is_empty() {
+            let message = format!("WITH query \"{name}\" does not have a RETURNING clause");
+            return Err(SqlError::new(SqlState::NOT_SUPPORTED, message));
+        }
+        let rel = match named.origin {
+            NamedOrigin::Query(id) if !named.depends => {
                 if let Some(uses) = self.uses.get_mut(id) {
                     *uses += 1;
                 }

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::planner::{Named, Planner};
+use super::planner::{Named, NamedOrigin, Planner};
 use super::rel::{Distinct, Limit, Recursive, Rel, RunId, Set, Sort, SortKey, Values};
 use super::{OutputColumn, select};
 use crate::ast::{Body, Cte, Expr as AstExpr, Query, SetOperation, SetOperator, visit};
@@ -219,11 +219,8 @@ fn unify(
 }
 
 /// Plans what `WITH` names, so that it is known from here on. The list it is in begins at `first` of what is named.
-fn plan_cte(cte: &Cte, recursive: bool, first: usize, planner: &mut Planner) -> SqlResult<()> {
-    if planner.named.iter().skip(first).any(|named| named.name == cte.name) {
-        let message = format!("WITH query name \"{}\" specified more than once", cte.name);
-        return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message));
-    }
+pub(super) fn plan_cte(cte: &Cte, recursive: bool, first: usize, planner: &mut Planner) -> SqlResult<()> {
+    check_unnamed(&cte.name, first, planner)?;
     let plan = match &cte.query.body {
         Body::Set(set) if recursive && reads_itself(cte) => plan_recursive(cte, set, planner)?,
         _ => plan_query(&cte.query, &[], planner)?,
@@ -232,9 +229,18 @@ fn plan_cte(cte: &Cte, recursive: bool, first: usize, planner: &mut Planner) -> 
     let mut depends = false;
     plan.rel.clone().walk_exprs(&mut |expr| depends |= matches!(expr, Expr::Outer(_)))?;
     planner.uses.push(0);
-    let shared = Some(planner.uses.len() - 1);
+    let origin = NamedOrigin::Query(planner.uses.len() - 1);
     let (name, rel, depth) = (cte.name.clone(), plan.rel, planner.levels.len());
-    planner.named.push(Named { name, rel, columns, depth, depends, shared });
+    planner.named.push(Named { name, rel, columns, depth, depends, origin });
+    Ok(())
+}
+
+/// 42712 if the list of `WITH` that begins at `first` has the name.
+pub(super) fn check_unnamed(name: &str, first: usize, planner: &Planner) -> SqlResult<()> {
+    if planner.named.iter().skip(first).any(|named| named.name == name) {
+        let message = format!("WITH query name \"{name}\" specified more than once");
+        return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message));
+    }
     Ok(())
 }
 
@@ -284,7 +290,7 @@ fn plan_recursive(cte: &Cte, set: &SetOperation, planner: &mut Planner) -> SqlRe
         columns,
         depth: planner.levels.len(),
         depends: false,
-        shared: None,
+        origin: NamedOrigin::Recursion,
     });
     let step = plan_body(&set.right, &hints, planner);
     planner.named.pop();

@@ -247,7 +247,7 @@ impl<D: Database> Session<D> {
     pub(super) fn remember(&mut self, prepared: &Prepared, params: &[Datum]) -> Option<usize> {
         let history = self.state.history()?;
         match &prepared.planned.plan {
-            Plan::Query(_) | Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) => {
+            Plan::Query(_) | Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) | Plan::With(_) => {
                 history.begin(prepared, params)
             }
             Plan::Explain(explained) => {

@@ -11,11 +11,11 @@ use cluster_store::{Transaction, yield_now};
 
 use super::transaction::State;
 use super::{CopyIn, Cursor, CursorRows, Mode, Notice, Outcome, Prepared, Query, Session, Tag, definition};
-use crate::ast::Statement;
+use crate::ast::{Statement, WithItem};
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
-use crate::exec::{self, Budget, Context, Row, run_delete, run_insert, run_update};
+use crate::exec::{self, Budget, Context, Row, run_change};
 use crate::memo::Memo;
 use crate::path::SearchPath;
 use crate::plan::{self, OutputColumn, Plan, Planned};
@@ -63,7 +63,7 @@ impl<D: Database> Session<D> {
                 self.state.check_writable("COPY FROM")?;
                 Box::pin(self.begin_copy_in(prepared, mode)).await
             }
-            Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) => {
+            Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) | Plan::With(_) => {
                 let outcome = self.write(prepared, &params, mode).await?;
                 if let (Some(step), Some(history)) = (step, self.state.history()) {
                     history.note_outcome(step, &outcome);
@@ -133,6 +133,7 @@ impl<D: Database> Session<D> {
                     Tag::Insert(count) => (Tag::Insert, count),
                     Tag::Update(count) => (Tag::Update, count),
                     Tag::Delete(count) => (Tag::Delete, count),
+                    Tag::Select(count) => (Tag::Select, count),
                     _ => (Tag::Select, 0),
                 };
                 Outcome::Rows(Cursor::ready(rows, columns, tag, count))
@@ -304,6 +305,13 @@ fn command(statement: &Statement) -> &'static str {
         Statement::Insert(_) => "INSERT",
         Statement::Update(_) => "UPDATE",
         Statement::Delete(_) => "DELETE",
+        Statement::With(with) => {
+            let mut changes = with.items.iter().filter_map(|item| match item {
+                WithItem::Change { statement, .. } => Some(command(statement)),
+                WithItem::Query(_) => None,
+            });
+            changes.next().unwrap_or_else(|| command(&with.statement))
+        }
         other => definition::command(other),
     }
 }
@@ -352,23 +360,25 @@ pub(super) async fn write_once<D: Database>(
         Plan::Explain(explained) => &explained.plan,
         plan => plan,
     };
-    let (tag, changed): (Tag, _) = match plan {
-        Plan::Insert(plan) => {
-            let changed = run_insert(plan, row_ids, context).await?;
-            (Tag::Insert(changed.count), changed)
-        }
-        Plan::Update(plan) => {
-            let changed = run_update(plan, context).await?;
-            (Tag::Update(changed.count), changed)
-        }
-        Plan::Delete(plan) => {
-            let changed = run_delete(plan, context).await?;
-            (Tag::Delete(changed.count), changed)
-        }
-        _ => return Err(plan_changed()),
-    };
+    let tag = tag_of(plan).ok_or_else(plan_changed)?;
+    let changed = run_change(plan, row_ids, context).await?;
+    let tag = tag(changed.count);
     let rows = planned.columns.clone().map(|columns| (changed.returned, columns));
     Ok(Written { tag, rows, notices: Vec::new() })
+}
+
+/// What a statement that may write says of so many rows.
+fn tag_of(plan: &Plan) -> Option<fn(u64) -> Tag> {
+    Some(match plan {
+        Plan::Insert(_) => Tag::Insert,
+        Plan::Update(_) => Tag::Update,
+        Plan::Delete(_) => Tag::Delete,
+        Plan::With(with) => match &with.last {
+            Plan::Query(_) => Tag::Select,
+            last => return tag_of(last),
+        },
+        _ => return None,
+    })
 }
 
 /// A remark that something was not done.

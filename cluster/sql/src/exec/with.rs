@@ -1,0 +1,107 @@
+//! Running what changes tables: one statement, or several that see the same rows.
+//!
+//! Each of several statements is run once and to its end, one after the other. It reads what was there before the first of
+//! them, and writes over what those before it have written; a row that one of these has changed it leaves alone. What rows
+//! refer to is looked for behind the last of them.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::Pin;
+
+use super::Context;
+use super::change::{Changed, collect, run_delete, run_insert, run_update};
+use super::foreign::References;
+use super::store::RowIds;
+use crate::database::Database;
+use crate::error::{SqlError, SqlResult};
+use crate::plan::{Plan, Related, WithPlan};
+
+/// Runs a statement that changes tables.
+pub(crate) async fn run_change<D: Database>(
+    plan: &Plan,
+    row_ids: &mut RowIds,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Changed> {
+    if let Plan::With(with) = plan {
+        return run_parts(with, row_ids, context).await;
+    }
+    let mut changed = run_part(plan, row_ids, context).await?;
+    if let Some(related) = related(plan) {
+        core::mem::take(&mut changed.references).check(related, context).await?;
+    }
+    Ok(changed)
+}
+
+fn related(plan: &Plan) -> Option<&Arc<Related>> {
+    match plan {
+        Plan::Insert(plan) => Some(&plan.related),
+        Plan::Update(plan) => Some(&plan.related),
+        Plan::Delete(plan) => Some(&plan.related),
+        _ => None,
+    }
+}
+
+/// Runs one statement; what its rows refer to is not looked for.
+fn run_part<'a, D: Database>(
+    plan: &'a Plan,
+    row_ids: &'a mut RowIds,
+    context: &'a mut Context<'_, D>,
+) -> Pin<Box<dyn Future<Output = SqlResult<Changed>> + Send + 'a>> {
+    Box::pin(async move {
+        match plan {
+            Plan::Insert(plan) => run_insert(plan, row_ids, context).await,
+            Plan::Update(plan) => run_update(plan, context).await,
+            Plan::Delete(plan) => run_delete(plan, context).await,
+            Plan::Query(rel) => {
+                let returned = collect(rel, context).await?;
+                Ok(Changed { count: returned.len() as u64, returned, ..Changed::default() })
+            }
+            _ => Err(SqlError::not_supported("this statement in WITH")),
+        }
+    })
+}
+
+async fn run_parts<D: Database>(
+    with: &WithPlan,
+    row_ids: &mut RowIds,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Changed> {
+    context.transaction.begin_parts();
+    let mut unchecked = Vec::new();
+    let changed = run_each(with, row_ids, &mut unchecked, context).await;
+    context.transaction.end_parts();
+    let changed = changed?;
+    for (related, references) in unchecked {
+        references.check(&related, context).await?;
+    }
+    Ok(changed)
+}
+
+async fn run_each<D: Database>(
+    with: &WithPlan,
+    row_ids: &mut RowIds,
+    unchecked: &mut Vec<(Arc<Related>, References)>,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Changed> {
+    for part in &with.parts {
+        let returned = run_one(&part.plan, row_ids, unchecked, context).await?.returned;
+        context.env.memo.note_working(part.id.0, Arc::new(returned));
+    }
+    run_one(&with.last, row_ids, unchecked, context).await
+}
+
+async fn run_one<D: Database>(
+    plan: &Plan,
+    row_ids: &mut RowIds,
+    unchecked: &mut Vec<(Arc<Related>, References)>,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Changed> {
+    context.transaction.see_before();
+    let mut changed = run_part(plan, row_ids, context).await?;
+    if let Some(related) = related(plan) {
+        unchecked.push((related.clone(), core::mem::take(&mut changed.references)));
+    }
+    Ok(changed)
+}

@@ -1,0 +1,64 @@
+//! `WITH` around statements that change tables.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use super::planner::{Named, NamedOrigin, Planner};
+use super::query::{check_unnamed, plan_cte, rename};
+use super::rel::{Rel, RunId};
+use super::{OutputColumn, Plan, plan_with};
+use crate::ast::{With, WithItem};
+use crate::error::SqlResult;
+
+/// Statements that see the same rows, those that were there before any of them, and what those before them return.
+#[derive(Debug)]
+pub(crate) struct WithPlan {
+    pub(crate) parts: Vec<Part>,
+    pub(crate) last: Plan,
+}
+
+/// A statement that `WITH` names.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    /// Where others find what it returns.
+    pub(crate) id: RunId,
+    pub(crate) plan: Plan,
+}
+
+pub(super) fn plan_with_clause(
+    with: &With,
+    planner: &mut Planner,
+) -> SqlResult<(Plan, Option<Vec<OutputColumn>>)> {
+    let first = planner.named.len();
+    let mut plan = || {
+        let mut parts = Vec::new();
+        for item in &with.items {
+            match item {
+                WithItem::Query(cte) => plan_cte(cte, with.recursive, first, planner)?,
+                WithItem::Change { name, columns, statement } => {
+                    check_unnamed(name, first, planner)?;
+                    let (plan, returned) = plan_with(statement, planner)?;
+                    let columns = rename(name, returned.unwrap_or_default(), columns)?;
+                    let id = RunId(planner.next_id());
+                    planner.named.push(Named {
+                        name: name.clone(),
+                        rel: Rel::Working(id, columns.len()),
+                        columns,
+                        depth: planner.levels.len(),
+                        depends: false,
+                        origin: NamedOrigin::Change,
+                    });
+                    parts.push(Part { name: name.clone(), id, plan });
+                }
+            }
+        }
+        let (last, columns) = plan_with(&with.statement, planner)?;
+        let plan = if parts.is_empty() { last } else { Plan::With(Box::new(WithPlan { parts, last })) };
+        Ok((plan, columns))
+    };
+    let planned = plan();
+    planner.named.truncate(first);
+    planned
+}
