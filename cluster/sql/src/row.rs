@@ -100,12 +100,25 @@ fn read_into(bytes: &[u8], types: &[DataType], needed: &[bool], row: &mut Vec<Da
     }
     let count = usize::try_from(reader.varint()?).ok().filter(|count| *count <= types.len())?;
     let bitmap = reader.bytes(count.div_ceil(8))?;
-    for (index, data_type) in types.iter().enumerate() {
+    // What lies behind the last column that is needed need not be looked at.
+    let end = match needed.is_empty() {
+        true => types.len(),
+        false => needed.iter().rposition(|needed| *needed).map_or(0, |last| last + 1),
+    };
+    for (index, data_type) in types.iter().enumerate().take(end) {
         let is_null = index >= count || bitmap.get(index / 8)? >> (index % 8) & 1 == 1;
         let wanted = needed.get(index).copied().unwrap_or(true);
-        row.push(if is_null { Datum::Null } else { reader.datum(*data_type, wanted)? });
+        row.push(match (is_null, wanted) {
+            (true, _) => Datum::Null,
+            (false, true) => reader.datum(*data_type)?,
+            (false, false) => {
+                reader.skip(*data_type)?;
+                Datum::Null
+            }
+        });
     }
-    reader.rest.is_empty().then_some(count)
+    row.resize(types.len(), Datum::Null);
+    (end < types.len() || reader.rest.is_empty()).then_some(count)
 }
 
 fn zigzag(value: i64) -> u64 {
@@ -170,7 +183,33 @@ impl<'a> Reader<'a> {
         Some(value)
     }
 
-    fn datum(&mut self, data_type: DataType, wanted: bool) -> Option<Datum> {
+    /// Passes over a value.
+    fn skip(&mut self, data_type: DataType) -> Option<()> {
+        match data_type.base() {
+            DataType::Int2 | DataType::Int4 | DataType::Int8 | DataType::Oid => {
+                self.varint()?;
+            }
+            // It is small, but for its place on the heap.
+            DataType::Numeric => {
+                self.of(|bytes| Numeric::read(bytes).ok_or(()))?;
+            }
+            DataType::Bytea
+            | DataType::Jsonb
+            | DataType::Text
+            | DataType::Varchar
+            | DataType::Bpchar
+            | DataType::Name
+            | DataType::Json => {
+                self.counted()?;
+            }
+            _ => {
+                self.datum(data_type)?;
+            }
+        }
+        Some(())
+    }
+
+    fn datum(&mut self, data_type: DataType) -> Option<Datum> {
         Some(match data_type.base() {
             DataType::Bool => Datum::Bool(self.fixed()? != [0]),
             DataType::Int2 => Datum::Int2(self.integer()?),
@@ -194,13 +233,7 @@ impl<'a> Reader<'a> {
             | DataType::Varchar
             | DataType::Bpchar
             | DataType::Name
-            | DataType::Json => {
-                let bytes = self.counted()?;
-                match wanted {
-                    true => of_bytes(data_type, bytes)?,
-                    false => Datum::Null,
-                }
-            }
+            | DataType::Json => of_bytes(data_type, self.counted()?)?,
             _ => return None,
         })
     }
@@ -211,7 +244,7 @@ impl<'a> Reader<'a> {
         let mut items = Vec::with_capacity(len.min(self.rest.len() + 8 * bitmap.len()));
         for index in 0..len {
             let is_null = bitmap.get(index / 8)? >> (index % 8) & 1 == 1;
-            items.push(if is_null { Datum::Null } else { self.datum(element.data_type(), true)? });
+            items.push(if is_null { Datum::Null } else { self.datum(element.data_type())? });
         }
         Some(Datum::Array(Box::new(Array::new(element, items))))
     }
@@ -261,6 +294,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn columns_that_are_not_needed_are_null(
+            columns in proptest::collection::vec((typed(), any::<bool>()), 1..20)
+        ) {
+            let (columns, needed): (Vec<_>, Vec<bool>) = columns.into_iter().unzip();
+            let (types, row): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+            let expected: Vec<Datum> = row.iter().zip(&needed)
+                .map(|(datum, needed)| if *needed { datum.clone() } else { Datum::Null }).collect();
+            prop_assert_eq!(read(&encode(&row), &types, &needed, &[]), Ok(expected));
+        }
+
         #[test]
         fn rows_survive_the_round_trip(columns in proptest::collection::vec(typed(), 0..20)) {
             let (types, row): (Vec<_>, Vec<_>) = columns.into_iter().unzip();

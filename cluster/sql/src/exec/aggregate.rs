@@ -6,7 +6,7 @@ use core::cmp::Ordering;
 use hashbrown::HashMap;
 
 use super::accumulator::Accumulator;
-use super::distinct::same_form;
+use super::distinct::write_same_form;
 use super::sort::order;
 use super::{Context, Cursor, Row, row_len};
 use crate::bind::AggregateCall;
@@ -47,18 +47,22 @@ pub(super) async fn aggregate<D: Database>(
         groups.push(Group::new(Row::new(), &node.calls));
     }
     let mut cursor = Cursor::open(&node.input);
+    // Of one row after the other: most belong to groups that are there already.
+    let (mut keys, mut form) = (Row::new(), Vec::new());
     while let Some(batch) = cursor.next_batch(context).await? {
         for row in batch {
             let mut at = 0;
             if !node.keys.is_empty() {
-                let keys = context.eval_all(&node.keys, &row).await?;
-                let form = same_form(&keys);
+                context.eval_into(&node.keys, &row, &mut keys).await?;
+                form.clear();
+                keys.iter().for_each(|key| write_same_form(key, &mut form));
                 at = match index.get(&form) {
                     Some(at) => *at,
                     None => {
+                        let keys = core::mem::take(&mut keys);
                         let len = row_len(&keys) + 2 * form.len() + 64 * (1 + node.calls.len());
                         context.budget.charge(len)?;
-                        index.insert(form, groups.len());
+                        index.insert(form.clone(), groups.len());
                         groups.push(Group::new(keys, &node.calls));
                         groups.len() - 1
                     }

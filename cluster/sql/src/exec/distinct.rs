@@ -19,8 +19,13 @@ const ENTRY_LEN: usize = 48;
 /// Bytes that are equal for values that are the same, NULL being the same as NULL.
 pub(super) fn same_form<'a>(values: impl IntoIterator<Item = &'a Datum>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    values.into_iter().for_each(|datum| key::write(datum, KeyOrder::Ascending, &mut bytes));
+    values.into_iter().for_each(|datum| write_same_form(datum, &mut bytes));
     bytes
+}
+
+/// Appends such bytes of one value.
+pub(super) fn write_same_form(value: &Datum, bytes: &mut Vec<u8>) {
+    key::write(value, KeyOrder::Ascending, bytes);
 }
 
 /// The first of the rows that are the same.

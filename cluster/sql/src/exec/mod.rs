@@ -166,6 +166,13 @@ impl<D: Database> Context<'_, D> {
     /// The values of `exprs` for `row`.
     async fn eval_all(&mut self, exprs: &[Expr], row: &[Datum]) -> SqlResult<Row> {
         let mut values = Row::with_capacity(exprs.len());
+        self.eval_into(exprs, row, &mut values).await?;
+        Ok(values)
+    }
+
+    /// Puts the values of `exprs` for `row` in the place of what is in `values`.
+    async fn eval_into(&mut self, exprs: &[Expr], row: &[Datum], values: &mut Row) -> SqlResult<()> {
+        values.clear();
         for expr in exprs {
             match expr.eval(row, &self.env) {
                 Ok(value) => values.push(value.into_owned()),
@@ -176,6 +183,6 @@ impl<D: Database> Context<'_, D> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(values)
+        Ok(())
     }
 }
