@@ -4,7 +4,7 @@ use std::io::{self, Read};
 use std::task::Context;
 use std::thread;
 
-use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted};
+use cluster_node::{APPEND_LEN_MAX, CONNECTIONS_MAX, Node, NodeConfig, NodeOptions, Planted};
 use drivers_api::Machine;
 use drivers_host::{DiskSize, HostClock, HostConsole, HostDisk, HostEntropy, HostInventory, HostNic, Waiter};
 
@@ -38,6 +38,7 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(
         sessions_len_max: tables_len_max / 4,
         log_len_max: HOST_LOG_LEN_MAX,
         append_len_max: APPEND_LEN_MAX,
+        connections_max: CONNECTIONS_MAX,
         planted: Planted::NONE,
     };
     let mut node = Node::new(config, options, clock.now(), &mut machine, &mut HostEntropy);

@@ -46,8 +46,23 @@ pub const BATCH_ROWS: usize = 256;
 /// Sessions whose last request id is remembered for exactly-once commits.
 pub const REQUEST_SESSIONS_MAX: usize = 4096;
 
-/// SQL connections a node serves at once.
-pub const CONNECTIONS_MAX: usize = 128;
+/// SQL connections a node serves at once, if it has the memory for as many.
+pub const CONNECTIONS_MAX: usize = 512;
+
+/// Bytes of TCP buffers for each connection, on average: the first ones have more, the others less.
+pub const CONNECTION_BUFFERS_LEN: usize = 28 * 1024;
+
+/// Bytes that an idle session takes.
+pub const CONNECTION_SESSION_LEN: usize = 20 * 1024;
+
+/// Of a machine's memory, connections may take one in so many bytes.
+pub const CONNECTIONS_SHARE: usize = 4;
+
+/// Connections that a machine with so many bytes of memory serves at once.
+pub const fn connections_max(memory_len: usize) -> usize {
+    let most = memory_len / CONNECTIONS_SHARE / (CONNECTION_BUFFERS_LEN + CONNECTION_SESSION_LEN);
+    if most < CONNECTIONS_MAX { most } else { CONNECTIONS_MAX }
+}
 
 /// No cluster lives to see this many terms or versions: whoever says more is broken, and arithmetic on what is less
 /// cannot overflow.
@@ -63,4 +78,7 @@ const _: () = {
     assert!(ENTRY_LEN_MAX < MESSAGE_LEN_MAX);
     assert!(VOTERS_MAX <= MEMBERS_MAX);
     assert!(CHUNK_LEN_MAX < ENTRY_LEN_MAX);
+    // A VM of 128 MiB has so much when its kernel has what it needs.
+    assert!(connections_max(112 * 1024 * 1024) == CONNECTIONS_MAX);
+    assert!(connections_max(48 * 1024 * 1024) >= 256);
 };

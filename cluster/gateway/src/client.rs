@@ -11,6 +11,9 @@ use crate::{Closed, Connection};
 /// Output is sent on when so much of it has gathered.
 pub(crate) const CHUNK_LEN: usize = 16 * 1024;
 
+/// A client that is idle keeps so much of its buffers.
+const AT_REST_LEN: usize = 2 * 1024;
+
 /// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -71,6 +74,12 @@ impl<C: Connection> Client<C> {
 
     fn ahead(&self) -> &[u8] {
         self.input.get(self.consumed..).unwrap_or_default()
+    }
+
+    /// Nothing is under way: what long messages have taken is given back.
+    pub(crate) fn rest(&mut self) {
+        self.input.shrink_to(AT_REST_LEN);
+        self.out.0.shrink_to(AT_REST_LEN);
     }
 
     async fn read(&mut self) -> Result<(), Ended> {

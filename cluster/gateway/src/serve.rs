@@ -194,6 +194,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
         if !core::mem::take(&mut self.at_rest) {
             return self.client.message().await;
         }
+        self.client.rest();
         let timeouts = self.session.timeouts();
         let in_transaction = self.session.status() != Status::Idle;
         let timeout = if in_transaction { timeouts.idle_in_transaction } else { timeouts.idle };

@@ -27,9 +27,14 @@ const LISTENING_MAX: usize = 32;
 /// Dropped connections that still have something to say, at most; then the oldest is broken off.
 const CLOSING_MAX: usize = 32;
 
-/// Each socket's buffers.
+/// A socket's buffers, as long as there is enough memory for those that may follow.
 const RECEIVE_BUFFER_LEN: usize = 16 * 1024;
 const TRANSMIT_BUFFER_LEN: usize = 32 * 1024;
+
+/// What a socket must have: room for a request, and for two segments of an answer, so that an acknowledgement is not what
+/// it waits for.
+const RECEIVE_BUFFER_LEN_MIN: usize = 4 * 1024;
+const SEGMENTS_MIN: usize = 2;
 
 /// An acknowledgement waits this long for something to travel with.
 const ACK_DELAY: smoltcp::time::Duration = smoltcp::time::Duration::from_millis(10);
@@ -58,6 +63,8 @@ pub struct StackConfig {
     pub seed: u64,
     /// Connections at once, at most.
     pub connections_max: usize,
+    /// Bytes of all their buffers, at most, unless they need more to work at all.
+    pub buffers_len_max: usize,
 }
 
 /// The TCP stack of one node.
@@ -69,6 +76,10 @@ pub struct Stack {
     listening: Vec<SocketHandle>,
     connections: usize,
     connections_max: usize,
+    buffers_len_max: usize,
+    /// Bytes of the buffers of all sockets, and how many these are.
+    buffers_len: usize,
+    sockets_len: usize,
     /// Accepted connections that have not said anything yet, and when they are given up.
     silent: Vec<(SocketHandle, Instant)>,
     /// Dropped connections that still have something to say.
@@ -106,6 +117,9 @@ impl Stack {
             listening: vec![],
             connections: 0,
             connections_max: config.connections_max,
+            buffers_len_max: config.buffers_len_max,
+            buffers_len: 0,
+            sockets_len: 0,
             silent: vec![],
             closing: vec![],
             next_port: EPHEMERAL_PORTS.start + (config.seed % span) as u16,
@@ -137,15 +151,17 @@ impl Stack {
     /// Does what is due: frames in, frames out, timeouts.
     pub fn poll(&mut self, now: Instant) {
         self.interface.poll(time(now), &mut self.wire, &mut self.sockets);
-        let sockets = &mut self.sockets;
+        let Stack { sockets, buffers_len, sockets_len, .. } = self;
         for (handle, _) in self.silent.extract_if(.., |(_, due)| *due <= now) {
             sockets.get_mut::<tcp::Socket<'_>>(handle).abort();
         }
         self.closing.retain(|handle| {
             // What TIME-WAIT guards against, old segments, cannot hurt a protocol whose sessions have names.
-            let state = sockets.get::<tcp::Socket<'_>>(*handle).state();
-            let done = matches!(state, tcp::State::Closed | tcp::State::TimeWait);
+            let socket = sockets.get::<tcp::Socket<'_>>(*handle);
+            let done = matches!(socket.state(), tcp::State::Closed | tcp::State::TimeWait);
             if done {
+                *buffers_len -= socket.recv_capacity() + socket.send_capacity();
+                *sockets_len -= 1;
                 sockets.remove(*handle);
             }
             !done
@@ -192,10 +208,10 @@ impl Stack {
         }
         let local = locked.next_port;
         locked.next_port = if local + 1 < EPHEMERAL_PORTS.end { local + 1 } else { EPHEMERAL_PORTS.start };
-        let mut socket = new_socket();
+        let mut socket = locked.new_socket();
         let remote = IpEndpoint::new(ip.into(), port);
         socket.connect(locked.interface.context(), remote, local).map_err(|_| TcpError)?;
-        let handle = locked.sockets.add(socket);
+        let handle = locked.add(socket);
         locked.connections += 1;
         drop(locked);
         Ok(TcpConnection { stack: stack.clone(), handle })
@@ -206,12 +222,31 @@ impl Stack {
             && self.connections + self.listening.len() < self.connections_max
             && self.port != 0
         {
-            let mut socket = new_socket();
+            let mut socket = self.new_socket();
             if socket.listen(self.port).is_err() {
                 return;
             }
-            self.listening.push(self.sockets.add(socket));
+            let handle = self.add(socket);
+            self.listening.push(handle);
         }
+    }
+
+    fn add(&mut self, socket: tcp::Socket<'static>) -> SocketHandle {
+        self.buffers_len += socket.recv_capacity() + socket.send_capacity();
+        self.sockets_len += 1;
+        self.sockets.add(socket)
+    }
+
+    /// A socket: with long buffers, as long as all that may follow can have short ones. A socket keeps its buffers until it
+    /// is gone, so those that come first have the long ones, whatever they do with them.
+    fn new_socket(&self) -> tcp::Socket<'static> {
+        let long = (RECEIVE_BUFFER_LEN, TRANSMIT_BUFFER_LEN);
+        let segments_len = SEGMENTS_MIN * self.wire.mtu.frame_len();
+        let short = (RECEIVE_BUFFER_LEN_MIN, segments_len.clamp(RECEIVE_BUFFER_LEN_MIN, TRANSMIT_BUFFER_LEN));
+        let to_follow = (self.connections_max + CLOSING_MAX).saturating_sub(self.sockets_len + 1);
+        let with_long = self.buffers_len + long.0 + long.1 + to_follow * (short.0 + short.1);
+        let (receive, transmit) = if with_long <= self.buffers_len_max { long } else { short };
+        new_socket(receive, transmit)
     }
 
     fn release(&mut self, handle: SocketHandle) {
@@ -226,9 +261,9 @@ impl Stack {
     }
 }
 
-fn new_socket() -> tcp::Socket<'static> {
-    let receive = tcp::SocketBuffer::new(vec![0; RECEIVE_BUFFER_LEN]);
-    let transmit = tcp::SocketBuffer::new(vec![0; TRANSMIT_BUFFER_LEN]);
+fn new_socket(receive_len: usize, transmit_len: usize) -> tcp::Socket<'static> {
+    let receive = tcp::SocketBuffer::new(vec![0; receive_len]);
+    let transmit = tcp::SocketBuffer::new(vec![0; transmit_len]);
     let mut socket = tcp::Socket::new(receive, transmit);
     // Replies are small and awaited: Nagle's algorithm only adds waiting. An acknowledgement travels with
     // the reply, which follows within milliseconds as a rule.

@@ -41,6 +41,7 @@ pub mod fuzzing {
 }
 
 pub use cluster_consensus::Raft;
-pub use cluster_format::{Planted, limits::APPEND_LEN_MAX};
+pub use cluster_format::Planted;
+pub use cluster_format::limits::{APPEND_LEN_MAX, CONNECTIONS_MAX, connections_max};
 pub use config::{ConfigError, NodeConfig};
 pub use node::{Health, Node, NodeOptions};

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use cluster_format::limits;
 use cluster_net::{Stack, StackConfig, TcpConnection};
 use drivers_api::{Frame, Instant};
 use drivers_host::HostClock;
@@ -29,8 +30,11 @@ const ATTEMPT_WITHIN: Duration = Duration::from_millis(100);
 /// A node that does not accept a connection within this is not there.
 const OPENED_WITHIN: Duration = Duration::from_secs(3);
 
-/// Connections at once, over all nodes.
-const CONNECTIONS_MAX: usize = 512;
+/// Connections at once, over all nodes: as many as three of them take.
+const CONNECTIONS_MAX: usize = 3 * limits::CONNECTIONS_MAX + 64;
+
+/// Bytes of their buffers.
+const BUFFERS_LEN_MAX: usize = 96 << 20;
 
 /// The gateway. Cloning shares it.
 #[derive(Clone)]
@@ -58,6 +62,7 @@ impl Gateway {
             // Ports must differ from an earlier gateway's, whose connections the nodes may remember.
             seed: clock.now().wall.unix_micros as u64,
             connections_max: CONNECTIONS_MAX,
+            buffers_len_max: BUFFERS_LEN_MAX,
         };
         let stack = Arc::new(Mutex::new(Stack::new(config, clock.now().monotonic)));
         let ended = RefCell::default();

@@ -7,7 +7,7 @@ use core::future::poll_fn;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted};
+use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted, connections_max};
 use drivers_api::{Console, DeviceInfo, Instant, Inventory, Level, Machine, MemoryInfo, Now};
 use drivers_virtio::{DeviceList, Devices};
 use kernel_arch::boot::BootInfo;
@@ -137,6 +137,7 @@ fn shares_of(total: usize) -> NodeOptions {
         sessions_len_max: total / 8,
         log_len_max: total / 8,
         append_len_max: APPEND_LEN_MAX,
+        connections_max: connections_max(total),
         planted: Planted::NONE,
     }
 }

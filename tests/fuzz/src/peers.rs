@@ -66,7 +66,15 @@ pub fn frames(bytes: &[u8]) {
     let mut peers = Peers::new(config(1), now);
     let ip = Ipv4Addr::new(10, 0, 0, 1);
     let (hardware_address, mtu) = ([2, 0, 0, 0, 0, 1], Mtu::JUMBO);
-    let stack = StackConfig { hardware_address, mtu, ip, prefix_len: 24, seed: 1, connections_max: 4 };
+    let stack = StackConfig {
+        hardware_address,
+        mtu,
+        ip,
+        prefix_len: 24,
+        seed: 1,
+        connections_max: 4,
+        buffers_len_max: 0,
+    };
     let mut stack = Stack::new(stack, now);
     stack.listen(5432);
     // What the node has said of itself, so that an answer can be made to it.

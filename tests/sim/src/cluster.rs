@@ -26,6 +26,7 @@ const NODE_OPTIONS: NodeOptions = NodeOptions {
     sessions_len_max: 16 << 20,
     log_len_max: 8 << 20,
     append_len_max: 256 << 10,
+    connections_max: 128,
     planted: Planted::NONE,
 };
 

@@ -216,6 +216,7 @@ impl HostMachine {
             prefix_len: 24,
             seed,
             connections_max: CONNECTIONS_MAX,
+            buffers_len_max: usize::MAX,
         };
         let host = Host {
             stack: Arc::new(Mutex::new(Stack::new(config, Instant::ZERO))),

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use cluster_format::limits::CONNECTIONS_MAX;
+use cluster_format::limits::CONNECTION_BUFFERS_LEN;
 use cluster_format::{ClusterId, Entry, Membership, NodeId, Payload, Planted, decode, encode};
 use cluster_gateway::Registry;
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
@@ -55,6 +55,8 @@ pub struct NodeOptions {
     pub log_len_max: usize,
     /// Bytes of entries in one message to a follower; `limits::APPEND_LEN_MAX`, but for tests.
     pub append_len_max: usize,
+    /// SQL connections at once.
+    pub connections_max: usize,
     /// A mistake to make, in test builds.
     pub planted: Planted,
 }
@@ -117,7 +119,8 @@ impl Node {
             ip: config.ip,
             prefix_len: config.prefix_len,
             seed: rng.next_u64(),
-            connections_max: CONNECTIONS_MAX + REFUSALS_MAX,
+            connections_max: options.connections_max + REFUSALS_MAX,
+            buffers_len_max: options.connections_max * CONNECTION_BUFFERS_LEN,
         };
         let mut stack = Stack::new(stack, now.monotonic);
         stack.listen(SQL_PORT);
@@ -128,7 +131,7 @@ impl Node {
             coordinator: Coordinator::new(config.node, Leader::new(options.planted), rng.next_u64() >> 1),
             peers: Peers::new(peers, now.monotonic),
             stack: Arc::new(Mutex::new(stack)),
-            registry: Arc::new(Registry::new()),
+            registry: Arc::new(Registry::with_connections_max(options.connections_max)),
             tasks: Tasks::default(),
             database: NodeDatabase::new(
                 config.node,

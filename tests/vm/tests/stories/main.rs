@@ -4,6 +4,7 @@
 
 mod backups;
 mod bad_input;
+mod connections;
 mod failover;
 mod full_disk;
 mod idle;
