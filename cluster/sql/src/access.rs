@@ -77,7 +77,7 @@ impl Access {
         for (at, (index, bound)) in descriptor.indexes.iter().zip(&table.bound.indexes).enumerate() {
             let holds =
                 |predicate: &Expr| conjuncts_of(predicate).iter().all(|part| conjuncts.contains(part));
-            if !index.ready || !bound.predicate.as_ref().is_none_or(holds) {
+            if !index.is_ready() || !bound.predicate.as_ref().is_none_or(holds) {
                 continue;
             }
             let types = index.keys.iter().map(|key| key.data_type);

@@ -158,6 +158,11 @@ impl RequestIds {
         RequestIds { next: RequestId { session, sequence: 1 } }
     }
 
+    /// Whose they are.
+    pub fn session(&self) -> u64 {
+        self.next.session
+    }
+
     /// The next id.
     pub fn take(&mut self) -> RequestId {
         let id = self.next;

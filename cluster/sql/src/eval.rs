@@ -61,6 +61,8 @@ pub(crate) struct SessionFacts {
     pub(crate) regexes: Arc<Mutex<Regexes>>,
     /// The wall time of the statement's start.
     pub(crate) statement_micros: i64,
+    /// Who puts rows into the index that the statement makes, if they are not to be put there at once.
+    pub(crate) builder: Option<u64>,
     /// What sequences have given it.
     pub(crate) sequences: Arc<Mutex<SessionSequences>>,
 }
@@ -80,6 +82,7 @@ impl SessionFacts {
             chance: Arc::new(Chance::new(0, 0)),
             regexes: Arc::default(),
             statement_micros: 0,
+            builder: None,
             sequences: Arc::default(),
         }
     }

@@ -135,8 +135,21 @@ pub struct Index {
     pub keys: Vec<IndexKey>,
     /// The rows that are in it; all if none.
     pub predicate: Option<String>,
-    /// Whether all rows are in it: it is written from the beginning, but read only then.
-    pub ready: bool,
+    /// How far it is.
+    pub state: IndexState,
+}
+
+/// How far an index is. Every transaction reads the descriptors that it goes by, so all that commit behind the one which
+/// changed this go by what it is then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IndexState {
+    /// Whoever writes rows writes it, too, but some of the rows that were there before are not in it: nobody reads it.
+    Building {
+        /// The session that puts them into it.
+        builder: u64,
+    },
+    /// All rows are in it.
+    Ready,
 }
 
 /// What an index was declared as.
@@ -290,6 +303,11 @@ impl TableDescriptor {
 }
 
 impl Index {
+    /// Whether all rows are in it.
+    pub fn is_ready(&self) -> bool {
+        self.state == IndexState::Ready
+    }
+
     /// The columns that it is ordered by; expressions are left out.
     pub fn columns(&self) -> Vec<u16> {
         let column = |key: &IndexKey| match key.value {

@@ -19,7 +19,7 @@ use cluster_format::{KeyRange, Write};
 use cluster_store::{Direction, ReadError, Snapshot, Transaction};
 pub use descriptor::{
     Check, Column, ColumnDefault, Descriptor, ForeignKey, Identity, Index, IndexConstraint, IndexKey,
-    IndexValue, ReferentialAction, SequenceDescriptor, TableDescriptor, ViewDescriptor,
+    IndexState, IndexValue, ReferentialAction, SequenceDescriptor, TableDescriptor, ViewDescriptor,
 };
 
 pub(crate) use statistics::{ColumnSample, ColumnStatistics, Detail, TableStatistics, statistics_key};
@@ -51,6 +51,14 @@ const NEXT_TABLE_ID: [u8; 2] = [SYSTEM_SPACE, 2];
 
 /// There while a backup is restored: which restore may write.
 pub(crate) const RESTORE: [u8; 2] = [SYSTEM_SPACE, 3];
+
+/// When a session that builds indexes has last done something of it, by its random name.
+const BUILDS: u8 = 5;
+
+/// The key of the note of the session `builder`, which builds an index.
+pub(crate) fn build_key(builder: u64) -> Vec<u8> {
+    [&[SYSTEM_SPACE, BUILDS][..], &builder.to_be_bytes()].concat()
+}
 
 /// Most bytes of descriptors in a backup: restoring it writes them in one transaction.
 pub(crate) const DESCRIPTORS_LEN_MAX: usize = TRANSACTION_LEN_MAX - 1024;

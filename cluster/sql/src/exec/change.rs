@@ -233,7 +233,7 @@ pub(super) async fn run_delete<D: Database>(
     if plan.related.tables.is_empty() {
         for (index, (key, row)) in rows.into_iter().enumerate() {
             context.breathe(index).await?;
-            remove_row(&plan.table, &key, &row, context.transaction, &context.env)?;
+            remove_row(&plan.table, &key, &row, context.transaction, &context.env).await?;
         }
         return Ok(changed);
     }

@@ -95,7 +95,7 @@ impl References {
                 Event::Deleted(rows) => {
                     for (at, (key, row)) in rows.iter().enumerate() {
                         context.breathe(at).await?;
-                        remove_row(&known.table, key, row, context.transaction, &context.env)?;
+                        remove_row(&known.table, key, row, context.transaction, &context.env).await?;
                     }
                 }
                 Event::Replaced(rows) => {

@@ -29,7 +29,9 @@ use cluster_store::{Lease, MemoryPool, Transaction, yield_now};
 pub(crate) use change::{collect, delete_all, replay_inserts};
 pub(crate) use cursor::Cursor;
 pub(crate) use foreign::References;
-pub(crate) use store::{Replaced, RowIds, UniqueKey, add_to_index, check_row, replace_rows, store_row};
+pub(crate) use store::{
+    Replaced, RowIds, UniqueKey, add_to_index, check_row, ensure_in_index, replace_rows, store_row,
+};
 pub(crate) use with::run_change;
 
 use crate::cancel::CancelFlag;

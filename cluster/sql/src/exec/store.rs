@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use cluster_store::Transaction;
 
 use super::Row;
-use crate::catalog::{IndexValue, StoredTable, TableDescriptor};
+use crate::catalog::{Index, IndexConstraint, IndexValue, StoredTable, TableDescriptor};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::key::{self, KeyOrder};
@@ -57,6 +57,10 @@ struct Entry {
     key: Vec<u8>,
     /// Whether no other row may have it.
     unique: bool,
+    /// Whether it may be that of another row, as the index is not whole yet.
+    is_shared: bool,
+    /// Whether no new row may have it: it has a NULL in what becomes the primary key.
+    is_refused: bool,
 }
 
 /// The entry of `row` in an index, if it is in it; `tail` is that of the row's key.
@@ -76,17 +80,20 @@ fn entry(
         return Ok(None);
     }
     let mut key = key::table_prefix(index.id);
-    let mut unique = index.unique;
+    let (mut unique, mut is_null) = (index.unique, false);
     for expr in &bound.keys {
         let value = expr.eval(row, env)?;
         // NULLs are not the same as each other.
         unique &= !value.is_null();
+        is_null |= value.is_null();
         key::write(&value, KeyOrder::Ascending, &mut key);
     }
     if !unique {
         key.extend_from_slice(tail);
     }
-    Ok(Some(Entry { index: at, key, unique }))
+    let is_built = !index.is_ready();
+    let is_refused = is_null && is_built && index.constraint == IndexConstraint::PrimaryKey;
+    Ok(Some(Entry { index: at, key, unique, is_shared: unique && is_built, is_refused }))
 }
 
 fn entries(table: &StoredTable, key: &[u8], row: &[Datum], env: &Env<'_>) -> SqlResult<Vec<Entry>> {
@@ -161,6 +168,9 @@ async fn add_entries(
     transaction: &mut Transaction,
 ) -> SqlResult<()> {
     for entry in entries {
+        if entry.is_refused {
+            return Err(null_in_key(table, entry.index, row));
+        }
         if !entry.unique {
             transaction.put(&entry.key, tail(key))?;
         } else if !transaction.insert(&entry.key.into(), tail(key).into()).await? {
@@ -168,6 +178,15 @@ async fn add_entries(
         }
     }
     Ok(())
+}
+
+/// Removes an entry of the row at `key`. As long as an index is built, another row may have come by the entry of one that is
+/// not in it yet.
+async fn remove_entry(entry: &Entry, key: &[u8], transaction: &mut Transaction) -> SqlResult<()> {
+    if entry.is_shared && transaction.get(&entry.key).await?.is_none_or(|found| *found != *tail(key)) {
+        return Ok(());
+    }
+    Ok(transaction.delete(&entry.key)?)
 }
 
 /// Adds what the index at `at` has of a row that is there.
@@ -183,8 +202,26 @@ pub(crate) async fn add_to_index(
     add_entries(table, key, row, entries, transaction).await
 }
 
+/// As [`add_to_index`], of a row that may be in it.
+pub(crate) async fn ensure_in_index(
+    table: &StoredTable,
+    at: usize,
+    key: &[u8],
+    row: &[Datum],
+    transaction: &mut Transaction,
+    env: &Env<'_>,
+) -> SqlResult<()> {
+    let Some(entry) = entry(table, at, row, tail(key), env)? else { return Ok(()) };
+    match transaction.get(&entry.key).await? {
+        _ if entry.is_refused => Err(null_in_key(table, at, row)),
+        None => Ok(transaction.put(&entry.key, tail(key))?),
+        Some(found) if *found == *tail(key) => Ok(()),
+        Some(_) => Err(duplicate_key(table, UniqueKey::Index(at), row)),
+    }
+}
+
 /// Removes a row.
-pub(crate) fn remove_row(
+pub(crate) async fn remove_row(
     table: &StoredTable,
     key: &[u8],
     row: &[Datum],
@@ -193,7 +230,7 @@ pub(crate) fn remove_row(
 ) -> SqlResult<()> {
     transaction.delete(key)?;
     for entry in entries(table, key, row, env)? {
-        transaction.delete(&entry.key)?;
+        remove_entry(&entry, key, transaction).await?;
     }
     Ok(())
 }
@@ -233,7 +270,7 @@ pub(crate) async fn replace_rows(
             // What stays the same is not written again.
             match new.iter().position(|other| other.key == entry.key && !moves) {
                 Some(same) => drop(new.swap_remove(same)),
-                None => transaction.delete(&entry.key)?,
+                None => remove_entry(&entry, &row.key, transaction).await?,
             }
         }
         added.push((key, moves, new));
@@ -279,6 +316,20 @@ pub(crate) fn check_row(table: &StoredTable, row: &mut Row, env: &Env<'_>) -> Sq
         }
     }
     Ok(())
+}
+
+/// 23502: a row has a NULL where the primary key that is built has none.
+fn null_in_key(table: &StoredTable, at: usize, row: &[Datum]) -> SqlError {
+    let descriptor = &table.descriptor;
+    let columns = descriptor.indexes.get(at).map(Index::columns).unwrap_or_default();
+    let is_null = |column: &u16| row.get(usize::from(*column)).is_none_or(Datum::is_null);
+    let column = columns.into_iter().find(is_null).map(usize::from);
+    let column = column.and_then(|column| descriptor.columns.get(column)).map_or("", |column| &column.name);
+    let message = format!(
+        "null value in column \"{column}\" of relation \"{}\" violates not-null constraint",
+        descriptor.name
+    );
+    SqlError::new(SqlState::NOT_NULL_VIOLATION, message).detail(failing(descriptor, row))
 }
 
 fn failing(table: &TableDescriptor, row: &[Datum]) -> String {

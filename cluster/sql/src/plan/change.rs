@@ -197,7 +197,7 @@ fn plan_conflict(
 fn conflict_keys(on_conflict: &OnConflict, table: &StoredTable, scope: &Scope) -> SqlResult<Vec<UniqueKey>> {
     let descriptor = &table.descriptor;
     let primary = (!descriptor.primary_key.is_empty()).then_some(UniqueKey::Primary);
-    let unique = descriptor.indexes.iter().enumerate().filter(|(_, index)| index.unique);
+    let unique = descriptor.indexes.iter().enumerate().filter(|(_, index)| index.unique && index.is_ready());
     match &on_conflict.target {
         None if on_conflict.update.is_some() => {
             let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";

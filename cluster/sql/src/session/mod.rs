@@ -14,6 +14,7 @@
 mod analyze;
 mod backup;
 mod block;
+mod build;
 mod copy_in;
 mod cursor;
 mod definition;
@@ -201,6 +202,7 @@ impl<D: Database> Session<D> {
             chance: Arc::new(Chance::new(id, database.wall_micros().cast_unsigned())),
             regexes: Arc::default(),
             statement_micros: 0,
+            builder: None,
             sequences: Arc::default(),
         };
         Session {

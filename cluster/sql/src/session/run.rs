@@ -49,12 +49,22 @@ impl<D: Database> Session<D> {
         let step = self.remember(prepared, &params);
         match &prepared.planned.plan {
             Plan::Direct => match statement {
-                _ if definition::is_definition(statement) => self.write(prepared, &params, mode).await,
+                _ if definition::is_definition(statement) => {
+                    if mode.alone && !self.state.is_block() {
+                        return Box::pin(self.define_alone(prepared, &params, mode)).await;
+                    }
+                    self.write(prepared, &params, mode).await
+                }
                 Statement::Backup => Box::pin(self.begin_backup(mode)).await,
                 Statement::Restore => Box::pin(self.begin_restore(mode)).await,
                 Statement::Execute(name, arguments) => self.execute_named(name, arguments, mode).await,
                 Statement::Fetch(name, direction, moves) => self.fetch_named(name, *direction, *moves).await,
-                Statement::Maintenance(maintenance) => Box::pin(self.maintain(maintenance, mode)).await,
+                Statement::Maintenance(maintenance) => {
+                    if !self.state.is_block() {
+                        Box::pin(self.sweep_builds()).await?;
+                    }
+                    Box::pin(self.maintain(maintenance, mode)).await
+                }
                 _ => self.direct(statement).await,
             },
             Plan::Explain(_) => Box::pin(self.explain(prepared, params, mode)).await,

@@ -64,7 +64,7 @@ pub(super) fn indexes(catalog: &Catalog, rows: &mut Rows) {
             .collect();
         let texts = |some: bool, value: String| if some { made(value) } else { Datum::Null };
         let predicate = index.and_then(|index| index.predicate.clone());
-        let ready = flag(index.is_none_or(|index| index.ready));
+        let ready = flag(index.is_none_or(|index| index.is_ready()));
         rows.add([
             ("indexrelid", oid(relation.oid)),
             ("indrelid", oid(oid_of(table.id))),

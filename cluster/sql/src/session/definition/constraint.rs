@@ -8,7 +8,8 @@ use super::{free_name, place_of, put_table, table_called};
 use crate::ast::{Constraint, ConstraintKind, ForeignKeyDefinition, Source};
 use crate::bind::{Binder, scope_of};
 use crate::catalog::{
-    self, Check, Descriptor, ForeignKey, Index, IndexConstraint, IndexKey, IndexValue, TableDescriptor,
+    self, Check, Descriptor, ForeignKey, Index, IndexConstraint, IndexKey, IndexState, IndexValue,
+    TableDescriptor,
 };
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -104,7 +105,8 @@ async fn add_primary_key<D: Database>(
         return Err(SqlError::new(SqlState::INVALID_TABLE_DEFINITION, message));
     }
     let columns = distinct_columns(table, columns, "primary key")?;
-    for column in &columns {
+    let is_built_later = context.env.session.builder.is_some();
+    for column in columns.iter().filter(|_| !is_built_later) {
         if let Some(column) = table.columns.get_mut(usize::from(*column)) {
             column.not_null = true;
         }
@@ -170,8 +172,17 @@ async fn add_index<D: Database>(
     let id = catalog::take_id(context.transaction).await?;
     let descriptor = Descriptor::Index(table.name.clone());
     catalog::put(context.transaction, &table.schema, &name, &descriptor).await?;
-    table.indexes.push(Index { id, name, unique: true, constraint, keys, predicate: None, ready: true });
+    let state = state_of_new(context)?;
+    table.indexes.push(Index { id, name, unique: true, constraint, keys, predicate: None, state });
     Ok(table.indexes.len() - 1)
+}
+
+/// How far an index is that is made now: it is filled at once, or by a session that builds it.
+pub(super) fn state_of_new<D: Database>(context: &mut Context<'_, D>) -> SqlResult<IndexState> {
+    let Some(builder) = context.env.session.builder else { return Ok(IndexState::Ready) };
+    let now = context.env.session.statement_micros.to_be_bytes();
+    context.transaction.put(&catalog::build_key(builder), &now)?;
+    Ok(IndexState::Building { builder })
 }
 
 /// `CHECK`: its expression must be one over the table's rows.
@@ -301,7 +312,10 @@ pub(super) fn is_unique(table: &TableDescriptor, columns: &[u16]) -> bool {
         key == columns
     };
     let whole = |index: &&Index| {
-        index.unique && index.predicate.is_none() && index.columns().len() == index.keys.len()
+        index.unique
+            && index.is_ready()
+            && index.predicate.is_none()
+            && index.columns().len() == index.keys.len()
     };
     is_same(table.primary_key.clone())
         || table.indexes.iter().filter(whole).any(|index| is_same(index.columns()))

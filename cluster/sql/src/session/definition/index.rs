@@ -64,6 +64,7 @@ pub(super) async fn create<D: Database>(
     let id = catalog::take_id(context.transaction).await?;
     let of_table = Descriptor::Index(descriptor.name.clone());
     catalog::put(context.transaction, &descriptor.schema, &name, &of_table).await?;
+    let state = constraint::state_of_new(context)?;
     descriptor.indexes.push(Index {
         id,
         name,
@@ -71,13 +72,15 @@ pub(super) async fn create<D: Database>(
         constraint: IndexConstraint::None,
         keys,
         predicate,
-        ready: true,
+        state,
     });
     let at = descriptor.indexes.len() - 1;
     put_table(descriptor, context).await?;
     // As it is now, with what the new index is bound to.
     let table = table_called(&create.table, context).await?;
-    rows::fill_index(&table, at, context).await?;
+    if context.env.session.builder.is_none() {
+        rows::fill_index(&table, at, context).await?;
+    }
     Ok(Vec::new())
 }
 

@@ -1,11 +1,11 @@
 //! Statements that define what there is. Each is part of its transaction like any other: what it changes are rows.
 
-mod alter;
+pub(super) mod alter;
 mod constraint;
 mod drop;
 mod index;
 mod object;
-mod rows;
+pub(super) mod rows;
 mod table;
 
 use alloc::format;

@@ -67,7 +67,7 @@ pub(super) async fn fill_index<D>(
     }
 }
 
-fn not_unique(table: &StoredTable, at: usize, error: SqlError) -> SqlError {
+pub(in crate::session) fn not_unique(table: &StoredTable, at: usize, error: SqlError) -> SqlError {
     let name = table.descriptor.indexes.get(at).map_or("", |index| &index.name);
     let message = format!("could not create unique index \"{name}\"");
     let detail = error.detail.map(|detail| detail.replace("already exists", "is duplicated"));
