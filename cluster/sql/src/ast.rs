@@ -13,7 +13,7 @@ pub(crate) mod visit;
 
 pub use definition::{
     AlterTable, ColumnDefinition, Constraint, ConstraintKind, CreateIndex, CreateSequence, CreateTable,
-    CreateView, DefaultDefinition, Drop, ForeignKeyDefinition, IndexKeyDefinition, ObjectKind,
+    CreateView, DefaultDefinition, Deferral, Drop, ForeignKeyDefinition, IndexKeyDefinition, ObjectKind,
     ReferentialAction, SequenceOptions, Source, TableChange, Truncate,
 };
 
@@ -106,6 +106,8 @@ pub enum Statement {
     Maintenance(Maintenance),
     /// `LOCK`: transactions wait for nobody; what they read is checked when they commit.
     Lock(Vec<TableName>),
+    /// `SET CONSTRAINTS`: which, or all if none is named; whether they wait for the end of the transaction.
+    SetConstraints(Vec<TableName>, bool),
     /// `DEALLOCATE name`, or all.
     Deallocate(Option<String>),
     /// `DISCARD ALL`

@@ -13,6 +13,7 @@ use crate::ast::BinaryOperator;
 use crate::cast;
 use crate::chance::Chance;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::exec::Deferred;
 use crate::expr::{Between, Case, Expr, Like, Quantified, Test};
 use crate::function::{self, Regexes};
 use crate::like::like;
@@ -63,6 +64,8 @@ pub(crate) struct SessionFacts {
     pub(crate) statement_micros: i64,
     /// Who puts rows into the index that the statement makes, if they are not to be put there at once.
     pub(crate) builder: Option<u64>,
+    /// What of its transaction is to be checked at its end.
+    pub(crate) deferred: Arc<Mutex<Deferred>>,
     /// What sequences have given it.
     pub(crate) sequences: Arc<Mutex<SessionSequences>>,
 }
@@ -83,6 +86,7 @@ impl SessionFacts {
             regexes: Arc::default(),
             statement_micros: 0,
             builder: None,
+            deferred: Arc::default(),
             sequences: Arc::default(),
         }
     }

@@ -64,6 +64,8 @@ pub struct Constraint {
     pub name: Option<String>,
     /// What it demands.
     pub kind: ConstraintKind,
+    /// When it is checked.
+    pub deferral: Deferral,
 }
 
 /// What a constraint demands.
@@ -94,7 +96,7 @@ pub struct ForeignKeyDefinition {
     pub on_update: ReferentialAction,
 }
 
-pub use crate::catalog::ReferentialAction;
+pub use crate::catalog::{Deferral, ReferentialAction};
 
 /// `CREATE INDEX`
 #[derive(Clone, Debug, PartialEq)]

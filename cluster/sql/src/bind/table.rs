@@ -5,7 +5,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Binder, Scope};
-use crate::catalog::{Column, ColumnDefault, Index, IndexKey, IndexValue, TableDescriptor};
+use crate::catalog::{
+    Column, ColumnDefault, Deferral, Index, IndexConstraint, IndexKey, IndexValue, TableDescriptor,
+};
 use crate::error::SqlResult;
 use crate::expr::Expr;
 use crate::function;
@@ -38,7 +40,12 @@ pub(crate) fn scope_of(table: &TableDescriptor, called: String) -> Scope {
     scope.width = table.columns.len();
     if let Some(known) = scope.tables.first_mut() {
         known.row = 0..scope.width;
-        known.key = table.declared_key().into_iter().map(usize::from).collect();
+        // Rows that have the same key for a while are not the same.
+        let waits =
+            |index: &Index| index.constraint == IndexConstraint::PrimaryKey && index.deferral != Deferral::No;
+        if !table.indexes.iter().any(waits) {
+            known.key = table.declared_key().into_iter().map(usize::from).collect();
+        }
     }
     scope
 }

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
+use super::Deferral;
 use crate::key::{self, KeyOrder};
 use crate::types::{DataType, Datum};
 
@@ -77,6 +78,9 @@ pub struct Column {
     pub missing: Datum,
     /// It is no more; what rows hold in its place means nothing.
     pub dropped: bool,
+    /// What is said of it.
+    #[serde(skip)]
+    pub comment: Option<String>,
 }
 
 impl Column {
@@ -91,6 +95,7 @@ impl Column {
             identity: Identity::No,
             missing: Datum::Null,
             dropped: false,
+            comment: None,
         }
     }
 }
@@ -118,6 +123,12 @@ pub struct TableDescriptor {
     pub foreign_keys: Vec<ForeignKey>,
     /// Schemas and names of the tables whose rows refer to its own.
     pub referenced_by: Vec<(String, String)>,
+    /// What is said of it.
+    #[serde(skip)]
+    pub comment: Option<String>,
+    /// What is said of the primary key that rows are stored by.
+    #[serde(skip)]
+    pub key_comment: Option<String>,
 }
 
 /// An index of a table.
@@ -137,6 +148,16 @@ pub struct Index {
     pub predicate: Option<String>,
     /// How far it is.
     pub state: IndexState,
+    /// When the constraint is checked that it was declared as. One that may wait is no unique index: rows may have the same
+    /// key for a while.
+    #[serde(skip)]
+    pub deferral: Deferral,
+    /// What is said of it.
+    #[serde(skip)]
+    pub comment: Option<String>,
+    /// What is said of the constraint.
+    #[serde(skip)]
+    pub constraint_comment: Option<String>,
 }
 
 /// How far an index is. Every transaction reads the descriptors that it goes by, so all that commit behind the one which
@@ -192,6 +213,9 @@ pub struct Check {
     pub name: String,
     /// What must not be false.
     pub expression: String,
+    /// What is said of it.
+    #[serde(skip)]
+    pub comment: Option<String>,
 }
 
 /// `FOREIGN KEY`
@@ -209,6 +233,12 @@ pub struct ForeignKey {
     pub on_delete: ReferentialAction,
     /// What becomes of rows whose row gets another key.
     pub on_update: ReferentialAction,
+    /// When it is checked.
+    #[serde(skip)]
+    pub deferral: Deferral,
+    /// What is said of it.
+    #[serde(skip)]
+    pub comment: Option<String>,
 }
 
 /// What becomes of rows whose row is deleted, or gets another key.
@@ -235,6 +265,12 @@ pub struct ViewDescriptor {
     pub columns: Vec<(String, DataType)>,
     /// The query.
     pub query: String,
+    /// What is said of it.
+    #[serde(skip)]
+    pub comment: Option<String>,
+    /// What is said of its columns.
+    #[serde(skip)]
+    pub column_comments: Vec<Option<String>>,
 }
 
 /// A source of numbers.
@@ -256,6 +292,9 @@ pub struct SequenceDescriptor {
     pub cycle: bool,
     /// The table, in the same schema, and the column that it counts for, and goes with.
     pub owner: Option<(String, u16)>,
+    /// What is said of it.
+    #[serde(skip)]
+    pub comment: Option<String>,
 }
 
 impl TableDescriptor {

@@ -47,5 +47,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<TableDescriptor> {
         checks: Vec::new(),
         foreign_keys: Vec::new(),
         referenced_by: Vec::new(),
+        comment: None,
+        key_comment: None,
     })
 }

@@ -5,6 +5,7 @@
 
 mod cache;
 mod descriptor;
+mod extras;
 mod legacy;
 mod statistics;
 
@@ -22,6 +23,7 @@ pub use descriptor::{
     IndexState, IndexValue, ReferentialAction, SequenceDescriptor, TableDescriptor, ViewDescriptor,
 };
 
+pub use extras::{Deferral, Part};
 pub(crate) use statistics::{ColumnSample, ColumnStatistics, Detail, TableStatistics, statistics_key};
 
 use crate::bind::{BoundTable, bind_table};
@@ -82,16 +84,14 @@ impl Descriptor {
     /// What `bytes` describe; none if they do not decode.
     pub fn decode(bytes: &[u8]) -> Option<Descriptor> {
         match bytes.split_first()? {
-            (&TAGGED, rest) => cluster_format::decode(rest).ok(),
+            (&TAGGED, rest) => extras::decode(rest),
             _ => legacy::decode(bytes).map(Descriptor::Table),
         }
     }
 
     /// Its bytes.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = [TAGGED].to_vec();
-        bytes.extend(cluster_format::encode(self));
-        bytes
+        extras::encode(self, [TAGGED].to_vec())
     }
 }
 

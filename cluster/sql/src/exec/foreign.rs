@@ -24,8 +24,8 @@ pub(crate) struct References {
     /// Tables, their foreign keys, and values that rows refer to.
     wanted: Vec<(u32, usize, Row)>,
     known: HashSet<Vec<u8>>,
-    /// Tables, their children, and values that nothing must refer to any more.
-    gone: Vec<(u32, usize, Row)>,
+    /// Tables, their children, values that nothing must refer to any more, and whether that can wait.
+    gone: Vec<(u32, usize, Row, bool)>,
 }
 
 /// What became of the rows of a table.
@@ -140,7 +140,7 @@ impl References {
             let action = if new.is_some() { key.on_update } else { key.on_delete };
             if matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict) {
                 context.budget.charge(row_len(&old) + 32)?;
-                self.gone.push((id, at, old));
+                self.gone.push((id, at, old, action == ReferentialAction::NoAction));
                 continue;
             }
             let rows = keyed(referring, collect(&child.rows, &mut context.within(&old)).await?);
@@ -172,14 +172,30 @@ impl References {
             else {
                 continue;
             };
+            let name = name_of(&known.table.descriptor);
+            let mut deferred = context.env.session.deferred.lock();
+            if deferred.waits(key.deferral, &name.0, &key.name) {
+                deferred.note_wanted(name, &key.name, values)?;
+                continue;
+            }
+            drop(deferred);
             if collect(parent, &mut context.within(values)).await?.is_empty() {
                 return Err(not_present(&known.table.descriptor, key, values));
             }
         }
-        for (index, (id, at, values)) in self.gone.iter().enumerate() {
+        for (index, (id, at, values, can_wait)) in self.gone.iter().enumerate() {
             context.breathe(index).await?;
             let Some(known) = related.tables.get(id) else { continue };
             let Some(child) = known.children.get(*at) else { continue };
+            if *can_wait && let Some(referring) = related.tables.get(&child.table) {
+                let name = name_of(&referring.table.descriptor);
+                let key = &child.foreign_key;
+                let mut deferred = context.env.session.deferred.lock();
+                if deferred.waits(key.deferral, &name.0, &key.name) {
+                    deferred.note_gone(name_of(&known.table.descriptor), name, &key.name, values)?;
+                    continue;
+                }
+            }
             if collect(&child.rows, &mut context.within(values)).await?.is_empty() {
                 continue;
             }
@@ -198,6 +214,10 @@ impl References {
         }
         Ok(())
     }
+}
+
+fn name_of(table: &TableDescriptor) -> (String, String) {
+    (table.schema.clone(), table.name.clone())
 }
 
 fn values_of(row: &[Datum], columns: &[u16]) -> Row {
@@ -260,7 +280,7 @@ fn listed(values: &[Datum]) -> String {
 }
 
 /// 23503
-fn not_present(table: &TableDescriptor, key: &ForeignKey, values: &[Datum]) -> SqlError {
+pub(super) fn not_present(table: &TableDescriptor, key: &ForeignKey, values: &[Datum]) -> SqlError {
     let message = format!(
         "insert or update on table \"{}\" violates foreign key constraint \"{}\"",
         table.name, key.name
@@ -274,7 +294,7 @@ fn not_present(table: &TableDescriptor, key: &ForeignKey, values: &[Datum]) -> S
 }
 
 /// 23503
-fn still_referenced(
+pub(super) fn still_referenced(
     known: &RelatedTable,
     child: &Child,
     referring: &TableDescriptor,

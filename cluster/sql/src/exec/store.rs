@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use cluster_store::Transaction;
 
 use super::Row;
-use crate::catalog::{Index, IndexConstraint, IndexValue, StoredTable, TableDescriptor};
+use crate::catalog::{Deferral, Index, IndexConstraint, IndexValue, StoredTable, TableDescriptor};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::key::{self, KeyOrder};
@@ -61,6 +61,8 @@ struct Entry {
     is_shared: bool,
     /// Whether no new row may have it: it has a NULL in what becomes the primary key.
     is_refused: bool,
+    /// If no other row may have it once the statement has ended, or the transaction: how much of it that is.
+    may_wait: Option<usize>,
 }
 
 /// The entry of `row` in an index, if it is in it; `tail` is that of the row's key.
@@ -88,12 +90,13 @@ fn entry(
         is_null |= value.is_null();
         key::write(&value, KeyOrder::Ascending, &mut key);
     }
+    let may_wait = (index.deferral != Deferral::No && !is_null).then_some(key.len());
     if !unique {
         key.extend_from_slice(tail);
     }
     let is_built = !index.is_ready();
     let is_refused = is_null && is_built && index.constraint == IndexConstraint::PrimaryKey;
-    Ok(Some(Entry { index: at, key, unique, is_shared: unique && is_built, is_refused }))
+    Ok(Some(Entry { index: at, key, unique, is_shared: unique && is_built, is_refused, may_wait }))
 }
 
 fn entries(table: &StoredTable, key: &[u8], row: &[Datum], env: &Env<'_>) -> SqlResult<Vec<Entry>> {
@@ -155,7 +158,7 @@ pub(crate) async fn store_row(
     };
     if !descriptor.indexes.is_empty() {
         let entries = entries(table, &key, row, env)?;
-        add_entries(table, &key, row, entries, transaction).await?;
+        add_entries(table, &key, row, entries, transaction, env).await?;
     }
     Ok(key)
 }
@@ -166,10 +169,16 @@ async fn add_entries(
     row: &[Datum],
     entries: Vec<Entry>,
     transaction: &mut Transaction,
+    env: &Env<'_>,
 ) -> SqlResult<()> {
     for entry in entries {
         if entry.is_refused {
             return Err(null_in_key(table, entry.index, row));
+        }
+        if let Some(len) = entry.may_wait {
+            let name = table.descriptor.indexes.get(entry.index).map_or("", |index| &index.name);
+            let prefix = entry.key.get(..len).unwrap_or_default().to_vec();
+            env.session.deferred.lock().note_written(table, name, prefix)?;
         }
         if !entry.unique {
             transaction.put(&entry.key, tail(key))?;
@@ -199,7 +208,7 @@ pub(crate) async fn add_to_index(
     env: &Env<'_>,
 ) -> SqlResult<()> {
     let entries = entry(table, at, row, tail(key), env)?.into_iter().collect();
-    add_entries(table, key, row, entries, transaction).await
+    add_entries(table, key, row, entries, transaction, env).await
 }
 
 /// As [`add_to_index`], of a row that may be in it.
@@ -281,7 +290,7 @@ pub(crate) async fn replace_rows(
         } else if !transaction.insert(&key, table.encode(&row.new).into()).await? {
             return Err(duplicate_key(table, UniqueKey::Primary, &row.new));
         }
-        add_entries(table, &key, &row.new, entries, transaction).await?;
+        add_entries(table, &key, &row.new, entries, transaction, env).await?;
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use core::pin::Pin;
 
 use super::Context;
 use super::change::{Changed, collect, run_delete, run_insert, run_update};
+use super::deferred::settle_keys;
 use super::foreign::References;
 use super::store::RowIds;
 use crate::database::Database;
@@ -31,6 +32,7 @@ pub(crate) async fn run_change<D: Database>(
     if let Some(related) = related(plan) {
         core::mem::take(&mut changed.references).check(related, context).await?;
     }
+    settle_keys(context).await?;
     Ok(changed)
 }
 
@@ -76,6 +78,7 @@ async fn run_parts<D: Database>(
     for (related, references) in unchecked {
         references.check(&related, context).await?;
     }
+    settle_keys(context).await?;
     Ok(changed)
 }
 

@@ -9,8 +9,8 @@ use sqlparser::ast;
 
 use super::{Translator, fold, refuse};
 use crate::ast::{
-    ColumnDefinition, Constraint, ConstraintKind, CreateTable, DefaultDefinition, Expr, ForeignKeyDefinition,
-    ReferentialAction, SequenceOptions, Source, Statement,
+    ColumnDefinition, Constraint, ConstraintKind, CreateTable, DefaultDefinition, Deferral, Expr,
+    ForeignKeyDefinition, ReferentialAction, SequenceOptions, Source, Statement,
 };
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::types::{DataType, TypeName};
@@ -78,6 +78,12 @@ impl Translator<'_> {
         constraints: &mut Vec<Constraint>,
     ) -> SqlResult<()> {
         let columns = || [definition.name.clone()].into();
+        let characteristics = match &option {
+            ast::ColumnOption::PrimaryKey(key) => key.characteristics,
+            ast::ColumnOption::Unique(key) => key.characteristics,
+            ast::ColumnOption::ForeignKey(key) => key.characteristics,
+            _ => None,
+        };
         let kind = match option {
             ast::ColumnOption::Null => return Ok(()),
             ast::ColumnOption::NotNull => {
@@ -112,12 +118,18 @@ impl Translator<'_> {
             }
             _ => return Err(SqlError::not_supported("this column option")),
         };
-        constraints.push(Constraint { name, kind });
+        constraints.push(Constraint { name, kind, deferral: deferral(characteristics)? });
         Ok(())
     }
 
     pub(super) fn table_constraint(&self, constraint: ast::TableConstraint) -> SqlResult<Constraint> {
         use ast::TableConstraint as C;
+        let characteristics = match &constraint {
+            C::PrimaryKey(key) => key.characteristics,
+            C::Unique(key) => key.characteristics,
+            C::ForeignKey(key) => key.characteristics,
+            _ => None,
+        };
         let (name, kind) = match constraint {
             C::PrimaryKey(key) => (key.name, ConstraintKind::PrimaryKey(plain_columns(&key.columns)?)),
             C::Unique(unique) => {
@@ -131,7 +143,7 @@ impl Translator<'_> {
             C::Check(check) => (check.name, ConstraintKind::Check(self.source(*check.expr)?)),
             _ => return Err(SqlError::not_supported("this table constraint")),
         };
-        Ok(Constraint { name: name.as_ref().map(fold), kind })
+        Ok(Constraint { name: name.as_ref().map(fold), kind, deferral: deferral(characteristics)? })
     }
 
     fn foreign_key(&self, key: ast::ForeignKeyConstraint) -> SqlResult<ForeignKeyDefinition> {
@@ -139,11 +151,6 @@ impl Translator<'_> {
             matches!(key.match_kind, Some(kind) if kind != ast::ConstraintReferenceMatchKind::Simple),
             "MATCH FULL or PARTIAL",
         )?;
-        let deferred = |constraint: &ast::ConstraintCharacteristics| {
-            constraint.deferrable == Some(true)
-                || matches!(constraint.initially, Some(ast::DeferrableInitial::Deferred))
-        };
-        refuse(key.characteristics.as_ref().is_some_and(deferred), "a deferrable constraint")?;
         Ok(ForeignKeyDefinition {
             columns: key.columns.iter().map(fold).collect(),
             table: self.table_name(&key.foreign_table)?,
@@ -175,6 +182,21 @@ impl Translator<'_> {
             }
         }
         Ok(all)
+    }
+}
+
+/// When a constraint is checked that is declared so.
+fn deferral(characteristics: Option<ast::ConstraintCharacteristics>) -> SqlResult<Deferral> {
+    let Some(characteristics) = characteristics else { return Ok(Deferral::No) };
+    refuse(characteristics.enforced == Some(false), "NOT ENFORCED")?;
+    match (characteristics.deferrable, characteristics.initially) {
+        (Some(false), Some(ast::DeferrableInitial::Deferred)) => {
+            let message = "constraint declared INITIALLY DEFERRED must be DEFERRABLE";
+            Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
+        }
+        (_, Some(ast::DeferrableInitial::Deferred)) => Ok(Deferral::Deferred),
+        (Some(true), _) => Ok(Deferral::Immediate),
+        _ => Ok(Deferral::No),
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod alter;
 mod call;
+mod constraints;
 mod copy;
 mod cursor;
 mod ddl;
@@ -114,6 +115,9 @@ fn parse_one(mut tokens: Vec<TokenWithSpan>, positions: &Positions) -> SqlResult
     }
     if let Some((vacuums, analyzes, names)) = maintenance::of(&tokens) {
         return maintenance::parse(vacuums, analyzes, tokens.split_off(names), positions);
+    }
+    if let Some(set) = constraints::of(&tokens, positions) {
+        return set;
     }
     if let Some(fetch) = cursor::fetch(&tokens, positions) {
         return fetch;

@@ -1,6 +1,5 @@
 //! Statements that change a table.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -12,13 +11,13 @@ use super::optimize::{optimize, optimize_exprs};
 use super::rel::{JoinType, Rel};
 use super::related::{Related, related};
 use super::select::expand;
-use super::{CopyInPlan, OutputColumn, Plan, Planner, Relation, plan_query};
+use super::{OutputColumn, Planner, Relation, plan_query};
 use crate::ast::{
-    Body, ConflictTarget, ConflictUpdate, Copy, CopySource, Delete, Expr as AstExpr, From, Insert,
-    InsertSource, OnConflict, Query, Select, SelectItem, TableName, Update,
+    ConflictTarget, ConflictUpdate, Delete, Expr as AstExpr, From, Insert, InsertSource, OnConflict,
+    SelectItem, TableName, Update,
 };
 use crate::bind::{Binder, Scope, Typed, scope_of};
-use crate::catalog::{Column, Identity, Index, IndexConstraint, StoredTable};
+use crate::catalog::{Column, Deferral, Identity, Index, IndexConstraint, StoredTable};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::UniqueKey;
 use crate::expr::Expr;
@@ -96,7 +95,7 @@ pub(crate) struct Returning {
 }
 
 /// The indexes of the columns called `names`; all if there are none.
-fn columns_named(table: &StoredTable, names: &[String]) -> SqlResult<Vec<usize>> {
+pub(super) fn columns_named(table: &StoredTable, names: &[String]) -> SqlResult<Vec<usize>> {
     if names.is_empty() {
         return Ok(table.descriptor.live_columns().map(|(at, _)| at).collect());
     }
@@ -198,12 +197,14 @@ fn conflict_keys(on_conflict: &OnConflict, table: &StoredTable, scope: &Scope) -
     let descriptor = &table.descriptor;
     let primary = (!descriptor.primary_key.is_empty()).then_some(UniqueKey::Primary);
     let unique = descriptor.indexes.iter().enumerate().filter(|(_, index)| index.unique && index.is_ready());
+    let may_wait = |index: &&Index| index.deferral != Deferral::No;
     match &on_conflict.target {
         None if on_conflict.update.is_some() => {
             let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
             Err(SqlError::new(SqlState::SYNTAX_ERROR, message)
                 .hint("For example, ON CONFLICT (column_name)."))
         }
+        None if descriptor.indexes.iter().any(|index| may_wait(&index)) => Err(arbiter_waits()),
         None => Ok(primary.into_iter().chain(unique.map(|(at, _)| UniqueKey::Index(at))).collect()),
         Some(ConflictTarget::Columns(names)) => {
             let mut columns: Vec<u16> = Vec::new();
@@ -227,6 +228,7 @@ fn conflict_keys(on_conflict: &OnConflict, table: &StoredTable, scope: &Scope) -
             let mut unique = unique;
             match unique.find(|(_, index)| is_index(index)) {
                 Some((at, _)) => Ok([UniqueKey::Index(at)].into()),
+                None if descriptor.indexes.iter().filter(may_wait).any(is_index) => Err(arbiter_waits()),
                 None => {
                     let message =
                         "there is no unique or exclusion constraint matching the ON CONFLICT specification";
@@ -241,6 +243,9 @@ fn conflict_keys(on_conflict: &OnConflict, table: &StoredTable, scope: &Scope) -
             let mut unique = unique;
             match unique.find(|(_, index)| index.name == *name && index.constraint != IndexConstraint::None) {
                 Some((at, _)) => Ok([UniqueKey::Index(at)].into()),
+                None if descriptor.indexes.iter().filter(may_wait).any(|index| index.name == *name) => {
+                    Err(arbiter_waits())
+                }
                 None => {
                     let message =
                         format!("constraint \"{name}\" for table \"{}\" does not exist", descriptor.name);
@@ -249,6 +254,13 @@ fn conflict_keys(on_conflict: &OnConflict, table: &StoredTable, scope: &Scope) -
             }
         }
     }
+}
+
+/// 55000
+fn arbiter_waits() -> SqlError {
+    let message =
+        "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters";
+    SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message)
 }
 
 /// The column called `name`, its place, and what it holds if nothing is said.
@@ -410,33 +422,4 @@ pub(super) fn plan_delete(delete: &Delete, planner: &mut Planner) -> SqlResult<D
     let returning = plan_returning(&delete.returning, &scope, planner)?;
     let related = related(&table, planner)?;
     Ok(DeletePlan { table, rows, returning, related })
-}
-
-pub(super) fn plan_copy(copy: &Copy, planner: &mut Planner) -> SqlResult<Plan> {
-    let query = match (&copy.source, copy.to) {
-        (CopySource::Table(name, columns), false) => {
-            let table = planner.relations.find(name)?.writable(name)?;
-            let columns = columns_named(&table, columns)?;
-            let related = related(&table, planner)?;
-            return Ok(Plan::CopyIn(CopyInPlan { table, columns, format: copy.format.clone(), related }));
-        }
-        (CopySource::Query(_), false) => {
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "COPY of a query goes TO, not FROM"));
-        }
-        (CopySource::Table(name, columns), true) => &all_rows(name.clone(), columns),
-        (CopySource::Query(query), true) => &**query,
-    };
-    let plan = plan_query(query, &[], planner)?;
-    Ok(Plan::CopyOut(optimize(plan.rel, planner)?, plan.columns, copy.format.clone()))
-}
-
-/// `SELECT columns FROM table`
-fn all_rows(name: TableName, columns: &[String]) -> Query {
-    let column = |name: &String| SelectItem::Expr {
-        expr: AstExpr::Column { table: None, name: name.clone(), position: None },
-        alias: None,
-    };
-    let items =
-        if columns.is_empty() { vec![SelectItem::All(None)] } else { columns.iter().map(column).collect() };
-    Query::of(Body::Select(Box::new(Select::of(items, From::Table { name, alias: None }))))
 }

@@ -4,6 +4,7 @@
 //! a better one that gives the same rows.
 
 mod change;
+mod copy;
 mod explain;
 mod from;
 mod group;
@@ -380,7 +381,7 @@ fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, O
             (Plan::Delete(plan), columns)
         }
         Statement::With(with) => with::plan_with_clause(with, planner)?,
-        Statement::Copy(copy) => (change::plan_copy(copy, planner)?, None),
+        Statement::Copy(copy) => (copy::plan_copy(copy, planner)?, None),
         Statement::Explain(explain) => {
             if explain.passes {
                 planner.passes = Some(RefCell::default());

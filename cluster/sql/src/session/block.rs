@@ -10,6 +10,9 @@ use crate::error::{SqlError, SqlResult, SqlState};
 
 impl<D: Database> Session<D> {
     pub(super) fn begin(&mut self, read_only: bool) {
+        if matches!(self.state, State::Idle) {
+            self.forget_deferred();
+        }
         self.state = match core::mem::replace(&mut self.state, State::Idle) {
             State::Idle => State::Explicit(Explicit { read_only, ..Explicit::default() }),
             State::Implicit(transaction) => {
@@ -26,13 +29,22 @@ impl<D: Database> Session<D> {
         let state = core::mem::replace(&mut self.state, State::Idle);
         self.end_local_settings();
         let transaction = match state {
-            State::Failed(_) => return Ok(Tag::Rollback),
+            State::Failed(_) => {
+                self.forget_deferred();
+                return Ok(Tag::Rollback);
+            }
             State::Explicit(Explicit { transaction, history, claims, .. }) => {
-                if let Some(transaction) = transaction {
-                    let version = self.commit_or_repeat(*transaction, history).await?;
-                    if let (Some(claims), Some(version)) = (&claims, version) {
-                        claims.committed(version);
-                    }
+                let Some(mut transaction) = transaction else {
+                    self.forget_deferred();
+                    return Ok(Tag::Commit);
+                };
+                let committed = match self.check_at_end(&mut transaction).await {
+                    Ok(()) => self.commit_or_repeat(*transaction, history).await,
+                    Err(error) => Err(error),
+                };
+                self.forget_deferred();
+                if let (Some(claims), Some(version)) = (&claims, committed?) {
+                    claims.committed(version);
                 }
                 return Ok(Tag::Commit);
             }
@@ -45,7 +57,10 @@ impl<D: Database> Session<D> {
                 None
             }
         };
-        if let Some(transaction) = transaction {
+        if let Some(mut transaction) = transaction {
+            let checked = self.check_at_end(&mut transaction).await;
+            self.forget_deferred();
+            checked?;
             self.commit(*transaction).await?;
         }
         Ok(Tag::Commit)

@@ -22,7 +22,7 @@ use super::definition::{alter, rows};
 use super::run::ATTEMPTS_MAX;
 use super::{Mode, Outcome, Prepared, Session};
 use crate::ast::{AlterTable, ConstraintKind, CreateIndex, Statement, TableChange, TableName};
-use crate::catalog::{self, Descriptor, Index, IndexConstraint, IndexState, Stored, StoredTable};
+use crate::catalog::{self, Deferral, Descriptor, Index, IndexConstraint, IndexState, Stored, StoredTable};
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
@@ -273,10 +273,12 @@ fn table_to_index(statement: &Statement) -> Option<&TableName> {
     match statement {
         Statement::CreateIndex(CreateIndex { table, .. }) => Some(table),
         Statement::AlterTable(AlterTable { table, changes, .. }) => match changes.as_slice() {
-            [TableChange::AddConstraint(constraint)] => match constraint.kind {
-                ConstraintKind::Unique(_) | ConstraintKind::PrimaryKey(_) => Some(table),
-                _ => None,
-            },
+            [TableChange::AddConstraint(constraint)] if constraint.deferral == Deferral::No => {
+                match constraint.kind {
+                    ConstraintKind::Unique(_) | ConstraintKind::PrimaryKey(_) => Some(table),
+                    _ => None,
+                }
+            }
             _ => None,
         },
         _ => None,

@@ -13,7 +13,10 @@ use crate::copy::{CopyDecoder, Field};
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
-use crate::exec::{Budget, Context, References, Row, RowIds, check_row, replay_inserts, store_row};
+use crate::exec::{
+    Budget, Context, References, Row, RowIds, check_deferred, check_row, replay_inserts, settle_keys,
+    store_row,
+};
 use crate::memo::Memo;
 use crate::plan::{CopyInPlan, Plan, Planned};
 use crate::types::Datum;
@@ -89,6 +92,7 @@ impl<D: Database> Session<D> {
         let planned = copy.planned.clone();
         let Plan::CopyIn(plan) = &planned.plan else { return Ok(()) };
         let Session { state, database, facts, cancel, .. } = self;
+        let is_alone = copy.own.is_some();
         let transaction = match &mut copy.own {
             Some(transaction) => transaction,
             None => state.transaction(database).await?,
@@ -96,7 +100,12 @@ impl<D: Database> Session<D> {
         let memo = Memo::default();
         let env = Env::new(&[], facts, &memo);
         let mut context = Context { database, transaction, env, cancel, budget: &mut copy.budget };
-        core::mem::take(&mut copy.references).check(&plan.related, &mut context).await
+        core::mem::take(&mut copy.references).check(&plan.related, &mut context).await?;
+        settle_keys(&mut context).await?;
+        if is_alone {
+            check_deferred(true, &mut context).await?;
+        }
+        Ok(())
     }
 
     /// The end of the data: commits, if the copy is alone.

@@ -15,6 +15,7 @@ mod analyze;
 mod backup;
 mod block;
 mod build;
+mod constraints;
 mod copy_in;
 mod cursor;
 mod definition;
@@ -203,6 +204,7 @@ impl<D: Database> Session<D> {
             regexes: Arc::default(),
             statement_micros: 0,
             builder: None,
+            deferred: Arc::default(),
             sequences: Arc::default(),
         };
         Session {
@@ -357,8 +359,11 @@ impl<D: Database> Session<D> {
     /// Ends the implicit transaction of statements that were not alone.
     pub async fn sync(&mut self) -> SqlResult<()> {
         match core::mem::replace(&mut self.state, State::Idle) {
-            State::Implicit(transaction) => {
+            State::Implicit(mut transaction) => {
                 self.end_local_settings();
+                let checked = self.check_at_end(&mut transaction).await;
+                self.forget_deferred();
+                checked?;
                 self.commit(*transaction).await
             }
             other => {
@@ -373,6 +378,7 @@ impl<D: Database> Session<D> {
         self.state.fail();
         if self.state.status() == Status::Idle {
             self.end_local_settings();
+            self.forget_deferred();
         }
     }
 

@@ -147,7 +147,8 @@ impl<D: Database> Session<D> {
             }
             let snapshot = self.snapshot_after(last).await?;
             let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
-            if !self.says_the_same(&history.steps, &mut transaction).await {
+            let is_the_same = self.says_the_same(&history.steps, &mut transaction).await;
+            if !is_the_same || self.check_at_end(&mut transaction).await.is_err() {
                 break;
             }
             let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
@@ -282,6 +283,7 @@ impl<D: Database> Session<D> {
 
     /// Runs `steps` in `transaction`; whether clients would be told the same.
     async fn says_the_same(&mut self, steps: &[Step], transaction: &mut Transaction) -> bool {
+        self.facts.deferred.lock().forget_notes();
         for step in steps {
             match self.repeat(step, transaction).await {
                 Ok(said) if said == step.said => {}

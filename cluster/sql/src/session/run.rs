@@ -15,7 +15,7 @@ use crate::ast::{Statement, WithItem};
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
-use crate::exec::{self, Budget, Context, Row, run_change};
+use crate::exec::{self, Budget, Context, Row, check_deferred, run_change, settle_keys};
 use crate::memo::Memo;
 use crate::path::SearchPath;
 use crate::plan::{self, OutputColumn, Plan, Planned};
@@ -168,7 +168,11 @@ impl<D: Database> Session<D> {
             let mut budget = Budget::new(database.memory());
             let mut context =
                 Context { database, transaction: &mut transaction, env, cancel, budget: &mut budget };
-            let written = write_once(prepared, row_ids, &mut context, mode).await;
+            context.env.session.deferred.lock().forget_notes();
+            let written = match write_once(prepared, row_ids, &mut context, mode).await {
+                Ok(written) => check_deferred(true, &mut context).await.map(|()| written),
+                Err(error) => Err(error),
+            };
             // What is not committed is not checked, so it must have been read from the newest state: an
             // error, or having nothing to do.
             if freshness == Freshness::Local && (written.is_err() || transaction.is_read_only()) {
@@ -226,6 +230,7 @@ impl<D: Database> Session<D> {
                 }
                 self.state = State::Idle;
                 self.end_local_settings();
+                self.forget_deferred();
                 Tag::Rollback
             }
             Statement::Savepoint(name) => self.savepoint(name).await?,
@@ -276,6 +281,7 @@ impl<D: Database> Session<D> {
             Statement::Prepare(name, types, statement) => self.prepare_named(name, types, statement).await?,
             Statement::Declare(declare) => self.declare(declare).await?,
             Statement::Close(name) => self.close(name.as_deref())?,
+            Statement::SetConstraints(names, deferred) => self.set_constraints(names, *deferred).await?,
             Statement::Lock(_) => {
                 if !matches!(self.state, State::Explicit(_)) {
                     return Err(only_in_block("LOCK TABLE"));
@@ -361,6 +367,7 @@ pub(super) async fn write_once<D: Database>(
     mode: Mode,
 ) -> SqlResult<Written> {
     if let Some((tag, notices)) = definition::run(prepared.statement(), row_ids, context).await? {
+        settle_keys(context).await?;
         return Ok(Written { tag, rows: None, notices });
     }
     let planned =

@@ -3,7 +3,7 @@
 use super::snapshot::{key_index_oid, oid_of};
 use super::value::{attnum, flag, oid, smalls, text};
 use super::{Catalog, Rows};
-use crate::catalog::{ForeignKey, Index, IndexConstraint, ReferentialAction, TableDescriptor};
+use crate::catalog::{Deferral, ForeignKey, Index, IndexConstraint, ReferentialAction, TableDescriptor};
 use crate::types::Datum;
 
 /// A constraint of a table.
@@ -51,6 +51,11 @@ fn columns_of(columns: &[u16]) -> Datum {
 pub(super) fn constraints(catalog: &Catalog, rows: &mut Rows) {
     for (relation, table) in catalog.stored_tables() {
         for (name, constraint) in of_table(table) {
+            let deferral = match &constraint {
+                Constraint::Index(index) => index.deferral,
+                Constraint::ForeignKey(key) => key.deferral,
+                Constraint::Key | Constraint::Check(_) => Deferral::No,
+            };
             let (mut index, mut referenced) = (0, (0, Datum::Null, "", "", ""));
             let (kind, columns) = match &constraint {
                 Constraint::Key => {
@@ -87,6 +92,8 @@ pub(super) fn constraints(catalog: &Catalog, rows: &mut Rows) {
                 ("conname", text(name)),
                 ("connamespace", oid(catalog.schema_oid(&table.schema))),
                 ("contype", text(kind)),
+                ("condeferrable", flag(deferral != Deferral::No)),
+                ("condeferred", flag(deferral == Deferral::Deferred)),
                 ("convalidated", flag(true)),
                 ("conrelid", oid(relation)),
                 ("conindid", oid(index)),

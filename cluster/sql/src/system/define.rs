@@ -9,7 +9,7 @@ use super::constraint::{self, Constraint};
 use super::index;
 use super::snapshot::{Relation, RelationKind};
 use crate::catalog::{
-    Column, ColumnDefault, ForeignKey, Index, IndexConstraint, IndexKey, IndexValue, PUBLIC,
+    Column, ColumnDefault, Deferral, ForeignKey, Index, IndexConstraint, IndexKey, IndexValue, PUBLIC,
     ReferentialAction, TableDescriptor,
 };
 use crate::types::{DataType, Datum};
@@ -319,7 +319,8 @@ pub(super) fn of_index(relation: &Relation) -> Option<String> {
         format!("{}{order}{nulls}", index_key(table, key))
     };
     let keys: Vec<String> = index::keys(table, found).iter().map(key).collect();
-    let unique = if found.is_none_or(|index| index.unique) { "UNIQUE " } else { "" };
+    let unique =
+        if found.is_none_or(|index| index.unique || index.deferral != Deferral::No) { "UNIQUE " } else { "" };
     let name = quote_ident(&relation.name);
     let on = format!("{}.{}", quote_ident(&table.schema), quote_ident(&table.name));
     let predicate = found.and_then(|index| index.predicate.as_ref());
@@ -350,7 +351,16 @@ fn foreign_key(
         _ => (quote_ident(&key.table.1), String::new()),
     };
     let actions = [action("UPDATE", key.on_update), action("DELETE", key.on_delete)].concat();
-    format!("FOREIGN KEY ({}) REFERENCES {name}({referenced}){actions}", names(table, &key.columns))
+    let (columns, waits) = (names(table, &key.columns), waits(key.deferral));
+    format!("FOREIGN KEY ({columns}) REFERENCES {name}({referenced}){actions}{waits}")
+}
+
+const fn waits(deferral: Deferral) -> &'static str {
+    match deferral {
+        Deferral::No => "",
+        Deferral::Immediate => " DEFERRABLE",
+        Deferral::Deferred => " DEFERRABLE INITIALLY DEFERRED",
+    }
 }
 
 /// The constraint of this object id, as it stands behind `CONSTRAINT name`.
@@ -364,9 +374,12 @@ pub(super) fn of_constraint(
         let Some((_, found)) = constraints.find(|(name, _)| catalog.named(relation, name) == wanted) else {
             continue;
         };
-        let of_index = |index: &Index| match index.constraint {
-            IndexConstraint::PrimaryKey => format!("PRIMARY KEY ({})", names(table, &index.columns())),
-            _ => format!("UNIQUE ({})", names(table, &index.columns())),
+        let of_index = |index: &Index| {
+            let kind = match index.constraint {
+                IndexConstraint::PrimaryKey => "PRIMARY KEY",
+                _ => "UNIQUE",
+            };
+            format!("{kind} ({}){}", names(table, &index.columns()), waits(index.deferral))
         };
         return Some(match found {
             Constraint::Key => format!("PRIMARY KEY ({})", names(table, &table.primary_key)),

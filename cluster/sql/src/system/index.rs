@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::snapshot::{PG_CATALOG_OID, oid_of};
 use super::value::{attnum, flag, made, oid, oids, small, smalls, text};
 use super::{Catalog, Rows, cluster, types};
-use crate::catalog::{Index, IndexConstraint, IndexKey, IndexValue, TableDescriptor};
+use crate::catalog::{Deferral, Index, IndexConstraint, IndexKey, IndexValue, TableDescriptor};
 use crate::types::{DataType, Datum, Scalar};
 
 /// The class of operators that values of a type are ordered by: by its place among the types.
@@ -70,9 +70,12 @@ pub(super) fn indexes(catalog: &Catalog, rows: &mut Rows) {
             ("indrelid", oid(oid_of(table.id))),
             ("indnatts", small(keys.len())),
             ("indnkeyatts", small(keys.len())),
-            ("indisunique", flag(is_primary || index.is_some_and(|index| index.unique))),
+            (
+                "indisunique",
+                flag(is_primary || index.is_some_and(|index| index.unique || index.deferral != Deferral::No)),
+            ),
             ("indisprimary", flag(is_primary)),
-            ("indimmediate", flag(true)),
+            ("indimmediate", flag(index.is_none_or(|index| index.deferral == Deferral::No))),
             ("indisvalid", ready.clone()),
             ("indisready", ready),
             ("indislive", flag(true)),

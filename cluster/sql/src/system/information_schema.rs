@@ -92,7 +92,8 @@ pub(super) static VIEWS: &[SystemView] = &[
          o.conname AS constraint_name, current_database() AS table_catalog, n.nspname AS table_schema, \
          c.relname AS table_name, CAST(CASE o.contype WHEN 'c' THEN 'CHECK' WHEN 'f' THEN 'FOREIGN KEY' \
          WHEN 'p' THEN 'PRIMARY KEY' ELSE 'UNIQUE' END AS varchar) AS constraint_type, \
-         CAST('NO' AS varchar) AS is_deferrable, CAST('NO' AS varchar) AS initially_deferred, \
+         CAST(CASE WHEN o.condeferrable THEN 'YES' ELSE 'NO' END AS varchar) AS is_deferrable, \
+         CAST(CASE WHEN o.condeferred THEN 'YES' ELSE 'NO' END AS varchar) AS initially_deferred, \
          CAST('YES' AS varchar) AS enforced, \
          CAST(CASE o.contype WHEN 'u' THEN 'YES' END AS varchar) AS nulls_distinct \
          FROM pg_catalog.pg_constraint o JOIN pg_catalog.pg_class c ON c.oid = o.conrelid \

@@ -8,7 +8,7 @@ use super::{free_name, place_of, put_table, table_called};
 use crate::ast::{Constraint, ConstraintKind, ForeignKeyDefinition, Source};
 use crate::bind::{Binder, scope_of};
 use crate::catalog::{
-    self, Check, Descriptor, ForeignKey, Index, IndexConstraint, IndexKey, IndexState, IndexValue,
+    self, Check, Deferral, Descriptor, ForeignKey, Index, IndexConstraint, IndexKey, IndexState, IndexValue,
     TableDescriptor,
 };
 use crate::database::Database;
@@ -59,7 +59,8 @@ pub(super) async fn add<D: Database>(
         ConstraintKind::Unique(columns) => {
             let columns = distinct_columns(table, columns, "unique")?;
             let name = index_name(table, constraint.name.as_ref(), &columns, "key", context).await?;
-            let at = add_index(table, name, &columns, IndexConstraint::Unique, context).await?;
+            let at = add_index(table, name, &columns, IndexConstraint::Unique, constraint.deferral, context)
+                .await?;
             Ok(Added::Index(at))
         }
         ConstraintKind::Check(source) => {
@@ -68,7 +69,7 @@ pub(super) async fn add<D: Database>(
             Ok(Added::Check)
         }
         ConstraintKind::ForeignKey(definition) => {
-            add_foreign_key(table, constraint.name.as_ref(), definition, context).await
+            add_foreign_key(table, constraint, definition, context).await
         }
     }
 }
@@ -115,9 +116,10 @@ async fn add_primary_key<D: Database>(
         Some(name) => name.clone(),
         None => free_name(&table.schema, &format!("{}_pkey", table.name), &names(table), context).await?,
     };
-    if has_rows {
-        // Rows keep the keys that they are stored by.
-        let at = add_index(table, name, &columns, IndexConstraint::PrimaryKey, context).await?;
+    if has_rows || constraint.deferral != Deferral::No {
+        // Rows keep the keys that they are stored by; a key that two rows may have for a while is no such.
+        let kind = IndexConstraint::PrimaryKey;
+        let at = add_index(table, name, &columns, kind, constraint.deferral, context).await?;
         return Ok(Added::Index(at));
     }
     table.primary_key = columns;
@@ -157,6 +159,7 @@ async fn add_index<D: Database>(
     name: String,
     columns: &[u16],
     constraint: IndexConstraint,
+    deferral: Deferral,
     context: &mut Context<'_, D>,
 ) -> SqlResult<usize> {
     let key = |column: &u16| IndexKey {
@@ -173,7 +176,18 @@ async fn add_index<D: Database>(
     let descriptor = Descriptor::Index(table.name.clone());
     catalog::put(context.transaction, &table.schema, &name, &descriptor).await?;
     let state = state_of_new(context)?;
-    table.indexes.push(Index { id, name, unique: true, constraint, keys, predicate: None, state });
+    table.indexes.push(Index {
+        id,
+        name,
+        unique: deferral == Deferral::No,
+        constraint,
+        keys,
+        predicate: None,
+        state,
+        deferral,
+        comment: None,
+        constraint_comment: None,
+    });
     Ok(table.indexes.len() - 1)
 }
 
@@ -211,12 +225,12 @@ fn check(table: &TableDescriptor, given: Option<&String>, source: &Source) -> Sq
     let numbered = |number: usize| if number == 0 { base.clone() } else { format!("{base}{number}") };
     let free = (0..).map(numbered).find(|name| !taken.contains(name));
     let name = given.cloned().or(free).unwrap_or(base.clone());
-    Ok(Check { name, expression: source.text.clone() })
+    Ok(Check { name, expression: source.text.clone(), comment: None })
 }
 
 async fn add_foreign_key<D: Database>(
     table: &mut TableDescriptor,
-    given: Option<&String>,
+    constraint: &Constraint,
     definition: &ForeignKeyDefinition,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Added> {
@@ -244,6 +258,13 @@ async fn add_foreign_key<D: Database>(
         return Err(SqlError::new(SqlState::INVALID_FOREIGN_KEY, message));
     }
     if !is_unique(&parent, &referenced) {
+        let waits =
+            |index: &Index| index.deferral != Deferral::No && is_same_key(&index.columns(), &referenced);
+        if parent.indexes.iter().any(waits) {
+            let message =
+                format!("cannot use a deferrable unique constraint for referenced table \"{}\"", parent.name);
+            return Err(SqlError::new(SqlState::OBJECT_NOT_IN_STATE, message));
+        }
         let message = format!(
             "there is no unique constraint matching given keys for referenced table \"{}\"",
             parent.name
@@ -254,7 +275,7 @@ async fn add_foreign_key<D: Database>(
     let taken = names(table);
     let numbered = |number: usize| if number == 0 { base.clone() } else { format!("{base}{number}") };
     let free = (0..).map(numbered).find(|name| !taken.contains(name));
-    let name = given.cloned().or(free).unwrap_or(base.clone());
+    let name = constraint.name.clone().or(free).unwrap_or(base.clone());
     check_types(table, &columns, &parent, &referenced, &name)?;
     let own = (table.schema.clone(), table.name.clone());
     table.foreign_keys.push(ForeignKey {
@@ -264,6 +285,8 @@ async fn add_foreign_key<D: Database>(
         referenced,
         on_delete: definition.on_delete,
         on_update: definition.on_update,
+        deferral: constraint.deferral,
+        comment: None,
     });
     let referenced_by = if is_itself { &mut table.referenced_by } else { &mut parent.referenced_by };
     if !referenced_by.contains(&own) {
@@ -303,14 +326,17 @@ fn check_types(
     Ok(())
 }
 
+/// Whether both are the same columns, in whatever order.
+fn is_same_key(key: &[u16], columns: &[u16]) -> bool {
+    let (mut key, mut columns) = (key.to_vec(), columns.to_vec());
+    key.sort_unstable();
+    columns.sort_unstable();
+    key == columns
+}
+
 /// Whether no two rows of `table` have the same values in `columns`.
 pub(super) fn is_unique(table: &TableDescriptor, columns: &[u16]) -> bool {
-    let is_same = |mut key: Vec<u16>| {
-        let mut columns = columns.to_vec();
-        columns.sort_unstable();
-        key.sort_unstable();
-        key == columns
-    };
+    let is_same = |key: Vec<u16>| is_same_key(&key, columns);
     let whole = |index: &&Index| {
         index.unique
             && index.is_ready()

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::{constraint, is_free, put_table, rows, table_called};
 use crate::ast::{CreateIndex, Expr as AstExpr};
 use crate::bind::{Binder, scope_of};
-use crate::catalog::{self, Descriptor, Index, IndexConstraint, IndexKey, IndexValue};
+use crate::catalog::{self, Deferral, Descriptor, Index, IndexConstraint, IndexKey, IndexValue};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::Context;
@@ -73,6 +73,9 @@ pub(super) async fn create<D: Database>(
         keys,
         predicate,
         state,
+        deferral: Deferral::No,
+        comment: None,
+        constraint_comment: None,
     });
     let at = descriptor.indexes.len() - 1;
     put_table(descriptor, context).await?;

@@ -73,7 +73,8 @@ pub(super) async fn put_sequence<D: Database>(
     }
     let id = catalog::take_id(context.transaction).await?;
     let cycle = options.cycle.unwrap_or(false);
-    let sequence = SequenceDescriptor { id, data_type, start, increment, min, max, cycle, owner };
+    let sequence =
+        SequenceDescriptor { id, data_type, start, increment, min, max, cycle, owner, comment: None };
     catalog::put(context.transaction, schema, name, &Descriptor::Sequence(sequence)).await
 }
 
@@ -170,8 +171,13 @@ pub(super) async fn create_view<D: Database>(
             view.descriptor.id
         }
     };
-    let view =
-        Descriptor::View(ViewDescriptor { id, columns, query: with_schemas(&create.text, context).await? });
+    let view = Descriptor::View(ViewDescriptor {
+        id,
+        columns,
+        query: with_schemas(&create.text, context).await?,
+        comment: None,
+        column_comments: Vec::new(),
+    });
     catalog::put(context.transaction, &schema, name, &view).await?;
     Ok(Vec::new())
 }

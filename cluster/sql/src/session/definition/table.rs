@@ -58,6 +58,8 @@ pub(super) async fn create<D: Database>(
         checks: Vec::new(),
         foreign_keys: Vec::new(),
         referenced_by: Vec::new(),
+        comment: None,
+        key_comment: None,
     };
     let definitions = match &filled {
         Some((planned, _)) => of_query(&create.columns, planned.columns.as_deref().unwrap_or_default())?,
