@@ -281,5 +281,5 @@ fn posix_offset(text: &str) -> Option<(i64, &str)> {
         _ => return None,
     };
     let fits = hour <= SETTING_HOURS_MAX && minute < 60 && second <= 60;
-    fits.then_some((sign * (hour * 3600 + minute * 60 + second), rest))
+    fits.then(|| (sign * (hour * 3600 + minute * 60 + second), rest))
 }

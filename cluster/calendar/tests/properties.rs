@@ -271,6 +271,13 @@ fn all_zones_are_read() {
 }
 
 #[test]
+fn an_offset_of_many_digits_is_none() {
+    for text in ["p29053363953219809", "x1:99999999999999999", "x9223372036854775807"] {
+        assert!(Zone::named(text).is_none(), "{text}");
+    }
+}
+
+#[test]
 fn settings_of_the_zone() {
     let name = |text: &str| Zone::setting(text).map(|zone| zone.name().to_string());
     assert_eq!(name("UTC"), Ok("UTC".into()));
