@@ -57,6 +57,11 @@ fn fold_expr(expr: &mut Expr) {
         Ok::<(), core::convert::Infallible>(())
     });
     match expr {
+        // NULL, whatever the others are: as in Postgres, they are not asked for.
+        Expr::Call(function, arguments) if function.is_strict() && arguments.iter().any(is_null) => {
+            *expr = Expr::Const(Datum::Null);
+        }
+        Expr::Compare(_, a, b) if is_null(a) || is_null(b) => *expr = Expr::Const(Datum::Null),
         Expr::And(all) => *expr = logical(core::mem::take(all), true),
         Expr::Or(any) => *expr = logical(core::mem::take(any), false),
         Expr::Const(_) | Expr::Column(_) | Expr::Param(_) | Expr::Outer(_) => {}
@@ -73,6 +78,10 @@ fn fold_expr(expr: &mut Expr) {
         }
         _ => {}
     }
+}
+
+fn is_null(expr: &Expr) -> bool {
+    matches!(expr, Expr::Const(Datum::Null))
 }
 
 /// `AND` of `parts`, or `OR` if `neutral` is false: what is neutral does not matter, and its opposite decides.
