@@ -12,9 +12,9 @@ mod query;
 pub(crate) mod visit;
 
 pub use definition::{
-    AlterTable, ColumnDefinition, Constraint, ConstraintKind, CreateIndex, CreateSequence, CreateTable,
-    CreateView, DefaultDefinition, Deferral, Drop, ForeignKeyDefinition, IndexKeyDefinition, ObjectKind,
-    ReferentialAction, SequenceOptions, Source, TableChange, Truncate,
+    AlterTable, ColumnDefinition, Comment, CommentOn, Constraint, ConstraintKind, CreateIndex,
+    CreateSequence, CreateTable, CreateView, DefaultDefinition, Deferral, Drop, ForeignKeyDefinition,
+    IndexKeyDefinition, ObjectKind, ReferentialAction, SequenceOptions, Source, TableChange, Truncate,
 };
 
 pub use crate::operator::{BinaryOperator, UnaryOperator};
@@ -44,6 +44,8 @@ pub enum Statement {
     AlterTable(AlterTable),
     /// `DROP`
     Drop(Drop),
+    /// `COMMENT ON`
+    Comment(Comment),
     /// `TRUNCATE`
     Truncate(Truncate),
     /// `INSERT`

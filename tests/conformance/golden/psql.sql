@@ -27,3 +27,13 @@ CREATE VIEW odd AS SELECT "Col""x" FROM "Odd Name";
 INSERT INTO shop.customers (email, age, tags, doc) VALUES ('a@b', 1, '{a,"b c",NULL}', '{"k": [1, 2]}'), ('b', 2, NULL, NULL);
 INSERT INTO shop.orders (customer, note, amount) VALUES (1, E'h\ti\\', 150.5), (2, NULL, NULL);
 INSERT INTO "Odd Name" VALUES (1, 'x'), (2, NULL);
+CREATE TABLE shop.places (
+    id int PRIMARY KEY,
+    place int CONSTRAINT one_each UNIQUE DEFERRABLE INITIALLY DEFERRED,
+    inside int REFERENCES shop.places DEFERRABLE
+);
+COMMENT ON TABLE shop.places IS 'where things are';
+COMMENT ON COLUMN shop.places.place IS 'counted from the door';
+COMMENT ON CONSTRAINT one_each ON shop.places IS 'no two at one place';
+COMMENT ON INDEX shop.orders_at IS 'newest first';
+COMMENT ON VIEW shop.big IS 'it''s long';

@@ -27,6 +27,8 @@ const ASKED: &[&str] = &[
     "\\dT int4",
     "\\dx",
     "\\dp shop.*",
+    r"\d+ shop.places",
+    r"\dv+ shop.*",
 ];
 
 fn golden(name: &str) -> PathBuf {
@@ -100,6 +102,11 @@ fn a_dump_comes_back_whole() {
     psql(&cluster, &["-f", &golden("psql.sql").to_string_lossy()]);
     let first = dump(&cluster, &[]);
     assert!(!first.contains("sys."), "what a node shows of itself is in no dump");
+    assert!(
+        first.contains("COMMENT ON CONSTRAINT one_each ON shop.places IS 'no two at one place';"),
+        "{first}"
+    );
+    assert!(first.contains("UNIQUE (place) DEFERRABLE INITIALLY DEFERRED;"), "{first}");
     let file = cluster.dir().join("dump.sql");
     std::fs::write(&file, &first).expect("the dump is written");
     let Some(other) = start("dump-restored") else { return };

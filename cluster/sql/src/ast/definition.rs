@@ -98,6 +98,30 @@ pub struct ForeignKeyDefinition {
 
 pub use crate::catalog::{Deferral, ReferentialAction};
 
+/// `COMMENT ON`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comment {
+    /// On what.
+    pub on: CommentOn,
+    /// What it is called, or its table.
+    pub name: TableName,
+    /// The column or constraint of it.
+    pub part: Option<String>,
+    /// What is said; nothing if none.
+    pub text: Option<String>,
+}
+
+/// What a comment is on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CommentOn {
+    /// A table, view, sequence or index.
+    Object(ObjectKind),
+    /// A column of a table or view.
+    Column,
+    /// A constraint of a table.
+    Constraint,
+}
+
 /// `CREATE INDEX`
 #[derive(Clone, Debug, PartialEq)]
 pub struct CreateIndex {

@@ -129,6 +129,9 @@ pub struct TableDescriptor {
     /// What is said of the primary key that rows are stored by.
     #[serde(skip)]
     pub key_comment: Option<String>,
+    /// And of its index.
+    #[serde(skip)]
+    pub key_index_comment: Option<String>,
 }
 
 /// An index of a table.

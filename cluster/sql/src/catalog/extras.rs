@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::Descriptor;
+use super::{Descriptor, TableDescriptor, ViewDescriptor};
 
 /// When a constraint is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub enum Part {
     PrimaryKey,
     /// The constraint that an index was declared as.
     Constraint(u16),
+    /// The index of the primary key that rows are stored by.
+    KeyIndex,
 }
 
 /// What stands behind a descriptor.
@@ -97,42 +99,13 @@ impl Descriptor {
 
     /// What is said of its parts.
     pub fn comments(&self) -> Vec<(Part, &String)> {
-        let mut parts: Vec<Part> = [Part::Itself].into();
         match self {
-            Descriptor::Table(table) => {
-                let live = places(&table.columns).filter(|(_, column)| !column.dropped);
-                parts.extend(live.map(|(at, _)| Part::Column(at)));
-                parts.extend(
-                    places(&table.indexes).flat_map(|(at, _)| [Part::Index(at), Part::Constraint(at)]),
-                );
-                parts.extend(places(&table.checks).map(|(at, _)| Part::Check(at)));
-                parts.extend(places(&table.foreign_keys).map(|(at, _)| Part::ForeignKey(at)));
-                parts.push(Part::PrimaryKey);
+            Descriptor::Table(table) => table.comments(),
+            Descriptor::View(view) => view.comments(),
+            Descriptor::Sequence(sequence) => {
+                sequence.comment.iter().map(|comment| (Part::Itself, comment)).collect()
             }
-            Descriptor::View(view) => {
-                parts.extend(places(&view.column_comments).map(|(at, _)| Part::Column(at)));
-            }
-            Descriptor::Sequence(_) | Descriptor::Index(_) | Descriptor::Schema => {}
-        }
-        parts.into_iter().filter_map(|part| Some((part, self.comment(part)?))).collect()
-    }
-
-    fn comment(&self, part: Part) -> Option<&String> {
-        let at = |at: u16| usize::from(at);
-        match (self, part) {
-            (Descriptor::Table(table), part) => match part {
-                Part::Itself => table.comment.as_ref(),
-                Part::Column(place) => table.columns.get(at(place))?.comment.as_ref(),
-                Part::Index(place) => table.indexes.get(at(place))?.comment.as_ref(),
-                Part::Constraint(place) => table.indexes.get(at(place))?.constraint_comment.as_ref(),
-                Part::Check(place) => table.checks.get(at(place))?.comment.as_ref(),
-                Part::ForeignKey(place) => table.foreign_keys.get(at(place))?.comment.as_ref(),
-                Part::PrimaryKey => table.key_comment.as_ref(),
-            },
-            (Descriptor::View(view), Part::Itself) => view.comment.as_ref(),
-            (Descriptor::View(view), Part::Column(place)) => view.column_comments.get(at(place))?.as_ref(),
-            (Descriptor::Sequence(sequence), Part::Itself) => sequence.comment.as_ref(),
-            _ => None,
+            Descriptor::Index(_) | Descriptor::Schema => Vec::new(),
         }
     }
 
@@ -148,6 +121,7 @@ impl Descriptor {
                 Part::Check(place) => &mut table.checks.get_mut(at(place))?.comment,
                 Part::ForeignKey(place) => &mut table.foreign_keys.get_mut(at(place))?.comment,
                 Part::PrimaryKey => &mut table.key_comment,
+                Part::KeyIndex => &mut table.key_index_comment,
             },
             (Descriptor::View(view), Part::Itself) => &mut view.comment,
             (Descriptor::View(view), Part::Column(place)) => {
@@ -157,5 +131,84 @@ impl Descriptor {
             (Descriptor::Sequence(sequence), Part::Itself) => &mut sequence.comment,
             _ => return None,
         })
+    }
+}
+
+impl TableDescriptor {
+    /// What is said of its parts.
+    pub fn comments(&self) -> Vec<(Part, &String)> {
+        let mut said = Vec::new();
+        let mut add = |part, comment| said.extend(Option::as_ref(comment).map(|comment| (part, comment)));
+        add(Part::Itself, &self.comment);
+        for (at, column) in places(&self.columns).filter(|(_, column)| !column.dropped) {
+            add(Part::Column(at), &column.comment);
+        }
+        for (at, index) in places(&self.indexes) {
+            add(Part::Index(at), &index.comment);
+            add(Part::Constraint(at), &index.constraint_comment);
+        }
+        places(&self.checks).for_each(|(at, check)| add(Part::Check(at), &check.comment));
+        places(&self.foreign_keys).for_each(|(at, key)| add(Part::ForeignKey(at), &key.comment));
+        add(Part::PrimaryKey, &self.key_comment);
+        add(Part::KeyIndex, &self.key_index_comment);
+        said
+    }
+}
+
+impl ViewDescriptor {
+    /// What is said of its parts.
+    pub fn comments(&self) -> Vec<(Part, &String)> {
+        let columns = places(&self.column_comments);
+        let columns = columns.filter_map(|(at, comment)| Some((Part::Column(at), comment.as_ref()?)));
+        self.comment.iter().map(|comment| (Part::Itself, comment)).chain(columns).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::{SequenceDescriptor, ViewDescriptor};
+    use crate::types::DataType;
+
+    fn view() -> ViewDescriptor {
+        let columns = [("a".into(), DataType::Int4), ("b".into(), DataType::Text)].into();
+        ViewDescriptor {
+            id: 7,
+            columns,
+            query: "SELECT 1".into(),
+            comment: None,
+            column_comments: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_said_comes_back_and_nothing_takes_no_bytes() {
+        let mut view = Descriptor::View(view());
+        let plain = view.encode();
+        assert_eq!(Descriptor::decode(&plain), Some(view.clone()));
+        *view.comment_mut(Part::Column(1)).expect("the column") = Some("b's".into());
+        *view.comment_mut(Part::Itself).expect("the view") = Some("a view".into());
+        assert_eq!(Descriptor::decode(&view.encode()), Some(view.clone()));
+        assert!(view.encode().starts_with(&plain), "readers of before know the beginning");
+        assert_eq!(view.comments().len(), 2);
+        assert!(view.comment_mut(Part::Column(2)).is_none() && view.comment_mut(Part::Check(0)).is_none());
+        // What speaks of parts that are not there is no descriptor.
+        let sequence = SequenceDescriptor {
+            id: 1,
+            data_type: DataType::Int8,
+            start: 1,
+            increment: 1,
+            min: 1,
+            max: 9,
+            cycle: false,
+            owner: None,
+            comment: None,
+        };
+        let mut bytes = Descriptor::Sequence(sequence).encode();
+        bytes = cluster_format::encode_behind(
+            bytes,
+            &Extras { deferrals: Vec::new(), comments: [(Part::Check(0), "x".into())].into() },
+        );
+        assert_eq!(Descriptor::decode(&bytes), None);
     }
 }

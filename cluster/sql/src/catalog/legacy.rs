@@ -49,5 +49,6 @@ pub(super) fn decode(bytes: &[u8]) -> Option<TableDescriptor> {
         referenced_by: Vec::new(),
         comment: None,
         key_comment: None,
+        key_index_comment: None,
     })
 }

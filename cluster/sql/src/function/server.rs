@@ -92,10 +92,7 @@ signatures! { FUNCTIONS:
     "pg_client_encoding" () Name, Strict, |_, _| made("UTF8");
     "pg_my_temp_schema" () Oid, Strict, |_, _| Ok(Datum::Oid(0));
     "pg_is_other_temp_schema" (Oid) Bool, Strict, |_, _| Ok(Datum::Bool(false));
-    "obj_description" (Oid, Name) Text, Nullable, |_, _| Ok(Datum::Null);
-    "obj_description" (Oid) Text, Nullable, |_, _| Ok(Datum::Null);
     "shobj_description" (Oid, Name) Text, Nullable, |_, _| Ok(Datum::Null);
-    "col_description" (Oid, Int4) Text, Nullable, |_, _| Ok(Datum::Null);
     "acldefault" (Text, Oid) [Text], Nullable, |_, _| Ok(Datum::Null);
     "has_table_privilege" (Oid, Text) Bool, Strict, |_, _| yes();
     "has_table_privilege" (Text, Text) Bool, Strict, |_, _| yes();

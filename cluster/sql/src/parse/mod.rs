@@ -7,6 +7,7 @@
 
 mod alter;
 mod call;
+mod comment;
 mod constraints;
 mod copy;
 mod cursor;
@@ -115,6 +116,9 @@ fn parse_one(mut tokens: Vec<TokenWithSpan>, positions: &Positions) -> SqlResult
     }
     if let Some((vacuums, analyzes, names)) = maintenance::of(&tokens) {
         return maintenance::parse(vacuums, analyzes, tokens.split_off(names), positions);
+    }
+    if let Some(comment) = comment::of(&tokens, positions) {
+        return comment;
     }
     if let Some(set) = constraints::of(&tokens, positions) {
         return set;

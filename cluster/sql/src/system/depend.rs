@@ -9,7 +9,7 @@ use crate::types::Datum;
 /// The object ids of the tables that objects are rows of.
 pub(super) const CLASS: u32 = 1259;
 const DEFAULT: u32 = 2604;
-const CONSTRAINT: u32 = 2606;
+pub(super) const CONSTRAINT: u32 = 2606;
 pub(super) const SCHEMA: u32 = 2615;
 const EXTENSION: u32 = 3079;
 const RULE: u32 = 2618;

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::snapshot::{Relation, RelationKind};
 use super::value::{made, oid, text};
-use super::{Catalog, define, routine, types};
+use super::{Catalog, PG_CATALOG, define, depend, description, routine, types};
 use crate::catalog::Identity;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::SessionFacts;
@@ -142,6 +142,17 @@ fn constraint_definition(arguments: &[&Datum], facts: &SessionFacts, catalog: &C
     or_null(define::of_constraint(wanted, catalog, |relation| name_here(relation, facts, catalog)))
 }
 
+fn object_description(arguments: &[&Datum], catalog: &Catalog) -> Option<String> {
+    let [object, class] = arguments else { return None };
+    let class = super::table(PG_CATALOG, text_of(class))?.oid;
+    description::of(Some(class), number(object), 0, catalog)
+}
+
+fn column_description(arguments: &[&Datum], catalog: &Catalog) -> Option<String> {
+    let [object, Datum::Int4(column)] = arguments else { return None };
+    description::of(Some(depend::CLASS), number(object), *column, catalog)
+}
+
 fn view_definition(relation: Option<&Relation>) -> SqlResult<Datum> {
     or_null(relation.and_then(|relation| match &relation.kind {
         RelationKind::View(view) => Some(format!(" {};", view.query.trim_end_matches(';'))),
@@ -238,6 +249,9 @@ signatures! { FUNCTIONS reads catalog:
     "pg_get_indexdef" (Oid, Int4, Bool) Text, Strict, |a, _, c| index_definition(a, c);
     "pg_get_constraintdef" (Oid) Text, Strict, constraint_definition;
     "pg_get_constraintdef" (Oid, Bool) Text, Strict, constraint_definition;
+    "obj_description" (Oid) Text, Strict, |a, _, c| or_null(description::of(None, a.first().map_or(0, |a| number(a)), 0, c));
+    "obj_description" (Oid, Name) Text, Strict, |a, _, c| or_null(object_description(a, c));
+    "col_description" (Oid, Int4) Text, Strict, |a, _, c| or_null(column_description(a, c));
     "pg_get_viewdef" (Oid) Text, Strict, |a, _, c| view_definition(a.first().and_then(|a| c.relation(number(a))));
     "pg_get_viewdef" (Oid, Bool) Text, Strict, |a, _, c| view_definition(a.first().and_then(|a| c.relation(number(a))));
     "pg_get_viewdef" (Text) Text, Strict, |a, s, c| view_definition(a.first().and_then(|a| relation_called(text_of(a), s, c)));

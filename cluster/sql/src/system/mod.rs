@@ -11,6 +11,7 @@ mod cluster;
 mod constraint;
 mod define;
 mod depend;
+mod description;
 mod functions;
 mod index;
 mod information_schema;

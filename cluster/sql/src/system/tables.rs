@@ -43,7 +43,7 @@ super::system_tables! {
     pg_extension 3079 (cluster::extensions) =>
         oid Oid, extname Name, extowner Oid, extnamespace Oid, extrelocatable Bool, extversion Text,
         extconfig [Oid], extcondition [Text];
-    pg_description 2609 (schema::descriptions) =>
+    pg_description 2609 (description::descriptions) =>
         objoid Oid, classoid Oid, objsubid Int4, description Text;
     pg_index 2610 (index::indexes) =>
         indexrelid Oid, indrelid Oid, indnatts Int2, indnkeyatts Int2, indisunique Bool,

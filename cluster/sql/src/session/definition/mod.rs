@@ -1,6 +1,7 @@
 //! Statements that define what there is. Each is part of its transaction like any other: what it changes are rows.
 
 pub(super) mod alter;
+mod comment;
 mod constraint;
 mod drop;
 mod index;
@@ -32,6 +33,7 @@ pub(super) fn command(statement: &Statement) -> &'static str {
         Statement::OwnSequence(..) => "ALTER SEQUENCE",
         Statement::CreateSchema(..) => "CREATE SCHEMA",
         Statement::AlterTable(_) => "ALTER TABLE",
+        Statement::Comment(_) => "COMMENT",
         Statement::Truncate(_) => "TRUNCATE TABLE",
         Statement::Drop(drop) => match drop.kind {
             ObjectKind::Table => "DROP TABLE",
@@ -70,6 +72,10 @@ pub(super) async fn run<D: Database>(
             object::own_sequence(sequence, owner.as_ref(), context).await?
         }
         Statement::AlterTable(alter) => alter::alter(alter, row_ids, context).await?,
+        Statement::Comment(comment) => {
+            comment::comment(comment, context).await?;
+            Vec::new()
+        }
         Statement::Truncate(truncate) => drop::truncate(truncate, context).await?,
         Statement::Drop(drop) => drop::drop(drop, context).await?,
         _ => return Ok(None),

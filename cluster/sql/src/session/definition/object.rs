@@ -171,13 +171,13 @@ pub(super) async fn create_view<D: Database>(
             view.descriptor.id
         }
     };
-    let view = Descriptor::View(ViewDescriptor {
-        id,
-        columns,
-        query: with_schemas(&create.text, context).await?,
-        comment: None,
-        column_comments: Vec::new(),
-    });
+    let query = with_schemas(&create.text, context).await?;
+    // What is said of it stays.
+    let (comment, column_comments) = match replaced {
+        Some(view) => (view.descriptor.comment.clone(), view.descriptor.column_comments.clone()),
+        None => (None, Vec::new()),
+    };
+    let view = Descriptor::View(ViewDescriptor { id, columns, query, comment, column_comments });
     catalog::put(context.transaction, &schema, name, &view).await?;
     Ok(Vec::new())
 }

@@ -60,6 +60,7 @@ pub(super) async fn create<D: Database>(
         referenced_by: Vec::new(),
         comment: None,
         key_comment: None,
+        key_index_comment: None,
     };
     let definitions = match &filled {
         Some((planned, _)) => of_query(&create.columns, planned.columns.as_deref().unwrap_or_default())?,
