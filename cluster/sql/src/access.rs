@@ -41,6 +41,10 @@ pub(crate) const UNKNOWN_ROWS: f64 = 10_000.0;
 const UNKNOWN_EQUAL: f64 = 0.01;
 const UNKNOWN_RANGE: f64 = 0.1;
 
+/// What it costs to read a whole table, beside its rows: a transaction that has read all of it meets a conflict with whoever
+/// changes any, and looks at the old versions of rows that are changed often.
+const FULL_COST: f64 = 100.0;
+
 /// What it costs to read a row that an index leads to.
 const INDEXED_COST: f64 = 4.0;
 
@@ -143,6 +147,7 @@ impl Access {
         }
         let read = if self.complete { keys } else { (rows * part).max(keys) };
         match index {
+            None if self.is_full() => read + FULL_COST,
             None => read,
             Some(_) => read * INDEXED_COST,
         }
