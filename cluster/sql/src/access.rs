@@ -274,6 +274,11 @@ fn as_key(value: &Datum, data_type: DataType) -> Option<Datum> {
             Datum::Int2(_) | Datum::Int4(_) | Datum::Int8(_),
             DataType::Int2 | DataType::Int4 | DataType::Int8,
         ) => cast::integer(value.as_i64(), data_type).ok(),
+        (Datum::Date(date), DataType::Timestamp) => date.to_timestamp().ok().map(Datum::Timestamp),
+        (Datum::Timestamp(timestamp), DataType::Date) => {
+            let date = timestamp.to_date();
+            (date.to_timestamp().ok()? == *timestamp).then_some(Datum::Date(date))
+        }
         (Datum::Float4(value), DataType::Float8) => Some(Datum::Float8(f64::from(*value))),
         (Datum::Text(_), DataType::Varchar | DataType::Name) => Some(value.clone()),
         (value, to) if value.data_type() == Some(to) => Some(value.clone()),

@@ -54,6 +54,8 @@ struct Claimed {
 struct Held {
     claims: Arc<Claims>,
     key: Key,
+    /// It is somebody else's now.
+    handed_on: bool,
 }
 
 /// The claims of a block. They end when this is dropped.
@@ -100,7 +102,7 @@ impl BlockClaims {
         }
         match self.attempt(key) {
             Attempt::Done(Taken::Free) => {
-                self.hold(Held { claims: self.claims.clone(), key: key.clone() });
+                self.hold(Held { claims: self.claims.clone(), key: key.clone(), handed_on: false });
                 Taken::Free
             }
             Attempt::Done(taken) => taken,
@@ -163,7 +165,11 @@ struct Waits<'a> {
 
 impl Drop for Waits<'_> {
     fn drop(&mut self) {
-        self.claims.state.lock().waits.remove(&self.block);
+        let mut state = self.claims.state.lock();
+        let key = state.waits.remove(&self.block);
+        if let Some(claimed) = key.and_then(|key| state.by_key.get_mut(&key)) {
+            claimed.waiting.retain(|(block, _)| *block != self.block);
+        }
     }
 }
 
@@ -190,11 +196,13 @@ impl State {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let mut held = Held { claims: self.claims.clone(), key: self.key.clone() };
+        if self.handed_on {
+            return;
+        }
         loop {
             let next = {
                 let mut state = self.claims.state.lock();
-                let Some(claimed) = state.by_key.get_mut(&self.key) else { break };
+                let Some(claimed) = state.by_key.get_mut(&self.key) else { return };
                 let next = claimed.waiting.pop_front();
                 match &next {
                     Some((block, _)) => claimed.block = *block,
@@ -202,15 +210,14 @@ impl Drop for Held {
                 }
                 next
             };
-            let Some((_, sender)) = next else { break };
-            // Those that wait no longer are passed over.
+            let Some((_, sender)) = next else { return };
+            let held = Held { claims: self.claims.clone(), key: self.key.clone(), handed_on: false };
             match sender.send(held) {
                 Ok(()) => return,
-                Err(back) => held = back,
+                // Whoever waits no longer is passed over; what came back must not hand it on, too.
+                Err(mut back) => back.handed_on = true,
             }
         }
-        // Nobody waits: there is nothing to hand on.
-        core::mem::forget(held);
     }
 }
 

@@ -291,7 +291,13 @@ fn quantified(
 pub(crate) fn comparable_form<'a>(values: impl IntoIterator<Item = &'a Datum>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for value in values {
-        // Integers of all widths are compared as they are; everything else has been made of one type.
+        // Integers of all widths, and dates with timestamps, are compared as they are; all else has been made of one type.
+        if let Datum::Date(date) = value
+            && let Ok(timestamp) = date.to_timestamp()
+        {
+            key::write(&Datum::Timestamp(timestamp), KeyOrder::Ascending, &mut bytes);
+            continue;
+        }
         match value.as_i64() {
             Some(integer) => key::write(&Datum::Int8(integer), KeyOrder::Ascending, &mut bytes),
             None => key::write(value, KeyOrder::Ascending, &mut bytes),

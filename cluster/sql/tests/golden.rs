@@ -204,3 +204,21 @@ fn refuse_deep_statements() {
     let terms = format!("SELECT 1 WHERE {}", vec!["1 = 2"; 250].join(" OR "));
     assert!(block_on(run(&mut session, &terms, &mut String::new())).is_ok());
 }
+
+#[test]
+fn many_joins_are_planned_in_time() {
+    let database = MemoryDatabase::new(0);
+    let mut session = Session::new(database, "relix", "relix", 1, Arc::new(CancelFlag::default()));
+    assert_eq!(
+        block_on(answer(&mut session, "CREATE TABLE t (id int PRIMARY KEY, n int)")),
+        "CREATE TABLE\n"
+    );
+    let joins = |kind: &str, count: usize| {
+        let joined =
+            |at| format!(" {kind} JOIN t t{at} ON t{at}.id = t{}.n AND t{at}.n = t{}.id", at - 1, at - 1);
+        format!("SELECT count(*) FROM t t0{}", (1..count).map(joined).collect::<String>())
+    };
+    for sql in [joins("LEFT", 40), joins("", 40), joins("", 70)] {
+        assert_eq!(block_on(answer(&mut session, &sql)), "count\n0\nSELECT 1\n");
+    }
+}

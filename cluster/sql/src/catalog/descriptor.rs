@@ -301,6 +301,12 @@ pub struct SequenceDescriptor {
 }
 
 impl TableDescriptor {
+    /// Whether its rows are checked against others, after they have been stored: foreign keys, and unique keys that may wait.
+    pub(crate) fn has_checks_of_others(&self) -> bool {
+        let waits = |index: &Index| index.deferral != Deferral::No;
+        !self.foreign_keys.is_empty() || self.indexes.iter().any(waits)
+    }
+
     /// The key of the row with these values; the table has a primary key.
     pub fn row_key(&self, row: &[Datum]) -> Vec<u8> {
         let mut out = key::table_prefix(self.id);

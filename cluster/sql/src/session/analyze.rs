@@ -15,6 +15,9 @@ use crate::types::Datum;
 /// Rows of a sample.
 const SAMPLE_ROWS: usize = 10_000;
 
+/// As many at least, however wide they are.
+const SAMPLE_ROWS_MIN: usize = 100;
+
 /// Longer values are not kept, in bytes of memory.
 const VALUE_LEN_MAX: usize = 128;
 
@@ -65,7 +68,7 @@ async fn sample<D: Database>(
     let needed: Vec<bool> = table.types.iter().map(|_| true).collect();
     let chance = Chance::new(u64::from(table.descriptor.id), 0);
     let mut sample: Vec<Sampled> = Vec::new();
-    let mut rows: u64 = 0;
+    let (mut rows, mut rows_max): (u64, usize) = (0, SAMPLE_ROWS);
     let mut scan = context.transaction.scan(table_range(table.descriptor.id), Direction::Forward);
     loop {
         context.check_cancel()?;
@@ -75,18 +78,25 @@ async fn sample<D: Database>(
         }
         for (_, value) in batch {
             rows += 1;
-            let place = if sample.len() < SAMPLE_ROWS {
+            let place = if sample.len() < rows_max {
                 sample.len()
             } else {
                 usize::try_from(chance.next() % rows).unwrap_or(usize::MAX)
             };
-            if place >= SAMPLE_ROWS {
+            if place >= rows_max {
                 continue;
             }
             let row = table.read(&value, &needed)?;
             let short = |value: Datum| (value.len_memory() <= VALUE_LEN_MAX).then_some(value);
             let row: Sampled = row.into_iter().map(short).collect();
-            context.budget.charge(sampled_len(&row))?;
+            if let Err(error) = context.budget.charge(sampled_len(&row)) {
+                // Fewer of rows as wide as these have to do.
+                if sample.len() < SAMPLE_ROWS_MIN {
+                    return Err(error);
+                }
+                rows_max = sample.len();
+                continue;
+            }
             match sample.get_mut(place) {
                 None => sample.push(row),
                 Some(replaced) => {

@@ -16,7 +16,11 @@ impl<D: Database> Session<D> {
         self.state = match core::mem::replace(&mut self.state, State::Idle) {
             State::Idle => State::Explicit(Explicit { read_only, ..Explicit::default() }),
             State::Implicit(transaction) => {
-                State::Explicit(Explicit { transaction: Some(transaction), read_only, ..Explicit::default() })
+                let mut explicit =
+                    Explicit { transaction: Some(transaction), read_only, ..Explicit::default() };
+                // Nobody remembers what was done before it became a block.
+                explicit.history.lose();
+                State::Explicit(explicit)
             }
             other => {
                 self.warn(SqlState::ACTIVE_TRANSACTION, "there is already a transaction in progress");
@@ -25,9 +29,15 @@ impl<D: Database> Session<D> {
         };
     }
 
+    /// What is local to the block holds until it has ended: it may be done again.
     pub(super) async fn commit_block(&mut self) -> SqlResult<Tag> {
-        let state = core::mem::replace(&mut self.state, State::Idle);
+        let ended = self.commit_open().await;
         self.end_local_settings();
+        ended
+    }
+
+    async fn commit_open(&mut self) -> SqlResult<Tag> {
+        let state = core::mem::replace(&mut self.state, State::Idle);
         let transaction = match state {
             State::Failed(_) => {
                 self.forget_deferred();

@@ -119,12 +119,14 @@ impl<D: Database> Session<D> {
         if transaction.is_read_only() {
             return Ok(Tag::Copy(copy.count));
         }
+        // Only the taking of keys is done again: what else was checked holds for the rows that were there then.
+        let attempts_max = if plan.table.descriptor.has_checks_of_others() { 1 } else { ATTEMPTS_MAX };
         for attempt in 1.. {
             let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
             // Its keys and values are shared, so this copies no rows.
             match self.database.commit(commit.clone()).await {
                 Ok(_) => break,
-                Err(DatabaseError::Conflict(_)) if attempt < ATTEMPTS_MAX => {}
+                Err(DatabaseError::Conflict(_)) if attempt < attempts_max => {}
                 Err(error) => return Err(error.into()),
             }
             yield_now().await;

@@ -375,6 +375,7 @@ impl<D: Database> Session<D> {
 
     /// After an error: an implicit transaction is gone, an explicit one has failed.
     pub fn fail(&mut self) {
+        self.facts.asked_settings.lock().clear();
         self.state.fail();
         if self.state.status() == Status::Idle {
             self.end_local_settings();

@@ -17,7 +17,7 @@ use super::{Mode, Outcome, Prepared, Session, Tag};
 use crate::ast::Statement;
 use crate::claims::{BlockClaims, Taken};
 use crate::database::{Database, DatabaseError, Freshness};
-use crate::error::SqlResult;
+use crate::error::{SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{self, Budget, Context, Row};
 use crate::memo::Memo;
@@ -25,7 +25,7 @@ use crate::plan::Plan;
 use crate::row;
 use crate::types::Datum;
 
-/// Most statements of a block that is done again, and most bytes of what they said.
+/// Most statements of a block that is done again, and most bytes of their parameters and of what they said.
 const STEPS_MAX: usize = 256;
 const SAID_LEN_MAX: usize = 256 * 1024;
 
@@ -55,6 +55,10 @@ impl History {
             return None;
         }
         self.len += params.iter().map(Datum::len_memory).sum::<usize>() + 64;
+        if self.len > SAID_LEN_MAX {
+            self.lose();
+            return None;
+        }
         let (prepared, params) = (prepared.clone(), params.to_vec());
         self.steps.push(Step { prepared, params, said: Vec::new(), complete: false });
         Some(self.steps.len() - 1)
@@ -140,14 +144,12 @@ impl<D: Database> Session<D> {
         let mut last = conflict;
         drop(held);
         // Others that meet conflicts wait until this one has come through.
-        let _turn = self.database.turns().take().await;
+        let _turn = self.cancel.unless_set(self.database.turns().take()).await;
         for _ in 0..ATTEMPTS_MAX {
-            if self.cancel.is_set() {
-                break;
-            }
+            self.cancel.check()?;
             let snapshot = self.snapshot_after(last).await?;
             let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
-            let is_the_same = self.says_the_same(&history.steps, &mut transaction).await;
+            let is_the_same = self.says_the_same(&history.steps, &mut transaction).await?;
             if !is_the_same || self.check_at_end(&mut transaction).await.is_err() {
                 break;
             }
@@ -222,11 +224,11 @@ impl<D: Database> Session<D> {
         let mut steps = core::mem::take(&mut explicit.history.steps);
         let last = steps.pop();
         let mut renewed = Transaction::new(snapshot, self.database.memory().lease());
-        let is_the_same = self.says_the_same(&steps, &mut renewed).await;
+        let said = self.says_the_same(&steps, &mut renewed).await;
         steps.extend(last);
         let State::Explicit(explicit) = &mut self.state else { return Ok(()) };
         explicit.history.steps = steps;
-        if !is_the_same {
+        if !said? {
             return Err(DatabaseError::Conflict(conflict).into());
         }
         explicit.transaction = Some(Box::new(renewed));
@@ -282,15 +284,20 @@ impl<D: Database> Session<D> {
     }
 
     /// Runs `steps` in `transaction`; whether clients would be told the same.
-    async fn says_the_same(&mut self, steps: &[Step], transaction: &mut Transaction) -> bool {
+    async fn says_the_same(&mut self, steps: &[Step], transaction: &mut Transaction) -> SqlResult<bool> {
         self.facts.deferred.lock().forget_notes();
         for step in steps {
-            match self.repeat(step, transaction).await {
+            let repeated = self.repeat(step, transaction).await;
+            self.facts.asked_settings.lock().clear();
+            match repeated {
                 Ok(said) if said == step.said => {}
-                _ => return false,
+                Err(error) if matches!(error.state, SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY) => {
+                    return Err(error);
+                }
+                _ => return Ok(false),
             }
         }
-        true
+        Ok(true)
     }
 
     /// What `step` says in `transaction`.

@@ -46,6 +46,7 @@ impl<D: Database> Session<D> {
         if !self.state.is_block() {
             self.facts.style.now = Timestamptz::from_unix_micros(self.facts.statement_micros)?;
         }
+        self.facts.asked_settings.lock().clear();
         let step = self.remember(prepared, &params);
         match &prepared.planned.plan {
             Plan::Direct => match statement {
@@ -190,7 +191,7 @@ impl<D: Database> Session<D> {
                     freshness = Freshness::Local;
                     conflict = Some(met);
                     if turn.is_none() {
-                        turn = Some(self.database.turns().take().await);
+                        turn = self.cancel.unless_set(self.database.turns().take()).await;
                     }
                 }
                 Err(error) => return Err(error.into()),

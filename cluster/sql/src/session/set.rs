@@ -38,6 +38,10 @@ impl<D: Database> Session<D> {
     /// Does what the last statement has asked for with `set_config`.
     pub(super) fn set_as_asked(&mut self) -> SqlResult<()> {
         let asked = core::mem::take(&mut *self.facts.asked_settings.lock());
+        if let (Some(history), false) = (self.state.history(), asked.is_empty()) {
+            // Later statements may mean something else by it.
+            history.lose();
+        }
         for AskedSetting { name, value, local } in asked {
             // Outside of a transaction, what is local is over at once.
             if !local || self.state.is_block() {

@@ -143,15 +143,13 @@ impl Settings {
             let message = format!("parameter \"{}\" cannot be changed", setting.title);
             return Err(SqlError::new(SqlState::CANNOT_CHANGE_PARAMETER, message));
         }
+        let value = value.map(|value| check(setting, value)).transpose()?;
         let before = self.changed.remove(setting.name);
         if local {
             self.local.push((setting.name, before));
         }
-        if let Some(value) = value {
-            let value = check(setting, value)?;
-            if value != setting.default {
-                self.changed.insert(setting.name, value);
-            }
+        if let Some(value) = value.filter(|value| *value != setting.default) {
+            self.changed.insert(setting.name, value);
         }
         Ok(setting.reported.then(|| (setting.title, self.show(setting.name).unwrap_or_default())))
     }

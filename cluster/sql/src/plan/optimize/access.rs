@@ -76,6 +76,11 @@ fn sorted_by_key(sort: &[SortKey], table: &StoredTable, access: &Access) -> Opti
         if next != sort.column || sort.descending != descending {
             return None;
         }
+        // Keys have NULL last, so that it comes first backwards.
+        let has_nulls = table.descriptor.columns.get(next).is_none_or(|column| !column.not_null);
+        if has_nulls && sort.nulls_first != descending {
+            return None;
+        }
     }
     Some(descending)
 }

@@ -42,14 +42,14 @@ pub(in crate::plan) fn rows(rel: &Rel) -> f64 {
         },
         Rel::Aggregate(aggregate) => {
             let input = rows(&aggregate.input);
-            let groups = aggregate.keys.iter().map(|key| distinct(&aggregate.input, key));
+            let groups = aggregate.keys.iter().map(|key| distinct_of(&aggregate.input, input, key));
             groups.product::<f64>().min(input.max(1.0))
         }
         Rel::Window(window) => rows(&window.input),
         Rel::Sort(sort) => rows(&sort.input),
         Rel::Distinct(node) => {
             let input = rows(&node.input);
-            let groups = node.columns.iter().map(|at| distinct(&node.input, &Expr::Column(*at)));
+            let groups = node.columns.iter().map(|at| distinct_of(&node.input, input, &Expr::Column(*at)));
             groups.product::<f64>().min(input)
         }
         Rel::Limit(limit) => match &limit.limit {
@@ -85,7 +85,10 @@ fn scan_rows(scan: &Scan) -> f64 {
 
 fn join_rows(join: &Join) -> f64 {
     let (left, right) = (rows(&join.left), rows(&join.right));
-    let equal = join.equal.iter().map(|(a, b)| equality(distinct(&join.left, a), distinct(&join.right, b)));
+    let equal = join
+        .equal
+        .iter()
+        .map(|(a, b)| equality(distinct_of(&join.left, left, a), distinct_of(&join.right, right, b)));
     let width = join.left.width();
     let of_column = |at: usize| match at.checked_sub(width) {
         None => column(&join.left, at),
@@ -109,10 +112,14 @@ pub(super) fn equality(left: f64, right: f64) -> f64 {
 
 /// How many different values `expr` has in the rows of `rel`.
 pub(super) fn distinct(rel: &Rel, expr: &Expr) -> f64 {
+    distinct_of(rel, rows(rel), expr)
+}
+
+/// The same, of so many rows: to estimate them again for each expression would take twice as long with each join.
+fn distinct_of(rel: &Rel, rows: f64, expr: &Expr) -> f64 {
     if expr.is_row_free() {
         return 1.0;
     }
-    let rows = rows(rel);
     let known = match expr {
         Expr::Column(at) => origin(rel, *at).map(|(table, at)| match table_column(table, at) {
             Some(column) => column.distinct,

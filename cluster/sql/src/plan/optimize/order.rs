@@ -19,7 +19,7 @@ use crate::plan::rel::{Join, JoinType, Rel};
 /// Most inputs whose orders are all looked at; of more, the next to be added is the one that costs least.
 const SEARCHED_MAX: usize = 8;
 
-/// Most inputs that are put in order at all.
+/// Most inputs that are put in order at all: a bit for each.
 const INPUTS_MAX: usize = 32;
 
 /// What it costs to keep a row for others to find, in rows that are read.
@@ -27,7 +27,7 @@ const KEEP_COST: f64 = 2.0;
 
 pub(super) fn order_joins(rel: Rel) -> SqlResult<Rel> {
     match rel {
-        Rel::Join(node) if node.join_type == JoinType::Inner => {
+        Rel::Join(node) if node.join_type == JoinType::Inner && inputs(&node) <= INPUTS_MAX => {
             let mut block = Block::default();
             block.take_apart(Rel::Join(node), 0);
             for input in &mut block.inputs {
@@ -42,6 +42,15 @@ pub(super) fn order_joins(rel: Rel) -> SqlResult<Rel> {
         }
         other => other.map_inputs(&mut order_joins),
     }
+}
+
+/// How many inputs are joined by it and the inner joins directly below.
+fn inputs(join: &Join) -> usize {
+    let of = |rel: &Rel| match rel {
+        Rel::Join(node) if node.join_type == JoinType::Inner => inputs(node),
+        _ => 1,
+    };
+    of(&join.left) + of(&join.right)
 }
 
 /// An outer join whose smaller side is kept: the right's rows are.
@@ -130,7 +139,7 @@ impl Block {
         let count = self.inputs.len();
         self.look_at_conditions();
         let order = match count {
-            _ if is_fixed || count > INPUTS_MAX => (0..count).map(|at| (at, true)).collect(),
+            _ if is_fixed => (0..count).map(|at| (at, true)).collect(),
             _ => self.cheapest().order,
         };
         self.joined(&order)
@@ -142,7 +151,7 @@ impl Block {
             for input in 0..self.inputs.len() {
                 let range = self.columns(input);
                 if !condition.expr.sees_only(|at| !range.contains(&at)) {
-                    condition.sees |= 1 << input.min(63);
+                    condition.sees |= 1 << input;
                 }
             }
             condition.selectivity = self.selectivity(&condition.expr);

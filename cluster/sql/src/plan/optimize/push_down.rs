@@ -71,8 +71,10 @@ fn push_through_project(node: Project, conjuncts: Vec<Expr>) -> SqlResult<Rel> {
 fn push_through_groups(node: Aggregate, conjuncts: Vec<Expr>) -> SqlResult<Rel> {
     let Aggregate { input, keys, calls } = node;
     // Without keys there is one group whatever the rows are.
+    let is_stable = !keys.iter().any(Expr::is_volatile);
     let (below, above) = split(conjuncts, |expr| {
-        !keys.is_empty()
+        is_stable
+            && !keys.is_empty()
             && !expr.is_row_free()
             && expr.sees_only(|at| at < keys.len())
             && !expr.has_subquery()
