@@ -11,7 +11,7 @@ use cluster_format::KeyRange;
 
 use crate::ast::BinaryOperator;
 use crate::cast;
-use crate::catalog::{IndexValue, StoredTable, TableDescriptor};
+use crate::catalog::{IndexValue, StoredTable, TableDescriptor, UNKNOWN_EQUAL};
 use crate::error::SqlResult;
 use crate::eval::Env;
 use crate::expr::Expr;
@@ -36,9 +36,7 @@ pub(crate) struct Access {
 /// Most keys that one statement's lists multiply to; beyond it only the first columns are used.
 const KEYS_MAX: usize = 10_000;
 
-/// Rows of a table without statistics, and the parts of them that a value and a range may lead to.
-pub(crate) const UNKNOWN_ROWS: f64 = 10_000.0;
-const UNKNOWN_EQUAL: f64 = 0.01;
+/// The part of the rows that a range of a column may lead to of which nothing is known.
 const UNKNOWN_RANGE: f64 = 0.1;
 
 /// What it costs to read a whole table, beside its rows: a transaction that has read all of it meets a conflict with whoever
@@ -47,13 +45,6 @@ const FULL_COST: f64 = 100.0;
 
 /// What it costs to read a row that an index leads to.
 const INDEXED_COST: f64 = 4.0;
-
-fn constant(expr: &Expr) -> Option<&Datum> {
-    match expr {
-        Expr::Const(value) if !value.is_null() => Some(value),
-        _ => None,
-    }
-}
 
 /// What is to be read.
 pub(crate) enum Keys {
@@ -117,8 +108,6 @@ impl Access {
 
     /// About how long it takes to read what it leads to, in rows of a table that are read one after the other.
     pub(crate) fn cost(&self, table: &StoredTable) -> f64 {
-        let statistics = table.statistics.as_ref().map(|statistics| &statistics.table);
-        let rows = statistics.map_or(UNKNOWN_ROWS, |statistics| statistics.rows as f64);
         let index = self.index.and_then(|index| table.descriptor.indexes.get(index));
         let column = |at: usize| match index {
             None => table.descriptor.primary_key.get(at).copied(),
@@ -127,16 +116,17 @@ impl Access {
                 IndexValue::Expression(_) => None,
             },
         };
-        let known = |at: usize| statistics?.columns.get(usize::from(column(at)?));
+        let known = |at: usize| table.column_statistics(usize::from(column(at)?));
         let mut part = 1.0;
         let mut keys = 1.0;
         for (at, (_, values)) in self.prefix.iter().enumerate() {
-            let each = |value: &Expr| known(at).map_or(UNKNOWN_EQUAL, |known| known.equal(constant(value)));
+            let each =
+                |value: &Expr| known(at).map_or(UNKNOWN_EQUAL, |known| known.equal(value.as_constant()));
             part *= values.iter().map(each).sum::<f64>().min(1.0);
             keys *= values.len() as f64;
         }
         let bound =
-            |bound: &Option<(DataType, Expr)>| bound.as_ref().map(|(_, expr)| constant(expr).cloned());
+            |bound: &Option<(DataType, Expr)>| bound.as_ref().map(|(_, expr)| expr.as_constant().cloned());
         let (low, high) = (bound(&self.low), bound(&self.high));
         if low.is_some() || high.is_some() {
             let is_known = low.as_ref().or(high.as_ref()).is_some_and(Option::is_some);
@@ -145,7 +135,7 @@ impl Access {
                 None => UNKNOWN_RANGE,
             };
         }
-        let read = if self.complete { keys } else { (rows * part).max(keys) };
+        let read = if self.complete { keys } else { (table.rows() * part).max(keys) };
         match index {
             None if self.is_full() => read + FULL_COST,
             None => read,

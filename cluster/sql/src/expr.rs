@@ -161,6 +161,14 @@ pub(crate) struct Case {
 }
 
 impl Expr {
+    /// The value that it is, if that is known and not NULL.
+    pub(crate) fn as_constant(&self) -> Option<&Datum> {
+        match self {
+            Expr::Const(value) if !value.is_null() => Some(value),
+            _ => None,
+        }
+    }
+
     /// Calls `visit` with each expression directly within.
     pub(crate) fn for_each_child<E>(
         &mut self,

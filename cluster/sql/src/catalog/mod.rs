@@ -24,7 +24,9 @@ pub use descriptor::{
 };
 
 pub use extras::{Deferral, Part};
-pub(crate) use statistics::{ColumnSample, ColumnStatistics, Detail, TableStatistics, statistics_key};
+pub(crate) use statistics::{
+    ColumnSample, ColumnStatistics, Detail, TableStatistics, UNKNOWN_EQUAL, statistics_key,
+};
 
 use crate::bind::{BoundTable, bind_table};
 use crate::error::{SqlError, SqlResult, SqlState};

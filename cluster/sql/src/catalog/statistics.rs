@@ -5,6 +5,7 @@ use core::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
+use super::StoredTable;
 use crate::key::SYSTEM_SPACE;
 use crate::types::Datum;
 
@@ -15,6 +16,24 @@ pub(crate) fn statistics_key(id: u32) -> Vec<u8> {
     let mut key = [SYSTEM_SPACE, STATISTICS].to_vec();
     key.extend_from_slice(&id.to_be_bytes());
     key
+}
+
+/// Rows of a table of which nothing is known.
+const UNKNOWN_ROWS: f64 = 10_000.0;
+
+/// The part of the rows in which a column of which nothing is known has a value.
+pub(crate) const UNKNOWN_EQUAL: f64 = 0.01;
+
+impl StoredTable {
+    /// About how many rows it has.
+    pub(crate) fn rows(&self) -> f64 {
+        self.statistics.as_ref().map_or(UNKNOWN_ROWS, |statistics| statistics.table.rows as f64)
+    }
+
+    /// What is known of the column at `at`.
+    pub(crate) fn column_statistics(&self, at: usize) -> Option<&ColumnStatistics> {
+        self.statistics.as_ref()?.table.columns.get(at)
+    }
 }
 
 /// What was found out about a table.

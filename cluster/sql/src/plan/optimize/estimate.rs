@@ -1,17 +1,14 @@
 //! How many rows an operator may give: by the statistics of `ANALYZE`, and by rules of thumb where there are none.
 
-use crate::access::{Access, UNKNOWN_ROWS};
+use crate::access::Access;
 use crate::ast::BinaryOperator;
-use crate::catalog::{ColumnStatistics, StoredTable};
+use crate::catalog::{ColumnStatistics, StoredTable, UNKNOWN_EQUAL};
 use crate::expr::Expr;
 use crate::plan::rel::{Join, JoinType, Rel, Scan};
 use crate::types::Datum;
 
 /// The part of the rows that a condition lets through of which nothing is known.
 const SELECTIVITY: f64 = 0.3;
-
-/// The same of a condition that a column is equal to something.
-const EQUAL: f64 = 0.01;
 
 /// The part of the rows whose values are different, of a column of which nothing is known.
 const DISTINCT: f64 = 0.1;
@@ -70,17 +67,11 @@ pub(in crate::plan) fn weighs(rel: &Rel) -> bool {
     }
 }
 
-/// How many rows `table` has.
-fn table_rows(table: &StoredTable) -> f64 {
-    table.statistics.as_ref().map_or(UNKNOWN_ROWS, |statistics| statistics.table.rows as f64)
-}
-
 fn scan_rows(scan: &Scan) -> f64 {
-    let all = table_rows(&scan.table);
-    let access = Access::plan(&scan.table, scan.filter.as_ref());
+    let all = scan.table.rows();
     let Some(filter) = &scan.filter else { return all };
-    let part = selectivity(filter, &|at| table_column(&scan.table, at));
-    if access.is_point() { (all * part).min(1.0) } else { all * part }
+    let some = all * selectivity(filter, &|at| scan.table.column_statistics(at));
+    if Access::plan(&scan.table, Some(filter)).is_point() { some.min(1.0) } else { some }
 }
 
 fn join_rows(join: &Join) -> f64 {
@@ -121,10 +112,10 @@ fn distinct_of(rel: &Rel, rows: f64, expr: &Expr) -> f64 {
         return 1.0;
     }
     let known = match expr {
-        Expr::Column(at) => origin(rel, *at).map(|(table, at)| match table_column(table, at) {
+        Expr::Column(at) => origin(rel, *at).map(|(table, at)| match table.column_statistics(at) {
             Some(column) => column.distinct,
-            None if is_key(table, at) => table_rows(table),
-            None => table_rows(table) * DISTINCT,
+            None if is_key(table, at) => table.rows(),
+            None => table.rows() * DISTINCT,
         }),
         _ => None,
     };
@@ -133,9 +124,7 @@ fn distinct_of(rel: &Rel, rows: f64, expr: &Expr) -> f64 {
 
 /// Whether no two rows of `table` have the same value in this column.
 fn is_key(table: &StoredTable, at: usize) -> bool {
-    let is_it =
-        |columns: &[u16]| columns.len() == 1 && columns.iter().all(|column| usize::from(*column) == at);
-    is_it(&table.descriptor.primary_key)
+    matches!(table.descriptor.primary_key[..], [column] if usize::from(column) == at)
 }
 
 /// The column of a stored table that column `at` of `rel` shows, if it is one.
@@ -171,11 +160,7 @@ fn origin(rel: &Rel, at: usize) -> Option<(&StoredTable, usize)> {
 
 fn column(rel: &Rel, at: usize) -> Option<&ColumnStatistics> {
     let (table, at) = origin(rel, at)?;
-    table_column(table, at)
-}
-
-fn table_column(table: &StoredTable, at: usize) -> Option<&ColumnStatistics> {
-    table.statistics.as_ref()?.table.columns.get(at)
+    table.column_statistics(at)
 }
 
 /// The part of the rows for which `expr` holds, over columns of which this is known.
@@ -193,8 +178,8 @@ pub(super) fn selectivity<'a>(expr: &Expr, known: &dyn Fn(usize) -> Option<&'a C
         Expr::IsNull(inner, negated) => match of(inner).map(|column| column.nulls) {
             Some(nulls) if *negated => 1.0 - nulls,
             Some(nulls) => nulls,
-            None if *negated => 1.0 - EQUAL,
-            None => EQUAL,
+            None if *negated => 1.0 - UNKNOWN_EQUAL,
+            None => UNKNOWN_EQUAL,
         },
         Expr::Compare(operator, left, right) => compare(*operator, left, right, &of),
         Expr::In(value, list, negated) => {
@@ -203,20 +188,13 @@ pub(super) fn selectivity<'a>(expr: &Expr, known: &dyn Fn(usize) -> Option<&'a C
             if *negated { 1.0 - part } else { part }
         }
         Expr::Between(between, negated) => {
-            let part = match (of(&between.expr), constant(&between.low), constant(&between.high)) {
+            let part = match (of(&between.expr), between.low.as_constant(), between.high.as_constant()) {
                 (Some(column), Some(low), Some(high)) => column.between(Some(low), Some(high)),
-                _ => EQUAL,
+                _ => UNKNOWN_EQUAL,
             };
             if *negated { 1.0 - part } else { part }
         }
         _ => SELECTIVITY,
-    }
-}
-
-fn constant(expr: &Expr) -> Option<&Datum> {
-    match expr {
-        Expr::Const(value) => Some(value),
-        _ => None,
     }
 }
 
@@ -232,12 +210,12 @@ fn compare<'a>(
         (None, Some(column)) => (Some(column), left, true),
         _ => (None, right, false),
     };
-    let value = constant(value).filter(|value| !value.is_null());
+    let value = value.as_constant();
     match (operator, column) {
         (Eq, Some(column)) => column.equal(value),
         (NotEq, Some(column)) => 1.0 - column.nulls - column.equal(value),
-        (Eq, None) => EQUAL,
-        (NotEq, None) => 1.0 - EQUAL,
+        (Eq, None) => UNKNOWN_EQUAL,
+        (NotEq, None) => 1.0 - UNKNOWN_EQUAL,
         (Lt | LtEq | Gt | GtEq, Some(column)) if value.is_some() => {
             match matches!(operator, Lt | LtEq) != is_turned {
                 true => column.between(None, value),

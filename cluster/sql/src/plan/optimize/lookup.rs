@@ -26,14 +26,7 @@ pub(super) fn lookup(rel: Rel) -> SqlResult<Rel> {
 fn as_lookup(join: &Join) -> Option<Apply> {
     let kept = matches!(join.join_type, JoinType::Inner | JoinType::Left | JoinType::Semi | JoinType::Anti);
     let Rel::Scan(scan) = &join.right else { return None };
-    if !kept || join.equal.is_empty() {
-        return None;
-    }
-    let each = lookup_cost(&join.right, &join.equal)?;
-    if rows(&join.left) * each > cost(&join.right) {
-        return None;
-    }
-    let (outer, filter, access) = looked_up(scan, &join.equal)?;
+    let LookUp { outer, filter, access } = worthwhile(join).filter(|_| kept)?;
     let right = Rel::Scan(Arc::new(Scan { filter, access, ..Scan::clone(scan) }));
     Some(Apply {
         join_type: join.join_type,
@@ -44,17 +37,37 @@ fn as_lookup(join: &Join) -> Option<Apply> {
     })
 }
 
-/// What it costs to find the rows of `rel` that match another by key, rather than by reading all; none if that cannot be.
-pub(super) fn lookup_cost(rel: &Rel, equal: &[(Expr, Expr)]) -> Option<f64> {
-    let Rel::Scan(scan) = rel else { return None };
-    let (_, _, access) = looked_up(scan, equal).filter(|_| !equal.is_empty())?;
-    Some(LOOKUP_COST + access.cost(&scan.table))
+/// A scan that gives the rows which match another.
+struct LookUp {
+    /// What it sees of that row, behind what it sees anyhow.
+    outer: Vec<Expr>,
+    filter: Option<Expr>,
+    access: Access,
 }
 
-/// What a scan sees of the row whose matches it looks up, its filter, and its access; none if it has no key for that.
-fn looked_up(scan: &Arc<Scan>, equal: &[(Expr, Expr)]) -> Option<(Vec<Expr>, Option<Expr>, Access)> {
-    let first_outer = outer_columns(&Rel::Scan(scan.clone()));
-    let mut outer: Vec<Expr> = (0..first_outer).map(Expr::Outer).collect();
+/// How the right's rows are looked up, if that takes no longer than to read them all.
+fn worthwhile(join: &Join) -> Option<LookUp> {
+    let (looked_up, each) = look_up(&join.right, &join.equal)?;
+    (rows(&join.left) * each <= cost(&join.right)).then_some(looked_up)
+}
+
+/// Whether the right's rows are looked up if the join is one that can.
+pub(super) fn is_worthwhile(join: &Join) -> bool {
+    worthwhile(join).is_some()
+}
+
+/// What it costs to find the rows of `rel` that match another by key, rather than by reading all; none if that cannot be.
+pub(super) fn lookup_cost(rel: &Rel, equal: &[(Expr, Expr)]) -> Option<f64> {
+    look_up(rel, equal).map(|(_, cost)| cost)
+}
+
+/// How the rows of `rel` are found that match another, and what that costs; none if it has no key for that.
+fn look_up(rel: &Rel, equal: &[(Expr, Expr)]) -> Option<(LookUp, f64)> {
+    let Rel::Scan(scan) = rel else { return None };
+    if equal.is_empty() {
+        return None;
+    }
+    let mut outer: Vec<Expr> = (0..outer_columns(rel)).map(Expr::Outer).collect();
     let mut filter = scan.filter.clone().map_or_else(Vec::new, Expr::into_conjuncts);
     for (left, right) in equal {
         let seen = Expr::Outer(outer.len());
@@ -64,7 +77,8 @@ fn looked_up(scan: &Arc<Scan>, equal: &[(Expr, Expr)]) -> Option<(Vec<Expr>, Opt
     let filter = Expr::all_of(filter);
     let access = Access::plan(&scan.table, filter.as_ref());
     let before = Access::plan(&scan.table, scan.filter.as_ref());
-    (access.fixed_columns() > before.fixed_columns()).then_some((outer, filter, access))
+    let cost = LOOKUP_COST + access.cost(&scan.table);
+    (access.fixed_columns() > before.fixed_columns()).then_some((LookUp { outer, filter, access }, cost))
 }
 
 /// How many columns from around the plan it may see: those that are looked up come behind them.

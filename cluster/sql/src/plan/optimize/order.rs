@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::estimate::{cost, distinct, equality, rows, selectivity};
-use super::lookup::lookup_cost;
+use super::lookup::{is_worthwhile, lookup_cost};
 use super::push_down::equality as as_equality;
 use crate::ast::BinaryOperator;
 use crate::error::SqlResult;
@@ -60,7 +60,7 @@ fn smaller_kept(join: Join) -> Rel {
         JoinType::Right => JoinType::Left,
         _ => return Rel::Join(Arc::new(join)),
     };
-    let is_looked_up = join.join_type == JoinType::Left && looks_up(&join);
+    let is_looked_up = join.join_type == JoinType::Left && is_worthwhile(&join);
     if is_looked_up || rows(&join.right) <= rows(&join.left) * KEEP_COST {
         return Rel::Join(Arc::new(join));
     }
@@ -76,12 +76,6 @@ fn smaller_kept(join: Join) -> Rel {
         condition: join.condition.map(|condition| condition.over_inputs(&moved)),
     };
     Rel::Join(Arc::new(turned)).project(moved)
-}
-
-/// Whether the right's rows will be looked up rather than kept.
-fn looks_up(join: &Join) -> bool {
-    let each = lookup_cost(&join.right, &join.equal);
-    each.is_some_and(|each| rows(&join.left) * each <= cost(&join.right))
 }
 
 /// Inner joins, taken apart. Conditions see the columns of all inputs, one behind the other.
@@ -187,17 +181,16 @@ impl Block {
     /// The cheapest order of all inputs.
     fn cheapest(&self) -> Best {
         let count = self.inputs.len();
-        let alone = |at: usize| {
-            let input = self.inputs.get(at).unwrap_or(&Rel::Row);
-            (1 << at, Best { cost: cost(input), rows: rows(input), order: [(at, true)].into() })
-        };
-        let mut found: BTreeMap<u64, Best> = (0..count).map(alone).collect();
+        let alone = |(at, input)| Best { cost: cost(input), rows: rows(input), order: [(at, true)].into() };
+        let alone: Vec<Best> = self.inputs.iter().enumerate().map(alone).collect();
+        let mut found: BTreeMap<u64, Best> =
+            (0..count).map(|at| 1 << at).zip(alone.iter().cloned()).collect();
         for _ in 1..count {
             let mut longer: BTreeMap<u64, Best> = BTreeMap::new();
             for (joined, best) in &found {
-                for next in (0..count).filter(|at| joined & (1 << at) == 0) {
+                for (next, input) in alone.iter().enumerate().filter(|(at, _)| joined & (1 << at) == 0) {
                     let with = joined | 1 << next;
-                    let added = self.add(*joined, best, next);
+                    let added = self.add(*joined, best, next, input);
                     match longer.get(&with) {
                         Some(known) if known.cost <= added.cost => {}
                         _ => _ = longer.insert(with, added),
@@ -218,8 +211,8 @@ impl Block {
         })
     }
 
-    /// `best`, which joins the inputs `joined`, with one more.
-    fn add(&self, joined: u64, best: &Best, next: usize) -> Best {
+    /// `best`, which joins the inputs `joined`, with one more, which is `alone` by itself.
+    fn add(&self, joined: u64, best: &Best, next: usize, alone: &Best) -> Best {
         let input = self.inputs.get(next).unwrap_or(&Rel::Row);
         let with = joined | 1 << next;
         let is_met = |condition: &&Condition| {
@@ -227,15 +220,14 @@ impl Block {
         };
         let met: Vec<&Condition> = self.conditions.iter().filter(is_met).collect();
         let part: f64 = met.iter().map(|condition| condition.selectivity).product();
-        let other = rows(input);
-        let given = best.rows * other * part;
+        let given = best.rows * alone.rows * part;
         let is_connected = met.iter().any(|condition| as_pair(&condition.expr).is_some());
         let (work, keeps_next) = if is_connected {
-            let keeps_next = best.rows + other * KEEP_COST;
-            let keeps_joined = other + best.rows * KEEP_COST;
-            (keeps_next.min(keeps_joined) + cost(input), keeps_next <= keeps_joined)
+            let keeps_next = best.rows + alone.rows * KEEP_COST;
+            let keeps_joined = alone.rows + best.rows * KEEP_COST;
+            (keeps_next.min(keeps_joined) + alone.cost, keeps_next <= keeps_joined)
         } else {
-            (best.rows * other + cost(input), other <= best.rows)
+            (best.rows * alone.rows + alone.cost, alone.rows <= best.rows)
         };
         let looked_up = lookup_cost(input, &self.pairs(&met, next)).map(|each| best.rows * each);
         let (work, keeps_next) = match looked_up {
