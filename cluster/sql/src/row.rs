@@ -193,13 +193,7 @@ impl<'a> Reader<'a> {
             DataType::Numeric => {
                 self.of(|bytes| Numeric::read(bytes).ok_or(()))?;
             }
-            DataType::Bytea
-            | DataType::Jsonb
-            | DataType::Text
-            | DataType::Varchar
-            | DataType::Bpchar
-            | DataType::Name
-            | DataType::Json => {
+            base if is_counted(base) => {
                 self.counted()?;
             }
             _ => {
@@ -227,13 +221,7 @@ impl<'a> Reader<'a> {
             DataType::Interval => Datum::Interval(self.of(Interval::decode)?),
             DataType::Uuid => Datum::Uuid(self.fixed()?),
             DataType::Array(element) => self.array(element)?,
-            DataType::Bytea
-            | DataType::Jsonb
-            | DataType::Text
-            | DataType::Varchar
-            | DataType::Bpchar
-            | DataType::Name
-            | DataType::Json => of_bytes(data_type, self.counted()?)?,
+            base if is_counted(base) => of_bytes(data_type, self.counted()?)?,
             _ => return None,
         })
     }
@@ -248,6 +236,12 @@ impl<'a> Reader<'a> {
         }
         Some(Datum::Array(Box::new(Array::new(element, items))))
     }
+}
+
+/// Whether values of this type are bytes behind their number.
+fn is_counted(base: DataType) -> bool {
+    use DataType::{Bpchar, Bytea, Json, Jsonb, Name, Text, Varchar};
+    matches!(base, Bytea | Jsonb | Text | Varchar | Bpchar | Name | Json)
 }
 
 fn of_bytes(data_type: DataType, bytes: &[u8]) -> Option<Datum> {

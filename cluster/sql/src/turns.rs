@@ -26,6 +26,14 @@ struct State {
 #[derive(Debug)]
 pub struct Turn {
     turns: Arc<Turns>,
+    /// It is somebody else's now.
+    handed_on: bool,
+}
+
+impl Turn {
+    fn new(turns: &Arc<Turns>) -> Turn {
+        Turn { turns: turns.clone(), handed_on: false }
+    }
 }
 
 impl Turns {
@@ -34,20 +42,22 @@ impl Turns {
         let waiting = {
             let mut state = self.state.lock();
             if !core::mem::replace(&mut state.taken, true) {
-                return Turn { turns: self.clone() };
+                return Turn::new(self);
             }
             let (sender, waiting) = oneshot::channel();
             state.waiting.push_back(sender);
             waiting
         };
         // Whoever has the turn hands it on, and never forgets to.
-        waiting.await.unwrap_or_else(|_| Turn { turns: self.clone() })
+        waiting.await.unwrap_or_else(|_| Turn::new(self))
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let mut turn = Turn { turns: self.turns.clone() };
+        if self.handed_on {
+            return;
+        }
         loop {
             let next = {
                 let mut state = self.turns.state.lock();
@@ -55,15 +65,11 @@ impl Drop for Turn {
                 state.taken = next.is_some();
                 next
             };
-            let Some(next) = next else {
-                // Nobody waits: there is nothing to hand on.
-                core::mem::forget(turn);
-                return;
-            };
-            // Those that wait no longer are passed over.
-            match next.send(turn) {
+            let Some(next) = next else { return };
+            match next.send(Turn::new(&self.turns)) {
                 Ok(()) => return,
-                Err(back) => turn = back,
+                // Whoever waits no longer is passed over; what came back must not hand it on, too.
+                Err(mut back) => back.handed_on = true,
             }
         }
     }

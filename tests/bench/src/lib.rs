@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod chance;
 pub mod load;
 pub mod relix;
 pub mod report;

@@ -41,11 +41,8 @@ impl TableCache {
             },
         };
         let statistics = transaction.peek(&statistics_key(table.descriptor.id)).await?;
-        let is_current = match (&table.statistics, &statistics) {
-            (Some(known), Some(bytes)) => known.bytes == *bytes,
-            (known, bytes) => known.is_none() && bytes.is_none(),
-        };
-        let table = match is_current {
+        let known = table.statistics.as_ref().map(|known| &known.bytes);
+        let table = match known == statistics.as_ref() {
             true => table,
             false => {
                 let statistics = statistics.and_then(StoredStatistics::read);

@@ -28,9 +28,11 @@ pub(crate) use statistics::{
     ColumnSample, ColumnStatistics, Detail, TableStatistics, UNKNOWN_EQUAL, statistics_key,
 };
 
+use crate::ast::TableName;
 use crate::bind::{BoundTable, bind_table};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::key::{SYSTEM_SPACE, TABLE_SPACE};
+use crate::path::SearchPath;
 use crate::row;
 use crate::types::{DataType, Datum};
 
@@ -246,6 +248,20 @@ fn stored(key: Vec<u8>, bytes: Arc<[u8]>) -> SqlResult<Option<Stored>> {
         Descriptor::Index(table) => Stored::Index(table),
         Descriptor::Schema => return Ok(None),
     }))
+}
+
+/// What `name` stands for: in its schema, or in the first of the path that has something of that name.
+pub(crate) async fn find_along(
+    transaction: &mut Transaction,
+    path: &SearchPath,
+    name: &TableName,
+) -> SqlResult<Option<Stored>> {
+    for schema in path.candidates(&name.schema) {
+        if let Some(stored) = find(transaction, schema, &name.name).await? {
+            return Ok(Some(stored));
+        }
+    }
+    Ok(None)
 }
 
 /// The table `schema.name`, if there is one.

@@ -8,7 +8,7 @@ use crate::catalog::{ColumnSample, Detail, StoredTable, TableStatistics, statist
 use crate::chance::Chance;
 use crate::database::Database;
 use crate::error::SqlResult;
-use crate::exec::{Context, row_len};
+use crate::exec::Context;
 use crate::key::table_range;
 use crate::types::Datum;
 
@@ -111,7 +111,7 @@ async fn sample<D: Database>(
 
 /// About how many bytes of memory it takes.
 fn sampled_len(row: &Sampled) -> usize {
-    row_len(&Vec::new())
+    size_of::<Sampled>()
         + row.iter().map(|value| value.as_ref().map_or(size_of::<Datum>(), Datum::len_memory)).sum::<usize>()
 }
 

@@ -92,13 +92,10 @@ impl<D: Database> Session<D> {
     async fn is_long(&mut self, name: &TableName) -> SqlResult<bool> {
         let snapshot = self.database.snapshot(Freshness::Local).await?;
         let mut transaction = Transaction::reading(snapshot, self.database.memory().lease());
-        for schema in self.facts.path.candidates(&name.schema) {
-            let Some(stored) = catalog::find(&mut transaction, schema, &name.name).await? else { continue };
-            let Stored::Table(table) = stored else { return Ok(false) };
-            let range = KeyRange::prefix(&key::table_prefix(table.descriptor.id));
-            return Ok(end_of_step(&mut transaction, range, ROWS_AT_ONCE).await?.1);
-        }
-        Ok(false)
+        let found = catalog::find_along(&mut transaction, &self.facts.path, name).await?;
+        let Some(Stored::Table(table)) = found else { return Ok(false) };
+        let range = KeyRange::prefix(&key::table_prefix(table.descriptor.id));
+        Ok(end_of_step(&mut transaction, range, ROWS_AT_ONCE).await?.1)
     }
 
     /// Puts all rows into the indexes that `builder` builds, and lets them be read.

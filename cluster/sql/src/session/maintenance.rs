@@ -70,13 +70,7 @@ async fn tables_of(
         return Ok(tables);
     }
     for name in names {
-        let mut found = None;
-        for schema in path.candidates(&name.schema) {
-            if found.is_none() {
-                found = catalog::find(transaction, schema, &name.name).await?;
-            }
-        }
-        match found {
+        match catalog::find_along(transaction, path, name).await? {
             Some(Stored::Table(table)) => tables.push(table),
             Some(_) => {}
             None => {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::SinkExt;
 use prost::bytes::Bytes;
+use tests_bench::chance::scramble;
 use tests_bench::load;
 use tokio_postgres::{Client, Error, Statement};
 
@@ -67,16 +68,10 @@ pub async fn measure(ports: &[u16], effort: &Effort, figures: &mut Figures) -> R
     Ok(())
 }
 
-/// A number that looks like any, and is the same each time.
-fn scrambled(number: u64) -> u64 {
-    let mixed = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 20
-}
-
 async fn copy(client: &Client, ids: std::ops::Range<u64>) -> Result<(), Error> {
     let mut text = String::new();
     for id in ids {
-        let chance = scrambled(id);
+        let chance = scramble(id);
         let (customer, product) = (chance % CUSTOMERS, (chance >> 14) % PRODUCTS);
         let (quantity, cents, day) = (chance % 10 + 1, chance % 100_000, chance % 28 + 1);
         let month = (chance >> 5) % 12 + 1;
@@ -119,7 +114,7 @@ async fn read_for(
     let ends_at = Instant::now() + duration;
     let mut reads = 0;
     while Instant::now() < ends_at {
-        let id = (scrambled(reads + (number << 32)) % rows) as i64;
+        let id = (scramble(reads + (number << 32)) % rows) as i64;
         client.query_one(&statement, &[&id]).await?;
         reads += 1;
     }

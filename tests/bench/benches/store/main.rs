@@ -14,6 +14,8 @@ mod relix;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use tests_bench::chance::scramble;
+
 /// Rows of one transaction.
 const BATCH_ROWS: u64 = 1000;
 
@@ -46,14 +48,6 @@ trait Engine {
 struct Options {
     rows: u64,
     is_random: bool,
-}
-
-/// A number that depends on another, as if it were drawn (SplitMix64).
-fn scramble(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ mixed >> 31
 }
 
 impl Options {

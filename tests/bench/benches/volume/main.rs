@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rows::{ROW_LEN, Row, Rows};
+use tests_bench::chance::scramble;
 
 /// Rows of one transaction: two megabytes.
 const BATCH_ROWS: u64 = 10_000;
@@ -124,8 +125,8 @@ fn run(subject: &mut dyn Subject, rows: &Rows) {
     let written = (subject.written() - before) as f64 / len;
     let (size, in_use) = subject.size();
     let first_answer = subject.restart(rows.key(7));
-    let anywhere = |read: u64| rows.key(rows::scramble(read) % rows.count);
-    let near = |read: u64| (rows.count / 2 + rows::scramble(read) % NEAR_ROWS.min(rows.count / 2)) as i64;
+    let anywhere = |read: u64| rows.key(scramble(read) % rows.count);
+    let near = |read: u64| (rows.count / 2 + scramble(read) % NEAR_ROWS.min(rows.count / 2)) as i64;
     let cold = subject.read(1, &anywhere);
     subject.restart(rows.key(7));
     let cold_many = subject.read(CLIENTS, &anywhere);

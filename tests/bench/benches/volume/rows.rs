@@ -1,18 +1,12 @@
 //! Rows: a number, and 200 bytes of text.
 
+use tests_bench::chance::scramble;
+
 /// Bytes of a row.
 pub const ROW_LEN: u64 = 208;
 
 /// A key and a body.
 pub type Row = (i64, String);
-
-/// A number that depends on another, as if it were drawn (SplitMix64).
-pub fn scramble(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ mixed >> 31
-}
 
 /// All rows, in a random order.
 pub struct Rows {
