@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX};
 use cluster_format::{KeyRange, StateHash, Version};
-use cluster_tree::{Most, RANGE_TOMBSTONES_MAX};
+use cluster_tree::{Most, RANGE_TOMBSTONES_MAX, RowSink};
 
 use crate::{Direction, Mending, PatchPiece, PatchQuestion, ReadError, Row, yield_now};
 
@@ -93,11 +93,26 @@ impl Snapshot {
         direction: Direction,
         most: Most,
     ) -> Result<Vec<Row>, ReadError> {
-        let mut found = self.tree.read(range, self.version, direction, most).await;
+        let mut rows = Vec::new();
+        self.read_into(range, direction, most, &mut rows).await?;
+        Ok(rows)
+    }
+
+    /// Gives `sink` the first rows of `range`, by `direction`. Returns the last key, unless the range is at its end: what
+    /// remains lies behind it.
+    pub async fn read_into<S: RowSink>(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        most: Most,
+        sink: &mut S,
+    ) -> Result<Option<Arc<[u8]>>, ReadError> {
+        let mut found = self.tree.read_into(range, self.version, direction, most, sink).await;
         for _ in 0..MENDED_MAX {
             let Err(error) = found else { break };
             let newer = self.mended(error).await?;
-            found = Box::pin(newer.tree.read(range, self.version, direction, most)).await;
+            sink.begin_again();
+            found = Box::pin(newer.tree.read_into(range, self.version, direction, most, sink)).await;
         }
         found
     }

@@ -12,7 +12,7 @@ use cluster_format::limits::{
 use cluster_format::{Commit, KeyRange, Origin, RequestId, Version, Write};
 
 use crate::ranges::Ranges;
-use crate::{Direction, Lease, ReadError, Row, Snapshot, yield_now};
+use crate::{Direction, Lease, Most, ReadError, Row, RowSink, Snapshot, yield_now};
 
 /// Why a write was refused, or a read failed. What is too long is the caller's fault and fails alike
 /// everywhere; the last two are this node's, and another may manage.
@@ -137,6 +137,13 @@ impl Transaction {
     fn written(&self, key: &[u8]) -> Option<Option<&Arc<[u8]>>> {
         let written = self.writes.get(key).map(Option::as_ref);
         written.or_else(|| self.deletes.contains(key).then_some(None))
+    }
+
+    /// Whether it may have written something in `range`.
+    fn writes_in(&self, range: &KeyRange) -> bool {
+        let bounds = (Bound::Included(&range.start), Bound::Excluded(&range.end));
+        let has_written = || self.writes.range::<Arc<[u8]>, _>(bounds).next().is_some();
+        !self.deletes.is_empty() || (!range.is_empty() && !self.writes.is_empty() && has_written())
     }
 
     /// Sets `key` to `value` if it has none; whether it had none.
@@ -357,6 +364,33 @@ impl Scan {
                 return Ok(rows);
             }
         }
+    }
+
+    /// Gives `sink` the next rows in order, `most` of them; whether others may follow. Lets others run first. Nothing is copied
+    /// on the way, but where the transaction has written in the range.
+    pub async fn next_into<S: RowSink>(
+        &mut self,
+        transaction: &Transaction,
+        most: Most,
+        sink: &mut S,
+    ) -> Result<bool, StoreError> {
+        if transaction.writes_in(&self.range) {
+            let rows = self.next_batch(transaction).await?;
+            rows.iter().for_each(|(key, value)| sink.shared(key, value));
+            return Ok(!rows.is_empty());
+        }
+        if self.range.is_empty() {
+            return Ok(false);
+        }
+        yield_now().await;
+        let last = transaction.snapshot.read_into(&self.range, self.direction, most, sink).await?;
+        let goes_on = last.is_some();
+        match (last, self.direction) {
+            (None, _) => self.range.start = self.range.end.clone(),
+            (Some(last), Direction::Forward) => self.range.start = KeyRange::single(&last).end,
+            (Some(last), Direction::Backward) => self.range.end = last,
+        }
+        Ok(goes_on)
     }
 
     /// Shrinks the range by what `stored`, read from its front, covers, and returns that part.

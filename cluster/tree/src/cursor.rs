@@ -101,6 +101,17 @@ impl TableCursor {
         self.step(frames, Direction::Backward).await
     }
 
+    /// Goes one record further within the frame; false at its end, where the other ways lead on.
+    #[inline]
+    pub(crate) fn step_within(&mut self, direction: Direction) -> Result<bool, ReadError> {
+        let Some(place) = &mut self.place else { return Ok(true) };
+        let found = match direction {
+            Direction::Forward => place.rows.advance(),
+            Direction::Backward => place.rows.retreat(),
+        };
+        found.map_err(|error| self.table.malformed(&place.frame, error))
+    }
+
     /// Goes to the record from which `direction` leads to all others.
     async fn enter_by<F: Frames>(&mut self, frames: &F, direction: Direction) -> Result<(), ReadError> {
         self.place = None;

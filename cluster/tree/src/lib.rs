@@ -65,7 +65,7 @@ pub use grid::{Grid, REQUEST_TAG, REQUEST_TAG_BITS};
 pub use levels::{Levels, Run};
 pub use manifest::{OpenError, Root};
 pub use memtable::WrittenSince;
-pub use merge::{Most, Row};
+pub use merge::{Most, Row, RowSink};
 pub use patch::{NotFilled, PATCH_LEN_MAX, Patch, PatchPiece, PatchQuestion};
 pub use scrub::{Gap, Scrubbed};
 pub use snapshot::Snapshot;

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use cluster_format::{KeyRange, Version};
 
@@ -10,6 +11,9 @@ use crate::{Direction, Frames, Position, RangeTombstones, ReadError, Source, Sou
 
 /// Records between two pauses, in which others run: some of them hide many that are never returned.
 const RECORDS_PER_TURN: usize = 1000;
+
+/// So many records of one key are passed over one by one; where there are more, it is quicker to look for where they end.
+const PASSED_MAX: usize = if cfg!(test) { 2 } else { 16 };
 
 /// A key and its value.
 pub type Row = (Arc<[u8]>, Arc<[u8]>);
@@ -49,14 +53,58 @@ impl<'a> Merge<'a> {
 
     /// Goes on by one record. What several sources have comes as often.
     pub async fn advance<F: Frames>(&mut self, frames: &F) -> Result<(), ReadError> {
-        if let Some(mut source) = self.sources.pop() {
+        let Some(source) = self.sources.last_mut() else { return Ok(()) };
+        if !source.step(self.direction)? {
             source.advance(frames, self.direction).await?;
-            self.insert(source);
         }
+        self.settle();
         Ok(())
     }
 
-    /// Puts a source where it belongs. Mostly that is where it was: records of one source come in a row.
+    /// The same, as far as nothing has to be read for it; whether it has gone on. If not, [`Merge::advance`] does.
+    fn step(&mut self) -> Result<bool, ReadError> {
+        let Some(source) = self.sources.last_mut() else { return Ok(true) };
+        let has_gone = source.step(self.direction)?;
+        if has_gone {
+            self.settle();
+        }
+        Ok(has_gone)
+    }
+
+    /// The source that it is at passes over what comes before `target`, a later version of the key there; whether it has gone
+    /// on by that. In a table that is not in order, it may not have.
+    async fn pass<F: Frames>(&mut self, frames: &F, target: Position<'_>) -> Result<bool, ReadError> {
+        let Some(source) = self.sources.last_mut() else { return Ok(true) };
+        let passed = source.position().map(|position| position.version);
+        source.seek(frames, target, self.direction).await?;
+        let has_gone = source.position().is_none_or(|position| match position.key.cmp(target.key) {
+            Ordering::Less => false,
+            Ordering::Equal => Some(position.version) < passed,
+            Ordering::Greater => true,
+        });
+        self.settle();
+        Ok(has_gone)
+    }
+
+    /// Puts the source that has gone on where it belongs. Mostly that is where it was: records of one source come in a row.
+    fn settle(&mut self) {
+        let [.., next, moved] = self.sources.as_slice() else {
+            self.sources.pop_if(|only| only.position().is_none());
+            return;
+        };
+        let is_in_place = match (moved.position(), next.position()) {
+            (Some(moved), Some(next)) => match self.direction {
+                Direction::Forward => moved <= next,
+                Direction::Backward => moved >= next,
+            },
+            _ => false,
+        };
+        if !is_in_place && let Some(moved) = self.sources.pop() {
+            self.insert(moved);
+        }
+    }
+
+    /// Puts a source where it belongs.
     fn insert(&mut self, source: Source<'a>) {
         let Some(position) = source.position() else { return };
         let is_sooner = |other: &&Source<'a>| {
@@ -71,19 +119,31 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// What is known so far of the key that a read is at.
-struct Current {
-    key: Arc<[u8]>,
-    /// What was written to it before is deleted.
-    deleted: Option<Version>,
-    /// The newest record that was visible so far, if any was.
-    value: Option<Held>,
+/// Who takes rows as they are read: bytes that are lent need not be copied.
+pub trait RowSink: Send {
+    /// The next row.
+    fn row(&mut self, key: &[u8], value: &[u8]);
+
+    /// The next row, whose value others have as well.
+    fn shared(&mut self, key: &[u8], value: &Arc<[u8]>) {
+        self.row(key, value);
+    }
+
+    /// What was given so far will be given again: reading has failed, and is tried anew.
+    fn begin_again(&mut self);
 }
 
-impl Current {
-    async fn into_row<F: Frames>(self, frames: &F) -> Result<Option<Row>, ReadError> {
-        let Some(value) = self.value else { return Ok(None) };
-        Ok(value.get(frames).await?.map(|value| (self.key, value)))
+impl RowSink for Vec<Row> {
+    fn row(&mut self, key: &[u8], value: &[u8]) {
+        self.push((key.into(), value.into()));
+    }
+
+    fn shared(&mut self, key: &[u8], value: &Arc<[u8]>) {
+        self.push((key.into(), value.clone()));
+    }
+
+    fn begin_again(&mut self) {
+        self.clear();
     }
 }
 
@@ -103,8 +163,91 @@ impl Most {
     }
 }
 
-/// The first rows of `range` as of `version`, by `direction`: what `sources` have and `tombstones` do not hide.
-pub async fn read<'a, F: Frames>(
+/// A read in progress: what it has given, and what is known so far of the key that it is at.
+struct Reading<'a, S> {
+    version: Version,
+    tombstones: &'a RangeTombstones,
+    most: Most,
+    sink: &'a mut S,
+    rows: usize,
+    len: usize,
+    /// The key that it is at, once it is at one.
+    key: Option<Vec<u8>>,
+    /// What was written to it before is deleted.
+    deleted: Option<Version>,
+    /// Whether no other record of the key counts.
+    is_known: bool,
+    /// Backwards: the newest record that was visible so far, if any was.
+    newest: Option<Held>,
+    /// How many records of the key have been passed over in a row.
+    passed: usize,
+    /// Whether looking for where they end has led there so far: not so in tables that are not in order.
+    is_ordered: bool,
+}
+
+impl<S: RowSink> Reading<'_, S> {
+    fn is_full(&self) -> bool {
+        self.rows >= self.most.rows || self.len >= self.most.len
+    }
+
+    fn enter(&mut self, key: &[u8]) {
+        let own = self.key.get_or_insert_default();
+        own.clear();
+        own.extend_from_slice(key);
+        self.deleted = self.tombstones.newest_at(key, self.version);
+        (self.is_known, self.newest, self.passed) = (false, None, 0);
+    }
+
+    /// Whether what `version` has written to the key was deleted with its range.
+    fn is_deleted(&self, version: Version) -> bool {
+        self.deleted.is_some_and(|deleted| version < deleted)
+    }
+
+    /// Gives the key's row, unless it is deleted.
+    async fn give<F: Frames>(&mut self, frames: &F, value: SourceValue<'_>) -> Result<(), ReadError> {
+        let key = self.key.as_deref().unwrap_or_default();
+        let len = match value {
+            SourceValue::Deleted => return Ok(()),
+            SourceValue::Borrowed(value) => {
+                self.sink.row(key, value);
+                value.len()
+            }
+            SourceValue::Shared(value) => {
+                self.sink.shared(key, value);
+                value.len()
+            }
+            SourceValue::Far(..) => match value.hold().get(frames).await? {
+                None => return Ok(()),
+                Some(value) => {
+                    self.sink.shared(key, &value);
+                    value.len()
+                }
+            },
+        };
+        self.len += key.len() + len;
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Gives what was the newest of the key, going backwards.
+    async fn give_newest<F: Frames>(&mut self, frames: &F) -> Result<(), ReadError> {
+        let Some(newest) = self.newest.take() else { return Ok(()) };
+        match newest.get(frames).await? {
+            None => Ok(()),
+            Some(value) => self.give(frames, SourceValue::Shared(&value)).await,
+        }
+    }
+
+    /// The last key, if there may be more rows than it has given.
+    fn into_last(self) -> Option<Arc<[u8]>> {
+        self.key.map(Arc::from)
+    }
+}
+
+/// Gives `sink` the first rows of `range` as of `version`, by `direction`: what `sources` have and `tombstones` do not hide.
+/// Returns the last key that was given, or passed over, unless the range is at its end.
+#[expect(clippy::too_many_arguments, reason = "what is read, of what, how, and for whom")]
+pub async fn read<'a, F: Frames, S: RowSink>(
     frames: &F,
     sources: Vec<Source<'a>>,
     tombstones: &RangeTombstones,
@@ -112,48 +255,68 @@ pub async fn read<'a, F: Frames>(
     version: Version,
     direction: Direction,
     most: Most,
-) -> Result<Vec<Row>, ReadError> {
+    sink: &mut S,
+) -> Result<Option<Arc<[u8]>>, ReadError> {
     let start = match direction {
         Direction::Forward => &range.start,
         Direction::Backward => &range.end,
     };
-    let target = Position::first_of(start);
-    let mut merge = Merge::new(frames, sources, target, direction).await?;
-    let mut rows: Vec<Row> = Vec::new();
-    let mut len = 0;
-    let mut current: Option<Current> = None;
+    let mut merge = Merge::new(frames, sources, Position::first_of(start), direction).await?;
+    let (deleted, is_known, newest) = (None, false, None);
+    let (key, rows, len, passed, is_ordered) = (None, 0, 0, 0, true);
+    let mut reading = Reading {
+        version,
+        tombstones,
+        most,
+        sink,
+        rows,
+        len,
+        key,
+        deleted,
+        is_known,
+        newest,
+        passed,
+        is_ordered,
+    };
     let mut records = 0;
     while let Some(position) = merge.position() {
-        let seen = Some(position.version).filter(|written| *written <= version);
-        if current.as_ref().is_none_or(|current| *current.key != *position.key) {
-            let deleted = tombstones.newest_at(position.key, version);
-            let next = Current { key: position.key.into(), deleted, value: None };
-            let is_inside = range.contains(position.key);
-            if let Some(passed) = current.replace(next)
-                && let Some(row) = passed.into_row(frames).await?
-            {
-                len += row.0.len() + row.1.len();
-                rows.push(row);
+        if reading.key.as_deref() != Some(position.key) {
+            reading.give_newest(frames).await?;
+            if reading.is_full() {
+                return Ok(reading.into_last());
             }
-            if rows.len() >= most.rows || len >= most.len || !is_inside {
-                return Ok(rows);
+            if !range.contains(position.key) {
+                return Ok(None);
             }
+            reading.enter(position.key);
         }
-        if let Some(current) = &mut current
-            && seen.is_some_and(|written| current.deleted.is_none_or(|deleted| written >= deleted))
+        if !reading.is_known && position.version <= version {
+            let value = merge.value().filter(|_| !reading.is_deleted(position.version));
             // The newest counts: it comes first, or, backwards, last.
-            && (current.value.is_none() || direction == Direction::Backward)
-        {
-            current.value = merge.value().map(SourceValue::hold);
+            if direction == Direction::Backward {
+                reading.newest = value.map(SourceValue::hold).or(reading.newest.take());
+            } else {
+                reading.is_known = true;
+                reading.give(frames, value.unwrap_or(SourceValue::Deleted)).await?;
+                if reading.is_full() {
+                    return Ok(reading.into_last());
+                }
+            }
         }
-        merge.advance(frames).await?;
+        reading.passed += 1;
+        if reading.passed > PASSED_MAX && reading.is_ordered && direction == Direction::Forward {
+            let version = if reading.is_known { Version::ZERO } else { version };
+            let key = reading.key.as_deref().unwrap_or_default();
+            let has_gone = merge.pass(frames, Position { key, version }).await?;
+            (reading.passed, reading.is_ordered) = (0, has_gone);
+        } else if !merge.step()? {
+            merge.advance(frames).await?;
+        }
         records += 1;
         if records % RECORDS_PER_TURN == 0 {
             yield_now().await;
         }
     }
-    if let Some(last) = current.filter(|_| rows.len() < most.rows && len < most.len) {
-        rows.extend(last.into_row(frames).await?);
-    }
-    Ok(rows)
+    reading.give_newest(frames).await?;
+    Ok(None)
 }

@@ -9,7 +9,8 @@ use drivers_api::SECTOR_SIZE;
 
 use crate::grid::Grid;
 use crate::{
-    Direction, HashedKey, Levels, MemTable, Most, RangeTombstones, ReadError, Row, Source, read, yield_now,
+    Direction, HashedKey, Levels, MemTable, Most, RangeTombstones, ReadError, Row, RowSink, Source, read,
+    yield_now,
 };
 
 /// One state of a tree, as a value: it never changes, and shares everything with the tree. What it refers to keeps its
@@ -120,12 +121,27 @@ impl Snapshot {
         direction: Direction,
         most: Most,
     ) -> Result<Vec<Row>, ReadError> {
+        let mut rows = Vec::new();
+        self.read_into(range, version, direction, most, &mut rows).await?;
+        Ok(rows)
+    }
+
+    /// Gives `sink` the first rows of `range` as of `version`, by `direction`. Returns the last key, unless the range is at its
+    /// end: what remains lies behind it.
+    pub async fn read_into<S: RowSink>(
+        &self,
+        range: &KeyRange,
+        version: Version,
+        direction: Direction,
+        most: Most,
+        sink: &mut S,
+    ) -> Result<Option<Arc<[u8]>>, ReadError> {
         self.check(version)?;
         if range.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let (sources, tombstones) = (self.sources(Some(range)), self.tombstones(range));
-        let rows = read(&self.grid, sources, &tombstones, range, version, direction, most).await;
-        rows.map_err(|error| self.explain(error, version))
+        let last = read(&self.grid, sources, &tombstones, range, version, direction, most, sink).await;
+        last.map_err(|error| self.explain(error, version))
     }
 }

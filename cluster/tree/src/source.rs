@@ -194,6 +194,19 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Goes on by one record, as far as nothing has to be read for it; whether it has. The direction is that of
+    /// [`Source::seek`], and if it has not, [`Source::advance`] does.
+    #[inline]
+    pub fn step(&mut self, direction: Direction) -> Result<bool, ReadError> {
+        match &mut self.place {
+            Kind::Memory(memory) => {
+                memory.advance(direction);
+                Ok(true)
+            }
+            Kind::Run(run) => run.cursor.as_mut().map_or(Ok(true), |cursor| cursor.step_within(direction)),
+        }
+    }
+
     /// Goes on by one record. The direction is that of [`Source::seek`].
     pub async fn advance<F: Frames>(&mut self, frames: &F, direction: Direction) -> Result<(), ReadError> {
         match &mut self.place {

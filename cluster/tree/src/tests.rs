@@ -75,7 +75,9 @@ impl Tree {
 
     fn read(&self, range: &KeyRange, version: Version, direction: Direction, most: Most) -> Vec<Row> {
         let tombstones = RangeTombstones::default();
-        now(read(&self.frames, self.sources(), &tombstones, range, version, direction, most)).unwrap()
+        let (sources, mut rows) = (self.sources(), Vec::new());
+        now(read(&self.frames, sources, &tombstones, range, version, direction, most, &mut rows)).unwrap();
+        rows
     }
 
     /// The records of `sources` that `retention` keeps, in tables of about so many sectors.
