@@ -71,6 +71,17 @@ pub fn write(datum: &Datum, order: KeyOrder, out: &mut Vec<u8>) {
     }
 }
 
+/// Appends a text as [`write`] does, ascending; NULL if none. Blanks at the end of a `char(n)` do not count.
+pub(crate) fn write_text(text: Option<&str>, is_padded: bool, out: &mut Vec<u8>) {
+    match text {
+        None => out.push(NULL),
+        Some(text) => {
+            out.push(VALUE);
+            write_bytes(if is_padded { text.trim_end_matches(' ') } else { text }.as_bytes(), out);
+        }
+    }
+}
+
 fn write_value(datum: &Datum, out: &mut Vec<u8>) {
     match datum {
         Datum::Null => {}

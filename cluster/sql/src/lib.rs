@@ -7,6 +7,7 @@ extern crate alloc;
 
 mod access;
 pub mod ast;
+mod batch;
 mod bind;
 mod cancel;
 mod cast;

@@ -290,18 +290,20 @@ fn quantified(
 /// Bytes that are equal for values that compare equal.
 pub(crate) fn comparable_form<'a>(values: impl IntoIterator<Item = &'a Datum>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for value in values {
-        // Integers of all widths, and dates with timestamps, are compared as they are; all else has been made of one type.
-        if let Datum::Date(date) = value
-            && let Ok(timestamp) = date.to_timestamp()
-        {
-            key::write(&Datum::Timestamp(timestamp), KeyOrder::Ascending, &mut bytes);
-            continue;
-        }
-        match value.as_i64() {
-            Some(integer) => key::write(&Datum::Int8(integer), KeyOrder::Ascending, &mut bytes),
-            None => key::write(value, KeyOrder::Ascending, &mut bytes),
-        }
-    }
+    values.into_iter().for_each(|value| write_comparable(value, &mut bytes));
     bytes
+}
+
+/// Appends such bytes of one value. Integers of all widths, and dates with timestamps, are compared as they are; all else has
+/// been made of one type.
+pub(crate) fn write_comparable(value: &Datum, bytes: &mut Vec<u8>) {
+    if let Datum::Date(date) = value
+        && let Ok(timestamp) = date.to_timestamp()
+    {
+        return key::write(&Datum::Timestamp(timestamp), KeyOrder::Ascending, bytes);
+    }
+    match value.as_i64() {
+        Some(integer) => key::write(&Datum::Int8(integer), KeyOrder::Ascending, bytes),
+        None => key::write(value, KeyOrder::Ascending, bytes),
+    }
 }

@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use cluster_calendar::{Date, Interval, Time, Timestamp, Timestamptz};
 use cluster_numeric::Numeric;
 
+use crate::batch::{ColumnBuilder, WordKind};
 use crate::error::{SqlError, SqlResult};
 use crate::types::{Array, DataType, Datum, Scalar, parse_json};
 
@@ -121,6 +122,49 @@ fn read_into(bytes: &[u8], types: &[DataType], needed: &[bool], row: &mut Vec<Da
     (end < types.len() || reader.rest.is_empty()).then_some(count)
 }
 
+/// Reads a row's values to the ends of `columns`: those of the columns that `needed` marks, NULL in the others, as
+/// [`read`] does.
+pub(crate) fn read_columns(
+    bytes: &[u8],
+    types: &[DataType],
+    needed: &[bool],
+    missing: &[Datum],
+    columns: &mut [ColumnBuilder],
+) -> SqlResult<()> {
+    read_to_columns(bytes, types, needed, missing, columns).ok_or_else(|| SqlError::corrupted("row"))
+}
+
+fn read_to_columns(
+    bytes: &[u8],
+    types: &[DataType],
+    needed: &[bool],
+    missing: &[Datum],
+    columns: &mut [ColumnBuilder],
+) -> Option<()> {
+    let (format, bytes) = bytes.split_first()?;
+    let mut reader = Reader { rest: bytes, before: *format == FORMAT_BEFORE };
+    if !matches!(*format, FORMAT | FORMAT_BEFORE) {
+        return None;
+    }
+    let count = usize::try_from(reader.varint()?).ok().filter(|count| *count <= types.len())?;
+    let bitmap = reader.bytes(count.div_ceil(8))?;
+    let has_nulls = bitmap.iter().any(|byte| *byte != 0);
+    let columns = types.iter().zip(columns).zip(needed).enumerate();
+    let end = needed.iter().rposition(|needed| *needed).map_or(0, |last| last + 1);
+    for (index, ((data_type, column), needed)) in columns.take(end) {
+        let is_null = has_nulls && bitmap.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
+        match (index < count, *needed) {
+            (true, false) if is_null => {}
+            (true, false) => reader.skip(*data_type)?,
+            (true, true) if is_null => column.push_null(),
+            (true, true) => reader.push(*data_type, column)?,
+            (false, true) => column.push(missing.get(index).cloned().unwrap_or(Datum::Null)),
+            (false, false) => {}
+        }
+    }
+    Some(())
+}
+
 fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)).cast_unsigned()
 }
@@ -200,6 +244,27 @@ impl<'a> Reader<'a> {
                 self.datum(data_type)?;
             }
         }
+        Some(())
+    }
+
+    /// Reads a value to the end of `column`.
+    fn push(&mut self, data_type: DataType, column: &mut ColumnBuilder) -> Option<()> {
+        let base = data_type.base();
+        let kind = match base {
+            DataType::Int2 => WordKind::Int2,
+            DataType::Int4 => WordKind::Int4,
+            DataType::Int8 => WordKind::Int8,
+            base if is_counted(base) && !matches!(base, DataType::Bytea | DataType::Jsonb) => {
+                let text = core::str::from_utf8(self.counted()?).ok()?;
+                column.push_text(text, base == DataType::Bpchar);
+                return Some(());
+            }
+            _ => {
+                column.push(self.datum(data_type)?);
+                return Some(());
+            }
+        };
+        column.push_word(kind, unzigzag(self.varint()?));
         Some(())
     }
 

@@ -29,6 +29,7 @@ pub(crate) use statistics::{
 };
 
 use crate::ast::TableName;
+use crate::batch::ColumnBuilder;
 use crate::bind::{BoundTable, bind_table};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::key::{SYSTEM_SPACE, TABLE_SPACE};
@@ -192,6 +193,23 @@ impl StoredTable {
             }
         }
         Ok(row)
+    }
+
+    /// Reads the row in `value` to the ends of `columns`: the columns that `needed` marks, the others get nothing.
+    pub(crate) fn read_columns(
+        &self,
+        value: &[u8],
+        needed: &[bool],
+        columns: &mut [ColumnBuilder],
+    ) -> SqlResult<()> {
+        row::read_columns(value, &self.types, needed, &self.missing, columns)?;
+        for (at, len) in &self.padded {
+            let is_needed = needed.get(*at).copied().unwrap_or(false);
+            if let Some(column) = columns.get_mut(*at).filter(|_| is_needed) {
+                column.pad(*len);
+            }
+        }
+        Ok(())
     }
 
     /// `row` as it is stored.

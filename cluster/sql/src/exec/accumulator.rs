@@ -14,6 +14,7 @@ use hashbrown::HashSet;
 use self::float::{Pairs, Single};
 use self::list::List;
 use super::Budget;
+use crate::batch::{WordKind, word_of};
 use crate::bind::{AggregateCall, AggregateFunction as F};
 use crate::cast;
 use crate::error::SqlResult;
@@ -89,9 +90,7 @@ impl Accumulator {
         budget: &mut Budget,
     ) -> SqlResult<()> {
         let Some(argument) = call.arguments.first() else {
-            if let Value::Count(count) = &mut self.value {
-                *count += 1;
-            }
+            self.count();
             return Ok(());
         };
         let value = argument.eval(row, env)?;
@@ -99,9 +98,75 @@ impl Accumulator {
             return Ok(());
         }
         let second = call.arguments.get(1).map(|argument| argument.eval(row, env)).transpose()?;
+        self.add_value(call, &value, second.as_deref(), env, budget)
+    }
+
+    /// Takes a row, whatever it is.
+    #[inline]
+    pub(super) fn count(&mut self) {
+        if let Value::Count(count) = &mut self.value {
+            *count += 1;
+        }
+    }
+
+    /// Takes a NULL.
+    pub(super) fn add_null(
+        &mut self,
+        call: &AggregateCall,
+        env: &Env<'_>,
+        budget: &mut Budget,
+    ) -> SqlResult<()> {
+        if call.function.takes_null() {
+            return self.add_value(call, &Datum::Null, None, env, budget);
+        }
+        Ok(())
+    }
+
+    /// Takes a value that is a word.
+    #[inline]
+    pub(super) fn add_word(
+        &mut self,
+        call: &AggregateCall,
+        (kind, word): (WordKind, i64),
+        env: &Env<'_>,
+        budget: &mut Budget,
+    ) -> SqlResult<()> {
+        match &mut self.value {
+            Value::Count(count) => *count += 1,
+            Value::Integers(sum, count) => {
+                *sum += i128::from(word);
+                *count += 1;
+            }
+            Value::Extreme(best) => {
+                let is_better = match word_of(best) {
+                    Some((_, best)) if call.function == F::Least => word < best,
+                    Some((_, best)) => word > best,
+                    None => true,
+                };
+                if is_better {
+                    *best = kind.datum(word);
+                }
+            }
+            _ => return self.add_value(call, &kind.datum(word), None, env, budget),
+        }
+        Ok(())
+    }
+
+    /// Takes the values of the arguments.
+    pub(super) fn add_value(
+        &mut self,
+        call: &AggregateCall,
+        value: &Datum,
+        second: Option<&Datum>,
+        env: &Env<'_>,
+        budget: &mut Budget,
+    ) -> SqlResult<()> {
+        if value.is_null() && !call.function.takes_null() {
+            return Ok(());
+        }
         if call.distinct {
             let mut bytes = Vec::new();
-            key::write(&value, KeyOrder::Ascending, &mut bytes);
+            key::write(value, KeyOrder::Ascending, &mut bytes);
             second.iter().for_each(|second| key::write(second, KeyOrder::Ascending, &mut bytes));
             let len = bytes.len() + 48;
             if !self.seen.insert(bytes) {
@@ -110,14 +175,12 @@ impl Accumulator {
             budget.charge(len)?;
         }
         match (&mut self.value, second) {
-            (Value::List(list), second) => {
-                budget.charge(list.add(&value, second.as_deref(), &env.session.style)?)
-            }
+            (Value::List(list), second) => budget.charge(list.add(value, second, &env.session.style)?),
             (Value::Pairs(pairs), Some(second)) => match (value.as_f64(), second.as_f64()) {
                 (Some(y), Some(x)) => pairs.add(y, x),
                 _ => Ok(()),
             },
-            (single, _) => single.add(call.function, &value),
+            (single, _) => single.add(call.function, value),
         }
     }
 
@@ -163,7 +226,7 @@ impl Accumulator {
 /// A number, exact.
 fn exact(input: &Datum) -> Numeric {
     match input {
-        Datum::Numeric(value) => (**value).clone(),
+        Datum::Numeric(value) => value.clone(),
         other => Numeric::from(other.as_i64().unwrap_or(0)),
     }
 }

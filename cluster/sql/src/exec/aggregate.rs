@@ -1,14 +1,15 @@
 //! Grouping.
 
+use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use hashbrown::HashMap;
 
 use super::accumulator::Accumulator;
-use super::distinct::write_same_form;
 use super::sort::order;
 use super::{Context, Cursor, Row, row_len};
+use crate::batch::{Column, Columns};
 use crate::bind::AggregateCall;
 use crate::database::Database;
 use crate::error::SqlResult;
@@ -36,47 +37,39 @@ impl Group {
     }
 }
 
+/// The groups so far, in the order of their first rows.
+struct Groups<'a> {
+    node: &'a Aggregate,
+    groups: Vec<Group>,
+    index: Index,
+}
+
+/// Where groups are, by their keys.
+enum Index {
+    /// Of one key, which is a word; none for NULL.
+    Words(HashMap<Option<i64>, usize>),
+    Forms(HashMap<Vec<u8>, usize>),
+}
+
 /// The rows of the groups: keys, then results; in the order of their first rows.
 pub(super) async fn aggregate<D: Database>(
     node: &Aggregate,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Vec<Row>> {
-    let mut groups: Vec<Group> = Vec::new();
-    let mut index: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut groups = Groups { node, groups: Vec::new(), index: Index::Words(HashMap::new()) };
     if node.keys.is_empty() {
-        groups.push(Group::new(Row::new(), &node.calls));
+        groups.groups.push(Group::new(Row::new(), &node.calls));
     }
     let mut cursor = Cursor::open(&node.input);
-    // Of one row after the other: most belong to groups that are there already.
-    let (mut keys, mut form) = (Row::new(), Vec::new());
     while let Some(batch) = cursor.next_batch(context).await? {
-        for row in batch {
-            let mut at = 0;
-            if !node.keys.is_empty() {
-                context.eval_into(&node.keys, &row, &mut keys).await?;
-                form.clear();
-                keys.iter().for_each(|key| write_same_form(key, &mut form));
-                at = match index.get(&form) {
-                    Some(at) => *at,
-                    None => {
-                        let keys = core::mem::take(&mut keys);
-                        let len = row_len(&keys) + 2 * form.len() + 64 * (1 + node.calls.len());
-                        context.budget.charge(len)?;
-                        index.insert(form.clone(), groups.len());
-                        groups.push(Group::new(keys, &node.calls));
-                        groups.len() - 1
-                    }
-                };
-            }
-            if let Some(group) = groups.get_mut(at) {
-                for (result, call) in group.results.iter_mut().zip(&node.calls) {
-                    take(result, call, &row, context).await?;
-                }
-            }
+        let columns = batch.into_columns(node.input.width());
+        let places = groups.places(&columns, context).await?;
+        for (number, call) in node.calls.iter().enumerate() {
+            groups.take(number, call, &columns, &places, context).await?;
         }
     }
-    let mut rows = Vec::with_capacity(groups.len());
-    for group in groups {
+    let mut rows = Vec::with_capacity(groups.groups.len());
+    for group in groups.groups {
         let mut row = group.keys;
         for (result, call) in group.results.into_iter().zip(&node.calls) {
             let accumulator = match result {
@@ -90,6 +83,157 @@ pub(super) async fn aggregate<D: Database>(
     Ok(rows)
 }
 
+impl Groups<'_> {
+    /// The group of each of these rows. Those that were not there are begun.
+    async fn places<D: Database>(
+        &mut self,
+        columns: &Columns,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<Vec<usize>> {
+        let node = self.node;
+        let mut keys: Vec<Cow<'_, Column>> = Vec::with_capacity(node.keys.len());
+        for key in &node.keys {
+            keys.push(context.compute(key, columns).await?);
+        }
+        let mut places = Vec::with_capacity(columns.len);
+        match keys.as_slice() {
+            [] => places.resize(columns.len, 0),
+            [key] if matches!(**key, Column::Words(_)) => {
+                let Column::Words(words) = &**key else { return Ok(places) };
+                for at in 0..columns.len {
+                    let word = words.get(at);
+                    let place = match &self.index {
+                        Index::Words(index) => index.get(&word).copied(),
+                        Index::Forms(_) => None,
+                    };
+                    places.push(match place {
+                        Some(place) => place,
+                        None => self.place_of(&keys, at, Some(word), context)?,
+                    });
+                }
+            }
+            _ => {
+                self.by_forms();
+                let mut form = Vec::new();
+                for at in 0..columns.len {
+                    form.clear();
+                    keys.iter().for_each(|key| key.write_form(at, &mut form));
+                    let place = match &self.index {
+                        Index::Words(_) => None,
+                        Index::Forms(index) => index.get(&form).copied(),
+                    };
+                    places.push(match place {
+                        Some(place) => place,
+                        None => self.place_of(&keys, at, None, context)?,
+                    });
+                }
+            }
+        }
+        Ok(places)
+    }
+
+    /// The group of the row at `at`, which was not found: mostly a new one. If its key is a word, it is `word`.
+    fn place_of<D>(
+        &mut self,
+        keys: &[Cow<'_, Column>],
+        at: usize,
+        word: Option<Option<i64>>,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<usize> {
+        let place = self.groups.len();
+        let values: Row = keys.iter().map(|key| key.get(at)).collect();
+        let mut len = row_len(&values) + 64 * (1 + self.node.calls.len());
+        match (&mut self.index, word) {
+            (Index::Words(index), Some(word)) => _ = index.insert(word, place),
+            (Index::Words(_), None) => return Ok(place),
+            (Index::Forms(index), _) => {
+                let mut form = Vec::new();
+                keys.iter().for_each(|key| key.write_form(at, &mut form));
+                len += 2 * form.len();
+                let known = *index.entry(form).or_insert(place);
+                if known < place {
+                    return Ok(known);
+                }
+            }
+        }
+        context.budget.charge(len)?;
+        self.groups.push(Group::new(values, &self.node.calls));
+        Ok(place)
+    }
+
+    /// From here on, keys are looked for by their bytes: they are not words, or not all of them are.
+    fn by_forms(&mut self) {
+        if let Index::Words(_) = self.index {
+            let form = |group: &Group| super::distinct::same_form(&group.keys);
+            let forms = self.groups.iter().map(form).zip(0..);
+            self.index = Index::Forms(forms.collect());
+        }
+    }
+
+    /// Lets the call of this number see rows, each of the group that `places` has for it.
+    async fn take<D: Database>(
+        &mut self,
+        number: usize,
+        call: &AggregateCall,
+        columns: &Columns,
+        places: &[usize],
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        let is_plain = call.order.is_empty() && !call.distinct && call.arguments.len() <= 1;
+        if is_plain && call.filter.is_none() {
+            let argument = match call.arguments.first() {
+                None => None,
+                Some(argument) => Some(context.compute(argument, columns).await?),
+            };
+            return self.take_all(number, call, argument.as_deref(), places, context);
+        }
+        for row in context.select(call.filter.as_ref(), columns).await? {
+            let at = row as usize;
+            let group = places.get(at).and_then(|place| self.groups.get_mut(*place));
+            if let Some(result) = group.and_then(|group| group.results.get_mut(number)) {
+                take(result, call, &columns.row(at), context).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for a call that sees all rows, in any order, and has this argument at most.
+    fn take_all<D>(
+        &mut self,
+        number: usize,
+        call: &AggregateCall,
+        argument: Option<&Column>,
+        places: &[usize],
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        for (at, place) in places.iter().enumerate() {
+            let group = self.groups.get_mut(*place);
+            let Some(Result::Running(accumulator)) = group.and_then(|group| group.results.get_mut(number))
+            else {
+                continue;
+            };
+            match argument {
+                None => accumulator.count(),
+                Some(Column::Words(words)) => match words.get(at) {
+                    Some(word) => {
+                        accumulator.add_word(call, (words.kind, word), &context.env, context.budget)?
+                    }
+                    None => accumulator.add_null(call, &context.env, context.budget)?,
+                },
+                Some(Column::Any(values)) => {
+                    if let Some(value) = values.get(at) {
+                        accumulator.add_value(call, value, None, &context.env, context.budget)?;
+                    }
+                }
+                Some(other) => {
+                    accumulator.add_value(call, &other.get(at), None, &context.env, context.budget)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Lets `call` see `row`, now or later.
 async fn take<D: Database>(
     result: &mut Result,
@@ -97,9 +241,6 @@ async fn take<D: Database>(
     row: &Row,
     context: &mut Context<'_, D>,
 ) -> SqlResult<()> {
-    if !context.passes(call.filter.as_ref(), row).await? {
-        return Ok(());
-    }
     match result {
         Result::Running(accumulator) => add(accumulator, call, row, context).await,
         Result::Waiting(rows) => {

@@ -45,7 +45,7 @@ impl ApplyCursor {
         }
     }
 
-    pub(super) async fn next_batch<D: Database>(
+    pub(super) async fn next_rows<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
     ) -> SqlResult<Option<Vec<Row>>> {
@@ -68,7 +68,7 @@ impl ApplyCursor {
         let row = loop {
             match self.batch.next() {
                 Some(row) => break row,
-                None => match self.left.next_batch(context).await? {
+                None => match self.left.next_rows(context).await? {
                     Some(rows) => self.batch = rows.into_iter(),
                     None => return Ok(false),
                 },
@@ -101,7 +101,7 @@ impl ApplyCursor {
                         return Ok(());
                     }
                     let mut inner = context.within(&current.outer);
-                    match current.right.next_batch(&mut inner).await? {
+                    match current.right.next_rows(&mut inner).await? {
                         Some(rows) => current.found = rows.into_iter(),
                         None => break,
                     }

@@ -118,7 +118,7 @@ async fn whole_rows<D: Database>(rows: &InsertRows, context: &mut Context<'_, D>
 pub(crate) async fn collect<D: Database>(rel: &Rel, context: &mut Context<'_, D>) -> SqlResult<Vec<Row>> {
     let mut cursor = Cursor::open(rel);
     let mut rows = Vec::new();
-    while let Some(batch) = cursor.next_batch(context).await? {
+    while let Some(batch) = cursor.next_rows(context).await? {
         for row in batch {
             context.budget.charge_row(&row)?;
             rows.push(row);

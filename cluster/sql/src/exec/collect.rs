@@ -1,12 +1,15 @@
 //! Operators that give their first row once they have seen the last one below.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use super::aggregate::aggregate;
 use super::sort::sort;
 use super::window::window;
-use super::{Context, Row};
+use super::{Context, Cursor};
+use crate::batch::{COLUMNS_ROWS, Columns};
 use crate::database::Database;
 use crate::error::SqlResult;
 use crate::plan::rel::{Aggregate, Sort, Window};
@@ -18,14 +21,31 @@ pub(crate) enum Collected {
     Sort(Arc<Sort>),
 }
 
-/// All its rows.
+/// What gives all its rows.
 pub(super) async fn collect<D: Database>(
     operator: &Collected,
     context: &mut Context<'_, D>,
-) -> SqlResult<Vec<Row>> {
-    match operator {
-        Collected::Aggregate(node) => aggregate(node, context).await,
-        Collected::Window(node) => window(node, context).await,
-        Collected::Sort(node) => sort(node, context).await,
+) -> SqlResult<Cursor> {
+    Ok(match operator {
+        Collected::Aggregate(node) => Cursor::Rows(aggregate(node, context).await?.into_iter()),
+        Collected::Window(node) => Cursor::Rows(window(node, context).await?.into_iter()),
+        Collected::Sort(node) => {
+            let (columns, order) = sort(node, context).await?;
+            Cursor::Ordered(Box::new(Ordered { columns, order: order.into_iter() }))
+        }
+    })
+}
+
+/// Rows, and in which order they come.
+pub(crate) struct Ordered {
+    columns: Columns,
+    order: vec::IntoIter<u32>,
+}
+
+impl Ordered {
+    /// The next ones; none at the end.
+    pub(super) fn next_batch(&mut self) -> Option<Columns> {
+        let rows: Vec<u32> = self.order.by_ref().take(COLUMNS_ROWS).collect();
+        (!rows.is_empty()).then(|| self.columns.gather(&rows))
     }
 }

@@ -9,9 +9,10 @@ use core::pin::Pin;
 use core::sync::atomic::Ordering;
 
 use cluster_format::limits::BATCH_ROWS;
+use cluster_store::yield_now;
 
 use super::apply::ApplyCursor;
-use super::collect::{Collected, collect};
+use super::collect::{Collected, Ordered, collect};
 use super::distinct::{DistinctCursor, SetCursor};
 use super::join::JoinCursor;
 use super::recursive::RecursiveCursor;
@@ -19,6 +20,7 @@ use super::scan::{ScanCursor, SeriesCursor};
 use super::unroll::UnrollCursor;
 use super::{Context, Row};
 use crate::ast::SetOperator;
+use crate::batch::{Batch, Column, Columns};
 use crate::database::{Database, LiveTable};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
@@ -51,12 +53,13 @@ pub(crate) enum Cursor {
     Set(Box<SetCursor>),
     Append(Box<(Cursor, Cursor)>),
     Recursive(Box<RecursiveCursor>),
+    Ordered(Box<Ordered>),
     /// What gives its first row once it has seen the last one below.
     Collected(Collected),
 }
 
 /// The next rows; none at the end. A batch may be empty.
-type NextBatch<'a> = Pin<Box<dyn Future<Output = SqlResult<Option<Vec<Row>>>> + Send + 'a>>;
+type NextBatch<'a> = Pin<Box<dyn Future<Output = SqlResult<Option<Batch>>> + Send + 'a>>;
 
 impl Cursor {
     /// Nothing is read before the first batch is asked for.
@@ -95,13 +98,21 @@ impl Cursor {
         }
     }
 
+    /// The next rows, one by one; none at the end. A batch may be empty.
+    pub(crate) async fn next_rows<D: Database>(
+        &mut self,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<Option<Vec<Row>>> {
+        Ok(self.next_batch(context).await?.map(Batch::into_rows))
+    }
+
     /// The next rows; none at the end. A batch may be empty.
     pub(crate) async fn next_batch<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
-    ) -> SqlResult<Option<Vec<Row>>> {
+    ) -> SqlResult<Option<Batch>> {
         match self {
-            Cursor::Rows(rows) => Ok(batch(rows)),
+            Cursor::Rows(rows) => Ok(batch(rows).map(Batch::Rows)),
             Cursor::Scan(scan) => scan.next_batch(context).await,
             inner => inner.boxed(context).await,
         }
@@ -112,19 +123,19 @@ impl Cursor {
         Box::pin(self.pull(context))
     }
 
-    async fn pull<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Option<Vec<Row>>> {
+    async fn pull<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Option<Batch>> {
         match self {
-            Cursor::Rows(rows) => Ok(batch(rows)),
+            Cursor::Rows(rows) => Ok(batch(rows).map(Batch::Rows)),
             Cursor::Scan(scan) => scan.next_batch(context).await,
             Cursor::Series(series) => series.next_batch(context).await,
-            Cursor::Unroll(unroll) => unroll.next_batch(context).await,
+            Cursor::Unroll(unroll) => Ok(unroll.next_rows(context).await?.map(Batch::Rows)),
             Cursor::Values(values, next) => {
                 let mut rows = Vec::new();
                 for exprs in values.rows.iter().skip(*next).take(BATCH_ROWS) {
                     rows.push(context.eval_all(exprs, &[]).await?);
                 }
                 *next += rows.len();
-                Ok(Some(rows).filter(|rows| !rows.is_empty()))
+                Ok(Some(rows).filter(|rows| !rows.is_empty()).map(Batch::Rows))
             }
             Cursor::Measured(counters, input) => {
                 let since = context.database.wall_micros();
@@ -141,22 +152,28 @@ impl Cursor {
             Cursor::Project(project, input) => projected(project, input, context).await,
             Cursor::Limit(limit) => limit.next_batch(context).await,
             Cursor::Join(join) => join.next_batch(context).await,
-            Cursor::Apply(apply) => apply.next_batch(context).await,
+            Cursor::Apply(apply) => Ok(apply.next_rows(context).await?.map(Batch::Rows)),
             Cursor::Distinct(distinct) => distinct.next_batch(context).await,
             Cursor::Set(set) => set.next_batch(context).await,
-            Cursor::Recursive(recursive) => recursive.next_batch(context).await,
+            Cursor::Recursive(recursive) => Ok(recursive.next_rows(context).await?.map(Batch::Rows)),
+            Cursor::Ordered(ordered) => {
+                yield_now().await;
+                Ok(ordered.next_batch().map(Batch::Columns))
+            }
             Cursor::Append(both) => match both.0.next_batch(context).await? {
                 Some(rows) => Ok(Some(rows)),
                 None => both.1.next_batch(context).await,
             },
             Cursor::Listed(rows, given) => {
+                context.check_cancel()?;
+                yield_now().await;
                 let some: Vec<Row> = rows.iter().skip(*given).take(BATCH_ROWS).cloned().collect();
                 *given += some.len();
-                Ok(Some(some).filter(|rows| !rows.is_empty()))
+                Ok(Some(some).filter(|rows| !rows.is_empty()).map(Batch::Rows))
             }
             unopened => {
                 *unopened = unopened.ready(context).await?;
-                Ok(Some(Vec::new()))
+                Ok(Some(Batch::Rows(Vec::new())))
             }
         }
     }
@@ -164,10 +181,7 @@ impl Cursor {
     /// A cursor over rows that are all there, for what has them all or none.
     async fn ready<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Cursor> {
         Ok(match self {
-            Cursor::Collected(collected) => {
-                let rows = collect(collected, context).await?;
-                Cursor::Rows(rows.into_iter())
-            }
+            Cursor::Collected(collected) => collect(collected, context).await?,
             Cursor::Live(table) => {
                 let rows = context.database.live_rows(table.name).await?;
                 for row in &rows {
@@ -191,7 +205,7 @@ impl Cursor {
                 }
                 let mut input = Cursor::open(&shared.input);
                 let mut all = Vec::new();
-                while let Some(rows) = input.next_batch(context).await? {
+                while let Some(rows) = input.next_rows(context).await? {
                     for row in rows {
                         context.budget.charge_row(&row)?;
                         all.push(row);
@@ -215,10 +229,16 @@ async fn filtered<D: Database>(
     filter: &Filter,
     input: &mut Cursor,
     context: &mut Context<'_, D>,
-) -> SqlResult<Option<Vec<Row>>> {
-    let Some(mut rows) = input.next_batch(context).await? else { return Ok(None) };
-    retain(&mut rows, &filter.predicate, context).await?;
-    Ok(Some(rows))
+) -> SqlResult<Option<Batch>> {
+    let Some(mut batch) = input.next_batch(context).await? else { return Ok(None) };
+    match &mut batch {
+        Batch::Rows(rows) => retain(rows, &filter.predicate, context).await?,
+        Batch::Columns(columns) => {
+            let kept = context.select(Some(&filter.predicate), columns).await?;
+            columns.keep(&kept);
+        }
+    }
+    Ok(Some(batch))
 }
 
 /// Keeps the rows for which `predicate` holds.
@@ -243,25 +263,62 @@ async fn projected<D: Database>(
     project: &Project,
     input: &mut Cursor,
     context: &mut Context<'_, D>,
-) -> SqlResult<Option<Vec<Row>>> {
-    let Some(mut rows) = input.next_batch(context).await? else { return Ok(None) };
-    let outputs = &project.outputs;
-    for row in &mut rows {
-        // The whole row, as it is: the commonest list of all.
-        let is_whole = outputs.len() == row.len()
-            && outputs.iter().enumerate().all(|(at, expr)| *expr == Expr::Column(at));
-        if !is_whole {
-            *row = match outputs.as_slice() {
-                // Nobody looks at the row any more: its value need not be copied.
-                [Expr::Column(only)] => {
-                    let value = row.get_mut(*only);
-                    vec![value.map_or(Datum::Null, |value| core::mem::replace(value, Datum::Null))]
-                }
-                all => context.eval_all(all, row).await?,
-            };
+) -> SqlResult<Option<Batch>> {
+    let Some(batch) = input.next_batch(context).await? else { return Ok(None) };
+    Ok(Some(match batch {
+        Batch::Rows(mut rows) => {
+            for row in &mut rows {
+                project_row(&project.outputs, row, context).await?;
+            }
+            Batch::Rows(rows)
         }
+        Batch::Columns(columns) => Batch::Columns(project_columns(&project.outputs, columns, context).await?),
+    }))
+}
+
+async fn project_row<D: Database>(
+    outputs: &[Expr],
+    row: &mut Row,
+    context: &mut Context<'_, D>,
+) -> SqlResult<()> {
+    // The whole row, as it is: the commonest list of all.
+    let is_whole =
+        outputs.len() == row.len() && outputs.iter().enumerate().all(|(at, expr)| *expr == Expr::Column(at));
+    if !is_whole {
+        *row = match outputs {
+            // Nobody looks at the row any more: its value need not be copied.
+            [Expr::Column(only)] => {
+                let value = row.get_mut(*only);
+                vec![value.map_or(Datum::Null, |value| core::mem::replace(value, Datum::Null))]
+            }
+            all => context.eval_all(all, row).await?,
+        };
     }
-    Ok(Some(rows))
+    Ok(())
+}
+
+async fn project_columns<D: Database>(
+    outputs: &[Expr],
+    mut columns: Columns,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Columns> {
+    let mut values = Vec::with_capacity(outputs.len());
+    for (at, output) in outputs.iter().enumerate() {
+        let is_needed_later = |column: usize| {
+            let later = outputs.get(at + 1..).unwrap_or_default();
+            later.iter().any(|expr| !expr.sees_only(|seen| seen != column))
+        };
+        values.push(match output {
+            Expr::Column(column) if !is_needed_later(*column) => {
+                let slot = columns.columns.get_mut(*column);
+                slot.map_or(Column::Same(Datum::Null), |slot| {
+                    core::mem::replace(slot, Column::Same(Datum::Null))
+                })
+            }
+            other => context.compute(other, &columns).await?.into_owned(),
+        });
+    }
+    Ok(Columns { len: columns.len, columns: values })
 }
 
 /// `LIMIT` and `OFFSET` in progress.
@@ -278,30 +335,28 @@ impl LimitCursor {
         LimitCursor { node, input, left: None }
     }
 
-    async fn next_batch<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Option<Vec<Row>>> {
+    async fn next_batch<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Option<Batch>> {
         let (mut skip, mut wanted) = match self.left {
             Some(left) => left,
             None => bounds(self.node.limit.as_ref(), self.node.offset.as_ref(), context).await?,
         };
-        let rows = match wanted {
+        let batch = match wanted {
             Some(0) => None,
             _ => self.input.next_batch(context).await?,
         };
-        let Some(mut rows) = rows else {
+        let Some(mut batch) = batch else {
             self.left = Some((skip, Some(0)));
             return Ok(None);
         };
-        let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(rows.len());
-        if skipped > 0 {
-            rows.drain(..skipped);
-            skip -= skipped as u64;
-        }
+        let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(batch.len());
+        skip -= skipped as u64;
+        let most = wanted.and_then(|wanted| usize::try_from(wanted).ok()).unwrap_or(usize::MAX);
+        batch.cut(skipped, most);
         if let Some(wanted) = &mut wanted {
-            rows.truncate(usize::try_from(*wanted).unwrap_or(usize::MAX));
-            *wanted -= rows.len() as u64;
+            *wanted -= batch.len() as u64;
         }
         self.left = Some((skip, wanted));
-        Ok(Some(rows))
+        Ok(Some(batch))
     }
 }
 

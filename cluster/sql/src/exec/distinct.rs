@@ -5,8 +5,9 @@ use alloc::vec::Vec;
 
 use hashbrown::{HashMap, HashSet};
 
-use super::{Context, Cursor, Row};
+use super::{Context, Cursor};
 use crate::ast::SetOperator;
+use crate::batch::{Batch, Columns};
 use crate::database::Database;
 use crate::error::SqlResult;
 use crate::key::{self, KeyOrder};
@@ -19,13 +20,8 @@ const ENTRY_LEN: usize = 48;
 /// Bytes that are equal for values that are the same, NULL being the same as NULL.
 pub(super) fn same_form<'a>(values: impl IntoIterator<Item = &'a Datum>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    values.into_iter().for_each(|datum| write_same_form(datum, &mut bytes));
+    values.into_iter().for_each(|datum| key::write(datum, KeyOrder::Ascending, &mut bytes));
     bytes
-}
-
-/// Appends such bytes of one value.
-pub(super) fn write_same_form(value: &Datum, bytes: &mut Vec<u8>) {
-    key::write(value, KeyOrder::Ascending, bytes);
 }
 
 /// The first of the rows that are the same.
@@ -43,19 +39,24 @@ impl DistinctCursor {
     pub(super) async fn next_batch<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
-    ) -> SqlResult<Option<Vec<Row>>> {
-        let Some(mut rows) = self.input.next_batch(context).await? else { return Ok(None) };
+    ) -> SqlResult<Option<Batch>> {
+        let Some(batch) = self.input.next_batch(context).await? else { return Ok(None) };
+        let mut columns = batch.into_columns(self.node.input.width());
         let mut charged = 0;
-        rows.retain(|row| {
-            let values = self.node.columns.iter().filter_map(|column| row.get(*column));
-            let form = same_form(values);
-            let len = form.len() + ENTRY_LEN;
-            let is_new = self.seen.insert(form);
-            charged += if is_new { len } else { 0 };
-            is_new
-        });
+        let (mut kept, mut form) = (Vec::new(), Vec::new());
+        for (row, at) in (0..).zip(0..columns.len) {
+            form.clear();
+            let values = self.node.columns.iter().filter_map(|column| columns.columns.get(*column));
+            values.for_each(|column| column.write_form(at, &mut form));
+            if !self.seen.contains(&form) {
+                charged += form.len() + ENTRY_LEN;
+                self.seen.insert(form.clone());
+                kept.push(row);
+            }
+        }
         context.budget.charge(charged)?;
-        Ok(Some(rows))
+        columns.keep(&kept);
+        Ok(Some(Batch::Columns(columns)))
     }
 }
 
@@ -77,15 +78,17 @@ impl SetCursor {
     pub(super) async fn next_batch<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
-    ) -> SqlResult<Option<Vec<Row>>> {
+    ) -> SqlResult<Option<Batch>> {
         let right = match &mut self.right {
             Some(right) => right,
             None => self.right.insert(counted(&self.node, context).await?),
         };
-        let Some(mut rows) = self.left.next_batch(context).await? else { return Ok(None) };
+        let Some(batch) = self.left.next_batch(context).await? else { return Ok(None) };
+        let mut columns = batch.into_columns(self.node.left.width());
         let mut charged = 0;
-        rows.retain(|row| {
-            let form = same_form(row);
+        let mut kept = Vec::new();
+        for (row, at) in (0..).zip(0..columns.len) {
+            let form = form_at(&columns, at);
             let count = right.get_mut(&form).filter(|count| **count > 0);
             let is_wanted = match (self.node.operator, count) {
                 (SetOperator::Intersect, Some(count)) | (SetOperator::Except, Some(count)) => {
@@ -96,25 +99,34 @@ impl SetCursor {
                 (operator, None) => operator == SetOperator::Except,
                 (SetOperator::Union, _) => true,
             };
-            if !is_wanted || self.node.all {
-                return is_wanted;
-            }
             let len = form.len() + ENTRY_LEN;
-            let is_new = self.given.insert(form);
-            charged += if is_new { len } else { 0 };
-            is_new
-        });
+            if is_wanted && !self.node.all && self.given.insert(form) {
+                charged += len;
+                kept.push(row);
+            } else if is_wanted && self.node.all {
+                kept.push(row);
+            }
+        }
         context.budget.charge(charged)?;
-        Ok(Some(rows))
+        columns.keep(&kept);
+        Ok(Some(Batch::Columns(columns)))
     }
+}
+
+/// Bytes that are equal for rows that are the same.
+fn form_at(columns: &Columns, at: usize) -> Vec<u8> {
+    let mut form = Vec::new();
+    columns.columns.iter().for_each(|column| column.write_form(at, &mut form));
+    form
 }
 
 async fn counted<D: Database>(node: &Set, context: &mut Context<'_, D>) -> SqlResult<HashMap<Vec<u8>, u64>> {
     let mut cursor = Cursor::open(&node.right);
     let mut counts: HashMap<Vec<u8>, u64> = HashMap::new();
-    while let Some(rows) = cursor.next_batch(context).await? {
-        for row in rows {
-            let form = same_form(&row);
+    while let Some(batch) = cursor.next_batch(context).await? {
+        let columns = batch.into_columns(node.right.width());
+        for at in 0..columns.len {
+            let form = form_at(&columns, at);
             let len = form.len() + ENTRY_LEN;
             let count = counts.entry(form).or_insert(0);
             if *count == 0 {

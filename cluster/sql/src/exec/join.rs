@@ -1,17 +1,21 @@
-//! Joins of inputs that do not depend on each other: the right's rows are kept, found by what must be equal, and
-//! the left's pass by.
+//! Joins: the right is kept in memory, by what must be equal, and the left passes by.
+//!
+//! A batch of the left becomes pairs of rows, its own and those of the right that may match, a bounded number at a time; what
+//! else must hold is evaluated for all of them, and what they consist of is gathered for those that are left.
 
+use alloc::borrow::Cow;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use cluster_format::limits::BATCH_ROWS;
+use cluster_store::yield_now;
 use hashbrown::HashMap;
 
-use super::{Context, Cursor, Row, row_len};
+use super::{Context, Cursor};
+use crate::batch::{Batch, COLUMNS_ROWS, Column, Columns, Gathered, NO_ROW, Words};
 use crate::database::Database;
 use crate::error::SqlResult;
-use crate::memo::comparable_form;
+use crate::expr::Expr;
 use crate::plan::rel::{Join, JoinType};
 use crate::types::Datum;
 
@@ -19,209 +23,342 @@ use crate::types::Datum;
 pub(crate) struct JoinCursor {
     node: Arc<Join>,
     left: Cursor,
-    left_width: usize,
-    right_width: usize,
-    /// The right's rows, once they have been read.
+    /// The right, once it has been read.
     table: Option<Table>,
-    batch: vec::IntoIter<Row>,
     current: Option<Current>,
     /// The next row of the right that may have matched nothing, once the left is at its end.
-    unmatched: Option<usize>,
-    looked_at: usize,
+    unmatched: Option<u32>,
 }
 
 /// The right's rows.
 struct Table {
-    rows: Vec<Row>,
-    /// By what they are compared as, the last row, and for each row the one before it that is compared alike; rows count
-    /// from 1. Not used if nothing must be equal.
-    last: HashMap<Vec<u8>, usize>,
-    before: Vec<usize>,
+    columns: Columns,
+    last: Index,
+    /// For each row the one before it that is compared alike. Not used if nothing must be equal.
+    before: Vec<u32>,
     /// Which have matched, if that matters in the end.
     matched: Vec<bool>,
 }
 
-/// A row of the left, and how far its matches have been looked for.
+/// The last row of those that are compared alike.
+enum Index {
+    /// By an integer.
+    Words(HashMap<i64, u32>),
+    /// By bytes that are equal for values that compare equal.
+    Forms(HashMap<Vec<u8>, u32>),
+}
+
+/// A batch of the left, and how far its matches have been looked for.
 struct Current {
-    row: Row,
-    /// The next candidate, from 1; 0 if there is none.
-    next: usize,
+    columns: Columns,
+    /// For each row, the last one that may match.
+    last: Vec<u32>,
+    /// The row in hand, and the next one that may match.
+    row: usize,
+    next: u32,
+    /// Whether it has matched already.
     matched: bool,
+}
+
+/// Rows of the left, each with one of the right that may match; and those of the left that have no others, in order.
+#[derive(Default)]
+struct Candidates {
+    left: Vec<u32>,
+    right: Vec<u32>,
+    ended: Vec<u32>,
 }
 
 impl JoinCursor {
     pub(super) fn new(node: Arc<Join>) -> JoinCursor {
-        JoinCursor {
-            left: Cursor::open(&node.left),
-            left_width: node.left.width(),
-            right_width: node.right.width(),
-            node,
-            table: None,
-            batch: Vec::new().into_iter(),
-            current: None,
-            unmatched: None,
-            looked_at: 0,
-        }
+        JoinCursor { left: Cursor::open(&node.left), node, table: None, current: None, unmatched: None }
     }
 
     pub(super) async fn next_batch<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
-    ) -> SqlResult<Option<Vec<Row>>> {
+    ) -> SqlResult<Option<Batch>> {
         let node = self.node.clone();
-        if self.table.is_none() {
-            self.table = Some(build(&node, context).await?);
+        let table = match &mut self.table {
+            Some(table) => table,
+            None => self.table.insert(build(&node, context).await?),
+        };
+        if let Some(next) = &mut self.unmatched {
+            return Ok(table.unmatched(next, node.left.width()).map(Batch::Columns));
         }
-        let mut out = Vec::new();
-        while out.len() < BATCH_ROWS {
-            if self.unmatched.is_some() {
-                self.give_unmatched(&mut out);
-                return Ok((!out.is_empty()).then_some(out));
-            }
-            if self.current.is_none() && !self.start_next(&node, context).await? {
-                match node.join_type {
-                    JoinType::Right | JoinType::Full => self.unmatched = Some(0),
-                    _ => return Ok((!out.is_empty()).then_some(out)),
+        let current = match &mut self.current {
+            Some(current) => current,
+            None => match self.left.next_batch(context).await? {
+                Some(batch) => {
+                    let columns = batch.into_columns(node.left.width());
+                    self.current.insert(table.look_up(columns, &node, context).await?)
                 }
-                continue;
-            }
-            self.match_current(&node, &mut out, context).await?;
+                None => {
+                    if !matches!(node.join_type, JoinType::Right | JoinType::Full) {
+                        return Ok(None);
+                    }
+                    self.unmatched = Some(0);
+                    return Ok(Some(Batch::Rows(Vec::new())));
+                }
+            },
+        };
+        let candidates = current.candidates(table, &node);
+        let joined = current.join(candidates, table, &node, context).await?;
+        if current.row >= current.columns.len {
+            self.current = None;
         }
-        Ok(Some(out))
+        context.check_cancel()?;
+        yield_now().await;
+        Ok(Some(Batch::Columns(joined)))
+    }
+}
+
+impl Current {
+    /// The next pairs, a batch of them at most.
+    fn candidates(&mut self, table: &Table, node: &Join) -> Candidates {
+        // One match is as good as many.
+        let is_first_enough = !node.join_type.has_right() && node.condition.is_none();
+        let mut found = Candidates::default();
+        while self.row < self.columns.len && found.left.len() + found.ended.len() < COLUMNS_ROWS {
+            let row = u32::try_from(self.row).unwrap_or(NO_ROW);
+            while self.next != NO_ROW && found.left.len() < COLUMNS_ROWS {
+                found.left.push(row);
+                found.right.push(self.next);
+                self.next = if is_first_enough { NO_ROW } else { table.before(self.next) };
+            }
+            if self.next == NO_ROW {
+                found.ended.push(row);
+                self.row += 1;
+                self.next = self.last.get(self.row).copied().unwrap_or(NO_ROW);
+            }
+        }
+        found
     }
 
-    /// Takes the next row of the left; false at the end.
-    async fn start_next<D: Database>(
+    /// The rows that `candidates` make.
+    async fn join<D: Database>(
         &mut self,
+        mut candidates: Candidates,
+        table: &mut Table,
         node: &Join,
         context: &mut Context<'_, D>,
-    ) -> SqlResult<bool> {
-        let row = loop {
-            match self.batch.next() {
-                Some(row) => break row,
-                None => match self.left.next_batch(context).await? {
-                    Some(rows) => self.batch = rows.into_iter(),
-                    None => return Ok(false),
-                },
-            }
-        };
-        let Some(table) = &self.table else { return Ok(false) };
-        let next = if node.equal.is_empty() {
-            table.rows.len()
-        } else {
-            let mut values = Row::with_capacity(node.equal.len());
-            for (expr, _) in &node.equal {
-                values.push(expr.eval(&row, &context.env)?.into_owned());
-            }
-            match values.iter().any(Datum::is_null) {
-                true => 0,
-                false => table.last.get(&comparable_form(&values)).copied().unwrap_or(0),
-            }
-        };
-        self.current = Some(Current { row, next, matched: false });
-        Ok(true)
-    }
-
-    /// Looks for matches of the current row until there is a batch of them, or none is left.
-    async fn match_current<D: Database>(
-        &mut self,
-        node: &Join,
-        out: &mut Vec<Row>,
-        context: &mut Context<'_, D>,
-    ) -> SqlResult<()> {
-        let (Some(table), Some(current)) = (&mut self.table, &mut self.current) else { return Ok(()) };
-        let keeps_left = matches!(node.join_type, JoinType::Left | JoinType::Full | JoinType::Anti);
-        while current.next > 0 {
-            if out.len() >= BATCH_ROWS {
-                return Ok(());
-            }
-            let at = current.next - 1;
-            current.next =
-                if node.equal.is_empty() { at } else { table.before.get(at).copied().unwrap_or(0) };
-            let Some(right) = table.rows.get(at) else { break };
-            self.looked_at += 1;
-            context.breathe(self.looked_at).await?;
-            let mut both = None;
-            if node.join_type.has_right() || node.condition.is_some() {
-                let mut row = Row::with_capacity(self.left_width + self.right_width);
-                row.extend(current.row.iter().cloned());
-                row.extend(right.iter().cloned());
-                if !context.passes(node.condition.as_ref(), &row).await? {
-                    continue;
-                }
-                both = Some(row);
-            }
-            current.matched = true;
-            if let Some(matched) = table.matched.get_mut(at) {
+    ) -> SqlResult<Columns> {
+        if let Some(condition) = &node.condition {
+            let both = self.gather(&candidates.left, &candidates.right, table, |column| {
+                !condition.sees_only(|seen| seen != column)
+            });
+            let kept = context.select(Some(condition), &both).await?;
+            let pick = |rows: &[u32]| kept.iter().filter_map(|at| rows.get(*at as usize).copied()).collect();
+            (candidates.left, candidates.right) = (pick(&candidates.left), pick(&candidates.right));
+        }
+        for row in &candidates.right {
+            if let Some(matched) = table.matched.get_mut(*row as usize) {
                 *matched = true;
             }
-            match node.join_type {
-                JoinType::Semi => {
-                    out.push(core::mem::take(&mut current.row));
-                    break;
-                }
-                JoinType::Anti => break,
-                _ => out.extend(both),
-            }
         }
-        if keeps_left && !current.matched {
-            let mut row = core::mem::take(&mut current.row);
-            if node.join_type.has_right() {
-                row.resize(self.left_width + self.right_width, Datum::Null);
-            }
-            out.push(row);
+        if !matches!(node.join_type, JoinType::Inner | JoinType::Right) {
+            candidates = self.settle(candidates, node.join_type);
         }
-        self.current = None;
-        Ok(())
+        Ok(match node.join_type.has_right() {
+            true => self.gather(&candidates.left, &candidates.right, table, |_| true),
+            false => self.columns.gather(&candidates.left),
+        })
     }
 
-    /// The right's rows that have matched nothing.
-    fn give_unmatched(&mut self, out: &mut Vec<Row>) {
-        let (Some(table), Some(next)) = (&mut self.table, &mut self.unmatched) else { return };
-        while out.len() < BATCH_ROWS {
-            let Some(matched) = table.matched.get(*next) else { return };
-            if !matched && let Some(right) = table.rows.get_mut(*next) {
-                let mut row = vec![Datum::Null; self.left_width];
-                row.append(right);
-                out.push(row);
+    /// Of pairs that match, those that are given: once for each row of the left if it is just asked whether there are any, and
+    /// those that match nothing if they are asked for.
+    fn settle(&mut self, candidates: Candidates, join_type: JoinType) -> Candidates {
+        let keeps_left = matches!(join_type, JoinType::Left | JoinType::Full | JoinType::Anti);
+        let mut pairs = candidates.left.iter().zip(&candidates.right).peekable();
+        let mut settled = Candidates::default();
+        let mut ended = candidates.ended.iter().peekable();
+        while let Some(row) = ended.peek().map(|row| **row).or_else(|| pairs.peek().map(|(left, _)| **left)) {
+            while let Some((left, right)) = pairs.next_if(|(left, _)| **left == row) {
+                let is_given = match join_type {
+                    JoinType::Semi => !self.matched,
+                    JoinType::Anti => false,
+                    _ => true,
+                };
+                self.matched = true;
+                if is_given {
+                    settled.left.push(*left);
+                    settled.right.push(*right);
+                }
             }
-            *next += 1;
+            if ended.next_if(|ended| **ended == row).is_some() {
+                if keeps_left && !self.matched {
+                    settled.left.push(row);
+                    settled.right.push(NO_ROW);
+                }
+                self.matched = false;
+            }
         }
+        settled
+    }
+
+    /// The columns of both, of these rows; NULL in those that are not `wanted`.
+    fn gather(&self, left: &[u32], right: &[u32], table: &Table, wanted: impl Fn(usize) -> bool) -> Columns {
+        let of_left = self.columns.columns.iter().map(|column| (column, left));
+        let of_right = table.columns.columns.iter().map(|column| (column, right));
+        let columns = of_left.chain(of_right).enumerate().map(|(at, (column, rows))| match wanted(at) {
+            true => column.gather(rows),
+            false => Column::Same(Datum::Null),
+        });
+        Columns { len: left.len(), columns: columns.collect() }
+    }
+}
+
+impl Table {
+    fn before(&self, row: u32) -> u32 {
+        self.before.get(row as usize).copied().unwrap_or(NO_ROW)
+    }
+
+    /// A batch of the left, with the last rows that may match its rows.
+    async fn look_up<D: Database>(
+        &self,
+        columns: Columns,
+        node: &Join,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<Current> {
+        let last = if node.equal.is_empty() {
+            let last = self.columns.len.checked_sub(1).and_then(|last| u32::try_from(last).ok());
+            vec![last.unwrap_or(NO_ROW); columns.len]
+        } else {
+            let keys = keys(node.equal.iter().map(|(left, _)| left), &columns, context).await?;
+            let mut form = Vec::new();
+            let last = |at| match has_null(&keys, at) {
+                true => NO_ROW,
+                false => self.last.get(&keys, at, &mut form),
+            };
+            (0..columns.len).map(last).collect()
+        };
+        let next = last.first().copied().unwrap_or(NO_ROW);
+        Ok(Current { columns, last, row: 0, next, matched: false })
+    }
+
+    /// The right's next rows that have matched nothing; none at the end.
+    fn unmatched(&self, next: &mut u32, left_width: usize) -> Option<Columns> {
+        let rest = self.matched.iter().zip(0..).skip(*next as usize);
+        let rows: Vec<u32> =
+            rest.filter(|(matched, _)| !**matched).map(|(_, row)| row).take(COLUMNS_ROWS).collect();
+        *next = rows.last()? + 1;
+        let left = (0..left_width).map(|_| Column::Same(Datum::Null));
+        let right = self.columns.columns.iter().map(|column| column.gather(&rows));
+        Some(Columns { len: rows.len(), columns: left.chain(right).collect() })
+    }
+}
+
+/// What must be equal, of all rows.
+async fn keys<'c, D: Database>(
+    exprs: impl Iterator<Item = &'c Expr>,
+    columns: &'c Columns,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Vec<Cow<'c, Column>>> {
+    let mut keys = Vec::new();
+    for expr in exprs {
+        keys.push(context.compute(expr, columns).await?);
+    }
+    Ok(keys)
+}
+
+fn has_null(keys: &[Cow<'_, Column>], at: usize) -> bool {
+    keys.iter().any(|key| key.is_null(at))
+}
+
+/// The integers that are looked for, if it is they.
+fn integers<'a>(keys: &'a [Cow<'_, Column>]) -> Option<&'a Words> {
+    match keys {
+        [key] => match &**key {
+            Column::Words(words) if words.kind.is_integer() => Some(words),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn write_form(keys: &[Cow<'_, Column>], at: usize, form: &mut Vec<u8>) {
+    form.clear();
+    keys.iter().for_each(|key| key.write_comparable(at, form));
+}
+
+impl Index {
+    /// The last row whose keys are those at `at`, none of which is NULL.
+    fn get(&self, keys: &[Cow<'_, Column>], at: usize, form: &mut Vec<u8>) -> u32 {
+        let found = match self {
+            Index::Words(index) => match integers(keys) {
+                Some(words) => words.get(at).and_then(|word| index.get(&word)),
+                None => keys.first().and_then(|key| key.get(at).as_i64()).and_then(|word| index.get(&word)),
+            },
+            Index::Forms(index) => {
+                write_form(keys, at, form);
+                index.get(form)
+            }
+        };
+        found.copied().unwrap_or(NO_ROW)
+    }
+
+    /// Notes `row`, whose keys are those at `at`. Returns the last one before it that has the same, and how many bytes of
+    /// memory it takes.
+    fn insert(&mut self, keys: &[Cow<'_, Column>], at: usize, row: u32) -> (u32, usize) {
+        if let Index::Words(index) = self {
+            match integers(keys).and_then(|words| words.get(at)) {
+                Some(word) => return (index.insert(word, row).unwrap_or(NO_ROW), 24),
+                None => self.by_forms(),
+            }
+        }
+        let Index::Forms(index) = self else { return (NO_ROW, 0) };
+        let mut form = Vec::new();
+        write_form(keys, at, &mut form);
+        let len = form.len() + 48;
+        (index.insert(form, row).unwrap_or(NO_ROW), len)
+    }
+
+    /// From here on, by bytes: the keys are not integers.
+    fn by_forms(&mut self) {
+        let Index::Words(index) = self else { return };
+        let form = |(word, row): (&i64, &u32)| (crate::memo::comparable_form(&[Datum::Int8(*word)]), *row);
+        *self = Index::Forms(index.iter().map(form).collect());
     }
 }
 
 /// Reads the right.
 async fn build<D: Database>(node: &Join, context: &mut Context<'_, D>) -> SqlResult<Table> {
-    let mut table = Table { rows: Vec::new(), last: HashMap::new(), before: Vec::new(), matched: Vec::new() };
+    let width = node.right.width();
     let mut cursor = Cursor::open(&node.right);
     let keeps_right = matches!(node.join_type, JoinType::Right | JoinType::Full);
-    let mut values = Row::with_capacity(node.equal.len());
+    let mut rows = Gathered::new(width);
+    let (mut last, mut before) = (Index::Words(HashMap::new()), Vec::new());
     while let Some(batch) = cursor.next_batch(context).await? {
-        for row in batch {
-            values.clear();
-            for (_, expr) in &node.equal {
-                values.push(expr.eval(&row, &context.env)?.into_owned());
-            }
-            let is_findable = values.iter().all(|value| !value.is_null());
-            if !is_findable && !keeps_right {
-                continue;
-            }
-            let mut len = row_len(&row) + 16;
-            table.rows.push(row);
-            if !node.equal.is_empty() {
-                let mut before = 0;
+        let mut columns = batch.into_columns(width);
+        let mut len = 0;
+        if !node.equal.is_empty() {
+            let keys = keys(node.equal.iter().map(|(_, right)| right), &columns, context).await?;
+            let mut kept = Vec::with_capacity(columns.len);
+            for (at, number) in (0..columns.len).zip(0..) {
+                let is_findable = !has_null(&keys, at);
                 if is_findable {
-                    let form = comparable_form(&values);
-                    len += form.len() + 48;
-                    before = table.last.insert(form, table.rows.len()).unwrap_or(0);
+                    let (same, entry_len) =
+                        last.insert(&keys, at, u32::try_from(before.len()).unwrap_or(NO_ROW));
+                    before.push(same);
+                    len += entry_len;
+                } else if keeps_right {
+                    before.push(NO_ROW);
+                } else {
+                    continue;
                 }
-                table.before.push(before);
+                kept.push(number);
             }
-            context.budget.charge(len)?;
+            drop(keys);
+            columns.keep(&kept);
+            len += columns.len * size_of::<u32>();
         }
+        context.budget.charge(len + columns.len_memory())?;
+        rows.append(columns);
     }
-    if keeps_right {
-        table.matched = vec![false; table.rows.len()];
+    let columns = rows.finish();
+    if node.equal.is_empty() {
+        // All of them may match, the last one first.
+        before = (0..u32::try_from(columns.len).unwrap_or(NO_ROW)).map(|row| row.wrapping_sub(1)).collect();
     }
-    Ok(table)
+    let matched = if keeps_right { vec![false; columns.len] } else { Vec::new() };
+    Ok(Table { columns, last, before, matched })
 }

@@ -18,6 +18,7 @@ mod sort;
 mod store;
 mod subquery;
 mod unroll;
+mod vector;
 mod window;
 mod with;
 

@@ -34,7 +34,7 @@ impl RecursiveCursor {
         }
     }
 
-    pub(super) async fn next_batch<D: Database>(
+    pub(super) async fn next_rows<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
     ) -> SqlResult<Option<Vec<Row>>> {
@@ -68,7 +68,7 @@ impl RecursiveCursor {
     ) -> SqlResult<Vec<Row>> {
         let mut cursor = Cursor::open(input);
         let (mut rows, mut len) = (Vec::new(), 0);
-        while let Some(batch) = cursor.next_batch(context).await? {
+        while let Some(batch) = cursor.next_rows(context).await? {
             for row in batch {
                 if !self.node.all {
                     let form = same_form(&row);

@@ -6,11 +6,12 @@ use alloc::vec::Vec;
 
 use cluster_format::KeyRange;
 use cluster_format::limits::BATCH_ROWS;
-use cluster_store::{Direction, Scan as StoreScan, yield_now};
+use cluster_store::{Direction, Most, RowSink, Scan as StoreScan, yield_now};
 
-use super::cursor::{batch, retain};
+use super::cursor::retain;
 use super::{Context, Row};
 use crate::access::Keys;
+use crate::batch::{Batch, COLUMNS_ROWS, ColumnBuilder, Columns};
 use crate::cast;
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -27,8 +28,22 @@ pub(crate) struct ScanCursor {
 enum ScanState {
     Unopened,
     Points(vec::IntoIter<Vec<u8>>),
-    Ranges(vec::IntoIter<KeyRange>, Option<StoreScan>),
+    Ranges(RangeScan),
 }
+
+/// Ranges of keys that are read one after the other.
+struct RangeScan {
+    ranges: vec::IntoIter<KeyRange>,
+    current: Option<StoreScan>,
+    /// So many rows come next: few at first, which may be all that are wanted.
+    rows: usize,
+}
+
+/// So many rows come first, and so many at most later.
+const SCAN_ROWS: (usize, usize) = (64, COLUMNS_ROWS);
+
+/// A batch is not made longer once its keys and values have so many bytes.
+const SCAN_LEN_MAX: usize = 256 * 1024;
 
 impl ScanCursor {
     pub(super) fn new(node: Arc<Scan>) -> ScanCursor {
@@ -38,26 +53,30 @@ impl ScanCursor {
     pub(super) async fn next_batch<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
-    ) -> SqlResult<Option<Vec<Row>>> {
-        let rows = match &mut self.state {
-            ScanState::Unopened => {
-                self.state = open(&self.node, context).await?;
-                match &mut self.state {
-                    ScanState::Points(keys) => points(keys, &self.node, context).await?,
-                    _ => Some(Vec::new()),
-                }
-            }
-            ScanState::Points(keys) => points(keys, &self.node, context).await?,
-            ScanState::Ranges(ranges, scan) => {
-                context.check_cancel()?;
-                scan_batch(ranges, scan, &self.node, context).await?
-            }
-        };
-        let Some(mut rows) = rows else { return Ok(None) };
-        if let Some(filter) = &self.node.filter {
-            retain(&mut rows, filter, context).await?;
+    ) -> SqlResult<Option<Batch>> {
+        if let ScanState::Unopened = self.state {
+            self.state = open(&self.node, context).await?;
         }
-        Ok(Some(rows))
+        let filter = self.node.filter.as_ref();
+        match &mut self.state {
+            ScanState::Unopened => Ok(None),
+            ScanState::Points(keys) => {
+                let Some(mut rows) = points(keys, &self.node, context).await? else { return Ok(None) };
+                if let Some(filter) = filter {
+                    retain(&mut rows, filter, context).await?;
+                }
+                Ok(Some(Batch::Rows(rows)))
+            }
+            ScanState::Ranges(scan) => {
+                context.check_cancel()?;
+                let Some(mut columns) = scan.next_batch(&self.node, context).await? else { return Ok(None) };
+                if filter.is_some() {
+                    let kept = context.select(filter, &columns).await?;
+                    columns.keep(&kept);
+                }
+                Ok(Some(Batch::Columns(columns)))
+            }
+        }
     }
 }
 
@@ -79,7 +98,7 @@ async fn open<D: Database>(node: &Scan, context: &mut Context<'_, D>) -> SqlResu
             if node.backward {
                 ranges.reverse();
             }
-            ScanState::Ranges(ranges.into_iter(), None)
+            ScanState::Ranges(RangeScan { ranges: ranges.into_iter(), current: None, rows: SCAN_ROWS.0 })
         }
     })
 }
@@ -114,52 +133,90 @@ async fn points<D>(
     Ok(Some(rows))
 }
 
-async fn scan_batch<D>(
-    ranges: &mut vec::IntoIter<KeyRange>,
-    scan: &mut Option<StoreScan>,
-    node: &Scan,
-    context: &mut Context<'_, D>,
-) -> SqlResult<Option<Vec<Row>>> {
-    let direction = if node.backward { Direction::Backward } else { Direction::Forward };
-    loop {
-        let current = match scan {
-            Some(current) => current,
-            None => match ranges.next() {
-                Some(range) => scan.insert(context.transaction.scan(range, direction)),
-                None => return Ok(None),
-            },
-        };
-        let stored = current.next_batch(context.transaction).await?;
-        if stored.is_empty() {
-            *scan = None;
-            continue;
-        }
-        if node.access.index.is_some() {
-            return indexed(stored, node, context).await.map(Some);
-        }
-        return stored
-            .into_iter()
-            .map(|(key, value)| decode(key, &value, node))
-            .collect::<SqlResult<Vec<Row>>>()
-            .map(Some);
+/// Puts stored rows into columns.
+struct ColumnSink<'a> {
+    node: &'a Scan,
+    columns: Vec<ColumnBuilder>,
+    len: usize,
+    /// Why one could not be read: no more are.
+    error: Option<SqlError>,
+}
+
+impl<'a> ColumnSink<'a> {
+    fn new(node: &'a Scan) -> ColumnSink<'a> {
+        let mut sink = ColumnSink { node, columns: Vec::new(), len: 0, error: None };
+        sink.begin_again();
+        sink
+    }
+
+    fn finish(self) -> SqlResult<Columns> {
+        let columns = self.columns.into_iter().map(ColumnBuilder::finish).collect();
+        self.error.map_or(Ok(Columns { len: self.len, columns }), Err)
     }
 }
 
-/// The rows that entries of an index lead to.
-async fn indexed<D>(
-    entries: Vec<cluster_store::Row>,
-    node: &Scan,
-    context: &mut Context<'_, D>,
-) -> SqlResult<Vec<Row>> {
-    let mut rows = Vec::with_capacity(entries.len());
-    for (_, tail) in entries {
-        let mut key = key::table_prefix(node.table.descriptor.id);
-        key.extend_from_slice(&tail);
-        let value = context.transaction.get(&key).await?;
-        let value = value.ok_or_else(|| SqlError::corrupted("index entry"))?;
-        rows.push(decode(key.into(), &value, node)?);
+impl RowSink for ColumnSink<'_> {
+    fn row(&mut self, key: &[u8], value: &[u8]) {
+        if self.error.is_some() {
+            return;
+        }
+        self.error = self.node.table.read_columns(value, &self.node.needed, &mut self.columns).err();
+        if self.node.with_key
+            && let Some(keys) = self.columns.last_mut()
+        {
+            keys.push(Datum::Bytea(key.into()));
+        }
+        self.len += 1;
     }
-    Ok(rows)
+
+    fn begin_again(&mut self) {
+        let width = self.node.table.types.len() + usize::from(self.node.with_key);
+        self.columns = (0..width).map(|_| ColumnBuilder::new()).collect();
+        (self.len, self.error) = (0, None);
+    }
+}
+
+impl RangeScan {
+    /// The next rows; none at the end.
+    async fn next_batch<D>(
+        &mut self,
+        node: &Scan,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<Option<Columns>> {
+        let direction = if node.backward { Direction::Backward } else { Direction::Forward };
+        loop {
+            let current = match &mut self.current {
+                Some(current) => current,
+                None => match self.ranges.next() {
+                    Some(range) => self.current.insert(context.transaction.scan(range, direction)),
+                    None => return Ok(None),
+                },
+            };
+            let mut sink = ColumnSink::new(node);
+            let most = Most { rows: self.rows, len: SCAN_LEN_MAX };
+            self.rows = (self.rows * 4).min(SCAN_ROWS.1);
+            let goes_on = if node.access.index.is_some() {
+                let mut entries: Vec<cluster_store::Row> = Vec::new();
+                let goes_on = current.next_into(context.transaction, most, &mut entries).await?;
+                for (_, tail) in entries {
+                    let mut key = key::table_prefix(node.table.descriptor.id);
+                    key.extend_from_slice(&tail);
+                    let value = context.transaction.get(&key).await?;
+                    sink.row(&key, &value.ok_or_else(|| SqlError::corrupted("index entry"))?);
+                }
+                goes_on
+            } else {
+                current.next_into(context.transaction, most, &mut sink).await?
+            };
+            if !goes_on {
+                self.current = None;
+            }
+            let columns = sink.finish()?;
+            if columns.len > 0 {
+                return Ok(Some(columns));
+            }
+        }
+    }
 }
 
 /// `generate_series` in progress.
@@ -180,7 +237,7 @@ impl SeriesCursor {
     pub(super) async fn next_batch<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
-    ) -> SqlResult<Option<Vec<Row>>> {
+    ) -> SqlResult<Option<Batch>> {
         if let SeriesCursor::Unopened(node) = self {
             let values = context.eval_all(&node.arguments, &[]).await?;
             *self = SeriesCursor::Running(start(&values, node.data_type)?);
@@ -188,7 +245,14 @@ impl SeriesCursor {
         context.check_cancel()?;
         yield_now().await;
         let SeriesCursor::Running(series) = self else { return Ok(None) };
-        Ok(batch(&mut series.map(|datum| vec![datum])))
+        let mut column = ColumnBuilder::new();
+        let mut len = 0;
+        for value in series.take(SCAN_ROWS.1) {
+            column.push(value);
+            len += 1;
+        }
+        let columns = [column.finish()].into();
+        Ok((len > 0).then_some(Batch::Columns(Columns { len, columns })))
     }
 }
 

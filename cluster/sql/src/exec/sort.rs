@@ -3,20 +3,30 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use cluster_format::limits::BATCH_ROWS;
+use cluster_store::yield_now;
 
 use super::cursor::bounds;
-use super::{Context, Cursor, Row, row_len};
+use super::{Context, Cursor};
+use crate::batch::{Columns, Gathered};
 use crate::database::Database;
 use crate::error::SqlResult;
-use crate::plan::rel::Sort;
+use crate::plan::rel::{Sort, SortKey};
 use crate::types::Datum;
 
 /// Up to so many rows, a sort keeps no more than it must.
 const TOP_ROWS_MAX: u64 = 10_000;
 
-/// The rows below `node`, sorted; if only the first are wanted, perhaps no others.
-pub(super) async fn sort<D: Database>(node: &Sort, context: &mut Context<'_, D>) -> SqlResult<Vec<Row>> {
+/// So many more than it must, before it lets go of what it need not keep.
+const SPARE_ROWS: usize = 1024;
+
+/// Rows that are sorted, or merged, before others may run.
+const RUN_ROWS: usize = 4096;
+
+/// The rows below `node`, and in which order they come; if only the first are wanted, perhaps no others.
+pub(super) async fn sort<D: Database>(
+    node: &Sort,
+    context: &mut Context<'_, D>,
+) -> SqlResult<(Columns, Vec<u32>)> {
     let top = match &node.top {
         None => None,
         Some((limit, offset)) => {
@@ -25,31 +35,93 @@ pub(super) async fn sort<D: Database>(node: &Sort, context: &mut Context<'_, D>)
             top.and_then(|top| usize::try_from(top).ok())
         }
     };
-    let by_keys = |a: &Row, b: &Row| {
-        let keys = node.keys.iter();
-        keys.map(|key| {
-            let (Some(a), Some(b)) = (a.get(key.column), b.get(key.column)) else { return Ordering::Equal };
-            order(a, b, key.descending, key.nulls_first)
-        })
-        .find(|order| order.is_ne())
-        .unwrap_or(Ordering::Equal)
-    };
+    let width = node.input.width();
     let mut cursor = Cursor::open(&node.input);
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows = Gathered::new(width);
+    let mut charged = 0;
     while let Some(batch) = cursor.next_batch(context).await? {
-        for row in batch {
-            context.budget.charge_row(&row)?;
-            rows.push(row);
-        }
+        let columns = batch.into_columns(width);
+        // And twice the order.
+        let len = columns.len_memory() + columns.len * 2 * size_of::<u32>();
+        context.budget.charge(len)?;
+        charged += len;
+        rows.append(columns);
         if let Some(top) = top
-            && rows.len() > 2 * top + BATCH_ROWS
+            && rows.len() > 2 * top + SPARE_ROWS
         {
-            rows.sort_by(by_keys);
-            rows.drain(top..).for_each(|row| context.budget.refund(row_len(&row)));
+            let all = rows.finish();
+            let mut order = sorted(&all, &node.keys, context).await?;
+            order.truncate(top);
+            rows = Gathered::new(width);
+            let kept = all.gather(&order);
+            context.budget.refund(charged);
+            charged = kept.len_memory();
+            context.budget.charge(charged)?;
+            rows.append(kept);
         }
     }
-    rows.sort_by(by_keys);
-    Ok(rows)
+    let all = rows.finish();
+    let mut order = sorted(&all, &node.keys, context).await?;
+    order.truncate(top.unwrap_or(usize::MAX));
+    Ok((all, order))
+}
+
+/// In which order the rows of `columns` come by `keys`; those that are alike stay as they are. A merge sort whose runs are
+/// sorted at once, so that others may run in between.
+async fn sorted<D>(columns: &Columns, keys: &[SortKey], context: &Context<'_, D>) -> SqlResult<Vec<u32>> {
+    let mut order: Vec<u32> = (0..u32::try_from(columns.len).unwrap_or(u32::MAX)).collect();
+    for run in order.chunks_mut(RUN_ROWS) {
+        run.sort_by(|one, other| compare(columns, keys, *one, *other));
+        context.check_cancel()?;
+        yield_now().await;
+    }
+    let mut len = RUN_ROWS;
+    while len < order.len() {
+        let mut merged = Vec::with_capacity(order.len());
+        for pair in order.chunks(2 * len) {
+            let (mut one, mut other) = pair.split_at(len.min(pair.len()));
+            while let ([first, one_rest @ ..], [second, other_rest @ ..]) = (one, other) {
+                match compare(columns, keys, *first, *second) {
+                    Ordering::Greater => {
+                        merged.push(*second);
+                        other = other_rest;
+                    }
+                    _ => {
+                        merged.push(*first);
+                        one = one_rest;
+                    }
+                }
+                if merged.len() % RUN_ROWS == 0 {
+                    context.check_cancel()?;
+                    yield_now().await;
+                }
+            }
+            merged.extend_from_slice(one);
+            merged.extend_from_slice(other);
+        }
+        order = merged;
+        len *= 2;
+    }
+    Ok(order)
+}
+
+fn compare(columns: &Columns, keys: &[SortKey], one: u32, other: u32) -> Ordering {
+    let (one, other) = (one as usize, other as usize);
+    for key in keys {
+        let Some(column) = columns.columns.get(key.column) else { continue };
+        let nulls = if key.nulls_first { Ordering::Less } else { Ordering::Greater };
+        let order = match (column.is_null(one), column.is_null(other)) {
+            (false, false) if key.descending => column.order(other, one),
+            (false, false) => column.order(one, other),
+            (true, true) => Ordering::Equal,
+            (true, false) => nulls,
+            (false, true) => nulls.reverse(),
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+    Ordering::Equal
 }
 
 /// How two values are ordered.

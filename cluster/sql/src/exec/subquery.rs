@@ -88,7 +88,7 @@ async fn run<D: Database>(
     let mut rows = Vec::new();
     let mut whole = HashSet::new();
     let mut len = 128;
-    while let Some(batch) = cursor.next_batch(context).await? {
+    while let Some(batch) = cursor.next_rows(context).await? {
         match subquery.kind {
             SubqueryKind::Exists if !batch.is_empty() => return Ok((SubqueryResult::Exists(true), len)),
             SubqueryKind::Exists => continue,

@@ -55,7 +55,7 @@ impl UnrollCursor {
         UnrollCursor { node, input, waiting: Vec::new().into_iter(), now: None }
     }
 
-    pub(super) async fn next_batch<D: Database>(
+    pub(super) async fn next_rows<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
     ) -> SqlResult<Option<Vec<Row>>> {
@@ -85,7 +85,7 @@ impl UnrollCursor {
     /// Takes the next row of the input in hand; a batch of none, or the end.
     async fn next_row<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Option<Vec<Row>>> {
         let Some(row) = self.waiting.next() else {
-            return Ok(self.input.next_batch(context).await?.map(|rows| {
+            return Ok(self.input.next_rows(context).await?.map(|rows| {
                 self.waiting = rows.into_iter();
                 Vec::new()
             }));

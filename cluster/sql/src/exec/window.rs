@@ -73,7 +73,7 @@ pub(super) async fn window<D: Database>(node: &Window, context: &mut Context<'_,
 async fn placed<D: Database>(node: &Window, context: &mut Context<'_, D>) -> SqlResult<Vec<Placed>> {
     let mut cursor = Cursor::open(&node.input);
     let mut rows = Vec::new();
-    while let Some(batch) = cursor.next_batch(context).await? {
+    while let Some(batch) = cursor.next_rows(context).await? {
         for row in batch {
             let partition = context.eval_all(&node.partition, &row).await?;
             let mut order = Row::with_capacity(node.order.len());

@@ -321,7 +321,7 @@ fn write(value: &Numeric, template: &Template) -> SqlResult<String> {
 fn to_char(arguments: &[&Datum]) -> SqlResult<Datum> {
     let [value, template] = arguments else { return Err(unexpected()) };
     let number = match value {
-        Datum::Numeric(value) => (**value).clone(),
+        Datum::Numeric(value) => value.clone(),
         Datum::Float8(value) => Numeric::from(*value),
         Datum::Float4(value) => Numeric::from(*value),
         value => text_of(value, &Style::default()).parse()?,

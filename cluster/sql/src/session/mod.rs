@@ -342,7 +342,7 @@ impl<D: Database> Session<D> {
                 let env = Env::new(params, facts, memo);
                 let mut context =
                     Context { database: &self.database, transaction, env, cancel: &self.cancel, budget };
-                let rows = rows.next_batch(&mut context).await?;
+                let rows = rows.next_rows(&mut context).await?;
                 cursor.count += rows.as_ref().map_or(0, |rows| rows.len() as u64);
                 if let (Some(step), Some(history)) = (*step, self.state.history()) {
                     match &rows {

@@ -313,7 +313,7 @@ impl<D: Database> Session<D> {
         let mut said = Vec::new();
         if let Plan::Query(rel) = &planned.plan {
             let mut rows = exec::Cursor::open(rel);
-            while let Some(rows) = rows.next_batch(&mut context).await? {
+            while let Some(rows) = rows.next_rows(&mut context).await? {
                 rows.iter().for_each(|row| write_row(row, &mut said));
             }
             return Ok(said);

@@ -36,7 +36,7 @@ pub enum Datum {
     /// `real`
     Float4(f32),
     /// `numeric`
-    Numeric(#[serde(with = "stored::numeric")] Box<Numeric>),
+    Numeric(#[serde(with = "stored::numeric")] Numeric),
     /// `char(n)`, with its blanks.
     Bpchar(String),
     /// `oid`
@@ -125,7 +125,7 @@ impl Datum {
 
     /// A number.
     pub fn numeric(value: Numeric) -> Datum {
-        Datum::Numeric(Box::new(value))
+        Datum::Numeric(value)
     }
 
     /// A `jsonb`.
@@ -143,7 +143,7 @@ impl Datum {
         let heap = match self {
             Datum::Text(text) | Datum::Bpchar(text) => text.capacity(),
             Datum::Bytea(bytes) => bytes.len() + 16,
-            Datum::Numeric(value) => size_of::<Numeric>() + value.heap_len(),
+            Datum::Numeric(value) => value.heap_len(),
             Datum::Jsonb(json) => json.len_memory(),
             Datum::Array(array) => array.len_memory(),
             _ => 0,

@@ -90,7 +90,7 @@ fn fit_as(datum: &mut Datum, data_type: DataType, modifier: u32, explicit: bool)
         }
         Datum::Numeric(value) => {
             if let Some(typmod) = typmod(modifier) {
-                **value = value.with_typmod(typmod)?;
+                *value = value.with_typmod(typmod)?;
             }
         }
         Datum::Time(value) => *value = value.round(digits),

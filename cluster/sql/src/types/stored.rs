@@ -1,6 +1,5 @@
 //! Values of other crates in descriptors, where defaults are.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -48,8 +47,8 @@ stored!(time, cluster_calendar::Time, i64,
 stored!(interval, cluster_calendar::Interval, (i32, i32, i64),
     value => (value.months, value.days, value.micros),
     stored => Some(cluster_calendar::Interval::new(stored.0, stored.1, stored.2)));
-stored!(numeric, Box<cluster_numeric::Numeric>, Vec<u8>,
+stored!(numeric, cluster_numeric::Numeric, Vec<u8>,
     value => { let mut out = Vec::new(); value.write(&mut out); out },
-    stored => cluster_numeric::Numeric::read(&stored).map(|(value, _)| Box::new(value)));
+    stored => cluster_numeric::Numeric::read(&stored).map(|(value, _)| value));
 stored!(json, Arc<crate::types::Json>, String,
     value => format!("{value}"), stored => crate::types::parse_json(&stored).ok().map(Arc::new));

@@ -1,0 +1,94 @@
+//! Expressions over whole batches of columns.
+
+use alloc::borrow::Cow;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{Context, Row};
+use crate::batch::{Column, ColumnBuilder, Columns, narrow, values_of};
+use crate::database::Database;
+use crate::error::SqlResult;
+use crate::expr::Expr;
+use crate::types::Datum;
+
+/// One row after the other of a batch, as far as an expression looks at it.
+struct RowView {
+    used: Vec<usize>,
+    row: Row,
+}
+
+impl RowView {
+    fn new(exprs: &[&Expr], columns: &Columns) -> RowView {
+        let mut used = Vec::new();
+        for expr in exprs {
+            expr.any(&mut |part| {
+                if let Expr::Column(index) = part
+                    && !used.contains(index)
+                {
+                    used.push(*index);
+                }
+                false
+            });
+        }
+        RowView { used, row: vec![Datum::Null; columns.columns.len()] }
+    }
+
+    fn at(&mut self, at: usize, columns: &Columns) -> &Row {
+        columns.fill(at, &self.used, &mut self.row);
+        &self.row
+    }
+}
+
+impl<D: Database> Context<'_, D> {
+    /// The rows of `columns` for which `predicate` holds, in order.
+    pub(super) async fn select(
+        &mut self,
+        predicate: Option<&Expr>,
+        columns: &Columns,
+    ) -> SqlResult<Vec<u32>> {
+        let mut rows: Vec<u32> = (0..u32::try_from(columns.len).unwrap_or(u32::MAX)).collect();
+        let conjuncts = match predicate {
+            None => return Ok(rows),
+            Some(Expr::And(all)) => all.as_slice(),
+            Some(one) => core::slice::from_ref(one),
+        };
+        for conjunct in conjuncts {
+            if narrow(conjunct, columns, &mut rows, &self.env) {
+                continue;
+            }
+            let mut view = RowView::new(&[conjunct], columns);
+            let mut kept = Vec::with_capacity(rows.len());
+            for row in rows {
+                if self.passes(Some(conjunct), view.at(row as usize, columns)).await? {
+                    kept.push(row);
+                }
+            }
+            rows = kept;
+        }
+        Ok(rows)
+    }
+
+    /// The values of `expr` for all rows of `columns`.
+    pub(super) async fn compute<'c>(
+        &mut self,
+        expr: &'c Expr,
+        columns: &'c Columns,
+    ) -> SqlResult<Cow<'c, Column>> {
+        if let Some(values) = values_of(expr, columns, &self.env) {
+            // What is not a part of the batch does not live as long as it does.
+            return Ok(match (values, expr) {
+                (Cow::Borrowed(_), Expr::Column(index)) => match columns.columns.get(*index) {
+                    Some(column) => Cow::Borrowed(column),
+                    None => Cow::Owned(Column::Same(Datum::Null)),
+                },
+                (values, _) => Cow::Owned(values.into_owned()),
+            });
+        }
+        let mut view = RowView::new(&[expr], columns);
+        let mut values = ColumnBuilder::new();
+        for at in 0..columns.len {
+            values.push(self.eval(expr, view.at(at, columns)).await?);
+        }
+        Ok(Cow::Owned(values.finish()))
+    }
+}
