@@ -71,6 +71,20 @@ impl Numeric {
         Some((value, rest))
     }
 
+    /// What follows the value at the beginning of `bytes`, as [`Numeric::write`] has written it.
+    pub fn skip(bytes: &[u8]) -> Option<&[u8]> {
+        let (head, rest) = read_varint(bytes)?;
+        if head < ROW_FINITE {
+            return Some(rest);
+        }
+        if (head - ROW_FINITE) & 1 == 0 {
+            let last = rest.iter().position(|byte| *byte < 0x80)?;
+            return rest.get(last + 1..);
+        }
+        let (len, rest) = read_varint(rest)?;
+        rest.get(usize::try_from(len).ok()?..)
+    }
+
     /// Appends the value as rows have it.
     pub fn write(&self, out: &mut Vec<u8>) {
         let decimal = match self.kind() {
@@ -158,8 +172,16 @@ fn write_varint(mut value: u128, out: &mut Vec<u8>) {
 }
 
 fn read_varint(bytes: &[u8]) -> Option<(u128, &[u8])> {
-    let mut value = 0;
-    for (index, byte) in bytes.iter().enumerate().take(128usize.div_ceil(7)) {
+    // Most are short, and 64 bits are quicker than 128.
+    let mut short = 0;
+    for (index, byte) in bytes.iter().enumerate().take(63 / 7) {
+        short |= u64::from(byte & 0x7f) << (7 * index);
+        if *byte < 0x80 {
+            return Some((short.into(), bytes.split_at(index + 1).1));
+        }
+    }
+    let mut value = u128::from(short);
+    for (index, byte) in bytes.iter().enumerate().take(128usize.div_ceil(7)).skip(63 / 7) {
         value |= u128::from(byte & 0x7f) << (7 * index);
         if *byte < 0x80 {
             return Some((value, bytes.split_at(index + 1).1));

@@ -137,6 +137,7 @@ proptest! {
         let mut wire = Vec::new();
         value.to_wire(&mut wire);
         prop_assert!(identical(&Numeric::from_wire(&wire).expect("a value"), &value));
+        prop_assert_eq!(Numeric::skip(&row(&value)).map(<[u8]>::len), Some(0));
         let (read, rest) = Numeric::read(&row(&value)).map(|(value, rest)| (value, rest.len())).expect("a value");
         prop_assert!(identical(&read, &value) && rest == 0);
         let (read, rest) = Numeric::read_key(&key(&value)).map(|(value, rest)| (value, rest.len())).expect("a value");

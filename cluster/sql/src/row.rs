@@ -122,8 +122,8 @@ fn read_into(bytes: &[u8], types: &[DataType], needed: &[bool], row: &mut Vec<Da
     (end < types.len() || reader.rest.is_empty()).then_some(count)
 }
 
-/// Reads a row's values to the ends of `columns`: those of the columns that `needed` marks, NULL in the others, as
-/// [`read`] does.
+/// Reads a row's values to the ends of `columns`: those of the columns that `needed` marks, which others get nothing. What
+/// lies behind the last column of `needed` is not looked at.
 pub(crate) fn read_columns(
     bytes: &[u8],
     types: &[DataType],
@@ -149,9 +149,7 @@ fn read_to_columns(
     let count = usize::try_from(reader.varint()?).ok().filter(|count| *count <= types.len())?;
     let bitmap = reader.bytes(count.div_ceil(8))?;
     let has_nulls = bitmap.iter().any(|byte| *byte != 0);
-    let columns = types.iter().zip(columns).zip(needed).enumerate();
-    let end = needed.iter().rposition(|needed| *needed).map_or(0, |last| last + 1);
-    for (index, ((data_type, column), needed)) in columns.take(end) {
+    for (index, ((data_type, column), needed)) in types.iter().zip(columns).zip(needed).enumerate() {
         let is_null = has_nulls && bitmap.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
         match (index < count, *needed) {
             (true, false) if is_null => {}
@@ -233,10 +231,7 @@ impl<'a> Reader<'a> {
             DataType::Int2 | DataType::Int4 | DataType::Int8 | DataType::Oid => {
                 self.varint()?;
             }
-            // It is small, but for its place on the heap.
-            DataType::Numeric => {
-                self.of(|bytes| Numeric::read(bytes).ok_or(()))?;
-            }
+            DataType::Numeric => self.rest = Numeric::skip(self.rest)?,
             base if is_counted(base) => {
                 self.counted()?;
             }

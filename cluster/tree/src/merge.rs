@@ -165,14 +165,16 @@ impl Most {
 
 /// A read in progress: what it has given, and what is known so far of the key that it is at.
 struct Reading<'a, S> {
+    range: &'a KeyRange,
     version: Version,
     tombstones: &'a RangeTombstones,
     most: Most,
     sink: &'a mut S,
     rows: usize,
     len: usize,
-    /// The key that it is at, once it is at one.
-    key: Option<Vec<u8>>,
+    /// The key that it is at, if it is at one.
+    key: Vec<u8>,
+    is_at_key: bool,
     /// What was written to it before is deleted.
     deleted: Option<Version>,
     /// Whether no other record of the key counts.
@@ -183,19 +185,98 @@ struct Reading<'a, S> {
     passed: usize,
     /// Whether looking for where they end has led there so far: not so in tables that are not in order.
     is_ordered: bool,
+    /// How many records it has seen since others could run.
+    records: usize,
+}
+
+/// Why a read does not go on by itself.
+enum Pause {
+    /// The range is at its end.
+    End,
+    /// It has given as much as is wanted.
+    Full,
+    /// What comes next must be read from the disk first.
+    Advance,
+    /// There are many more versions of this key: this is the next that counts, if any.
+    Pass(Version),
+    /// The value of the key that it is at is elsewhere.
+    Far(Held),
+    /// Others should run.
+    Turn,
 }
 
 impl<S: RowSink> Reading<'_, S> {
+    /// Goes on as far as nothing must be waited for.
+    fn run(&mut self, merge: &mut Merge<'_>) -> Result<Pause, ReadError> {
+        let is_backward = merge.direction == Direction::Backward;
+        loop {
+            let Some(position) = merge.position() else {
+                return Ok(self.newest.take().map_or(Pause::End, Pause::Far));
+            };
+            if !self.is_at_key || *self.key != *position.key {
+                if let Some(newest) = self.newest.take() {
+                    return Ok(Pause::Far(newest));
+                }
+                if self.is_full() {
+                    return Ok(Pause::Full);
+                }
+                let is_inside = match is_backward {
+                    false => *position.key < *self.range.end,
+                    true => *position.key >= *self.range.start,
+                };
+                if !is_inside {
+                    return Ok(Pause::End);
+                }
+                self.enter(position.key);
+            }
+            if !self.is_known && position.version <= self.version {
+                let value = merge.value().filter(|_| !self.is_deleted(position.version));
+                // The newest counts: it comes first, or, backwards, last.
+                if is_backward {
+                    self.newest = value.map(SourceValue::hold).or(self.newest.take());
+                } else {
+                    self.is_known = true;
+                    match value {
+                        None | Some(SourceValue::Deleted) => {}
+                        Some(SourceValue::Borrowed(value)) => {
+                            self.sink.row(&self.key, value);
+                            self.note_row(value.len());
+                        }
+                        Some(SourceValue::Shared(value)) => {
+                            self.sink.shared(&self.key, value);
+                            self.note_row(value.len());
+                        }
+                        Some(far) => return Ok(Pause::Far(far.hold())),
+                    }
+                    if self.is_full() {
+                        return Ok(Pause::Full);
+                    }
+                }
+            }
+            self.passed += 1;
+            self.records += 1;
+            if self.passed > PASSED_MAX && self.is_ordered && !is_backward {
+                return Ok(Pause::Pass(if self.is_known { Version::ZERO } else { self.version }));
+            }
+            if self.records >= RECORDS_PER_TURN {
+                return Ok(Pause::Turn);
+            }
+            if !merge.step()? {
+                return Ok(Pause::Advance);
+            }
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.rows >= self.most.rows || self.len >= self.most.len
     }
 
     fn enter(&mut self, key: &[u8]) {
-        let own = self.key.get_or_insert_default();
-        own.clear();
-        own.extend_from_slice(key);
+        self.key.clear();
+        self.key.extend_from_slice(key);
+        self.is_at_key = true;
         self.deleted = self.tombstones.newest_at(key, self.version);
-        (self.is_known, self.newest, self.passed) = (false, None, 0);
+        (self.is_known, self.passed) = (false, 0);
     }
 
     /// Whether what `version` has written to the key was deleted with its range.
@@ -203,49 +284,23 @@ impl<S: RowSink> Reading<'_, S> {
         self.deleted.is_some_and(|deleted| version < deleted)
     }
 
-    /// Gives the key's row, unless it is deleted.
-    async fn give<F: Frames>(&mut self, frames: &F, value: SourceValue<'_>) -> Result<(), ReadError> {
-        let key = self.key.as_deref().unwrap_or_default();
-        let len = match value {
-            SourceValue::Deleted => return Ok(()),
-            SourceValue::Borrowed(value) => {
-                self.sink.row(key, value);
-                value.len()
-            }
-            SourceValue::Shared(value) => {
-                self.sink.shared(key, value);
-                value.len()
-            }
-            SourceValue::Far(..) => match value.hold().get(frames).await? {
-                None => return Ok(()),
-                Some(value) => {
-                    self.sink.shared(key, &value);
-                    value.len()
-                }
-            },
-        };
-        self.len += key.len() + len;
+    fn note_row(&mut self, value_len: usize) {
+        self.len += self.key.len() + value_len;
         self.rows += 1;
-        Ok(())
     }
 
-    /// Gives what was the newest of the key, going backwards.
-    async fn give_newest<F: Frames>(&mut self, frames: &F) -> Result<(), ReadError> {
-        let Some(newest) = self.newest.take() else { return Ok(()) };
-        match newest.get(frames).await? {
-            None => Ok(()),
-            Some(value) => self.give(frames, SourceValue::Shared(&value)).await,
+    /// Gives the key's row, unless it is deleted.
+    async fn give<F: Frames>(&mut self, frames: &F, value: Held) -> Result<(), ReadError> {
+        if let Some(value) = value.get(frames).await? {
+            self.sink.shared(&self.key, &value);
+            self.note_row(value.len());
         }
-    }
-
-    /// The last key, if there may be more rows than it has given.
-    fn into_last(self) -> Option<Arc<[u8]>> {
-        self.key.map(Arc::from)
+        Ok(())
     }
 }
 
 /// Gives `sink` the first rows of `range` as of `version`, by `direction`: what `sources` have and `tombstones` do not hide.
-/// Returns the last key that was given, or passed over, unless the range is at its end.
+/// Returns the last key that was looked at, unless the range is at its end.
 #[expect(clippy::too_many_arguments, reason = "what is read, of what, how, and for whom")]
 pub async fn read<'a, F: Frames, S: RowSink>(
     frames: &F,
@@ -262,61 +317,40 @@ pub async fn read<'a, F: Frames, S: RowSink>(
         Direction::Backward => &range.end,
     };
     let mut merge = Merge::new(frames, sources, Position::first_of(start), direction).await?;
-    let (deleted, is_known, newest) = (None, false, None);
-    let (key, rows, len, passed, is_ordered) = (None, 0, 0, 0, true);
     let mut reading = Reading {
+        range,
         version,
         tombstones,
         most,
         sink,
-        rows,
-        len,
-        key,
-        deleted,
-        is_known,
-        newest,
-        passed,
-        is_ordered,
+        rows: 0,
+        len: 0,
+        key: Vec::new(),
+        is_at_key: false,
+        deleted: None,
+        is_known: false,
+        newest: None,
+        passed: 0,
+        is_ordered: true,
+        records: 0,
     };
-    let mut records = 0;
-    while let Some(position) = merge.position() {
-        if reading.key.as_deref() != Some(position.key) {
-            reading.give_newest(frames).await?;
-            if reading.is_full() {
-                return Ok(reading.into_last());
+    loop {
+        match reading.run(&mut merge)? {
+            Pause::End => return Ok(None),
+            Pause::Full => return Ok(Some(reading.key.into())),
+            Pause::Advance => merge.advance(frames).await?,
+            Pause::Pass(version) => {
+                let has_gone = merge.pass(frames, Position { key: &reading.key, version }).await?;
+                (reading.passed, reading.is_ordered) = (0, has_gone);
             }
-            if !range.contains(position.key) {
-                return Ok(None);
-            }
-            reading.enter(position.key);
-        }
-        if !reading.is_known && position.version <= version {
-            let value = merge.value().filter(|_| !reading.is_deleted(position.version));
-            // The newest counts: it comes first, or, backwards, last.
-            if direction == Direction::Backward {
-                reading.newest = value.map(SourceValue::hold).or(reading.newest.take());
-            } else {
-                reading.is_known = true;
-                reading.give(frames, value.unwrap_or(SourceValue::Deleted)).await?;
-                if reading.is_full() {
-                    return Ok(reading.into_last());
+            Pause::Far(value) => reading.give(frames, value).await?,
+            Pause::Turn => {
+                reading.records = 0;
+                yield_now().await;
+                if !merge.step()? {
+                    merge.advance(frames).await?;
                 }
             }
         }
-        reading.passed += 1;
-        if reading.passed > PASSED_MAX && reading.is_ordered && direction == Direction::Forward {
-            let version = if reading.is_known { Version::ZERO } else { version };
-            let key = reading.key.as_deref().unwrap_or_default();
-            let has_gone = merge.pass(frames, Position { key, version }).await?;
-            (reading.passed, reading.is_ordered) = (0, has_gone);
-        } else if !merge.step()? {
-            merge.advance(frames).await?;
-        }
-        records += 1;
-        if records % RECORDS_PER_TURN == 0 {
-            yield_now().await;
-        }
     }
-    reading.give_newest(frames).await?;
-    Ok(None)
 }

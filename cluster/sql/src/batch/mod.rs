@@ -6,6 +6,8 @@
 
 mod column;
 mod select;
+#[cfg(test)]
+mod tests;
 mod word;
 
 use alloc::vec::Vec;

@@ -136,6 +136,8 @@ async fn points<D>(
 /// Puts stored rows into columns.
 struct ColumnSink<'a> {
     node: &'a Scan,
+    /// The scan's, up to the last column that is.
+    needed: &'a [bool],
     columns: Vec<ColumnBuilder>,
     len: usize,
     /// Why one could not be read: no more are.
@@ -144,7 +146,9 @@ struct ColumnSink<'a> {
 
 impl<'a> ColumnSink<'a> {
     fn new(node: &'a Scan) -> ColumnSink<'a> {
-        let mut sink = ColumnSink { node, columns: Vec::new(), len: 0, error: None };
+        let end = node.needed.iter().rposition(|needed| *needed).map_or(0, |last| last + 1);
+        let needed = node.needed.get(..end).unwrap_or_default();
+        let mut sink = ColumnSink { node, needed, columns: Vec::new(), len: 0, error: None };
         sink.begin_again();
         sink
     }
@@ -160,7 +164,7 @@ impl RowSink for ColumnSink<'_> {
         if self.error.is_some() {
             return;
         }
-        self.error = self.node.table.read_columns(value, &self.node.needed, &mut self.columns).err();
+        self.error = self.node.table.read_columns(value, self.needed, &mut self.columns).err();
         if self.node.with_key
             && let Some(keys) = self.columns.last_mut()
         {
