@@ -7,6 +7,7 @@ use crate::Numeric;
 use crate::arithmetic::quotient_scale;
 use crate::decimal::Decimal;
 use crate::error::Result;
+use crate::integer::Integer;
 use crate::value::Kind;
 
 /// Of which set a variance is meant.
@@ -71,6 +72,22 @@ impl Accumulator {
                 }
             }
             None => {}
+        }
+    }
+
+    /// Takes in the value of these [parts](Numeric::parts).
+    pub fn add_parts(&mut self, coefficient: i64, scale: u16) {
+        if self.count > 0
+            && self.squares.is_none()
+            && self.sum.scale == u32::from(scale)
+            && let Integer::Small(sum) = &mut self.sum.coefficient
+            && let Some(added) = sum.checked_add(coefficient.into())
+        {
+            *sum = added;
+            self.count += 1;
+            self.longest += 1;
+        } else if let Some(value) = Numeric::of_parts(coefficient, scale) {
+            self.add(&value);
         }
     }
 

@@ -71,6 +71,18 @@ impl Numeric {
         Some((value, rest))
     }
 
+    /// The [parts](Numeric::parts) of the value at the beginning of `bytes`, as [`Numeric::write`] has written it, and what
+    /// follows; none if it has none, or there is no value.
+    pub fn read_parts(bytes: &[u8]) -> Option<((i64, u16), &[u8])> {
+        let (head, rest) = read_varint(bytes)?;
+        let finite = head.checked_sub(ROW_FINITE).filter(|finite| finite & 1 == 0)?;
+        let (number, rest) = read_varint(rest)?;
+        let coefficient = u64::try_from(number).ok()?;
+        let coefficient = (coefficient >> 1).cast_signed() ^ -(coefficient & 1).cast_signed();
+        let scale = u16::try_from(finite >> 1).ok().filter(|scale| u32::from(*scale) <= SCALE_MAX)?;
+        Some(((coefficient, scale), rest))
+    }
+
     /// What follows the value at the beginning of `bytes`, as [`Numeric::write`] has written it.
     pub fn skip(bytes: &[u8]) -> Option<&[u8]> {
         let (head, rest) = read_varint(bytes)?;

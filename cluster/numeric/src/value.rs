@@ -54,6 +54,21 @@ impl Numeric {
         Numeric(Repr::Small { scale, high: (coefficient >> 64) as i64, low: coefficient as u64 })
     }
 
+    /// `coefficient` / 10^`scale`; none if no value has so many decimals.
+    pub fn of_parts(coefficient: i64, scale: u16) -> Option<Numeric> {
+        (u32::from(scale) <= SCALE_MAX).then(|| Numeric::small(coefficient.into(), scale))
+    }
+
+    /// The coefficient, and the scale, of a finite value; none if it does not fit.
+    pub fn parts(&self) -> Option<(i64, u16)> {
+        match &self.0 {
+            Repr::Small { scale, high, low } if *high == low.cast_signed() >> 63 => {
+                Some((low.cast_signed(), *scale))
+            }
+            _ => None,
+        }
+    }
+
     /// The infinity of that sign.
     pub(crate) fn infinite(sign: Ordering) -> Numeric {
         if sign.is_lt() { Numeric::NEGATIVE_INFINITY } else { Numeric::INFINITY }

@@ -109,6 +109,30 @@ proptest! {
     }
 
     #[test]
+    fn parts_are_the_value(value in any_value(), coefficient in any::<i64>(), scale in 0u16..40) {
+        let made = Numeric::of_parts(coefficient, scale).expect("few decimals");
+        prop_assert_eq!(made.parts(), Some((coefficient, scale)));
+        for value in [value, made] {
+            let stored = row(&value);
+            let read = Numeric::read_parts(&stored).map(|(parts, rest)| (parts, rest.len()));
+            prop_assert_eq!(read, value.parts().map(|parts| (parts, 0)));
+            if let Some((coefficient, scale)) = value.parts() {
+                prop_assert!(identical(&Numeric::of_parts(coefficient, scale).expect("a value"), &value));
+            }
+        }
+    }
+
+    #[test]
+    fn parts_add_up_as_their_values_do(parts in prop::collection::vec((any::<i64>(), 0u16..3), 0..20)) {
+        let (mut by_parts, mut by_values) = (Accumulator::of_sums(), Accumulator::of_sums());
+        for (coefficient, scale) in parts {
+            by_parts.add_parts(coefficient, scale);
+            by_values.add(&Numeric::of_parts(coefficient, scale).expect("few decimals"));
+        }
+        prop_assert_eq!(format!("{:?}", by_parts), format!("{:?}", by_values));
+    }
+
+    #[test]
     fn roots_are_those_of_squares(value in finite()) {
         // A root has no more digits than that.
         prop_assume!(value.scale() <= Some(1000));

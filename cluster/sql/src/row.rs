@@ -249,6 +249,16 @@ impl<'a> Reader<'a> {
             DataType::Int2 => WordKind::Int2,
             DataType::Int4 => WordKind::Int4,
             DataType::Int8 => WordKind::Int8,
+            DataType::Numeric => {
+                match Numeric::read_parts(self.rest) {
+                    Some(((coefficient, scale), rest)) => {
+                        column.push_word(WordKind::Decimal(scale), coefficient);
+                        self.rest = rest;
+                    }
+                    None => column.push(self.datum(data_type)?),
+                }
+                return Some(());
+            }
             base if is_counted(base) && !matches!(base, DataType::Bytea | DataType::Jsonb) => {
                 let text = core::str::from_utf8(self.counted()?).ok()?;
                 column.push_text(text, base == DataType::Bpchar);

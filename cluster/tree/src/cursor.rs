@@ -101,6 +101,12 @@ impl TableCursor {
         self.step(frames, Direction::Backward).await
     }
 
+    /// The frame that the record is in, and the cursor in it.
+    pub(crate) fn within(&mut self) -> Option<(&Arc<Table>, FrameRef, &mut BlockCursor)> {
+        let TableCursor { table, place, .. } = self;
+        place.as_mut().map(|place| (&*table, place.frame, &mut place.rows))
+    }
+
     /// Goes one record further within the frame; false at its end, where the other ways lead on.
     #[inline]
     pub(crate) fn step_within(&mut self, direction: Direction) -> Result<bool, ReadError> {

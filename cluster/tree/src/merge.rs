@@ -6,8 +6,12 @@ use core::cmp::Ordering;
 
 use cluster_format::{KeyRange, Version};
 
+use crate::block::order_of;
 use crate::source::Held;
-use crate::{Direction, Frames, Position, RangeTombstones, ReadError, Source, SourceValue, yield_now};
+use crate::{
+    BlockCursor, Direction, FrameRef, Frames, Position, RangeTombstones, ReadError, Source, SourceValue,
+    Table, Value, yield_now,
+};
 
 /// Records between two pauses, in which others run: some of them hide many that are never returned.
 const RECORDS_PER_TURN: usize = 1000;
@@ -61,14 +65,11 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// The same, as far as nothing has to be read for it; whether it has gone on. If not, [`Merge::advance`] does.
-    fn step(&mut self) -> Result<bool, ReadError> {
-        let Some(source) = self.sources.last_mut() else { return Ok(true) };
-        let has_gone = source.step(self.direction)?;
-        if has_gone {
-            self.settle();
-        }
-        Ok(has_gone)
+    /// The block that it is in, forwards, and where the next source stands; none if it is in memory.
+    fn block(&mut self) -> Option<InBlock<'_>> {
+        let (source, others) = self.sources.split_last_mut()?;
+        let (table, frame, rows) = source.block().filter(|_| self.direction == Direction::Forward)?;
+        Some(InBlock { table, frame, rows, next: others.last().and_then(Source::position) })
     }
 
     /// The source that it is at passes over what comes before `target`, a later version of the key there; whether it has gone
@@ -166,6 +167,7 @@ impl Most {
 /// A read in progress: what it has given, and what is known so far of the key that it is at.
 struct Reading<'a, S> {
     range: &'a KeyRange,
+    direction: Direction,
     version: Version,
     tombstones: &'a RangeTombstones,
     most: Most,
@@ -189,6 +191,79 @@ struct Reading<'a, S> {
     records: usize,
 }
 
+/// Records in order, as far as they are at hand.
+trait Records {
+    /// Where it is; none at the end.
+    fn position(&self) -> Option<Position<'_>>;
+
+    /// The value there.
+    fn value(&self) -> Option<SourceValue<'_>>;
+
+    /// Goes on by one record. If it cannot, or others come first now, says why.
+    fn step(&mut self) -> Result<Option<Pause>, ReadError>;
+}
+
+impl Records for Merge<'_> {
+    fn position(&self) -> Option<Position<'_>> {
+        Merge::position(self)
+    }
+
+    fn value(&self) -> Option<SourceValue<'_>> {
+        Merge::value(self)
+    }
+
+    fn step(&mut self) -> Result<Option<Pause>, ReadError> {
+        let Some(source) = self.sources.last_mut() else { return Ok(None) };
+        if !source.step(self.direction)? {
+            return Ok(Some(Pause::Advance));
+        }
+        self.settle();
+        Ok(self.block().is_some().then_some(Pause::Settle))
+    }
+}
+
+/// Goes forward through a block, as long as its records come before those of other sources: most of what is read is in the
+/// blocks of the largest run, and has nothing between.
+struct InBlock<'a> {
+    table: &'a Arc<Table>,
+    frame: FrameRef,
+    rows: &'a mut BlockCursor,
+    /// Where the next source stands.
+    next: Option<Position<'a>>,
+}
+
+impl Records for InBlock<'_> {
+    #[inline]
+    fn position(&self) -> Option<Position<'_>> {
+        self.rows.place()
+    }
+
+    #[inline]
+    fn value(&self) -> Option<SourceValue<'_>> {
+        Some(match self.rows.value()? {
+            Value::Deleted => SourceValue::Deleted,
+            Value::Inline(bytes) => SourceValue::Borrowed(bytes),
+            Value::Far(reference) => SourceValue::Far(self.table, self.frame, reference),
+        })
+    }
+
+    #[inline]
+    fn step(&mut self) -> Result<Option<Pause>, ReadError> {
+        if !self.rows.advance().map_err(|error| self.table.malformed(&self.frame, error))? {
+            return Ok(Some(Pause::Advance));
+        }
+        let is_behind = match (self.next, self.rows.place()) {
+            (Some(next), Some(own)) => match order_of(own.key, next.key).1 {
+                Ordering::Less => false,
+                Ordering::Equal => own.version < next.version,
+                Ordering::Greater => true,
+            },
+            _ => false,
+        };
+        Ok(is_behind.then_some(Pause::Settle))
+    }
+}
+
 /// Why a read does not go on by itself.
 enum Pause {
     /// The range is at its end.
@@ -203,17 +278,19 @@ enum Pause {
     Far(Held),
     /// Others should run.
     Turn,
+    /// Another source is next, or may be.
+    Settle,
 }
 
 impl<S: RowSink> Reading<'_, S> {
     /// Goes on as far as nothing must be waited for.
-    fn run(&mut self, merge: &mut Merge<'_>) -> Result<Pause, ReadError> {
-        let is_backward = merge.direction == Direction::Backward;
+    fn run<R: Records>(&mut self, records: &mut R) -> Result<Pause, ReadError> {
+        let is_backward = self.direction == Direction::Backward;
         loop {
-            let Some(position) = merge.position() else {
+            let Some(position) = records.position() else {
                 return Ok(self.newest.take().map_or(Pause::End, Pause::Far));
             };
-            if !self.is_at_key || *self.key != *position.key {
+            if !self.is_at_key || order_of(&self.key, position.key).1.is_ne() {
                 if let Some(newest) = self.newest.take() {
                     return Ok(Pause::Far(newest));
                 }
@@ -221,8 +298,8 @@ impl<S: RowSink> Reading<'_, S> {
                     return Ok(Pause::Full);
                 }
                 let is_inside = match is_backward {
-                    false => *position.key < *self.range.end,
-                    true => *position.key >= *self.range.start,
+                    false => order_of(position.key, &self.range.end).1.is_lt(),
+                    true => order_of(position.key, &self.range.start).1.is_ge(),
                 };
                 if !is_inside {
                     return Ok(Pause::End);
@@ -230,7 +307,7 @@ impl<S: RowSink> Reading<'_, S> {
                 self.enter(position.key);
             }
             if !self.is_known && position.version <= self.version {
-                let value = merge.value().filter(|_| !self.is_deleted(position.version));
+                let value = records.value().filter(|_| !self.is_deleted(position.version));
                 // The newest counts: it comes first, or, backwards, last.
                 if is_backward {
                     self.newest = value.map(SourceValue::hold).or(self.newest.take());
@@ -261,8 +338,8 @@ impl<S: RowSink> Reading<'_, S> {
             if self.records >= RECORDS_PER_TURN {
                 return Ok(Pause::Turn);
             }
-            if !merge.step()? {
-                return Ok(Pause::Advance);
+            if let Some(pause) = records.step()? {
+                return Ok(pause);
             }
         }
     }
@@ -319,6 +396,7 @@ pub async fn read<'a, F: Frames, S: RowSink>(
     let mut merge = Merge::new(frames, sources, Position::first_of(start), direction).await?;
     let mut reading = Reading {
         range,
+        direction,
         version,
         tombstones,
         most,
@@ -335,7 +413,11 @@ pub async fn read<'a, F: Frames, S: RowSink>(
         records: 0,
     };
     loop {
-        match reading.run(&mut merge)? {
+        let pause = match merge.block() {
+            Some(mut block) => reading.run(&mut block)?,
+            None => reading.run(&mut merge)?,
+        };
+        match pause {
             Pause::End => return Ok(None),
             Pause::Full => return Ok(Some(reading.key.into())),
             Pause::Advance => merge.advance(frames).await?,
@@ -347,10 +429,9 @@ pub async fn read<'a, F: Frames, S: RowSink>(
             Pause::Turn => {
                 reading.records = 0;
                 yield_now().await;
-                if !merge.step()? {
-                    merge.advance(frames).await?;
-                }
+                merge.advance(frames).await?;
             }
+            Pause::Settle => merge.settle(),
         }
     }
 }

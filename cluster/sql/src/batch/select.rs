@@ -7,11 +7,11 @@ use alloc::borrow::Cow;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use super::{Column, Columns, Texts, Words, word_of};
+use super::{Column, Columns, Texts, WordKind, Words};
 use crate::ast::BinaryOperator;
 use crate::eval::{Env, compare};
 use crate::expr::{Between, Expr};
-use crate::types::Datum;
+use crate::types::{DataType, Datum};
 
 /// What an expression is without a row: a column, or one value for all.
 enum Operand<'a> {
@@ -35,6 +35,13 @@ fn operand<'a>(expr: &'a Expr, columns: &'a Columns, env: &Env<'a>) -> Option<Op
 
 /// The values of `expr` for all rows, if it needs none of them.
 pub(crate) fn values_of<'a>(expr: &'a Expr, columns: &'a Columns, env: &Env<'a>) -> Option<Cow<'a, Column>> {
+    if let Expr::Cast(inner, DataType::Numeric) = expr
+        && let Some(Operand::Column(Column::Words(words))) = operand(inner, columns, env)
+        && words.kind.is_integer()
+    {
+        // An integer is a number without decimals.
+        return Some(Cow::Owned(Column::Words(Words { kind: WordKind::Decimal(0), ..words.clone() })));
+    }
     Some(match operand(expr, columns, env)? {
         Operand::Column(column) => Cow::Borrowed(column),
         Operand::Value(value) => Cow::Owned(Column::Same(value.clone())),
@@ -134,9 +141,9 @@ fn narrow_to(op: BinaryOperator, column: &Column, value: &Datum, rows: &mut Vec<
         return true;
     }
     match (column, value) {
-        (Column::Words(words), value) => match word_of(value) {
-            Some((kind, word)) if words.kind.compares_with(kind) => narrow_words(op, words, word, rows),
-            _ => return false,
+        (Column::Words(words), value) => match words.kind.word_of(value) {
+            Some(word) => narrow_words(op, words, word, rows),
+            None => return false,
         },
         (Column::Texts(texts), Datum::Text(text)) if texts.is_exact() => narrow_texts(op, texts, text, rows),
         (Column::Any(values), value) => rows
@@ -201,10 +208,8 @@ fn narrow_between(
     let Some(Operand::Column(Column::Words(words))) = operand(&between.expr, columns, env) else {
         return false;
     };
-    let (Some((low_kind, low)), Some((high_kind, high))) = (word_of(low), word_of(high)) else {
-        return false;
-    };
-    if between.symmetric || !words.kind.compares_with(low_kind) || !words.kind.compares_with(high_kind) {
+    let (Some(low), Some(high)) = (words.kind.word_of(low), words.kind.word_of(high)) else { return false };
+    if between.symmetric {
         return false;
     }
     rows.retain(|row| words.get(*row as usize).is_some_and(|word| (low <= word && word <= high) != negated));
@@ -218,9 +223,9 @@ fn narrow_in(words: &Words, list: &[Expr], negated: bool, rows: &mut Vec<u32>) -
     for item in list {
         match item {
             Expr::Const(Datum::Null) => has_null = true,
-            Expr::Const(value) => match word_of(value) {
-                Some((kind, word)) if words.kind.compares_with(kind) => wanted.push(word),
-                _ => return false,
+            Expr::Const(value) => match words.kind.word_of(value) {
+                Some(word) => wanted.push(word),
+                None => return false,
             },
             _ => return false,
         }

@@ -1,6 +1,7 @@
 //! Values that are no more than 64 bits, and are ordered as those are.
 
 use cluster_calendar::{Date, Time, Timestamp, Timestamptz};
+use cluster_numeric::Numeric;
 
 use crate::types::Datum;
 
@@ -16,12 +17,31 @@ pub(crate) enum WordKind {
     Time,
     Timestamp,
     Timestamptz,
+    /// A `numeric` with so many decimals, without the point.
+    Decimal(u16),
 }
 
 impl WordKind {
     /// Whether words of these kinds are ordered as the values are that they stand for.
     pub(crate) fn compares_with(self, other: WordKind) -> bool {
         self == other || (self.is_integer() && other.is_integer())
+    }
+
+    /// Whether values that are equal have the same word: those of a `numeric` may have more or less decimals.
+    pub(crate) fn is_canonical(self) -> bool {
+        !matches!(self, WordKind::Decimal(_))
+    }
+
+    /// The word that compares with those of this kind as `datum` does with their values, if there is one.
+    pub(crate) fn word_of(self, datum: &Datum) -> Option<i64> {
+        let (kind, word) = word_of(datum)?;
+        match (self, kind) {
+            (WordKind::Decimal(own), WordKind::Decimal(other)) => {
+                let more = own.checked_sub(other)?;
+                word.checked_mul(10_i64.checked_pow(more.into())?)
+            }
+            _ => self.compares_with(kind).then_some(word),
+        }
     }
 
     /// Whether a word is the number that it stands for.
@@ -43,6 +63,7 @@ impl WordKind {
             WordKind::Time => Time::from_micros(word).ok().map(Datum::Time),
             WordKind::Timestamp => Timestamp::from_micros(word).ok().map(Datum::Timestamp),
             WordKind::Timestamptz => Timestamptz::from_micros(word).ok().map(Datum::Timestamptz),
+            WordKind::Decimal(scale) => Numeric::of_parts(word, scale).map(Datum::numeric),
         };
         value.unwrap_or(Datum::Null)
     }
@@ -60,6 +81,10 @@ pub(crate) fn word_of(datum: &Datum) -> Option<(WordKind, i64)> {
         Datum::Time(value) => (WordKind::Time, value.micros()),
         Datum::Timestamp(value) => (WordKind::Timestamp, value.micros()),
         Datum::Timestamptz(value) => (WordKind::Timestamptz, value.micros()),
+        Datum::Numeric(value) => {
+            let (coefficient, scale) = value.parts()?;
+            (WordKind::Decimal(scale), coefficient)
+        }
         _ => return None,
     })
 }

@@ -14,11 +14,12 @@ use hashbrown::HashSet;
 use self::float::{Pairs, Single};
 use self::list::List;
 use super::Budget;
-use crate::batch::{WordKind, word_of};
+use crate::batch::WordKind;
 use crate::bind::{AggregateCall, AggregateFunction as F};
 use crate::cast;
 use crate::error::SqlResult;
 use crate::eval::Env;
+use crate::expr::Expr;
 use crate::key::{self, KeyOrder};
 use crate::types::{DataType, Datum};
 
@@ -74,6 +75,20 @@ impl Value {
             (function, data_type) => Value::List(Box::new(List::new(function, data_type))),
         }
     }
+}
+
+/// Whether what `call` has gathered is what `other` has: the sum and the average of the same numbers differ in what is made of
+/// them in the end.
+pub(super) fn gathers_same(call: &AggregateCall, other: &AggregateCall) -> bool {
+    let is_sum = |call: &AggregateCall| {
+        matches!(call.function, F::Sum | F::Average) && matches!(Value::new(call), Value::Numerics(_))
+    };
+    is_sum(call)
+        && is_sum(other)
+        && call.arguments == other.arguments
+        && call.distinct == other.distinct
+        && call.filter == other.filter
+        && !call.arguments.iter().chain(&call.filter).any(Expr::is_volatile)
 }
 
 impl Accumulator {
@@ -137,11 +152,15 @@ impl Accumulator {
                 *sum += i128::from(word);
                 *count += 1;
             }
+            Value::Numerics(sums) => match kind {
+                WordKind::Decimal(scale) => sums.add_parts(word, scale),
+                _ => sums.add_parts(word, 0),
+            },
             Value::Extreme(best) => {
-                let is_better = match word_of(best) {
-                    Some((_, best)) if call.function == F::Least => word < best,
-                    Some((_, best)) => word > best,
-                    None => true,
+                let is_better = match kind.word_of(best) {
+                    Some(best) if call.function == F::Least => word < best,
+                    Some(best) => word > best,
+                    None => return self.value.add(call.function, &kind.datum(word)),
                 };
                 if is_better {
                     *best = kind.datum(word);

@@ -6,7 +6,7 @@ use core::cmp::Ordering;
 
 use hashbrown::HashMap;
 
-use super::accumulator::Accumulator;
+use super::accumulator::{Accumulator, gathers_same};
 use super::sort::order;
 use super::{Context, Cursor, Row, row_len};
 use crate::batch::{Column, Columns};
@@ -42,6 +42,8 @@ struct Groups<'a> {
     node: &'a Aggregate,
     groups: Vec<Group>,
     index: Index,
+    /// For each call, one before it that gathers the same, if there is one.
+    same_as: Vec<Option<usize>>,
 }
 
 /// Where groups are, by their keys.
@@ -56,7 +58,8 @@ pub(super) async fn aggregate<D: Database>(
     node: &Aggregate,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Vec<Row>> {
-    let mut groups = Groups { node, groups: Vec::new(), index: Index::Words(HashMap::new()) };
+    let index = Index::Words(HashMap::new());
+    let mut groups = Groups { node, groups: Vec::new(), index, same_as: same_as(&node.calls) };
     if node.keys.is_empty() {
         groups.groups.push(Group::new(Row::new(), &node.calls));
     }
@@ -65,25 +68,47 @@ pub(super) async fn aggregate<D: Database>(
         let columns = batch.into_columns(node.input.width());
         let places = groups.places(&columns, context).await?;
         for (number, call) in node.calls.iter().enumerate() {
-            groups.take(number, call, &columns, &places, context).await?;
+            if groups.same_as(number).is_none() {
+                groups.take(number, call, &columns, &places, context).await?;
+            }
         }
     }
     let mut rows = Vec::with_capacity(groups.groups.len());
-    for group in groups.groups {
-        let mut row = group.keys;
-        for (result, call) in group.results.into_iter().zip(&node.calls) {
-            let accumulator = match result {
-                Result::Running(accumulator) => accumulator,
-                Result::Waiting(rows) => in_order(rows, call, context).await?,
+    for (at, group) in groups.groups.iter_mut().enumerate() {
+        context.breathe(at).await?;
+        let mut row = core::mem::take(&mut group.keys);
+        let same_as = &groups.same_as;
+        for ((number, call), same) in node.calls.iter().enumerate().zip(same_as).rev() {
+            let accumulator = match group.results.get_mut(same.unwrap_or(number)) {
+                Some(Result::Waiting(rows)) => in_order(core::mem::take(rows), call, context).await?,
+                Some(Result::Running(accumulator)) if same.is_some() => accumulator.clone(),
+                Some(Result::Running(accumulator)) => core::mem::replace(accumulator, Accumulator::new(call)),
+                None => Accumulator::new(call),
             };
             row.push(accumulator.finish(call)?);
+        }
+        // Those that gather for others came last.
+        if let Some(results) = row.get_mut(node.keys.len()..) {
+            results.reverse();
         }
         rows.push(row);
     }
     Ok(rows)
 }
 
+fn same_as(calls: &[AggregateCall]) -> Vec<Option<usize>> {
+    let same = |(number, call): (usize, &AggregateCall)| {
+        calls.iter().take(number).position(|other| gathers_same(call, other))
+    };
+    calls.iter().enumerate().map(same).collect()
+}
+
 impl Groups<'_> {
+    /// Which call gathers what that of this number would.
+    fn same_as(&self, number: usize) -> Option<usize> {
+        self.same_as.get(number).copied().flatten()
+    }
+
     /// The group of each of these rows. Those that were not there are begun.
     async fn places<D: Database>(
         &mut self,
@@ -98,7 +123,7 @@ impl Groups<'_> {
         let mut places = Vec::with_capacity(columns.len);
         match keys.as_slice() {
             [] => places.resize(columns.len, 0),
-            [key] if matches!(**key, Column::Words(_)) => {
+            [key] if matches!(&**key, Column::Words(words) if words.kind.is_canonical()) => {
                 let Column::Words(words) = &**key else { return Ok(places) };
                 for at in 0..columns.len {
                     let word = words.get(at);

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::{Block, Parts, Start, Walk};
-use crate::{FrameError, Position, Record};
+use crate::{FrameError, Position, Record, Value};
 
 /// Goes through a block's records. It is at one of them, or at none.
 #[derive(Clone, Debug)]
@@ -28,8 +28,21 @@ impl BlockCursor {
         Some(Record { position: self.position(), value: self.block.value(parts) })
     }
 
+    #[inline]
     fn position(&self) -> Position<'_> {
         Position { key: &self.key, version: self.walk.version }
+    }
+
+    /// Where the record stands that it is at.
+    #[inline]
+    pub(crate) fn place(&self) -> Option<Position<'_>> {
+        self.current.is_some().then(|| self.position())
+    }
+
+    /// The value of the record that it is at.
+    #[inline]
+    pub(crate) fn value(&self) -> Option<Value<'_>> {
+        self.current.as_ref().map(|parts| self.block.value(parts))
     }
 
     /// Goes to the first record; whether there is one.

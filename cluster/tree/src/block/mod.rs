@@ -290,7 +290,7 @@ fn common_len(one: &[u8], other: &[u8]) -> usize {
 
 /// The same, and how the keys compare. Keys are short: this is sooner done than a call of `memcmp`.
 #[inline]
-fn order_of(one: &[u8], other: &[u8]) -> (usize, Ordering) {
+pub(crate) fn order_of(one: &[u8], other: &[u8]) -> (usize, Ordering) {
     let common = common_len(one, other);
     // Where one of them ends, it has none, which is the least.
     (common, one.get(common).cmp(&other.get(common)))
