@@ -48,12 +48,17 @@ struct Note {
     form: Vec<u8>,
 }
 
+/// Whether constraints wait, where the transaction has said so: all, or these of a schema.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Waiting {
+    all: Option<bool>,
+    named: BTreeMap<FullName, bool>,
+}
+
 /// What is noted of a transaction.
 #[derive(Debug, Default)]
 pub(crate) struct Deferred {
-    /// Whether constraints wait, where the transaction has said so: all, or these of a schema.
-    all: Option<bool>,
-    named: BTreeMap<FullName, bool>,
+    waiting: Waiting,
     notes: BTreeMap<Note, Row>,
     /// Keys that the statement in hand has written.
     written: BTreeSet<(FullName, String, Vec<u8>)>,
@@ -63,7 +68,8 @@ pub(crate) struct Deferred {
 impl Deferred {
     /// Whether a constraint waits for the end of the transaction.
     pub(crate) fn waits(&self, deferral: Deferral, schema: &str, name: &str) -> bool {
-        let told = || self.named.get(&(schema.into(), name.into())).copied().or(self.all);
+        let Waiting { all, named } = &self.waiting;
+        let told = || named.get(&(schema.into(), name.into())).copied().or(*all);
         match deferral {
             Deferral::No => false,
             Deferral::Immediate => told().unwrap_or(false),
@@ -73,13 +79,22 @@ impl Deferred {
 
     /// `SET CONSTRAINTS ALL`
     pub(crate) fn set_all(&mut self, waits: bool) {
-        self.named.clear();
-        self.all = Some(waits);
+        self.waiting = Waiting { all: Some(waits), named: BTreeMap::new() };
     }
 
     /// `SET CONSTRAINTS`
     pub(crate) fn set(&mut self, schema: &str, name: &str, waits: bool) {
-        self.named.insert((schema.into(), name.into()), waits);
+        self.waiting.named.insert((schema.into(), name.into()), waits);
+    }
+
+    /// What has been said of that so far.
+    pub(crate) fn waiting(&self) -> Waiting {
+        self.waiting.clone()
+    }
+
+    /// Comes back to what was said of that.
+    pub(crate) fn set_waiting(&mut self, waiting: Waiting) {
+        self.waiting = waiting;
     }
 
     /// Whether there is nothing to be checked.

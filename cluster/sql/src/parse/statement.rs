@@ -130,11 +130,15 @@ impl Translator<'_> {
                 Ok(Statement::Set { name: "client_encoding".into(), value, local: false })
             }
             // One isolation level serves them all: the strictest.
-            ast::Set::SetTransaction { modes, .. } => {
-                let read_only =
-                    modes.contains(&ast::TransactionMode::AccessMode(ast::TransactionAccessMode::ReadOnly));
-                let value = Some(if read_only { "on" } else { "off" }.into());
-                Ok(Statement::Set { name: "transaction_read_only".into(), value, local: true })
+            ast::Set::SetTransaction { modes, session, .. } => {
+                let has = |mode| modes.contains(&ast::TransactionMode::AccessMode(mode));
+                let value = match () {
+                    _ if has(ast::TransactionAccessMode::ReadOnly) => Some("on".into()),
+                    _ if has(ast::TransactionAccessMode::ReadWrite) => Some("off".into()),
+                    _ => return Ok(Statement::Nothing("SET")),
+                };
+                let name = if session { "default_transaction_read_only" } else { "transaction_read_only" };
+                Ok(Statement::Set { name: name.into(), value, local: !session })
             }
             _ => Err(SqlError::not_supported("this form of SET")),
         }

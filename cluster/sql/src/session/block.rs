@@ -3,7 +3,7 @@
 use alloc::format;
 
 use super::run::only_in_block;
-use super::transaction::{Explicit, SAVEPOINTS_MAX, State};
+use super::transaction::{Explicit, SAVEPOINTS_MAX, Saved, State};
 use super::{Session, Tag};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -27,32 +27,28 @@ impl<D: Database> Session<D> {
                 other
             }
         };
+        if read_only && matches!(self.state, State::Explicit(Explicit { read_only: true, .. })) {
+            let _ = self.set("transaction_read_only", Some("on".into()), true);
+        }
     }
 
     /// What is local to the block holds until it has ended: it may be done again.
     pub(super) async fn commit_block(&mut self) -> SqlResult<Tag> {
         let ended = self.commit_open().await;
-        self.end_local_settings();
+        self.end_transaction(matches!(ended, Ok(Tag::Commit)));
         ended
     }
 
     async fn commit_open(&mut self) -> SqlResult<Tag> {
         let state = core::mem::replace(&mut self.state, State::Idle);
         let transaction = match state {
-            State::Failed(_) => {
-                self.forget_deferred();
-                return Ok(Tag::Rollback);
-            }
+            State::Failed(_) => return Ok(Tag::Rollback),
             State::Explicit(Explicit { transaction, history, claims, .. }) => {
-                let Some(mut transaction) = transaction else {
-                    self.forget_deferred();
-                    return Ok(Tag::Commit);
-                };
+                let Some(mut transaction) = transaction else { return Ok(Tag::Commit) };
                 let committed = match self.check_at_end(&mut transaction).await {
                     Ok(()) => self.commit_or_repeat(*transaction, history).await,
                     Err(error) => Err(error),
                 };
-                self.forget_deferred();
                 if let (Some(claims), Some(version)) = (&claims, committed?) {
                     claims.committed(version);
                 }
@@ -68,9 +64,7 @@ impl<D: Database> Session<D> {
             }
         };
         if let Some(mut transaction) = transaction {
-            let checked = self.check_at_end(&mut transaction).await;
-            self.forget_deferred();
-            checked?;
+            self.check_at_end(&mut transaction).await?;
             self.commit(*transaction).await?;
         }
         Ok(Tag::Commit)
@@ -81,13 +75,14 @@ impl<D: Database> Session<D> {
             return Err(only_in_block("SAVEPOINT"));
         }
         let savepoint = self.state.transaction(&self.database).await?.savepoint();
+        let (settings, waiting) = (self.settings.assigned(), self.facts.deferred.lock().waiting());
         if let State::Explicit(explicit) = &mut self.state {
             if explicit.savepoints.len() >= SAVEPOINTS_MAX {
                 let message =
                     format!("a transaction of more than {SAVEPOINTS_MAX} savepoints exceeds the limit");
                 return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
             }
-            explicit.savepoints.push((name.into(), savepoint));
+            explicit.savepoints.push(Saved { name: name.into(), savepoint, settings, waiting });
         }
         Ok(Tag::Savepoint)
     }
@@ -96,8 +91,10 @@ impl<D: Database> Session<D> {
         let State::Explicit(explicit) = &mut self.state else {
             return Err(only_in_block("RELEASE SAVEPOINT"));
         };
-        let at = explicit.savepoints.iter().rposition(|(known, _)| known == name);
-        explicit.savepoints.truncate(at.ok_or_else(|| no_savepoint(name))?);
+        let at = explicit.savepoints.iter().rposition(|saved| saved.name == name);
+        let at = at.ok_or_else(|| no_savepoint(name))?;
+        explicit.savepoints.truncate(at);
+        self.named.release(at);
         Ok(Tag::Release)
     }
 
@@ -109,20 +106,22 @@ impl<D: Database> Session<D> {
                 return Err(only_in_block("ROLLBACK TO SAVEPOINT"));
             }
         };
-        let at = explicit.savepoints.iter().rposition(|(known, _)| known == name);
+        let at = explicit.savepoints.iter().rposition(|saved| saved.name == name);
         let Some(at) = at else {
             self.state = State::Failed(explicit);
             return Err(no_savepoint(name));
         };
         explicit.savepoints.truncate(at + 1);
         explicit.history.lose();
-        if let (Some(transaction), Some((name, savepoint))) =
-            (&mut explicit.transaction, explicit.savepoints.pop())
-        {
-            transaction.restore(savepoint);
-            explicit.savepoints.push((name, transaction.savepoint()));
+        if let (Some(transaction), Some(saved)) = (&mut explicit.transaction, explicit.savepoints.pop()) {
+            transaction.restore(saved.savepoint);
+            let (settings, waiting) = (saved.settings.clone(), saved.waiting.clone());
+            explicit.savepoints.push(Saved { savepoint: transaction.savepoint(), ..saved });
+            self.facts.deferred.lock().set_waiting(waiting);
+            self.change_settings(|known| known.restore(settings));
         }
         self.state = State::Explicit(explicit);
+        self.named.roll_back_to(at);
         Ok(Tag::Rollback)
     }
 }

@@ -360,11 +360,16 @@ impl<D: Database> Session<D> {
     pub async fn sync(&mut self) -> SqlResult<()> {
         match core::mem::replace(&mut self.state, State::Idle) {
             State::Implicit(mut transaction) => {
-                self.end_local_settings();
-                let checked = self.check_at_end(&mut transaction).await;
-                self.forget_deferred();
-                checked?;
-                self.commit(*transaction).await
+                let ended = match self.check_at_end(&mut transaction).await {
+                    Ok(()) => self.commit(*transaction).await,
+                    Err(error) => Err(error),
+                };
+                self.end_transaction(ended.is_ok());
+                ended
+            }
+            State::Idle => {
+                self.end_transaction(true);
+                Ok(())
             }
             other => {
                 self.state = other;
@@ -378,8 +383,7 @@ impl<D: Database> Session<D> {
         self.facts.asked_settings.lock().clear();
         self.state.fail();
         if self.state.status() == Status::Idle {
-            self.end_local_settings();
-            self.forget_deferred();
+            self.end_transaction(false);
         }
     }
 

@@ -44,14 +44,29 @@ struct SqlCursor {
     at_end: bool,
     scrolls: bool,
     holds: bool,
+    /// How many savepoints there were when it was made, if it was made in the transaction in hand.
+    made_at: Option<usize>,
     /// What the rows that are kept take.
     budget: Budget,
 }
 
 impl Named {
-    /// The end of a transaction: cursors without hold go with it.
-    pub(super) fn end_transaction(&mut self) {
-        self.cursors.retain(|_, cursor| cursor.holds);
+    /// The end of a transaction: cursors without hold go with it, and if it is rolled back, all that it has made.
+    pub(super) fn end_transaction(&mut self, is_committed: bool) {
+        self.cursors.retain(|_, cursor| cursor.holds && (is_committed || cursor.made_at.is_none()));
+        self.cursors.values_mut().for_each(|cursor| cursor.made_at = None);
+    }
+
+    /// The transaction comes back to its savepoint `at`: cursors that were made since go.
+    pub(super) fn roll_back_to(&mut self, at: usize) {
+        self.cursors.retain(|_, cursor| cursor.made_at.is_none_or(|made_at| made_at <= at));
+    }
+
+    /// There are no more than `count` savepoints from now on.
+    pub(super) fn release(&mut self, count: usize) {
+        for made_at in self.cursors.values_mut().filter_map(|cursor| cursor.made_at.as_mut()) {
+            *made_at = count.min(*made_at);
+        }
     }
 
     pub(super) fn forget_all(&mut self) {
@@ -148,6 +163,11 @@ impl<D: Database> Session<D> {
         let Outcome::Rows(cursor) = Box::pin(self.execute(&prepared, Vec::new(), mode)).await? else {
             return Err(SqlError::not_supported("a cursor for this statement"));
         };
+        let made_at = match &self.state {
+            State::Explicit(explicit) => Some(explicit.savepoints.len()),
+            State::Implicit(_) => Some(0),
+            State::Idle | State::Failed(_) => None,
+        };
         let mut cursor = SqlCursor {
             cursor,
             kept: VecDeque::new(),
@@ -156,6 +176,7 @@ impl<D: Database> Session<D> {
             at_end: false,
             scrolls: *scroll || *hold,
             holds: *hold,
+            made_at,
             budget: Budget::new(self.database.memory()),
         };
         if *hold {

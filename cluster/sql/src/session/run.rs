@@ -10,7 +10,9 @@ use cluster_calendar::Timestamptz;
 use cluster_store::{Transaction, yield_now};
 
 use super::transaction::State;
-use super::{CopyIn, Cursor, CursorRows, Mode, Notice, Outcome, Prepared, Query, Session, Tag, definition};
+use super::{
+    CopyIn, Cursor, CursorRows, Mode, Notice, Outcome, Prepared, Query, Session, Settings, Tag, definition,
+};
 use crate::ast::{Statement, WithItem};
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -44,6 +46,10 @@ impl<D: Database> Session<D> {
         self.state.check_usable(statement)?;
         self.facts.statement_micros = self.database.wall_micros();
         if !self.state.is_block() {
+            if mode.alone {
+                // What was set before is of a transaction that is over.
+                self.settings.end_transaction(true);
+            }
             self.facts.style.now = Timestamptz::from_unix_micros(self.facts.statement_micros)?;
         }
         self.facts.asked_settings.lock().clear();
@@ -66,7 +72,7 @@ impl<D: Database> Session<D> {
                     }
                     Box::pin(self.maintain(maintenance, mode)).await
                 }
-                _ => self.direct(statement).await,
+                _ => self.direct(statement, mode).await,
             },
             Plan::Explain(_) => Box::pin(self.explain(prepared, params, mode)).await,
             Plan::Query(_) | Plan::CopyOut(..) => self.query(prepared, params, mode, step).await,
@@ -218,7 +224,7 @@ impl<D: Database> Session<D> {
     }
 
     /// Statements about the session itself.
-    async fn direct(&mut self, statement: &Statement) -> SqlResult<Outcome> {
+    async fn direct(&mut self, statement: &Statement, mode: Mode) -> SqlResult<Outcome> {
         let tag = match statement {
             Statement::Begin { read_only, start } => {
                 self.begin(*read_only);
@@ -230,31 +236,22 @@ impl<D: Database> Session<D> {
                     self.warn(SqlState::NO_TRANSACTION, "there is no transaction in progress");
                 }
                 self.state = State::Idle;
-                self.end_local_settings();
-                self.forget_deferred();
+                self.end_transaction(false);
                 Tag::Rollback
             }
             Statement::Savepoint(name) => self.savepoint(name).await?,
             Statement::Release(name) => self.release(name)?,
             Statement::RollbackTo(name) => self.rollback_to(name)?,
             Statement::Set { name, value, local } => {
-                if name == "transaction_read_only"
-                    && let State::Explicit(explicit) = &mut self.state
-                {
-                    explicit.read_only = value.as_deref() == Some("on");
-                }
-                let changed = self.set(name, value.clone(), *local)?;
-                self.changed_settings.extend(changed);
+                self.set_by_statement(name, value.as_ref(), *local, mode)?;
                 Tag::Set
             }
             Statement::Reset(name) => {
-                let changed = self.set(name, None, false)?;
-                self.changed_settings.extend(changed);
+                self.set_by_statement(name, None, false, mode)?;
                 Tag::Reset
             }
             Statement::ResetAll => {
-                self.settings.reset_all();
-                self.settings.apply(&mut self.facts);
+                self.change_settings(Settings::reset_all);
                 Tag::Reset
             }
             Statement::Show(name) => {
@@ -294,8 +291,7 @@ impl<D: Database> Session<D> {
                     let message = "DISCARD ALL cannot run inside a transaction block";
                     return Err(SqlError::new(SqlState::ACTIVE_TRANSACTION, message));
                 }
-                self.settings.reset_all();
-                self.settings.apply(&mut self.facts);
+                self.change_settings(Settings::reset_all);
                 self.named.forget_all();
                 return Ok(Outcome::DiscardAll);
             }

@@ -1,11 +1,13 @@
 //! A session's settings, as it, its client and its functions set them.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{AskedSetting, Session};
+use super::transaction::State;
+use super::{AskedSetting, Mode, Session, Settings};
 use crate::database::Database;
-use crate::error::SqlResult;
+use crate::error::{SqlResult, SqlState};
 
 impl<D: Database> Session<D> {
     /// The settings that changed since the last call and that clients are told of.
@@ -21,18 +23,50 @@ impl<D: Database> Session<D> {
     /// Sets what a client asks for when it comes; unknown names are ignored.
     pub fn set_at_start(&mut self, name: &str, value: &str) {
         let _ = self.set(name, Some(value.into()), false);
+        self.settings.end_transaction(true);
+        self.changed_settings.clear();
     }
 
-    /// Sets `name`; to its default without a value. Returns what clients are to be told.
-    pub(super) fn set(
+    /// Sets `name`; to its default without a value.
+    pub(super) fn set(&mut self, name: &str, value: Option<String>, local: bool) -> SqlResult<()> {
+        self.change_settings(|settings| settings.set(name, value, local))
+    }
+
+    /// Changes the settings, and notes what clients are to be told of that.
+    pub(super) fn change_settings<T>(&mut self, change: impl FnOnce(&mut Settings) -> T) -> T {
+        let before = self.settings.assigned();
+        let done = change(&mut self.settings);
+        if !self.settings.is_still(&before) {
+            self.changed_settings.extend(self.settings.reported_since(&before));
+            self.settings.apply(&mut self.facts);
+        }
+        done
+    }
+
+    /// `SET`, in a transaction or as one.
+    pub(super) fn set_by_statement(
         &mut self,
         name: &str,
-        value: Option<String>,
+        value: Option<&String>,
         local: bool,
-    ) -> SqlResult<Option<(&'static str, String)>> {
-        let told = self.settings.set(name, value, local)?;
-        self.settings.apply(&mut self.facts);
-        Ok(told)
+        mode: Mode,
+    ) -> SqlResult<()> {
+        let is_alone = mode.alone && !self.state.is_block();
+        if local && is_alone {
+            let what = if name == "transaction_read_only" { "SET TRANSACTION" } else { "SET LOCAL" };
+            let message = format!("{what} can only be used in transaction blocks");
+            self.warn(SqlState::NO_TRANSACTION, &message);
+        }
+        self.set(name, value.cloned(), local)?;
+        if name == "transaction_read_only"
+            && let State::Explicit(explicit) = &mut self.state
+        {
+            explicit.read_only = self.settings.show(name)? == "on";
+        }
+        if is_alone {
+            self.change_settings(|settings| settings.end_transaction(true));
+        }
+        Ok(())
     }
 
     /// Does what the last statement has asked for with `set_config`.
@@ -45,16 +79,16 @@ impl<D: Database> Session<D> {
         for AskedSetting { name, value, local } in asked {
             // Outside of a transaction, what is local is over at once.
             if !local || self.state.is_block() {
-                let told = self.set(&name, Some(value), local)?;
-                self.changed_settings.extend(told);
+                self.set(&name, Some(value), local)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn end_local_settings(&mut self) {
-        self.settings.end_transaction();
-        self.named.end_transaction();
-        self.settings.apply(&mut self.facts);
+    /// The end of a transaction: settings are what they were before it, but for what a commit leaves; cursors go with it.
+    pub(super) fn end_transaction(&mut self, is_committed: bool) {
+        self.change_settings(|settings| settings.end_transaction(is_committed));
+        self.named.end_transaction(is_committed);
+        self.forget_deferred();
     }
 }

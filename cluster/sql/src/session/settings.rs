@@ -101,6 +101,11 @@ static SETTINGS: &[Setting] = &[
     setting("xmloption", "content", Values::Any),
 ];
 
+/// Whether the setting says something of one transaction alone.
+fn is_of_transaction(name: &str) -> bool {
+    matches!(name, "transaction_isolation" | "transaction_read_only")
+}
+
 fn find(name: &str) -> SqlResult<&'static Setting> {
     SETTINGS.iter().find(|setting| setting.name.eq_ignore_ascii_case(name)).ok_or_else(|| {
         let message = format!("unrecognized configuration parameter \"{name}\"");
@@ -117,47 +122,114 @@ pub(crate) struct AskedSetting {
     pub(crate) local: bool,
 }
 
-/// A session's settings, where they differ from the defaults.
+/// What has been set: the values that are not the defaults.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Assigned {
+    /// What stays when the transaction is committed.
+    lasting: BTreeMap<&'static str, String>,
+    /// What `SET LOCAL` has put before that, until the transaction ends or something else is set; none is the default.
+    local: BTreeMap<&'static str, Option<String>>,
+}
+
+impl Assigned {
+    fn get(&self, name: &str) -> Option<&str> {
+        match self.local.get(name) {
+            Some(value) => value.as_deref(),
+            None => self.lasting.get(name).map(String::as_str),
+        }
+    }
+
+    fn shown(&self, setting: &Setting) -> String {
+        self.get(setting.name).unwrap_or(setting.default).into()
+    }
+}
+
+/// A session's settings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
-    changed: BTreeMap<&'static str, String>,
-    /// What was changed for this transaction only: what it was before.
-    local: Vec<(&'static str, Option<String>)>,
+    assigned: Arc<Assigned>,
+    /// What was set when the transaction began, if it has set anything since.
+    before: Option<Arc<Assigned>>,
 }
 
 impl Settings {
     pub(crate) fn show(&self, name: &str) -> SqlResult<String> {
-        let setting = find(name)?;
-        Ok(self.changed.get(setting.name).cloned().unwrap_or_else(|| setting.default.into()))
+        Ok(self.assigned.shown(find(name)?))
     }
 
-    /// Sets `name`; to its default without a value. Returns what clients are to be told.
-    pub(crate) fn set(
-        &mut self,
-        name: &str,
-        value: Option<String>,
-        local: bool,
-    ) -> SqlResult<Option<(&'static str, String)>> {
+    /// Sets `name`; to its default without a value.
+    pub(crate) fn set(&mut self, name: &str, value: Option<String>, local: bool) -> SqlResult<()> {
         let setting = find(name)?;
         if matches!(setting.values, Values::Fixed) {
             let message = format!("parameter \"{}\" cannot be changed", setting.title);
             return Err(SqlError::new(SqlState::CANNOT_CHANGE_PARAMETER, message));
         }
         let value = value.map(|value| check(setting, value)).transpose()?;
-        let before = self.changed.remove(setting.name);
-        if local {
-            self.local.push((setting.name, before));
+        let value = value.filter(|value| *value != setting.default);
+        let assigned = self.assigned_mut();
+        if local || is_of_transaction(setting.name) {
+            assigned.local.insert(setting.name, value);
+            return Ok(());
         }
-        if let Some(value) = value.filter(|value| *value != setting.default) {
-            self.changed.insert(setting.name, value);
+        assigned.local.remove(setting.name);
+        assigned.lasting.remove(setting.name);
+        if let Some(value) = value {
+            assigned.lasting.insert(setting.name, value);
         }
-        Ok(setting.reported.then(|| (setting.title, self.show(setting.name).unwrap_or_default())))
+        Ok(())
+    }
+
+    /// Sets all to their defaults.
+    pub(crate) fn reset_all(&mut self) {
+        *self.assigned_mut() = Assigned::default();
+    }
+
+    fn assigned_mut(&mut self) -> &mut Assigned {
+        if self.before.is_none() {
+            self.before = Some(self.assigned.clone());
+        }
+        Arc::make_mut(&mut self.assigned)
+    }
+
+    /// The end of a transaction: what is local to it goes, and if it is rolled back, all that it has set.
+    pub(crate) fn end_transaction(&mut self, is_committed: bool) {
+        let Some(before) = self.before.take() else { return };
+        if !is_committed {
+            self.assigned = before;
+        } else if !self.assigned.local.is_empty() {
+            Arc::make_mut(&mut self.assigned).local.clear();
+        }
+    }
+
+    /// What is set now, to come back to.
+    pub(crate) fn assigned(&self) -> Arc<Assigned> {
+        self.assigned.clone()
+    }
+
+    /// Comes back to what was set.
+    pub(crate) fn restore(&mut self, assigned: Arc<Assigned>) {
+        self.assigned_mut();
+        self.assigned = assigned;
+    }
+
+    /// Whether nothing has been set since this was what was set.
+    pub(crate) fn is_still(&self, before: &Arc<Assigned>) -> bool {
+        Arc::ptr_eq(&self.assigned, before)
+    }
+
+    /// The settings that clients are told of and that are not what they were.
+    pub(crate) fn reported_since(&self, before: &Assigned) -> Vec<(&'static str, String)> {
+        let changed = |setting: &&Setting| {
+            setting.reported && self.assigned.get(setting.name) != before.get(setting.name)
+        };
+        let shown = |setting: &Setting| (setting.title, self.assigned.shown(setting));
+        SETTINGS.iter().filter(changed).map(shown).collect()
     }
 
     /// Makes the session's facts what the settings say.
     pub(crate) fn apply(&self, facts: &mut SessionFacts) {
         let style = &mut facts.style;
-        let value = |name: &str| self.changed.get(name).map(String::as_str);
+        let value = |name: &str| self.assigned.get(name);
         let zone = value("timezone").and_then(|name| Zone::setting(name).ok()).unwrap_or_else(Zone::utc);
         if zone.name() != style.zone.name() {
             style.zone = Arc::new(zone);
@@ -173,7 +245,7 @@ impl Settings {
 
     /// How long things may take.
     pub(crate) fn timeouts(&self) -> Timeouts {
-        let value = |name: &str| timeout(self.changed.get(name).map(String::as_str));
+        let value = |name: &str| timeout(self.assigned.get(name));
         Timeouts {
             statement: value("statement_timeout"),
             idle_in_transaction: value("idle_in_transaction_session_timeout"),
@@ -189,21 +261,6 @@ impl Settings {
     /// The value that a setting would have, if it can be set so.
     pub(crate) fn checked(name: &str, value: &str) -> SqlResult<String> {
         check(find(name)?, value.into())
-    }
-
-    /// Undoes `SET LOCAL`.
-    pub(crate) fn end_transaction(&mut self) {
-        while let Some((name, before)) = self.local.pop() {
-            match before {
-                Some(value) => drop(self.changed.insert(name, value)),
-                None => drop(self.changed.remove(name)),
-            }
-        }
-    }
-
-    pub(crate) fn reset_all(&mut self) {
-        self.changed.clear();
-        self.local.clear();
     }
 
     /// What clients are told when they come.

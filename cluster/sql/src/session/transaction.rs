@@ -2,16 +2,19 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_store::{Savepoint, Transaction};
 
 use super::Status;
 use super::replay::History;
+use super::settings::Assigned;
 use crate::ast::Statement;
 use crate::claims::BlockClaims;
 use crate::database::{Database, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::exec::Waiting;
 
 /// Most savepoints of a transaction: each is a copy of the write buffer's index.
 pub(crate) const SAVEPOINTS_MAX: usize = 32;
@@ -34,11 +37,20 @@ pub(crate) struct Explicit {
     /// None before its first statement.
     pub(crate) transaction: Option<Box<Transaction>>,
     pub(crate) read_only: bool,
-    pub(crate) savepoints: Vec<(String, Savepoint)>,
+    pub(crate) savepoints: Vec<Saved>,
     /// What it has done, to be done again if its commit meets a conflict.
     pub(crate) history: History,
     /// The rows that it has changed; none before the first.
     pub(crate) claims: Option<BlockClaims>,
+}
+
+/// A savepoint, and what can be come back to beside the tables.
+pub(crate) struct Saved {
+    pub(crate) name: String,
+    pub(crate) savepoint: Savepoint,
+    pub(crate) settings: Arc<Assigned>,
+    /// Which constraints wait.
+    pub(crate) waiting: Waiting,
 }
 
 impl State {
