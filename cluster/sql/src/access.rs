@@ -285,10 +285,10 @@ fn equal_to(conjunct: &Expr, key: &Expr, data_type: DataType) -> Option<Vec<Expr
                 _ if **right == *key => left,
                 _ => return None,
             };
-            value.is_row_free().then(|| vec![Expr::clone(value)])
+            value.is_fixed().then(|| vec![Expr::clone(value)])
         }
         Expr::In(left, list, false) if **left == *key => {
-            list.iter().all(Expr::is_row_free).then(|| list.clone())
+            list.iter().all(Expr::is_fixed).then(|| list.clone())
         }
         other if other == key && data_type == DataType::Bool => Some(vec![Expr::Const(Datum::Bool(true))]),
         _ => None,
@@ -305,11 +305,11 @@ fn bounds(conjunct: &Expr, key: &Expr) -> Option<(Option<Expr>, Option<Expr>)> {
                 _ if **right == *key => (left, matches!(op, Lt | LtEq)),
                 _ => return None,
             };
-            let value = value.is_row_free().then(|| Expr::clone(value));
+            let value = value.is_fixed().then(|| Expr::clone(value));
             Some(if is_low { (value, None) } else { (None, value) })
         }
         Expr::Between(between, false) if between.expr == *key && !between.symmetric => {
-            let bound = |expr: &Expr| expr.is_row_free().then(|| expr.clone());
+            let bound = |expr: &Expr| expr.is_fixed().then(|| expr.clone());
             Some((bound(&between.low), bound(&between.high)))
         }
         _ => None,

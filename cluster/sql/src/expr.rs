@@ -87,6 +87,16 @@ pub(crate) struct Subquery {
     pub(crate) outer: Vec<Expr>,
     /// What its rows are compared with.
     pub(crate) operands: Vec<Expr>,
+    /// Whether running it twice may give different rows.
+    pub(crate) is_volatile: bool,
+}
+
+impl Subquery {
+    /// Whether it may give something else for a row that looks the same to it. As in Postgres, what sees nothing of the row
+    /// is run once, whatever it calls.
+    pub(crate) fn varies(&self) -> bool {
+        self.is_volatile && !self.outer.is_empty()
+    }
 }
 
 impl PartialEq for Subquery {
@@ -296,13 +306,29 @@ impl Expr {
             || matches!(self, Expr::Sequence(_))
     }
 
-    /// Whether two evaluations may give different values.
+    /// Whether two evaluations may give different values, or do more than give one.
     pub(crate) fn is_volatile(&self) -> bool {
         self.any(&mut |expr| match expr {
             Expr::Call(function, _) => function.is_volatile(),
             Expr::Sequence(_) => true,
+            Expr::Subquery(subquery) => subquery.is_volatile,
             _ => false,
         })
+    }
+
+    /// Whether it may give different values for rows that are the same. A subquery that sees nothing of the row is run once.
+    pub(crate) fn varies(&self) -> bool {
+        self.any(&mut |expr| match expr {
+            Expr::Call(function, _) => function.is_volatile(),
+            Expr::Sequence(_) => true,
+            Expr::Subquery(subquery) => subquery.varies(),
+            _ => false,
+        })
+    }
+
+    /// Whether its value is the same whatever the row.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.is_row_free() && !self.varies()
     }
 
     /// Whether it looks at no columns but those that `is_within`.

@@ -65,13 +65,21 @@ struct Results {
     len: usize,
 }
 
+/// What holds for one evaluation of one expression.
+#[derive(Debug, Default)]
+pub(crate) struct InHand {
+    /// Numbers of sequences, in the order in which the expression asks for them, and how many it has asked for.
+    numbers: Vec<i64>,
+    asked: usize,
+    /// Subqueries whose results are for this row alone, though another may look the same to them.
+    passing: Vec<usize>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     results: HashMap<usize, Results>,
     pending: Option<Pending>,
-    /// Numbers of sequences, in the order in which the expression in hand asks for them, and how many it has asked for.
-    numbers: Vec<i64>,
-    asked: usize,
+    in_hand: InHand,
     shared: HashMap<usize, Arc<Vec<Vec<Datum>>>>,
     working: HashMap<usize, Arc<Vec<Vec<Datum>>>>,
     catalog: Option<Arc<Catalog>>,
@@ -93,7 +101,7 @@ impl Memo {
 
     /// Notes the next number that the expression in hand asks a sequence for: it is evaluated again.
     pub(crate) fn note_number(&self, number: i64) {
-        self.state.lock().numbers.push(number);
+        self.state.lock().in_hand.numbers.push(number);
     }
 
     /// What there is, as the statement's transaction sees it.
@@ -125,36 +133,36 @@ impl Memo {
 
     /// The expression in hand is evaluated once more.
     pub(crate) fn begin_again(&self) {
-        self.state.lock().asked = 0;
+        self.state.lock().in_hand.asked = 0;
     }
 
-    /// The expression in hand has its value: the next one asks for numbers of its own.
+    /// The expression in hand has its value: the next one asks for numbers and chances of its own.
     pub(crate) fn settle(&self) {
         let mut state = self.state.lock();
-        state.numbers.clear();
-        state.asked = 0;
+        let State { in_hand, results, .. } = &mut *state;
+        in_hand.numbers.clear();
+        in_hand.asked = 0;
+        for id in in_hand.passing.drain(..) {
+            results.remove(&id);
+        }
     }
 
-    /// Puts aside the numbers that the expression in hand has asked for, while others are evaluated.
-    pub(crate) fn take_numbers(&self) -> Vec<i64> {
-        let mut state = self.state.lock();
-        state.asked = 0;
-        core::mem::take(&mut state.numbers)
+    /// Puts aside what the expression in hand has asked for, while others are evaluated.
+    pub(crate) fn put_aside(&self) -> InHand {
+        core::mem::take(&mut self.state.lock().in_hand)
     }
 
     /// Brings back what was put aside: the expression is evaluated once more.
-    pub(crate) fn put_numbers(&self, numbers: Vec<i64>) {
-        let mut state = self.state.lock();
-        state.asked = 0;
-        state.numbers = numbers;
+    pub(crate) fn bring_back(&self, aside: InHand) {
+        self.state.lock().in_hand = InHand { asked: 0, ..aside };
     }
 
     /// The number that a sequence gives for `request`.
     fn number(&self, request: impl FnOnce() -> SequenceRequest) -> SqlResult<i64> {
         let mut state = self.state.lock();
-        let asked = state.asked;
-        if let Some(number) = state.numbers.get(asked).copied() {
-            state.asked += 1;
+        let asked = state.in_hand.asked;
+        if let Some(number) = state.in_hand.numbers.get(asked).copied() {
+            state.in_hand.asked += 1;
             return Ok(number);
         }
         state.pending = Some(Pending::Sequence(request()));
@@ -164,7 +172,11 @@ impl Memo {
     /// Notes what `pending` has given, which takes `len` bytes of memory. Returns how many were given up for it.
     pub(crate) fn note(&self, pending: &PendingSubquery, result: SubqueryResult, len: usize) -> usize {
         let mut state = self.state.lock();
-        let results = state.results.entry(pending.subquery.id).or_default();
+        let id = pending.subquery.id;
+        if pending.subquery.varies() {
+            state.in_hand.passing.push(id);
+        }
+        let results = state.results.entry(id).or_default();
         let given_up = if results.by_outer.len() < RESULTS_MAX { 0 } else { results.len };
         if given_up > 0 {
             *results = Results::default();

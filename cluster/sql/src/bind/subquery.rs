@@ -8,7 +8,7 @@ use super::{Binder, Typed, boolean, typed};
 use crate::ast::{self, BinaryOperator};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Expr, Subquery, SubqueryKind};
-use crate::plan::{Level, QueryPlan, plan_query};
+use crate::plan::{Level, QueryPlan, Rel, plan_query};
 
 impl Binder<'_> {
     /// `(SELECT ...)`
@@ -16,13 +16,13 @@ impl Binder<'_> {
         let (plan, outer) = self.plan_subquery(query)?;
         let [column] = &plan.columns[..] else { return Err(one_column_only()) };
         let data_type = column.data_type;
-        typed(self.subquery(SubqueryKind::Scalar, plan.rel, outer, Vec::new()), data_type)
+        typed(self.subquery(SubqueryKind::Scalar, plan.rel, outer, Vec::new())?, data_type)
     }
 
     /// `EXISTS (SELECT ...)`
     pub(super) fn exists(&mut self, query: &ast::Query) -> SqlResult<Typed> {
         let (plan, outer) = self.plan_subquery(query)?;
-        boolean(self.subquery(SubqueryKind::Exists, plan.rel, outer, Vec::new()))
+        boolean(self.subquery(SubqueryKind::Exists, plan.rel, outer, Vec::new())?)
     }
 
     /// `operand op ANY (SELECT ...)`, or ALL
@@ -56,7 +56,7 @@ impl Binder<'_> {
         }
         let is_plain = outputs.iter().enumerate().all(|(at, output)| *output == Expr::Column(at));
         let rel = if is_plain { plan.rel } else { plan.rel.project(outputs) };
-        boolean(self.subquery(SubqueryKind::Quantified(op, all), rel, outer, bound))
+        boolean(self.subquery(SubqueryKind::Quantified(op, all), rel, outer, bound)?)
     }
 
     /// Plans `query`, with what it sees of this query's rows.
@@ -76,12 +76,13 @@ impl Binder<'_> {
     fn subquery(
         &mut self,
         kind: SubqueryKind,
-        rel: crate::plan::Rel,
+        mut rel: Rel,
         outer: Vec<Expr>,
         operands: Vec<Expr>,
-    ) -> Expr {
+    ) -> SqlResult<Expr> {
         let id = self.planner.next_id();
-        Expr::Subquery(Arc::new(Subquery { id, kind, rel, outer, operands }))
+        let is_volatile = rel.is_volatile()?;
+        Ok(Expr::Subquery(Arc::new(Subquery { id, kind, rel, outer, operands, is_volatile })))
     }
 }
 

@@ -159,10 +159,19 @@ impl<D: Database> Context<'_, D> {
     /// Whether `predicate` holds for `row`, if there is one.
     async fn passes(&mut self, predicate: Option<&Expr>, row: &[Datum]) -> SqlResult<bool> {
         let Some(predicate) = predicate else { return Ok(true) };
+        let mut has_asked = false;
         loop {
             match predicate.test(row, &self.env) {
-                Ok(truth) => return Ok(truth == Some(true)),
-                Err(error) if error.is_pending() => self.run_pending().await?,
+                Ok(truth) => {
+                    if has_asked {
+                        self.env.memo.settle();
+                    }
+                    return Ok(truth == Some(true));
+                }
+                Err(error) if error.is_pending() => {
+                    has_asked = true;
+                    self.run_pending().await?;
+                }
                 Err(error) => return Err(error),
             }
         }

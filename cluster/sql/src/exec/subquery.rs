@@ -38,10 +38,11 @@ impl<D: Database> Context<'_, D> {
             let in_use = self.budget.in_use();
             let mut inner = self.within(&pending.outer);
             // What expressions within ask sequences for must not be taken for what this one asks for.
-            let numbers = inner.env.memo.take_numbers();
+            let aside = inner.env.memo.put_aside();
             let (result, len) = run(&pending.subquery, &mut inner).await?;
-            self.env.memo.put_numbers(numbers);
+            self.env.memo.bring_back(aside);
             self.budget.return_to(in_use);
+            let len = if pending.subquery.varies() { 0 } else { len };
             self.budget.charge(len)?;
             let given_up = self.env.memo.note(&pending, result, len);
             self.budget.refund(given_up);

@@ -110,6 +110,13 @@ impl Rel {
         })?;
         Ok(())
     }
+
+    /// Whether running it twice may give different rows.
+    pub(crate) fn is_volatile(&mut self) -> SqlResult<bool> {
+        let mut is_volatile = false;
+        self.walk_exprs(&mut |expr| is_volatile |= expr.is_volatile())?;
+        Ok(is_volatile)
+    }
 }
 
 pub(crate) fn sort_exprs(

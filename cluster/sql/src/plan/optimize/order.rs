@@ -129,7 +129,7 @@ impl Block {
 
     /// Joined in the cheapest order.
     fn put_together(mut self) -> Rel {
-        let is_fixed = self.conditions.iter().any(|condition| condition.expr.is_volatile());
+        let is_fixed = self.conditions.iter().any(|condition| condition.expr.varies());
         let count = self.inputs.len();
         self.look_at_conditions();
         let order = match count {

@@ -35,11 +35,13 @@ fn push(rel: Rel, mut conjuncts: Vec<Expr>) -> SqlResult<Rel> {
         }
         Rel::Distinct(node) => {
             let Distinct { input, columns } = Arc::unwrap_or_clone(node);
-            let (below, above) = split(conjuncts, |expr| expr.sees_only(|at| columns.contains(&at)));
+            let (below, above) = split(conjuncts, |expr| {
+                expr.sees_only(|at| columns.contains(&at)) && !expr.is_volatile()
+            });
             let input = push(input, below)?;
             Ok(filtered(Rel::Distinct(Arc::new(Distinct { input, columns })), above))
         }
-        Rel::Set(node) => {
+        Rel::Set(node) if node.all || !conjuncts.iter().any(Expr::is_volatile) => {
             let Set { operator, all, left, right } = Arc::unwrap_or_clone(node);
             let left = push(left, conjuncts.clone())?;
             let right = push(right, conjuncts)?;
@@ -78,6 +80,7 @@ fn push_through_groups(node: Aggregate, conjuncts: Vec<Expr>) -> SqlResult<Rel> 
             && !expr.is_row_free()
             && expr.sees_only(|at| at < keys.len())
             && !expr.has_subquery()
+            && !expr.is_volatile()
     });
     let below = below.into_iter().map(|expr| expr.over_inputs(&keys)).collect();
     let input = push(input, below)?;
@@ -88,7 +91,8 @@ fn push_into_join(mut node: Join, conjuncts: Vec<Expr>) -> SqlResult<Rel> {
     let width = node.left.width();
     node.join_type = simplified(node.join_type, &conjuncts, width);
     let on = node.condition.take().map_or_else(Vec::new, Expr::into_conjuncts);
-    let of_left = |expr: &Expr| expr.sees_only(|at| at < width);
+    // What is left to chance is so for each pair of rows.
+    let of_left = |expr: &Expr| expr.sees_only(|at| at < width) && !(expr.is_row_free() && expr.varies());
     let of_right = |expr: &Expr| !expr.is_row_free() && expr.sees_only(|at| at >= width);
     let (mut left, mut right, mut above, mut matching) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     match node.join_type {
@@ -129,8 +133,9 @@ pub(super) fn equality(expr: Expr, width: usize) -> Result<(Expr, Expr), Expr> {
     let Expr::Compare(BinaryOperator::Eq, first, second) = expr else { return Err(expr) };
     let is_left = |expr: &Expr| !expr.is_row_free() && expr.sees_only(|at| at < width);
     let is_right = |expr: &Expr| !expr.is_row_free() && expr.sees_only(|at| at >= width);
+    let is_plain = |expr: &Expr| !expr.has_subquery() && !expr.varies();
     match () {
-        _ if first.has_subquery() || second.has_subquery() => {}
+        _ if !is_plain(&first) || !is_plain(&second) => {}
         _ if is_left(&first) && is_right(&second) => return Ok((*first, second.shifted_down(width))),
         _ if is_right(&first) && is_left(&second) => return Ok((*second, first.shifted_down(width))),
         _ => {}

@@ -56,7 +56,11 @@ fn unnested(subquery: &Subquery, width: usize) -> SqlResult<Option<(Rel, Vec<Exp
         SubqueryKind::Quantified(BinaryOperator::Eq, false) => &subquery.operands,
         _ => return Ok(None),
     };
-    if operands.iter().any(Expr::has_subquery) {
+    if operands.iter().any(|operand| operand.has_subquery() || operand.varies()) {
+        return Ok(None);
+    }
+    // What depends on the row is run for each, and so is what it leaves to chance.
+    if subquery.varies() {
         return Ok(None);
     }
     let (right, outputs, own) = opened(&subquery.rel, operands.len());
