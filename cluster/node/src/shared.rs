@@ -11,7 +11,7 @@ use cluster_services::{LIVE_TABLES, tables};
 use cluster_sql::catalog::TableCache;
 use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
 use cluster_sql::types::Datum;
-use cluster_sql::{Claims, Turns};
+use cluster_sql::{Builders, Claims, Turns};
 use cluster_store::{MemoryPool, Mended, Mending, ReadError, Snapshot, Tables};
 use futures_channel::oneshot;
 use rand_chacha::ChaCha8Rng;
@@ -74,6 +74,7 @@ pub(crate) struct NodeDatabase {
     sequences: Arc<SequenceNumbers>,
     tables: Arc<TableCache>,
     claims: Arc<Claims>,
+    builders: Arc<Builders>,
     turns: Arc<Turns>,
 }
 
@@ -94,6 +95,7 @@ impl NodeDatabase {
             sequences: Arc::default(),
             tables: Arc::default(),
             claims: Arc::default(),
+            builders: Arc::default(),
             turns: Arc::default(),
         }
     }
@@ -179,6 +181,10 @@ impl Database for NodeDatabase {
 
     fn claims(&self) -> &Arc<Claims> {
         &self.claims
+    }
+
+    fn builders(&self) -> &Arc<Builders> {
+        &self.builders
     }
 
     fn tables(&self) -> &TableCache {

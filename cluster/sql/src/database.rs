@@ -11,6 +11,7 @@ use cluster_store::{Conflict, MemoryPool, ReadError, Snapshot};
 
 use spin::Mutex;
 
+use crate::builders::Builders;
 use crate::catalog::TableCache;
 use crate::claims::Claims;
 use crate::turns::Turns;
@@ -112,6 +113,9 @@ pub trait Database: Clone + Send + Sync + 'static {
 
     /// Which of this node's transaction blocks has changed which rows.
     fn claims(&self) -> &Arc<Claims>;
+
+    /// Which sessions build indexes.
+    fn builders(&self) -> &Arc<Builders>;
 
     /// The tables that this node's sessions have read last.
     fn tables(&self) -> &TableCache;

@@ -9,6 +9,7 @@ mod access;
 pub mod ast;
 mod batch;
 mod bind;
+mod builders;
 mod cancel;
 mod cast;
 pub mod catalog;
@@ -41,6 +42,7 @@ pub mod types;
 pub mod wire;
 
 pub use cancel::{CancelFlag, CancelReason};
+pub use builders::Builders;
 pub use claims::Claims;
 pub use error::{SqlError, SqlResult, SqlState};
 pub use exec::{Row, STATEMENT_MEMORY_MAX};

@@ -10,6 +10,7 @@ use cluster_format::{Commit, Digest, Entry, LogPosition, NodeId, Origin, Payload
 use cluster_store::{MemoryPool, RequestState, Snapshot, Tables};
 use spin::Mutex;
 
+use crate::builders::Builders;
 use crate::catalog::TableCache;
 use crate::claims::Claims;
 use crate::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
@@ -24,6 +25,7 @@ pub struct MemoryDatabase {
     sequences: Arc<SequenceNumbers>,
     tables: Arc<TableCache>,
     claims: Arc<Claims>,
+    builders: Arc<Builders>,
     turns: Arc<Turns>,
 }
 
@@ -58,6 +60,7 @@ impl MemoryDatabase {
             sequences: Arc::default(),
             tables: Arc::default(),
             claims: Arc::default(),
+            builders: Arc::default(),
             turns: Arc::default(),
         }
     }
@@ -140,6 +143,10 @@ impl Database for MemoryDatabase {
 
     fn claims(&self) -> &Arc<Claims> {
         &self.claims
+    }
+
+    fn builders(&self) -> &Arc<Builders> {
+        &self.builders
     }
 
     fn tables(&self) -> &TableCache {

@@ -253,28 +253,49 @@ fn what_fails_leaves_nothing() {
 fn what_a_lost_session_leaves_is_swept_by_the_next_definition() {
     let (database, mut client) = database(5_000);
     let mut lost = Client::new(&database);
-    {
+    let half = {
         let mut building = pin!(lost.run("CREATE UNIQUE INDEX half ON t (w)"));
         while !is_begun(&database) {
             assert!(poll(&mut building).is_none(), "it is not through yet");
         }
-    }
-    let half = table(&database).indexes[0].clone();
-    assert!(!half.is_ready());
-    // It is not read, and writers keep it.
-    let plan = client.does("EXPLAIN SELECT * FROM t WHERE w = 7");
-    assert!(plan.iter().any(|line| line.starts_with("  Scan of") || line.contains("Scan of t")), "{plan:?}");
-    let (state, _) = client.fails("INSERT INTO t VALUES (-1, 0, 1)");
-    assert_eq!(state, "23505", "what is in it is refused");
-    client.does("CREATE TABLE other (a int)");
-    assert_eq!(table(&database).indexes.len(), 1, "its session may still be there");
-    database.set_wall_micros(START_MICROS + 61_000_000);
+        let half = table(&database).indexes[0].clone();
+        assert!(!half.is_ready());
+        // It is not read, and writers keep it.
+        let plan = client.does("EXPLAIN SELECT * FROM t WHERE w = 7");
+        assert!(plan.iter().any(|line| line.contains("Scan of t")), "{plan:?}");
+        let (state, _) = client.fails("INSERT INTO t VALUES (-1, 0, 1)");
+        assert_eq!(state, "23505", "what is in it is refused");
+        database.set_wall_micros(START_MICROS + 3_600_000_000);
+        client.does("CREATE TABLE other (a int)");
+        assert_eq!(table(&database).indexes.len(), 1, "its session is still there, however slow");
+        half
+    };
     client.does("DROP TABLE other");
     assert!(table(&database).indexes.is_empty());
     assert_eq!(keys_of(&database, half.id), 0);
     client.does("INSERT INTO t VALUES (-1, 0, 1)");
     client.does("CREATE INDEX half ON t (w)");
     agrees(&database, &mut client, "w");
+}
+
+#[test]
+fn what_is_left_of_a_table_that_was_dropped_while_it_was_indexed_is_swept_too() {
+    let (database, mut client) = database(5_000);
+    let mut lost = Client::new(&database);
+    {
+        let mut building = pin!(lost.run("CREATE INDEX half ON t (w)"));
+        while !is_begun(&database) {
+            assert!(poll(&mut building).is_none(), "it is not through yet");
+        }
+        client.does("DROP TABLE t");
+    }
+    let builds = || {
+        let snapshot = block_on(database.snapshot(Freshness::Local)).expect("a snapshot");
+        block_on(snapshot.read(&KeyRange::prefix(&[0, 5]), Direction::Forward, 2)).expect("read").len()
+    };
+    assert_eq!(builds(), 1);
+    client.does("CREATE TABLE other (a int)");
+    assert_eq!(builds(), 0);
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! The first transaction makes the index known: from then on, whoever changes rows changes it, too, on every node, because a
 //! transaction that went by an older descriptor meets a conflict. Then rows are put into it, some in each transaction, in
 //! the order of their keys; what is there already is left. The last transaction lets it be read. What fails is undone; what
-//! a session left behind that is no more, by whoever defines something next.
+//! a session left behind that [is no more](crate::builders), by whoever defines something next.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -21,6 +21,7 @@ use cluster_store::{Direction, Snapshot, Transaction, yield_now};
 use super::definition::{alter, rows};
 use super::run::ATTEMPTS_MAX;
 use super::{Mode, Outcome, Prepared, Session};
+use crate::builders;
 use crate::ast::{AlterTable, ConstraintKind, CreateIndex, Statement, TableChange, TableName};
 use crate::catalog::{self, Deferral, Descriptor, Index, IndexConstraint, IndexState, Stored, StoredTable};
 use crate::database::{Database, DatabaseError, Freshness};
@@ -37,10 +38,6 @@ const ROWS_AT_ONCE: usize = 4 * BATCH_ROWS;
 /// Rows that are put into an index in one transaction, at most and at least: fewer after a conflict.
 const STEP_ROWS_MAX: usize = 4 * BATCH_ROWS;
 const STEP_ROWS_MIN: usize = 16;
-
-/// A session that builds an index and has done nothing of it for so long is taken to be no more. If it goes on after all, it
-/// finds its index gone, and fails.
-const SILENT_MICROS_MAX: i64 = 60_000_000;
 
 /// An index that is built: its table, and its place there.
 struct Building {
@@ -65,7 +62,7 @@ impl<D: Database> Session<D> {
         params: &[Datum],
         mode: Mode,
     ) -> SqlResult<Outcome> {
-        self.sweep_builds().await?;
+        self.sweep_builds().await;
         let is_long = match table_to_index(prepared.statement()) {
             Some(table) => self.is_long(table).await?,
             None => false,
@@ -73,6 +70,8 @@ impl<D: Database> Session<D> {
         if !is_long {
             return self.write(prepared, params, mode).await;
         }
+        // Whoever sweeps on this node knows by this that the session is still there.
+        let _building = self.database.builders().begin(self.request_ids.session());
         self.facts.builder = Some(self.request_ids.session());
         let defined = self.write(prepared, params, mode).await;
         self.facts.builder = None;
@@ -152,6 +151,7 @@ impl<D: Database> Session<D> {
         step_rows: usize,
     ) -> SqlResult<Option<(Transaction, Option<Arc<[u8]>>)>> {
         let mut reading = Transaction::reading(snapshot.clone(), self.database.memory().lease());
+        let version = snapshot.version();
         let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
         let Some(Building { table, at }) = find_building(builder, &progress.table, &mut reading).await?
         else {
@@ -189,7 +189,7 @@ impl<D: Database> Session<D> {
         }
         let note = catalog::build_key(builder);
         if is_cut {
-            transaction.put(&note, &self.database.wall_micros().to_be_bytes())?;
+            transaction.put(&note, &builders::note(self.database.origin().node, version))?;
             return Ok(Some((transaction, Some(end))));
         }
         let mut descriptor = table.descriptor.clone();
@@ -208,30 +208,20 @@ impl<D: Database> Session<D> {
         Ok(Some((transaction, None)))
     }
 
-    /// Takes away the index that `builder` builds, if there is one.
+    /// Takes away the index that `builder` builds, if there is one, and its note.
     async fn undo_build(&mut self, builder: u64) -> SqlResult<()> {
         for _ in 0..ATTEMPTS_MAX {
             let snapshot = self.database.snapshot(Freshness::Linearizable).await?;
             let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
-            let Some(Building { table, at }) =
-                find_building(builder, &Default::default(), &mut transaction).await?
-            else {
+            let note = catalog::build_key(builder);
+            if transaction.get(&note).await?.is_none() {
                 return Ok(());
-            };
-            let mut descriptor = table.descriptor.clone();
-            let index = descriptor.indexes.remove(at);
-            transaction.delete(&catalog::descriptor_key(&descriptor.schema, &index.name))?;
-            transaction.put(&table.key, &Descriptor::Table(descriptor).encode())?;
-            transaction.delete(&catalog::build_key(builder))?;
-            let memo = Memo::default();
-            let env = Env::new(&[], &self.facts, &memo);
-            let mut budget = Budget::new(self.database.memory());
-            // Nothing stops this.
-            let cancel = crate::CancelFlag::default();
-            let (database, transaction_ref) = (&self.database, &mut transaction);
-            let mut context =
-                Context { database, transaction: transaction_ref, env, cancel: &cancel, budget: &mut budget };
-            delete_all(index.id, &mut context).await?;
+            }
+            transaction.delete(&note)?;
+            // The table may have gone, and its index with it.
+            while let Some(building) = find_building(builder, &Default::default(), &mut transaction).await? {
+                self.remove_building(building, &mut transaction).await?;
+            }
             let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
             match self.database.commit(commit).await {
                 Err(DatabaseError::Conflict(_)) => yield_now().await,
@@ -241,27 +231,42 @@ impl<D: Database> Session<D> {
         Ok(())
     }
 
-    /// Takes away what sessions have left that built indexes and are no more.
-    pub(super) async fn sweep_builds(&mut self) -> SqlResult<()> {
+    async fn remove_building(
+        &mut self,
+        Building { table, at }: Building,
+        transaction: &mut Transaction,
+    ) -> SqlResult<()> {
+        let mut descriptor = table.descriptor.clone();
+        let index = descriptor.indexes.remove(at);
+        transaction.delete(&catalog::descriptor_key(&descriptor.schema, &index.name))?;
+        transaction.put(&table.key, &Descriptor::Table(descriptor).encode())?;
+        let memo = Memo::default();
+        let env = Env::new(&[], &self.facts, &memo);
+        let mut budget = Budget::new(self.database.memory());
+        // Nothing stops this.
+        let cancel = crate::CancelFlag::default();
+        let database = &self.database;
+        let mut context = Context { database, transaction, env, cancel: &cancel, budget: &mut budget };
+        delete_all(index.id, &mut context).await
+    }
+
+    /// Takes away what sessions have left that built indexes and are no more. What cannot be taken away now is left to who
+    /// comes later.
+    pub(super) async fn sweep_builds(&mut self) {
+        for builder in self.lost_builders().await.unwrap_or_default() {
+            let _ = self.undo_build(builder).await;
+        }
+    }
+
+    async fn lost_builders(&mut self) -> SqlResult<Vec<u64>> {
         let snapshot = self.database.snapshot(Freshness::Local).await?;
         let mut reading = Transaction::reading(snapshot, self.database.memory().lease());
-        let mut silent = Vec::new();
-        for (_, _, descriptor) in catalog::everything(&mut reading).await? {
-            let Descriptor::Table(table) = descriptor else { continue };
-            for index in &table.indexes {
-                let IndexState::Building { builder } = index.state else { continue };
-                let noted = reading.get(&catalog::build_key(builder)).await?;
-                let noted = noted.and_then(|bytes| bytes.first_chunk().copied()).map(i64::from_be_bytes);
-                let since = noted.map(|noted| self.database.wall_micros().saturating_sub(noted));
-                if since.is_none_or(|since| since > SILENT_MICROS_MAX) {
-                    silent.push(builder);
-                }
-            }
+        let notes = catalog::builds(&mut reading).await?;
+        if notes.is_empty() {
+            return Ok(Vec::new());
         }
-        for builder in silent {
-            self.undo_build(builder).await?;
-        }
-        Ok(())
+        let (node, now) = (self.database.origin().node, self.database.wall_micros());
+        Ok(self.database.builders().lost(notes, node, now))
     }
 }
 

@@ -21,6 +21,7 @@ use cluster_store::{StoreError, Transaction, yield_now};
 use super::backup::check_descriptors_len;
 use super::run::ATTEMPTS_MAX;
 use super::{Mode, Outcome, Session, Tag};
+use crate::builders::NOBODY;
 use crate::catalog::{self, Kind};
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -235,6 +236,10 @@ impl Restore {
                         self.next_id = self.next_id.max(id.saturating_add(1));
                     }
                     self.descriptors.push(written());
+                    // Whoever was building an index of it does so no more.
+                    let nobody =
+                        |builder| Write { key: catalog::build_key(builder).into(), value: Some(NOBODY.into()) };
+                    self.descriptors.extend(catalog::builders_of(value).into_iter().map(nobody));
                 }
                 _ => return Err(unreadable(BackupError::Malformed { at: rows.at })),
             }

@@ -68,7 +68,7 @@ impl<D: Database> Session<D> {
                 Statement::Fetch(name, direction, moves) => self.fetch_named(name, *direction, *moves).await,
                 Statement::Maintenance(maintenance) => {
                     if !self.state.is_block() {
-                        Box::pin(self.sweep_builds()).await?;
+                        Box::pin(self.sweep_builds()).await;
                     }
                     Box::pin(self.maintain(maintenance, mode)).await
                 }

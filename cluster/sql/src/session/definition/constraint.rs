@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::{free_name, place_of, put_table, table_called};
 use crate::ast::{Constraint, ConstraintKind, ForeignKeyDefinition, Source};
 use crate::bind::{Binder, scope_of};
+use crate::builders;
 use crate::catalog::{
     self, Check, Deferral, Descriptor, ForeignKey, Index, IndexConstraint, IndexKey, IndexState, IndexValue,
     TableDescriptor,
@@ -194,8 +195,8 @@ async fn add_index<D: Database>(
 /// How far an index is that is made now: it is filled at once, or by a session that builds it.
 pub(super) fn state_of_new<D: Database>(context: &mut Context<'_, D>) -> SqlResult<IndexState> {
     let Some(builder) = context.env.session.builder else { return Ok(IndexState::Ready) };
-    let now = context.env.session.statement_micros.to_be_bytes();
-    context.transaction.put(&catalog::build_key(builder), &now)?;
+    let note = builders::note(context.database.origin().node, context.transaction.read_version());
+    context.transaction.put(&catalog::build_key(builder), &note)?;
     Ok(IndexState::Building { builder })
 }
 
