@@ -33,6 +33,8 @@ pub(crate) struct Extended {
     statements: BTreeMap<String, NamedStatement>,
     statements_len: usize,
     portals: BTreeMap<String, Portal>,
+    /// How many transactions of the session had ended when the first of them was made.
+    portals_since: u64,
     /// Whether an error was met, so that messages are ignored until `Sync`.
     pub(crate) skipping: bool,
 }
@@ -68,6 +70,13 @@ impl Extended {
     pub(crate) fn forget_unnamed(&mut self) {
         self.remove("");
         self.portals.remove("");
+    }
+
+    /// Portals live as long as the transaction that they were made in: one may end within a pipeline.
+    fn forget_portals_before(&mut self, transactions_ended: u64) {
+        if core::mem::replace(&mut self.portals_since, transactions_ended) != transactions_ended {
+            self.portals.clear();
+        }
     }
 
     fn remove(&mut self, name: &str) -> bool {
@@ -119,6 +128,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
     pub(crate) async fn extended_message(&mut self, message: Message) -> Result<(), Stop> {
         // From the first message of a statement to the end of its execution.
         self.entered.time_statement(self.session.timeouts().statement);
+        self.extended.forget_portals_before(self.session.transactions_ended());
         match message {
             Message::Parse { name, sql, types } => self.parse(name, &sql, &types).await?,
             Message::Bind(bind) => self.bind(bind)?,

@@ -13,6 +13,7 @@ use crate::ast::BinaryOperator;
 use crate::cast;
 use crate::chance::Chance;
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::exec::OwnSequences;
 use crate::exec::Deferred;
 use crate::expr::{Between, Case, Expr, Like, Quantified, Test};
 use crate::function::{self, Regexes};
@@ -97,13 +98,16 @@ impl SessionFacts {
 pub(crate) struct SessionSequences {
     /// By their ids.
     pub(crate) current: BTreeMap<u32, i64>,
-    pub(crate) last: Option<i64>,
+    /// The id and the number of the one that was asked last.
+    pub(crate) last: Option<(u32, i64)>,
+    /// Those that its transaction has made, or begun anew.
+    pub(crate) own: OwnSequences,
 }
 
 impl SessionSequences {
     pub(crate) fn note(&mut self, id: u32, number: i64) {
         self.current.insert(id, number);
-        self.last = Some(number);
+        self.last = Some((id, number));
     }
 }
 

@@ -10,12 +10,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::KeyRange;
-use cluster_store::Direction;
+use cluster_store::{Direction, MemoryPool};
 
 use super::change::collect;
 use super::foreign::{not_present, still_referenced};
 use super::store::{UniqueKey, duplicate_key};
-use super::{Context, Row, row_len};
+use super::{Budget, Context, Row, row_len};
 use crate::catalog::{self, Deferral, IndexConstraint, StoredTable};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -63,9 +63,16 @@ pub(crate) struct Deferred {
     /// Keys that the statement in hand has written.
     written: BTreeSet<(FullName, String, Vec<u8>)>,
     len: usize,
+    /// What of the node's memory they take.
+    budget: Option<Budget>,
 }
 
 impl Deferred {
+    /// Nothing so far; what will be noted counts towards `pool`.
+    pub(crate) fn new(pool: &Arc<MemoryPool>) -> Deferred {
+        Deferred { budget: Some(Budget::new(pool)), ..Deferred::default() }
+    }
+
     /// Whether a constraint waits for the end of the transaction.
     pub(crate) fn waits(&self, deferral: Deferral, schema: &str, name: &str) -> bool {
         let Waiting { all, named } = &self.waiting;
@@ -107,6 +114,7 @@ impl Deferred {
         self.notes.clear();
         self.written.clear();
         self.len = 0;
+        self.budget.iter_mut().for_each(|budget| budget.return_to(0));
     }
 
     fn charge(&mut self, len: usize) -> SqlResult<()> {
@@ -115,7 +123,7 @@ impl Deferred {
             let message = "too much is left to be checked at the end of the transaction";
             return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
         }
-        Ok(())
+        self.budget.as_mut().map_or(Ok(()), |budget| budget.charge(len))
     }
 
     fn note(&mut self, note: Note, values: Row) -> SqlResult<()> {
@@ -188,6 +196,8 @@ pub(crate) async fn check_deferred<D: Database>(all: bool, context: &mut Context
     if deferred.lock().is_empty() {
         return Ok(());
     }
+    let len = deferred.lock().len;
+    context.budget.charge(len)?;
     // They stay noted: what has been checked in the middle of a transaction may be undone to a savepoint.
     let notes = deferred.lock().notes.clone();
     let mut known: BTreeMap<FullName, Arc<Related>> = BTreeMap::new();

@@ -32,6 +32,7 @@ pub(crate) use change::{collect, delete_all, replay_inserts};
 pub(crate) use cursor::Cursor;
 pub(crate) use deferred::{Deferred, Waiting, check_deferred, find_constraint, settle_keys};
 pub(crate) use foreign::References;
+pub(crate) use sequence::{OwnSequences, store_own_sequences};
 pub(crate) use store::{
     Replaced, RowIds, UniqueKey, add_to_index, check_row, ensure_in_index, replace_rows, store_row,
 };

@@ -3,6 +3,7 @@
 //! A node takes a range of numbers with a commit of its own, and gives them to its sessions one by one. Numbers that are
 //! not used when a node stops are lost; numbers of different nodes are not in the order in which they were asked for.
 
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,8 +14,100 @@ use super::Context;
 use crate::catalog::{self, SequenceDescriptor, Stored, sequence_key};
 use crate::database::{Database, DatabaseError, Freshness, RequestIds};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::eval::SessionSequences;
 use crate::expr::SequenceFunction;
 use crate::memo::SequenceRequest;
+
+/// The sequences that a transaction has made, or begun anew. Nobody else can ask for their numbers before it is committed,
+/// and nothing may be left of them if it is not: they are counted here, and stored with the transaction.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnSequences {
+    by_id: BTreeMap<u32, OwnSequence>,
+}
+
+#[derive(Clone, Debug)]
+struct OwnSequence {
+    schema: String,
+    name: String,
+    next: Option<i64>,
+    is_new: bool,
+}
+
+impl OwnSequences {
+    /// The transaction has made the sequence called `id`.
+    pub(crate) fn make(&mut self, id: u32, schema: &str, name: &str, start: i64) {
+        let own = OwnSequence { schema: schema.into(), name: name.into(), next: Some(start), is_new: true };
+        self.by_id.insert(id, own);
+    }
+
+    /// The transaction begins the sequence called `id` anew.
+    pub(crate) fn begin_anew(&mut self, id: u32, schema: &str, name: &str, start: i64) {
+        let is_new = self.by_id.get(&id).is_some_and(|own| own.is_new);
+        let own = OwnSequence { schema: schema.into(), name: name.into(), next: Some(start), is_new };
+        self.by_id.insert(id, own);
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// What comes next in the sequence called `id`, if it is one of these: a number, or the end.
+    fn next(&self, id: u32) -> Option<Option<i64>> {
+        self.by_id.get(&id).map(|own| own.next)
+    }
+
+    /// Says what comes next; whether it is one of these.
+    fn set(&mut self, id: u32, next: Option<i64>) -> bool {
+        self.by_id.get_mut(&id).map(|own| own.next = next).is_some()
+    }
+}
+
+impl SessionSequences {
+    /// Its transaction is over. Returns the sequences that have been begun anew by that.
+    pub(crate) fn end_transaction(&mut self, is_committed: bool) -> Vec<u32> {
+        let own = core::mem::take(&mut self.own);
+        if is_committed {
+            return own.by_id.into_keys().collect();
+        }
+        own.by_id.iter().for_each(|(id, own)| self.forget(*id, own));
+        Vec::new()
+    }
+
+    /// Its transaction comes back to a savepoint, where it had made `own`. Numbers are not given back.
+    pub(crate) fn roll_back_to(&mut self, own: &OwnSequences) {
+        let all = core::mem::take(&mut self.own);
+        for (id, sequence) in all.by_id {
+            if own.by_id.contains_key(&id) {
+                self.own.by_id.insert(id, sequence);
+            } else {
+                self.forget(id, &sequence);
+            }
+        }
+    }
+
+    /// `own` is undone. If it was made, others may get its id.
+    fn forget(&mut self, id: u32, own: &OwnSequence) {
+        if own.is_new {
+            self.current.remove(&id);
+            self.last = self.last.filter(|(last, _)| *last != id);
+        }
+    }
+}
+
+/// The end of a transaction: stores what comes next in the sequences that it has made.
+pub(crate) async fn store_own_sequences<D: Database>(context: &mut Context<'_, D>) -> SqlResult<()> {
+    let own = context.env.session.sequences.lock().own.clone();
+    for (id, OwnSequence { schema, name, next, .. }) in own.by_id {
+        // It may have been dropped again.
+        if let Some(Stored::Sequence(sequence)) = catalog::find(context.transaction, &schema, &name).await?
+            && sequence.id == id
+        {
+            context.transaction.put(&sequence_key(id), &write(next))?;
+        }
+    }
+    Ok(())
+}
 
 /// How many numbers a node takes at once.
 const NUMBERS_AT_ONCE: i64 = 32;
@@ -27,15 +120,17 @@ impl<D: Database> Context<'_, D> {
     pub(super) async fn sequence(&mut self, request: &SequenceRequest) -> SqlResult<i64> {
         let Some(name) = &request.name else {
             let last = self.env.session.sequences.lock().last;
-            return last.ok_or_else(|| {
+            return last.map(|(_, number)| number).ok_or_else(|| {
                 SqlError::new(SqlState::OBJECT_NOT_IN_STATE, "lastval is not yet defined in this session")
             });
         };
         let (schema, name) = path(name)?;
         let mut found = None;
+        let mut place = String::new();
         for schema in self.env.session.path.candidates(&schema) {
             found = catalog::find(self.transaction, schema, &name).await?;
             if found.is_some() {
+                place.clone_from(schema);
                 break;
             }
         }
@@ -49,7 +144,7 @@ impl<D: Database> Context<'_, D> {
         };
         match request.function {
             SequenceFunction::Next => {
-                let number = self.next_number(&sequence, &name).await?;
+                let number = self.next_number(&place, &sequence, &name).await?;
                 self.env.session.sequences.lock().note(sequence.id, number);
                 Ok(number)
             }
@@ -62,9 +157,13 @@ impl<D: Database> Context<'_, D> {
                 })
             }
             SequenceFunction::Peek => {
-                let next = match self.transaction.get(&sequence_key(sequence.id)).await? {
-                    None => Some(sequence.start),
-                    Some(bytes) => read(&bytes)?,
+                let own = self.env.session.sequences.lock().own.next(sequence.id);
+                let next = match own {
+                    Some(next) => next,
+                    None => match self.transaction.get(&sequence_key(sequence.id)).await? {
+                        None => Some(sequence.start),
+                        Some(bytes) => read(&bytes)?,
+                    },
                 };
                 Ok(next.unwrap_or(if sequence.increment > 0 { sequence.max } else { sequence.min }))
             }
@@ -79,8 +178,10 @@ impl<D: Database> Context<'_, D> {
                 }
                 // What comes next is what is kept.
                 let next = if is_called { number.checked_add(sequence.increment) } else { Some(number) };
-                self.keep(&sequence, move |_| next).await?;
-                self.database.sequences().forget(sequence.id);
+                if !self.env.session.sequences.lock().own.set(sequence.id, next) {
+                    self.keep(&place, &sequence, &name, move |_| next).await?;
+                    self.database.sequences().forget(sequence.id);
+                }
                 if is_called {
                     self.env.session.sequences.lock().note(sequence.id, number);
                 }
@@ -89,13 +190,25 @@ impl<D: Database> Context<'_, D> {
         }
     }
 
-    async fn next_number(&mut self, sequence: &SequenceDescriptor, name: &str) -> SqlResult<i64> {
+    async fn next_number(
+        &mut self,
+        schema: &str,
+        sequence: &SequenceDescriptor,
+        name: &str,
+    ) -> SqlResult<i64> {
+        let own = self.env.session.sequences.lock().own.next(sequence.id);
+        if let Some(next) = own {
+            let number = usable(next, sequence, name)?;
+            let next = number.checked_add(sequence.increment);
+            self.env.session.sequences.lock().own.set(sequence.id, next);
+            return Ok(number);
+        }
         if let Some(number) = self.database.sequences().take(sequence.id) {
             return Ok(number);
         }
         let within = |number: i64| (sequence.min..=sequence.max).contains(&number);
         let next = self
-            .keep(sequence, |next| {
+            .keep(schema, sequence, name, |next| {
                 let first = next.filter(|next| within(*next));
                 let first = if first.is_none() && sequence.cycle { Some(beginning(sequence)) } else { first };
                 let after = first?.checked_add(sequence.increment.checked_mul(NUMBERS_AT_ONCE)?);
@@ -103,19 +216,7 @@ impl<D: Database> Context<'_, D> {
                 after.or(Some(if sequence.increment > 0 { i64::MAX } else { i64::MIN }))
             })
             .await?;
-        let first = match next.filter(|next| within(*next)) {
-            Some(first) => first,
-            None if sequence.cycle => beginning(sequence),
-            None => {
-                let (which, bound) = if sequence.increment > 0 {
-                    ("maximum", sequence.max)
-                } else {
-                    ("minimum", sequence.min)
-                };
-                let message = format!("nextval: reached {which} value of sequence \"{name}\" ({bound})");
-                return Err(SqlError::new(SqlState("2200H"), message));
-            }
-        };
+        let first = usable(next, sequence, name)?;
         let numbers = (1..NUMBERS_AT_ONCE).map_while(|at| {
             let number = first.checked_add(sequence.increment.checked_mul(at)?)?;
             within(number).then_some(number)
@@ -128,7 +229,9 @@ impl<D: Database> Context<'_, D> {
     /// the sequence.
     async fn keep(
         &mut self,
+        schema: &str,
         sequence: &SequenceDescriptor,
+        name: &str,
         change: impl Fn(Option<i64>) -> Option<i64>,
     ) -> SqlResult<Option<i64>> {
         let key = sequence_key(sequence.id);
@@ -136,6 +239,11 @@ impl<D: Database> Context<'_, D> {
         for _ in 0..ATTEMPTS_MAX {
             let snapshot = self.database.snapshot(Freshness::Local).await?;
             let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
+            // Nothing is kept for one that has been dropped since.
+            match catalog::find(&mut transaction, schema, name).await? {
+                Some(Stored::Sequence(stored)) if stored.id == sequence.id => {}
+                _ => return Err(catalog::undefined_table(None, name)),
+            }
             let before = match transaction.get(&key).await? {
                 None => Some(sequence.start),
                 Some(bytes) => read(&bytes)?,
@@ -155,6 +263,20 @@ impl<D: Database> Context<'_, D> {
         let message = "could not take numbers of a sequence: too many others do";
         Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, message)
             .hint("The transaction might succeed if retried."))
+    }
+}
+
+/// `next`, or where it begins anew if that is beyond its end; 2200H if it does not.
+fn usable(next: Option<i64>, sequence: &SequenceDescriptor, name: &str) -> SqlResult<i64> {
+    match next.filter(|next| (sequence.min..=sequence.max).contains(next)) {
+        Some(next) => Ok(next),
+        None if sequence.cycle => Ok(beginning(sequence)),
+        None => {
+            let up = sequence.increment > 0;
+            let (which, bound) = if up { ("maximum", sequence.max) } else { ("minimum", sequence.min) };
+            let message = format!("nextval: reached {which} value of sequence \"{name}\" ({bound})");
+            Err(SqlError::new(SqlState("2200H"), message))
+        }
     }
 }
 

@@ -76,13 +76,14 @@ impl<D: Database> Session<D> {
         }
         let savepoint = self.state.transaction(&self.database).await?.savepoint();
         let (settings, waiting) = (self.settings.assigned(), self.facts.deferred.lock().waiting());
+        let sequences = self.facts.sequences.lock().own.clone();
         if let State::Explicit(explicit) = &mut self.state {
             if explicit.savepoints.len() >= SAVEPOINTS_MAX {
                 let message =
                     format!("a transaction of more than {SAVEPOINTS_MAX} savepoints exceeds the limit");
                 return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
             }
-            explicit.savepoints.push(Saved { name: name.into(), savepoint, settings, waiting });
+            explicit.savepoints.push(Saved { name: name.into(), savepoint, settings, waiting, sequences });
         }
         Ok(Tag::Savepoint)
     }
@@ -116,6 +117,7 @@ impl<D: Database> Session<D> {
         if let (Some(transaction), Some(saved)) = (&mut explicit.transaction, explicit.savepoints.pop()) {
             transaction.restore(saved.savepoint);
             let (settings, waiting) = (saved.settings.clone(), saved.waiting.clone());
+            self.facts.sequences.lock().roll_back_to(&saved.sequences);
             explicit.savepoints.push(Saved { savepoint: transaction.savepoint(), ..saved });
             self.facts.deferred.lock().set_waiting(waiting);
             self.change_settings(|known| known.restore(settings));

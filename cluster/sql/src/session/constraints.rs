@@ -4,6 +4,7 @@ use alloc::format;
 
 use cluster_store::Transaction;
 
+use super::run::settle;
 use super::transaction::State;
 use super::{Session, Tag};
 use crate::ast::TableName;
@@ -55,9 +56,9 @@ impl<D: Database> Session<D> {
         Ok(Tag::Defined("SET CONSTRAINTS"))
     }
 
-    /// The end of a transaction: all that has waited is checked.
+    /// The end of a transaction: see [`settle`].
     pub(super) async fn check_at_end(&mut self, transaction: &mut Transaction) -> SqlResult<()> {
-        if self.facts.deferred.lock().is_empty() {
+        if self.facts.deferred.lock().is_empty() && self.facts.sequences.lock().own.is_empty() {
             return Ok(());
         }
         let Session { database, facts, cancel, .. } = self;
@@ -65,11 +66,11 @@ impl<D: Database> Session<D> {
         let mut budget = Budget::new(database.memory());
         let env = Env::new(&[], facts, &memo);
         let mut context = Context { database: &*database, transaction, env, cancel, budget: &mut budget };
-        check_deferred(true, &mut context).await
+        settle(&mut context).await
     }
 
     /// The transaction is over, or gone.
     pub(super) fn forget_deferred(&mut self) {
-        *self.facts.deferred.lock() = Deferred::default();
+        *self.facts.deferred.lock() = Deferred::new(self.database.memory());
     }
 }

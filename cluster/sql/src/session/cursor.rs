@@ -28,7 +28,8 @@ pub struct Cursor {
 }
 
 pub(super) enum CursorRows {
-    Ready(vec::IntoIter<Row>),
+    /// All of it, and the memory it takes.
+    Ready(vec::IntoIter<Row>, Budget),
     Query(Box<Query>),
 }
 
@@ -51,14 +52,16 @@ impl Cursor {
         columns: Vec<OutputColumn>,
         tag: fn(u64) -> Tag,
         count: u64,
+        budget: Budget,
     ) -> Box<Cursor> {
-        Box::new(Cursor { rows: CursorRows::Ready(rows.into_iter()), columns, tag, count, started: false })
+        let rows = CursorRows::Ready(rows.into_iter(), budget);
+        Box::new(Cursor { rows, columns, tag, count, started: false })
     }
 
     /// The rows of a result that has been made whole.
     pub(super) fn ready_rows(&self) -> &[Row] {
         match &self.rows {
-            CursorRows::Ready(rows) => rows.as_slice(),
+            CursorRows::Ready(rows, _) => rows.as_slice(),
             CursorRows::Query(_) => &[],
         }
     }
@@ -81,7 +84,7 @@ impl Cursor {
         let plain = Style::default();
         let style = match &self.rows {
             CursorRows::Query(query) => &query.facts.style,
-            CursorRows::Ready(_) => &plain,
+            CursorRows::Ready(..) => &plain,
         };
         rows.iter().for_each(|row| copy::write_row(row, format, style, out));
     }

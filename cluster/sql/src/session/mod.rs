@@ -53,7 +53,7 @@ use crate::chance::Chance;
 use crate::database::{Database, Freshness, RequestIds};
 use crate::error::{SqlResult, SqlState};
 use crate::eval::{Env, SessionFacts};
-use crate::exec::{Context, Row, RowIds};
+use crate::exec::{Context, Deferred, Row, RowIds, row_len};
 use crate::parse;
 use crate::path::{self, SearchPath};
 use crate::plan::{self, OutputColumn, Planned, Relations};
@@ -179,6 +179,7 @@ pub struct Session<D: Database> {
     cache_order: VecDeque<String>,
     notices: Vec<Notice>,
     changed_settings: Vec<(&'static str, String)>,
+    transactions_ended: u64,
 }
 
 impl<D: Database> Session<D> {
@@ -204,7 +205,7 @@ impl<D: Database> Session<D> {
             regexes: Arc::default(),
             statement_micros: 0,
             builder: None,
-            deferred: Arc::default(),
+            deferred: Arc::new(Mutex::new(Deferred::new(database.memory()))),
             sequences: Arc::default(),
         };
         Session {
@@ -220,6 +221,7 @@ impl<D: Database> Session<D> {
             cache_order: VecDeque::new(),
             notices: Vec::new(),
             changed_settings: Vec::new(),
+            transactions_ended: 0,
         }
     }
 
@@ -236,6 +238,11 @@ impl<D: Database> Session<D> {
     /// Whether it is in a transaction.
     pub fn status(&self) -> Status {
         self.state.status()
+    }
+
+    /// How many of its transactions have ended: what was opened in one of these is gone with it.
+    pub fn transactions_ended(&self) -> u64 {
+        self.transactions_ended
     }
 
     /// The remarks since the last call.
@@ -329,8 +336,9 @@ impl<D: Database> Session<D> {
     /// The next rows of `cursor`; none at the end. A batch may be empty.
     pub async fn fetch(&mut self, cursor: &mut Cursor) -> SqlResult<Option<Vec<Row>>> {
         match &mut cursor.rows {
-            CursorRows::Ready(rows) => {
+            CursorRows::Ready(rows, budget) => {
                 let rows: Vec<Row> = rows.take(cluster_format::limits::BATCH_ROWS).collect();
+                budget.refund(rows.iter().map(row_len).sum());
                 Ok((!rows.is_empty()).then_some(rows))
             }
             CursorRows::Query(query) => {

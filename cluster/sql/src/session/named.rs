@@ -50,6 +50,25 @@ struct SqlCursor {
     budget: Budget,
 }
 
+/// The rows that a cursor comes by.
+struct Passed {
+    count: u64,
+    /// None if nobody wants to see them.
+    rows: Option<Vec<Row>>,
+    budget: Budget,
+}
+
+impl Passed {
+    fn take(&mut self, row: &Row) -> SqlResult<()> {
+        self.count += 1;
+        if let Some(rows) = &mut self.rows {
+            self.budget.charge_row(row)?;
+            rows.push(row.clone());
+        }
+        Ok(())
+    }
+}
+
 impl Named {
     /// The end of a transaction: cursors without hold go with it, and if it is rolled back, all that it has made.
     pub(super) fn end_transaction(&mut self, is_committed: bool) {
@@ -195,15 +214,17 @@ impl<D: Database> Session<D> {
         moves: bool,
     ) -> SqlResult<Outcome> {
         let mut cursor = self.named.cursors.remove(name).ok_or_else(|| no_cursor(name))?;
-        let rows = self.go(&mut cursor, direction).await;
+        let budget = Budget::new(self.database.memory());
+        let mut passed = Passed { count: 0, rows: (!moves).then(Vec::new), budget };
+        let went = self.go(&mut cursor, direction, &mut passed).await;
         let columns = cursor.cursor.columns().to_vec();
         self.named.cursors.insert(name.into(), cursor);
-        let rows = rows?;
-        let count = rows.len() as u64;
-        if moves {
-            return Ok(Outcome::Done(Tag::Move(count)));
-        }
-        Ok(Outcome::Rows(Cursor::ready(rows, columns, Tag::Fetch, count)))
+        went?;
+        let Passed { count, rows, budget } = passed;
+        Ok(match rows {
+            None => Outcome::Done(Tag::Move(count)),
+            Some(rows) => Outcome::Rows(Cursor::ready(rows, columns, Tag::Fetch, count, budget)),
+        })
     }
 
     /// `CLOSE`
@@ -231,74 +252,83 @@ impl<D: Database> Session<D> {
         Ok(())
     }
 
-    /// Moves `cursor`, and gives the rows on its way.
-    async fn go(&mut self, cursor: &mut SqlCursor, direction: FetchDirection) -> SqlResult<Vec<Row>> {
+    /// Moves `cursor`; `passed` are the rows on its way.
+    async fn go(
+        &mut self,
+        cursor: &mut SqlCursor,
+        direction: FetchDirection,
+        passed: &mut Passed,
+    ) -> SqlResult<()> {
         let steps = |count: i64| usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
         match direction {
-            FetchDirection::Forward(count @ 1..) => self.forward(cursor, steps(count)).await,
-            FetchDirection::All(true) => self.forward(cursor, usize::MAX).await,
-            FetchDirection::Forward(0) => self.to(cursor, cursor.at).await,
-            FetchDirection::Forward(count) => self.backward(cursor, steps(count)),
-            FetchDirection::All(false) => self.backward(cursor, usize::MAX),
-            FetchDirection::Absolute(place @ 0..) => self.to(cursor, steps(place)).await,
+            FetchDirection::Forward(count @ 1..) => self.forward(cursor, steps(count), passed).await,
+            FetchDirection::All(true) => self.forward(cursor, usize::MAX, passed).await,
+            FetchDirection::Forward(0) => self.to(cursor, cursor.at, passed).await,
+            FetchDirection::Forward(count) => cursor.backward(steps(count), passed),
+            FetchDirection::All(false) => cursor.backward(usize::MAX, passed),
+            FetchDirection::Absolute(place @ 0..) => self.to(cursor, steps(place), passed).await,
             FetchDirection::Absolute(place) => {
                 self.reach(cursor, usize::MAX).await?;
                 let end = cursor.first + cursor.kept.len() + 1;
-                self.to(cursor, end.saturating_sub(steps(place))).await
+                self.to(cursor, end.saturating_sub(steps(place)), passed).await
             }
             FetchDirection::Relative(by) => {
                 let at = i64::try_from(cursor.at).unwrap_or(i64::MAX).saturating_add(by).max(0);
-                self.to(cursor, steps(at)).await
+                self.to(cursor, steps(at), passed).await
             }
         }
     }
 
-    async fn forward(&mut self, cursor: &mut SqlCursor, count: usize) -> SqlResult<Vec<Row>> {
-        let mut rows = Vec::new();
-        while rows.len() < count {
+    async fn forward(
+        &mut self,
+        cursor: &mut SqlCursor,
+        count: usize,
+        passed: &mut Passed,
+    ) -> SqlResult<()> {
+        for _ in 0..count {
             let next = cursor.at + 1;
             self.reach(cursor, next).await?;
             let Some(row) = cursor.row(next) else {
                 cursor.at = cursor.first + cursor.kept.len() + 1;
                 break;
             };
-            rows.push(row);
+            passed.take(row)?;
             cursor.at = next;
             cursor.forget_before();
         }
-        Ok(rows)
-    }
-
-    fn backward(&mut self, cursor: &mut SqlCursor, count: usize) -> SqlResult<Vec<Row>> {
-        cursor.check_scrolls()?;
-        let mut rows = Vec::new();
-        while rows.len() < count && cursor.at > 0 {
-            cursor.at -= 1;
-            match cursor.row(cursor.at) {
-                Some(row) => rows.push(row),
-                None => break,
-            }
-        }
-        Ok(rows)
+        Ok(())
     }
 
     /// To the row at `place`.
-    async fn to(&mut self, cursor: &mut SqlCursor, place: usize) -> SqlResult<Vec<Row>> {
+    async fn to(&mut self, cursor: &mut SqlCursor, place: usize, passed: &mut Passed) -> SqlResult<()> {
         if place < cursor.at {
             cursor.check_scrolls()?;
         }
         self.reach(cursor, place).await?;
         cursor.at = place.min(cursor.first + cursor.kept.len() + 1);
-        let row = cursor.row(cursor.at);
+        let took = cursor.row(cursor.at).map_or(Ok(()), |row| passed.take(row));
         cursor.forget_before();
-        Ok(row.into_iter().collect())
+        took
     }
 }
 
 impl SqlCursor {
     /// The row at `place`, from 1, if it is kept.
-    fn row(&self, place: usize) -> Option<Row> {
-        self.kept.get(place.checked_sub(self.first + 1)?).cloned()
+    fn row(&self, place: usize) -> Option<&Row> {
+        self.kept.get(place.checked_sub(self.first + 1)?)
+    }
+
+    fn backward(&mut self, count: usize, passed: &mut Passed) -> SqlResult<()> {
+        self.check_scrolls()?;
+        for _ in 0..count {
+            if self.at == 0 {
+                break;
+            }
+            self.at -= 1;
+            let Some(row) = self.row(self.at) else { break };
+            passed.take(row)?;
+        }
+        Ok(())
     }
 
     /// Rows before the present one are kept only if it can go back.

@@ -6,10 +6,11 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::Version;
-use cluster_store::{Conflict, Snapshot, Transaction};
+use cluster_store::{Conflict, MemoryPool, Snapshot, Transaction};
 
 use super::run::{ATTEMPTS_MAX, Written, current_plan, write_once};
 use super::transaction::{Explicit, State};
@@ -33,7 +34,8 @@ const SAID_LEN_MAX: usize = 256 * 1024;
 #[derive(Default)]
 pub(crate) struct History {
     steps: Vec<Step>,
-    len: usize,
+    /// The memory that they take.
+    budget: Option<Budget>,
     /// Something was done that cannot be done again.
     lost: bool,
 }
@@ -49,14 +51,19 @@ struct Step {
 
 impl History {
     /// A statement is run. Returns its number.
-    pub(super) fn begin(&mut self, prepared: &Prepared, params: &[Datum]) -> Option<usize> {
+    pub(super) fn begin(
+        &mut self,
+        prepared: &Prepared,
+        params: &[Datum],
+        pool: &Arc<MemoryPool>,
+    ) -> Option<usize> {
         if self.lost || self.steps.len() >= STEPS_MAX {
             self.lose();
             return None;
         }
-        self.len += params.iter().map(Datum::len_memory).sum::<usize>() + 64;
-        if self.len > SAID_LEN_MAX {
-            self.lose();
+        self.budget.get_or_insert_with(|| Budget::new(pool));
+        self.grow(params.iter().map(Datum::len_memory).sum::<usize>() + 128);
+        if self.lost {
             return None;
         }
         let (prepared, params) = (prepared.clone(), params.to_vec());
@@ -69,8 +76,16 @@ impl History {
         let Some(step) = self.steps.get_mut(step) else { return };
         let before = step.said.len();
         rows.iter().for_each(|row| write_row(row, &mut step.said));
-        self.len += step.said.len() - before;
-        if self.len > SAID_LEN_MAX {
+        let len = step.said.len() - before;
+        self.grow(len);
+    }
+
+    /// So many bytes more are remembered, if there is room for them; else there is nothing that can be done again.
+    fn grow(&mut self, len: usize) {
+        let has_room = self.budget.as_mut().is_some_and(|budget| {
+            budget.in_use() + len <= SAID_LEN_MAX && budget.charge(len).is_ok()
+        });
+        if !has_room {
             self.lose();
         }
     }
@@ -104,8 +119,8 @@ impl History {
     /// Something was done that cannot be done again.
     pub(super) fn lose(&mut self) {
         self.lost = true;
-        self.steps.clear();
-        self.len = 0;
+        self.steps = Vec::new();
+        self.budget = None;
     }
 
     /// Whether all but the statement that is being run can be done again.
@@ -177,7 +192,8 @@ impl<D: Database> Session<D> {
             let env = Env::new(params, facts, &memo);
             let mut budget = Budget::new(database.memory());
             let mut context = Context { database, transaction, env, cancel, budget: &mut budget };
-            let written = write_once(prepared, row_ids, &mut context, mode).await?;
+            let mut written = write_once(prepared, row_ids, &mut context, mode).await?;
+            written.hold(budget);
             if !self.claim_written().await? {
                 return Ok(written);
             }
@@ -248,10 +264,11 @@ impl<D: Database> Session<D> {
 
     /// Remembers a statement of a transaction block. Returns its number, if it can be done again.
     pub(super) fn remember(&mut self, prepared: &Prepared, params: &[Datum]) -> Option<usize> {
+        let pool = self.database.memory();
         let history = self.state.history()?;
         match &prepared.planned.plan {
             Plan::Query(_) | Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) | Plan::With(_) => {
-                history.begin(prepared, params)
+                history.begin(prepared, params, pool)
             }
             Plan::Explain(explained) => {
                 if explained.analyze {

@@ -17,7 +17,10 @@ use crate::ast::{Statement, WithItem};
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
-use crate::exec::{self, Budget, Context, Row, check_deferred, run_change, settle_keys};
+use crate::exec::{
+    self, Budget, Context, Row, check_deferred, row_len, run_change, settle_keys,
+    store_own_sequences,
+};
 use crate::memo::Memo;
 use crate::path::SearchPath;
 use crate::plan::{self, OutputColumn, Plan, Planned};
@@ -31,7 +34,19 @@ pub(super) struct Written {
     pub(super) tag: Tag,
     /// For `RETURNING`.
     pub(super) rows: Option<(Vec<Row>, Vec<OutputColumn>)>,
+    /// The memory that those rows take.
+    budget: Option<Budget>,
     notices: Vec<Notice>,
+}
+
+impl Written {
+    /// Keeps of what the statement has used what its rows take.
+    pub(super) fn hold(&mut self, mut budget: Budget) {
+        if let Some((rows, _)) = &self.rows {
+            budget.return_to(rows.iter().map(row_len).sum());
+            self.budget = Some(budget);
+        }
+    }
 }
 
 impl<D: Database> Session<D> {
@@ -49,6 +64,7 @@ impl<D: Database> Session<D> {
             if mode.alone {
                 // What was set before is of a transaction that is over.
                 self.settings.end_transaction(true);
+                self.end_sequences(true);
             }
             self.facts.style.now = Timestamptz::from_unix_micros(self.facts.statement_micros)?;
         }
@@ -153,7 +169,8 @@ impl<D: Database> Session<D> {
                     Tag::Select(count) => (Tag::Select, count),
                     _ => (Tag::Select, 0),
                 };
-                Outcome::Rows(Cursor::ready(rows, columns, tag, count))
+                let budget = written.budget.unwrap_or_else(|| Budget::new(self.database.memory()));
+                Outcome::Rows(Cursor::ready(rows, columns, tag, count, budget))
             }
         })
     }
@@ -176,8 +193,9 @@ impl<D: Database> Session<D> {
             let mut context =
                 Context { database, transaction: &mut transaction, env, cancel, budget: &mut budget };
             context.env.session.deferred.lock().forget_notes();
+            context.env.session.sequences.lock().end_transaction(false);
             let written = match write_once(prepared, row_ids, &mut context, mode).await {
-                Ok(written) => check_deferred(true, &mut context).await.map(|()| written),
+                Ok(written) => settle(&mut context).await.map(|()| written),
                 Err(error) => Err(error),
             };
             // What is not committed is not checked, so it must have been read from the newest state: an
@@ -186,13 +204,17 @@ impl<D: Database> Session<D> {
                 freshness = Freshness::Linearizable;
                 continue;
             }
-            let written = written?;
+            let mut written = written?;
+            written.hold(budget);
             if transaction.is_read_only() {
                 return Ok(written);
             }
             let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
             match self.database.commit(commit).await {
-                Ok(_) => return Ok(written),
+                Ok(_) => {
+                    self.end_sequences(true);
+                    return Ok(written);
+                }
                 Err(DatabaseError::Conflict(met)) if attempt < ATTEMPTS_MAX => {
                     freshness = Freshness::Local;
                     conflict = Some(met);
@@ -258,7 +280,8 @@ impl<D: Database> Session<D> {
                 let rows = [[Datum::Text(self.settings.show(name)?)].into()].into();
                 let columns =
                     [OutputColumn { name: name.clone(), data_type: crate::types::DataType::Text }].into();
-                return Ok(Outcome::Rows(Cursor::ready(rows, columns, |_| Tag::Show, 0)));
+                let budget = Budget::new(self.database.memory());
+                return Ok(Outcome::Rows(Cursor::ready(rows, columns, |_| Tag::Show, 0, budget)));
             }
             Statement::Call(procedure) => {
                 if self.state.is_block() {
@@ -365,7 +388,7 @@ pub(super) async fn write_once<D: Database>(
 ) -> SqlResult<Written> {
     if let Some((tag, notices)) = definition::run(prepared.statement(), row_ids, context).await? {
         settle_keys(context).await?;
-        return Ok(Written { tag, rows: None, notices });
+        return Ok(Written { tag, rows: None, budget: None, notices });
     }
     let planned =
         current_plan(prepared, context.transaction, context.database, mode, &context.env.session.path)
@@ -378,7 +401,13 @@ pub(super) async fn write_once<D: Database>(
     let changed = run_change(plan, row_ids, context).await?;
     let tag = tag(changed.count);
     let rows = planned.columns.clone().map(|columns| (changed.returned, columns));
-    Ok(Written { tag, rows, notices: Vec::new() })
+    Ok(Written { tag, rows, budget: None, notices: Vec::new() })
+}
+
+/// The end of a transaction: what has waited for it is checked, and what it has kept to itself is stored.
+pub(super) async fn settle<D: Database>(context: &mut Context<'_, D>) -> SqlResult<()> {
+    check_deferred(true, context).await?;
+    store_own_sequences(context).await
 }
 
 /// What a statement that may write says of so many rows.

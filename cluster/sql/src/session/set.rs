@@ -89,6 +89,14 @@ impl<D: Database> Session<D> {
     pub(super) fn end_transaction(&mut self, is_committed: bool) {
         self.change_settings(|settings| settings.end_transaction(is_committed));
         self.named.end_transaction(is_committed);
+        self.end_sequences(is_committed);
+        self.transactions_ended += 1;
         self.forget_deferred();
+    }
+
+    /// What sequences count that the transaction has made, or begun anew, is what it has left, or nothing.
+    pub(super) fn end_sequences(&mut self, is_committed: bool) {
+        let begun = self.facts.sequences.lock().end_transaction(is_committed);
+        begun.into_iter().for_each(|id| self.database.sequences().forget(id));
     }
 }

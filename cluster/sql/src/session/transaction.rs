@@ -14,7 +14,7 @@ use crate::ast::Statement;
 use crate::claims::BlockClaims;
 use crate::database::{Database, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::Waiting;
+use crate::exec::{OwnSequences, Waiting};
 
 /// Most savepoints of a transaction: each is a copy of the write buffer's index.
 pub(crate) const SAVEPOINTS_MAX: usize = 32;
@@ -51,6 +51,8 @@ pub(crate) struct Saved {
     pub(crate) settings: Arc<Assigned>,
     /// Which constraints wait.
     pub(crate) waiting: Waiting,
+    /// The sequences that it had made.
+    pub(crate) sequences: OwnSequences,
 }
 
 impl State {

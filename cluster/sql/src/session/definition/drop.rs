@@ -296,12 +296,12 @@ async fn restart_sequences<D: Database>(
     table: &TableDescriptor,
     context: &mut Context<'_, D>,
 ) -> SqlResult<()> {
-    for (schema, _, descriptor) in catalog::everything(context.transaction).await? {
+    for (schema, name, descriptor) in catalog::everything(context.transaction).await? {
         let Descriptor::Sequence(sequence) = descriptor else { continue };
         let is_of = |owner: &(String, u16)| schema == table.schema && owner.0 == table.name;
         if sequence.owner.as_ref().is_some_and(is_of) {
-            context.transaction.delete(&catalog::sequence_key(sequence.id))?;
-            context.database.sequences().forget(sequence.id);
+            let own = &mut context.env.session.sequences.lock().own;
+            own.begin_anew(sequence.id, &schema, &name, sequence.start);
         }
     }
     Ok(())

@@ -73,6 +73,7 @@ pub(super) async fn put_sequence<D: Database>(
     }
     let id = catalog::take_id(context.transaction).await?;
     let cycle = options.cycle.unwrap_or(false);
+    context.env.session.sequences.lock().own.make(id, schema, name, start);
     let sequence =
         SequenceDescriptor { id, data_type, start, increment, min, max, cycle, owner, comment: None };
     catalog::put(context.transaction, schema, name, &Descriptor::Sequence(sequence)).await
