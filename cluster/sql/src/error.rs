@@ -62,6 +62,8 @@ states! {
     CHECK_VIOLATION = "23514";
     /// unique_violation
     UNIQUE_VIOLATION = "23505";
+    /// object_in_use
+    OBJECT_IN_USE = "55006";
     /// active_sql_transaction
     ACTIVE_TRANSACTION = "25001";
     /// read_only_sql_transaction

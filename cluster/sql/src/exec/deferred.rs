@@ -5,6 +5,7 @@
 //! was done or undone since, does no harm. A constraint that does not wait is checked at the end of each statement.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -16,7 +17,7 @@ use super::change::collect;
 use super::foreign::{not_present, still_referenced};
 use super::store::{UniqueKey, duplicate_key};
 use super::{Budget, Context, Row, row_len};
-use crate::catalog::{self, Deferral, IndexConstraint, StoredTable};
+use crate::catalog::{self, Deferral, IndexConstraint, StoredTable, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::key;
@@ -115,6 +116,50 @@ impl Deferred {
         self.written.clear();
         self.len = 0;
         self.budget.iter_mut().for_each(|budget| budget.return_to(0));
+    }
+
+    /// The table `from` is called `to` from now on. What is noted of it by its old name stays: this may be undone.
+    pub(crate) fn rename_table(&mut self, from: &FullName, to: &FullName) -> SqlResult<()> {
+        self.copy(|note| {
+            if note.table == *from {
+                note.table.clone_from(to);
+            }
+            if let Subject::Gone(child) = &mut note.subject
+                && child == from
+            {
+                child.clone_from(to);
+            }
+        })
+    }
+
+    /// The constraint `from` of `table` is called `to` from now on.
+    pub(crate) fn rename_constraint(&mut self, table: &FullName, from: &str, to: &str) -> SqlResult<()> {
+        let told = self.waiting.named.get(&(table.0.clone(), from.into())).copied();
+        if let Some(waits) = told {
+            self.set(&table.0, to, waits);
+        }
+        self.copy(|note| {
+            let owner = match &note.subject {
+                Subject::Gone(child) => child,
+                Subject::Wanted | Subject::Key => &note.table,
+            };
+            if owner == table && note.constraint == from {
+                note.constraint = to.into();
+            }
+        })
+    }
+
+    /// Notes, beside what is noted, what `change` makes of it.
+    fn copy(&mut self, mut change: impl FnMut(&mut Note)) -> SqlResult<()> {
+        let mut changed = Vec::new();
+        for (note, values) in &self.notes {
+            let mut copy = note.clone();
+            change(&mut copy);
+            if copy != *note {
+                changed.push((copy, values.clone()));
+            }
+        }
+        changed.into_iter().try_for_each(|(note, values)| self.note(note, values))
     }
 
     fn charge(&mut self, len: usize) -> SqlResult<()> {
@@ -221,6 +266,34 @@ pub(crate) async fn check_deferred<D: Database>(all: bool, context: &mut Context
             Subject::Gone(child) => {
                 check_reference(&note.table, child, note, values, false, &mut known, context).await?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// 55006 if rows of `table` are still to be checked: `command` would change what they are checked against.
+pub(crate) async fn check_not_pending<D: Database>(
+    command: &str,
+    table: &TableDescriptor,
+    context: &mut Context<'_, D>,
+) -> SqlResult<()> {
+    let deferred = context.env.session.deferred.clone();
+    if deferred.lock().is_empty() {
+        return Ok(());
+    }
+    let is_of = |note: &&Note| note.table.0 == table.schema && note.table.1 == table.name;
+    let mut pending: Vec<Note> = deferred.lock().notes.keys().filter(is_of).cloned().collect();
+    pending.dedup_by(|a, b| (&a.constraint, &a.subject) == (&b.constraint, &b.subject));
+    for note in pending {
+        let Some(stored) = catalog::find_table(context.transaction, &note.table.0, &note.table.1).await?
+        else {
+            continue;
+        };
+        let deferral = deferral_of(&stored, &note, context).await?;
+        if deferred.lock().waits(deferral, &note.table.0, &note.constraint) {
+            let message =
+                format!("cannot {command} \"{}\" because it has pending trigger events", table.name);
+            return Err(SqlError::new(SqlState::OBJECT_IN_USE, message));
         }
     }
     Ok(())

@@ -30,7 +30,9 @@ use cluster_store::{Lease, MemoryPool, Transaction, yield_now};
 
 pub(crate) use change::{collect, delete_all, replay_inserts};
 pub(crate) use cursor::Cursor;
-pub(crate) use deferred::{Deferred, Waiting, check_deferred, find_constraint, settle_keys};
+pub(crate) use deferred::{
+    Deferred, Waiting, check_deferred, check_not_pending, find_constraint, settle_keys,
+};
 pub(crate) use foreign::References;
 pub(crate) use sequence::{OwnSequences, store_own_sequences};
 pub(crate) use store::{

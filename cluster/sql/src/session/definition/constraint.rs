@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::{free_name, place_of, put_table, table_called};
+use super::{free_name, made_name, place_of, put_table, table_called};
 use crate::ast::{Constraint, ConstraintKind, ForeignKeyDefinition, Source};
 use crate::bind::{Binder, scope_of};
 use crate::builders;
@@ -114,8 +114,8 @@ async fn add_primary_key<D: Database>(
         }
     }
     let name = match &constraint.name {
-        Some(name) => name.clone(),
-        None => free_name(&table.schema, &format!("{}_pkey", table.name), &names(table), context).await?,
+        Some(name) => given_name(table, name, context).await?,
+        None => free_name(&table.schema, (&table.name, "", "pkey"), &names(table), context).await?,
     };
     if has_rows || constraint.deferral != Deferral::No {
         // Rows keep the keys that they are stored by; a key that two rows may have for a while is no such.
@@ -138,21 +138,62 @@ pub(super) async fn index_name<D: Database>(
     suffix: &str,
     context: &mut Context<'_, D>,
 ) -> SqlResult<String> {
-    if let Some(name) = given {
-        super::is_free(&table.schema, name, false, context).await?.ok();
-        return Ok(name.clone());
+    match given {
+        Some(name) => given_name(table, name, context).await,
+        None => {
+            let of = (table.name.as_str(), &*joined(table, columns), suffix);
+            free_name(&table.schema, of, &names(table), context).await
+        }
     }
-    let base = format!("{}_{suffix}", joined(table, columns));
-    free_name(&table.schema, &base, &names(table), context).await
 }
 
-fn joined(table: &TableDescriptor, columns: &[u16]) -> String {
-    let mut base = table.name.clone();
-    for column in columns.iter().filter_map(|column| table.columns.get(usize::from(*column))) {
-        base.push('_');
-        base.push_str(&column.name);
+/// A name for an index of `table`: 42P07 if it stands for something already.
+pub(super) async fn given_name<D: Database>(
+    table: &TableDescriptor,
+    name: &str,
+    context: &mut Context<'_, D>,
+) -> SqlResult<String> {
+    // A table that is being made is not found yet.
+    if name == table.name {
+        return Err(SqlError::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists")));
     }
-    base
+    super::is_free(&table.schema, name, false, context).await?.ok();
+    Ok(name.into())
+}
+
+/// The names of `columns`, as they are part of other names.
+fn joined(table: &TableDescriptor, columns: &[u16]) -> String {
+    let names = columns.iter().filter_map(|column| table.columns.get(usize::from(*column)));
+    names.map(|column| column.name.as_str()).collect::<Vec<&str>>().join("_")
+}
+
+/// The name of a constraint, unless one is given, that no other of the table has.
+fn constraint_name(table: &TableDescriptor, given: Option<&String>, columns: &[u16], suffix: &str) -> String {
+    let taken = names(table);
+    let made = |number| made_name(&table.name, &joined(table, columns), suffix, number);
+    let free = || (0..=taken.len()).map(made).find(|name| !taken.contains(name));
+    given.cloned().or_else(free).unwrap_or_default()
+}
+
+/// What is demanded of a new table; a key that another demands anyway is not demanded again.
+pub(super) fn without_repeats(constraints: &[Constraint]) -> Vec<&Constraint> {
+    let demands = |other: &Constraint, one: &Constraint| match (&other.kind, &one.kind) {
+        (
+            ConstraintKind::PrimaryKey(known) | ConstraintKind::Unique(known),
+            ConstraintKind::Unique(columns),
+        ) => known == columns && other.deferral == one.deferral,
+        _ => false,
+    };
+    let is_primary = |one: &Constraint| matches!(one.kind, ConstraintKind::PrimaryKey(_));
+    let is_repeat = |at: usize, one: &Constraint| {
+        let mut others = constraints.iter().enumerate().filter(|(other, _)| *other != at);
+        one.name.is_none()
+            && others.any(|(other_at, other)| {
+                demands(other, one) && (other_at < at || is_primary(other) || other.name.is_some())
+            })
+    };
+    let kept = constraints.iter().enumerate().filter(|(at, one)| !is_repeat(*at, one));
+    kept.map(|(_, one)| one).collect()
 }
 
 async fn add_index<D: Database>(
@@ -218,14 +259,8 @@ fn check(table: &TableDescriptor, given: Option<&String>, source: &Source) -> Sq
         }
         false
     });
-    let base = match columns.as_slice() {
-        [one] => format!("{}_check", joined(table, &[*one])),
-        _ => format!("{}_check", table.name),
-    };
-    let taken = names(table);
-    let numbered = |number: usize| if number == 0 { base.clone() } else { format!("{base}{number}") };
-    let free = (0..).map(numbered).find(|name| !taken.contains(name));
-    let name = given.cloned().or(free).unwrap_or(base.clone());
+    let of = if columns.len() == 1 { columns.as_slice() } else { &[] };
+    let name = constraint_name(table, given, of, "check");
     Ok(Check { name, expression: source.text.clone(), comment: None })
 }
 
@@ -272,11 +307,7 @@ async fn add_foreign_key<D: Database>(
         );
         return Err(SqlError::new(SqlState::INVALID_FOREIGN_KEY, message));
     }
-    let base = format!("{}_fkey", joined(table, &columns));
-    let taken = names(table);
-    let numbered = |number: usize| if number == 0 { base.clone() } else { format!("{base}{number}") };
-    let free = (0..).map(numbered).find(|name| !taken.contains(name));
-    let name = constraint.name.clone().or(free).unwrap_or(base.clone());
+    let name = constraint_name(table, constraint.name.as_ref(), &columns, "fkey");
     check_types(table, &columns, &parent, &referenced, &name)?;
     let own = (table.schema.clone(), table.name.clone());
     table.foreign_keys.push(ForeignKey {
@@ -328,7 +359,7 @@ fn check_types(
 }
 
 /// Whether both are the same columns, in whatever order.
-fn is_same_key(key: &[u16], columns: &[u16]) -> bool {
+pub(super) fn is_same_key(key: &[u16], columns: &[u16]) -> bool {
     let (mut key, mut columns) = (key.to_vec(), columns.to_vec());
     key.sort_unstable();
     columns.sort_unstable();

@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::referenced::let_go;
 use super::{place_of, put_table, skipping, table_called};
 use crate::ast::{Drop, ObjectKind, TableName, Truncate, visit};
 use crate::catalog::{
@@ -11,7 +12,7 @@ use crate::catalog::{
 };
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::{Context, delete_all};
+use crate::exec::{Context, check_not_pending, delete_all};
 use crate::parse;
 use crate::session::Notice;
 use crate::settings;
@@ -53,7 +54,7 @@ pub(super) async fn drop<D: Database>(drop: &Drop, context: &mut Context<'_, D>)
             }
         }
     }
-    drop_all(names, drop.cascade, context).await?;
+    notices.extend(drop_all(names, drop.cascade, context).await?);
     Ok(notices)
 }
 
@@ -94,7 +95,7 @@ async fn drop_schema<D: Database>(
     if !names.is_empty() && !drop.cascade {
         return Err(depended_on("schema", name));
     }
-    drop_all(names, true, context).await?;
+    notices.extend(drop_all(names, true, context).await?);
     Ok(context.transaction.delete(&key)?)
 }
 
@@ -109,7 +110,8 @@ async fn drop_all<D: Database>(
     mut names: Vec<FullName>,
     cascade: bool,
     context: &mut Context<'_, D>,
-) -> SqlResult<()> {
+) -> SqlResult<Vec<Notice>> {
+    let mut notices = Vec::new();
     let mut at = 0;
     while let Some(name) = names.get(at).cloned() {
         at += 1;
@@ -137,11 +139,13 @@ async fn drop_all<D: Database>(
                 forget(name, context)?;
                 delete_all(sequence.id, context).await?;
             }
-            Some(Stored::Index(table)) => drop_index(&name.0, &table, &name.1, context).await?,
+            Some(Stored::Index(table)) => {
+                notices.extend(drop_index(&name.0, &table, &name.1, cascade, context).await?);
+            }
             None => {}
         }
     }
-    Ok(())
+    Ok(notices)
 }
 
 fn forget<D>(name: &FullName, context: &mut Context<'_, D>) -> SqlResult<()> {
@@ -173,6 +177,7 @@ async fn drop_table<D: Database>(
     cascade: bool,
     context: &mut Context<'_, D>,
 ) -> SqlResult<()> {
+    check_not_pending("DROP TABLE", &table, context).await?;
     let own = (table.schema.clone(), table.name.clone());
     for child in table.referenced_by.iter().filter(|child| **child != own) {
         if !cascade && !with.contains(child) {
@@ -228,9 +233,12 @@ async fn drop_index<D: Database>(
     schema: &str,
     table: &str,
     name: &str,
+    cascade: bool,
     context: &mut Context<'_, D>,
-) -> SqlResult<()> {
-    let Some(stored) = catalog::find_table(context.transaction, schema, table).await? else { return Ok(()) };
+) -> SqlResult<Option<Notice>> {
+    let Some(stored) = catalog::find_table(context.transaction, schema, table).await? else {
+        return Ok(None);
+    };
     let mut descriptor = stored.descriptor.clone();
     let at = descriptor.indexes.iter().position(|index| index.name == name);
     let is_constraint =
@@ -240,7 +248,10 @@ async fn drop_index<D: Database>(
             let index = descriptor.indexes.remove(at);
             forget(&(schema.into(), name.into()), context)?;
             delete_all(index.id, context).await?;
-            put_table(descriptor, context).await
+            let what = format!("index {name}");
+            let notice = let_go(&mut descriptor, &index.columns(), &what, cascade, context).await?;
+            put_table(descriptor, context).await?;
+            Ok(notice)
         }
         _ => {
             let message =
@@ -265,6 +276,7 @@ pub(super) async fn truncate<D: Database>(
     while let Some((schema, name)) = names.get(at).cloned() {
         at += 1;
         let Some(table) = catalog::find_table(context.transaction, &schema, &name).await? else { continue };
+        check_not_pending("TRUNCATE", &table.descriptor, context).await?;
         for child in &table.descriptor.referenced_by {
             if names.contains(child) {
                 continue;

@@ -9,7 +9,7 @@ use crate::bind::{Binder, scope_of};
 use crate::catalog::{self, Deferral, Descriptor, Index, IndexConstraint, IndexKey, IndexValue};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::Context;
+use crate::exec::{Context, check_not_pending};
 use crate::expr::Expr;
 use crate::plan::{Planner, Relations};
 use crate::session::Notice;
@@ -22,6 +22,7 @@ pub(super) async fn create<D: Database>(
     context: &mut Context<'_, D>,
 ) -> SqlResult<Vec<Notice>> {
     let table = table_called(&create.table, context).await?;
+    check_not_pending("CREATE INDEX", &table.descriptor, context).await?;
     let mut descriptor = table.descriptor.clone();
     if let Some(name) = &create.name
         && let Err(notice) = is_free(&descriptor.schema, name, create.if_not_exists, context).await?

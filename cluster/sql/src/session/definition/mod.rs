@@ -6,6 +6,7 @@ mod constraint;
 mod drop;
 mod index;
 mod object;
+mod referenced;
 pub(super) mod rows;
 mod table;
 
@@ -131,25 +132,53 @@ async fn is_free<D: Database>(
     Err(SqlError::new(SqlState::DUPLICATE_TABLE, message))
 }
 
-/// A name in `schema` that is free and not among `taken`: `base`, perhaps with a number behind it.
+/// The name of what belongs to `columns` of a table, or to the table, as Postgres makes it: of both, of which the longer is
+/// cut until they fit, and `suffix` with a number.
+fn made_name(table: &str, columns: &str, suffix: &str, number: usize) -> String {
+    let number = if number == 0 { String::new() } else { format!("{number}") };
+    let mut room = catalog::NAME_LEN_MAX - suffix.len() - number.len() - 1;
+    let (mut table_len, mut columns_len) = (table.len(), columns.len());
+    if columns_len > 0 {
+        room -= 1;
+    }
+    while table_len + columns_len > room {
+        if table_len > columns_len {
+            table_len -= 1;
+        } else {
+            columns_len -= 1;
+        }
+    }
+    let mut name = String::from(cut(table, table_len));
+    if !columns.is_empty() {
+        name.push('_');
+        name.push_str(cut(columns, columns_len));
+    }
+    format!("{name}_{suffix}{number}")
+}
+
+/// At most `len` bytes of `text`, and whole characters.
+fn cut(text: &str, mut len: usize) -> &str {
+    while !text.is_char_boundary(len) {
+        len -= 1;
+    }
+    text.get(..len).unwrap_or_default()
+}
+
+/// A [made name](made_name) that stands for nothing in `schema` and is not among `taken`.
 async fn free_name<D: Database>(
     schema: &str,
-    base: &str,
+    (table, columns, suffix): (&str, &str, &str),
     taken: &[String],
     context: &mut Context<'_, D>,
 ) -> SqlResult<String> {
     for number in 0..1_000 {
-        let suffix = if number == 0 { String::new() } else { format!("{number}") };
-        let mut name = String::from(base);
-        while name.len() + suffix.len() > catalog::NAME_LEN_MAX {
-            name.pop();
-        }
-        name.push_str(&suffix);
+        let name = made_name(table, columns, suffix, number);
         if !taken.contains(&name) && catalog::find(context.transaction, schema, &name).await?.is_none() {
             return Ok(name);
         }
     }
-    Err(SqlError::new(SqlState::DUPLICATE_TABLE, format!("no name like \"{base}\" is free")))
+    let name = made_name(table, columns, suffix, 0);
+    Err(SqlError::new(SqlState::DUPLICATE_TABLE, format!("no name like \"{name}\" is free")))
 }
 
 /// The table called `name`; 42P01 if there is none, 42809 if the name stands for something else.

@@ -73,7 +73,7 @@ pub(super) async fn create<D: Database>(
     for definition in &definitions {
         add_column(&mut table, definition, context).await?;
     }
-    for wanted in &create.constraints {
+    for wanted in constraint::without_repeats(&create.constraints) {
         constraint::add(&mut table, wanted, false, context).await?;
     }
     // What it keeps as text must be what it can be bound to.
@@ -158,8 +158,7 @@ pub(super) async fn count_by_sequence<D: Database>(
     }
     let known = table.columns.iter().position(|known| known.name == column.name);
     let at = known.unwrap_or(table.columns.len());
-    let base = format!("{}_{}_seq", table.name, column.name);
-    let name = free_name(&table.schema, &base, &[], context).await?;
+    let name = free_name(&table.schema, (&table.name, &column.name, "seq"), &[], context).await?;
     let owner = Some((table.name.clone(), u16::try_from(at).unwrap_or(u16::MAX)));
     object::put_sequence(&table.schema, &name, column.data_type, options, owner, context).await?;
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{Changing, depended_on};
 use crate::ast::{ColumnDefinition, Constraint, DefaultDefinition, Source};
 use crate::bind::{Binder, Typed, scope_of};
-use crate::catalog::{Column, ColumnDefault, IndexValue, TableDescriptor};
+use crate::catalog::{Column, ColumnDefault, IndexValue};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::{Replaced, replace_rows};
@@ -18,6 +18,7 @@ use crate::plan::{Planner, Relations};
 use crate::session::Notice;
 use crate::session::definition::constraint::{self, Added};
 use crate::session::definition::drop::{dependents, drop_sequences_of, name_of};
+use crate::session::definition::referenced::let_go;
 use crate::session::definition::{put_table, rows, skipping, table, table_called};
 use crate::types::{DataType, Datum};
 
@@ -107,17 +108,19 @@ impl<D: Database> Changing<'_, '_, D> {
         if self.table.primary_key.contains(&column) {
             return Err(SqlError::not_supported("dropping a column of the key that rows are stored by"));
         }
-        self.drop_what_uses(column, cascade).await?;
+        let notice = self.drop_what_uses(column, cascade).await?;
         drop_sequences_of(&self.table, Some(column), self.context).await?;
         if let Some(column) = self.table.columns.get_mut(at) {
             *column = Column { dropped: true, ..Column::new(&column.name, column.data_type) };
         }
-        self.store(&[]).await
+        self.store(&[]).await?;
+        Ok(notice)
     }
 
     /// Drops the constraints and indexes that a column is part of.
-    pub(super) async fn drop_what_uses(&mut self, column: u16, cascade: bool) -> SqlResult<()> {
-        let is_referenced = |table: &TableDescriptor| !table.referenced_by.is_empty();
+    pub(super) async fn drop_what_uses(&mut self, column: u16, cascade: bool) -> SqlResult<Option<Notice>> {
+        let name = self.table.columns.get(usize::from(column)).map_or("", |column| column.name.as_str());
+        let what = format!("column {name} of table {}", self.table.name);
         let scope = scope_of(&self.table, self.table.name.clone());
         let mut planner = Planner::new(Relations::default(), &[]);
         let mut uses = |text: &String| -> SqlResult<bool> {
@@ -147,14 +150,10 @@ impl<D: Database> Changing<'_, '_, D> {
                 checks.push(check.clone());
             }
         }
-        if gone.iter().any(|at| self.table.indexes.get(*at).is_some_and(|index| index.unique))
-            && is_referenced(&self.table)
-            && !cascade
-        {
-            return Err(depended_on(&format!("a key of table {}", self.table.name)));
-        }
+        let mut notice = None;
         for at in gone.into_iter().rev() {
-            self.remove_index(at).await?;
+            let columns = self.remove_index(at).await?;
+            notice = notice.or(let_go(&mut self.table, &columns, &what, cascade, self.context).await?);
         }
         self.table.checks = checks;
         let keys: Vec<String> = self
@@ -167,7 +166,7 @@ impl<D: Database> Changing<'_, '_, D> {
         for name in keys {
             self.remove_foreign_key(&name).await?;
         }
-        Ok(())
+        Ok(notice)
     }
 
     pub(super) async fn set_not_null(&mut self, name: &str, not_null: bool) -> SqlResult<Option<Notice>> {

@@ -10,12 +10,13 @@ use alloc::vec::Vec;
 
 use super::constraint::{self, Added};
 use super::drop::name_of;
+use super::referenced::let_go;
 use super::{place_of, put_table, rows, skipping, table, table_called};
 use crate::ast::{AlterTable, TableChange};
 use crate::catalog::{self, Column, ColumnDefault, Identity, IndexConstraint, StoredTable, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::{Context, RowIds, delete_all};
+use crate::exec::{Context, RowIds, check_not_pending, delete_all};
 use crate::session::Notice;
 use crate::types::{DataType, Datum};
 
@@ -43,6 +44,15 @@ pub(super) async fn alter<D: Database>(
     }
     for change in &alter.changes {
         let stored = table_called(&name, context).await?;
+        if !matches!(
+            change,
+            TableChange::Nothing
+                | TableChange::RenameTable(_)
+                | TableChange::RenameColumn(..)
+                | TableChange::RenameConstraint(..)
+        ) {
+            check_not_pending("ALTER TABLE", &stored.descriptor, context).await?;
+        }
         let mut changing = Changing { old: stored.clone(), table: stored.descriptor.clone(), context };
         let notice = changing.apply(change, row_ids).await?;
         notices.extend(notice);
@@ -158,11 +168,13 @@ impl<D: Database> Changing<'_, '_, D> {
         references.check(&related, self.context).await
     }
 
-    async fn remove_index(&mut self, at: usize) -> SqlResult<()> {
+    /// Takes an index away. Returns the columns that it was of.
+    async fn remove_index(&mut self, at: usize) -> SqlResult<Vec<u16>> {
         let index = self.table.indexes.remove(at);
         let key = catalog::descriptor_key(&self.table.schema, &index.name);
         self.context.transaction.delete(&key)?;
-        delete_all(index.id, self.context).await
+        delete_all(index.id, self.context).await?;
+        Ok(index.columns())
     }
 
     async fn remove_foreign_key(&mut self, name: &str) -> SqlResult<()> {
@@ -190,9 +202,16 @@ impl<D: Database> Changing<'_, '_, D> {
         if_exists: bool,
         cascade: bool,
     ) -> SqlResult<Option<Notice>> {
+        let what = format!("constraint {name} on table {}", self.table.name);
         if !self.table.primary_key.is_empty() && self.table.primary_key_name == name {
+            let mut without = self.table.clone();
+            let columns = core::mem::take(&mut without.primary_key);
+            if !cascade {
+                let_go(&mut without, &columns, &what, false, self.context).await?;
+            }
             return Err(SqlError::not_supported("dropping the key that rows are stored by"));
         }
+        let mut notice = None;
         if self.table.checks.iter().any(|check| check.name == name) {
             self.table.checks.retain(|check| check.name != name);
         } else if self.table.foreign_keys.iter().any(|key| key.name == name) {
@@ -203,10 +222,8 @@ impl<D: Database> Changing<'_, '_, D> {
             .iter()
             .position(|index| index.name == name && index.constraint != IndexConstraint::None)
         {
-            if !self.table.referenced_by.is_empty() && !cascade {
-                return Err(depended_on(&format!("constraint {name} on table {}", self.table.name)));
-            }
-            self.remove_index(at).await?;
+            let columns = self.remove_index(at).await?;
+            notice = let_go(&mut self.table, &columns, &what, cascade, self.context).await?;
         } else if if_exists {
             let message =
                 format!("constraint \"{name}\" of relation \"{}\" does not exist, skipping", self.table.name);
@@ -214,7 +231,8 @@ impl<D: Database> Changing<'_, '_, D> {
         } else {
             return Err(no_constraint(name, &self.table.name));
         }
-        self.store(&[]).await
+        self.store(&[]).await?;
+        Ok(notice)
     }
 }
 

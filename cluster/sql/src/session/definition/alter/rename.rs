@@ -4,7 +4,7 @@ use alloc::format;
 use alloc::string::String;
 
 use super::{Changing, no_constraint};
-use crate::catalog::{self, Descriptor, IndexConstraint, IndexValue, TableDescriptor};
+use crate::catalog::{self, Descriptor, Index, IndexConstraint, IndexValue, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::session::Notice;
@@ -75,6 +75,7 @@ impl<D: Database> Changing<'_, '_, D> {
             }
         }
         renamed_in(&mut self.table, &own, &new);
+        self.context.env.session.deferred.lock().rename_table(&own, &new)?;
         self.store(&[]).await
     }
 
@@ -83,25 +84,30 @@ impl<D: Database> Changing<'_, '_, D> {
             let message = format!("constraint \"{to}\" for relation \"{}\" already exists", self.table.name);
             return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
         }
-        let mut found = false;
+        if !constraint::names(&self.table).iter().any(|name| name == from) {
+            return Err(no_constraint(from, &self.table.name));
+        }
+        let is_from = |index: &Index| index.constraint != IndexConstraint::None && index.name == from;
+        let is_primary = !self.table.primary_key.is_empty() && self.table.primary_key_name == from;
+        if is_primary || self.table.indexes.iter().any(is_from) {
+            // Its index is called so, too.
+            is_free(&self.table.schema, to, false, self.context).await?.ok();
+        }
+        let own = (self.table.schema.clone(), self.table.name.clone());
+        self.context.env.session.deferred.lock().rename_constraint(&own, from, to)?;
         let checks = self.table.checks.iter_mut().map(|check| &mut check.name);
         let keys = self.table.foreign_keys.iter_mut().map(|key| &mut key.name);
         for name in checks.chain(keys).filter(|name| *name == from) {
             *name = to.into();
-            found = true;
         }
         let indexes = self.table.indexes.iter_mut().filter(|index| index.constraint != IndexConstraint::None);
         let primary = (!self.table.primary_key.is_empty()).then_some(&mut self.table.primary_key_name);
         for name in indexes.map(|index| &mut index.name).chain(primary).filter(|name| *name == from) {
             *name = to.into();
-            found = true;
             let schema = &self.table.schema;
             self.context.transaction.delete(&catalog::descriptor_key(schema, from))?;
             let descriptor = Descriptor::Index(self.table.name.clone());
             catalog::put(self.context.transaction, schema, to, &descriptor).await?;
-        }
-        if !found {
-            return Err(no_constraint(from, &self.table.name));
         }
         self.store(&[]).await
     }
