@@ -276,6 +276,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
                     self.client.out.empty_query();
                     return Ok(());
                 };
+                self.keep_portals_still(&prepared).await?;
                 let alone = self.client.sync_follows().await?;
                 let mode = Mode { alone, described: true };
                 let outcome = self.session.execute(&prepared, params, mode).await?;
@@ -291,6 +292,23 @@ impl<C: Connection, D: Database> Backend<C, D> {
             }
         };
         self.send_rows(name, cursor, ahead, &formats, rows_max).await
+    }
+
+    /// Before a statement is run: results that it may change are taken whole.
+    pub(crate) async fn keep_portals_still(&mut self, prepared: &Prepared) -> SqlResult<()> {
+        self.extended.forget_portals_before(self.session.transactions_ended());
+        let mut portals = core::mem::take(&mut self.extended.portals);
+        let mut kept = Ok(());
+        for portal in portals.values_mut() {
+            if let Progress::Suspended(cursor, _) = &mut portal.progress {
+                kept = self.session.keep_still(cursor, prepared).await;
+            }
+            if kept.is_err() {
+                break;
+            }
+        }
+        self.extended.portals = portals;
+        kept
     }
 
     async fn send_rows(

@@ -49,6 +49,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
             let message = format!("there is no parameter ${}", number + 1);
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, message).into());
         }
+        self.keep_portals_still(&prepared).await?;
         let outcome = self.session.execute(&prepared, Vec::new(), mode).await?;
         self.remark();
         let tag = match outcome {

@@ -132,6 +132,24 @@ fn a_portal_lives_on_when_a_block_begins_or_a_statement_writes() {
 }
 
 #[test]
+fn a_portal_gives_what_was_there_when_it_was_begun() {
+    let mut client = Client::new();
+    client.asks(&[query("CREATE TABLE t (n int PRIMARY KEY)")]);
+    client.asks(&[query("INSERT INTO t SELECT * FROM generate_series(1, 2000)")]);
+    client.asks(&[query("BEGIN")]);
+    let read = "SELECT n FROM t ORDER BY n DESC LIMIT 1999";
+    let asked = [bind("p", "SELECT n FROM t"), bind("q", read), execute("p"), execute("q"), sync()];
+    assert_eq!(client.asks(&asked), "row 1, more, row 2000, more");
+    assert_eq!(client.asks(&[bind("d", "DELETE FROM t WHERE n > 1"), execute("d"), sync()]), "DELETE 1999");
+    let mut seen = 1;
+    while client.asks(&[execute("p"), sync()]).starts_with("row") {
+        seen += 1;
+    }
+    assert_eq!(seen, 2000);
+    assert_eq!(client.asks(&[execute("q"), query("ROLLBACK")]), "row 1999, more, ROLLBACK");
+}
+
+#[test]
 fn a_cursor_with_hold_outlives_its_transaction() {
     let mut client = Client::new();
     let declare = format!("DECLARE h CURSOR WITH HOLD FOR {ROWS}");

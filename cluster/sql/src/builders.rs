@@ -64,8 +64,7 @@ impl Builders {
             None => Some(session),
             Some(at) if *at == node.0 => (!known.here.contains(&session)).then_some(session),
             Some(_) => {
-                let (seen, since) =
-                    known.notes.entry(session).or_insert_with(|| (note.clone(), now_micros));
+                let (seen, since) = known.notes.entry(session).or_insert_with(|| (note.clone(), now_micros));
                 if *seen != note || now_micros < *since {
                     (*seen, *since) = (note, now_micros);
                 }
@@ -85,9 +84,8 @@ mod tests {
     #[test]
     fn a_builder_is_lost_when_its_node_knows_it_no_more_or_others_have_not_heard_of_it_for_long() {
         let builders = Arc::new(Builders::default());
-        let noted = |session: u64, node: u8, version: u64| {
-            (session, Arc::from(note(NodeId(node), Version(version))))
-        };
+        let noted =
+            |session: u64, node: u8, version: u64| (session, Arc::from(note(NodeId(node), Version(version))));
         let second = 1_000_000;
         let lost = |notes, seconds: i64| builders.lost(notes, NodeId(1), seconds * second);
         // One on this node.

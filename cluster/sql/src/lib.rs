@@ -41,8 +41,8 @@ mod turns;
 pub mod types;
 pub mod wire;
 
-pub use cancel::{CancelFlag, CancelReason};
 pub use builders::Builders;
+pub use cancel::{CancelFlag, CancelReason};
 pub use claims::Claims;
 pub use error::{SqlError, SqlResult, SqlState};
 pub use exec::{Row, STATEMENT_MEMORY_MAX};

@@ -95,12 +95,14 @@ fn clients() -> (Client, Client) {
     (one, other)
 }
 
-const ORPHANS: &str = "SELECT c.id FROM c WHERE c.p NOT IN (SELECT id FROM p) OR c.up NOT IN (SELECT id FROM c)
+const ORPHANS: &str =
+    "SELECT c.id FROM c WHERE c.p NOT IN (SELECT id FROM p) OR c.up NOT IN (SELECT id FROM c)
      OR (c.a, c.b) NOT IN (SELECT a, b FROM q) ORDER BY 1";
 
 #[test]
 fn what_copied_rows_refer_to_is_not_deleted_meanwhile() {
-    for gone in ["DELETE FROM p WHERE id = 2", "DELETE FROM q WHERE a = 2", "UPDATE q SET b = 3 WHERE a = 2"] {
+    for gone in ["DELETE FROM p WHERE id = 2", "DELETE FROM q WHERE a = 2", "UPDATE q SET b = 3 WHERE a = 2"]
+    {
         let (mut one, mut other) = clients();
         // All are taken by the first piece, and looked at with it.
         let mut copy = one.copy("COPY c FROM STDIN");

@@ -1,18 +1,21 @@
 //! What a statement gives, while a client takes it.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_store::Transaction;
 
-use super::Tag;
-use crate::ast::CopyFormat;
+use super::{Prepared, Session, Tag, definition};
+use crate::ast::{CopyFormat, Statement};
 use crate::copy;
+use crate::database::Database;
+use crate::error::SqlResult;
 use crate::eval::SessionFacts;
 use crate::exec::{self, Budget, Row};
 use crate::memo::Memo;
-use crate::plan::OutputColumn;
+use crate::plan::{OutputColumn, Plan, Planned};
 use crate::types::Datum;
 use crate::wire::Style;
 
@@ -36,6 +39,8 @@ pub(super) enum CursorRows {
 /// A query in progress, with what it works on.
 pub(super) struct Query {
     pub(super) rows: exec::Cursor,
+    /// What it was planned for.
+    pub(super) planned: Arc<Planned>,
     pub(super) params: Vec<Datum>,
     pub(super) facts: SessionFacts,
     /// The transaction, if the query is alone in it.
@@ -92,5 +97,44 @@ impl Cursor {
     /// Appends what comes behind all rows in the format of `COPY`.
     pub fn write_copy_end(&self, format: &CopyFormat, out: &mut Vec<u8>) {
         copy::write_end(format, out);
+    }
+}
+
+impl Prepared {
+    /// Whether it may change what `read` has been planned to read.
+    fn disturbs(&self, read: &Planned) -> bool {
+        match &self.planned.plan {
+            Plan::Query(_) | Plan::CopyOut(..) => false,
+            Plan::Direct => {
+                let statement = self.statement();
+                definition::is_definition(statement) || matches!(statement, Statement::Execute(..))
+            }
+            _ => {
+                let latest = self.latest();
+                let is_read = |key: &Vec<u8>| read.made_for.iter().any(|(known, _)| known == key);
+                latest.made_for.iter().any(|(key, _)| is_read(key))
+            }
+        }
+    }
+}
+
+impl<D: Database> Session<D> {
+    /// Before a statement is run: takes what is left of `cursor` if the statement may change it. A query gives what was there
+    /// when it was begun, whatever its transaction does before the client has seen it all.
+    pub async fn keep_still(&mut self, cursor: &mut Cursor, prepared: &Prepared) -> SqlResult<()> {
+        match &cursor.rows {
+            CursorRows::Query(query) if query.own.is_none() && prepared.disturbs(&query.planned) => {}
+            _ => return Ok(()),
+        }
+        let mut budget = Budget::new(self.database.memory());
+        let mut left = Vec::new();
+        while let Some(rows) = self.fetch(cursor).await? {
+            for row in rows {
+                budget.charge_row(&row)?;
+                left.push(row);
+            }
+        }
+        cursor.rows = CursorRows::Ready(left.into_iter(), budget);
+        Ok(())
     }
 }

@@ -55,7 +55,13 @@ impl<D: Database> Session<D> {
         lines.extend(totals);
         let rows = lines.into_iter().map(|line| [Datum::Text(line)].into()).collect();
         let columns = prepared.planned.columns.clone().unwrap_or_default();
-        Ok(Outcome::Rows(Cursor::ready(rows, columns, |_| Tag::Explain, 0, Budget::new(self.database.memory()))))
+        Ok(Outcome::Rows(Cursor::ready(
+            rows,
+            columns,
+            |_| Tag::Explain,
+            0,
+            Budget::new(self.database.memory()),
+        )))
     }
 
     /// Runs a query for nothing but its counters. Returns the plan that was run, and the most memory that it held.

@@ -342,7 +342,7 @@ impl<D: Database> Session<D> {
                 Ok((!rows.is_empty()).then_some(rows))
             }
             CursorRows::Query(query) => {
-                let Query { rows, params, facts, own, budget, memo, step } = &mut **query;
+                let Query { rows, params, facts, own, budget, memo, step, .. } = &mut **query;
                 let transaction = match own {
                     Some(transaction) => transaction,
                     None => self.state.transaction(&self.database).await?,

@@ -236,6 +236,23 @@ impl<D: Database> Session<D> {
         Ok(Tag::Defined(if name.is_some() { "CLOSE CURSOR" } else { "CLOSE CURSOR ALL" }))
     }
 
+    /// Before a statement is run: see [`Session::keep_still`].
+    pub(super) async fn keep_cursors_still(&mut self, prepared: &Prepared) -> SqlResult<()> {
+        if self.named.cursors.is_empty() {
+            return Ok(());
+        }
+        let mut cursors = core::mem::take(&mut self.named.cursors);
+        let mut kept = Ok(());
+        for cursor in cursors.values_mut().filter(|cursor| !cursor.at_end) {
+            kept = Box::pin(self.keep_still(&mut cursor.cursor, prepared)).await;
+            if kept.is_err() {
+                break;
+            }
+        }
+        self.named.cursors = cursors;
+        kept
+    }
+
     /// Makes sure that the row at `place`, from 1, has been fetched if there is one.
     async fn reach(&mut self, cursor: &mut SqlCursor, place: usize) -> SqlResult<()> {
         while !cursor.at_end && cursor.first + cursor.kept.len() < place {
@@ -279,12 +296,7 @@ impl<D: Database> Session<D> {
         }
     }
 
-    async fn forward(
-        &mut self,
-        cursor: &mut SqlCursor,
-        count: usize,
-        passed: &mut Passed,
-    ) -> SqlResult<()> {
+    async fn forward(&mut self, cursor: &mut SqlCursor, count: usize, passed: &mut Passed) -> SqlResult<()> {
         for _ in 0..count {
             let next = cursor.at + 1;
             self.reach(cursor, next).await?;

@@ -82,9 +82,10 @@ impl History {
 
     /// So many bytes more are remembered, if there is room for them; else there is nothing that can be done again.
     fn grow(&mut self, len: usize) {
-        let has_room = self.budget.as_mut().is_some_and(|budget| {
-            budget.in_use() + len <= SAID_LEN_MAX && budget.charge(len).is_ok()
-        });
+        let has_room = self
+            .budget
+            .as_mut()
+            .is_some_and(|budget| budget.in_use() + len <= SAID_LEN_MAX && budget.charge(len).is_ok());
         if !has_room {
             self.lose();
         }

@@ -237,8 +237,10 @@ impl Restore {
                     }
                     self.descriptors.push(written());
                     // Whoever was building an index of it does so no more.
-                    let nobody =
-                        |builder| Write { key: catalog::build_key(builder).into(), value: Some(NOBODY.into()) };
+                    let nobody = |builder| Write {
+                        key: catalog::build_key(builder).into(),
+                        value: Some(NOBODY.into()),
+                    };
                     self.descriptors.extend(catalog::builders_of(value).into_iter().map(nobody));
                 }
                 _ => return Err(unreadable(BackupError::Malformed { at: rows.at })),

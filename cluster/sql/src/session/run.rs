@@ -18,8 +18,7 @@ use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{
-    self, Budget, Context, Row, check_deferred, row_len, run_change, settle_keys,
-    store_own_sequences,
+    self, Budget, Context, Row, check_deferred, row_len, run_change, settle_keys, store_own_sequences,
 };
 use crate::memo::Memo;
 use crate::path::SearchPath;
@@ -68,6 +67,7 @@ impl<D: Database> Session<D> {
             }
             self.facts.style.now = Timestamptz::from_unix_micros(self.facts.statement_micros)?;
         }
+        self.keep_cursors_still(prepared).await?;
         self.facts.asked_settings.lock().clear();
         let step = self.remember(prepared, &params);
         match &prepared.planned.plan {
@@ -135,7 +135,7 @@ impl<D: Database> Session<D> {
         let budget = Budget::new(self.database.memory());
         let tag = if format.is_some() { Tag::Copy } else { Tag::Select };
         let (facts, memo) = (self.facts.clone(), Memo::default());
-        let query = Query { rows, params, facts, own, budget, memo, step };
+        let query = Query { rows, planned: planned.clone(), params, facts, own, budget, memo, step };
         let rows = CursorRows::Query(Box::new(query));
         let cursor = Box::new(Cursor { rows, columns, tag, count: 0, started: false });
         Ok(match format {

@@ -35,9 +35,8 @@ fn push(rel: Rel, mut conjuncts: Vec<Expr>) -> SqlResult<Rel> {
         }
         Rel::Distinct(node) => {
             let Distinct { input, columns } = Arc::unwrap_or_clone(node);
-            let (below, above) = split(conjuncts, |expr| {
-                expr.sees_only(|at| columns.contains(&at)) && !expr.is_volatile()
-            });
+            let (below, above) =
+                split(conjuncts, |expr| expr.sees_only(|at| columns.contains(&at)) && !expr.is_volatile());
             let input = push(input, below)?;
             Ok(filtered(Rel::Distinct(Arc::new(Distinct { input, columns })), above))
         }
