@@ -24,14 +24,40 @@ pub(crate) struct References {
     /// Tables, their foreign keys, and values that rows refer to.
     wanted: Vec<(u32, usize, Row)>,
     known: HashSet<Vec<u8>>,
-    /// Tables, their children, values that nothing must refer to any more, and whether that can wait.
-    gone: Vec<(u32, usize, Row, bool)>,
+    /// Tables, their children, and values that nothing must refer to any more.
+    gone: Vec<(u32, usize, Row)>,
 }
 
 /// What became of the rows of a table.
 enum Event {
     Deleted(Vec<(Arc<[u8]>, Row)>),
     Replaced(Vec<Replaced>),
+}
+
+/// Values that are gone, and what has taken their place if their rows are still there.
+type Changes = Vec<(Row, Option<Row>)>;
+
+impl Event {
+    /// What has become of the values in `columns`, where that is something else.
+    fn changes(&self, columns: &[u16]) -> Changes {
+        let mut changes: Changes = match self {
+            Event::Deleted(rows) => rows.iter().map(|(_, row)| (values_of(row, columns), None)).collect(),
+            Event::Replaced(rows) => rows
+                .iter()
+                .map(|row| (values_of(&row.old, columns), Some(values_of(&row.new, columns))))
+                .filter(|(old, new)| new.as_ref().is_none_or(|new| same_form(old) != same_form(new)))
+                .collect(),
+        };
+        changes.retain(|(old, _)| !old.iter().any(Datum::is_null));
+        changes
+    }
+}
+
+/// What follows for the rows that refer to what has changed.
+struct Consequence<'a> {
+    child: &'a Child,
+    action: ReferentialAction,
+    changes: Changes,
 }
 
 impl References {
@@ -51,7 +77,7 @@ impl References {
             }
             let mut form = same_form(&values);
             form.extend_from_slice(&table.to_be_bytes());
-            form.push(u8::try_from(at).unwrap_or(u8::MAX));
+            form.extend_from_slice(&at.to_be_bytes());
             let len = form.len() + 64 + row_len(&values);
             if self.known.insert(form) {
                 context.budget.charge(len)?;
@@ -69,7 +95,7 @@ impl References {
         rows: Vec<(Arc<[u8]>, Row)>,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
-        self.follow(related, VecDeque::from([(table, Event::Deleted(rows))]), context).await
+        self.follow(related, table, Event::Deleted(rows), context).await
     }
 
     /// As [`References::delete`], for rows that have been replaced.
@@ -80,80 +106,92 @@ impl References {
         rows: Vec<Replaced>,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
-        self.follow(related, VecDeque::from([(table, Event::Replaced(rows))]), context).await
+        self.follow(related, table, Event::Replaced(rows), context).await
     }
 
+    /// Does `event` to a table, and to those that refer to it what their keys say, and so on. The rows that refer to what has
+    /// changed are looked for when their turn has come: another key of theirs may have changed them, too, or deleted them.
     async fn follow<D: Database>(
         &mut self,
         related: &Related,
-        mut events: VecDeque<(u32, Event)>,
+        table: u32,
+        event: Event,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
-        while let Some((id, event)) = events.pop_front() {
-            let Some(known) = related.tables.get(&id) else { continue };
-            match &event {
-                Event::Deleted(rows) => {
-                    for (at, (key, row)) in rows.iter().enumerate() {
-                        context.breathe(at).await?;
-                        remove_row(&known.table, key, row, context.transaction, &context.env).await?;
-                    }
-                }
-                Event::Replaced(rows) => {
-                    replace_rows(&known.table, rows, context.transaction, &context.env).await?;
-                    for row in rows {
-                        self.want(related, id, &row.new, context)?;
+        let mut left = VecDeque::new();
+        self.apply(related, table, event, &mut left, context).await?;
+        while let Some(Consequence { child, action, changes }) = left.pop_front() {
+            let Some(referring) = related.tables.get(&child.table) else { continue };
+            let (mut deleted, mut replaced) = (Vec::new(), Vec::new());
+            for (old, new) in changes {
+                let rows = keyed(referring, collect(&child.rows, &mut context.within(&old)).await?);
+                match (action, new) {
+                    (ReferentialAction::Cascade, None) => deleted.extend(rows),
+                    (action, new) => {
+                        let key = &child.foreign_key;
+                        replaced.extend(referring_elsewhere(referring, key, action, rows, new, context)?);
                     }
                 }
             }
-            for (at, child) in known.children.iter().enumerate() {
-                self.follow_child(related, (id, at), child, &event, &mut events, context).await?;
+            if !deleted.is_empty() {
+                self.apply(related, child.table, Event::Deleted(deleted), &mut left, context).await?;
+            }
+            if !replaced.is_empty() {
+                self.apply(related, child.table, Event::Replaced(replaced), &mut left, context).await?;
             }
         }
         Ok(())
     }
 
-    async fn follow_child<D: Database>(
+    /// Does `event` to the table called `id`; what follows from it is put behind what is left to be done.
+    async fn apply<'a, D: Database>(
         &mut self,
-        related: &Related,
-        (id, at): (u32, usize),
-        child: &Child,
-        event: &Event,
-        events: &mut VecDeque<(u32, Event)>,
+        related: &'a Related,
+        id: u32,
+        event: Event,
+        left: &mut VecDeque<Consequence<'a>>,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
-        let key = &child.foreign_key;
-        let Some(referring) = related.tables.get(&child.table) else { return Ok(()) };
-        let changes: Vec<(Row, Option<Row>)> = match event {
+        let Some(known) = related.tables.get(&id) else { return Ok(()) };
+        match &event {
             Event::Deleted(rows) => {
-                rows.iter().map(|(_, row)| (values_of(row, &key.referenced), None)).collect()
-            }
-            Event::Replaced(rows) => rows
-                .iter()
-                .map(|row| (values_of(&row.old, &key.referenced), Some(values_of(&row.new, &key.referenced))))
-                .filter(|(old, new)| new.as_ref().is_none_or(|new| same_form(old) != same_form(new)))
-                .collect(),
-        };
-        for (old, new) in changes {
-            if old.iter().any(Datum::is_null) {
-                continue;
-            }
-            let action = if new.is_some() { key.on_update } else { key.on_delete };
-            if matches!(action, ReferentialAction::NoAction | ReferentialAction::Restrict) {
-                context.budget.charge(row_len(&old) + 32)?;
-                self.gone.push((id, at, old, action == ReferentialAction::NoAction));
-                continue;
-            }
-            let rows = keyed(referring, collect(&child.rows, &mut context.within(&old)).await?);
-            if rows.is_empty() {
-                continue;
-            }
-            let event = match (action, new) {
-                (ReferentialAction::Cascade, None) => Event::Deleted(rows),
-                (action, new) => {
-                    Event::Replaced(referring_elsewhere(referring, key, action, rows, new, context)?)
+                for (at, (key, row)) in rows.iter().enumerate() {
+                    context.breathe(at).await?;
+                    remove_row(&known.table, key, row, context.transaction, &context.env).await?;
                 }
-            };
-            events.push_back((child.table, event));
+            }
+            Event::Replaced(rows) => {
+                replace_rows(&known.table, rows, context.transaction, &context.env).await?;
+                for row in rows {
+                    self.want(related, id, &row.new, context)?;
+                }
+            }
+        }
+        for (at, child) in known.children.iter().enumerate() {
+            let changes = event.changes(&child.foreign_key.referenced);
+            let key = &child.foreign_key;
+            let is_update = matches!(event, Event::Replaced(_));
+            let action = if is_update { key.on_update } else { key.on_delete };
+            for (old, new) in &changes {
+                context.budget.charge(row_len(old) + new.as_ref().map_or(0, row_len) + 32)?;
+            }
+            match action {
+                ReferentialAction::NoAction => {
+                    self.gone.extend(changes.into_iter().map(|(old, _)| (id, at, old)));
+                }
+                ReferentialAction::Restrict => {
+                    // Before anything follows by which the rows that refer to it would go, too.
+                    for (old, _) in &changes {
+                        if !collect(&child.rows, &mut context.within(old)).await?.is_empty()
+                            && let Some(referring) = related.tables.get(&child.table)
+                        {
+                            return Err(still_referenced(known, child, &referring.table.descriptor, old));
+                        }
+                    }
+                }
+                _ if changes.is_empty() => {}
+                _ => left.push_back(Consequence { child, action, changes }),
+            }
         }
         Ok(())
     }
@@ -179,15 +217,17 @@ impl References {
                 continue;
             }
             drop(deferred);
-            if collect(parent, &mut context.within(values)).await?.is_empty() {
+            if collect(parent, &mut context.within(values)).await?.is_empty()
+                && is_referred_to(related, *id, key, values, context).await?
+            {
                 return Err(not_present(&known.table.descriptor, key, values));
             }
         }
-        for (index, (id, at, values, can_wait)) in self.gone.iter().enumerate() {
+        for (index, (id, at, values)) in self.gone.iter().enumerate() {
             context.breathe(index).await?;
             let Some(known) = related.tables.get(id) else { continue };
             let Some(child) = known.children.get(*at) else { continue };
-            if *can_wait && let Some(referring) = related.tables.get(&child.table) {
+            if let Some(referring) = related.tables.get(&child.table) {
                 let name = name_of(&referring.table.descriptor);
                 let key = &child.foreign_key;
                 let mut deferred = context.env.session.deferred.lock();
@@ -213,6 +253,22 @@ impl References {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether rows of the table called `id` still refer to `values`, as far as that can be told: what was stored may have been
+/// changed since by what follows from the statement.
+async fn is_referred_to<D: Database>(
+    related: &Related,
+    id: u32,
+    key: &ForeignKey,
+    values: &Row,
+    context: &mut Context<'_, D>,
+) -> SqlResult<bool> {
+    let mut children = related.tables.values().flat_map(|known| &known.children);
+    match children.find(|child| child.table == id && child.foreign_key == *key) {
+        Some(child) => Ok(!collect(&child.rows, &mut context.within(values)).await?.is_empty()),
+        None => Ok(true),
     }
 }
 
