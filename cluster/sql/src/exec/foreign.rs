@@ -129,7 +129,8 @@ impl References {
                     (ReferentialAction::Cascade, None) => deleted.extend(rows),
                     (action, new) => {
                         let key = &child.foreign_key;
-                        replaced.extend(referring_elsewhere(referring, key, action, rows, new, context)?);
+                        replaced
+                            .extend(referring_elsewhere(referring, key, action, rows, new, context).await?);
                     }
                 }
             }
@@ -295,7 +296,7 @@ fn keyed(table: &RelatedTable, rows: Vec<Row>) -> Vec<(Arc<[u8]>, Row)> {
 }
 
 /// Rows that refer to what has changed, as they are to be.
-fn referring_elsewhere<D>(
+async fn referring_elsewhere<D: Database>(
     table: &RelatedTable,
     key: &ForeignKey,
     action: ReferentialAction,
@@ -310,7 +311,7 @@ fn referring_elsewhere<D>(
             let value = match (action, &new) {
                 (ReferentialAction::Cascade, Some(new)) => new.get(at).cloned(),
                 (ReferentialAction::SetDefault, _) => match table.table.bound.defaults.get(column) {
-                    Some(default) => Some(default.eval(&[], &context.env)?.into_owned()),
+                    Some(default) => Some(context.eval(default, &[]).await?),
                     None => None,
                 },
                 _ => None,

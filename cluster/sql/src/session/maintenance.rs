@@ -27,7 +27,11 @@ impl<D: Database> Session<D> {
         }
         let snapshot = self.database.snapshot(Freshness::Local).await?;
         let mut transaction = Transaction::reading(snapshot.clone(), self.database.memory().lease());
-        let tables = tables_of(&maintenance.tables, &self.facts.path, &mut transaction).await?;
+        let names = self.committed(&maintenance.tables, &mut transaction).await?;
+        let tables = match maintenance.tables.is_empty() || !names.is_empty() {
+            true => tables_of(&names, &self.facts.path, &mut transaction).await?,
+            false => Vec::new(),
+        };
         if !maintenance.analyzes {
             return Ok(Outcome::Done(Tag::Defined(command)));
         }
@@ -51,6 +55,29 @@ impl<D: Database> Session<D> {
             self.database.commit(commit).await?;
         }
         Ok(Outcome::Done(Tag::Defined(command)))
+    }
+}
+
+impl<D: Database> Session<D> {
+    /// `names` without those that only the open transaction knows: there are no statistics of what is not committed.
+    async fn committed(
+        &mut self,
+        names: &[TableName],
+        reading: &mut Transaction,
+    ) -> SqlResult<Vec<TableName>> {
+        let path = self.facts.path.clone();
+        let mut committed = Vec::with_capacity(names.len());
+        for name in names {
+            let is_own =
+                self.state.is_block() && catalog::find_along(reading, &path, name).await?.is_none() && {
+                    let transaction = self.state.transaction(&self.database).await?;
+                    catalog::find_along(transaction, &path, name).await?.is_some()
+                };
+            if !is_own {
+                committed.push(name.clone());
+            }
+        }
+        Ok(committed)
     }
 }
 

@@ -7,6 +7,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use cluster_store::Transaction;
 use spin::Mutex;
 
 use super::transaction::State;
@@ -14,13 +15,14 @@ use super::{Cursor, Mode, Outcome, Parsed, Prepared, Session, Tag};
 use crate::ast::{Declare, Expr as AstExpr, FetchDirection, Statement};
 use crate::bind::{Binder, Scope};
 use crate::catalog::Column;
-use crate::database::Database;
+use crate::database::{Database, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::eval::Env;
-use crate::exec::{Budget, Row};
+use crate::eval::{Env, Value};
+use crate::exec::{Budget, Context, Row};
+use crate::expr::Expr;
 use crate::memo::Memo;
 use crate::plan::{OutputColumn, Planner, Relations};
-use crate::types::DataType;
+use crate::types::{DataType, Datum};
 
 /// Most statements that a session prepares by SQL, and most cursors that it opens.
 const NAMES_MAX: usize = 1024;
@@ -155,12 +157,38 @@ impl<D: Database> Session<D> {
             let mut binder = Binder::new(&scope, &mut planner, "EXECUTE parameters");
             let column = Column::new(&format!("${}", at + 1), *data_type);
             let expr = binder.assign(argument, &column)?;
-            params.push(expr.eval(&[], &Env::new(&[], &self.facts, &memo))?.into_owned());
+            if expr.has_subquery() {
+                let message = "cannot use subquery in EXECUTE parameter";
+                return Err(SqlError::new(SqlState::NOT_SUPPORTED, message));
+            }
+            let value = expr.eval(&[], &Env::new(&[], &self.facts, &memo)).map(Value::into_owned);
+            params.push(match value {
+                Err(error) if error.is_pending() => self.argument(&expr).await?,
+                value => value?,
+            });
         }
         // It is planned again if its tables have changed.
         let parsed = prepared.parsed.clone();
         let again = Box::pin(self.prepare(&parsed, &prepared.given)).await?;
         Box::pin(self.execute(&again, params, mode)).await
+    }
+
+    /// The value of an argument that is not known without a look at the tables.
+    async fn argument(&mut self, expr: &Expr) -> SqlResult<Datum> {
+        let Session { state, database, facts, cancel, .. } = self;
+        let mut own;
+        let transaction = if state.is_block() {
+            state.transaction(database).await?
+        } else {
+            let snapshot = database.snapshot(Freshness::Linearizable).await?;
+            own = Transaction::reading(snapshot, database.memory().lease());
+            &mut own
+        };
+        let memo = Memo::default();
+        let env = Env::new(&[], facts, &memo);
+        let mut budget = Budget::new(database.memory());
+        let mut context = Context { database: &*database, transaction, env, cancel, budget: &mut budget };
+        context.eval(expr, &[]).await
     }
 
     /// `DECLARE`

@@ -8,7 +8,8 @@ use super::referenced::let_go;
 use super::{place_of, put_table, skipping, table_called};
 use crate::ast::{Drop, ObjectKind, TableName, Truncate, visit};
 use crate::catalog::{
-    self, Descriptor, IndexConstraint, Named, PUBLIC, SCHEMA_ITSELF, Stored, TableDescriptor,
+    self, ColumnDefault, Descriptor, Identity, IndexConstraint, Named, PUBLIC, SCHEMA_ITSELF, Stored,
+    TableDescriptor,
 };
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -16,6 +17,7 @@ use crate::exec::{Context, check_not_pending, delete_all};
 use crate::parse;
 use crate::session::Notice;
 use crate::settings;
+use crate::types::Datum;
 
 /// A schema and a name in it.
 type FullName = (String, String);
@@ -136,6 +138,12 @@ async fn drop_all<D: Database>(
                 if sequence.owner.is_some() && !cascade {
                     return Err(depended_on("sequence", &name.1));
                 }
+                // Unless its table goes with it.
+                if let Some((table, column)) = &sequence.owner
+                    && !names.contains(&(name.0.clone(), table.clone()))
+                {
+                    forget_default((&name.0, table), *column, &name.1, context).await?;
+                }
                 forget(name, context)?;
                 delete_all(sequence.id, context).await?;
             }
@@ -146,6 +154,32 @@ async fn drop_all<D: Database>(
         }
     }
     Ok(notices)
+}
+
+/// A column has no default any more: the sequence called `sequence` goes by which it counts.
+async fn forget_default<D: Database>(
+    (schema, table): (&str, &str),
+    column: u16,
+    sequence: &str,
+    context: &mut Context<'_, D>,
+) -> SqlResult<()> {
+    let Some(stored) = catalog::find_table(context.transaction, schema, table).await? else { return Ok(()) };
+    let mut descriptor = stored.descriptor.clone();
+    let Some(column) = descriptor.columns.get_mut(usize::from(column)) else { return Ok(()) };
+    if column.identity != Identity::No {
+        let message = format!(
+            "cannot drop sequence {sequence} because column {} of table {table} requires it",
+            column.name
+        );
+        return Err(SqlError::new(SqlState::DEPENDENT_OBJECTS, message)
+            .hint(format!("You can drop column {} of table {table} instead.", column.name)));
+    }
+    let counts = matches!(&column.default, ColumnDefault::Expression(text) if text.contains(sequence));
+    if counts {
+        column.default = ColumnDefault::Value(Datum::Null);
+        put_table(descriptor, context).await?;
+    }
+    Ok(())
 }
 
 fn forget<D>(name: &FullName, context: &mut Context<'_, D>) -> SqlResult<()> {

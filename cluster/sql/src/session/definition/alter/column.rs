@@ -117,36 +117,43 @@ impl<D: Database> Changing<'_, '_, D> {
         Ok(notice)
     }
 
-    /// Drops the constraints and indexes that a column is part of.
-    pub(super) async fn drop_what_uses(&mut self, column: u16, cascade: bool) -> SqlResult<Option<Notice>> {
-        let name = self.table.columns.get(usize::from(column)).map_or("", |column| column.name.as_str());
-        let what = format!("column {name} of table {}", self.table.name);
+    /// Whether the expression `text` over the table's rows looks at `column`.
+    fn is_used_in(&self, column: u16, text: &str) -> SqlResult<bool> {
         let scope = scope_of(&self.table, self.table.name.clone());
         let mut planner = Planner::new(Relations::default(), &[]);
-        let mut uses = |text: &String| -> SqlResult<bool> {
-            let expr =
-                Binder::new(&scope, &mut planner, "check constraints").value(&parse::expression(text)?)?;
-            Ok(expr.any(&mut |expr| *expr == Expr::Column(usize::from(column))))
-        };
-        let mut gone = Vec::new();
+        let expr = Binder::new(&scope, &mut planner, "check constraints").value(&parse::expression(text)?)?;
+        Ok(expr.any(&mut |expr| *expr == Expr::Column(usize::from(column))))
+    }
+
+    /// The places of the indexes that `column` is part of, by itself or in an expression.
+    fn indexes_that_use(&self, column: u16) -> SqlResult<Vec<usize>> {
+        let mut places = Vec::new();
         for (at, index) in self.table.indexes.iter().enumerate() {
             let mut is_used = false;
             for key in &index.keys {
                 is_used |= match &key.value {
                     IndexValue::Column(at) => *at == column,
-                    IndexValue::Expression(text) => uses(text)?,
+                    IndexValue::Expression(text) => self.is_used_in(column, text)?,
                 };
             }
             if let Some(predicate) = &index.predicate {
-                is_used |= uses(predicate)?;
+                is_used |= self.is_used_in(column, predicate)?;
             }
             if is_used {
-                gone.push(at);
+                places.push(at);
             }
         }
+        Ok(places)
+    }
+
+    /// Drops the constraints and indexes that a column is part of.
+    pub(super) async fn drop_what_uses(&mut self, column: u16, cascade: bool) -> SqlResult<Option<Notice>> {
+        let name = self.table.columns.get(usize::from(column)).map_or("", |column| column.name.as_str());
+        let what = format!("column {name} of table {}", self.table.name);
+        let gone = self.indexes_that_use(column)?;
         let mut checks = Vec::new();
         for check in &self.table.checks {
-            if !uses(&check.expression)? {
+            if !self.is_used_in(column, &check.expression)? {
                 checks.push(check.clone());
             }
         }
@@ -196,7 +203,7 @@ impl<D: Database> Changing<'_, '_, D> {
             return Err(depended_on(&format!("column {name} of table {}", self.table.name)));
         }
         let is_key = self.table.primary_key.contains(&column)
-            || self.table.indexes.iter().any(|index| index.columns().contains(&column))
+            || !self.indexes_that_use(column)?.is_empty()
             || self.table.foreign_keys.iter().any(|key| key.columns.contains(&column));
         let same_type = self.table.columns.get(at).is_some_and(|column| column.data_type == data_type);
         if is_key && !same_type {
