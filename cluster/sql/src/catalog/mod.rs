@@ -3,6 +3,7 @@
 //! Every statement reads the descriptor's key through its transaction, so a commit that came between a
 //! `DROP TABLE` and the statement is a conflict like any other.
 
+mod builds;
 mod cache;
 mod descriptor;
 mod extras;
@@ -14,6 +15,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub(crate) use builds::{build_key, builders_of, builds};
 pub use cache::TableCache;
 use cluster_format::limits::{BATCH_ROWS, TRANSACTION_LEN_MAX};
 use cluster_format::{KeyRange, Write};
@@ -58,29 +60,6 @@ const NEXT_TABLE_ID: [u8; 2] = [SYSTEM_SPACE, 2];
 
 /// There while a backup is restored: which restore may write.
 pub(crate) const RESTORE: [u8; 2] = [SYSTEM_SPACE, 3];
-
-/// What sessions that build indexes note of that, by their random names.
-const BUILDS: u8 = 5;
-
-/// The key of the note of the session `builder`, which builds an index.
-pub(crate) fn build_key(builder: u64) -> Vec<u8> {
-    [&[SYSTEM_SPACE, BUILDS][..], &builder.to_be_bytes()].concat()
-}
-
-/// The sessions that build indexes, and their notes.
-pub(crate) async fn builds(transaction: &mut Transaction) -> SqlResult<Vec<(u64, Arc<[u8]>)>> {
-    let prefix = [SYSTEM_SPACE, BUILDS];
-    let mut scan = transaction.scan(KeyRange::prefix(&prefix), Direction::Forward);
-    let mut notes = Vec::new();
-    loop {
-        let rows = scan.next_batch(transaction).await?;
-        if rows.is_empty() {
-            return Ok(notes);
-        }
-        let builder = |key: &[u8]| key.strip_prefix(&prefix)?.try_into().ok().map(u64::from_be_bytes);
-        notes.extend(rows.into_iter().filter_map(|(key, note)| Some((builder(&key)?, note))));
-    }
-}
 
 /// Most bytes of descriptors in a backup: restoring it writes them in one transaction.
 pub(crate) const DESCRIPTORS_LEN_MAX: usize = TRANSACTION_LEN_MAX - 1024;
@@ -462,16 +441,6 @@ pub(crate) fn kind_of(key: &[u8], value: &[u8]) -> Option<Kind> {
         [TABLE_SPACE, id @ ..] => Some(Kind::Row(u32::from_be_bytes(*id.first_chunk()?))),
         _ => None,
     }
-}
-
-/// The sessions that were building the indexes of the table that `value` describes.
-pub(crate) fn builders_of(value: &[u8]) -> Vec<u64> {
-    let Some(Descriptor::Table(table)) = Descriptor::decode(value) else { return Vec::new() };
-    let builder = |index: &Index| match index.state {
-        IndexState::Building { builder } => Some(builder),
-        IndexState::Ready => None,
-    };
-    table.indexes.iter().filter_map(builder).collect()
 }
 
 /// 55000
