@@ -213,8 +213,8 @@ impl Deferred {
     }
 }
 
-/// The end of a statement: keys that do not wait are checked, the others are noted.
-pub(crate) async fn settle_keys<D: Database>(context: &mut Context<'_, D>) -> SqlResult<()> {
+/// The end of a statement: keys that do not wait are checked, or all unless they `may_wait`; the others are noted.
+pub(crate) async fn settle_keys<D: Database>(may_wait: bool, context: &mut Context<'_, D>) -> SqlResult<()> {
     let deferred = context.env.session.deferred.clone();
     let written = core::mem::take(&mut deferred.lock().written);
     for (index, (table, constraint, form)) in written.into_iter().enumerate() {
@@ -226,7 +226,7 @@ pub(crate) async fn settle_keys<D: Database>(context: &mut Context<'_, D>) -> Sq
         };
         let deferral = stored.descriptor.indexes.iter().find(|index| index.name == note.constraint);
         let deferral = deferral.map_or(Deferral::No, |index| index.deferral);
-        if deferred.lock().waits(deferral, &note.table.0, &note.constraint) {
+        if may_wait && deferred.lock().waits(deferral, &note.table.0, &note.constraint) {
             deferred.lock().note(note, Row::new())?;
         } else {
             check_key(&stored, &note, context).await?;

@@ -197,9 +197,16 @@ impl References {
         Ok(())
     }
 
-    /// Whether all is there that rows refer to, and nothing refers to what is gone.
+    /// Keeps what rows refer to by the key at `at` alone.
+    pub(crate) fn keep_only(&mut self, at: usize) {
+        self.wanted.retain(|(_, key, _)| *key == at);
+    }
+
+    /// Whether all is there that rows refer to, and nothing refers to what is gone; if it `may_wait`, that is noted of
+    /// constraints that wait.
     pub(crate) async fn check<D: Database>(
         self,
+        may_wait: bool,
         related: &Related,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
@@ -213,7 +220,7 @@ impl References {
             };
             let name = name_of(&known.table.descriptor);
             let mut deferred = context.env.session.deferred.lock();
-            if deferred.waits(key.deferral, &name.0, &key.name) {
+            if may_wait && deferred.waits(key.deferral, &name.0, &key.name) {
                 deferred.note_wanted(name, &key.name, values)?;
                 continue;
             }
@@ -232,7 +239,7 @@ impl References {
                 let name = name_of(&referring.table.descriptor);
                 let key = &child.foreign_key;
                 let mut deferred = context.env.session.deferred.lock();
-                if deferred.waits(key.deferral, &name.0, &key.name) {
+                if may_wait && deferred.waits(key.deferral, &name.0, &key.name) {
                     deferred.note_gone(name_of(&known.table.descriptor), name, &key.name, values)?;
                     continue;
                 }

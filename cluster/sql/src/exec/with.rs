@@ -30,9 +30,9 @@ pub(crate) async fn run_change<D: Database>(
     }
     let mut changed = run_part(plan, row_ids, context).await?;
     if let Some(related) = related(plan) {
-        core::mem::take(&mut changed.references).check(related, context).await?;
+        core::mem::take(&mut changed.references).check(true, related, context).await?;
     }
-    settle_keys(context).await?;
+    settle_keys(true, context).await?;
     Ok(changed)
 }
 
@@ -76,9 +76,9 @@ async fn run_parts<D: Database>(
     context.transaction.end_parts();
     let changed = changed?;
     for (related, references) in unchecked {
-        references.check(&related, context).await?;
+        references.check(true, &related, context).await?;
     }
-    settle_keys(context).await?;
+    settle_keys(true, context).await?;
     Ok(changed)
 }
 

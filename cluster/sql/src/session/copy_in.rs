@@ -100,8 +100,8 @@ impl<D: Database> Session<D> {
         let memo = Memo::default();
         let env = Env::new(&[], facts, &memo);
         let mut context = Context { database, transaction, env, cancel, budget: &mut copy.budget };
-        core::mem::take(&mut copy.references).check(&plan.related, &mut context).await?;
-        settle_keys(&mut context).await?;
+        core::mem::take(&mut copy.references).check(true, &plan.related, &mut context).await?;
+        settle_keys(true, &mut context).await?;
         if is_alone {
             check_deferred(true, &mut context).await?;
         }

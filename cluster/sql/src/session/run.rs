@@ -387,7 +387,8 @@ pub(super) async fn write_once<D: Database>(
     mode: Mode,
 ) -> SqlResult<Written> {
     if let Some((tag, notices)) = definition::run(prepared.statement(), row_ids, context).await? {
-        settle_keys(context).await?;
+        // What is defined holds for the rows that are there.
+        settle_keys(false, context).await?;
         return Ok(Written { tag, rows: None, budget: None, notices });
     }
     let planned =

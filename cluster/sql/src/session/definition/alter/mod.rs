@@ -155,7 +155,6 @@ impl<D: Database> Changing<'_, '_, D> {
         let related = crate::plan::related_to(stored, self.context).await?;
         let mut references = crate::exec::References::default();
         let mut all = rows::Rows::of(stored, self.context);
-        let _ = at;
         loop {
             let batch = all.next_batch(stored, self.context).await?;
             if batch.is_empty() {
@@ -165,7 +164,8 @@ impl<D: Database> Changing<'_, '_, D> {
                 references.want(&related, stored.descriptor.id, &row, self.context)?;
             }
         }
-        references.check(&related, self.context).await
+        references.keep_only(at);
+        references.check(false, &related, self.context).await
     }
 
     /// Takes an index away. Returns the columns that it was of.
