@@ -197,16 +197,25 @@ impl<'a> Reader<'a> {
         self.bytes(N)?.try_into().ok()
     }
 
+    /// Most have one or two bytes.
+    #[inline]
     fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let [byte] = self.fixed()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
+        for (at, byte) in self.rest.iter().enumerate().take(10) {
+            value |= u64::from(byte & 0x7f) << (7 * at);
+            if *byte < 0x80 {
+                self.rest = self.rest.get(at + 1..)?;
                 return Some(value);
             }
         }
         None
+    }
+
+    #[inline]
+    fn skip_varint(&mut self) -> Option<()> {
+        let last = self.rest.iter().take(10).position(|byte| *byte < 0x80)?;
+        self.rest = self.rest.get(last + 1..)?;
+        Some(())
     }
 
     fn integer<T: TryFrom<i64>>(&mut self) -> Option<T> {
@@ -226,11 +235,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Passes over a value.
+    #[inline]
     fn skip(&mut self, data_type: DataType) -> Option<()> {
         match data_type.base() {
-            DataType::Int2 | DataType::Int4 | DataType::Int8 | DataType::Oid => {
-                self.varint()?;
-            }
+            DataType::Int2 | DataType::Int4 | DataType::Int8 | DataType::Oid => self.skip_varint()?,
             DataType::Numeric => self.rest = Numeric::skip(self.rest)?,
             base if is_counted(base) => {
                 self.counted()?;
@@ -249,6 +257,10 @@ impl<'a> Reader<'a> {
             DataType::Int2 => WordKind::Int2,
             DataType::Int4 => WordKind::Int4,
             DataType::Int8 => WordKind::Int8,
+            DataType::Date => {
+                column.push_word(WordKind::Date, self.of(Date::decode)?.days().into());
+                return Some(());
+            }
             DataType::Numeric => {
                 match Numeric::read_parts(self.rest) {
                     Some(((coefficient, scale), rest)) => {

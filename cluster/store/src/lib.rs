@@ -28,9 +28,9 @@ mod tables;
 mod transaction;
 
 pub use cluster_tree::{
-    Arrived, Direction, Incoming, Most, NotFilled, OpenError, Outgoing, PATCH_LEN_MAX, Patch, PatchPiece,
-    PatchQuestion, REQUEST_TAG, REQUEST_TAG_BITS, ReadError, Row, RowSink, Scrubbed, TableId, TransferError,
-    WriteError, yield_now,
+    Arrived, BlockReads, Direction, Incoming, Most, NotFilled, OpenError, Outgoing, PATCH_LEN_MAX, Patch,
+    PatchPiece, PatchQuestion, REQUEST_TAG, REQUEST_TAG_BITS, ReadError, Row, RowSink, Scrubbed, TableId,
+    TransferError, WriteError, yield_now,
 };
 pub use error::ApplyError;
 pub use event::TablesEvent;

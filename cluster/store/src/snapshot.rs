@@ -8,7 +8,7 @@ use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX};
 use cluster_format::{KeyRange, StateHash, Version};
 use cluster_tree::{Most, RANGE_TOMBSTONES_MAX, RowSink};
 
-use crate::{Direction, Mending, PatchPiece, PatchQuestion, ReadError, Row, yield_now};
+use crate::{BlockReads, Direction, Mending, PatchPiece, PatchQuestion, ReadError, Row, yield_now};
 
 /// A read waits no more often than this for damage to be mended: each time it may meet some more.
 const MENDED_MAX: usize = 8;
@@ -49,6 +49,11 @@ impl Snapshot {
     /// The same state, whose reads wait for `mending` when they meet damage.
     pub fn mended_by(self, mending: Arc<dyn Mending>) -> Snapshot {
         Snapshot { mending: Some(mending), ..self }
+    }
+
+    /// The same state, where what is read of its tables counts for `reads`.
+    pub fn counted(self, reads: Arc<BlockReads>) -> Snapshot {
+        Snapshot { tree: self.tree.counted(reads), ..self }
     }
 
     /// Whether so many ranges are deleted that no more should be.

@@ -12,7 +12,7 @@ use cluster_format::limits::{
 use cluster_format::{Commit, KeyRange, Origin, RequestId, Version, Write};
 
 use crate::ranges::Ranges;
-use crate::{Direction, Lease, Most, ReadError, Row, RowSink, Snapshot, yield_now};
+use crate::{BlockReads, Direction, Lease, Most, ReadError, Row, RowSink, Snapshot, yield_now};
 
 /// Why a write was refused, or a read failed. What is too long is the caller's fault and fails alike
 /// everywhere; the last two are this node's, and another may manage.
@@ -79,6 +79,8 @@ pub struct Transaction {
     reads: Option<Ranges>,
     /// While several statements see the same rows: what of the writes they do not see.
     aside: Option<Aside>,
+    /// What it has read of tables, if somebody wants to know.
+    block_reads: Option<Arc<BlockReads>>,
 }
 
 /// The other one of two states of a transaction's writes: what was there before, or what is there by now.
@@ -93,7 +95,7 @@ impl Transaction {
     pub fn new(snapshot: Snapshot, lease: Lease) -> Transaction {
         let reads = Some(Ranges::default());
         let (deletes, writes) = (Ranges::default(), BTreeMap::new());
-        Transaction { snapshot, deletes, writes, writes_len: 0, lease, reads, aside: None }
+        Transaction { snapshot, deletes, writes, writes_len: 0, lease, reads, aside: None, block_reads: None }
     }
 
     /// One that only reads, so that what it reads need not be noted.
@@ -104,6 +106,16 @@ impl Transaction {
     /// The version it reads at.
     pub fn read_version(&self) -> Version {
         self.snapshot.version()
+    }
+
+    /// What it has read of tables, in blocks, since it was first asked.
+    pub fn block_reads(&mut self) -> Arc<BlockReads> {
+        let reads = self.block_reads.get_or_insert_with(|| {
+            let reads = Arc::new(BlockReads::default());
+            self.snapshot = self.snapshot.clone().counted(reads.clone());
+            reads
+        });
+        reads.clone()
     }
 
     /// Whether it has written nothing, so that there is nothing to commit.

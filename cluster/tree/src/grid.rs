@@ -4,6 +4,7 @@ use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use drivers_api::{DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 use futures_channel::oneshot;
@@ -28,6 +29,27 @@ const CELL_LEN: u64 = CELL_SECTORS as u64 * SECTOR_SIZE as u64;
 #[derive(Clone)]
 pub struct Grid {
     shared: Arc<Mutex<Shared>>,
+    /// Who is told what this clone, and those made of it, read.
+    reads: Option<Arc<BlockReads>>,
+}
+
+/// What was read of tables, in blocks.
+#[derive(Debug, Default)]
+pub struct BlockReads {
+    all: AtomicU64,
+    from_disk: AtomicU64,
+}
+
+impl BlockReads {
+    /// All of them.
+    pub fn all(&self) -> u64 {
+        self.all.load(Ordering::Relaxed)
+    }
+
+    /// Those that were not in memory, or were not yet.
+    pub fn from_disk(&self) -> u64 {
+        self.from_disk.load(Ordering::Relaxed)
+    }
 }
 
 type FrameReader = oneshot::Sender<Result<Arc<[u8]>, ReadError>>;
@@ -75,7 +97,12 @@ impl Grid {
             revoked: Vec::new(),
             readers: HashMap::new(),
         };
-        Grid { shared: Arc::new(Mutex::new(shared)) }
+        Grid { shared: Arc::new(Mutex::new(shared)), reads: None }
+    }
+
+    /// The same, where what is read counts for `reads`.
+    pub(crate) fn counted(self, reads: Arc<BlockReads>) -> Grid {
+        Grid { reads: Some(reads), ..self }
     }
 
     /// The disk has become larger, and has so many sectors now: the cells of what is new are free.
@@ -284,8 +311,14 @@ impl Frames for Grid {
         let waiting = {
             let mut shared = self.shared.lock();
             let id = (table.head.id, *frame);
+            if let Some(reads) = &self.reads {
+                reads.all.fetch_add(1, Ordering::Relaxed);
+            }
             if let Some(payload) = shared.cache.get(id) {
                 return Ok(payload);
+            }
+            if let Some(reads) = &self.reads {
+                reads.from_disk.fetch_add(1, Ordering::Relaxed);
             }
             let (sender, receiver) = oneshot::channel();
             let is_long = frame.sectors as usize * SECTOR_SIZE > shared.transfer_len_max;

@@ -61,7 +61,7 @@ mod yielding;
 
 pub use cells::{CELL_SECTORS, CellRun};
 pub use frame::{FrameError, FrameRef, Sum, TableId};
-pub use grid::{Grid, REQUEST_TAG, REQUEST_TAG_BITS};
+pub use grid::{BlockReads, Grid, REQUEST_TAG, REQUEST_TAG_BITS};
 pub use levels::{Levels, Run};
 pub use manifest::{OpenError, Root};
 pub use memtable::WrittenSince;

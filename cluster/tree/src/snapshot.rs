@@ -9,8 +9,8 @@ use drivers_api::SECTOR_SIZE;
 
 use crate::grid::Grid;
 use crate::{
-    Direction, HashedKey, Levels, MemTable, Most, RangeTombstones, ReadError, Row, RowSink, Source, read,
-    yield_now,
+    BlockReads, Direction, HashedKey, Levels, MemTable, Most, RangeTombstones, ReadError, Row, RowSink,
+    Source, read, yield_now,
 };
 
 /// One state of a tree, as a value: it never changes, and shares everything with the tree. What it refers to keeps its
@@ -59,6 +59,11 @@ impl Snapshot {
     /// more.
     pub fn range_tombstones(&self) -> usize {
         self.levels.tombstones.len()
+    }
+
+    /// The same state, where what is read of tables counts for `reads`.
+    pub fn counted(self, reads: Arc<BlockReads>) -> Snapshot {
+        Snapshot { grid: self.grid.counted(reads), ..self }
     }
 
     fn check(&self, version: Version) -> Result<(), ReadError> {

@@ -6,7 +6,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use cluster_format::limits::BATCH_ROWS;
 use cluster_store::yield_now;
@@ -138,14 +138,15 @@ impl Cursor {
                 Ok(Some(rows).filter(|rows| !rows.is_empty()).map(Batch::Rows))
             }
             Cursor::Measured(counters, input) => {
-                let since = context.database.wall_micros();
+                let reads = context.transaction.block_reads();
+                let (since, before) = (context.database.wall_micros(), (reads.all(), reads.from_disk()));
                 let rows = input.next_batch(context).await?;
                 let micros = context.database.wall_micros().saturating_sub(since);
-                counters.0.micros.fetch_add(u64::try_from(micros).unwrap_or(0), Ordering::Relaxed);
-                counters
-                    .0
-                    .rows
-                    .fetch_add(rows.as_ref().map_or(0, |rows| rows.len() as u64), Ordering::Relaxed);
+                let add = |counter: &AtomicU64, more| _ = counter.fetch_add(more, Ordering::Relaxed);
+                add(&counters.0.micros, u64::try_from(micros).unwrap_or(0));
+                add(&counters.0.rows, rows.as_ref().map_or(0, |rows| rows.len() as u64));
+                add(&counters.0.blocks, reads.all() - before.0);
+                add(&counters.0.blocks_from_disk, reads.from_disk() - before.1);
                 Ok(rows)
             }
             Cursor::Filter(filter, input) => filtered(filter, input, context).await,

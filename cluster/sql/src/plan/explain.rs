@@ -72,8 +72,10 @@ pub(crate) fn reset(plan: &Plan) {
 
 fn reset_rel(rel: &Rel) {
     if let Rel::Measured(measured) = rel {
-        let CounterValues { loops, rows, micros } = &*measured.counters.0;
-        [loops, rows, micros].into_iter().for_each(|counter| counter.store(0, Ordering::Relaxed));
+        let CounterValues { loops, rows, micros, blocks, blocks_from_disk } = &*measured.counters.0;
+        [loops, rows, micros, blocks, blocks_from_disk]
+            .into_iter()
+            .for_each(|counter| counter.store(0, Ordering::Relaxed));
     }
     rel.inputs().into_iter().for_each(reset_rel);
 }
@@ -125,11 +127,16 @@ fn describe(rel: &Rel, depth: usize, counters: Option<&Counters>, lines: &mut Ve
 
 /// What was counted.
 fn actual(counters: &Counters) -> String {
-    let [loops, rows, micros] = [&counters.0.loops, &counters.0.rows, &counters.0.micros]
-        .map(|counter| counter.load(Ordering::Relaxed));
+    let CounterValues { loops, rows, micros, blocks, blocks_from_disk } = &*counters.0;
+    let [loops, rows, micros, blocks, from_disk] =
+        [loops, rows, micros, blocks, blocks_from_disk].map(|counter| counter.load(Ordering::Relaxed));
     match loops {
         0 => " (never executed)".into(),
-        _ => format!(" (actual rows={rows} loops={loops} time={}.{:03} ms)", micros / 1000, micros % 1000),
+        _ => format!(
+            " (actual rows={rows} loops={loops} time={}.{:03} ms blocks={blocks} from disk={from_disk})",
+            micros / 1000,
+            micros % 1000
+        ),
     }
 }
 

@@ -169,6 +169,9 @@ pub(crate) struct CounterValues {
     pub(crate) rows: AtomicU64,
     /// With what is below it.
     pub(crate) micros: AtomicU64,
+    /// Blocks of tables that were read, with what is below it: all of them, and those that were not in memory.
+    pub(crate) blocks: AtomicU64,
+    pub(crate) blocks_from_disk: AtomicU64,
 }
 
 impl PartialEq for Counters {
