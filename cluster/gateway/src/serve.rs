@@ -232,8 +232,9 @@ impl<C: Connection, D: Database> Backend<C, D> {
 
     /// Ends an implicit transaction and says that the next command may come.
     pub(crate) async fn ready(&mut self) -> Result<(), Ended> {
-        if let Err(error) = self.session.sync().await {
-            self.report(&error);
+        match self.session.sync().await {
+            Ok(()) => self.remark(),
+            Err(error) => self.report(&error),
         }
         self.entered.stop_timer();
         self.at_rest = true;

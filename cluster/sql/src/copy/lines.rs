@@ -8,6 +8,7 @@ use cluster_format::limits::ROW_LEN_MAX;
 
 use super::{Field, Record};
 use crate::ast::LineFormat;
+use crate::catalog::COLUMNS_MAX;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::wire;
 
@@ -134,6 +135,10 @@ impl LineDecoder {
         let bytes = if self.format.csv { self.field.clone() } else { unescape(&self.field) };
         // It keeps its memory for the next one.
         self.field.clear();
+        // A field takes more memory than it has bytes, and no table has so many columns.
+        if self.record.len() > COLUMNS_MAX {
+            return Err(SqlError::new(SqlState::BAD_COPY_FORMAT, "extra data after last expected column"));
+        }
         self.record.push(match is_null {
             true => Field::Null,
             false => Field::Text(String::from_utf8(bytes).map_err(|_| wire::bad_utf8())?),
@@ -240,6 +245,14 @@ mod tests {
         assert_eq!(decode(true, &[data]), expected);
         let pieces: Vec<&[u8]> = data.chunks(1).collect();
         assert_eq!(decode(true, &pieces), expected);
+    }
+
+    #[test]
+    fn a_line_of_more_fields_than_a_table_has_columns_is_refused_before_it_ends() {
+        let mut decoder = LineDecoder::new(format(false));
+        let refused = decoder.push(&[b'\t'; 10_000], &mut Vec::new()).expect_err("too many");
+        assert_eq!(refused.state, SqlState::BAD_COPY_FORMAT);
+        assert!(decoder.record.len() <= COLUMNS_MAX + 1);
     }
 
     #[test]

@@ -22,6 +22,9 @@ use crate::plan::{CopyInPlan, Plan, Planned};
 use crate::types::Datum;
 use crate::wire;
 
+/// So many bytes are taken apart at once: short rows take many times the memory that they have bytes.
+const PIECE_LEN: usize = 64 * 1024;
+
 /// A copy in progress.
 pub struct CopyIn {
     planned: Arc<Planned>,
@@ -57,9 +60,12 @@ impl CopyIn {
 impl<D: Database> Session<D> {
     /// Takes a piece of the data.
     pub async fn copy_data(&mut self, copy: &mut CopyIn, bytes: &[u8]) -> SqlResult<()> {
-        let mut records = Vec::new();
-        copy.decoder.push(bytes, &mut records)?;
-        self.copy_records(copy, records).await
+        for piece in bytes.chunks(PIECE_LEN) {
+            let mut records = Vec::new();
+            copy.decoder.push(piece, &mut records)?;
+            self.copy_records(copy, records).await?;
+        }
+        Ok(())
     }
 
     async fn copy_records(
