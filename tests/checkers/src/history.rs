@@ -30,7 +30,7 @@ pub enum Step {
 
 /// One transaction, as its client saw it. Times are nanoseconds of any clock that all clients share.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operation {
+pub struct Operation<S = Step> {
     /// The client.
     pub client: u64,
     /// Before its first statement was sent.
@@ -40,7 +40,7 @@ pub struct Operation {
     /// How it ended.
     pub outcome: Outcome,
     /// What it did, as far as it came.
-    pub steps: Vec<Step>,
+    pub steps: Vec<S>,
 }
 
 /// All transactions, in any order.

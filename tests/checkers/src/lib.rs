@@ -8,7 +8,8 @@
 //!
 //! The method is Elle's (Kingsbury and Alvaro, "Elle: Inferring Isolation Anomalies from Experimental
 //! Observations", VLDB 2020): clients append values that are never used twice to lists, so that every read
-//! reveals the order in which the values before its end were written.
+//! reveals the order in which the values before its end were written. Registers that count their writes are lists
+//! of which only the end is shown.
 
 #![forbid(unsafe_code)]
 
@@ -17,9 +18,11 @@ mod graph;
 mod history;
 mod list_append;
 mod order;
+mod register;
 #[cfg(test)]
 mod tests;
 
 pub use anomaly::Anomaly;
 pub use history::{History, Key, Operation, Outcome, Step, Value};
 pub use list_append::check;
+pub use register::{Access, as_lists};
