@@ -123,10 +123,11 @@ impl Leader {
     }
 
     fn conflict(&self, replica: &Replica, commit: &Commit) -> Option<Refused> {
-        let checked = replica.tables.check(commit);
-        let checked = match self.planted.is(Mistake::PendingWritesNotChecked) {
-            true => checked,
-            false => checked.and_then(|()| self.pending.check(commit)),
+        let applied = replica.tables.check(commit);
+        let checked = match (applied, self.planted.is(Mistake::PendingWritesNotChecked)) {
+            (Err(Conflict::TooOld), _) | (_, true) => applied,
+            // What is not applied yet is newer.
+            (applied, false) => self.pending.check(commit).and(applied),
         };
         checked.err().map(|conflict| match conflict {
             Conflict::Written(version) => Refused::Conflict(version),

@@ -3,7 +3,7 @@
 //! ```text
 //!   clients ── Stack ── sessions ── Shared ──┐
 //!                       (tasks)              ▼
-//!                                       Coordinator ──── Leader (admission)
+//!                                       Coordinator ──── Queue, Leader (admission)
 //!                                            │                │
 //!   peers ──── Peers ────────────────────► Replica (Raft, Journal, Tables) ── disk
 //! ```
@@ -26,6 +26,7 @@ mod leader;
 mod marks;
 mod message;
 mod node;
+mod queue;
 mod rebuilding;
 mod recovery;
 mod replica;

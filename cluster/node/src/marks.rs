@@ -15,5 +15,6 @@ cluster_format::marks! {
     TablesDamaged = "node: something of the tables could not be read any more",
     TablesMended = "node: what a table had lost was brought back by a peer",
     RangeDeleted = "node: a range of rows was deleted as a whole",
+    CommitQueued = "node: a commit waited for another's turn on what it writes",
     CommitDeferred = "node: a commit waited for a new leader to be ready",
 }

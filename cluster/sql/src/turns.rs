@@ -1,8 +1,9 @@
 //! Turns: those of a node's sessions whose commits keep meeting conflicts go on one after the other, in the order in
 //! which they came.
 //!
-//! A commit is checked against others that are under way, so sessions that change the same rows at the same time would
-//! undo each other's work again and again. The first of them is let through; the rest wait for their turn.
+//! A commit is checked against others that are under way. The leader keeps the keys of one that was refused from changing
+//! until it comes again; but not the ranges that it has read, so sessions that read what others write would undo each other's
+//! work again and again. The first of them is let through; the rest wait for their turn.
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;

@@ -53,23 +53,21 @@ impl Resolver {
             self.last_written.range::<Arc<[u8]>, _>(bounds).map(|(_, version)| *version)
         });
         let keys = commit.writes.iter().filter_map(|write| self.last_written.get(&write.key).copied());
-        let noted = ranges.chain(keys).find(|written| *written > since);
-        let newer = self.entries.iter().rev().take_while(|pending| pending.version > since);
-        let written = noted.or_else(|| {
-            let mut newer = newer;
-            let conflicting = newer.find(|Pending { commit: entry, is_searched, .. }| {
-                let is_written = || {
-                    reads().any(|range| writes_inside(entry, range))
-                        || commit.writes.iter().any(|write| writes_at(entry, &write.key))
-                };
-                let is_deleted = |deleted: &KeyRange| {
-                    reads().any(|range| range.overlaps(deleted))
-                        || commit.writes.iter().any(|write| deleted.contains(&write.key))
-                };
-                entry.deletes.iter().any(is_deleted) || *is_searched && is_written()
-            });
-            conflicting.map(|pending| pending.version)
+        // The newest, since whoever tries again must see all that it met.
+        let noted = ranges.chain(keys).filter(|written| *written > since).max();
+        let mut newer = self.entries.iter().rev().take_while(|pending| pending.version > since);
+        let searched = newer.find(|Pending { commit: entry, is_searched, .. }| {
+            let is_written = || {
+                reads().any(|range| writes_inside(entry, range))
+                    || commit.writes.iter().any(|write| writes_at(entry, &write.key))
+            };
+            let is_deleted = |deleted: &KeyRange| {
+                reads().any(|range| range.overlaps(deleted))
+                    || commit.writes.iter().any(|write| deleted.contains(&write.key))
+            };
+            entry.deletes.iter().any(is_deleted) || *is_searched && is_written()
         });
+        let written = noted.max(searched.map(|pending| pending.version));
         written.map_or(Ok(()), |version| Err(Conflict::Written(version)))
     }
 
@@ -137,6 +135,17 @@ mod tests {
         assert_eq!(resolver.check(&commit(5, &[(b"a", b"c")], &[])), Ok(()));
         assert_eq!(resolver.check(&commit(4, &[(b"a", b"b")], &[])), Ok(()));
         assert_eq!(resolver.check(&commit(4, &[], &[])), Ok(()));
+    }
+
+    #[test]
+    fn the_newest_of_conflicts_is_named() {
+        let mut resolver = Resolver::default();
+        resolver.record(Version(5), &commit(0, &[], &[b"a"]).into());
+        resolver.record(Version(6), &commit(0, &[], &[b"b"]).into());
+        resolver.record(Version(7), &commit(0, &[], &[b"c"]).into());
+        let newest = Err(Conflict::Written(Version(7)));
+        assert_eq!(resolver.check(&commit(4, &[], &[b"a", b"c", b"b"])), newest);
+        assert_eq!(resolver.check(&commit(4, &[(b"a", b"z")], &[b"a"])), newest);
     }
 
     #[test]

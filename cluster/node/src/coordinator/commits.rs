@@ -49,10 +49,44 @@ impl Coordinator {
         commit: Arc<Commit>,
         outbox: &mut Outbox,
     ) {
+        if self.is_due(now, replica, &commit) {
+            self.decide(now, replica, commit, outbox);
+        }
+    }
+
+    /// Whether `commit` is to be decided now, and need not wait for others' turns.
+    fn is_due(&mut self, now: Now, replica: &mut Replica, commit: &Arc<Commit>) -> bool {
+        let leads = replica.raft().is_some_and(|raft| raft.is_leader());
+        let is_due = !leads || self.queue.arrives(now, commit);
+        if !is_due {
+            replica.hit(Mark::CommitQueued);
+        }
+        is_due
+    }
+
+    /// Decides about a commit as the leader, and tells whoever asked, if there is anything to tell.
+    fn decide(&mut self, now: Now, replica: &mut Replica, commit: Arc<Commit>, outbox: &mut Outbox) {
+        let is_own = commit.origin.node == self.node;
         match self.leader.admit(now, replica, &commit) {
             Admission::Refused(refused) => {
+                if let Refused::Conflict(_) = refused {
+                    self.queue.refused(now, &commit);
+                }
                 let term = replica.raft().map_or(0, |raft| raft.term());
-                outbox.push((commit.origin.node, PeerMessage::CommitRefused(commit.request, refused, term)));
+                match is_own {
+                    true => self.commit_refused(commit.request, refused, term),
+                    false => {
+                        let refused = PeerMessage::CommitRefused(commit.request, refused, term);
+                        outbox.push((commit.origin.node, refused));
+                    }
+                }
+            }
+            Admission::NotYet | Admission::NotLeader if is_own => {
+                if let Some(pending) = self.commits.get_mut(&commit.request) {
+                    // This leader has not got it after all.
+                    pending.sent = pending.sent.saturating_sub(1);
+                    pending.send_at = now.monotonic + NOT_YET_PAUSE;
+                }
             }
             Admission::NotYet if self.has_room_for(&commit) => {
                 replica.hit(Mark::CommitDeferred);
@@ -60,6 +94,16 @@ impl Coordinator {
             }
             // Whoever asked asks the next leader.
             _ => {}
+        }
+    }
+
+    /// Decides about those that wait no longer for others' turns.
+    pub(super) fn decide_queued(&mut self, now: Now, replica: &mut Replica, outbox: &mut Outbox) {
+        if !replica.raft().is_some_and(|raft| raft.is_leader()) {
+            return self.queue.clear();
+        }
+        while let Some(commit) = self.queue.next(now) {
+            self.decide(now, replica, commit, outbox);
         }
     }
 
@@ -102,29 +146,19 @@ impl Coordinator {
     ) {
         let term = replica.raft().map_or(0, |raft| raft.term());
         let due = self.commits.values_mut().filter(|pending| pending.send_at <= now.monotonic);
-        let mut refused = Vec::new();
+        let mut own = Vec::new();
         for pending in due {
             let Some(leader) = leader else { break };
             // The link is reliable, so an answer that is long in coming is not hurried by asking often.
             pending.send_at = now.monotonic + SEND_AGAIN_AFTER * (1 << pending.sent.min(4));
             pending.sent_term = term;
-            if leader != self.node {
-                pending.sent += 1;
-                outbox.push((leader, PeerMessage::Commit(pending.commit.clone())));
-                continue;
-            }
-            match self.leader.admit(now, replica, &pending.commit) {
-                Admission::Appended => pending.sent += 1,
-                Admission::Refused(why) => {
-                    pending.sent += 1;
-                    refused.push((pending.commit.request, why));
-                }
-                Admission::NotYet | Admission::NotLeader => pending.send_at = now.monotonic + NOT_YET_PAUSE,
+            pending.sent += 1;
+            match leader == self.node {
+                true => own.push(pending.commit.clone()),
+                false => outbox.push((leader, PeerMessage::Commit(pending.commit.clone()))),
             }
         }
-        for (request, why) in refused {
-            self.commit_refused(request, why, term);
-        }
+        own.into_iter().for_each(|commit| self.forwarded_commit(now, replica, commit, outbox));
         let late = self.commits.extract_if(.., |_, pending| pending.give_up_at <= now.monotonic);
         for (_, pending) in late {
             let error = if pending.sent > 0 { DatabaseError::Unknown } else { DatabaseError::NoQuorum };

@@ -22,6 +22,7 @@ use reads::PendingRead;
 
 use crate::leader::Leader;
 use crate::message::PeerMessage;
+use crate::queue::Queue;
 use crate::replica::Replica;
 use crate::shared::Reply;
 
@@ -47,6 +48,8 @@ pub(crate) struct Coordinator {
     /// Reads that others asked this node, while it leads: raft's number, the asker and its number.
     forwarded_reads: BTreeMap<u64, (NodeId, u64)>,
     deferred: VecDeque<Arc<Commit>>,
+    /// While this node leads: whose turn it is on keys that commits met conflicts on.
+    queue: Queue,
     changes: BTreeMap<u64, PendingChange>,
     live: BTreeMap<u64, PendingLive>,
     next_number: u64,
@@ -65,6 +68,7 @@ impl Coordinator {
             new_reads: Vec::new(),
             forwarded_reads: BTreeMap::new(),
             deferred: VecDeque::new(),
+            queue: Queue::default(),
             changes: BTreeMap::new(),
             live: BTreeMap::new(),
             next_number: first_number,
@@ -122,6 +126,7 @@ impl Coordinator {
         self.take_new_reads(now);
         self.retry_deferred(now, replica, outbox);
         self.send_commits(now, replica, leader, outbox);
+        self.decide_queued(now, replica, outbox);
         self.send_reads(now, replica, leader, outbox);
         self.send_changes(now, replica, leader, outbox);
         self.answer_raft_reads(now, replica, outbox);
@@ -142,6 +147,6 @@ impl Coordinator {
         });
         let live = self.live.values().map(|pending| pending.give_up_at);
         let changes = self.changes.values().map(|pending| due(pending.send_at, pending.give_up_at));
-        commits.chain(reads).chain(live).chain(changes).min()
+        commits.chain(reads).chain(live).chain(changes).chain(self.queue.deadline()).min()
     }
 }

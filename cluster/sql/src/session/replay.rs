@@ -159,8 +159,7 @@ impl<D: Database> Session<D> {
         };
         let mut last = conflict;
         drop(held);
-        // Others that meet conflicts wait until this one has come through.
-        let _turn = self.cancel.unless_set(self.database.turns().take()).await;
+        let mut turn = None;
         for _ in 0..ATTEMPTS_MAX {
             self.cancel.check()?;
             let snapshot = self.snapshot_after(last).await?;
@@ -171,7 +170,14 @@ impl<D: Database> Session<D> {
             }
             let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
             match self.database.commit(commit).await {
-                Err(DatabaseError::Conflict(conflict)) => last = conflict,
+                Err(DatabaseError::Conflict(conflict)) => {
+                    last = conflict;
+                    // The turn that the leader gave was not enough: others of this node that meet conflicts wait until this
+                    // one has come through.
+                    if turn.is_none() {
+                        turn = self.cancel.unless_set(self.database.turns().take()).await;
+                    }
+                }
                 done => return done.map(Some).map_err(Into::into),
             }
         }

@@ -218,7 +218,9 @@ impl<D: Database> Session<D> {
                 Err(DatabaseError::Conflict(met)) if attempt < ATTEMPTS_MAX => {
                     freshness = Freshness::Local;
                     conflict = Some(met);
-                    if turn.is_none() {
+                    // The leader keeps others from what is written here until the next attempt. If that was not enough, it
+                    // is what was read that changes.
+                    if turn.is_none() && attempt > 1 {
                         turn = self.cancel.unless_set(self.database.turns().take()).await;
                     }
                 }
