@@ -12,6 +12,7 @@ mod journal;
 mod peers;
 mod store;
 mod tree;
+mod values;
 
 /// One thing that is fed.
 pub struct Target {
@@ -119,6 +120,20 @@ pub const TARGETS: &[Target] = &[
         run: clients::sql,
         seeds: clients::sql_seeds,
         len_max: 2048,
+    },
+    Target {
+        name: "values-numeric",
+        about: "numbers: as text, from clients, in rows and keys",
+        run: values::numbers,
+        seeds: values::number_seeds,
+        len_max: 512,
+    },
+    Target {
+        name: "values-calendar",
+        about: "dates, times and intervals: as text, by templates, in zones, from clients, in rows and keys",
+        run: values::moments,
+        seeds: values::moment_seeds,
+        len_max: 256,
     },
     Target {
         name: "client-session",
