@@ -19,6 +19,7 @@
 extern crate alloc;
 
 mod agreement;
+mod changes;
 mod config;
 mod coordinator;
 mod job;

@@ -15,6 +15,7 @@ cluster_format::marks! {
     TablesDamaged = "node: something of the tables could not be read any more",
     TablesMended = "node: what a table had lost was brought back by a peer",
     RangeDeleted = "node: a range of rows was deleted as a whole",
+    TableAnalyzed = "node: a table had changed so much that it was analyzed",
     CommitQueued = "node: a commit waited for another's turn on what it writes",
     CommitDeferred = "node: a commit waited for a new leader to be ready",
 }

@@ -6,6 +6,7 @@
 //! next id:     00 02
 //! restore:     00 03, while a backup is restored: which restore may write
 //! setting:     00 04 | name, unless it has its default: see cluster/store
+//! statistics:  00 04 | table id, u32
 //!
 //! value:       01 | its bytes             text, bytea: 00 becomes 00 ff, and 00 00 ends it
 //! NULL:        02                         integers: big-endian, sign flipped
@@ -47,6 +48,13 @@ pub fn table_prefix(id: u32) -> Vec<u8> {
     key.push(TABLE_SPACE);
     key.extend_from_slice(&id.to_be_bytes());
     key
+}
+
+/// The table, or index, whose row has this key.
+pub fn table_id(key: &[u8]) -> Option<u32> {
+    let (space, rest) = key.split_first()?;
+    let id = rest.first_chunk().filter(|_| *space == TABLE_SPACE)?;
+    Some(u32::from_be_bytes(*id))
 }
 
 /// The keys of all rows of table `id`.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! key: 00 04 | name        value: the text that SQL shows, as Setting::normal has written it
+//!      00 04 | table id, u32 is not a setting, but what SQL knows of a table
 //! ```
 //! A row that is not there stands for the default. So does one that this build cannot read, as a newer one may have
 //! written it; it stays as it is.
@@ -30,6 +31,8 @@ enum Kind {
     Time(i64),
     /// A share in percent, of so many at most.
     Percent(i64),
+    /// On or off.
+    Switch,
 }
 
 /// Something that can be set.
@@ -45,6 +48,15 @@ pub struct Setting {
     pub description: &'static str,
     kind: Kind,
 }
+
+/// Whether statistics are made by themselves.
+pub const AUTO_ANALYZE: Setting = Setting {
+    name: "auto_analyze",
+    default: "on",
+    permitted: "on or off",
+    description: "whether tables that have changed much are analyzed in the background",
+    kind: Kind::Switch,
+};
 
 /// How long old versions can be read.
 pub const RETENTION: Setting = Setting {
@@ -66,7 +78,7 @@ pub const RETENTION_DISK_SHARE: Setting = Setting {
 };
 
 /// All settings, by name.
-pub const SETTINGS: [Setting; 2] = [RETENTION, RETENTION_DISK_SHARE];
+pub const SETTINGS: [Setting; 3] = [AUTO_ANALYZE, RETENTION, RETENTION_DISK_SHARE];
 
 impl Setting {
     /// The key of its row.
@@ -76,6 +88,9 @@ impl Setting {
 
     /// `text` as its row has it; none if that is not [permitted](Setting::permitted).
     pub fn normal(&self, text: &str) -> Option<String> {
+        if let Kind::Switch = self.kind {
+            return switch(text).map(|on| if on { "on" } else { "off" }.into());
+        }
         let (number, unit, _) = self.parse(text)?;
         Some(format!("{number}{unit}"))
     }
@@ -96,9 +111,18 @@ impl Setting {
                 let (unit, micros) = UNITS.into_iter().find(|(known, _)| *known == unit)?;
                 (if unit.is_empty() { "s" } else { unit }, micros.checked_mul(number)?, most)
             }
+            Kind::Switch => return None,
             Kind::Percent(most) => (matches!(unit, "" | "%").then_some("%")?, number, most),
         };
         (amount <= most).then_some((number, unit, amount))
+    }
+}
+
+fn switch(text: &str) -> Option<bool> {
+    match text.trim_ascii() {
+        "on" | "true" => Some(true),
+        "off" | "false" => Some(false),
+        _ => None,
     }
 }
 
@@ -108,7 +132,14 @@ fn as_text(row: &[u8]) -> Option<&str> {
 
 /// Whether `write` sets something.
 pub fn is_setting(write: &Write) -> bool {
-    write.key.starts_with(&SETTINGS_PREFIX)
+    is_setting_key(&write.key)
+}
+
+/// Names begin with a letter. What SQL knows of its tables has keys with the same beginning, and a table's id behind it: as
+/// text, that would be a table after more than a thousand million others.
+fn is_setting_key(key: &[u8]) -> bool {
+    let name = key.strip_prefix(&SETTINGS_PREFIX);
+    name.and_then(|name| name.first()).is_some_and(u8::is_ascii_lowercase)
 }
 
 /// Rows of settings, by key.
@@ -121,6 +152,7 @@ pub struct Settings {
     rows: Rows,
     retention_micros: i64,
     retention_disk_share: u64,
+    auto_analyze: bool,
 }
 
 impl Default for Settings {
@@ -130,7 +162,8 @@ impl Default for Settings {
 }
 
 impl From<Rows> for Settings {
-    fn from(rows: Rows) -> Settings {
+    fn from(mut rows: Rows) -> Settings {
+        rows.retain(|key, _| is_setting_key(key));
         let amount = |setting: &Setting| {
             let row = rows.get(&setting.key()).and_then(|row| as_text(row));
             let parsed = row.and_then(|text| setting.parse(text)).or_else(|| setting.parse(setting.default));
@@ -138,7 +171,9 @@ impl From<Rows> for Settings {
         };
         let retention_micros = amount(&RETENTION);
         let retention_disk_share = amount(&RETENTION_DISK_SHARE).unsigned_abs();
-        Settings { rows, retention_micros, retention_disk_share }
+        let auto_analyze = rows.get(&AUTO_ANALYZE.key()).and_then(|row| switch(as_text(row)?));
+        let auto_analyze = auto_analyze.unwrap_or(true);
+        Settings { rows, retention_micros, retention_disk_share, auto_analyze }
     }
 }
 
@@ -176,6 +211,11 @@ impl Settings {
     /// How long old versions can be read, in microseconds of the ledger's time.
     pub fn retention_micros(&self) -> i64 {
         self.retention_micros
+    }
+
+    /// Whether tables that have changed much are analyzed in the background.
+    pub fn auto_analyze(&self) -> bool {
+        self.auto_analyze
     }
 
     /// The percentage of the disk that may be taken before old versions are given up.
@@ -224,6 +264,31 @@ mod tests {
         {
             assert_eq!(amount(&RETENTION_DISK_SHARE, text), percent, "{text}");
         }
+    }
+
+    #[test]
+    fn a_switch_is_on_or_off() {
+        let set = |text: &str| AUTO_ANALYZE.normal(text);
+        assert_eq!(
+            [" on", "true", "off", "false"].map(|text| set(text).unwrap_or_default()),
+            ["on", "on", "off", "off"]
+        );
+        assert_eq!([set("1s"), set("50%"), set(""), set("OFF")], [None, None, None, None]);
+        let mut settings = Settings::default();
+        assert!(settings.auto_analyze());
+        assert!(settings.note(&Write { key: AUTO_ANALYZE.key().into(), value: Some(b"off"[..].into()) }));
+        assert!(!settings.auto_analyze());
+    }
+
+    #[test]
+    fn statistics_of_tables_are_no_settings() {
+        let write = Write { key: [0, 4, 0, 0, 1, 0][..].into(), value: Some(b"any"[..].into()) };
+        assert!(!is_setting(&write));
+        let mut settings = Settings::default();
+        assert!(!settings.note(&write));
+        // An earlier build has taken them for settings.
+        let kept = Rows::from([(write.key.to_vec(), b"any".to_vec()), (RETENTION.key(), b"1h".to_vec())]);
+        assert_eq!(Rows::from(Settings::from(kept)).len(), 1);
     }
 
     #[test]

@@ -140,6 +140,12 @@ impl Transaction {
         Ok(self.snapshot.get(key).await?)
     }
 
+    /// About how many bytes of the disk rows in `range` take in its snapshot: see [`Snapshot::disk_len`]. Of what may be out
+    /// of date, too.
+    pub async fn disk_len(&self, range: &KeyRange) -> Result<u64, StoreError> {
+        Ok(self.snapshot.disk_len(range).await?)
+    }
+
     /// The keys that it has written, in order.
     pub fn written_keys(&self) -> impl Iterator<Item = &Arc<[u8]>> {
         self.writes.keys()

@@ -15,15 +15,18 @@ use cluster_gateway::Registry;
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
 use cluster_services::nodes;
 use cluster_sql::types::Datum;
+use cluster_sql::{CancelFlag, Session};
 use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Now};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 pub use showing::Health;
 use spin::Mutex;
 
+use crate::changes::Changes;
 use crate::config::NodeConfig;
 use crate::coordinator::{Coordinator, Outbox, change_cluster};
 use crate::leader::Leader;
+use crate::marks::Mark;
 use crate::message::PeerMessage;
 use crate::replica::Replica;
 use crate::session::{Client, Tasks};
@@ -75,6 +78,7 @@ pub struct Node {
     registry: Arc<Registry>,
     tasks: Tasks,
     database: NodeDatabase,
+    changes: Arc<Mutex<Changes>>,
     rng: ChaCha8Rng,
     next_backend: u32,
     waiting_requests: VecDeque<DiskRequest>,
@@ -139,6 +143,7 @@ impl Node {
                 options.sessions_len_max,
                 ChaCha8Rng::from_seed(shared_seed),
             ),
+            changes: Arc::default(),
             rng,
             next_backend: 1,
             waiting_requests: VecDeque::new(),
@@ -175,6 +180,7 @@ impl Node {
         self.take_peer_events(now, machine);
         self.stack.lock().poll(now.monotonic);
         self.accept_clients(now);
+        self.analyze_what_has_changed(now);
         more |= self.tasks.run();
         self.take_requests(now, machine);
         self.look_for_members(now);
@@ -217,7 +223,32 @@ impl Node {
             let line = alloc::format!("the cluster has {membership} from version {} on", entry.version);
             self.replica.log_lines.push(LogLine(Level::Info, line));
         }
+        if let Payload::Commit(commit) = &entry.payload {
+            self.changes.lock().note(commit);
+        }
         self.coordinator.applied(entry);
+    }
+
+    /// Whether this node is the one that makes statistics.
+    fn analyzes(&self) -> bool {
+        let leads = self.replica.raft().is_some_and(|raft| raft.is_leader());
+        leads && self.replica.out_of_service().is_none() && self.replica.tables.settings().auto_analyze()
+    }
+
+    /// Makes statistics of a table that has changed much, beside everything else.
+    fn analyze_what_has_changed(&mut self, now: Now) {
+        if !self.analyzes() {
+            return;
+        }
+        let Some(table) = self.changes.lock().begin(now) else { return };
+        self.replica.hit(Mark::TableAnalyzed);
+        let (database, changes) = (self.database.clone(), self.changes.clone());
+        self.tasks.spawn(async move {
+            let cancel = Arc::<CancelFlag>::default();
+            let mut session = Session::new(database, "relix", "relix", 0, cancel);
+            let done = session.analyze_table(table).await;
+            changes.lock().end(table, done == Ok(true));
+        });
     }
 
     fn take_frames(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> bool {
@@ -374,7 +405,9 @@ impl Node {
         let far = now.monotonic + Duration::from_secs(3600);
         let stack = self.stack.lock().deadline(now.monotonic);
         let (replica, coordinator) = (self.replica.deadline(), self.coordinator.deadline());
-        let deadlines = [replica, coordinator, self.peers.deadline(), stack, self.registry.deadline()];
+        let analysis = self.changes.lock().deadline().filter(|_| self.analyzes());
+        let registry = self.registry.deadline();
+        let deadlines = [replica, coordinator, self.peers.deadline(), stack, registry, analysis];
         deadlines.into_iter().flatten().fold(far, Instant::min)
     }
 }

@@ -26,6 +26,7 @@ pub use descriptor::{
 };
 
 pub use extras::{Deferral, Part};
+pub use statistics::analyzed;
 pub(crate) use statistics::{
     ColumnSample, ColumnStatistics, Detail, TableStatistics, UNKNOWN_EQUAL, statistics_key,
 };

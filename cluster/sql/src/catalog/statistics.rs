@@ -18,6 +18,14 @@ pub(crate) fn statistics_key(id: u32) -> Vec<u8> {
     key
 }
 
+/// The table that `key` and `value` are statistics of, and how many rows that was found to have; none if they are none.
+pub fn analyzed(key: &[u8], value: Option<&[u8]>) -> Option<(u32, u64)> {
+    let [SYSTEM_SPACE, STATISTICS, id @ ..] = key else { return None };
+    let id = u32::from_be_bytes(id.try_into().ok()?);
+    let statistics = value.and_then(|bytes| cluster_format::decode::<TableStatistics>(bytes).ok());
+    Some((id, statistics.map_or(0, |statistics| statistics.rows)))
+}
+
 /// Rows of a table of which nothing is known.
 const UNKNOWN_ROWS: f64 = 10_000.0;
 

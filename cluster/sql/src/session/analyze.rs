@@ -2,8 +2,10 @@
 
 use alloc::vec::Vec;
 
+use cluster_format::KeyRange;
 use cluster_store::{Direction, Transaction};
 
+use super::slices;
 use crate::catalog::{ColumnSample, Detail, StoredTable, TableStatistics, statistics_key};
 use crate::chance::Chance;
 use crate::database::Database;
@@ -60,52 +62,97 @@ pub(super) async fn analyze<D: Database>(
     Ok((statistics_key(table.descriptor.id), statistics))
 }
 
-/// How many rows there are, and some of them, each with the same chance (Vitter's algorithm R).
+/// Rows that were met, and some of them, each with the same chance (Vitter's algorithm R).
+struct Sample {
+    rows: Vec<Sampled>,
+    rows_max: usize,
+    met: u64,
+    chance: Chance,
+}
+
+/// How many rows there are, and some of them. Of a long table only slices are read, and the rest taken to be like them.
 async fn sample<D: Database>(
     table: &StoredTable,
     context: &mut Context<'_, D>,
 ) -> SqlResult<(u64, Vec<Sampled>)> {
-    let needed: Vec<bool> = table.types.iter().map(|_| true).collect();
+    let range = table_range(table.descriptor.id);
     let chance = Chance::new(u64::from(table.descriptor.id), 0);
-    let mut sample: Vec<Sampled> = Vec::new();
-    let (mut rows, mut rows_max): (u64, usize) = (0, SAMPLE_ROWS);
-    let mut scan = context.transaction.scan(table_range(table.descriptor.id), Direction::Forward);
-    loop {
-        context.check_cancel()?;
-        let batch = scan.next_batch(context.transaction).await?;
-        if batch.is_empty() {
-            return Ok((rows, sample));
+    let mut sample = Sample { rows: Vec::new(), rows_max: SAMPLE_ROWS, met: 0, chance };
+    let total = context.transaction.disk_len(&range).await?;
+    let slices = match total < slices::WHOLE_LEN_MAX {
+        true => None,
+        false => slices::of(&range, total, &*context.transaction).await?,
+    };
+    let Some(slices) = slices else {
+        sample.take_in(range, table, context).await?;
+        return Ok((sample.met, sample.rows));
+    };
+    let read: u64 = slices.iter().map(|(_, len)| len).sum();
+    for (slice, _) in slices {
+        sample.take_in(slice, table, context).await?;
+    }
+    let rows = sample.met as f64 * total as f64 / read.max(1) as f64;
+    Ok((rows as u64, sample.rows))
+}
+
+impl Sample {
+    /// Meets all rows in `range`.
+    async fn take_in<D: Database>(
+        &mut self,
+        range: KeyRange,
+        table: &StoredTable,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        let needed: Vec<bool> = table.types.iter().map(|_| true).collect();
+        let mut scan = context.transaction.scan(range, Direction::Forward);
+        loop {
+            context.check_cancel()?;
+            let batch = scan.next_batch(context.transaction).await?;
+            if batch.is_empty() {
+                return Ok(());
+            }
+            for (_, value) in batch {
+                self.meet(&value, &needed, table, context)?;
+            }
+            cluster_store::yield_now().await;
         }
-        for (_, value) in batch {
-            rows += 1;
-            let place = if sample.len() < rows_max {
-                sample.len()
-            } else {
-                usize::try_from(chance.next() % rows).unwrap_or(usize::MAX)
-            };
-            if place >= rows_max {
-                continue;
+    }
+
+    fn meet<D: Database>(
+        &mut self,
+        value: &[u8],
+        needed: &[bool],
+        table: &StoredTable,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        self.met += 1;
+        let place = if self.rows.len() < self.rows_max {
+            self.rows.len()
+        } else {
+            usize::try_from(self.chance.next() % self.met).unwrap_or(usize::MAX)
+        };
+        if place >= self.rows_max {
+            return Ok(());
+        }
+        let row = table.read(value, needed)?;
+        let short = |value: Datum| (value.len_memory() <= VALUE_LEN_MAX).then_some(value);
+        let row: Sampled = row.into_iter().map(short).collect();
+        if let Err(error) = context.budget.charge(sampled_len(&row)) {
+            // Fewer of rows as wide as these have to do.
+            if self.rows.len() < SAMPLE_ROWS_MIN {
+                return Err(error);
             }
-            let row = table.read(&value, &needed)?;
-            let short = |value: Datum| (value.len_memory() <= VALUE_LEN_MAX).then_some(value);
-            let row: Sampled = row.into_iter().map(short).collect();
-            if let Err(error) = context.budget.charge(sampled_len(&row)) {
-                // Fewer of rows as wide as these have to do.
-                if sample.len() < SAMPLE_ROWS_MIN {
-                    return Err(error);
-                }
-                rows_max = sample.len();
-                continue;
-            }
-            match sample.get_mut(place) {
-                None => sample.push(row),
-                Some(replaced) => {
-                    context.budget.refund(sampled_len(replaced));
-                    *replaced = row;
-                }
+            self.rows_max = self.rows.len();
+            return Ok(());
+        }
+        match self.rows.get_mut(place) {
+            None => self.rows.push(row),
+            Some(replaced) => {
+                context.budget.refund(sampled_len(replaced));
+                *replaced = row;
             }
         }
-        cluster_store::yield_now().await;
+        Ok(())
     }
 }
 

@@ -35,6 +35,40 @@ impl<D: Database> Session<D> {
         if !maintenance.analyzes {
             return Ok(Outcome::Done(Tag::Defined(command)));
         }
+        let statistics = self.statistics_of(&tables, &mut transaction).await?;
+        if !statistics.is_empty() {
+            self.store_statistics(analyze::storing(&self.database, snapshot, &statistics)?).await?;
+        }
+        Ok(Outcome::Done(Tag::Defined(command)))
+    }
+
+    /// Makes statistics of the table called `id` anew, as `ANALYZE` does, unless it is changed or dropped meanwhile. Whether
+    /// there is such a table.
+    pub async fn analyze_table(&mut self, id: u32) -> SqlResult<bool> {
+        let snapshot = self.database.snapshot(Freshness::Local).await?;
+        let mut transaction = Transaction::reading(snapshot.clone(), self.database.memory().lease());
+        let all = catalog::everything(&mut transaction).await?;
+        let named = all.into_iter().find_map(|(schema, name, descriptor)| match descriptor {
+            Descriptor::Table(table) if table.id == id => Some((schema, name)),
+            _ => None,
+        });
+        let Some((schema, name)) = named else { return Ok(false) };
+        let Some(table) = catalog::find_table(&mut transaction, &schema, &name).await? else {
+            return Ok(false);
+        };
+        let statistics = self.statistics_of(core::slice::from_ref(&table), &mut transaction).await?;
+        let mut storing = analyze::storing(&self.database, snapshot, &statistics)?;
+        storing.get(&table.key).await?;
+        self.store_statistics(storing).await?;
+        Ok(true)
+    }
+
+    /// The key of the statistics of each table, and their bytes.
+    async fn statistics_of(
+        &self,
+        tables: &[Arc<StoredTable>],
+        transaction: &mut Transaction,
+    ) -> SqlResult<Vec<(Vec<u8>, Vec<u8>)>> {
         let mut statistics = Vec::new();
         for table in tables {
             let memo = Memo::default();
@@ -42,19 +76,20 @@ impl<D: Database> Session<D> {
             let mut budget = Budget::new(self.database.memory());
             let mut context = Context {
                 database: &self.database,
-                transaction: &mut transaction,
+                transaction: &mut *transaction,
                 env,
                 cancel: &self.cancel,
                 budget: &mut budget,
             };
-            statistics.push(analyze::analyze(&table, &mut context).await?);
+            statistics.push(analyze::analyze(table, &mut context).await?);
         }
-        if !statistics.is_empty() {
-            let storing = analyze::storing(&self.database, snapshot, &statistics)?;
-            let (commit, _held) = storing.into_commit(self.request_ids.take(), self.database.origin());
-            self.database.commit(commit).await?;
-        }
-        Ok(Outcome::Done(Tag::Defined(command)))
+        Ok(statistics)
+    }
+
+    async fn store_statistics(&mut self, storing: Transaction) -> SqlResult<()> {
+        let (commit, _held) = storing.into_commit(self.request_ids.take(), self.database.origin());
+        self.database.commit(commit).await?;
+        Ok(())
     }
 }
 

@@ -27,6 +27,7 @@ mod restore;
 mod run;
 mod set;
 mod settings;
+mod slices;
 mod tag;
 mod timeouts;
 mod transaction;
