@@ -6,7 +6,7 @@ use cluster_numeric::{Numeric, Typmod};
 use crate::input::{Input, Output};
 
 /// Longer numbers take long to print, and are made of the same digits.
-const PRINTED_LEN_MAX: usize = 4096;
+const PRINTED_LEN_MAX: usize = 512;
 
 /// Bytes as each of the things that a number may be.
 pub fn numbers(bytes: &[u8]) {

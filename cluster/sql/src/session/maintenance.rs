@@ -3,12 +3,13 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_store::Transaction;
+use cluster_store::{Conflict, Snapshot, Transaction};
 
+use super::run::ATTEMPTS_MAX;
 use super::{Mode, Outcome, Session, Tag, analyze};
 use crate::ast::{Maintenance, TableName};
 use crate::catalog::{self, Descriptor, Stored, StoredTable};
-use crate::database::{Database, Freshness};
+use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{Budget, Context};
@@ -37,7 +38,7 @@ impl<D: Database> Session<D> {
         }
         let statistics = self.statistics_of(&tables, &mut transaction).await?;
         if !statistics.is_empty() {
-            self.store_statistics(analyze::storing(&self.database, snapshot, &statistics)?).await?;
+            self.store_statistics(snapshot, &statistics).await?;
         }
         Ok(Outcome::Done(Tag::Defined(command)))
     }
@@ -59,7 +60,8 @@ impl<D: Database> Session<D> {
         let statistics = self.statistics_of(core::slice::from_ref(&table), &mut transaction).await?;
         let mut storing = analyze::storing(&self.database, snapshot, &statistics)?;
         storing.get(&table.key).await?;
-        self.store_statistics(storing).await?;
+        let (commit, _held) = storing.into_commit(self.request_ids.take(), self.database.origin());
+        self.database.commit(commit).await?;
         Ok(true)
     }
 
@@ -86,10 +88,33 @@ impl<D: Database> Session<D> {
         Ok(statistics)
     }
 
-    async fn store_statistics(&mut self, storing: Transaction) -> SqlResult<()> {
+    /// Stores statistics over any that were made meanwhile: of both, neither is wrong.
+    async fn store_statistics(
+        &mut self,
+        mut snapshot: Snapshot,
+        statistics: &[(Vec<u8>, Vec<u8>)],
+    ) -> SqlResult<()> {
+        for _ in 1..ATTEMPTS_MAX {
+            match self.store_once(snapshot, statistics).await {
+                Ok(Err(conflict)) => snapshot = self.snapshot_after(conflict).await?,
+                done => return done.map(drop),
+            }
+        }
+        Err(DatabaseError::Conflict(Conflict::TooOld).into())
+    }
+
+    async fn store_once(
+        &mut self,
+        snapshot: Snapshot,
+        statistics: &[(Vec<u8>, Vec<u8>)],
+    ) -> SqlResult<Result<(), Conflict>> {
+        let storing = analyze::storing(&self.database, snapshot, statistics)?;
         let (commit, _held) = storing.into_commit(self.request_ids.take(), self.database.origin());
-        self.database.commit(commit).await?;
-        Ok(())
+        match self.database.commit(commit).await {
+            Ok(_) => Ok(Ok(())),
+            Err(DatabaseError::Conflict(conflict)) => Ok(Err(conflict)),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

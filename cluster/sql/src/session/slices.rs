@@ -115,7 +115,7 @@ mod tests {
 
     impl Lengths for Rows {
         async fn disk_len(&self, range: &KeyRange) -> SqlResult<u64> {
-            Ok((self.before(&range.end) - self.before(&range.start)) * self.len >> 14 << 14)
+            Ok((self.before(&range.end) - self.before(&range.start)) * self.len / 16384 * 16384)
         }
     }
 
