@@ -366,10 +366,12 @@ impl ColumnBuilder {
                 self.column = column;
                 self.len = len;
             }
-            (Column::Words(own), Column::Words(other))
-                if own.kind == other.kind && own.nulls.is_empty() && other.nulls.is_empty() =>
-            {
-                own.values.extend_from_slice(&other.values);
+            (Column::Words(own), Column::Words(other)) if own.kind == other.kind => {
+                if own.nulls.is_empty() && other.nulls.is_empty() {
+                    own.values.extend_from_slice(&other.values);
+                } else {
+                    (0..len).for_each(|at| own.push(other.get(at)));
+                }
                 self.len += len;
             }
             (Column::Any(own), Column::Any(mut other)) => {

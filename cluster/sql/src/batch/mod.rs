@@ -18,7 +18,7 @@ pub(crate) use self::word::{WordKind, word_of};
 use crate::exec::Row;
 use crate::types::Datum;
 
-/// Rows that go together as columns, at most: so few that what is looked at of them stays near.
+/// Rows that go together as columns from one operator to the next, about: so few that what is looked at of them stays near.
 pub(crate) const COLUMNS_ROWS: usize = 1024;
 
 /// Some rows.
@@ -132,9 +132,13 @@ impl Columns {
         }
     }
 
-    /// About how many bytes of memory they take.
-    pub(crate) fn len_memory(&self) -> usize {
-        self.columns.iter().map(Column::len_memory).sum()
+    /// About how many bytes of memory they take among others, where a value that is the same in all of these is not.
+    pub(crate) fn len_gathered(&self) -> usize {
+        let len = |column: &Column| match column {
+            Column::Same(value) if !value.is_null() => self.len * value.len_memory(),
+            other => other.len_memory(),
+        };
+        self.columns.iter().map(len).sum()
     }
 }
 

@@ -88,6 +88,8 @@ pub(super) fn gathers_same(call: &AggregateCall, other: &AggregateCall) -> bool 
         && call.arguments == other.arguments
         && call.distinct == other.distinct
         && call.filter == other.filter
+        && call.order.is_empty()
+        && other.order.is_empty()
         && !call.arguments.iter().chain(&call.filter).any(Expr::is_volatile)
 }
 

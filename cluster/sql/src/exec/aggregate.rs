@@ -123,7 +123,10 @@ impl Groups<'_> {
         let mut places = Vec::with_capacity(columns.len);
         match keys.as_slice() {
             [] => places.resize(columns.len, 0),
-            [key] if matches!(&**key, Column::Words(words) if words.kind.is_canonical()) => {
+            [key]
+                if matches!(&**key, Column::Words(words) if words.kind.is_canonical())
+                    && matches!(self.index, Index::Words(_)) =>
+            {
                 let Column::Words(words) = &**key else { return Ok(places) };
                 for at in 0..columns.len {
                     let word = words.get(at);
@@ -287,10 +290,19 @@ pub(super) async fn add<D: Database>(
     row: &Row,
     context: &mut Context<'_, D>,
 ) -> SqlResult<()> {
+    let mut has_asked = false;
     loop {
         match accumulator.add(call, row, &context.env, context.budget) {
-            Err(error) if error.is_pending() => context.run_pending().await?,
-            done => return done,
+            Err(error) if error.is_pending() => {
+                has_asked = true;
+                context.run_pending().await?;
+            }
+            done => {
+                if has_asked {
+                    context.env.memo.settle();
+                }
+                return done;
+            }
         }
     }
 }

@@ -265,7 +265,11 @@ async fn projected<D: Database>(
     input: &mut Cursor,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Option<Batch>> {
-    let Some(batch) = input.next_batch(context).await? else { return Ok(None) };
+    let Some(mut batch) = input.next_batch(context).await? else { return Ok(None) };
+    // What two of them ask of a sequence, they ask row by row.
+    if project.outputs.iter().filter(|output| output.is_volatile()).count() > 1 {
+        batch = Batch::Rows(batch.into_rows());
+    }
     Ok(Some(match batch {
         Batch::Rows(mut rows) => {
             for row in &mut rows {

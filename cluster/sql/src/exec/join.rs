@@ -77,6 +77,8 @@ impl JoinCursor {
         &mut self,
         context: &mut Context<'_, D>,
     ) -> SqlResult<Option<Batch>> {
+        context.check_cancel()?;
+        yield_now().await;
         let node = self.node.clone();
         let table = match &mut self.table {
             Some(table) => table,
@@ -106,8 +108,6 @@ impl JoinCursor {
         if current.row >= current.columns.len {
             self.current = None;
         }
-        context.check_cancel()?;
-        yield_now().await;
         Ok(Some(Batch::Columns(joined)))
     }
 }
@@ -118,6 +118,10 @@ impl Current {
         // One match is as good as many.
         let is_first_enough = !node.join_type.has_right() && node.condition.is_none();
         let mut found = Candidates::default();
+        if self.matched && !node.join_type.has_right() {
+            // Nor does it matter what else the row in hand would match.
+            self.next = NO_ROW;
+        }
         while self.row < self.columns.len && found.left.len() + found.ended.len() < COLUMNS_ROWS {
             let row = u32::try_from(self.row).unwrap_or(NO_ROW);
             while self.next != NO_ROW && found.left.len() < COLUMNS_ROWS {
@@ -349,9 +353,10 @@ async fn build<D: Database>(node: &Join, context: &mut Context<'_, D>) -> SqlRes
             }
             drop(keys);
             columns.keep(&kept);
-            len += columns.len * size_of::<u32>();
         }
-        context.budget.charge(len + columns.len_memory())?;
+        // And which row comes before each, and whether it has matched.
+        len += columns.len * (size_of::<u32>() + 1);
+        context.budget.charge(len + columns.len_gathered())?;
         rows.append(columns);
     }
     let columns = rows.finish();

@@ -200,6 +200,8 @@ impl RangeScan {
             let most = Most { rows: self.rows, len: SCAN_LEN_MAX };
             self.rows = (self.rows * 4).min(SCAN_ROWS.1);
             let goes_on = if node.access.index.is_some() {
+                // How long the rows are that the entries lead to, nobody knows.
+                let most = Most { rows: most.rows.min(BATCH_ROWS), ..most };
                 let mut entries: Vec<cluster_store::Row> = Vec::new();
                 let goes_on = current.next_into(context.transaction, most, &mut entries).await?;
                 for (_, tail) in entries {
@@ -251,7 +253,7 @@ impl SeriesCursor {
         let SeriesCursor::Running(series) = self else { return Ok(None) };
         let mut column = ColumnBuilder::new();
         let mut len = 0;
-        for value in series.take(SCAN_ROWS.1) {
+        for value in series.take(BATCH_ROWS) {
             column.push(value);
             len += 1;
         }

@@ -42,7 +42,7 @@ pub(super) async fn sort<D: Database>(
     while let Some(batch) = cursor.next_batch(context).await? {
         let columns = batch.into_columns(width);
         // And twice the order.
-        let len = columns.len_memory() + columns.len * 2 * size_of::<u32>();
+        let len = columns.len_gathered() + columns.len * 2 * size_of::<u32>();
         context.budget.charge(len)?;
         charged += len;
         rows.append(columns);
@@ -55,7 +55,7 @@ pub(super) async fn sort<D: Database>(
             rows = Gathered::new(width);
             let kept = all.gather(&order);
             context.budget.refund(charged);
-            charged = kept.len_memory();
+            charged = kept.len_gathered();
             context.budget.charge(charged)?;
             rows.append(kept);
         }

@@ -52,13 +52,19 @@ impl<D: Database> Context<'_, D> {
             Some(Expr::And(all)) => all.as_slice(),
             Some(one) => core::slice::from_ref(one),
         };
+        // What two of them ask of a sequence, they ask row by row.
+        let conjuncts = match conjuncts.iter().filter(|conjunct| conjunct.is_volatile()).count() {
+            0 | 1 => conjuncts,
+            _ => predicate.map_or(conjuncts, core::slice::from_ref),
+        };
         for conjunct in conjuncts {
             if narrow(conjunct, columns, &mut rows, &self.env) {
                 continue;
             }
             let mut view = RowView::new(&[conjunct], columns);
             let mut kept = Vec::with_capacity(rows.len());
-            for row in rows {
+            for (at, row) in rows.into_iter().enumerate() {
+                self.breathe(at).await?;
                 if self.passes(Some(conjunct), view.at(row as usize, columns)).await? {
                     kept.push(row);
                 }
@@ -87,6 +93,7 @@ impl<D: Database> Context<'_, D> {
         let mut view = RowView::new(&[expr], columns);
         let mut values = ColumnBuilder::new();
         for at in 0..columns.len {
+            self.breathe(at).await?;
             values.push(self.eval(expr, view.at(at, columns)).await?);
         }
         Ok(Cow::Owned(values.finish()))

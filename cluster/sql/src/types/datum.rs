@@ -61,7 +61,7 @@ pub enum Datum {
 
 const _: () = assert!(size_of::<Datum>() <= 32);
 
-/// Whether they are the same, not just of equal value: NaN is NaN, and the zeros are two.
+/// Whether they are the same, not just of equal value: NaN is NaN, the zeros are two, and 1.0 is not 1.00.
 impl PartialEq for Datum {
     fn eq(&self, other: &Datum) -> bool {
         match (self, other) {
@@ -73,7 +73,7 @@ impl PartialEq for Datum {
             (Datum::Float4(a), Datum::Float4(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
             (Datum::Float8(a), Datum::Float8(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
             (Datum::Text(a), Datum::Text(b)) | (Datum::Bpchar(a), Datum::Bpchar(b)) => a == b,
-            (Datum::Numeric(a), Datum::Numeric(b)) => a == b,
+            (Datum::Numeric(a), Datum::Numeric(b)) => a == b && a.scale() == b.scale(),
             (Datum::Oid(a), Datum::Oid(b)) => a == b,
             (Datum::Bytea(a), Datum::Bytea(b)) => a == b,
             (Datum::Date(a), Datum::Date(b)) => a == b,
