@@ -1,10 +1,9 @@
 //! `BACKUP` and `RESTORE` over the in-memory database: what a backup holds, and what becomes of one that is
 //! damaged, interrupted or meant for something else.
 
-use std::future::Future;
-use std::pin::pin;
+mod support;
+
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use cluster_backup::{Encoder, Head, Section};
 use cluster_format::{KeyRange, Version};
@@ -13,17 +12,9 @@ use cluster_sql::memory::MemoryDatabase;
 use cluster_sql::{Backup, CancelFlag, Mode, Outcome, Restore, Session, SqlError, SqlResult, Tag, wire};
 use cluster_store::Direction;
 
-const ALONE: Mode = Mode { alone: true, described: false };
+use support::block_on;
 
-/// Nothing here waits for anything but its turn.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return output;
-        }
-    }
-}
+const ALONE: Mode = Mode { alone: true, described: false };
 
 /// A client of its own of one database.
 struct Client(Session<MemoryDatabase>);

@@ -3,11 +3,13 @@
 //! A line `a> SQL` runs in session `a`; what stands below it, up to an empty line, is the answer. Other
 //! lines are comments. A statement may wait for another session: it is answered when it goes on. `UPDATE_GOLDEN=1 cargo test -p cluster-sql --test golden` rewrites the answers.
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::future::Future;
 use std::path::Path;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -15,15 +17,7 @@ use cluster_sql::memory::MemoryDatabase;
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Mode, Outcome, Session, SqlResult, wire};
 
-/// Nothing here waits for anything but its turn.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return output;
-        }
-    }
-}
+use support::block_on;
 
 fn line(row: &[Datum]) -> String {
     let text = |datum: &Datum| match datum {

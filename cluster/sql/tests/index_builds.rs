@@ -1,6 +1,8 @@
 //! Indexes of long tables are built while others write. Every interleaving of the builder's turns with the writers' is
 //! drawn from a seed.
 
+mod support;
+
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -18,22 +20,14 @@ use cluster_store::Direction;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use support::block_on;
+
 const START_MICROS: i64 = 1_700_000_000_000_000;
 
 fn poll<F: Future + ?Sized>(future: &mut Pin<&mut F>) -> Option<F::Output> {
     match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
         Poll::Pending => None,
-    }
-}
-
-/// Nothing here waits for anything but its turn.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    loop {
-        if let Some(output) = poll(&mut future) {
-            return output;
-        }
     }
 }
 

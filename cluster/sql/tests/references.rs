@@ -1,23 +1,14 @@
 //! What rows refer to is there when they are committed, whatever others have done since it was looked for.
 
-use std::future::Future;
-use std::pin::pin;
+mod support;
+
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use cluster_sql::memory::MemoryDatabase;
 use cluster_sql::wire::{Style, text_of};
 use cluster_sql::{CancelFlag, CopyIn, Mode, Outcome, Session, SqlError};
 
-/// Nothing here waits for anything but its turn.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return output;
-        }
-    }
-}
+use support::block_on;
 
 struct Client {
     session: Session<MemoryDatabase>,

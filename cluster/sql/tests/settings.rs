@@ -1,9 +1,8 @@
 //! `sys.settings` decides how far back the tables can be read.
 
-use std::future::Future;
-use std::pin::pin;
+mod support;
+
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use cluster_format::Version;
 use cluster_sql::catalog::{Descriptor, descriptor_key};
@@ -14,19 +13,11 @@ use cluster_sql::types::{DataType, Datum};
 use cluster_sql::{CancelFlag, Mode, Session, SqlError, row};
 use cluster_store::{Direction, ReadError, Snapshot};
 
+use support::block_on;
+
 const START_MICROS: i64 = 1_700_000_000_000_000;
 
 const HOUR_MICROS: i64 = 3600 * 1_000_000;
-
-/// Nothing here waits for anything but its turn.
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    loop {
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-            return output;
-        }
-    }
-}
 
 struct Client {
     database: MemoryDatabase,

@@ -64,24 +64,23 @@ fn everybody_gets_on(seed: u64, block: bool) -> (Done, Duration) {
     (Rc::try_unwrap(done).expect("all have ended").into_inner(), took)
 }
 
-#[test]
-fn single_statements_of_all_nodes_get_on_alike() {
+/// Nobody is refused anything, because of `why`, and each client does its part.
+fn all_get_on_alike(block: bool, why: &str) {
     for seed in 60..63 {
-        let (done, took) = everybody_gets_on(seed, false);
+        let (done, took) = everybody_gets_on(seed, block);
         println!("{took:?}: {done:?}");
-        assert_eq!(done.refused, [], "a single statement is not refused because of others");
+        assert_eq!(done.refused, [], "{why}");
         let fair = CHANGES / CLIENTS as u64;
         assert!(done.committed.iter().all(|count| (fair / 2..fair * 2).contains(count)), "{done:?}");
     }
 }
 
 #[test]
+fn single_statements_of_all_nodes_get_on_alike() {
+    all_get_on_alike(false, "a single statement is not refused because of others");
+}
+
+#[test]
 fn blocks_of_all_nodes_get_on_alike() {
-    for seed in 60..63 {
-        let (done, took) = everybody_gets_on(seed, true);
-        println!("{took:?}: {done:?}");
-        assert_eq!(done.refused, [], "a block that would have said the same is done again");
-        let fair = CHANGES / CLIENTS as u64;
-        assert!(done.committed.iter().all(|count| (fair / 2..fair * 2).contains(count)), "{done:?}");
-    }
+    all_get_on_alike(true, "a block that would have said the same is done again");
 }
