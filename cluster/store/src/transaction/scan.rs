@@ -30,8 +30,9 @@ impl Scan {
                 return Ok(Vec::new());
             }
             yield_now().await;
-            let mut stored = transaction.snapshot.read(&self.range, self.direction, BATCH_ROWS).await?;
-            let covered = self.advance(&stored);
+            let (mut stored, most) = (Vec::new(), Most::rows(BATCH_ROWS));
+            let last = transaction.snapshot.read_into(&self.range, self.direction, most, &mut stored).await?;
+            let covered = self.advance(last);
             if !transaction.deletes.is_empty() {
                 stored.retain(|(key, _)| !transaction.deletes.contains(key));
             }
@@ -61,33 +62,26 @@ impl Scan {
         yield_now().await;
         let last = transaction.snapshot.read_into(&self.range, self.direction, most, sink).await?;
         let goes_on = last.is_some();
-        match (last, self.direction) {
-            (None, _) => self.range.start = self.range.end.clone(),
-            (Some(last), Direction::Forward) => self.range.start = KeyRange::single(&last).end,
-            (Some(last), Direction::Backward) => self.range.end = last,
-        }
+        self.advance(last);
         Ok(goes_on)
     }
 
-    /// Shrinks the range by what `stored`, read from its front, covers, and returns that part.
-    fn advance(&mut self, stored: &[Row]) -> KeyRange {
-        let whole = KeyRange { start: self.range.start.clone(), end: self.range.end.clone() };
-        let last = match stored.last() {
-            Some((last, _)) if stored.len() == BATCH_ROWS => last,
-            _ => {
-                self.range.start = self.range.end.clone();
-                return whole;
+    /// Shrinks the range by what has been read from its front, up to the key `last` or to its end, and returns that part.
+    fn advance(&mut self, last: Option<Arc<[u8]>>) -> KeyRange {
+        let KeyRange { start, end } = self.range.clone();
+        match (last, self.direction) {
+            (None, _) => {
+                self.range.start = end.clone();
+                KeyRange { start, end }
             }
-        };
-        match self.direction {
-            Direction::Forward => {
-                let behind = KeyRange::single(last).end;
+            (Some(last), Direction::Forward) => {
+                let behind = KeyRange::single(&last).end;
                 self.range.start = behind.clone();
-                KeyRange { start: whole.start, end: behind }
+                KeyRange { start, end: behind }
             }
-            Direction::Backward => {
+            (Some(last), Direction::Backward) => {
                 self.range.end = last.clone();
-                KeyRange { start: last.clone(), end: whole.end }
+                KeyRange { start: last, end }
             }
         }
     }
