@@ -94,13 +94,7 @@ pub fn read(bytes: &[u8], types: &[DataType], needed: &[bool], missing: &[Datum]
 
 /// Reads a row, and tells how many columns it has.
 fn read_into(bytes: &[u8], types: &[DataType], needed: &[bool], row: &mut Vec<Datum>) -> Option<usize> {
-    let (format, bytes) = bytes.split_first()?;
-    let mut reader = Reader { rest: bytes, before: *format == FORMAT_BEFORE };
-    if !matches!(*format, FORMAT | FORMAT_BEFORE) {
-        return None;
-    }
-    let count = usize::try_from(reader.varint()?).ok().filter(|count| *count <= types.len())?;
-    let bitmap = reader.bytes(count.div_ceil(8))?;
+    let (mut reader, count, bitmap) = Reader::begin(bytes, types.len())?;
     // What lies behind the last column that is needed need not be looked at.
     let end = match needed.is_empty() {
         true => types.len(),
@@ -141,13 +135,7 @@ fn read_to_columns(
     missing: &[Datum],
     columns: &mut [ColumnBuilder],
 ) -> Option<()> {
-    let (format, bytes) = bytes.split_first()?;
-    let mut reader = Reader { rest: bytes, before: *format == FORMAT_BEFORE };
-    if !matches!(*format, FORMAT | FORMAT_BEFORE) {
-        return None;
-    }
-    let count = usize::try_from(reader.varint()?).ok().filter(|count| *count <= types.len())?;
-    let bitmap = reader.bytes(count.div_ceil(8))?;
+    let (mut reader, count, bitmap) = Reader::begin(bytes, types.len())?;
     let has_nulls = bitmap.iter().any(|byte| *byte != 0);
     for (index, ((data_type, column), needed)) in types.iter().zip(columns).zip(needed).enumerate() {
         let is_null = has_nulls && bitmap.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1);
@@ -187,6 +175,18 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// At the first value of a row of at most `columns_max` columns: how many it has, and the bits of those that are NULL.
+    fn begin(bytes: &'a [u8], columns_max: usize) -> Option<(Reader<'a>, usize, &'a [u8])> {
+        let (format, rest) = bytes.split_first()?;
+        let mut reader = Reader { rest, before: *format == FORMAT_BEFORE };
+        if !matches!(*format, FORMAT | FORMAT_BEFORE) {
+            return None;
+        }
+        let count = usize::try_from(reader.varint()?).ok().filter(|count| *count <= columns_max)?;
+        let bitmap = reader.bytes(count.div_ceil(8))?;
+        Some((reader, count, bitmap))
+    }
+
     fn bytes(&mut self, len: usize) -> Option<&'a [u8]> {
         let (bytes, rest) = self.rest.split_at_checked(len)?;
         self.rest = rest;
