@@ -231,15 +231,20 @@ pub(crate) fn compare(op: BinaryOperator, left: &Datum, right: &Datum) -> Option
     if left.is_null() || right.is_null() {
         return None;
     }
-    let order = left.order(right);
-    Some(match op {
-        BinaryOperator::Eq => order == Ordering::Equal,
-        BinaryOperator::NotEq => order != Ordering::Equal,
-        BinaryOperator::Lt => order == Ordering::Less,
-        BinaryOperator::LtEq => order != Ordering::Greater,
-        BinaryOperator::Gt => order == Ordering::Greater,
-        _ => order != Ordering::Less,
-    })
+    Some(holds(op, left.order(right)))
+}
+
+/// Whether a comparison holds for values that are ordered like this.
+#[inline]
+pub(crate) fn holds(op: BinaryOperator, order: Ordering) -> bool {
+    match op {
+        BinaryOperator::Eq => order.is_eq(),
+        BinaryOperator::NotEq => order.is_ne(),
+        BinaryOperator::Lt => order.is_lt(),
+        BinaryOperator::LtEq => order.is_le(),
+        BinaryOperator::Gt => order.is_gt(),
+        _ => order.is_ge(),
+    }
 }
 
 /// Whether two values are the same, NULL being the same as NULL.

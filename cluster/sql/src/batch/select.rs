@@ -5,11 +5,10 @@
 
 use alloc::borrow::Cow;
 use alloc::vec::Vec;
-use core::cmp::Ordering;
 
 use super::{Column, Columns, Texts, WordKind, Words};
 use crate::ast::BinaryOperator;
-use crate::eval::{Env, compare};
+use crate::eval::{Env, compare, holds};
 use crate::expr::{Between, Expr};
 use crate::types::{DataType, Datum};
 
@@ -34,18 +33,21 @@ fn operand<'a>(expr: &'a Expr, columns: &'a Columns, env: &Env<'a>) -> Option<Op
 }
 
 /// The values of `expr` for all rows, if it needs none of them.
-pub(crate) fn values_of<'a>(expr: &'a Expr, columns: &'a Columns, env: &Env<'a>) -> Option<Cow<'a, Column>> {
-    if let Expr::Cast(inner, DataType::Numeric) = expr
-        && let Some(Operand::Column(Column::Words(words))) = operand(inner, columns, env)
-        && words.kind.is_integer()
-    {
-        // An integer is a number without decimals.
-        return Some(Cow::Owned(Column::Words(Words { kind: WordKind::Decimal(0), ..words.clone() })));
+pub(crate) fn values_of<'c>(expr: &Expr, columns: &'c Columns, env: &Env<'_>) -> Option<Cow<'c, Column>> {
+    match expr {
+        Expr::Column(index) => columns.columns.get(*index).map(Cow::Borrowed),
+        Expr::Cast(inner, DataType::Numeric) => match operand(inner, columns, env) {
+            // An integer is a number without decimals.
+            Some(Operand::Column(Column::Words(words))) if words.kind.is_integer() => {
+                Some(Cow::Owned(Column::Words(Words { kind: WordKind::Decimal(0), ..words.clone() })))
+            }
+            _ => None,
+        },
+        other => match operand(other, columns, env)? {
+            Operand::Column(_) => None,
+            Operand::Value(value) => Some(Cow::Owned(Column::Same(value.clone()))),
+        },
     }
-    Some(match operand(expr, columns, env)? {
-        Operand::Column(column) => Cow::Borrowed(column),
-        Operand::Value(value) => Cow::Owned(Column::Same(value.clone())),
-    })
 }
 
 /// Keeps those of `rows` for which `predicate` holds; whether that could be told. If not, all are kept.
@@ -120,17 +122,6 @@ fn flipped(op: BinaryOperator) -> BinaryOperator {
         BinaryOperator::Gt => BinaryOperator::Lt,
         BinaryOperator::GtEq => BinaryOperator::LtEq,
         same => same,
-    }
-}
-
-fn holds(op: BinaryOperator, order: Ordering) -> bool {
-    match op {
-        BinaryOperator::Eq => order.is_eq(),
-        BinaryOperator::NotEq => order.is_ne(),
-        BinaryOperator::Lt => order.is_lt(),
-        BinaryOperator::LtEq => order.is_le(),
-        BinaryOperator::Gt => order.is_gt(),
-        _ => order.is_ge(),
     }
 }
 

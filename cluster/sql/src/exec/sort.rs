@@ -109,14 +109,8 @@ fn compare(columns: &Columns, keys: &[SortKey], one: u32, other: u32) -> Orderin
     let (one, other) = (one as usize, other as usize);
     for key in keys {
         let Some(column) = columns.columns.get(key.column) else { continue };
-        let nulls = if key.nulls_first { Ordering::Less } else { Ordering::Greater };
-        let order = match (column.is_null(one), column.is_null(other)) {
-            (false, false) if key.descending => column.order(other, one),
-            (false, false) => column.order(one, other),
-            (true, true) => Ordering::Equal,
-            (true, false) => nulls,
-            (false, true) => nulls.reverse(),
-        };
+        let nulls = (column.is_null(one), column.is_null(other));
+        let order = directed(key.descending, key.nulls_first, nulls, || column.order(one, other));
         if order.is_ne() {
             return order;
         }
@@ -126,10 +120,21 @@ fn compare(columns: &Columns, keys: &[SortKey], one: u32, other: u32) -> Orderin
 
 /// How two values are ordered.
 pub(super) fn order(a: &Datum, b: &Datum, descending: bool, nulls_first: bool) -> Ordering {
+    directed(descending, nulls_first, (a.is_null(), b.is_null()), || a.order(b))
+}
+
+/// How two values are ordered, of which `are_null` says whether they are, if the ascending order of others is `order`.
+#[inline]
+fn directed(
+    descending: bool,
+    nulls_first: bool,
+    are_null: (bool, bool),
+    order: impl FnOnce() -> Ordering,
+) -> Ordering {
     let nulls = if nulls_first { Ordering::Less } else { Ordering::Greater };
-    match (a.is_null(), b.is_null()) {
-        (false, false) if descending => b.order(a),
-        (false, false) => a.order(b),
+    match are_null {
+        (false, false) if descending => order().reverse(),
+        (false, false) => order(),
         (true, true) => Ordering::Equal,
         (true, false) => nulls,
         (false, true) => nulls.reverse(),
