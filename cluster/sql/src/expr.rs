@@ -331,6 +331,16 @@ impl Expr {
         self.is_row_free() && !self.varies()
     }
 
+    /// Calls `visit` with each column that it looks at, as often as it does.
+    pub(crate) fn for_each_column(&self, visit: &mut dyn FnMut(usize)) {
+        self.any(&mut |expr| {
+            if let Expr::Column(index) = expr {
+                visit(*index);
+            }
+            false
+        });
+    }
+
     /// Whether it looks at no columns but those that `is_within`.
     pub(crate) fn sees_only(&self, mut is_within: impl FnMut(usize) -> bool) -> bool {
         !self.any(&mut |expr| matches!(expr, Expr::Column(index) if !is_within(*index)))

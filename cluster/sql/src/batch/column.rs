@@ -272,6 +272,12 @@ impl Column {
     }
 }
 
+/// Puts into `form` the bytes that are equal for rows of `columns` that are the same.
+pub(crate) fn put_form<'a>(columns: impl IntoIterator<Item = &'a Column>, at: usize, form: &mut Vec<u8>) {
+    form.clear();
+    columns.into_iter().for_each(|column| column.write_form(at, form));
+}
+
 /// A column in the making.
 #[derive(Clone, Debug)]
 pub(crate) struct ColumnBuilder {

@@ -12,7 +12,7 @@ mod word;
 
 use alloc::vec::Vec;
 
-pub(crate) use self::column::{Column, ColumnBuilder, NO_ROW, Texts, Words};
+pub(crate) use self::column::{Column, ColumnBuilder, NO_ROW, Texts, Words, put_form};
 pub(crate) use self::select::{narrow, values_of};
 pub(crate) use self::word::{WordKind, word_of};
 use crate::exec::Row;

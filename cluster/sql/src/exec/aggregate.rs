@@ -1,6 +1,6 @@
 //! Grouping.
 
-use alloc::borrow::Cow;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
@@ -8,8 +8,8 @@ use hashbrown::HashMap;
 
 use super::accumulator::{Accumulator, gathers_same};
 use super::sort::order;
-use super::{Context, Cursor, Row, row_len};
-use crate::batch::{Column, Columns};
+use super::{Budget, Context, Cursor, Row, row_len};
+use crate::batch::{Column, Columns, put_form};
 use crate::bind::AggregateCall;
 use crate::database::Database;
 use crate::error::SqlResult;
@@ -51,6 +51,31 @@ enum Index {
     /// Of one key, which is a word; none for NULL.
     Words(HashMap<Option<i64>, usize>),
     Forms(HashMap<Vec<u8>, usize>),
+}
+
+/// The keys of a group, as the index has them.
+enum Key<'a> {
+    Word(Option<i64>),
+    Form(&'a [u8]),
+}
+
+impl Index {
+    #[inline]
+    fn get(&self, key: &Key<'_>) -> Option<usize> {
+        match (self, key) {
+            (Index::Words(index), Key::Word(word)) => index.get(word).copied(),
+            (Index::Forms(index), Key::Form(form)) => index.get(*form).copied(),
+            _ => None,
+        }
+    }
+
+    fn insert(&mut self, key: &Key<'_>, place: usize) {
+        match (self, key) {
+            (Index::Words(index), Key::Word(word)) => _ = index.insert(*word, place),
+            (Index::Forms(index), Key::Form(form)) => _ = index.insert(form.to_vec(), place),
+            _ => {}
+        }
+    }
 }
 
 /// The rows of the groups: keys, then results; in the order of their first rows.
@@ -115,77 +140,45 @@ impl Groups<'_> {
         columns: &Columns,
         context: &mut Context<'_, D>,
     ) -> SqlResult<Vec<usize>> {
-        let node = self.node;
-        let mut keys: Vec<Cow<'_, Column>> = Vec::with_capacity(node.keys.len());
-        for key in &node.keys {
-            keys.push(context.compute(key, columns).await?);
+        if self.node.keys.is_empty() {
+            return Ok(vec![0; columns.len]);
+        }
+        let keys = context.compute_all(self.node.keys.iter(), columns).await?;
+        let words = match (keys.as_slice(), &self.index) {
+            ([key], Index::Words(_)) => match &**key {
+                Column::Words(words) if words.kind.is_canonical() => Some(words),
+                _ => None,
+            },
+            _ => None,
+        };
+        if words.is_none() {
+            self.by_forms();
         }
         let mut places = Vec::with_capacity(columns.len);
-        match keys.as_slice() {
-            [] => places.resize(columns.len, 0),
-            [key]
-                if matches!(&**key, Column::Words(words) if words.kind.is_canonical())
-                    && matches!(self.index, Index::Words(_)) =>
-            {
-                let Column::Words(words) = &**key else { return Ok(places) };
-                for at in 0..columns.len {
-                    let word = words.get(at);
-                    let place = match &self.index {
-                        Index::Words(index) => index.get(&word).copied(),
-                        Index::Forms(_) => None,
-                    };
-                    places.push(match place {
-                        Some(place) => place,
-                        None => self.place_of(&keys, at, Some(word), context)?,
-                    });
+        let mut form = Vec::new();
+        for at in 0..columns.len {
+            let key = match words {
+                Some(words) => Key::Word(words.get(at)),
+                None => {
+                    put_form(keys.iter().map(|key| &**key), at, &mut form);
+                    Key::Form(&form)
                 }
-            }
-            _ => {
-                self.by_forms();
-                let mut form = Vec::new();
-                for at in 0..columns.len {
-                    form.clear();
-                    keys.iter().for_each(|key| key.write_form(at, &mut form));
-                    let place = match &self.index {
-                        Index::Words(_) => None,
-                        Index::Forms(index) => index.get(&form).copied(),
-                    };
-                    places.push(match place {
-                        Some(place) => place,
-                        None => self.place_of(&keys, at, None, context)?,
-                    });
-                }
-            }
+            };
+            places.push(match self.index.get(&key) {
+                Some(place) => place,
+                None => self.begin(&key, keys.iter().map(|key| key.get(at)).collect(), context.budget)?,
+            });
         }
         Ok(places)
     }
 
-    /// The group of the row at `at`, which was not found: mostly a new one. If its key is a word, it is `word`.
-    fn place_of<D>(
-        &mut self,
-        keys: &[Cow<'_, Column>],
-        at: usize,
-        word: Option<Option<i64>>,
-        context: &mut Context<'_, D>,
-    ) -> SqlResult<usize> {
+    /// Begins the group of `key`, whose keys are these.
+    fn begin(&mut self, key: &Key<'_>, keys: Row, budget: &mut Budget) -> SqlResult<usize> {
         let place = self.groups.len();
-        let values: Row = keys.iter().map(|key| key.get(at)).collect();
-        let mut len = row_len(&values) + 64 * (1 + self.node.calls.len());
-        match (&mut self.index, word) {
-            (Index::Words(index), Some(word)) => _ = index.insert(word, place),
-            (Index::Words(_), None) => return Ok(place),
-            (Index::Forms(index), _) => {
-                let mut form = Vec::new();
-                keys.iter().for_each(|key| key.write_form(at, &mut form));
-                len += 2 * form.len();
-                let known = *index.entry(form).or_insert(place);
-                if known < place {
-                    return Ok(known);
-                }
-            }
-        }
-        context.budget.charge(len)?;
-        self.groups.push(Group::new(values, &self.node.calls));
+        let form_len = if let Key::Form(form) = key { form.len() } else { 0 };
+        budget.charge(row_len(&keys) + 2 * form_len + 64 * (1 + self.node.calls.len()))?;
+        self.index.insert(key, place);
+        self.groups.push(Group::new(keys, &self.node.calls));
         Ok(place)
     }
 

@@ -7,7 +7,7 @@ use hashbrown::{HashMap, HashSet};
 
 use super::{Context, Cursor};
 use crate::ast::SetOperator;
-use crate::batch::{Batch, Columns};
+use crate::batch::{Batch, Columns, put_form};
 use crate::database::Database;
 use crate::error::SqlResult;
 use crate::key::{self, KeyOrder};
@@ -45,9 +45,8 @@ impl DistinctCursor {
         let mut charged = 0;
         let (mut kept, mut form) = (Vec::new(), Vec::new());
         for (row, at) in (0..).zip(0..columns.len) {
-            form.clear();
             let values = self.node.columns.iter().filter_map(|column| columns.columns.get(*column));
-            values.for_each(|column| column.write_form(at, &mut form));
+            put_form(values, at, &mut form);
             if !self.seen.contains(&form) {
                 charged += form.len() + ENTRY_LEN;
                 self.seen.insert(form.clone());
@@ -100,10 +99,9 @@ impl SetCursor {
                 (SetOperator::Union, _) => true,
             };
             let len = form.len() + ENTRY_LEN;
-            if is_wanted && !self.node.all && self.given.insert(form) {
-                charged += len;
-                kept.push(row);
-            } else if is_wanted && self.node.all {
+            let is_new = is_wanted && !self.node.all && self.given.insert(form);
+            charged += if is_new { len } else { 0 };
+            if is_new || is_wanted && self.node.all {
                 kept.push(row);
             }
         }
@@ -116,7 +114,7 @@ impl SetCursor {
 /// Bytes that are equal for rows that are the same.
 fn form_at(columns: &Columns, at: usize) -> Vec<u8> {
     let mut form = Vec::new();
-    columns.columns.iter().for_each(|column| column.write_form(at, &mut form));
+    put_form(&columns.columns, at, &mut form);
     form
 }
 

@@ -15,13 +15,14 @@ use super::{Context, Cursor};
 use crate::batch::{Batch, COLUMNS_ROWS, Column, Columns, Gathered, NO_ROW, Words};
 use crate::database::Database;
 use crate::error::SqlResult;
-use crate::expr::Expr;
 use crate::plan::rel::{Join, JoinType};
 use crate::types::Datum;
 
 /// A join in progress.
 pub(crate) struct JoinCursor {
     node: Arc<Join>,
+    /// Which columns of both the condition looks at.
+    seen: Vec<bool>,
     left: Cursor,
     /// The right, once it has been read.
     table: Option<Table>,
@@ -34,7 +35,7 @@ pub(crate) struct JoinCursor {
 struct Table {
     columns: Columns,
     last: Index,
-    /// For each row the one before it that is compared alike. Not used if nothing must be equal.
+    /// For each row the one before it that is compared alike; none if nothing must be equal.
     before: Vec<u32>,
     /// Which have matched, if that matters in the end.
     matched: Vec<bool>,
@@ -70,7 +71,15 @@ struct Candidates {
 
 impl JoinCursor {
     pub(super) fn new(node: Arc<Join>) -> JoinCursor {
-        JoinCursor { left: Cursor::open(&node.left), node, table: None, current: None, unmatched: None }
+        let mut seen = vec![false; node.left.width() + node.right.width()];
+        node.condition.iter().for_each(|condition| {
+            condition.for_each_column(&mut |column| {
+                if let Some(seen) = seen.get_mut(column) {
+                    *seen = true;
+                }
+            });
+        });
+        JoinCursor { left: Cursor::open(&node.left), node, seen, table: None, current: None, unmatched: None }
     }
 
     pub(super) async fn next_batch<D: Database>(
@@ -104,7 +113,7 @@ impl JoinCursor {
             },
         };
         let candidates = current.candidates(table, &node);
-        let joined = current.join(candidates, table, &node, context).await?;
+        let joined = current.join(candidates, table, &node, &self.seen, context).await?;
         if current.row >= current.columns.len {
             self.current = None;
         }
@@ -144,12 +153,12 @@ impl Current {
         mut candidates: Candidates,
         table: &mut Table,
         node: &Join,
+        seen: &[bool],
         context: &mut Context<'_, D>,
     ) -> SqlResult<Columns> {
         if let Some(condition) = &node.condition {
-            let both = self.gather(&candidates.left, &candidates.right, table, |column| {
-                !condition.sees_only(|seen| seen != column)
-            });
+            let is_seen = |column: usize| seen.get(column).copied().unwrap_or(false);
+            let both = self.gather(&candidates.left, &candidates.right, table, is_seen);
             let kept = context.select(Some(condition), &both).await?;
             let pick = |rows: &[u32]| kept.iter().filter_map(|at| rows.get(*at as usize).copied()).collect();
             (candidates.left, candidates.right) = (pick(&candidates.left), pick(&candidates.right));
@@ -212,8 +221,13 @@ impl Current {
 }
 
 impl Table {
+    /// The one before `row` that may match what it may.
     fn before(&self, row: u32) -> u32 {
-        self.before.get(row as usize).copied().unwrap_or(NO_ROW)
+        match self.before.is_empty() {
+            // All of them may.
+            true => row.checked_sub(1).unwrap_or(NO_ROW),
+            false => self.before.get(row as usize).copied().unwrap_or(NO_ROW),
+        }
     }
 
     /// A batch of the left, with the last rows that may match its rows.
@@ -227,7 +241,7 @@ impl Table {
             let last = self.columns.len.checked_sub(1).and_then(|last| u32::try_from(last).ok());
             vec![last.unwrap_or(NO_ROW); columns.len]
         } else {
-            let keys = keys(node.equal.iter().map(|(left, _)| left), &columns, context).await?;
+            let keys = context.compute_all(node.equal.iter().map(|(left, _)| left), &columns).await?;
             let mut form = Vec::new();
             let last = |at| match has_null(&keys, at) {
                 true => NO_ROW,
@@ -249,19 +263,6 @@ impl Table {
         let right = self.columns.columns.iter().map(|column| column.gather(&rows));
         Some(Columns { len: rows.len(), columns: left.chain(right).collect() })
     }
-}
-
-/// What must be equal, of all rows.
-async fn keys<'c, D: Database>(
-    exprs: impl Iterator<Item = &'c Expr>,
-    columns: &'c Columns,
-    context: &mut Context<'_, D>,
-) -> SqlResult<Vec<Cow<'c, Column>>> {
-    let mut keys = Vec::new();
-    for expr in exprs {
-        keys.push(context.compute(expr, columns).await?);
-    }
-    Ok(keys)
 }
 
 fn has_null(keys: &[Cow<'_, Column>], at: usize) -> bool {
@@ -335,7 +336,7 @@ async fn build<D: Database>(node: &Join, context: &mut Context<'_, D>) -> SqlRes
         let mut columns = batch.into_columns(width);
         let mut len = 0;
         if !node.equal.is_empty() {
-            let keys = keys(node.equal.iter().map(|(_, right)| right), &columns, context).await?;
+            let keys = context.compute_all(node.equal.iter().map(|(_, right)| right), &columns).await?;
             let mut kept = Vec::with_capacity(columns.len);
             for (at, number) in (0..columns.len).zip(0..) {
                 let is_findable = !has_null(&keys, at);
@@ -360,10 +361,6 @@ async fn build<D: Database>(node: &Join, context: &mut Context<'_, D>) -> SqlRes
         rows.append(columns);
     }
     let columns = rows.finish();
-    if node.equal.is_empty() {
-        // All of them may match, the last one first.
-        before = (0..u32::try_from(columns.len).unwrap_or(NO_ROW)).map(|row| row.wrapping_sub(1)).collect();
-    }
     let matched = if keeps_right { vec![false; columns.len] } else { Vec::new() };
     Ok(Table { columns, last, before, matched })
 }

@@ -18,18 +18,13 @@ struct RowView {
 }
 
 impl RowView {
-    fn new(exprs: &[&Expr], columns: &Columns) -> RowView {
+    fn new(expr: &Expr, columns: &Columns) -> RowView {
         let mut used = Vec::new();
-        for expr in exprs {
-            expr.any(&mut |part| {
-                if let Expr::Column(index) = part
-                    && !used.contains(index)
-                {
-                    used.push(*index);
-                }
-                false
-            });
-        }
+        expr.for_each_column(&mut |column| {
+            if !used.contains(&column) {
+                used.push(column);
+            }
+        });
         RowView { used, row: vec![Datum::Null; columns.columns.len()] }
     }
 
@@ -61,7 +56,7 @@ impl<D: Database> Context<'_, D> {
             if narrow(conjunct, columns, &mut rows, &self.env) {
                 continue;
             }
-            let mut view = RowView::new(&[conjunct], columns);
+            let mut view = RowView::new(conjunct, columns);
             let mut kept = Vec::with_capacity(rows.len());
             for (at, row) in rows.into_iter().enumerate() {
                 self.breathe(at).await?;
@@ -77,25 +72,31 @@ impl<D: Database> Context<'_, D> {
     /// The values of `expr` for all rows of `columns`.
     pub(super) async fn compute<'c>(
         &mut self,
-        expr: &'c Expr,
+        expr: &Expr,
         columns: &'c Columns,
     ) -> SqlResult<Cow<'c, Column>> {
         if let Some(values) = values_of(expr, columns, &self.env) {
-            // What is not a part of the batch does not live as long as it does.
-            return Ok(match (values, expr) {
-                (Cow::Borrowed(_), Expr::Column(index)) => match columns.columns.get(*index) {
-                    Some(column) => Cow::Borrowed(column),
-                    None => Cow::Owned(Column::Same(Datum::Null)),
-                },
-                (values, _) => Cow::Owned(values.into_owned()),
-            });
+            return Ok(values);
         }
-        let mut view = RowView::new(&[expr], columns);
+        let mut view = RowView::new(expr, columns);
         let mut values = ColumnBuilder::new();
         for at in 0..columns.len {
             self.breathe(at).await?;
             values.push(self.eval(expr, view.at(at, columns)).await?);
         }
         Ok(Cow::Owned(values.finish()))
+    }
+
+    /// The values of each of `exprs`.
+    pub(super) async fn compute_all<'c>(
+        &mut self,
+        exprs: impl Iterator<Item = &'c Expr>,
+        columns: &'c Columns,
+    ) -> SqlResult<Vec<Cow<'c, Column>>> {
+        let mut all = Vec::new();
+        for expr in exprs {
+            all.push(self.compute(expr, columns).await?);
+        }
+        Ok(all)
     }
 }

@@ -120,14 +120,7 @@ fn set(needed: &mut [bool], column: usize) {
 }
 
 fn mark<'a>(exprs: impl IntoIterator<Item = &'a Expr>, needed: &mut [bool]) {
-    for expr in exprs {
-        expr.any(&mut |expr| {
-            if let Expr::Column(index) = expr {
-                set(needed, *index);
-            }
-            false
-        });
-    }
+    exprs.into_iter().for_each(|expr| expr.for_each_column(&mut |column| set(needed, column)));
 }
 
 /// What is wanted of either side of a join.
