@@ -65,6 +65,9 @@ pub enum Command {
         /// Bytes the tables may take.
         #[arg(long)]
         tables_len_max: usize,
+        /// Where it listens for SQL, on this machine only.
+        #[arg(long)]
+        sql_port: u16,
         /// `relix.KEY=VALUE` settings.
         words: Vec<String>,
     },

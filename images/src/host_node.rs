@@ -1,12 +1,19 @@
-//! The host root: one node as a process.
+//! The host root: one node as a process. Its peers are on the wire; its clients, which are on this machine,
+//! come by sockets of the system, so that nothing stands between them and the node.
 
 use std::io::{self, Read};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::task::Context;
 use std::thread;
+use std::time::Duration;
 
-use cluster_node::{APPEND_LEN_MAX, CONNECTIONS_MAX, Node, NodeConfig, NodeOptions, Planted};
+use cluster_gateway::{Closed, Connection};
+use cluster_node::{APPEND_LEN_MAX, CONNECTIONS_MAX, Node, NodeConfig, NodeOptions, Planted, REFUSALS_MAX};
 use drivers_api::Machine;
-use drivers_host::{DiskSize, HostClock, HostConsole, HostDisk, HostEntropy, HostInventory, HostNic, Waiter};
+use drivers_host::{
+    DiskSize, HostClock, HostConsole, HostDisk, HostEntropy, HostInventory, HostNic, HostStream, Streams,
+    Waiter,
+};
 
 use crate::cluster::{MTU, hardware_address_of};
 use crate::error::Failure;
@@ -16,7 +23,7 @@ use crate::layout::Layout;
 const HOST_LOG_LEN_MAX: usize = 64 << 20;
 
 /// Runs the node until the process is ended.
-pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(), Failure> {
+pub fn run(layout: &Layout, words: &[String], tables_len_max: usize, sql_port: u16) -> Result<(), Failure> {
     let config =
         NodeConfig::parse(&words.join(" "), &[]).map_err(|error| Failure::Argument(error.to_string()))?;
     let id = config.node.0;
@@ -28,7 +35,10 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(
         HostNic::open(&ours, &theirs, hardware_address_of(id), MTU).map_err(Failure::file("use", &ours))?;
     let clock = HostClock::new();
     let mut console = HostConsole::new(id);
-    let waiter = Waiter::new().map_err(Failure::file("use", &ours))?;
+    let mut waiter = Waiter::new().map_err(Failure::file("use", &ours))?;
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, sql_port));
+    let mut clients = Streams::listen(&waiter, address, CONNECTIONS_MAX + REFUSALS_MAX)
+        .map_err(|_| Failure::PortInUse(sql_port))?;
     let waker = waiter.waker();
     let mut context = Context::from_waker(&waker);
     let mut machine =
@@ -45,11 +55,26 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize) -> Result<(
     loop {
         let mut machine =
             Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &HostInventory };
+        while let Some(client) = clients.accept() {
+            node.serve(Client(client));
+        }
         let deadline = node.poll(clock.now(), &mut machine, &mut context);
-        let timeout = deadline.since(clock.now().monotonic);
-        waiter
-            .wait(nic.descriptor(), nic.wants_to_write(), timeout)
-            .map_err(Failure::file("wait for", &ours))?;
+        let timeout =
+            if clients.may_accept() { Duration::ZERO } else { deadline.since(clock.now().monotonic) };
+        waiter.wait(&nic, &mut clients, timeout).map_err(Failure::file("wait for", &ours))?;
+    }
+}
+
+/// A client's connection, as the gateway sees it.
+struct Client(HostStream);
+
+impl Connection for Client {
+    async fn read(&mut self, into: &mut Vec<u8>) -> Result<(), Closed> {
+        self.0.read(into).await.map_err(|_| Closed)
+    }
+
+    async fn write(&mut self, bytes: &[u8]) -> Result<(), Closed> {
+        self.0.write(bytes).await.map_err(|_| Closed)
     }
 }
 

@@ -23,5 +23,5 @@ mod simple;
 
 pub use connection::{Closed, Connection};
 pub use extended::{PORTALS_MAX, STATEMENTS_LEN_MAX, STATEMENTS_MAX};
-pub use registry::Registry;
+pub use registry::{ARRIVED_WITHIN, Registry};
 pub use serve::serve;

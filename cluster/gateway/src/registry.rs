@@ -7,13 +7,18 @@
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::sync::Arc;
-use core::task::Waker;
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::{Poll, Waker};
 use core::time::Duration;
 
 use cluster_format::limits::CONNECTIONS_MAX;
 use cluster_sql::{CancelFlag, CancelReason};
 use drivers_api::Instant;
 use spin::Mutex;
+
+/// A client must say who it is within this.
+pub const ARRIVED_WITHIN: Duration = Duration::from_secs(10);
 
 /// The sessions of one node, by backend process id.
 pub struct Registry {
@@ -24,14 +29,15 @@ pub struct Registry {
 struct Sessions {
     by_backend: BTreeMap<u32, Registered>,
     now: Instant,
-    /// When timers end, and whose.
-    timers: BTreeSet<(Instant, u32)>,
+    /// Whose time runs, also of clients that are not in a session yet.
+    timers: BTreeMap<u32, Timer>,
+    /// When they end.
+    due: BTreeSet<(Instant, u32)>,
 }
 
 struct Registered {
     secret: u32,
     cancel: Arc<CancelFlag>,
-    timer: Option<Timer>,
 }
 
 struct Timer {
@@ -43,26 +49,24 @@ struct Timer {
 enum Ends {
     /// The statement is cancelled.
     Statement,
-    /// The session is woken, if it waits.
+    /// Whoever waits for the client is woken.
     Pause(Option<Waker>),
     /// It has been.
     Over,
 }
 
 impl Sessions {
-    fn disarm(&mut self, backend: u32) -> Option<Timer> {
-        let timer = self.by_backend.get_mut(&backend)?.timer.take()?;
-        self.timers.remove(&(timer.at, backend));
-        Some(timer)
+    fn disarm(&mut self, backend: u32) {
+        if let Some(timer) = self.timers.remove(&backend) {
+            self.due.remove(&(timer.at, backend));
+        }
     }
 
     fn arm(&mut self, backend: u32, after: Duration, ends: Ends) {
         self.disarm(backend);
         let at = self.now + after;
-        if let Some(session) = self.by_backend.get_mut(&backend) {
-            session.timer = Some(Timer { at, ends });
-            self.timers.insert((at, backend));
-        }
+        self.timers.insert(backend, Timer { at, ends });
+        self.due.insert((at, backend));
     }
 }
 
@@ -74,7 +78,12 @@ impl Registry {
 
     /// No sessions yet; at most `connections_max`.
     pub fn with_connections_max(connections_max: usize) -> Registry {
-        let sessions = Sessions { by_backend: BTreeMap::new(), now: Instant::ZERO, timers: BTreeSet::new() };
+        let sessions = Sessions {
+            by_backend: BTreeMap::new(),
+            now: Instant::ZERO,
+            timers: BTreeMap::new(),
+            due: BTreeSet::new(),
+        };
         Registry { sessions: Mutex::new(sessions), connections_max }
     }
 
@@ -92,14 +101,17 @@ impl Registry {
     pub fn advance(&self, now: Instant) {
         let mut sessions = self.sessions.lock();
         sessions.now = now;
-        while let Some((at, backend)) = sessions.timers.first().copied()
+        while let Some((at, backend)) = sessions.due.first().copied()
             && at <= now
         {
-            sessions.timers.remove(&(at, backend));
-            let Some(session) = sessions.by_backend.get_mut(&backend) else { continue };
-            let Some(timer) = &mut session.timer else { continue };
+            sessions.due.remove(&(at, backend));
+            let Some(timer) = sessions.timers.get_mut(&backend) else { continue };
             match core::mem::replace(&mut timer.ends, Ends::Over) {
-                Ends::Statement => session.cancel.set(CancelReason::Timeout),
+                Ends::Statement => {
+                    if let Some(session) = sessions.by_backend.get(&backend) {
+                        session.cancel.set(CancelReason::Timeout);
+                    }
+                }
                 Ends::Pause(Some(waker)) => waker.wake(),
                 Ends::Pause(None) | Ends::Over => {}
             }
@@ -108,7 +120,7 @@ impl Registry {
 
     /// When [`Registry::advance`] has something to do next.
     pub fn deadline(&self) -> Option<Instant> {
-        self.sessions.lock().timers.first().map(|(at, _)| *at)
+        self.sessions.lock().due.first().map(|(at, _)| *at)
     }
 
     /// Sets the cancel flag of session `backend`, if `secret` is its secret.
@@ -120,6 +132,12 @@ impl Registry {
         }
     }
 
+    /// The time of a client that has yet to say who it is begins, until the guard is dropped.
+    pub(crate) fn arrive(self: &Arc<Self>, backend: u32) -> Arrival {
+        self.sessions.lock().arm(backend, ARRIVED_WITHIN, Ends::Pause(None));
+        Arrival { registry: self.clone(), backend }
+    }
+
     /// Enters a session until the guard is dropped; none if there are too many, or `backend` is taken.
     pub(crate) fn enter(self: &Arc<Self>, backend: u32, secret: u32) -> Option<Entered> {
         let mut sessions = self.sessions.lock();
@@ -128,14 +146,56 @@ impl Registry {
             return None;
         }
         let cancel = Arc::new(CancelFlag::default());
-        by_backend.insert(backend, Registered { secret, cancel: cancel.clone(), timer: None });
+        by_backend.insert(backend, Registered { secret, cancel: cancel.clone() });
         Some(Entered { registry: self.clone(), backend, cancel, armed: false })
+    }
+
+    /// What `future` says, unless it takes longer than the time that runs for `backend`.
+    async fn in_time<T>(&self, backend: u32, future: impl Future<Output = T>) -> Option<T> {
+        let mut future = pin!(future);
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if self.is_over(backend, context.waker()) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    /// Whether the time that a client had is over; `waker` is woken when it is.
+    fn is_over(&self, backend: u32, waker: &Waker) -> bool {
+        match self.sessions.lock().timers.get_mut(&backend) {
+            Some(Timer { ends: Ends::Over, .. }) => true,
+            Some(Timer { ends: Ends::Pause(waiting), .. }) => {
+                *waiting = Some(waker.clone());
+                false
+            }
+            _ => false,
+        }
     }
 }
 
 impl Default for Registry {
     fn default() -> Self {
         Registry::new()
+    }
+}
+
+/// A client that has yet to say who it is.
+pub(crate) struct Arrival {
+    registry: Arc<Registry>,
+    backend: u32,
+}
+
+impl Arrival {
+    /// What `future` says, unless the client takes too long.
+    pub(crate) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        self.registry.in_time(self.backend, future).await
+    }
+}
+
+impl Drop for Arrival {
+    fn drop(&mut self) {
+        self.registry.sessions.lock().disarm(self.backend);
     }
 }
 
@@ -172,18 +232,9 @@ impl Entered {
         self.registry.sessions.lock().arm(self.backend, timeout, ends);
     }
 
-    /// Whether the pause has taken too long; `waker` is woken when it has.
-    pub(crate) fn pause_is_over(&self, waker: &Waker) -> bool {
-        let mut sessions = self.registry.sessions.lock();
-        let session = sessions.by_backend.get_mut(&self.backend);
-        match session.and_then(|session| session.timer.as_mut()) {
-            Some(Timer { ends: Ends::Over, .. }) => true,
-            Some(Timer { ends: Ends::Pause(waiting), .. }) => {
-                *waiting = Some(waker.clone());
-                false
-            }
-            _ => false,
-        }
+    /// What `future` says, unless the pause takes too long.
+    pub(crate) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
+        self.registry.in_time(self.backend, future).await
     }
 
     /// What was timed has ended.

@@ -4,9 +4,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::future::{Future, poll_fn};
-use core::pin::pin;
-use core::task::Poll;
 
 use cluster_sql::database::Database;
 use cluster_sql::{Session, SqlError, SqlState, Status};
@@ -86,8 +83,10 @@ async fn begin<C: Connection, D: Database>(
     backend: u32,
     secret: u32,
 ) -> Result<Option<(Session<D>, Entered)>, Ended> {
+    let arrival = registry.arrive(backend);
     let (minor, parameters) = loop {
-        match client.startup().await? {
+        // As PostgreSQL does, nothing is said to a client that says nothing.
+        match arrival.in_time(client.startup()).await.unwrap_or(Err(Ended::Closed))? {
             Startup::Ssl | Startup::Gss => client.refuse_encryption().await?,
             Startup::Cancel { backend, secret } => {
                 registry.cancel(backend, secret);
@@ -96,6 +95,7 @@ async fn begin<C: Connection, D: Database>(
             Startup::Start { minor, parameters } => break (minor, parameters),
         }
     };
+    drop(arrival);
     let entered = match check_startup(&parameters) {
         Ok(()) => registry
             .enter(backend, secret)
@@ -200,17 +200,9 @@ impl<C: Connection, D: Database> Backend<C, D> {
         let timeout = if in_transaction { timeouts.idle_in_transaction } else { timeouts.idle };
         let Some(timeout) = timeout else { return self.client.message().await };
         self.entered.time_pause(timeout);
-        let entered = &self.entered;
-        let mut message = pin!(self.client.message());
-        let message = poll_fn(|context| match message.as_mut().poll(context) {
-            Poll::Pending if entered.pause_is_over(context.waker()) => {
-                Poll::Ready(Err(Ended::Idle { in_transaction }))
-            }
-            polled => polled,
-        })
-        .await;
+        let message = self.entered.in_time(self.client.message()).await;
         self.entered.stop_timer();
-        message
+        message.unwrap_or(Err(Ended::Idle { in_transaction }))
     }
 
     /// Tells the client of a failure.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use cluster_gateway::{Closed, Connection, Registry, serve};
+use cluster_gateway::{ARRIVED_WITHIN, Closed, Connection, Registry, serve};
 use cluster_sql::memory::MemoryDatabase;
 use drivers_api::Instant;
 
@@ -114,19 +114,47 @@ impl Client<'_> {
     }
 }
 
-fn with_client(scenario: impl FnOnce(&mut Client<'_>)) {
-    let (wire, registry) = (Pipe::default(), Arc::new(Registry::new()));
-    let database = MemoryDatabase::new(1_700_000_000_000_000);
+fn startup() -> Vec<u8> {
     let startup = b"\0\x03\0\0user\0relix\0\0";
     let mut bytes = ((startup.len() + 4) as u32).to_be_bytes().to_vec();
     bytes.extend_from_slice(startup);
-    wire.0.lock().expect("no panic").to_server = bytes;
+    bytes
+}
+
+fn with_client(scenario: impl FnOnce(&mut Client<'_>)) {
+    with_client_that_says(&startup(), |client| {
+        assert_eq!(client.answer(), "I");
+        scenario(client);
+    });
+}
+
+fn with_client_that_says(first: &[u8], scenario: impl FnOnce(&mut Client<'_>)) {
+    let (wire, registry) = (Pipe::default(), Arc::new(Registry::new()));
+    let database = MemoryDatabase::new(1_700_000_000_000_000);
+    wire.0.lock().expect("no panic").to_server = first.to_vec();
     let serving = pin!(serve(wire.clone(), database, registry.clone(), 1, 2));
     let woken = Arc::new(Woken(Mutex::new(true)));
     let mut client = Client { wire, registry, serving, woken, now: Duration::ZERO, ended: false };
     client.turns(20);
-    assert_eq!(client.answer(), "I");
     scenario(&mut client);
+}
+
+#[test]
+fn a_client_has_a_time_to_say_who_it_is_and_nothing_to_do_with_it_later() {
+    for said in 0..startup().len() {
+        with_client_that_says(&startup()[..said], |client| {
+            client.pass(ARRIVED_WITHIN.as_millis() as u64 - 1);
+            assert!(!client.ended);
+            client.pass(1);
+            assert!(client.ended && client.registry.deadline().is_none());
+            assert_eq!(client.answer(), "", "PostgreSQL says nothing either");
+        });
+    }
+    with_client(|client| {
+        assert_eq!(client.registry.deadline(), None);
+        client.pass(1_000_000);
+        assert!(!client.ended);
+    });
 }
 
 const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 10000000000) AS n";

@@ -18,7 +18,7 @@ mod wire;
 
 pub use link::{LinkError, LinkStatus};
 pub use peers::{PeerEvent, Peers, PeersConfig, Refusal};
-pub use stack::{SILENT_MAX, Stack, StackConfig, TcpConnection, TcpError};
+pub use stack::{Stack, StackConfig, TcpConnection, TcpError};
 
 #[cfg(test)]
 mod tests;

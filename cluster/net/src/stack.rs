@@ -39,9 +39,6 @@ const SEGMENTS_MIN: usize = 2;
 /// An acknowledgement waits this long for something to travel with.
 const ACK_DELAY: smoltcp::time::Duration = smoltcp::time::Duration::from_millis(10);
 
-/// A client must say something within this.
-pub const SILENT_MAX: Duration = Duration::from_secs(10);
-
 /// Frames that wait for the wire, at most.
 const FRAMES_MAX: usize = 512;
 
@@ -80,8 +77,6 @@ pub struct Stack {
     /// Bytes of the buffers of all sockets, and how many these are.
     buffers_len: usize,
     sockets_len: usize,
-    /// Accepted connections that have not said anything yet, and when they are given up.
-    silent: Vec<(SocketHandle, Instant)>,
     /// Dropped connections that still have something to say.
     closing: Vec<SocketHandle>,
     next_port: u16,
@@ -120,7 +115,6 @@ impl Stack {
             buffers_len_max: config.buffers_len_max,
             buffers_len: 0,
             sockets_len: 0,
-            silent: vec![],
             closing: vec![],
             next_port: EPHEMERAL_PORTS.start + (config.seed % span) as u16,
             hardware_address: config.hardware_address,
@@ -152,9 +146,6 @@ impl Stack {
     pub fn poll(&mut self, now: Instant) {
         self.interface.poll(time(now), &mut self.wire, &mut self.sockets);
         let Stack { sockets, buffers_len, sockets_len, .. } = self;
-        for (handle, _) in self.silent.extract_if(.., |(_, due)| *due <= now) {
-            sockets.get_mut::<tcp::Socket<'_>>(handle).abort();
-        }
         self.closing.retain(|handle| {
             // What TIME-WAIT guards against, old segments, cannot hurt a protocol whose sessions have names.
             let socket = sockets.get::<tcp::Socket<'_>>(*handle);
@@ -176,8 +167,7 @@ impl Stack {
     /// When [`Stack::poll`] has something to do, if ever.
     pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
         let delay = self.interface.poll_delay(time(now), &self.sockets);
-        let due = delay.map(|delay| now + Duration::from_micros(delay.total_micros()));
-        due.into_iter().chain(self.silent.iter().map(|(_, due)| *due)).min()
+        delay.map(|delay| now + Duration::from_micros(delay.total_micros()))
     }
 
     /// Connections open now.
@@ -185,15 +175,14 @@ impl Stack {
         self.connections
     }
 
-    /// The next client that has connected. One that says nothing is given up after [`SILENT_MAX`].
-    pub fn accept(stack: &Arc<Mutex<Stack>>, now: Instant) -> Option<TcpConnection> {
+    /// The next client that has connected.
+    pub fn accept(stack: &Arc<Mutex<Stack>>) -> Option<TcpConnection> {
         let mut locked = stack.lock();
         let index = locked.listening.iter().position(|handle| {
             let state = locked.sockets.get::<tcp::Socket<'_>>(*handle).state();
             !matches!(state, tcp::State::Listen | tcp::State::SynReceived)
         })?;
         let handle = locked.listening.swap_remove(index);
-        locked.silent.push((handle, now + SILENT_MAX));
         locked.connections += 1;
         locked.replenish();
         drop(locked);
@@ -250,7 +239,6 @@ impl Stack {
     }
 
     fn release(&mut self, handle: SocketHandle) {
-        self.silent.retain(|(silent, _)| *silent != handle);
         self.sockets.get_mut::<tcp::Socket<'_>>(handle).close();
         self.closing.push(handle);
         if self.closing.len() > CLOSING_MAX {
@@ -322,7 +310,6 @@ impl TcpConnection {
                 }
             }
             if into.len() > before {
-                stack.silent.retain(|(silent, _)| *silent != self.handle);
                 return Poll::Ready(Ok(()));
             }
             if !socket.may_recv() && !is_opening(socket) {

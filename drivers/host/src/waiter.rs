@@ -1,15 +1,28 @@
 //! Sleeping until something happens.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::HostNic;
+use crate::streams::Streams;
+
+const BELL: Token = Token(0);
+const WIRE: Token = Token(1);
+pub(crate) const LISTENER: Token = Token(2);
+/// Streams have this and those behind.
+pub(crate) const STREAMS: usize = 3;
+
+/// What is looked at in one go, at most; the rest keeps until the next.
+const EVENTS_MAX: usize = 256;
 
 /// Wakes the root from another thread.
-struct Doorbell(OwnedFd);
+struct Doorbell(mio::Waker);
 
 impl Wake for Doorbell {
     fn wake(self: Arc<Self>) {
@@ -18,20 +31,25 @@ impl Wake for Doorbell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         // Fails only when the counter is full, and then the root is awake already.
-        let _ = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+        let _ = self.0.wake();
     }
 }
 
-/// What a root sleeps in.
+/// What a root sleeps in. Tells of changes only: whoever is told reads until there is nothing more.
 pub struct Waiter {
+    poll: Poll,
+    events: Events,
     doorbell: Arc<Doorbell>,
+    /// What of the wire is waited for.
+    wire: Option<Interest>,
 }
 
 impl Waiter {
-    /// A new one.
+    /// A new one. Fails where the system has no descriptors left.
     pub fn new() -> io::Result<Waiter> {
-        let descriptor = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
-        Ok(Waiter { doorbell: Arc::new(Doorbell(descriptor)) })
+        let poll = Poll::new()?;
+        let doorbell = Arc::new(Doorbell(mio::Waker::new(poll.registry(), BELL)?));
+        Ok(Waiter { poll, events: Events::with_capacity(EVENTS_MAX), doorbell, wire: None })
     }
 
     /// Ends the sleep, from any thread.
@@ -39,24 +57,32 @@ impl Waiter {
         Waker::from(self.doorbell.clone())
     }
 
-    /// Sleeps until the waker is woken, `readable` has something to read (or, if `also_writable`, room to
-    /// write), or `timeout` has passed.
-    pub fn wait(&self, readable: BorrowedFd<'_>, also_writable: bool, timeout: Duration) -> io::Result<()> {
-        let wire = if also_writable { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
-        let bell = self.doorbell.0.as_fd();
-        let mut descriptors =
-            [PollFd::from_borrowed_fd(bell, PollFlags::IN), PollFd::from_borrowed_fd(readable, wire)];
-        let timeout = Timespec {
-            tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: timeout.subsec_nanos().into(),
-        };
-        match poll(&mut descriptors, Some(&timeout)) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+    pub(crate) fn registry(&self) -> &mio::Registry {
+        self.poll.registry()
+    }
+
+    /// Sleeps until the waker is woken, frames arrive at `nic` (or, if some wait there, it has room for them), a client
+    /// of `streams` has come, said something or listened, or `timeout` has passed.
+    pub fn wait(&mut self, nic: &HostNic, streams: &mut Streams, timeout: Duration) -> io::Result<()> {
+        let wire =
+            if nic.wants_to_write() { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+        if self.wire != Some(wire) {
+            let descriptor = nic.descriptor().as_raw_fd();
+            let mut source = SourceFd(&descriptor);
+            match self.wire {
+                None => self.poll.registry().register(&mut source, WIRE, wire)?,
+                Some(_) => self.poll.registry().reregister(&mut source, WIRE, wire)?,
+            }
+            self.wire = Some(wire);
         }
-        if descriptors[0].revents().contains(PollFlags::IN) {
-            let mut count = [0; 8];
-            let _ = rustix::io::read(&self.doorbell.0, &mut count);
+        match self.poll.poll(&mut self.events, Some(timeout)) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            _ => {}
+        }
+        for event in &self.events {
+            if event.token().0 >= LISTENER.0 {
+                streams.ready(event);
+            }
         }
         Ok(())
     }

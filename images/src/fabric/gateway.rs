@@ -1,4 +1,4 @@
-//! The gateway: connections to 127.0.0.1 continue in the virtual network.
+//! The gateway: connections to 127.0.0.1 continue in the virtual network, to the VM that they are meant for.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::cluster::{
-    Cluster, MTU, PREFIX_LEN, gateway_hardware_address, gateway_ip, hardware_address_of, ip_of,
+    Cluster, MTU, PREFIX_LEN, Runner, gateway_hardware_address, gateway_ip, hardware_address_of, ip_of,
 };
 use crate::error::Failure;
 use crate::fabric::switch::GATEWAY_PORT;
@@ -76,13 +76,15 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Listens on the port of the node behind the last.
+    /// Listens on the port of the node behind the last, unless that does so itself, being a process.
     pub async fn add(&self, cluster: &Cluster, node: u8) -> Result<(), Failure> {
         let port = cluster.sql_port(node);
         let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|_| Failure::PortInUse(port))?;
         let ended = Rc::new(Notify::new());
         self.0.ended.borrow_mut().push(ended.clone());
-        tokio::task::spawn_local(self.clone().listen(listener, node, ended));
+        if cluster.runner != Runner::Host {
+            tokio::task::spawn_local(self.clone().listen(listener, node, ended));
+        }
         Ok(())
     }
 

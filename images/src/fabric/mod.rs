@@ -6,6 +6,8 @@
 //!   VM 1 ── socket ── port 1 ────────────────── Switch ── faults, per pair of nodes
 //!   VM 2 ── socket ── port 2 ──────────────────────┘
 //! ```
+//! Nodes that are processes of this machine have the same sockets for their peers, and listen for clients themselves.
+//!
 //! One thread: frames are few microseconds of work, and their order is kept.
 
 mod gateway;

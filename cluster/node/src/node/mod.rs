@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use cluster_format::limits::CONNECTION_BUFFERS_LEN;
 use cluster_format::{ClusterId, Entry, Membership, NodeId, Payload, Planted, decode, encode};
-use cluster_gateway::Registry;
+use cluster_gateway::{Connection, Registry};
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
 use cluster_services::nodes;
 use cluster_sql::types::Datum;
@@ -36,7 +36,7 @@ use crate::shared::{NodeDatabase, Request};
 const SQL_PORT: u16 = 5432;
 
 /// Connections beyond the limit that are open at once, to be told so.
-const REFUSALS_MAX: usize = 8;
+pub const REFUSALS_MAX: usize = 8;
 
 /// Rounds of work in one turn, at most: then the root looks after its devices.
 const ROUNDS_MAX: usize = 16;
@@ -179,7 +179,7 @@ impl Node {
         more |= self.replica.exchange(now, machine.disk, context);
         self.take_peer_events(now, machine);
         self.stack.lock().poll(now.monotonic);
-        self.accept_clients(now);
+        self.accept_clients();
         self.analyze_what_has_changed(now);
         more |= self.tasks.run();
         self.take_requests(now, machine);
@@ -324,15 +324,21 @@ impl Node {
         }
     }
 
-    fn accept_clients(&mut self, now: Now) {
-        while let Some(connection) = Stack::accept(&self.stack, now.monotonic) {
-            let backend = self.next_backend;
-            // Postgres clients take process ids for positive 32-bit integers.
-            self.next_backend = if backend < i32::MAX as u32 { backend + 1 } else { 1 };
-            let secret = self.rng.next_u32();
-            let (database, registry) = (self.database.clone(), self.registry.clone());
-            self.tasks.spawn(cluster_gateway::serve(Client(connection), database, registry, backend, secret));
+    fn accept_clients(&mut self) {
+        while let Some(connection) = Stack::accept(&self.stack) {
+            self.serve(Client(connection));
         }
+    }
+
+    /// Serves a client until it leaves. Those that come over the wire are accepted by the node itself; the root of a
+    /// node may bring others, which it has to bound: to as many as the node serves, and [`REFUSALS_MAX`].
+    pub fn serve(&mut self, connection: impl Connection + 'static) {
+        let backend = self.next_backend;
+        // Postgres clients take process ids for positive 32-bit integers.
+        self.next_backend = if backend < i32::MAX as u32 { backend + 1 } else { 1 };
+        let secret = self.rng.next_u32();
+        let (database, registry) = (self.database.clone(), self.registry.clone());
+        self.tasks.spawn(cluster_gateway::serve(connection, database, registry, backend, secret));
     }
 
     fn take_requests(&mut self, now: Now, machine: &Machine<'_>) {
