@@ -61,7 +61,7 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize, sql_port: u
         let deadline = node.poll(clock.now(), &mut machine, &mut context);
         let timeout =
             if clients.may_accept() { Duration::ZERO } else { deadline.since(clock.now().monotonic) };
-        waiter.wait(&nic, &mut clients, timeout).map_err(Failure::file("wait for", &ours))?;
+        waiter.wait(&mut nic, &mut clients, timeout).map_err(Failure::file("wait for", &ours))?;
     }
 }
 

@@ -21,6 +21,7 @@
 use alloc::vec::Vec;
 
 use cluster_format::KeyRange;
+use cluster_store::SYSTEM_SPACE;
 
 use crate::types::{Datum, Json};
 
@@ -36,11 +37,8 @@ pub enum KeyOrder {
 const VALUE: u8 = 1;
 const NULL: u8 = 2;
 
-/// Keys that the system keeps for itself.
-pub(crate) const SYSTEM_SPACE: u8 = 0;
-
 /// Keys of table rows.
-pub(crate) const TABLE_SPACE: u8 = 1;
+pub(crate) const TABLE_SPACE: u8 = SYSTEM_SPACE + 1;
 
 /// What every row key of table `id` starts with.
 pub fn table_prefix(id: u32) -> Vec<u8> {

@@ -7,17 +7,14 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_store::{SETTINGS, SETTINGS_PREFIX, Setting, Transaction};
+use cluster_store::{SETTINGS, Setting, Transaction};
 
 use crate::catalog::{Column, SYS};
 use crate::database::LiveTable;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::Row;
-use crate::key::SYSTEM_SPACE;
 use crate::system;
 use crate::types::{DataType, Datum};
-
-const _: () = assert!(SETTINGS_PREFIX[0] == SYSTEM_SPACE);
 
 /// The table.
 pub(crate) static TABLE: LiveTable = LiveTable {

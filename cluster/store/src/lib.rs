@@ -24,6 +24,7 @@ mod requests;
 mod resolver;
 mod settings;
 mod snapshot;
+mod system;
 mod tables;
 mod transaction;
 
@@ -41,6 +42,7 @@ pub use requests::RequestState;
 pub use resolver::{Conflict, Resolver};
 pub use settings::{SETTINGS, SETTINGS_PREFIX, Setting, Settings, is_setting};
 pub use snapshot::{Slice, Snapshot};
+pub use system::SYSTEM_SPACE;
 pub use tables::{Tables, TablesOptions};
 pub use transaction::{Savepoint, Scan, StoreError, Transaction};
 

@@ -15,8 +15,10 @@ use alloc::vec::Vec;
 use cluster_format::{KeyRange, Write};
 use serde::{Deserialize, Serialize};
 
+use crate::SYSTEM_SPACE;
+
 /// What the keys of all settings begin with.
-pub const SETTINGS_PREFIX: [u8; 2] = [0, 4];
+pub const SETTINGS_PREFIX: [u8; 2] = [SYSTEM_SPACE, 4];
 
 const SECOND: i64 = 1_000_000;
 

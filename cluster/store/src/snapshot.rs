@@ -8,6 +8,7 @@ use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX};
 use cluster_format::{KeyRange, StateHash, Version};
 use cluster_tree::{Most, RANGE_TOMBSTONES_MAX, RowSink};
 
+use crate::system::{SystemRows, is_system_key};
 use crate::{BlockReads, Direction, Mending, PatchPiece, PatchQuestion, ReadError, Row, yield_now};
 
 /// A read waits no more often than this for damage to be mended: each time it may meet some more.
@@ -18,6 +19,8 @@ const MENDED_MAX: usize = 8;
 pub struct Snapshot {
     version: Version,
     tree: cluster_tree::Snapshot,
+    /// What is known of the system's rows, if it is of this version.
+    system: Option<Arc<SystemRows>>,
     /// Reads that meet damage wait for them; they fail if there is nobody.
     mending: Option<Arc<dyn Mending>>,
 }
@@ -32,8 +35,8 @@ pub struct Slice {
 }
 
 impl Snapshot {
-    pub(crate) fn new(version: Version, tree: cluster_tree::Snapshot) -> Snapshot {
-        Snapshot { version, tree, mending: None }
+    pub(crate) fn new(version: Version, tree: cluster_tree::Snapshot, system: Arc<SystemRows>) -> Snapshot {
+        Snapshot { version, tree, system: Some(system), mending: None }
     }
 
     /// The version of this state.
@@ -43,7 +46,9 @@ impl Snapshot {
 
     /// The state at an earlier version; reads fail if that is no longer kept.
     pub fn as_of(&self, version: Version) -> Snapshot {
-        Snapshot { version: version.min(self.version), ..self.clone() }
+        let version = version.min(self.version);
+        let system = self.system.clone().filter(|system| system.are_of(version));
+        Snapshot { version, system, ..self.clone() }
     }
 
     /// The same state, whose reads wait for `mending` when they meet damage.
@@ -63,6 +68,18 @@ impl Snapshot {
 
     /// The value of `key`.
     pub async fn get(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, ReadError> {
+        let Some(system) = self.system.as_ref().filter(|_| is_system_key(key)) else {
+            return self.find(key).await;
+        };
+        if let Some(known) = system.get(key) {
+            return Ok(known);
+        }
+        let found = self.find(key).await?;
+        system.note(key, found.as_ref());
+        Ok(found)
+    }
+
+    async fn find(&self, key: &[u8]) -> Result<Option<Arc<[u8]>>, ReadError> {
         let mut found = self.tree.get(key, self.version).await;
         for _ in 0..MENDED_MAX {
             let Err(error) = found else { break };

@@ -13,6 +13,7 @@ use crate::history::History;
 use crate::mark::{Mark, TablesRoot, parse_mark};
 use crate::requests::Requests;
 use crate::settings::Settings;
+use crate::system::{SystemRows, has_system_keys, is_system_key};
 use crate::{ApplyError, Conflict, ReadError, RequestState, Snapshot, TableId, TablesEvent, Through};
 
 /// How tables are to be.
@@ -42,6 +43,8 @@ pub struct Tables {
     requests_hash: StateHash,
     history: History,
     settings: Settings,
+    /// What snapshots have read of the system's rows as they are now.
+    system: Arc<SystemRows>,
     /// Bytes of tables that were read to see whether they are intact.
     scrubbed_len: u64,
     /// What was frozen last.
@@ -95,6 +98,7 @@ impl Tables {
             requests_hash: StateHash::default(),
             history: History::default(),
             settings: Settings::default(),
+            system: SystemRows::new(through.last.version),
             scrubbed_len: 0,
             frozen: through.last.version,
             is_crowded: false,
@@ -140,7 +144,7 @@ impl Tables {
 
     /// The state at [`Tables::version`].
     pub fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.version(), self.tree.snapshot())
+        Snapshot::new(self.version(), self.tree.snapshot(), self.system.clone())
     }
 
     /// What is remembered of requests amounts to: equal on every node at equal version.
@@ -340,6 +344,7 @@ impl Tables {
         let Some(mark) = parse_mark(mark) else { return false };
         let Mark { through, membership, requests, history, settings } = mark;
         self.restored = through.last.version;
+        self.system = SystemRows::new(through.last.version);
         (self.requests, self.requests_hash) = Requests::from_list(&requests);
         (self.through, self.membership) = (through, membership);
         (self.history, self.settings) = (history, settings);
@@ -385,6 +390,10 @@ impl Tables {
             if self.settings.note(write) {
                 self.note_space();
             }
+        }
+        let writes_system = commit.writes.iter().any(|write| is_system_key(&write.key));
+        if writes_system || commit.deletes.iter().any(has_system_keys) {
+            self.system = SystemRows::new(version);
         }
         self.requests_hash = self.requests.note(self.requests_hash, version, commit.request);
     }

@@ -18,6 +18,8 @@ pub struct HostNic {
     hardware_address: [u8; 6],
     mtu: Mtu,
     waiting: VecDeque<Frame>,
+    /// There may be frames: the socket is not asked again and again.
+    readable: bool,
     /// Where frames arrive; each then gets a buffer of its own length. The byte behind the longest frame shows that
     /// one is longer.
     arriving: Vec<u8>,
@@ -34,12 +36,17 @@ impl HostNic {
         socket.set_nonblocking(true)?;
         socket.connect(remote)?;
         let arriving = vec![0; mtu.frame_len() + 1];
-        Ok(HostNic { socket, hardware_address, mtu, waiting: VecDeque::new(), arriving })
+        Ok(HostNic { socket, hardware_address, mtu, waiting: VecDeque::new(), readable: true, arriving })
     }
 
     /// What to watch for frames.
     pub fn descriptor(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+
+    /// Something has arrived at the socket.
+    pub(crate) fn set_readable(&mut self) {
+        self.readable = true;
     }
 
     /// Whether frames wait for room in the socket.
@@ -81,14 +88,15 @@ impl Nic for HostNic {
 
     fn poll_receive(&mut self, _context: &mut Context<'_>) -> Poll<Frame> {
         self.kick();
-        loop {
+        while self.readable {
             match self.socket.recv(&mut self.arriving) {
                 Ok(len) if len > self.mtu.frame_len() => {} // lost: it is too long
                 Ok(len) => return Poll::Ready(Frame::copy_of(&self.arriving[..len])),
                 // The root watches the descriptor; see `Waiter`.
-                Err(_) => return Poll::Pending,
+                Err(error) => self.readable = error.kind() == io::ErrorKind::Interrupted,
             }
         }
+        Poll::Pending
     }
 }
 
@@ -106,10 +114,13 @@ mod tests {
         let switch = UnixDatagram::bind(&theirs).unwrap();
         for mtu in [Mtu::ETHERNET, Mtu::JUMBO] {
             let mut nic = HostNic::open(&ours, &theirs, [2, 0, 0, 0, 0, 1], mtu).unwrap();
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(nic.poll_receive(&mut context).is_pending());
             for len in [mtu.frame_len() + 1, mtu.frame_len(), 2 * mtu.frame_len(), 60] {
                 switch.send_to(&vec![7; len], &ours).unwrap();
             }
-            let mut context = Context::from_waker(Waker::noop());
+            assert!(nic.poll_receive(&mut context).is_pending(), "nobody has said that something came");
+            nic.set_readable();
             for len in [mtu.frame_len(), 60] {
                 let Poll::Ready(frame) = nic.poll_receive(&mut context) else { panic!("a frame of {len}") };
                 assert_eq!(frame.bytes(), vec![7; len]);

@@ -244,7 +244,7 @@ mod tests {
         }
 
         fn sleep(&mut self) {
-            self.waiter.wait(&self.nic, &mut self.streams, Duration::from_secs(60)).unwrap();
+            self.waiter.wait(&mut self.nic, &mut self.streams, Duration::from_secs(60)).unwrap();
         }
 
         /// Runs it to its end, asleep in between; how often it slept.

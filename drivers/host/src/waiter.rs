@@ -63,7 +63,7 @@ impl Waiter {
 
     /// Sleeps until the waker is woken, frames arrive at `nic` (or, if some wait there, it has room for them), a client
     /// of `streams` has come, said something or listened, or `timeout` has passed.
-    pub fn wait(&mut self, nic: &HostNic, streams: &mut Streams, timeout: Duration) -> io::Result<()> {
+    pub fn wait(&mut self, nic: &mut HostNic, streams: &mut Streams, timeout: Duration) -> io::Result<()> {
         let wire =
             if nic.wants_to_write() { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
         if self.wire != Some(wire) {
@@ -80,8 +80,10 @@ impl Waiter {
             _ => {}
         }
         for event in &self.events {
-            if event.token().0 >= LISTENER.0 {
-                streams.ready(event);
+            match event.token() {
+                BELL => {}
+                WIRE => nic.set_readable(),
+                _ => streams.ready(event),
             }
         }
         Ok(())

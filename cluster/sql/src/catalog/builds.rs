@@ -4,11 +4,10 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::KeyRange;
-use cluster_store::{Direction, Transaction};
+use cluster_store::{Direction, SYSTEM_SPACE, Transaction};
 
 use super::{Descriptor, Index, IndexState};
 use crate::error::SqlResult;
-use crate::key::SYSTEM_SPACE;
 
 /// What sessions that build indexes note of that, by their random names.
 const BUILDS: u8 = 5;

@@ -20,7 +20,7 @@ pub(crate) use builds::{build_key, builders_of, builds};
 pub use cache::TableCache;
 use cluster_format::limits::{BATCH_ROWS, TRANSACTION_LEN_MAX};
 use cluster_format::{KeyRange, Write};
-use cluster_store::{Direction, ReadError, Snapshot, Transaction};
+use cluster_store::{Direction, ReadError, SYSTEM_SPACE, Snapshot, Transaction};
 pub use descriptor::{
     Check, Column, ColumnDefault, Descriptor, ForeignKey, Identity, Index, IndexConstraint, IndexKey,
     IndexState, IndexValue, ReferentialAction, SequenceDescriptor, TableDescriptor, ViewDescriptor,
@@ -36,7 +36,7 @@ pub(crate) use stored::{Stored, StoredStatistics, StoredTable, StoredView};
 
 use crate::ast::TableName;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::key::{SYSTEM_SPACE, TABLE_SPACE};
+use crate::key::TABLE_SPACE;
 use crate::path::SearchPath;
 
 /// The schema of tables that name none.

@@ -3,10 +3,10 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
+use cluster_store::SYSTEM_SPACE;
 use serde::{Deserialize, Serialize};
 
 use super::StoredTable;
-use crate::key::SYSTEM_SPACE;
 use crate::types::Datum;
 
 const STATISTICS: u8 = 4;

@@ -110,3 +110,27 @@ fn a_read_that_met_damage_does_not_go_on_with_older_tables() {
     let read = machine.run(damaged.mended_by(as_far_as(20)).get(&[3]));
     assert!(read.is_err(), "these have not");
 }
+
+/// What was read of them once is kept, but never beyond a change.
+#[test]
+fn rows_of_the_system_are_those_of_the_version_however_often_they_are_read() {
+    let mut machine = Machine::new(1);
+    let changes: Vec<(u8, Option<usize>)> =
+        (0..60u8).map(|at| (at % 3, (at % 5 != 0).then_some(usize::from(at) + 1))).collect();
+    let mut snapshots = Vec::new();
+    for entry in ledger(&changes) {
+        machine.apply(&[entry]);
+        snapshots.push(machine.tables.snapshot());
+        let back = snapshots.len() / 2;
+        snapshots.push(machine.tables.snapshot().as_of(snapshots[back].version()));
+    }
+    for _ in 0..2 {
+        for snapshot in &snapshots {
+            let rows = machine.rows(snapshot.version());
+            for key in 0..3u8 {
+                let found = machine.run(snapshot.get(&[key])).unwrap();
+                assert_eq!(found.as_deref(), rows.get(&[key][..]).map(Vec::as_slice));
+            }
+        }
+    }
+}
