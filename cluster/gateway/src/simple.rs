@@ -8,7 +8,8 @@ use alloc::vec::Vec;
 
 use cluster_sql::ast::CopyFormat;
 use cluster_sql::database::Database;
-use cluster_sql::{CopyIn, Cursor, Mode, Outcome, Parsed, SqlError, SqlState, Tag};
+use cluster_sql::types::Datum;
+use cluster_sql::{CopyIn, Cursor, Mode, Outcome, Parsed, Prepared, SqlError, SqlState, Tag};
 
 use crate::Connection;
 use crate::client::{Ended, Stop};
@@ -29,6 +30,12 @@ impl<C: Connection, D: Database> Backend<C, D> {
     }
 
     async fn statements(&mut self, sql: &str) -> Result<(), Stop> {
+        if let Some((prepared, params)) = self.session.recognize(sql).await {
+            self.entered.time_statement(self.session.timeouts().statement);
+            let done = self.run_prepared(&prepared, params, Mode { alone: true, described: false }).await;
+            self.entered.stop_timer();
+            return done;
+        }
         let statements = self.session.parse(sql)?;
         if statements.is_empty() {
             self.client.out.empty_query();
@@ -49,8 +56,17 @@ impl<C: Connection, D: Database> Backend<C, D> {
             let message = format!("there is no parameter ${}", number + 1);
             return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, message).into());
         }
-        self.keep_portals_still(&prepared).await?;
-        let outcome = self.session.execute(&prepared, Vec::new(), mode).await?;
+        self.run_prepared(&prepared, Vec::new(), mode).await
+    }
+
+    async fn run_prepared(
+        &mut self,
+        prepared: &Prepared,
+        params: Vec<Datum>,
+        mode: Mode,
+    ) -> Result<(), Stop> {
+        self.keep_portals_still(prepared).await?;
+        let outcome = self.session.execute(prepared, params, mode).await?;
         self.remark();
         let tag = match outcome {
             Outcome::Rows(mut cursor) => {

@@ -18,6 +18,7 @@ mod from;
 mod maintenance;
 mod marks;
 mod query;
+mod shape;
 mod special;
 mod statement;
 mod tokens;
@@ -31,6 +32,7 @@ use alloc::vec::Vec;
 use core::cell::Cell;
 
 use cluster_format::limits::SQL_LEN_MAX;
+pub(crate) use shape::{Shape, Value};
 use sqlparser::ast;
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::{Parser, ParserError};

@@ -7,6 +7,7 @@ mod change;
 mod copy;
 mod explain;
 mod from;
+mod general;
 mod group;
 mod name;
 mod optimize;

@@ -27,6 +27,7 @@ mod restore;
 mod run;
 mod set;
 mod settings;
+mod shapes;
 mod slices;
 mod tag;
 mod timeouts;
@@ -63,6 +64,7 @@ use crate::wire::Style;
 use cursor::{CursorRows, Query};
 use named::Named;
 pub(crate) use settings::{AskedSetting, Settings};
+use shapes::Shapes;
 use transaction::State;
 
 /// Statements whose text and plan a session remembers.
@@ -178,6 +180,7 @@ pub struct Session<D: Database> {
     state: State,
     cache: BTreeMap<String, Arc<[Arc<Parsed>]>>,
     cache_order: VecDeque<String>,
+    shapes: Shapes,
     notices: Vec<Notice>,
     changed_settings: Vec<(&'static str, String)>,
     transactions_ended: u64,
@@ -220,6 +223,7 @@ impl<D: Database> Session<D> {
             state: State::Idle,
             cache: BTreeMap::new(),
             cache_order: VecDeque::new(),
+            shapes: Shapes::default(),
             notices: Vec::new(),
             changed_settings: Vec::new(),
             transactions_ended: 0,
