@@ -48,7 +48,7 @@ const INDEXED_COST: f64 = 4.0;
 
 /// What is to be read.
 pub(crate) enum Keys {
-    /// These keys, sorted.
+    /// These keys, sorted: of rows, or of entries of an index, each of which leads to one row.
     Points(Vec<Vec<u8>>),
     /// These ranges, sorted and disjoint.
     Ranges(Vec<KeyRange>),
@@ -196,7 +196,7 @@ impl Access {
         }
         prefixes.sort_unstable();
         prefixes.dedup();
-        if self.complete && index.is_none() && used == self.prefix.len() {
+        if self.complete && used == self.prefix.len() {
             return Ok(Keys::Points(prefixes));
         }
         let mut ranges = Vec::with_capacity(prefixes.len());

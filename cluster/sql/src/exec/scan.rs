@@ -121,16 +121,31 @@ async fn points<D>(
     }
     let mut rows = Vec::with_capacity(keys.len().min(BATCH_ROWS));
     for key in keys.take(BATCH_ROWS) {
-        if let Some(value) = context.transaction.get(&key).await? {
-            let key = if node.with_key { key.into() } else { Arc::default() };
-            rows.push(decode(key, &value, node)?);
-        }
+        let Some(value) = context.transaction.get(&key).await? else { continue };
+        let (key, value) = match node.access.index {
+            None => (key, value),
+            Some(_) => row_of_entry(&value, node, context).await?,
+        };
+        let key = if node.with_key { key.into() } else { Arc::default() };
+        rows.push(decode(key, &value, node)?);
     }
     if keys.len() > 0 {
         context.check_cancel()?;
         yield_now().await;
     }
     Ok(Some(rows))
+}
+
+/// The row that an entry of an index leads to, and its key.
+async fn row_of_entry<D>(
+    tail: &[u8],
+    node: &Scan,
+    context: &mut Context<'_, D>,
+) -> SqlResult<(Vec<u8>, Arc<[u8]>)> {
+    let mut key = key::table_prefix(node.table.descriptor.id);
+    key.extend_from_slice(tail);
+    let value = context.transaction.get(&key).await?;
+    Ok((key, value.ok_or_else(|| SqlError::corrupted("index entry"))?))
 }
 
 /// Puts stored rows into columns.
@@ -205,10 +220,8 @@ impl RangeScan {
                 let mut entries: Vec<cluster_store::Row> = Vec::new();
                 let goes_on = current.next_into(context.transaction, most, &mut entries).await?;
                 for (_, tail) in entries {
-                    let mut key = key::table_prefix(node.table.descriptor.id);
-                    key.extend_from_slice(&tail);
-                    let value = context.transaction.get(&key).await?;
-                    sink.row(&key, &value.ok_or_else(|| SqlError::corrupted("index entry"))?);
+                    let (key, value) = row_of_entry(&tail, node, context).await?;
+                    sink.row(&key, &value);
                 }
                 goes_on
             } else {
