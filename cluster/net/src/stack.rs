@@ -79,6 +79,12 @@ pub struct Stack {
     sockets_len: usize,
     /// Dropped connections that still have something to say.
     closing: Vec<SocketHandle>,
+    /// Something was put in or taken out since it was polled.
+    stirred: bool,
+    /// When it must be polled if nothing is.
+    due: Option<Instant>,
+    /// Frames have come since it was last asked for clients.
+    may_accept: bool,
     next_port: u16,
     hardware_address: [u8; 6],
     ip: Ipv4Addr,
@@ -116,6 +122,9 @@ impl Stack {
             buffers_len: 0,
             sockets_len: 0,
             closing: vec![],
+            stirred: true,
+            due: None,
+            may_accept: false,
             next_port: EPHEMERAL_PORTS.start + (config.seed % span) as u16,
             hardware_address: config.hardware_address,
             ip: config.ip,
@@ -133,6 +142,7 @@ impl Stack {
         // A wire may drop frames, and memory is bounded.
         if self.wire.received.len() < FRAMES_MAX {
             self.wire.received.push_back(frame);
+            (self.stirred, self.may_accept) = (true, true);
         }
     }
 
@@ -142,9 +152,15 @@ impl Stack {
         self.receive(crate::wire::announcement(ip, hardware_address, self.hardware_address, self.ip));
     }
 
-    /// Does what is due: frames in, frames out, timeouts.
+    /// Does what is due: frames in, frames out, timeouts. Costs nothing if there is nothing to do.
     pub fn poll(&mut self, now: Instant) {
+        if !self.stirred && self.due.is_none_or(|due| due > now) {
+            return;
+        }
         self.interface.poll(time(now), &mut self.wire, &mut self.sockets);
+        let delay = self.interface.poll_delay(time(now), &self.sockets);
+        self.due = delay.map(|delay| now + Duration::from_micros(delay.total_micros()));
+        self.stirred = false;
         let Stack { sockets, buffers_len, sockets_len, .. } = self;
         self.closing.retain(|handle| {
             // What TIME-WAIT guards against, old segments, cannot hurt a protocol whose sessions have names.
@@ -165,9 +181,8 @@ impl Stack {
     }
 
     /// When [`Stack::poll`] has something to do, if ever.
-    pub fn deadline(&mut self, now: Instant) -> Option<Instant> {
-        let delay = self.interface.poll_delay(time(now), &self.sockets);
-        delay.map(|delay| now + Duration::from_micros(delay.total_micros()))
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        if self.stirred { Some(now) } else { self.due }
     }
 
     /// Connections open now.
@@ -178,10 +193,15 @@ impl Stack {
     /// The next client that has connected.
     pub fn accept(stack: &Arc<Mutex<Stack>>) -> Option<TcpConnection> {
         let mut locked = stack.lock();
+        if !locked.may_accept {
+            return None;
+        }
         let index = locked.listening.iter().position(|handle| {
             let state = locked.sockets.get::<tcp::Socket<'_>>(*handle).state();
             !matches!(state, tcp::State::Listen | tcp::State::SynReceived)
-        })?;
+        });
+        locked.may_accept = index.is_some();
+        let index = index?;
         let handle = locked.listening.swap_remove(index);
         locked.connections += 1;
         locked.replenish();
@@ -202,6 +222,7 @@ impl Stack {
         socket.connect(locked.interface.context(), remote, local).map_err(|_| TcpError)?;
         let handle = locked.add(socket);
         locked.connections += 1;
+        locked.stirred = true;
         drop(locked);
         Ok(TcpConnection { stack: stack.clone(), handle })
     }
@@ -245,6 +266,7 @@ impl Stack {
             self.sockets.get_mut::<tcp::Socket<'_>>(self.closing[0]).abort();
         }
         self.connections -= 1;
+        self.stirred = true;
         self.replenish();
     }
 }
@@ -310,6 +332,8 @@ impl TcpConnection {
                 }
             }
             if into.len() > before {
+                // There is room again, which is to be announced.
+                stack.stirred = true;
                 return Poll::Ready(Ok(()));
             }
             if !socket.may_recv() && !is_opening(socket) {
@@ -337,23 +361,28 @@ impl TcpConnection {
                     Err(_) => return Poll::Ready(Err(TcpError)),
                 }
             }
-            if written == bytes.len() {
-                return Poll::Ready(Ok(()));
+            let done = written == bytes.len();
+            if !done {
+                socket.register_send_waker(context.waker());
             }
-            socket.register_send_waker(context.waker());
-            Poll::Pending
+            stack.stirred = true;
+            if done { Poll::Ready(Ok(())) } else { Poll::Pending }
         })
         .await
     }
 
     /// Says that nothing more will be written.
     pub fn finish(&self) {
-        self.stack.lock().sockets.get_mut::<tcp::Socket<'_>>(self.handle).close();
+        let mut stack = self.stack.lock();
+        stack.sockets.get_mut::<tcp::Socket<'_>>(self.handle).close();
+        stack.stirred = true;
     }
 
     /// Breaks the connection off.
     pub fn abort(&self) {
-        self.stack.lock().sockets.get_mut::<tcp::Socket<'_>>(self.handle).abort();
+        let mut stack = self.stack.lock();
+        stack.sockets.get_mut::<tcp::Socket<'_>>(self.handle).abort();
+        stack.stirred = true;
     }
 }
 
