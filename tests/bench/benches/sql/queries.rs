@@ -6,10 +6,8 @@ use std::time::{Duration, Instant};
 use futures_util::SinkExt;
 use prost::bytes::Bytes;
 use tests_bench::chance::scramble;
-use tests_bench::load;
+use tests_bench::load::connect;
 use tokio_postgres::{Client, Error, Statement};
-
-use crate::{Effort, Figures, IN_MS};
 
 const CUSTOMERS: u64 = 10_000;
 const PRODUCTS: u64 = 1_000;
@@ -26,7 +24,7 @@ const SCHEMA: &str = "
     INSERT INTO products SELECT i, i % 40, (i % 900) * 1.25 + 1 FROM generate_series(0, 999) i;";
 
 /// The queries, by name: each gives few rows of many.
-const QUERIES: [(&str, &str); 6] = [
+pub const QUERIES: [(&str, &str); 6] = [
     (
         "range scan, 10,000 rows by key",
         "SELECT count(*), sum(quantity) FROM sales WHERE id BETWEEN 50000 AND 59999",
@@ -46,26 +44,19 @@ const QUERIES: [(&str, &str); 6] = [
     ),
 ];
 
-/// Loads the tables, then measures point reads through all ports and the queries through the first.
-pub async fn measure(ports: &[u16], effort: &Effort, figures: &mut Figures) -> Result<(), Error> {
-    let client = load::connect(ports[0]).await?;
+/// Loads the tables; how many rows a second were copied.
+pub async fn load(port: u16, rows: u64) -> Result<f64, Error> {
+    let client = connect(port).await?;
     client.batch_execute(SCHEMA).await?;
     let started = Instant::now();
-    for first in (0..effort.rows).step_by(BATCH_ROWS as usize) {
-        copy(&client, first..effort.rows.min(first + BATCH_ROWS)).await?;
+    for first in (0..rows).step_by(BATCH_ROWS as usize) {
+        copy(&client, first..rows.min(first + BATCH_ROWS)).await?;
     }
-    figures.set("COPY, rows/s", effort.rows as f64 / started.elapsed().as_secs_f64());
+    let rate = rows as f64 / started.elapsed().as_secs_f64();
     for table in ["customers", "products", "sales"] {
         client.batch_execute(&format!("VACUUM ANALYZE {table}")).await?;
     }
-    for clients in [1, 8] {
-        let rate = point_reads(ports, clients, effort).await?;
-        figures.set(&format!("point reads/s, {clients} clients"), rate);
-    }
-    for (name, query) in QUERIES {
-        figures.set(&format!("{IN_MS}{name}"), median_ms(&client, query, effort.repeats).await?);
-    }
-    Ok(())
+    Ok(rate)
 }
 
 async fn copy(client: &Client, ids: std::ops::Range<u64>) -> Result<(), Error> {
@@ -87,13 +78,12 @@ async fn copy(client: &Client, ids: std::ops::Range<u64>) -> Result<(), Error> {
     Ok(())
 }
 
-/// So many clients, spread over the ports, each of which reads one row by its key after another.
-async fn point_reads(ports: &[u16], clients: usize, effort: &Effort) -> Result<f64, Error> {
+/// How many rows so many clients have read in a second, spread over the ports, each by its key and one after the other.
+pub async fn point_reads(ports: &[u16], clients: usize, rows: u64, duration: Duration) -> Result<f64, Error> {
     let mut tasks = Vec::new();
     for number in 0..clients {
-        let client = load::connect(ports[number % ports.len()]).await?;
+        let client = connect(ports[number % ports.len()]).await?;
         let statement = client.prepare("SELECT note FROM sales WHERE id = $1").await?;
-        let (rows, duration) = (effort.rows, effort.load);
         tasks.push(tokio::spawn(read_for(client, statement, rows, duration, number as u64)));
     }
     let started = Instant::now();
@@ -121,16 +111,17 @@ async fn read_for(
     Ok(reads)
 }
 
-async fn median_ms(client: &Client, query: &str, repeats: usize) -> Result<f64, Error> {
+/// How long a query takes, in ms: the median of three, after one that brings what it reads into memory.
+pub async fn time_ms(port: u16, query: &str) -> Result<f64, Error> {
+    let client = connect(port).await?;
     let statement = client.prepare(query).await?;
-    let mut times = Vec::new();
-    // The first brings what it reads into memory.
-    for _ in 0..=repeats {
+    client.query(&statement, &[]).await?;
+    let mut times = [0.0; 3];
+    for time in &mut times {
         let started = Instant::now();
         client.query(&statement, &[]).await?;
-        times.push(started.elapsed());
+        *time = started.elapsed().as_secs_f64() * 1e3;
     }
-    let mut times = times.split_off(1);
-    times.sort();
-    Ok(times[times.len() / 2].as_secs_f64() * 1e3)
+    times.sort_by(f64::total_cmp);
+    Ok(times[1])
 }
