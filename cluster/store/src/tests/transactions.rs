@@ -1,6 +1,7 @@
 //! What a transaction has written, and what it tells the leader.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 
 use cluster_format::limits::{KEY_LEN_MAX, RANGE_DELETES_MAX};
 
@@ -54,6 +55,47 @@ fn a_transaction_sees_the_ranges_that_it_has_deleted() {
         transaction.into_commit(RequestId { session: 1, sequence: 1 }, Origin { node: NodeId(1) });
     assert_eq!(commit.deletes, [KeyRange { start: some.start, end: longer.end }]);
     assert_eq!(commit.writes, [Write { key: [25][..].into(), value: Some(b"new"[..].into()) }]);
+}
+
+/// Rows that it has written between few that are stored, and behind them: however many, they come as they are asked for.
+#[test]
+fn a_scan_gives_no_more_rows_than_asked_for_where_the_transaction_has_written() {
+    let mut machine = Machine::new(1);
+    machine.apply(&ledger(&(0..40).step_by(4).map(|key| (key, Some(10))).collect::<Vec<_>>()));
+    let mut transaction = Transaction::new(machine.tables.snapshot(), MemoryPool::new(100_000).lease());
+    let all = KeyRange { start: [][..].into(), end: [0xff][..].into() };
+    let mut before = transaction.scan(all.clone(), Direction::Forward);
+    let mut expected: BTreeMap<_, _> =
+        machine.run(before.next_batch(&transaction)).unwrap().into_iter().collect();
+    for key in (0..100).filter(|key| key % 3 == 0) {
+        transaction.put(&[key], b"new").unwrap();
+        expected.insert([key][..].into(), b"new"[..].into());
+    }
+    for key in [8, 9, 99] {
+        transaction.delete(&[key]).unwrap();
+        expected.remove(&[key][..]);
+    }
+    let rows = (1..=7).chain([1000]).map(Most::rows);
+    for most in rows.chain([Most { rows: 1000, len: 10 }]) {
+        for direction in [Direction::Forward, Direction::Backward] {
+            let mut scan = transaction.scan(all.clone(), direction);
+            let (mut found, mut goes_on) = (Vec::new(), true);
+            while goes_on {
+                let mut some: Vec<Row> = Vec::new();
+                goes_on = machine.run(scan.next_into(&transaction, most, &mut some)).unwrap();
+                assert!(some.len() <= most.rows);
+                let but_last = some.split_last().map_or(&[][..], |(_, others)| others);
+                assert!(
+                    but_last.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() < most.len
+                );
+                found.append(&mut some);
+            }
+            if direction == Direction::Backward {
+                found.reverse();
+            }
+            assert_eq!(found, expected.clone().into_iter().collect::<Vec<_>>(), "{most:?} {direction:?}");
+        }
+    }
 }
 
 #[test]

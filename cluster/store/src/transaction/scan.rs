@@ -1,8 +1,8 @@
 //! The rows of a range, as a transaction sees them.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::Bound;
 
 use cluster_format::KeyRange;
@@ -25,22 +25,9 @@ impl Scan {
 
     /// The next rows in order, at most [`BATCH_ROWS`]; none at the end. Lets others run first.
     pub async fn next_batch(&mut self, transaction: &Transaction) -> Result<Vec<Row>, StoreError> {
-        loop {
-            if self.range.is_empty() {
-                return Ok(Vec::new());
-            }
-            yield_now().await;
-            let (mut stored, most) = (Vec::new(), Most::rows(BATCH_ROWS));
-            let last = transaction.snapshot.read_into(&self.range, self.direction, most, &mut stored).await?;
-            let covered = self.advance(last);
-            if !transaction.deletes.is_empty() {
-                stored.retain(|(key, _)| !transaction.deletes.contains(key));
-            }
-            let rows = overlay(stored, &transaction.writes, &covered, self.direction);
-            if !rows.is_empty() {
-                return Ok(rows);
-            }
-        }
+        let mut rows = Vec::new();
+        while rows.is_empty() && self.next_into(transaction, Most::rows(BATCH_ROWS), &mut rows).await? {}
+        Ok(rows)
     }
 
     /// Gives `sink` the next rows in order, `most` of them; whether others may follow. Lets others run first. Nothing is copied
@@ -51,63 +38,81 @@ impl Scan {
         most: Most,
         sink: &mut S,
     ) -> Result<bool, StoreError> {
-        if transaction.writes_in(&self.range) {
-            let rows = self.next_batch(transaction).await?;
-            rows.iter().for_each(|(key, value)| sink.shared(key, value));
-            return Ok(!rows.is_empty());
-        }
         if self.range.is_empty() {
             return Ok(false);
         }
         yield_now().await;
-        let last = transaction.snapshot.read_into(&self.range, self.direction, most, sink).await?;
-        let goes_on = last.is_some();
-        self.advance(last);
-        Ok(goes_on)
+        if !transaction.writes_in(&self.range) {
+            let last = transaction.snapshot.read_into(&self.range, self.direction, most, sink).await?;
+            return Ok(self.advance(last));
+        }
+        let mut stored = Vec::new();
+        let last = transaction.snapshot.read_into(&self.range, self.direction, most, &mut stored).await?;
+        let given = overlay(stored, transaction, &self.covered(last.as_ref()), self.direction, most, sink);
+        Ok(self.advance(given.or(last)))
     }
 
-    /// Shrinks the range by what has been read from its front, up to the key `last` or to its end, and returns that part.
-    fn advance(&mut self, last: Option<Arc<[u8]>>) -> KeyRange {
+    /// The part of the range up to the key `last`, or to its end.
+    fn covered(&self, last: Option<&Arc<[u8]>>) -> KeyRange {
         let KeyRange { start, end } = self.range.clone();
         match (last, self.direction) {
-            (None, _) => {
-                self.range.start = end.clone();
-                KeyRange { start, end }
-            }
-            (Some(last), Direction::Forward) => {
-                let behind = KeyRange::single(&last).end;
-                self.range.start = behind.clone();
-                KeyRange { start, end: behind }
-            }
-            (Some(last), Direction::Backward) => {
-                self.range.end = last.clone();
-                KeyRange { start: last, end }
-            }
+            (None, _) => KeyRange { start, end },
+            (Some(last), Direction::Forward) => KeyRange { start, end: KeyRange::single(last).end },
+            (Some(last), Direction::Backward) => KeyRange { start: last.clone(), end },
         }
+    }
+
+    /// Shrinks the range by what has been read from its front, up to the key `last` or to its end; whether others may follow.
+    fn advance(&mut self, last: Option<Arc<[u8]>>) -> bool {
+        match (&last, self.direction) {
+            (None, _) => self.range.start = self.range.end.clone(),
+            (Some(last), Direction::Forward) => self.range.start = KeyRange::single(last).end,
+            (Some(last), Direction::Backward) => self.range.end = last.clone(),
+        }
+        last.is_some()
     }
 }
 
-/// `stored`, which is all that the snapshot holds in `covered`, with `writes` over it.
-fn overlay(
+/// Gives `sink` the rows of `stored`, which is all that the snapshot holds in `covered`, with what `transaction` has written
+/// there over it: `most` of them. Returns the last key given if that was not all: however much has been written since the last
+/// row that is stored, no more is taken than is asked for.
+fn overlay<S: RowSink>(
     stored: Vec<Row>,
-    writes: &BTreeMap<Arc<[u8]>, Option<Arc<[u8]>>>,
+    transaction: &Transaction,
     covered: &KeyRange,
     direction: Direction,
-) -> Vec<Row> {
+    most: Most,
+    sink: &mut S,
+) -> Option<Arc<[u8]>> {
     let bounds = (Bound::Included(&covered.start), Bound::Excluded(&covered.end));
-    let mut written = writes.range::<Arc<[u8]>, _>(bounds).peekable();
-    if written.peek().is_none() {
-        return stored;
-    }
-    let mut merged: BTreeMap<Arc<[u8]>, Arc<[u8]>> = stored.into_iter().collect();
-    for (key, value) in written {
-        match value {
-            Some(value) => merged.insert(key.clone(), value.clone()),
-            None => merged.remove(key),
+    let mut written = transaction.writes.range::<Arc<[u8]>, _>(bounds);
+    let next_written = || match direction {
+        Direction::Forward => written.next(),
+        Direction::Backward => written.next_back(),
+    };
+    let mut written = core::iter::from_fn(next_written).peekable();
+    let is_left = |(key, _): &Row| !transaction.deletes.contains(key);
+    let mut stored = stored.into_iter().filter(is_left).peekable();
+    let (mut rows, mut len) = (0, 0);
+    loop {
+        let order = match (stored.peek(), written.peek()) {
+            (None, None) => return None,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((one, _)), Some((other, _))) if direction == Direction::Forward => one.cmp(other),
+            (Some((one, _)), Some((other, _))) => (*other).cmp(one),
         };
-    }
-    match direction {
-        Direction::Forward => merged.into_iter().collect(),
-        Direction::Backward => merged.into_iter().rev().collect(),
+        let below = if order.is_le() { stored.next() } else { None };
+        let next = match order {
+            Ordering::Less => below,
+            _ => written.next().and_then(|(key, value)| Some((key.clone(), value.clone()?))),
+        };
+        let Some((key, value)) = next else { continue };
+        sink.shared(&key, &value);
+        rows += 1;
+        len += key.len() + value.len();
+        if rows >= most.rows || len >= most.len {
+            return Some(key);
+        }
     }
 }
