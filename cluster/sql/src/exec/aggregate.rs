@@ -78,6 +78,20 @@ impl Index {
     }
 }
 
+/// Whether all values of `key` are words, those that are not NULL, and equal ones the same.
+fn is_words(key: &Column) -> bool {
+    match key {
+        Column::Words(words) => words.kind.is_canonical(),
+        Column::Same(value) => value.is_null(),
+        _ => false,
+    }
+}
+
+/// What is charged for a key that is kept as bytes: about twice as many, as the table it is in has room for more.
+fn charged_len(form: &[u8]) -> usize {
+    2 * form.len()
+}
+
 /// The rows of the groups: keys, then results; in the order of their first rows.
 pub(super) async fn aggregate<D: Database>(
     node: &Aggregate,
@@ -144,21 +158,19 @@ impl Groups<'_> {
             return Ok(vec![0; columns.len]);
         }
         let keys = context.compute_all(self.node.keys.iter(), columns).await?;
-        let words = match (keys.as_slice(), &self.index) {
-            ([key], Index::Words(_)) => match &**key {
-                Column::Words(words) if words.kind.is_canonical() => Some(words),
-                _ => None,
-            },
+        let only = match (keys.as_slice(), &self.index) {
+            ([key], Index::Words(_)) if is_words(key) => Some(&**key),
             _ => None,
         };
-        if words.is_none() {
-            self.by_forms();
+        if only.is_none() {
+            self.by_forms(context.budget)?;
         }
         let mut places = Vec::with_capacity(columns.len);
         let mut form = Vec::new();
         for at in 0..columns.len {
-            let key = match words {
-                Some(words) => Key::Word(words.get(at)),
+            let key = match only {
+                Some(Column::Words(words)) => Key::Word(words.get(at)),
+                Some(_) => Key::Word(None),
                 None => {
                     put_form(keys.iter().map(|key| &**key), at, &mut form);
                     Key::Form(&form)
@@ -175,20 +187,25 @@ impl Groups<'_> {
     /// Begins the group of `key`, whose keys are these.
     fn begin(&mut self, key: &Key<'_>, keys: Row, budget: &mut Budget) -> SqlResult<usize> {
         let place = self.groups.len();
-        let form_len = if let Key::Form(form) = key { form.len() } else { 0 };
-        budget.charge(row_len(&keys) + 2 * form_len + 64 * (1 + self.node.calls.len()))?;
+        let form_len = if let Key::Form(form) = key { charged_len(form) } else { 0 };
+        budget.charge(row_len(&keys) + form_len + 64 * (1 + self.node.calls.len()))?;
         self.index.insert(key, place);
         self.groups.push(Group::new(keys, &self.node.calls));
         Ok(place)
     }
 
     /// From here on, keys are looked for by their bytes: they are not words, or not all of them are.
-    fn by_forms(&mut self) {
+    fn by_forms(&mut self, budget: &mut Budget) -> SqlResult<()> {
         if let Index::Words(_) = self.index {
-            let form = |group: &Group| super::distinct::same_form(&group.keys);
-            let forms = self.groups.iter().map(form).zip(0..);
-            self.index = Index::Forms(forms.collect());
+            let mut forms = HashMap::with_capacity(self.groups.len());
+            for (place, group) in self.groups.iter().enumerate() {
+                let form = super::distinct::same_form(&group.keys);
+                budget.charge(charged_len(&form))?;
+                forms.insert(form, place);
+            }
+            self.index = Index::Forms(forms);
         }
+        Ok(())
     }
 
     /// Lets the call of this number see rows, each of the group that `places` has for it.

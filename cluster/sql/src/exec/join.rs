@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use cluster_store::yield_now;
 use hashbrown::HashMap;
 
-use super::{Context, Cursor};
+use super::{Budget, Context, Cursor};
 use crate::batch::{Batch, COLUMNS_ROWS, Column, Columns, Gathered, NO_ROW, Words};
 use crate::database::Database;
 use crate::error::SqlResult;
@@ -48,6 +48,10 @@ enum Index {
     /// By bytes that are equal for values that compare equal.
     Forms(HashMap<Vec<u8>, u32>),
 }
+
+/// About what an entry takes of either kind, of the latter besides its bytes.
+const WORD_ENTRY_LEN: usize = 24;
+const FORM_ENTRY_LEN: usize = 48;
 
 /// A batch of the left, and how far its matches have been looked for.
 struct Current {
@@ -304,24 +308,32 @@ impl Index {
     /// Notes `row`, whose keys are those at `at`. Returns the last one before it that has the same, and how many bytes of
     /// memory it takes.
     fn insert(&mut self, keys: &[Cow<'_, Column>], at: usize, row: u32) -> (u32, usize) {
-        if let Index::Words(index) = self {
-            match integers(keys).and_then(|words| words.get(at)) {
-                Some(word) => return (index.insert(word, row).unwrap_or(NO_ROW), 24),
-                None => self.by_forms(),
+        let (before, len) = match self {
+            Index::Words(index) => match integers(keys).and_then(|words| words.get(at)) {
+                Some(word) => (index.insert(word, row), WORD_ENTRY_LEN),
+                None => (None, 0),
+            },
+            Index::Forms(index) => {
+                let mut form = Vec::new();
+                write_form(keys, at, &mut form);
+                let len = form.len() + FORM_ENTRY_LEN;
+                (index.insert(form, row), len)
             }
-        }
-        let Index::Forms(index) = self else { return (NO_ROW, 0) };
-        let mut form = Vec::new();
-        write_form(keys, at, &mut form);
-        let len = form.len() + 48;
-        (index.insert(form, row).unwrap_or(NO_ROW), len)
+        };
+        (before.unwrap_or(NO_ROW), len)
     }
 
     /// From here on, by bytes: the keys are not integers.
-    fn by_forms(&mut self) {
-        let Index::Words(index) = self else { return };
-        let form = |(word, row): (&i64, &u32)| (crate::memo::comparable_form(&[Datum::Int8(*word)]), *row);
-        *self = Index::Forms(index.iter().map(form).collect());
+    fn by_forms(&mut self, budget: &mut Budget) -> SqlResult<()> {
+        let Index::Words(index) = self else { return Ok(()) };
+        let mut forms = HashMap::with_capacity(index.len());
+        for (word, row) in index.iter() {
+            let form = crate::memo::comparable_form(&[Datum::Int8(*word)]);
+            budget.charge(form.len() + FORM_ENTRY_LEN - WORD_ENTRY_LEN)?;
+            forms.insert(form, *row);
+        }
+        *self = Index::Forms(forms);
+        Ok(())
     }
 }
 
@@ -341,6 +353,9 @@ async fn build<D: Database>(node: &Join, context: &mut Context<'_, D>) -> SqlRes
             for (at, number) in (0..columns.len).zip(0..) {
                 let is_findable = !has_null(&keys, at);
                 if is_findable {
+                    if integers(&keys).is_none() {
+                        last.by_forms(context.budget)?;
+                    }
                     let (same, entry_len) =
                         last.insert(&keys, at, u32::try_from(before.len()).unwrap_or(NO_ROW));
                     before.push(same);

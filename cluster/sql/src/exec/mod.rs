@@ -17,6 +17,8 @@ mod sequence;
 mod sort;
 mod store;
 mod subquery;
+#[cfg(test)]
+mod tests;
 mod unroll;
 mod vector;
 mod window;
