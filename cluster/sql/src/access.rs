@@ -57,11 +57,7 @@ pub(crate) enum Keys {
 impl Access {
     /// The best access of `table` under `filter`, over rows of its columns.
     pub(crate) fn plan(table: &StoredTable, filter: Option<&Expr>) -> Access {
-        let conjuncts = match filter {
-            None => return Access::default(),
-            Some(Expr::And(all)) => all.as_slice(),
-            Some(one) => core::slice::from_ref(one),
-        };
+        let Some(conjuncts) = filter.map(Expr::conjuncts) else { return Access::default() };
         let descriptor = &table.descriptor;
         let key = |column: &u16| {
             let column = usize::from(*column);
@@ -70,8 +66,7 @@ impl Access {
         let primary: Vec<(Expr, DataType)> = descriptor.primary_key.iter().filter_map(key).collect();
         let mut best = Access::by(None, &primary, !primary.is_empty(), conjuncts);
         for (at, (index, bound)) in descriptor.indexes.iter().zip(&table.bound.indexes).enumerate() {
-            let holds =
-                |predicate: &Expr| conjuncts_of(predicate).iter().all(|part| conjuncts.contains(part));
+            let holds = |predicate: &Expr| predicate.conjuncts().iter().all(|part| conjuncts.contains(part));
             if !index.is_ready() || !bound.predicate.as_ref().is_none_or(holds) {
                 continue;
             }
@@ -313,12 +308,5 @@ fn bounds(conjunct: &Expr, key: &Expr) -> Option<(Option<Expr>, Option<Expr>)> {
             Some((bound(&between.low), bound(&between.high)))
         }
         _ => None,
-    }
-}
-
-fn conjuncts_of(expr: &Expr) -> &[Expr] {
-    match expr {
-        Expr::And(all) => all,
-        one => core::slice::from_ref(one),
     }
 }

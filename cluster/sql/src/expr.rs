@@ -396,6 +396,14 @@ impl Expr {
         }
     }
 
+    /// As [`Expr::into_conjuncts`], of one that is made of nothing but other expressions.
+    pub(crate) fn conjuncts(&self) -> &[Expr] {
+        match self {
+            Expr::And(all) => all,
+            one => core::slice::from_ref(one),
+        }
+    }
+
     /// What holds if all of `conjuncts` hold; none if there are none.
     pub(crate) fn all_of(mut conjuncts: Vec<Expr>) -> Option<Expr> {
         if conjuncts.len() > 1 { Some(Expr::And(conjuncts)) } else { conjuncts.pop() }

@@ -258,6 +258,25 @@ impl Column {
         }
     }
 
+    /// About how many bytes of memory the value at `at` takes by itself.
+    pub(crate) fn value_len(&self, at: usize) -> usize {
+        match self {
+            Column::Same(Datum::Null) => 0,
+            Column::Same(value) => value.len_memory(),
+            Column::Words(_) => size_of::<i64>(),
+            Column::Texts(texts) => size_of::<usize>() + texts.get(at).map_or(0, str::len),
+            Column::Any(values) => values.get(at).map_or(0, Datum::len_memory),
+        }
+    }
+
+    /// The same of the longest of its `len` values.
+    pub(crate) fn value_len_max(&self, len: usize) -> usize {
+        match self {
+            Column::Same(_) | Column::Words(_) => self.value_len(0),
+            Column::Texts(_) | Column::Any(_) => (0..len).map(|at| self.value_len(at)).max().unwrap_or(0),
+        }
+    }
+
     /// About how many bytes of memory `len` values take.
     pub(crate) fn len_memory(&self) -> usize {
         let own = size_of::<Column>();

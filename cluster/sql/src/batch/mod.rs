@@ -11,6 +11,7 @@ mod tests;
 mod word;
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 pub(crate) use self::column::{Column, ColumnBuilder, NO_ROW, Texts, Words, put_form};
 pub(crate) use self::select::{narrow, values_of};
@@ -20,6 +21,15 @@ use crate::types::Datum;
 
 /// Rows that go together as columns from one operator to the next, about: so few that what is looked at of them stays near.
 pub(crate) const COLUMNS_ROWS: usize = 1024;
+
+/// Once its values have so many bytes, no rows are added to a batch: of long ones, few go together.
+pub(crate) const BATCH_LEN_MAX: usize = 1024 * 1024;
+
+/// The numbers of these rows, as columns have them.
+pub(crate) fn numbers(rows: Range<usize>) -> Range<u32> {
+    let number = |at| u32::try_from(at).unwrap_or(NO_ROW);
+    number(rows.start)..number(rows.end)
+}
 
 /// Some rows.
 #[derive(Debug)]
@@ -56,8 +66,7 @@ impl Batch {
                 rows.drain(..skip.min(end));
             }
             Batch::Columns(columns) => {
-                let number = |at: usize| u32::try_from(at).unwrap_or(NO_ROW);
-                let kept: Vec<u32> = (number(skip)..number(end)).collect();
+                let kept: Vec<u32> = numbers(skip..end).collect();
                 columns.keep(&kept);
             }
         }
@@ -110,6 +119,19 @@ impl Columns {
         Columns { len: rows.len(), columns: self.columns.iter().map(|column| column.gather(rows)).collect() }
     }
 
+    /// The next of `rows`, as many as a batch has; none at the end.
+    pub(crate) fn gather_next(&self, rows: &mut impl Iterator<Item = u32>) -> Option<Columns> {
+        let (mut some, mut len) = (Vec::new(), 0);
+        while some.len() < COLUMNS_ROWS
+            && len < BATCH_LEN_MAX
+            && let Some(row) = rows.next()
+        {
+            len += self.row_len(row as usize);
+            some.push(row);
+        }
+        (!some.is_empty()).then(|| self.gather(&some))
+    }
+
     /// Keeps those of `rows`, which ascend.
     pub(crate) fn keep(&mut self, rows: &[u32]) {
         if rows.len() < self.len {
@@ -130,6 +152,16 @@ impl Columns {
                 *slot = column.get(at);
             }
         }
+    }
+
+    /// About how many bytes of memory the row at `at` takes by itself.
+    pub(crate) fn row_len(&self, at: usize) -> usize {
+        self.columns.iter().map(|column| column.value_len(at)).sum()
+    }
+
+    /// No row takes more than so many bytes by itself.
+    pub(crate) fn row_len_max(&self) -> usize {
+        self.columns.iter().map(|column| column.value_len_max(self.len)).sum()
     }
 
     /// About how many bytes of memory they take among others, where a value that is the same in all of these is not.

@@ -1,8 +1,10 @@
 //! Grouping.
 
+use alloc::borrow::Cow;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::ops::Range;
 
 use hashbrown::HashMap;
 
@@ -105,12 +107,7 @@ pub(super) async fn aggregate<D: Database>(
     let mut cursor = Cursor::open(&node.input);
     while let Some(batch) = cursor.next_batch(context).await? {
         let columns = batch.into_columns(node.input.width());
-        let places = groups.places(&columns, context).await?;
-        for (number, call) in node.calls.iter().enumerate() {
-            if groups.same_as(number).is_none() {
-                groups.take(number, call, &columns, &places, context).await?;
-            }
-        }
+        groups.take_rows(&columns, 0..columns.len, context).await?;
     }
     let mut rows = Vec::with_capacity(groups.groups.len());
     for (at, group) in groups.groups.iter_mut().enumerate() {
@@ -148,26 +145,58 @@ impl Groups<'_> {
         self.same_as.get(number).copied().flatten()
     }
 
-    /// The group of each of these rows. Those that were not there are begun.
+    /// Lets all calls see `rows`.
+    async fn take_rows<D: Database>(
+        &mut self,
+        columns: &Columns,
+        rows: Range<usize>,
+        context: &mut Context<'_, D>,
+    ) -> SqlResult<()> {
+        let places = self.places(columns, rows.clone(), context).await?;
+        for (number, call) in self.node.calls.iter().enumerate() {
+            if self.same_as(number).is_none() {
+                self.take(number, call, columns, rows.clone(), &places, context).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The group of each of `rows`. Those that were not there are begun.
     async fn places<D: Database>(
         &mut self,
         columns: &Columns,
+        rows: Range<usize>,
         context: &mut Context<'_, D>,
     ) -> SqlResult<Vec<usize>> {
         if self.node.keys.is_empty() {
-            return Ok(vec![0; columns.len]);
+            return Ok(vec![0; rows.len()]);
         }
-        let keys = context.compute_all(self.node.keys.iter(), columns).await?;
-        let only = match (keys.as_slice(), &self.index) {
+        let mut places = Vec::with_capacity(rows.len());
+        while places.len() < rows.len() {
+            let rest = rows.start + places.len()..rows.end;
+            let (keys, len) = context.compute(self.node.keys.iter(), columns, rest).await?;
+            self.find(&keys, len, &mut places, context.budget)?;
+        }
+        Ok(places)
+    }
+
+    /// Adds to `places` the groups of rows that have these keys, `len` of each.
+    fn find(
+        &mut self,
+        keys: &[Cow<'_, Column>],
+        len: usize,
+        places: &mut Vec<usize>,
+        budget: &mut Budget,
+    ) -> SqlResult<()> {
+        let only = match (keys, &self.index) {
             ([key], Index::Words(_)) if is_words(key) => Some(&**key),
             _ => None,
         };
         if only.is_none() {
-            self.by_forms(context.budget)?;
+            self.by_forms(budget)?;
         }
-        let mut places = Vec::with_capacity(columns.len);
         let mut form = Vec::new();
-        for at in 0..columns.len {
+        for at in 0..len {
             let key = match only {
                 Some(Column::Words(words)) => Key::Word(words.get(at)),
                 Some(_) => Key::Word(None),
@@ -178,10 +207,10 @@ impl Groups<'_> {
             };
             places.push(match self.index.get(&key) {
                 Some(place) => place,
-                None => self.begin(&key, keys.iter().map(|key| key.get(at)).collect(), context.budget)?,
+                None => self.begin(&key, keys.iter().map(|key| key.get(at)).collect(), budget)?,
             });
         }
-        Ok(places)
+        Ok(())
     }
 
     /// Begins the group of `key`, whose keys are these.
@@ -208,34 +237,42 @@ impl Groups<'_> {
         Ok(())
     }
 
-    /// Lets the call of this number see rows, each of the group that `places` has for it.
+    /// Lets the call of this number see `rows`, each of the group that `places` has for it.
     async fn take<D: Database>(
         &mut self,
         number: usize,
         call: &AggregateCall,
         columns: &Columns,
+        rows: Range<usize>,
         places: &[usize],
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
         let is_plain = call.order.is_empty() && !call.distinct && call.arguments.len() <= 1;
-        if is_plain && call.filter.is_none() {
-            let argument = match call.arguments.first() {
-                None => None,
-                Some(argument) => Some(context.compute(argument, columns).await?),
-            };
-            return self.take_all(number, call, argument.as_deref(), places, context);
-        }
-        for row in context.select(call.filter.as_ref(), columns).await? {
-            let at = row as usize;
-            let group = places.get(at).and_then(|place| self.groups.get_mut(*place));
-            if let Some(result) = group.and_then(|group| group.results.get_mut(number)) {
-                take(result, call, &columns.row(at), context).await?;
+        if !is_plain || call.filter.is_some() {
+            for row in context.select(call.filter.as_ref(), columns, rows.clone()).await? {
+                let at = row as usize;
+                let group = places.get(at - rows.start).and_then(|place| self.groups.get_mut(*place));
+                if let Some(result) = group.and_then(|group| group.results.get_mut(number)) {
+                    take(result, call, &columns.row(at), context).await?;
+                }
             }
+            return Ok(());
+        }
+        let Some(argument) = call.arguments.first() else {
+            return self.take_all(number, call, None, places, context);
+        };
+        let mut places = places;
+        while !places.is_empty() {
+            let rest = rows.end - places.len()..rows.end;
+            let (values, len) = context.compute([argument].into_iter(), columns, rest).await?;
+            let (these, others) = places.split_at(len);
+            self.take_all(number, call, values.first().map(|values| &**values), these, context)?;
+            places = others;
         }
         Ok(())
     }
 
-    /// The same for a call that sees all rows, in any order, and has this argument at most.
+    /// The same for a call that sees all rows, in any order, whose argument has these values if it has one.
     fn take_all<D>(
         &mut self,
         number: usize,

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 
 use cluster_format::limits::BATCH_ROWS;
 
-use super::{Context, Cursor, Row};
+use super::{Context, Cursor, Row, row_len};
+use crate::batch::BATCH_LEN_MAX;
 use crate::database::Database;
 use crate::error::SqlResult;
 use crate::plan::rel::{Apply, JoinType};
@@ -33,6 +34,30 @@ struct Current {
     in_use: usize,
 }
 
+/// What is given next.
+struct Out {
+    rows: Vec<Row>,
+    /// Their bytes.
+    len: usize,
+    wanted: usize,
+}
+
+impl Out {
+    fn push(&mut self, row: Row) {
+        self.len += row_len(&row);
+        self.rows.push(row);
+    }
+
+    fn is_full(&self) -> bool {
+        self.left() == 0 || self.len >= BATCH_LEN_MAX
+    }
+
+    /// How many rows are still wanted.
+    fn left(&self) -> usize {
+        self.wanted.saturating_sub(self.rows.len())
+    }
+}
+
 impl ApplyCursor {
     pub(super) fn new(node: Arc<Apply>) -> ApplyCursor {
         let width = node.left.width() + node.right.width();
@@ -48,28 +73,30 @@ impl ApplyCursor {
     pub(super) async fn next_rows<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
+        wanted: usize,
     ) -> SqlResult<Option<Vec<Row>>> {
         let node = self.node.clone();
-        let mut out = Vec::new();
-        while out.len() < BATCH_ROWS {
-            if self.current.is_none() && !self.start_next(&node, context).await? {
-                return Ok((!out.is_empty()).then_some(out));
+        let mut out = Out { rows: Vec::new(), len: 0, wanted: wanted.min(BATCH_ROWS) };
+        while !out.is_full() {
+            if self.current.is_none() && !self.start_next(&node, context, out.left()).await? {
+                return Ok((!out.rows.is_empty()).then_some(out.rows));
             }
             self.match_current(&node, &mut out, context).await?;
         }
-        Ok(Some(out))
+        Ok(Some(out.rows))
     }
 
     async fn start_next<D: Database>(
         &mut self,
         node: &Apply,
         context: &mut Context<'_, D>,
+        wanted: usize,
     ) -> SqlResult<bool> {
         let row = loop {
             match self.batch.next() {
                 Some(row) => break row,
-                None => match self.left.next_rows(context).await? {
-                    Some(rows) => self.batch = rows.into_iter(),
+                None => match self.left.next_wanted(context, wanted).await? {
+                    Some(batch) => self.batch = batch.into_rows().into_iter(),
                     None => return Ok(false),
                 },
             }
@@ -89,20 +116,21 @@ impl ApplyCursor {
     async fn match_current<D: Database>(
         &mut self,
         node: &Apply,
-        out: &mut Vec<Row>,
+        out: &mut Out,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
         let Some(current) = &mut self.current else { return Ok(()) };
         loop {
+            if out.is_full() {
+                return Ok(());
+            }
             let right = match current.found.next() {
                 Some(right) => right,
                 None => {
-                    if out.len() >= BATCH_ROWS {
-                        return Ok(());
-                    }
+                    let wanted = if node.join_type.has_right() { out.left() } else { 1 };
                     let mut inner = context.within(&current.outer);
-                    match current.right.next_rows(&mut inner).await? {
-                        Some(rows) => current.found = rows.into_iter(),
+                    match current.right.next_wanted(&mut inner, wanted).await? {
+                        Some(batch) => current.found = batch.into_rows().into_iter(),
                         None => break,
                     }
                     continue;

@@ -3,13 +3,12 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
-use alloc::vec::Vec;
 
 use super::aggregate::aggregate;
 use super::sort::sort;
 use super::window::window;
 use super::{Context, Cursor};
-use crate::batch::{COLUMNS_ROWS, Columns};
+use crate::batch::Columns;
 use crate::database::Database;
 use crate::error::SqlResult;
 use crate::plan::rel::{Aggregate, Sort, Window};
@@ -45,7 +44,6 @@ pub(crate) struct Ordered {
 impl Ordered {
     /// The next ones; none at the end.
     pub(super) fn next_batch(&mut self) -> Option<Columns> {
-        let rows: Vec<u32> = self.order.by_ref().take(COLUMNS_ROWS).collect();
-        (!rows.is_empty()).then(|| self.columns.gather(&rows))
+        self.columns.gather_next(&mut self.order)
     }
 }

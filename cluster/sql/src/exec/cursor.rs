@@ -14,17 +14,19 @@ use cluster_store::yield_now;
 use super::apply::ApplyCursor;
 use super::collect::{Collected, Ordered, collect};
 use super::distinct::{DistinctCursor, SetCursor};
+use super::filter::FilterCursor;
 use super::join::JoinCursor;
+use super::limit::LimitCursor;
+use super::project::ProjectCursor;
 use super::recursive::RecursiveCursor;
 use super::scan::{ScanCursor, SeriesCursor};
 use super::unroll::UnrollCursor;
-use super::{Context, Row};
+use super::{Context, Row, row_len};
 use crate::ast::SetOperator;
-use crate::batch::{Batch, Column, Columns};
+use crate::batch::{BATCH_LEN_MAX, Batch};
 use crate::database::{Database, LiveTable};
-use crate::error::{SqlError, SqlResult, SqlState};
-use crate::expr::Expr;
-use crate::plan::rel::{Counters, Filter, Limit, Project, Rel, Shared, Values};
+use crate::error::SqlResult;
+use crate::plan::rel::{Counters, Rel, Shared, Values};
 use crate::settings;
 use crate::system::SystemTable;
 use crate::types::Datum;
@@ -44,8 +46,8 @@ pub(crate) enum Cursor {
     Listed(Arc<Vec<Row>>, usize),
     Working(usize),
     Measured(Counters, Box<Cursor>),
-    Filter(Arc<Filter>, Box<Cursor>),
-    Project(Arc<Project>, Box<Cursor>),
+    Filter(Box<FilterCursor>),
+    Project(Box<ProjectCursor>),
     Limit(Box<LimitCursor>),
     Join(Box<JoinCursor>),
     Apply(Box<ApplyCursor>),
@@ -82,12 +84,12 @@ impl Cursor {
                 measured.counters.0.loops.fetch_add(1, Ordering::Relaxed);
                 Cursor::Measured(measured.counters.clone(), boxed(&measured.input))
             }
-            Rel::Filter(filter) => Cursor::Filter(filter.clone(), boxed(&filter.input)),
-            Rel::Project(project) => Cursor::Project(project.clone(), boxed(&project.input)),
+            Rel::Filter(filter) => Cursor::Filter(FilterCursor::open(filter)),
+            Rel::Project(project) => Cursor::Project(ProjectCursor::open(project)),
             Rel::Join(join) => Cursor::Join(Box::new(JoinCursor::new(join.clone()))),
             Rel::Apply(apply) => Cursor::Apply(Box::new(ApplyCursor::new(apply.clone()))),
             Rel::Distinct(distinct) => Cursor::Distinct(Box::new(DistinctCursor::new(distinct.clone()))),
-            Rel::Limit(limit) => Cursor::Limit(Box::new(LimitCursor::new(limit.clone()))),
+            Rel::Limit(limit) => Cursor::Limit(LimitCursor::open(limit)),
             Rel::Set(set) if set.operator == SetOperator::Union => {
                 Cursor::Append(Box::new((Cursor::open(&set.left), Cursor::open(&set.right))))
             }
@@ -111,66 +113,75 @@ impl Cursor {
         &mut self,
         context: &mut Context<'_, D>,
     ) -> SqlResult<Option<Batch>> {
+        self.next_wanted(context, usize::MAX).await
+    }
+
+    /// The same for one who may never want more than `wanted` rows: there may be more of them in the batch, but nothing is
+    /// evaluated for more than are needed to give so many, as it might fail, or ask a sequence for numbers.
+    pub(crate) async fn next_wanted<D: Database>(
+        &mut self,
+        context: &mut Context<'_, D>,
+        wanted: usize,
+    ) -> SqlResult<Option<Batch>> {
         match self {
             Cursor::Rows(rows) => Ok(batch(rows).map(Batch::Rows)),
-            Cursor::Scan(scan) => scan.next_batch(context).await,
-            inner => inner.boxed(context).await,
+            Cursor::Scan(scan) => scan.next_batch(context, wanted).await,
+            inner => inner.boxed(context, wanted).await,
         }
     }
 
     /// Operators are as deep as plans are, so those that pull from others do so on the heap.
-    fn boxed<'a, D: Database>(&'a mut self, context: &'a mut Context<'_, D>) -> NextBatch<'a> {
-        Box::pin(self.pull(context))
+    fn boxed<'a, D: Database>(&'a mut self, context: &'a mut Context<'_, D>, wanted: usize) -> NextBatch<'a> {
+        Box::pin(self.pull(context, wanted))
     }
 
-    async fn pull<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Option<Batch>> {
+    async fn pull<D: Database>(
+        &mut self,
+        context: &mut Context<'_, D>,
+        wanted: usize,
+    ) -> SqlResult<Option<Batch>> {
         match self {
             Cursor::Rows(rows) => Ok(batch(rows).map(Batch::Rows)),
-            Cursor::Scan(scan) => scan.next_batch(context).await,
+            Cursor::Scan(scan) => scan.next_batch(context, wanted).await,
             Cursor::Series(series) => series.next_batch(context).await,
             Cursor::Unroll(unroll) => Ok(unroll.next_rows(context).await?.map(Batch::Rows)),
             Cursor::Values(values, next) => {
-                let mut rows = Vec::new();
-                for exprs in values.rows.iter().skip(*next).take(BATCH_ROWS) {
-                    rows.push(context.eval_all(exprs, &[]).await?);
+                let (mut rows, mut len) = (Vec::new(), 0);
+                for exprs in values.rows.iter().skip(*next).take(BATCH_ROWS.min(wanted)) {
+                    let row = context.eval_all(exprs, &[]).await?;
+                    len += row_len(&row);
+                    rows.push(row);
+                    if len >= BATCH_LEN_MAX {
+                        break;
+                    }
                 }
                 *next += rows.len();
                 Ok(Some(rows).filter(|rows| !rows.is_empty()).map(Batch::Rows))
             }
-            Cursor::Measured(counters, input) => {
-                let reads = context.transaction.block_reads();
-                let (since, before) = (context.database.wall_micros(), (reads.all(), reads.from_disk()));
-                let rows = input.next_batch(context).await?;
-                let micros = context.database.wall_micros().saturating_sub(since);
-                let add = |counter: &AtomicU64, more| _ = counter.fetch_add(more, Ordering::Relaxed);
-                add(&counters.0.micros, u64::try_from(micros).unwrap_or(0));
-                add(&counters.0.rows, rows.as_ref().map_or(0, |rows| rows.len() as u64));
-                add(&counters.0.blocks, reads.all() - before.0);
-                add(&counters.0.blocks_from_disk, reads.from_disk() - before.1);
-                Ok(rows)
-            }
-            Cursor::Filter(filter, input) => filtered(filter, input, context).await,
-            Cursor::Project(project, input) => projected(project, input, context).await,
-            Cursor::Limit(limit) => limit.next_batch(context).await,
-            Cursor::Join(join) => join.next_batch(context).await,
-            Cursor::Apply(apply) => Ok(apply.next_rows(context).await?.map(Batch::Rows)),
-            Cursor::Distinct(distinct) => distinct.next_batch(context).await,
-            Cursor::Set(set) => set.next_batch(context).await,
+            Cursor::Measured(counters, input) => measured(counters, input, context, wanted).await,
+            Cursor::Filter(filter) => filter.next_batch(context, wanted).await,
+            Cursor::Project(project) => project.next_batch(context, wanted).await,
+            Cursor::Limit(limit) => limit.next_batch(context, wanted).await,
+            Cursor::Join(join) => join.next_batch(context, wanted).await,
+            Cursor::Apply(apply) => Ok(apply.next_rows(context, wanted).await?.map(Batch::Rows)),
+            Cursor::Distinct(distinct) => distinct.next_batch(context, wanted).await,
+            Cursor::Set(set) => set.next_batch(context, wanted).await,
             Cursor::Recursive(recursive) => Ok(recursive.next_rows(context).await?.map(Batch::Rows)),
             Cursor::Ordered(ordered) => {
                 yield_now().await;
                 Ok(ordered.next_batch().map(Batch::Columns))
             }
-            Cursor::Append(both) => match both.0.next_batch(context).await? {
+            Cursor::Append(both) => match both.0.next_wanted(context, wanted).await? {
                 Some(rows) => Ok(Some(rows)),
-                None => both.1.next_batch(context).await,
+                None => both.1.next_wanted(context, wanted).await,
             },
             Cursor::Listed(rows, given) => {
                 context.check_cancel()?;
                 yield_now().await;
-                let some: Vec<Row> = rows.iter().skip(*given).take(BATCH_ROWS).cloned().collect();
-                *given += some.len();
-                Ok(Some(some).filter(|rows| !rows.is_empty()).map(Batch::Rows))
+                let mut rest = rows.iter().skip(*given).cloned();
+                let some = batch(&mut rest);
+                *given += some.as_ref().map_or(0, Vec::len);
+                Ok(some.map(Batch::Rows))
             }
             unopened => {
                 *unopened = unopened.ready(context).await?;
@@ -221,170 +232,33 @@ impl Cursor {
     }
 }
 
+/// The next of `rows`, as many as a batch has; none at the end.
 pub(super) fn batch(rows: &mut impl Iterator<Item = Row>) -> Option<Vec<Row>> {
-    let rows: Vec<Row> = rows.take(BATCH_ROWS).collect();
-    (!rows.is_empty()).then_some(rows)
+    let (mut some, mut len) = (Vec::new(), 0);
+    while some.len() < BATCH_ROWS
+        && len < BATCH_LEN_MAX
+        && let Some(row) = rows.next()
+    {
+        len += row_len(&row);
+        some.push(row);
+    }
+    (!some.is_empty()).then_some(some)
 }
 
-async fn filtered<D: Database>(
-    filter: &Filter,
+async fn measured<D: Database>(
+    counters: &Counters,
     input: &mut Cursor,
     context: &mut Context<'_, D>,
+    wanted: usize,
 ) -> SqlResult<Option<Batch>> {
-    let Some(mut batch) = input.next_batch(context).await? else { return Ok(None) };
-    match &mut batch {
-        Batch::Rows(rows) => retain(rows, &filter.predicate, context).await?,
-        Batch::Columns(columns) => {
-            let kept = context.select(Some(&filter.predicate), columns).await?;
-            columns.keep(&kept);
-        }
-    }
-    Ok(Some(batch))
-}
-
-/// Keeps the rows for which `predicate` holds.
-pub(super) async fn retain<D: Database>(
-    rows: &mut Vec<Row>,
-    predicate: &Expr,
-    context: &mut Context<'_, D>,
-) -> SqlResult<()> {
-    let mut kept = 0;
-    for at in 0..rows.len() {
-        let Some(row) = rows.get(at) else { break };
-        if context.passes(Some(predicate), row).await? {
-            rows.swap(kept, at);
-            kept += 1;
-        }
-    }
-    rows.truncate(kept);
-    Ok(())
-}
-
-async fn projected<D: Database>(
-    project: &Project,
-    input: &mut Cursor,
-    context: &mut Context<'_, D>,
-) -> SqlResult<Option<Batch>> {
-    let Some(mut batch) = input.next_batch(context).await? else { return Ok(None) };
-    // What two of them ask of a sequence, they ask row by row.
-    if project.outputs.iter().filter(|output| output.is_volatile()).count() > 1 {
-        batch = Batch::Rows(batch.into_rows());
-    }
-    Ok(Some(match batch {
-        Batch::Rows(mut rows) => {
-            for row in &mut rows {
-                project_row(&project.outputs, row, context).await?;
-            }
-            Batch::Rows(rows)
-        }
-        Batch::Columns(columns) => Batch::Columns(project_columns(&project.outputs, columns, context).await?),
-    }))
-}
-
-async fn project_row<D: Database>(
-    outputs: &[Expr],
-    row: &mut Row,
-    context: &mut Context<'_, D>,
-) -> SqlResult<()> {
-    // The whole row, as it is: the commonest list of all.
-    let is_whole =
-        outputs.len() == row.len() && outputs.iter().enumerate().all(|(at, expr)| *expr == Expr::Column(at));
-    if !is_whole {
-        *row = match outputs {
-            // Nobody looks at the row any more: its value need not be copied.
-            [Expr::Column(only)] => {
-                let value = row.get_mut(*only);
-                vec![value.map_or(Datum::Null, |value| core::mem::replace(value, Datum::Null))]
-            }
-            all => context.eval_all(all, row).await?,
-        };
-    }
-    Ok(())
-}
-
-async fn project_columns<D: Database>(
-    outputs: &[Expr],
-    mut columns: Columns,
-    context: &mut Context<'_, D>,
-) -> SqlResult<Columns> {
-    let mut values = Vec::with_capacity(outputs.len());
-    for (at, output) in outputs.iter().enumerate() {
-        let is_needed_later = |column: usize| {
-            let later = outputs.get(at + 1..).unwrap_or_default();
-            later.iter().any(|expr| !expr.sees_only(|seen| seen != column))
-        };
-        values.push(match output {
-            Expr::Column(column) if !is_needed_later(*column) => {
-                let slot = columns.columns.get_mut(*column);
-                slot.map_or(Column::Same(Datum::Null), |slot| {
-                    core::mem::replace(slot, Column::Same(Datum::Null))
-                })
-            }
-            other => context.compute(other, &columns).await?.into_owned(),
-        });
-    }
-    Ok(Columns { len: columns.len, columns: values })
-}
-
-/// `LIMIT` and `OFFSET` in progress.
-pub(crate) struct LimitCursor {
-    node: Arc<Limit>,
-    input: Cursor,
-    /// How many rows are still to be skipped, and how many are still wanted, all if none; not known at first.
-    left: Option<(u64, Option<u64>)>,
-}
-
-impl LimitCursor {
-    fn new(node: Arc<Limit>) -> LimitCursor {
-        let input = Cursor::open(&node.input);
-        LimitCursor { node, input, left: None }
-    }
-
-    async fn next_batch<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Option<Batch>> {
-        let (mut skip, mut wanted) = match self.left {
-            Some(left) => left,
-            None => bounds(self.node.limit.as_ref(), self.node.offset.as_ref(), context).await?,
-        };
-        let batch = match wanted {
-            Some(0) => None,
-            _ => self.input.next_batch(context).await?,
-        };
-        let Some(mut batch) = batch else {
-            self.left = Some((skip, Some(0)));
-            return Ok(None);
-        };
-        let skipped = usize::try_from(skip).unwrap_or(usize::MAX).min(batch.len());
-        skip -= skipped as u64;
-        let most = wanted.and_then(|wanted| usize::try_from(wanted).ok()).unwrap_or(usize::MAX);
-        batch.cut(skipped, most);
-        if let Some(wanted) = &mut wanted {
-            *wanted -= batch.len() as u64;
-        }
-        self.left = Some((skip, wanted));
-        Ok(Some(batch))
-    }
-}
-
-/// How many rows are to be skipped, and how many are wanted; all if none.
-pub(super) async fn bounds<D: Database>(
-    limit: Option<&Expr>,
-    offset: Option<&Expr>,
-    context: &mut Context<'_, D>,
-) -> SqlResult<(u64, Option<u64>)> {
-    let skip = row_count(offset, SqlState::INVALID_OFFSET, "OFFSET", context).await?.unwrap_or(0);
-    Ok((skip, row_count(limit, SqlState::INVALID_LIMIT, "LIMIT", context).await?))
-}
-
-async fn row_count<D: Database>(
-    expr: Option<&Expr>,
-    state: SqlState,
-    clause: &str,
-    context: &mut Context<'_, D>,
-) -> SqlResult<Option<u64>> {
-    let Some(expr) = expr else { return Ok(None) };
-    match context.eval(expr, &[]).await?.as_i64().map(u64::try_from) {
-        None => Ok(None),
-        Some(Ok(count)) => Ok(Some(count)),
-        Some(Err(_)) => Err(SqlError::new(state, alloc::format!("{clause} must not be negative"))),
-    }
+    let reads = context.transaction.block_reads();
+    let (since, before) = (context.database.wall_micros(), (reads.all(), reads.from_disk()));
+    let rows = input.next_wanted(context, wanted).await?;
+    let micros = context.database.wall_micros().saturating_sub(since);
+    let add = |counter: &AtomicU64, more| _ = counter.fetch_add(more, Ordering::Relaxed);
+    add(&counters.0.micros, u64::try_from(micros).unwrap_or(0));
+    add(&counters.0.rows, rows.as_ref().map_or(0, |rows| rows.len() as u64));
+    add(&counters.0.blocks, reads.all() - before.0);
+    add(&counters.0.blocks_from_disk, reads.from_disk() - before.1);
+    Ok(rows)
 }

@@ -39,8 +39,9 @@ impl DistinctCursor {
     pub(super) async fn next_batch<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
+        wanted: usize,
     ) -> SqlResult<Option<Batch>> {
-        let Some(batch) = self.input.next_batch(context).await? else { return Ok(None) };
+        let Some(batch) = self.input.next_wanted(context, wanted).await? else { return Ok(None) };
         let mut columns = batch.into_columns(self.node.input.width());
         let mut charged = 0;
         let (mut kept, mut form) = (Vec::new(), Vec::new());
@@ -77,12 +78,13 @@ impl SetCursor {
     pub(super) async fn next_batch<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
+        wanted: usize,
     ) -> SqlResult<Option<Batch>> {
         let right = match &mut self.right {
             Some(right) => right,
             None => self.right.insert(counted(&self.node, context).await?),
         };
-        let Some(batch) = self.left.next_batch(context).await? else { return Ok(None) };
+        let Some(batch) = self.left.next_wanted(context, wanted).await? else { return Ok(None) };
         let mut columns = batch.into_columns(self.node.left.width());
         let mut charged = 0;
         let mut kept = Vec::new();

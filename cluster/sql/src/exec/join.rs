@@ -12,7 +12,7 @@ use cluster_store::yield_now;
 use hashbrown::HashMap;
 
 use super::{Budget, Context, Cursor};
-use crate::batch::{Batch, COLUMNS_ROWS, Column, Columns, Gathered, NO_ROW, Words};
+use crate::batch::{BATCH_LEN_MAX, Batch, COLUMNS_ROWS, Column, Columns, Gathered, NO_ROW, Words, numbers};
 use crate::database::Database;
 use crate::error::SqlResult;
 use crate::plan::rel::{Join, JoinType};
@@ -34,6 +34,7 @@ pub(crate) struct JoinCursor {
 /// The right's rows.
 struct Table {
     columns: Columns,
+    row_len_max: usize,
     last: Index,
     /// For each row the one before it that is compared alike; none if nothing must be equal.
     before: Vec<u32>,
@@ -56,6 +57,7 @@ const FORM_ENTRY_LEN: usize = 48;
 /// A batch of the left, and how far its matches have been looked for.
 struct Current {
     columns: Columns,
+    row_len_max: usize,
     /// For each row, the last one that may match.
     last: Vec<u32>,
     /// The row in hand, and the next one that may match.
@@ -89,6 +91,7 @@ impl JoinCursor {
     pub(super) async fn next_batch<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
+        wanted: usize,
     ) -> SqlResult<Option<Batch>> {
         context.check_cancel()?;
         yield_now().await;
@@ -102,7 +105,7 @@ impl JoinCursor {
         }
         let current = match &mut self.current {
             Some(current) => current,
-            None => match self.left.next_batch(context).await? {
+            None => match self.left.next_wanted(context, wanted).await? {
                 Some(batch) => {
                     let columns = batch.into_columns(node.left.width());
                     self.current.insert(table.look_up(columns, &node, context).await?)
@@ -130,16 +133,26 @@ impl Current {
     fn candidates(&mut self, table: &Table, node: &Join) -> Candidates {
         // One match is as good as many.
         let is_first_enough = !node.join_type.has_right() && node.condition.is_none();
+        // A long row may be in as many pairs as there are matches.
+        let is_long = (self.row_len_max + table.row_len_max) * COLUMNS_ROWS > BATCH_LEN_MAX;
+        let mut len = 0;
         let mut found = Candidates::default();
         if self.matched && !node.join_type.has_right() {
             // Nor does it matter what else the row in hand would match.
             self.next = NO_ROW;
         }
-        while self.row < self.columns.len && found.left.len() + found.ended.len() < COLUMNS_ROWS {
+        while self.row < self.columns.len
+            && found.left.len() + found.ended.len() < COLUMNS_ROWS
+            && len < BATCH_LEN_MAX
+        {
             let row = u32::try_from(self.row).unwrap_or(NO_ROW);
-            while self.next != NO_ROW && found.left.len() < COLUMNS_ROWS {
+            let row_len = if is_long { self.columns.row_len(self.row) } else { 0 };
+            while self.next != NO_ROW && found.left.len() < COLUMNS_ROWS && len < BATCH_LEN_MAX {
                 found.left.push(row);
                 found.right.push(self.next);
+                if is_long {
+                    len += row_len + table.columns.row_len(self.next as usize);
+                }
                 self.next = if is_first_enough { NO_ROW } else { table.before(self.next) };
             }
             if self.next == NO_ROW {
@@ -163,7 +176,7 @@ impl Current {
         if let Some(condition) = &node.condition {
             let is_seen = |column: usize| seen.get(column).copied().unwrap_or(false);
             let both = self.gather(&candidates.left, &candidates.right, table, is_seen);
-            let kept = context.select(Some(condition), &both).await?;
+            let kept = context.select(Some(condition), &both, 0..both.len).await?;
             let pick = |rows: &[u32]| kept.iter().filter_map(|at| rows.get(*at as usize).copied()).collect();
             (candidates.left, candidates.right) = (pick(&candidates.left), pick(&candidates.right));
         }
@@ -245,27 +258,31 @@ impl Table {
             let last = self.columns.len.checked_sub(1).and_then(|last| u32::try_from(last).ok());
             vec![last.unwrap_or(NO_ROW); columns.len]
         } else {
-            let keys = context.compute_all(node.equal.iter().map(|(left, _)| left), &columns).await?;
             let mut form = Vec::new();
-            let last = |at| match has_null(&keys, at) {
-                true => NO_ROW,
-                false => self.last.get(&keys, at, &mut form),
-            };
-            (0..columns.len).map(last).collect()
+            let mut all = Vec::with_capacity(columns.len);
+            while all.len() < columns.len {
+                let exprs = node.equal.iter().map(|(left, _)| left);
+                let (keys, len) = context.compute(exprs, &columns, all.len()..columns.len).await?;
+                all.extend((0..len).map(|at| match has_null(&keys, at) {
+                    true => NO_ROW,
+                    false => self.last.get(&keys, at, &mut form),
+                }));
+            }
+            all
         };
         let next = last.first().copied().unwrap_or(NO_ROW);
-        Ok(Current { columns, last, row: 0, next, matched: false })
+        let row_len_max = columns.row_len_max();
+        Ok(Current { columns, row_len_max, last, row: 0, next, matched: false })
     }
 
     /// The right's next rows that have matched nothing; none at the end.
     fn unmatched(&self, next: &mut u32, left_width: usize) -> Option<Columns> {
         let rest = self.matched.iter().zip(0..).skip(*next as usize);
-        let rows: Vec<u32> =
-            rest.filter(|(matched, _)| !**matched).map(|(_, row)| row).take(COLUMNS_ROWS).collect();
-        *next = rows.last()? + 1;
+        let mut rows =
+            rest.filter(|(matched, _)| !**matched).map(|(_, row)| row).inspect(|row| *next = row + 1);
+        let right = self.columns.gather_next(&mut rows)?;
         let left = (0..left_width).map(|_| Column::Same(Datum::Null));
-        let right = self.columns.columns.iter().map(|column| column.gather(&rows));
-        Some(Columns { len: rows.len(), columns: left.chain(right).collect() })
+        Some(Columns { len: right.len, columns: left.chain(right.columns).collect() })
     }
 }
 
@@ -348,26 +365,29 @@ async fn build<D: Database>(node: &Join, context: &mut Context<'_, D>) -> SqlRes
         let mut columns = batch.into_columns(width);
         let mut len = 0;
         if !node.equal.is_empty() {
-            let keys = context.compute_all(node.equal.iter().map(|(_, right)| right), &columns).await?;
-            let mut kept = Vec::with_capacity(columns.len);
-            for (at, number) in (0..columns.len).zip(0..) {
-                let is_findable = !has_null(&keys, at);
-                if is_findable {
-                    if integers(&keys).is_none() {
-                        last.by_forms(context.budget)?;
+            let (mut kept, mut start) = (Vec::with_capacity(columns.len), 0);
+            while start < columns.len {
+                let exprs = node.equal.iter().map(|(_, right)| right);
+                let (keys, count) = context.compute(exprs, &columns, start..columns.len).await?;
+                for (at, number) in numbers(start..start + count).enumerate() {
+                    let is_findable = !has_null(&keys, at);
+                    if is_findable {
+                        if integers(&keys).is_none() {
+                            last.by_forms(context.budget)?;
+                        }
+                        let (same, entry_len) =
+                            last.insert(&keys, at, u32::try_from(before.len()).unwrap_or(NO_ROW));
+                        before.push(same);
+                        len += entry_len;
+                    } else if keeps_right {
+                        before.push(NO_ROW);
+                    } else {
+                        continue;
                     }
-                    let (same, entry_len) =
-                        last.insert(&keys, at, u32::try_from(before.len()).unwrap_or(NO_ROW));
-                    before.push(same);
-                    len += entry_len;
-                } else if keeps_right {
-                    before.push(NO_ROW);
-                } else {
-                    continue;
+                    kept.push(number);
                 }
-                kept.push(number);
+                start += count;
             }
-            drop(keys);
             columns.keep(&kept);
         }
         // And which row comes before each, and whether it has matched.
@@ -377,5 +397,6 @@ async fn build<D: Database>(node: &Join, context: &mut Context<'_, D>) -> SqlRes
     }
     let columns = rows.finish();
     let matched = if keeps_right { vec![false; columns.len] } else { Vec::new() };
-    Ok(Table { columns, last, before, matched })
+    let row_len_max = columns.row_len_max();
+    Ok(Table { columns, row_len_max, last, before, matched })
 }

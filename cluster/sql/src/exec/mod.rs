@@ -8,9 +8,12 @@ mod collect;
 mod cursor;
 mod deferred;
 mod distinct;
+mod filter;
 mod foreign;
 mod insert;
 mod join;
+mod limit;
+mod project;
 mod recursive;
 mod scan;
 mod sequence;
@@ -148,14 +151,20 @@ impl<'a, D> Context<'a, D> {
 impl<D: Database> Context<'_, D> {
     /// The value of `expr` for `row`; subqueries that it needs are run.
     pub(crate) async fn eval(&mut self, expr: &Expr, row: &[Datum]) -> SqlResult<Datum> {
+        let mut has_asked = false;
         loop {
             match expr.eval(row, &self.env) {
                 Ok(value) => {
                     let value = value.into_owned();
-                    self.env.memo.settle();
+                    if has_asked {
+                        self.env.memo.settle();
+                    }
                     return Ok(value);
                 }
-                Err(error) if error.is_pending() => self.run_pending().await?,
+                Err(error) if error.is_pending() => {
+                    has_asked = true;
+                    self.run_pending().await?;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -185,23 +194,9 @@ impl<D: Database> Context<'_, D> {
     /// The values of `exprs` for `row`.
     async fn eval_all(&mut self, exprs: &[Expr], row: &[Datum]) -> SqlResult<Row> {
         let mut values = Row::with_capacity(exprs.len());
-        self.eval_into(exprs, row, &mut values).await?;
-        Ok(values)
-    }
-
-    /// Puts the values of `exprs` for `row` in the place of what is in `values`.
-    async fn eval_into(&mut self, exprs: &[Expr], row: &[Datum], values: &mut Row) -> SqlResult<()> {
-        values.clear();
         for expr in exprs {
-            match expr.eval(row, &self.env) {
-                Ok(value) => values.push(value.into_owned()),
-                Err(error) if error.is_pending() => {
-                    self.run_pending().await?;
-                    values.push(self.eval(expr, row).await?);
-                }
-                Err(error) => return Err(error),
-            }
+            values.push(self.eval(expr, row).await?);
         }
-        Ok(())
+        Ok(values)
     }
 }

@@ -8,7 +8,7 @@ use cluster_format::KeyRange;
 use cluster_format::limits::BATCH_ROWS;
 use cluster_store::{Direction, Most, RowSink, Scan as StoreScan, yield_now};
 
-use super::cursor::retain;
+use super::filter::Sieve;
 use super::{Context, Row};
 use crate::access::Keys;
 use crate::batch::{Batch, COLUMNS_ROWS, ColumnBuilder, Columns};
@@ -23,6 +23,8 @@ use crate::types::{DataType, Datum};
 pub(crate) struct ScanCursor {
     node: Arc<Scan>,
     state: ScanState,
+    /// What the filter has not looked at yet.
+    sieve: Sieve,
 }
 
 enum ScanState {
@@ -47,34 +49,38 @@ const SCAN_LEN_MAX: usize = 256 * 1024;
 
 impl ScanCursor {
     pub(super) fn new(node: Arc<Scan>) -> ScanCursor {
-        ScanCursor { node, state: ScanState::Unopened }
+        ScanCursor { node, state: ScanState::Unopened, sieve: Sieve::default() }
     }
 
     pub(super) async fn next_batch<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,
+        wanted: usize,
+    ) -> SqlResult<Option<Batch>> {
+        let node = self.node.clone();
+        let Some(filter) = &node.filter else { return self.read(&node, context).await };
+        if self.sieve.is_empty() {
+            let Some(batch) = self.read(&node, context).await? else { return Ok(None) };
+            self.sieve.put(batch, filter, context);
+        }
+        self.sieve.next(filter, context, wanted).await.map(Some)
+    }
+
+    /// The next rows, whether they pass the filter or not; none at the end.
+    async fn read<D: Database>(
+        &mut self,
+        node: &Scan,
+        context: &mut Context<'_, D>,
     ) -> SqlResult<Option<Batch>> {
         if let ScanState::Unopened = self.state {
-            self.state = open(&self.node, context).await?;
+            self.state = open(node, context).await?;
         }
-        let filter = self.node.filter.as_ref();
         match &mut self.state {
             ScanState::Unopened => Ok(None),
-            ScanState::Points(keys) => {
-                let Some(mut rows) = points(keys, &self.node, context).await? else { return Ok(None) };
-                if let Some(filter) = filter {
-                    retain(&mut rows, filter, context).await?;
-                }
-                Ok(Some(Batch::Rows(rows)))
-            }
+            ScanState::Points(keys) => Ok(points(keys, node, context).await?.map(Batch::Rows)),
             ScanState::Ranges(scan) => {
                 context.check_cancel()?;
-                let Some(mut columns) = scan.next_batch(&self.node, context).await? else { return Ok(None) };
-                if filter.is_some() {
-                    let kept = context.select(filter, &columns).await?;
-                    columns.keep(&kept);
-                }
-                Ok(Some(Batch::Columns(columns)))
+                Ok(scan.next_batch(node, context).await?.map(Batch::Columns))
             }
         }
     }
@@ -119,15 +125,16 @@ async fn points<D>(
     if keys.len() == 0 {
         return Ok(None);
     }
-    let mut rows = Vec::with_capacity(keys.len().min(BATCH_ROWS));
+    let (mut rows, mut len) = (Vec::with_capacity(keys.len().min(BATCH_ROWS)), 0);
     for key in keys.take(BATCH_ROWS) {
-        let Some(value) = context.transaction.get(&key).await? else { continue };
-        let (key, value) = match node.access.index {
-            None => (key, value),
-            Some(_) => row_of_entry(&value, node, context).await?,
-        };
-        let key = if node.with_key { key.into() } else { Arc::default() };
-        rows.push(decode(key, &value, node)?);
+        if let Some(value) = context.transaction.get(&key).await? {
+            len += value.len();
+            let key = if node.with_key { key.into() } else { Arc::default() };
+            rows.push(decode(key, &value, node)?);
+        }
+        if len >= SCAN_LEN_MAX {
+            break;
+        }
     }
     if keys.len() > 0 {
         context.check_cancel()?;
@@ -214,18 +221,9 @@ impl RangeScan {
             let mut sink = ColumnSink::new(node);
             let most = Most { rows: self.rows, len: SCAN_LEN_MAX };
             self.rows = (self.rows * 4).min(SCAN_ROWS.1);
-            let goes_on = if node.access.index.is_some() {
-                // How long the rows are that the entries lead to, nobody knows.
-                let most = Most { rows: most.rows.min(BATCH_ROWS), ..most };
-                let mut entries: Vec<cluster_store::Row> = Vec::new();
-                let goes_on = current.next_into(context.transaction, most, &mut entries).await?;
-                for (_, tail) in entries {
-                    let (key, value) = row_of_entry(&tail, node, context).await?;
-                    sink.row(&key, &value);
-                }
-                goes_on
-            } else {
-                current.next_into(context.transaction, most, &mut sink).await?
+            let goes_on = match node.access.index {
+                Some(_) => rows_of_entries(current, most, &mut sink, context).await?,
+                None => current.next_into(context.transaction, most, &mut sink).await?,
             };
             if !goes_on {
                 self.current = None;
@@ -236,6 +234,30 @@ impl RangeScan {
             }
         }
     }
+}
+
+/// Gives `sink` the rows that the next entries of an index lead to; whether others may follow.
+async fn rows_of_entries<D>(
+    scan: &mut StoreScan,
+    most: Most,
+    sink: &mut ColumnSink<'_>,
+    context: &mut Context<'_, D>,
+) -> SqlResult<bool> {
+    let most_entries = Most { rows: most.rows.min(BATCH_ROWS), ..most };
+    let mut entries: Vec<cluster_store::Row> = Vec::new();
+    let goes_on = scan.next_into(context.transaction, most_entries, &mut entries).await?;
+    let mut len = 0;
+    for (entry, tail) in entries {
+        // How long the rows are that entries lead to, these do not tell.
+        if len >= most.len {
+            scan.go_back_to(entry);
+            return Ok(true);
+        }
+        let (key, value) = row_of_entry(&tail, sink.node, context).await?;
+        len += value.len();
+        sink.row(&key, &value);
+    }
+    Ok(goes_on)
 }
 
 /// `generate_series` in progress.

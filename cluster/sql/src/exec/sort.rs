@@ -5,7 +5,7 @@ use core::cmp::Ordering;
 
 use cluster_store::yield_now;
 
-use super::cursor::bounds;
+use super::limit::bounds;
 use super::{Context, Cursor};
 use crate::batch::{Columns, Gathered};
 use crate::database::Database;

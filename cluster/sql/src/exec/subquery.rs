@@ -89,7 +89,14 @@ async fn run<D: Database>(
     let mut rows = Vec::new();
     let mut whole = HashSet::new();
     let mut len = 128;
-    while let Some(batch) = cursor.next_rows(context).await? {
+    // One row tells whether there are any, two that there are too many.
+    let wanted = match subquery.kind {
+        SubqueryKind::Exists => 1,
+        SubqueryKind::Scalar => 2,
+        SubqueryKind::Quantified(..) => usize::MAX,
+    };
+    while let Some(batch) = cursor.next_wanted(context, wanted).await? {
+        let batch = batch.into_rows();
         match subquery.kind {
             SubqueryKind::Exists if !batch.is_empty() => return Ok((SubqueryResult::Exists(true), len)),
             SubqueryKind::Exists => continue,

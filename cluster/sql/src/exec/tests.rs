@@ -1,5 +1,7 @@
 //! Operators by themselves: what they give batch by batch, and what memory they say that they hold.
 
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::pin;
@@ -11,11 +13,12 @@ use super::{Budget, Context, Cursor};
 use crate::batch::Batch;
 use crate::cancel::CancelFlag;
 use crate::database::{Database, Freshness};
-use crate::error::SqlResult;
+use crate::error::{SqlResult, SqlState};
 use crate::eval::{Env, SessionFacts};
 use crate::memo::Memo;
 use crate::memory::MemoryDatabase;
 use crate::plan::{Plan, Rel, Relations, plan};
+use crate::types::Datum;
 
 /// What a plan has given, and the most memory that it held in between.
 struct Ran {
@@ -77,12 +80,12 @@ fn keys_that_turn_to_bytes_are_charged_for() {
     let words = "SELECT g AS k FROM generate_series(1, 1000) g";
     let same = "SELECT 5 AS k FROM generate_series(1, 10) g";
     let grouped = |one: &str, other: &str| {
-        in_use_max(&alloc::format!("SELECT k, count(*) FROM ({one} UNION ALL {other}) x GROUP BY k"))
+        in_use_max(&format!("SELECT k, count(*) FROM ({one} UNION ALL {other}) x GROUP BY k"))
     };
     assert_eq!(grouped(words, same), grouped(same, words));
     let joined = |one: &str, other: &str| {
-        let all = alloc::format!("({one} UNION ALL {other})");
-        in_use_max(&alloc::format!("SELECT 1 FROM generate_series(1, 5) a LEFT JOIN {all} b ON a = b.k"))
+        let all = format!("({one} UNION ALL {other})");
+        in_use_max(&format!("SELECT 1 FROM generate_series(1, 5) a LEFT JOIN {all} b ON a = b.k"))
     };
     assert_eq!(joined(words, same), joined(same, words));
 }
@@ -93,7 +96,63 @@ fn groups_that_begin_with_nulls_are_found_by_words() {
     let words = "SELECT g AS k FROM generate_series(1, 1000) g";
     let nulls = "SELECT NULL::int AS k FROM generate_series(1, 10) g";
     let grouped = |one: &str, other: &str| {
-        in_use_max(&alloc::format!("SELECT k, count(*) FROM ({one} UNION ALL {other}) x GROUP BY k"))
+        in_use_max(&format!("SELECT k, count(*) FROM ({one} UNION ALL {other}) x GROUP BY k"))
     };
     assert_eq!(grouped(nulls, words), grouped(words, "SELECT NULL::int"));
+}
+
+/// How many rows each batch has that `sql` gives, none of whose values is shorter than `len` bytes.
+fn rows_of_batches(sql: &str, len: usize) -> Vec<usize> {
+    let batches = run(&planned(sql)).unwrap().batches;
+    let rows = batches.iter().map(Batch::len).filter(|rows| *rows > 0).collect();
+    for row in batches.into_iter().flat_map(Batch::into_rows) {
+        assert!(row.first().and_then(Datum::as_text).is_some_and(|text| text.len() >= len), "{sql}");
+    }
+    rows
+}
+
+#[test]
+fn batches_of_long_rows_have_few() {
+    let long = "(SELECT repeat('x', 100000) AS t, 1 AS k)";
+    let texts: [String; 10] = [
+        "SELECT repeat('x', 100000) FROM generate_series(1, 1000)".to_string(),
+        format!("SELECT '{}' FROM generate_series(1, 1000)", "x".repeat(100_000)),
+        "SELECT t || g FROM (SELECT repeat('x', 100000) AS t, g FROM generate_series(1, 1000) g) a".into(),
+        format!("SELECT t FROM {long} a JOIN generate_series(1, 1000) b ON b * 0 + 1 = a.k"),
+        format!("SELECT t FROM {long} a JOIN generate_series(1, 1000) b ON b > k - 1"),
+        format!("SELECT t FROM {long} a LEFT JOIN generate_series(1, 1000) b ON t <> b::text"),
+        "SELECT t FROM (SELECT repeat('x', 100000) AS t FROM generate_series(1, 400)) a ORDER BY t".into(),
+        "SELECT t FROM generate_series(1, 0) b RIGHT JOIN (SELECT repeat('x', 100000) AS t FROM \
+         generate_series(1, 400)) a ON b > 0 WHERE b IS NULL"
+            .into(),
+        format!("SELECT t, generate_series(1, 1000) FROM {long} a"),
+        format!(
+            "WITH w AS (SELECT t FROM {long} a, generate_series(1, 300)) SELECT t FROM w UNION ALL SELECT t FROM w"
+        ),
+    ];
+    for sql in texts {
+        let rows = rows_of_batches(&sql, 100_000);
+        assert!(rows.iter().sum::<usize>() >= 400, "{sql:.100}: {rows:?}");
+        assert!(rows.iter().all(|rows| *rows <= 11), "{sql:.100}: {rows:?}");
+    }
+}
+
+#[test]
+fn what_keeps_long_rows_is_refused() {
+    let all = "(SELECT repeat('x', 1000000) AS t, g FROM generate_series(1, 1000) g) a";
+    let texts = [
+        format!("SELECT * FROM {all} ORDER BY g"),
+        format!("SELECT max(g) FROM {all} GROUP BY t || g"),
+        format!("SELECT 1 FROM generate_series(1, 1000000) b JOIN {all} ON a.t || g = b::text"),
+        format!("SELECT DISTINCT t || g FROM {all}"),
+    ];
+    for sql in texts {
+        let refused = run(&planned(&sql)).err().map(|error| error.state);
+        assert_eq!(refused, Some(SqlState::OUT_OF_MEMORY), "{sql}");
+    }
+    // Each of these looks at one at a time.
+    for sql in [format!("SELECT max(t || g) FROM {all}"), format!("SELECT count(*) FROM {all} WHERE t = 'x'")]
+    {
+        assert!(run(&planned(&sql)).is_ok(), "{sql}");
+    }
 }

@@ -3,7 +3,8 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Context, Cursor, Row};
+use super::{Context, Cursor, Row, row_len};
+use crate::batch::BATCH_LEN_MAX;
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::plan::rel::{RowSet, RowSetKind, Unroll};
@@ -63,7 +64,9 @@ impl UnrollCursor {
             return self.next_row(context).await;
         };
         let len = sets.iter().map(Set::len).max().unwrap_or(0);
-        let end = len.min(at.saturating_add(BATCH_MAX));
+        // Each of the rows has a copy of what they are made of.
+        let most = i64::try_from(BATCH_LEN_MAX / row_len(row)).unwrap_or(BATCH_MAX).clamp(1, BATCH_MAX);
+        let end = len.min(at.saturating_add(most));
         let mut rows = Vec::new();
         for at in *at..end {
             let mut unrolled = row.clone();

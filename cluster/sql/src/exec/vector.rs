@@ -3,9 +3,10 @@
 use alloc::borrow::Cow;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::{Context, Row};
-use crate::batch::{Column, ColumnBuilder, Columns, narrow, values_of};
+use crate::batch::{BATCH_LEN_MAX, Column, ColumnBuilder, Columns, narrow, numbers, values_of};
 use crate::database::Database;
 use crate::error::SqlResult;
 use crate::expr::Expr;
@@ -34,69 +35,142 @@ impl RowView {
     }
 }
 
+/// An expression that is evaluated row by row.
+struct Evaluated<'a> {
+    expr: &'a Expr,
+    view: RowView,
+    /// The place of its values among others.
+    place: usize,
+    values: ColumnBuilder,
+}
+
 impl<D: Database> Context<'_, D> {
-    /// The rows of `columns` for which `predicate` holds, in order.
+    /// Keeps those of `rows` for which the first of `conjuncts` hold, as many as can be told of without looking at one row after
+    /// the other; how many these are. They do not fail, so it does not matter whom anybody asks for more of these rows.
+    pub(super) fn narrow_by_first(
+        &self,
+        conjuncts: &[Expr],
+        columns: &Columns,
+        rows: &mut Vec<u32>,
+    ) -> usize {
+        conjuncts.iter().take_while(|conjunct| narrow(conjunct, columns, rows, &self.env)).count()
+    }
+
+    /// The next of `rows` for which all of `conjuncts` hold, `wanted` of them, or all if nothing need be evaluated for that. The
+    /// rows behind these are left where they are.
+    pub(super) async fn take_passing(
+        &mut self,
+        conjuncts: &[Expr],
+        columns: &Columns,
+        rows: &mut vec::IntoIter<u32>,
+        wanted: usize,
+    ) -> SqlResult<Vec<u32>> {
+        // What two of them ask of a sequence, they ask row by row.
+        let is_row_by_row =
+            wanted < rows.len() || conjuncts.iter().filter(|conjunct| conjunct.is_volatile()).count() > 1;
+        if is_row_by_row && !conjuncts.is_empty() {
+            return self.take_each(conjuncts, columns, rows, wanted).await;
+        }
+        let mut left: Vec<u32> = rows.collect();
+        for conjunct in conjuncts {
+            if !narrow(conjunct, columns, &mut left, &self.env) {
+                let one = core::slice::from_ref(conjunct);
+                left = self.take_each(one, columns, &mut left.into_iter(), usize::MAX).await?;
+            }
+        }
+        Ok(left)
+    }
+
+    /// The same, one row after the other.
+    async fn take_each(
+        &mut self,
+        conjuncts: &[Expr],
+        columns: &Columns,
+        rows: &mut vec::IntoIter<u32>,
+        wanted: usize,
+    ) -> SqlResult<Vec<u32>> {
+        let view = |expr| (expr, RowView::new(expr, columns));
+        let mut views: Vec<(&Expr, RowView)> = conjuncts.iter().map(view).collect();
+        let (mut kept, mut seen) = (Vec::new(), 0);
+        'rows: while kept.len() < wanted
+            && let Some(row) = rows.next()
+        {
+            self.breathe(seen).await?;
+            seen += 1;
+            for (conjunct, view) in &mut views {
+                if !self.passes(Some(conjunct), view.at(row as usize, columns)).await? {
+                    continue 'rows;
+                }
+            }
+            kept.push(row);
+        }
+        Ok(kept)
+    }
+
+    /// Those of `rows` for which `predicate` holds, in order.
     pub(super) async fn select(
         &mut self,
         predicate: Option<&Expr>,
         columns: &Columns,
+        rows: Range<usize>,
     ) -> SqlResult<Vec<u32>> {
-        let mut rows: Vec<u32> = (0..u32::try_from(columns.len).unwrap_or(u32::MAX)).collect();
-        let conjuncts = match predicate {
-            None => return Ok(rows),
-            Some(Expr::And(all)) => all.as_slice(),
-            Some(one) => core::slice::from_ref(one),
-        };
-        // What two of them ask of a sequence, they ask row by row.
-        let conjuncts = match conjuncts.iter().filter(|conjunct| conjunct.is_volatile()).count() {
-            0 | 1 => conjuncts,
-            _ => predicate.map_or(conjuncts, core::slice::from_ref),
-        };
-        for conjunct in conjuncts {
-            if narrow(conjunct, columns, &mut rows, &self.env) {
-                continue;
-            }
-            let mut view = RowView::new(conjunct, columns);
-            let mut kept = Vec::with_capacity(rows.len());
-            for (at, row) in rows.into_iter().enumerate() {
-                self.breathe(at).await?;
-                if self.passes(Some(conjunct), view.at(row as usize, columns)).await? {
-                    kept.push(row);
-                }
-            }
-            rows = kept;
+        let rows: Vec<u32> = numbers(rows).collect();
+        match predicate.map(Expr::conjuncts) {
+            None => Ok(rows),
+            Some(all) => self.take_passing(all, columns, &mut rows.into_iter(), usize::MAX).await,
         }
-        Ok(rows)
     }
 
-    /// The values of `expr` for all rows of `columns`.
+    /// The values of each of `exprs` for the first of `rows`, and how many these are: at least one if there is one, and no more
+    /// once the values take [`BATCH_LEN_MAX`] bytes. What is evaluated is so row by row, as whatever asks a sequence, or fails,
+    /// must be.
     pub(super) async fn compute<'c>(
-        &mut self,
-        expr: &Expr,
-        columns: &'c Columns,
-    ) -> SqlResult<Cow<'c, Column>> {
-        if let Some(values) = values_of(expr, columns, &self.env) {
-            return Ok(values);
-        }
-        let mut view = RowView::new(expr, columns);
-        let mut values = ColumnBuilder::new();
-        for at in 0..columns.len {
-            self.breathe(at).await?;
-            values.push(self.eval(expr, view.at(at, columns)).await?);
-        }
-        Ok(Cow::Owned(values.finish()))
-    }
-
-    /// The values of each of `exprs`.
-    pub(super) async fn compute_all<'c>(
         &mut self,
         exprs: impl Iterator<Item = &'c Expr>,
         columns: &'c Columns,
-    ) -> SqlResult<Vec<Cow<'c, Column>>> {
-        let mut all = Vec::new();
-        for expr in exprs {
-            all.push(self.compute(expr, columns).await?);
+        rows: Range<usize>,
+    ) -> SqlResult<(Vec<Cow<'c, Column>>, usize)> {
+        let (mut all, mut evaluated) = (Vec::new(), Vec::new());
+        let mut len_same = 0;
+        for (place, expr) in exprs.enumerate() {
+            all.push(match values_of(expr, columns, &self.env) {
+                Some(values) => {
+                    if let Column::Same(value) = &*values {
+                        len_same += value.len_memory();
+                    }
+                    values
+                }
+                None => {
+                    let (view, values) = (RowView::new(expr, columns), ColumnBuilder::new());
+                    evaluated.push(Evaluated { expr, view, place, values });
+                    Cow::Owned(Column::Same(Datum::Null))
+                }
+            });
         }
-        Ok(all)
+        let (mut count, mut len) = (0, 0);
+        if evaluated.is_empty() {
+            count = rows.len().min((BATCH_LEN_MAX / len_same.max(1)).max(1));
+            len = BATCH_LEN_MAX;
+        }
+        while count < rows.len() && len < BATCH_LEN_MAX {
+            self.breathe(count).await?;
+            len += len_same;
+            for Evaluated { expr, view, values, .. } in &mut evaluated {
+                let value = self.eval(expr, view.at(rows.start + count, columns)).await?;
+                len += value.len_memory();
+                values.push(value);
+            }
+            count += 1;
+        }
+        if count < columns.len {
+            let some: Vec<u32> = numbers(rows.start..rows.start + count).collect();
+            all.iter_mut().for_each(|values| *values = Cow::Owned(values.gather(&some)));
+        }
+        for Evaluated { place, values, .. } in evaluated {
+            if let Some(slot) = all.get_mut(place) {
+                *slot = Cow::Owned(values.finish());
+            }
+        }
+        Ok((all, count))
     }
 }

@@ -52,6 +52,14 @@ impl Scan {
         Ok(self.advance(given.or(last)))
     }
 
+    /// Begins again at `key`, which has been read: the next row is that one.
+    pub fn go_back_to(&mut self, key: Arc<[u8]>) {
+        match self.direction {
+            Direction::Forward => self.range.start = key,
+            Direction::Backward => self.range.end = KeyRange::single(&key).end,
+        }
+    }
+
     /// The part of the range up to the key `last`, or to its end.
     fn covered(&self, last: Option<&Arc<[u8]>>) -> KeyRange {
         let KeyRange { start, end } = self.range.clone();
@@ -65,7 +73,8 @@ impl Scan {
     /// Shrinks the range by what has been read from its front, up to the key `last` or to its end; whether others may follow.
     fn advance(&mut self, last: Option<Arc<[u8]>>) -> bool {
         match (&last, self.direction) {
-            (None, _) => self.range.start = self.range.end.clone(),
+            (None, Direction::Forward) => self.range.start = self.range.end.clone(),
+            (None, Direction::Backward) => self.range.end = self.range.start.clone(),
             (Some(last), Direction::Forward) => self.range.start = KeyRange::single(last).end,
             (Some(last), Direction::Backward) => self.range.end = last.clone(),
         }
