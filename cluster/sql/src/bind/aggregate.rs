@@ -126,6 +126,12 @@ fn by_name(name: &str) -> Option<(AggregateFunction, bool)> {
 }
 
 impl AggregateCall {
+    /// All of its expressions.
+    pub(crate) fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        let order = self.order.iter().map(|key| &key.expr);
+        self.arguments.iter().chain(&self.filter).chain(order)
+    }
+
     /// Calls `visit` with each of its expressions.
     pub(crate) fn for_each_expr(
         &mut self,

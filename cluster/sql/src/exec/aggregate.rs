@@ -104,10 +104,16 @@ pub(super) async fn aggregate<D: Database>(
     if node.keys.is_empty() {
         groups.groups.push(Group::new(Row::new(), &node.calls));
     }
+    // What two of them ask of a sequence, they ask for one row after the other.
+    let exprs = node.keys.iter().chain(node.calls.iter().flat_map(AggregateCall::exprs));
+    let row_by_row = exprs.filter(|expr| expr.is_volatile()).count() > 1;
     let mut cursor = Cursor::open(&node.input);
     while let Some(batch) = cursor.next_batch(context).await? {
         let columns = batch.into_columns(node.input.width());
-        groups.take_rows(&columns, 0..columns.len, context).await?;
+        let at_once = if row_by_row { 1 } else { columns.len.max(1) };
+        for start in (0..columns.len).step_by(at_once) {
+            groups.take_rows(&columns, start..start + at_once, context).await?;
+        }
     }
     let mut rows = Vec::with_capacity(groups.groups.len());
     for (at, group) in groups.groups.iter_mut().enumerate() {

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::bind::AggregateCall;
 use crate::expr::Expr;
 use crate::plan::rel::{JoinType, Rel};
 
@@ -59,10 +60,7 @@ pub(super) fn prune(rel: &mut Rel, wanted: &[bool]) {
             let node = Arc::make_mut(node);
             let mut needed = vec![false; node.input.width()];
             mark(&node.keys, &mut needed);
-            for call in &node.calls {
-                mark(call.arguments.iter().chain(&call.filter), &mut needed);
-                mark(call.order.iter().map(|key| &key.expr), &mut needed);
-            }
+            mark(node.calls.iter().flat_map(AggregateCall::exprs), &mut needed);
             prune(&mut node.input, &needed);
         }
         Rel::Sort(node) => {
