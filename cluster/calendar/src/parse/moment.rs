@@ -410,7 +410,8 @@ impl<'a> Reader<'a> {
             Some(Named::Zone(zone)) => zone.offset_of_local(local),
             Some(Named::Abbreviation(zone, name)) => {
                 let offset = zone.offset_of_local(local);
-                zone.offset_of_abbreviation(name, local - offset * MICROS_PER_SECOND).unwrap_or(offset)
+                let moment = local.saturating_sub(offset * MICROS_PER_SECOND);
+                zone.offset_of_abbreviation(name, moment).unwrap_or(offset)
             }
             None if self.fields.seen & ZONE != 0 => return Ok(()),
             None => self.session.zone.offset_of_local(local),
