@@ -127,11 +127,14 @@ async fn points<D>(
     }
     let (mut rows, mut len) = (Vec::with_capacity(keys.len().min(BATCH_ROWS)), 0);
     for key in keys.take(BATCH_ROWS) {
-        if let Some(value) = context.transaction.get(&key).await? {
-            len += value.len();
-            let key = if node.with_key { key.into() } else { Arc::default() };
-            rows.push(decode(key, &value, node)?);
-        }
+        let Some(value) = context.transaction.get(&key).await? else { continue };
+        let (key, value) = match node.access.index {
+            None => (key, value),
+            Some(_) => row_of_entry(&value, node, context).await?,
+        };
+        len += value.len();
+        let key = if node.with_key { key.into() } else { Arc::default() };
+        rows.push(decode(key, &value, node)?);
         if len >= SCAN_LEN_MAX {
             break;
         }
