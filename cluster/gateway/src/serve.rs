@@ -83,19 +83,11 @@ async fn begin<C: Connection, D: Database>(
     backend: u32,
     secret: u32,
 ) -> Result<Option<(Session<D>, Entered)>, Ended> {
+    // As PostgreSQL does, nothing is said to a client that says nothing.
     let arrival = registry.arrive(backend);
-    let (minor, parameters) = loop {
-        // As PostgreSQL does, nothing is said to a client that says nothing.
-        match arrival.in_time(client.startup()).await.unwrap_or(Err(Ended::Closed))? {
-            Startup::Ssl | Startup::Gss => client.refuse_encryption().await?,
-            Startup::Cancel { backend, secret } => {
-                registry.cancel(backend, secret);
-                return Ok(None);
-            }
-            Startup::Start { minor, parameters } => break (minor, parameters),
-        }
-    };
+    let introduced = arrival.in_time(introduce(client, registry)).await.unwrap_or(Err(Ended::Closed))?;
     drop(arrival);
+    let Some((minor, parameters)) = introduced else { return Ok(None) };
     let entered = match check_startup(&parameters) {
         Ok(()) => registry
             .enter(backend, secret)
@@ -127,6 +119,23 @@ async fn begin<C: Connection, D: Database>(
     client.out.ready_for_query(session.status());
     client.flush().await?;
     Ok(Some((session, entered)))
+}
+
+/// The version that the client speaks, and the parameters of its session; none if it wants another's statement cancelled.
+async fn introduce<C: Connection>(
+    client: &mut Client<C>,
+    registry: &Registry,
+) -> Result<Option<(u16, Vec<(String, String)>)>, Ended> {
+    loop {
+        match client.startup().await? {
+            Startup::Ssl | Startup::Gss => client.refuse_encryption().await?,
+            Startup::Cancel { backend, secret } => {
+                registry.cancel(backend, secret);
+                return Ok(None);
+            }
+            Startup::Start { minor, parameters } => return Ok(Some((minor, parameters))),
+        }
+    }
 }
 
 fn check_startup(parameters: &[(String, String)]) -> Result<(), SqlError> {

@@ -30,11 +30,16 @@ impl<C: Connection, D: Database> Backend<C, D> {
     }
 
     async fn statements(&mut self, sql: &str) -> Result<(), Stop> {
+        self.entered.time_statement(self.session.timeouts().statement);
         if let Some((prepared, params)) = self.session.recognize(sql).await {
-            self.entered.time_statement(self.session.timeouts().statement);
-            let done = self.run_prepared(&prepared, params, Mode { alone: true, described: false }).await;
-            self.entered.stop_timer();
-            return done;
+            match self.run_prepared(&prepared, params, Mode { alone: true, described: false }).await {
+                // What its values are has changed since: nothing was done, and the text may mean something all the same.
+                Err(Stop::Sql(error)) if error.is_plan_changed() => {}
+                done => {
+                    self.entered.stop_timer();
+                    return done;
+                }
+            }
         }
         let statements = self.session.parse(sql)?;
         if statements.is_empty() {

@@ -83,7 +83,7 @@ pub struct Stack {
     stirred: bool,
     /// When it must be polled if nothing is.
     due: Option<Instant>,
-    /// Frames have come since it was last asked for clients.
+    /// It was polled since it was last asked for clients.
     may_accept: bool,
     next_port: u16,
     hardware_address: [u8; 6],
@@ -142,7 +142,7 @@ impl Stack {
         // A wire may drop frames, and memory is bounded.
         if self.wire.received.len() < FRAMES_MAX {
             self.wire.received.push_back(frame);
-            (self.stirred, self.may_accept) = (true, true);
+            self.stirred = true;
         }
     }
 
@@ -160,7 +160,8 @@ impl Stack {
         self.interface.poll(time(now), &mut self.wire, &mut self.sockets);
         let delay = self.interface.poll_delay(time(now), &self.sockets);
         self.due = delay.map(|delay| now + Duration::from_micros(delay.total_micros()));
-        self.stirred = false;
+        // Those that wait for the rest of a handshake may have been given up, too.
+        (self.stirred, self.may_accept) = (false, true);
         let Stack { sockets, buffers_len, sockets_len, .. } = self;
         self.closing.retain(|handle| {
             // What TIME-WAIT guards against, old segments, cannot hurt a protocol whose sessions have names.

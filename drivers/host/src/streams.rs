@@ -23,6 +23,8 @@ pub struct Streams {
     registry: Registry,
     /// Clients may be waiting to be accepted.
     waiting: bool,
+    /// One was, and could not be: the system is out of something.
+    refused: bool,
     open: HashMap<Token, Weak<Readiness>>,
     open_max: usize,
     next: usize,
@@ -41,6 +43,7 @@ impl Streams {
             listener,
             registry,
             waiting: true,
+            refused: false,
             open: HashMap::new(),
             open_max,
             next: STREAMS,
@@ -63,9 +66,11 @@ impl Streams {
                     Err(_) => continue,
                 },
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                // There is none; or the system is out of descriptors, and asking at once again would not help: it is
-                // asked when the next client comes.
-                Err(_) => self.waiting = false,
+                Err(error) => {
+                    // Out of descriptors, perhaps: asking again helps when something has happened meanwhile.
+                    self.refused = error.kind() != io::ErrorKind::WouldBlock;
+                    self.waiting = false;
+                }
             }
         }
         None
@@ -86,6 +91,11 @@ impl Streams {
         let readiness = Arc::new(Readiness::default());
         self.open.insert(token, Arc::downgrade(&readiness));
         Ok(HostStream { stream, readiness, arriving: self.arriving.clone() })
+    }
+
+    /// Some time has passed.
+    pub(crate) fn woken(&mut self) {
+        self.waiting |= core::mem::take(&mut self.refused);
     }
 
     pub(crate) fn ready(&mut self, event: &Event) {
@@ -162,8 +172,20 @@ pub struct HostStream {
 }
 
 impl HostStream {
-    /// Waits for bytes and appends them to `into`. The end is an error, as what breaks the connection is.
+    /// Waits for bytes and appends them to `into`. The end is an error, as what breaks the connection is. Lets others have
+    /// their turn first: a client that is faster than its session is would leave them none.
     pub async fn read(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
+        let mut is_first = true;
+        poll_fn(|context| {
+            let polled = self.readiness.input.poll(context);
+            if polled.is_ready() && core::mem::take(&mut is_first) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            is_first = false;
+            polled
+        })
+        .await;
         loop {
             poll_fn(|context| self.readiness.input.poll(context)).await;
             let mut arriving = self.arriving.lock().unwrap_or_else(PoisonError::into_inner);
@@ -271,7 +293,9 @@ mod tests {
             let writer = std::thread::spawn(move || ours.write_all(&theirs).unwrap());
             let mut received = Vec::new();
             while received.len() < sent.len() {
-                root.run(stream.read(&mut received)).0.unwrap();
+                let (read, sleeps) = root.run(stream.read(&mut received));
+                read.unwrap();
+                assert!(sleeps > 0, "others have their turn, however much there is to read");
             }
             writer.join().unwrap();
             assert_eq!(received, sent);

@@ -79,6 +79,7 @@ impl Waiter {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             _ => {}
         }
+        streams.woken();
         for event in &self.events {
             match event.token() {
                 BELL => {}

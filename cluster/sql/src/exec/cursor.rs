@@ -117,7 +117,8 @@ impl Cursor {
     }
 
     /// The same for one who may never want more than `wanted` rows: there may be more of them in the batch, but nothing is
-    /// evaluated for more than are needed to give so many, as it might fail, or ask a sequence for numbers.
+    /// evaluated for more than are needed to give so many, as it might fail, or ask a sequence for numbers. Joins are apart:
+    /// their conditions are tried on a batch of pairs, of ever more rows on the left as long as these give too few.
     pub(crate) async fn next_wanted<D: Database>(
         &mut self,
         context: &mut Context<'_, D>,

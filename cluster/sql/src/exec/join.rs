@@ -24,6 +24,8 @@ pub(crate) struct JoinCursor {
     /// Which columns of both the condition looks at.
     seen: Vec<bool>,
     left: Cursor,
+    /// So many rows of the left are asked for next, at least: those before have given too few.
+    asked: usize,
     /// The right, once it has been read.
     table: Option<Table>,
     current: Option<Current>,
@@ -85,7 +87,8 @@ impl JoinCursor {
                 }
             });
         });
-        JoinCursor { left: Cursor::open(&node.left), node, seen, table: None, current: None, unmatched: None }
+        let left = Cursor::open(&node.left);
+        JoinCursor { left, node, seen, asked: 1, table: None, current: None, unmatched: None }
     }
 
     pub(super) async fn next_batch<D: Database>(
@@ -103,10 +106,12 @@ impl JoinCursor {
         if let Some(next) = &mut self.unmatched {
             return Ok(table.unmatched(next, node.left.width()).map(Batch::Columns));
         }
+        let asked = wanted.max(self.asked);
         let current = match &mut self.current {
             Some(current) => current,
-            None => match self.left.next_wanted(context, wanted).await? {
+            None => match self.left.next_wanted(context, asked).await? {
                 Some(batch) => {
+                    self.asked = (2 * self.asked).min(COLUMNS_ROWS);
                     let columns = batch.into_columns(node.left.width());
                     self.current.insert(table.look_up(columns, &node, context).await?)
                 }

@@ -1,7 +1,7 @@
 //! Plans that are the best whatever the values are.
 
 use crate::expr::Expr;
-use crate::plan::change::{InsertRows, Returning, TargetRows};
+use crate::plan::change::{Conflict, InsertRows, Returning, TargetRows};
 use crate::plan::rel::Rel;
 use crate::plan::{Plan, Planned};
 use crate::types::DataType;
@@ -19,9 +19,14 @@ impl Planned {
             }
             Plan::Delete(delete) => self.changes_one_row(&delete.rows, &delete.returning),
             Plan::Insert(insert) => match &insert.rows {
-                // All of them are computed, whatever they are.
                 InsertRows::Values(rows) => {
-                    !rows.iter().flatten().any(Expr::has_subquery) && self.are_plain(&insert.returning)
+                    // A single row is computed before anything else can fail.
+                    let is_one = rows.len() == 1;
+                    let is_fit =
+                        |value: &Expr| if is_one { !value.has_subquery() } else { self.is_plain(value) };
+                    rows.iter().flatten().all(is_fit)
+                        && self.is_plain_conflict(&insert.on_conflict)
+                        && self.are_plain(&insert.returning)
                 }
                 InsertRows::Query(..) => false,
             },
@@ -31,6 +36,15 @@ impl Planned {
 
     fn changes_one_row(&self, rows: &TargetRows, returning: &Option<Returning>) -> bool {
         !rows.is_joined && self.reads_one_row(&rows.rel) && self.are_plain(returning)
+    }
+
+    fn is_plain_conflict(&self, conflict: &Conflict) -> bool {
+        match conflict {
+            Conflict::Fails | Conflict::Ignored(_) => true,
+            Conflict::Updates { assignments, filter, .. } => {
+                assignments.iter().map(|(_, value)| value).chain(filter).all(|value| self.is_plain(value))
+            }
+        }
     }
 
     fn are_plain(&self, returning: &Option<Returning>) -> bool {

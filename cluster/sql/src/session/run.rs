@@ -334,8 +334,17 @@ pub(super) fn only_in_block(command: &str) -> SqlError {
     SqlError::new(SqlState::NO_TRANSACTION, format!("{command} can only be used in transaction blocks"))
 }
 
+const PLAN_CHANGED: &str = "cached plan must not change result type";
+
 fn plan_changed() -> SqlError {
-    SqlError::new(SqlState::NOT_SUPPORTED, "cached plan must not change result type")
+    SqlError::new(SqlState::NOT_SUPPORTED, PLAN_CHANGED)
+}
+
+impl SqlError {
+    /// Whether a prepared statement was not run since it has become another one.
+    pub fn is_plan_changed(&self) -> bool {
+        self.state == SqlState::NOT_SUPPORTED && self.message == PLAN_CHANGED
+    }
 }
 
 fn command(statement: &Statement) -> &'static str {

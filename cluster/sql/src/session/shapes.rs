@@ -83,21 +83,23 @@ impl<D: Database> Session<D> {
 
     /// Parses and plans what has this shape, with parameters for values.
     async fn generalize(&mut self, key: Key) -> Option<Arc<Prepared>> {
-        let general = self.general(&key).await;
-        let known = general.clone().map_or(Known::Special, Known::General);
-        self.shapes.put(key, known);
-        general
-    }
-
-    async fn general(&mut self, (text, types): &Key) -> Option<Arc<Prepared>> {
-        let mut statements = parse::parse(text).ok()?;
-        let statement = statements.pop().filter(|_| statements.is_empty())?;
+        let (text, types) = &key;
+        let statement = parse::parse(text).ok().and_then(|mut all| all.pop().filter(|_| all.is_empty()));
+        let Some(statement) = statement else {
+            self.shapes.put(key, Known::Special);
+            return None;
+        };
+        // What fails now, as in a block that has failed, may be all right another time.
         let planned = self.plan(&statement, types).await.ok()?;
         if planned.params.len() != types.len() || !planned.is_general() {
+            self.shapes.put(key, Known::Special);
             return None;
         }
         let parsed = Arc::new(Parsed { statement, planned: Mutex::new(None) });
-        Some(Arc::new(Prepared { parsed, given: types.clone(), planned: Arc::new(planned) }))
+        let prepared = Prepared { parsed, given: types.clone(), planned: Arc::new(planned) };
+        let prepared = Arc::new(prepared);
+        self.shapes.put(key, Known::General(prepared.clone()));
+        Some(prepared)
     }
 }
 
@@ -107,11 +109,11 @@ fn datum(value: Value, data_type: DataType, style: &wire::Style) -> Option<Datum
         (Value::Int4(value), DataType::Int4) => Some(Datum::Int4(value)),
         (Value::Int8(value), DataType::Int8) => Some(Datum::Int8(value)),
         (Value::Unknown(text), DataType::Text) => Some(Datum::Text(text)),
-        // Some words are times: 'now', 'today'.
+        // Some words are times, 'now' and 'tomorrow', which depend on when the statement is run.
         (Value::Unknown(text), DataType::Bool | DataType::Varchar | DataType::Bpchar | DataType::Uuid) => {
             wire::parse_text(data_type, &text, style).ok()
         }
-        (Value::Unknown(text), _) if text.starts_with(|c: char| c.is_ascii_digit()) => {
+        (Value::Unknown(text), _) if !text.contains(char::is_alphabetic) => {
             wire::parse_text(data_type, &text, style).ok()
         }
         _ => None,

@@ -3,7 +3,7 @@
 //! `cargo bench -p tests-bench --bench sql [-- --quick] [--only sql] [--rows N] [--subjects relix1,relix3,postgres]`
 //!
 //! One host node, three of them, and one PostgreSQL with fsync on, on the same disk: all are up, and take turns, so that what
-//! else the machine does in these minutes befalls all of them alike.
+//! else the machine does in these minutes befalls all of them alike, and so does what the others do while they are not asked.
 
 mod pgbench;
 mod queries;
