@@ -9,7 +9,7 @@ use core::task::{Poll, Waker};
 
 use cluster_store::Transaction;
 
-use super::{Budget, Context, Cursor};
+use super::{Budget, Context, Cursor, Row};
 use crate::batch::Batch;
 use crate::cancel::CancelFlag;
 use crate::database::{Database, Freshness};
@@ -154,5 +154,23 @@ fn what_keeps_long_rows_is_refused() {
     for sql in [format!("SELECT max(t || g) FROM {all}"), format!("SELECT count(*) FROM {all} WHERE t = 'x'")]
     {
         assert!(run(&planned(&sql)).is_ok(), "{sql}");
+    }
+}
+
+/// Candidates are looked at in rounds: with many rows that have few, and with few that have many.
+#[test]
+fn semi_joins_find_what_joins_find() {
+    let rows = |sql: &str| run(&planned(sql)).unwrap().batches.into_iter().flat_map(Batch::into_rows);
+    for condition in ["a % 10 = b % 10 AND b > a * 2", "b > a * 2", "a % 3 = b % 3 AND b % 500 = a"] {
+        let left = "generate_series(1, 1500) a";
+        let right = "generate_series(1, 2000) b";
+        let joined: Vec<Row> =
+            rows(&format!("SELECT DISTINCT a FROM {left} JOIN {right} ON {condition} ORDER BY a")).collect();
+        let exists = format!("EXISTS (SELECT 1 FROM {right} WHERE {condition})");
+        let semi: Vec<Row> = rows(&format!("SELECT a FROM {left} WHERE {exists}")).collect();
+        let anti = rows(&format!("SELECT a FROM {left} WHERE NOT {exists}"));
+        assert!(!joined.is_empty() && joined.len() < 1500, "{condition}");
+        assert_eq!(semi, joined, "{condition}");
+        assert_eq!(anti.count() + joined.len(), 1500, "{condition}");
     }
 }
