@@ -26,8 +26,8 @@ use crate::plan::rel::{Join, JoinType};
 pub(crate) struct JoinCursor {
     pairing: Pairing,
     left: Cursor,
-    /// So many rows of the left are asked for next, at least: those before have given too few.
-    asked: usize,
+    /// Batches of the left so far. The more of them have given too few rows, the longer the next are.
+    batches: usize,
     /// The right, once it has been read.
     table: Option<Table>,
     current: Option<Current>,
@@ -57,7 +57,7 @@ impl JoinCursor {
     pub(super) fn new(node: Arc<Join>) -> JoinCursor {
         let left = Cursor::open(&node.left);
         let pairing = Pairing::new(node);
-        JoinCursor { pairing, left, asked: 1, table: None, current: None, unmatched: None }
+        JoinCursor { pairing, left, batches: 0, table: None, current: None, unmatched: None }
     }
 
     pub(super) async fn next_batch<D: Database>(
@@ -77,9 +77,9 @@ impl JoinCursor {
         }
         let current = match self.current.take() {
             Some(current) => current,
-            None => match self.left.next_wanted(context, wanted.max(self.asked)).await? {
+            None => match self.left.next_wanted(context, wanted.max(self.batches / 8)).await? {
                 Some(batch) => {
-                    self.asked = (2 * self.asked).min(COLUMNS_ROWS);
+                    self.batches += 1;
                     let columns = batch.into_columns(node.left.width());
                     let last = table.look_up(&columns, &node, context).await?;
                     match node.join_type.has_right() {
