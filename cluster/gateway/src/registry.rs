@@ -132,33 +132,11 @@ impl Registry {
         }
     }
 
-    /// The time of a client that has yet to say who it is begins, until the guard is dropped.
-    pub(crate) fn arrive(self: &Arc<Self>, backend: u32) -> Arrival {
-        self.sessions.lock().arm(backend, ARRIVED_WITHIN, Ends::Pause(None));
-        Arrival { registry: self.clone(), backend }
-    }
-
-    /// Enters a session until the guard is dropped; none if there are too many, or `backend` is taken.
-    pub(crate) fn enter(self: &Arc<Self>, backend: u32, secret: u32) -> Option<Entered> {
-        let mut sessions = self.sessions.lock();
-        let by_backend = &mut sessions.by_backend;
-        if by_backend.len() >= self.connections_max || by_backend.contains_key(&backend) {
-            return None;
-        }
-        let cancel = Arc::new(CancelFlag::default());
-        by_backend.insert(backend, Registered { secret, cancel: cancel.clone() });
-        Some(Entered { registry: self.clone(), backend, cancel, armed: false })
-    }
-
-    /// What `future` says, unless it takes longer than the time that runs for `backend`.
-    async fn in_time<T>(&self, backend: u32, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = pin!(future);
-        poll_fn(|context| match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if self.is_over(backend, context.waker()) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        })
-        .await
+    /// The time of a client that has yet to say who it is begins.
+    pub(crate) fn arrive(self: &Arc<Self>, backend: u32) -> Timed {
+        let timed = Timed { registry: self.clone(), backend };
+        timed.arm(ARRIVED_WITHIN, Ends::Pause(None));
+        timed
     }
 
     /// Whether the time that a client had is over; `waker` is woken when it is.
@@ -180,29 +158,56 @@ impl Default for Registry {
     }
 }
 
-/// A client that has yet to say who it is.
-pub(crate) struct Arrival {
+/// A client that is connected, and the time that it has for what it does next, if that is bounded.
+pub(crate) struct Timed {
     registry: Arc<Registry>,
     backend: u32,
 }
 
-impl Arrival {
-    /// What `future` says, unless the client takes too long.
+impl Timed {
+    /// Enters a session until the guard is dropped; none if there are too many, or one of this process id.
+    pub(crate) fn enter(self, secret: u32) -> Option<Entered> {
+        self.disarm();
+        let cancel = Arc::new(CancelFlag::default());
+        let mut sessions = self.registry.sessions.lock();
+        let by_backend = &mut sessions.by_backend;
+        if by_backend.len() >= self.registry.connections_max || by_backend.contains_key(&self.backend) {
+            return None;
+        }
+        by_backend.insert(self.backend, Registered { secret, cancel: cancel.clone() });
+        drop(sessions);
+        Some(Entered { timed: self, cancel, armed: false })
+    }
+
+    /// What `future` says, unless it takes longer than the client's time.
     pub(crate) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        self.registry.in_time(self.backend, future).await
+        let mut future = pin!(future);
+        poll_fn(|context| match future.as_mut().poll(context) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            Poll::Pending if self.registry.is_over(self.backend, context.waker()) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
+    fn arm(&self, after: Duration, ends: Ends) {
+        self.registry.sessions.lock().arm(self.backend, after, ends);
+    }
+
+    fn disarm(&self) {
+        self.registry.sessions.lock().disarm(self.backend);
     }
 }
 
-impl Drop for Arrival {
+impl Drop for Timed {
     fn drop(&mut self) {
-        self.registry.sessions.lock().disarm(self.backend);
+        self.disarm();
     }
 }
 
 /// A session's place in the registry.
 pub(crate) struct Entered {
-    registry: Arc<Registry>,
-    backend: u32,
+    timed: Timed,
     pub(crate) cancel: Arc<CancelFlag>,
     armed: bool,
 }
@@ -229,26 +234,24 @@ impl Entered {
 
     fn arm(&mut self, timeout: Duration, ends: Ends) {
         self.armed = true;
-        self.registry.sessions.lock().arm(self.backend, timeout, ends);
+        self.timed.arm(timeout, ends);
     }
 
     /// What `future` says, unless the pause takes too long.
     pub(crate) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        self.registry.in_time(self.backend, future).await
+        self.timed.in_time(future).await
     }
 
     /// What was timed has ended.
     pub(crate) fn stop_timer(&mut self) {
         if core::mem::take(&mut self.armed) {
-            self.registry.sessions.lock().disarm(self.backend);
+            self.timed.disarm();
         }
     }
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let mut sessions = self.registry.sessions.lock();
-        sessions.disarm(self.backend);
-        sessions.by_backend.remove(&self.backend);
+        self.timed.registry.sessions.lock().by_backend.remove(&self.timed.backend);
     }
 }

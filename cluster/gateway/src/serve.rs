@@ -86,11 +86,10 @@ async fn begin<C: Connection, D: Database>(
     // As PostgreSQL does, nothing is said to a client that says nothing.
     let arrival = registry.arrive(backend);
     let introduced = arrival.in_time(introduce(client, registry)).await.unwrap_or(Err(Ended::Closed))?;
-    drop(arrival);
     let Some((minor, parameters)) = introduced else { return Ok(None) };
     let entered = match check_startup(&parameters) {
-        Ok(()) => registry
-            .enter(backend, secret)
+        Ok(()) => arrival
+            .enter(secret)
             .ok_or_else(|| SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")),
         Err(error) => Err(error),
     };

@@ -175,15 +175,13 @@ impl HostStream {
     /// Waits for bytes and appends them to `into`. The end is an error, as what breaks the connection is. Lets others have
     /// their turn first: a client that is faster than its session is would leave them none.
     pub async fn read(&mut self, into: &mut Vec<u8>) -> io::Result<()> {
-        let mut is_first = true;
-        poll_fn(|context| {
-            let polled = self.readiness.input.poll(context);
-            if polled.is_ready() && core::mem::take(&mut is_first) {
+        let mut rests = self.readiness.input.state().ready;
+        poll_fn(|context| match core::mem::take(&mut rests) {
+            true => {
                 context.waker().wake_by_ref();
-                return Poll::Pending;
+                Poll::Pending
             }
-            is_first = false;
-            polled
+            false => Poll::Ready(()),
         })
         .await;
         loop {

@@ -73,15 +73,17 @@ fn in_use_max(sql: &str) -> usize {
     run(&planned(sql)).unwrap().in_use_max
 }
 
+/// The same for the groups of the keys `k` that one query gives, and then the other.
+fn grouped(one: &str, other: &str) -> usize {
+    in_use_max(&format!("SELECT k, count(*) FROM ({one} UNION ALL {other}) x GROUP BY k"))
+}
+
 /// A batch whose keys are no words of one kind, here one that has one value for all its rows, makes a table of keys go on
 /// with bytes. It takes as much memory as if it had begun with them.
 #[test]
 fn keys_that_turn_to_bytes_are_charged_for() {
     let words = "SELECT g AS k FROM generate_series(1, 1000) g";
     let same = "SELECT 5 AS k FROM generate_series(1, 10) g";
-    let grouped = |one: &str, other: &str| {
-        in_use_max(&format!("SELECT k, count(*) FROM ({one} UNION ALL {other}) x GROUP BY k"))
-    };
     assert_eq!(grouped(words, same), grouped(same, words));
     let joined = |one: &str, other: &str| {
         let all = format!("({one} UNION ALL {other})");
@@ -95,9 +97,6 @@ fn keys_that_turn_to_bytes_are_charged_for() {
 fn groups_that_begin_with_nulls_are_found_by_words() {
     let words = "SELECT g AS k FROM generate_series(1, 1000) g";
     let nulls = "SELECT NULL::int AS k FROM generate_series(1, 10) g";
-    let grouped = |one: &str, other: &str| {
-        in_use_max(&format!("SELECT k, count(*) FROM ({one} UNION ALL {other}) x GROUP BY k"))
-    };
     assert_eq!(grouped(nulls, words), grouped(words, "SELECT NULL::int"));
 }
 

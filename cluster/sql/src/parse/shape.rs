@@ -3,6 +3,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt::Write;
 
 use crate::types::DataType;
 
@@ -116,20 +117,12 @@ impl Shape {
     fn push(&mut self, value: Value) {
         self.values.push(value);
         // What follows is no part of the number.
-        self.text.push('$');
-        push_decimal(&mut self.text, self.values.len());
+        let _ = write!(self.text, "${}", self.values.len());
     }
 }
 
 fn is_of_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()
-}
-
-fn push_decimal(text: &mut String, number: usize) {
-    if number >= 10 {
-        push_decimal(text, number / 10);
-    }
-    text.push(char::from(b'0' + (number % 10) as u8));
 }
 
 #[cfg(test)]

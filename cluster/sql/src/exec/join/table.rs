@@ -39,7 +39,7 @@ const FORM_ENTRY_LEN: usize = 48;
 
 impl Table {
     /// The one before `row` that may match what it may.
-    pub(super) fn before(&self, row: u32) -> u32 {
+    fn before(&self, row: u32) -> u32 {
         match self.before.is_empty() {
             // All of them may.
             true => row.checked_sub(1).unwrap_or(NO_ROW),
@@ -101,7 +101,7 @@ impl Table {
 }
 
 /// Rows of the right that match nothing: the left's columns are NULL.
-pub(super) fn behind_nulls(left_width: usize, right: Columns) -> Columns {
+fn behind_nulls(left_width: usize, right: Columns) -> Columns {
     let left = (0..left_width).map(|_| Column::Same(Datum::Null));
     Columns { len: right.len, columns: left.chain(right.columns).collect() }
 }
@@ -144,20 +144,24 @@ impl Index {
 
     /// Notes `row`, whose keys are those at `at`. Returns the last one before it that has the same, and how many bytes of
     /// memory it takes.
-    fn insert(&mut self, keys: &[Cow<'_, Column>], at: usize, row: u32) -> (u32, usize) {
-        let (before, len) = match self {
-            Index::Words(index) => match integers(keys).and_then(|words| words.get(at)) {
-                Some(word) => (index.insert(word, row), WORD_ENTRY_LEN),
-                None => (None, 0),
-            },
-            Index::Forms(index) => {
-                let mut form = Vec::new();
-                write_form(keys, at, &mut form);
-                let len = form.len() + FORM_ENTRY_LEN;
-                (index.insert(form, row), len)
+    fn insert(
+        &mut self,
+        keys: &[Cow<'_, Column>],
+        at: usize,
+        row: u32,
+        budget: &mut Budget,
+    ) -> SqlResult<(u32, usize)> {
+        if let Index::Words(index) = self {
+            match integers(keys).and_then(|words| words.get(at)) {
+                Some(word) => return Ok((index.insert(word, row).unwrap_or(NO_ROW), WORD_ENTRY_LEN)),
+                None => self.by_forms(budget)?,
             }
-        };
-        (before.unwrap_or(NO_ROW), len)
+        }
+        let Index::Forms(index) = self else { return Ok((NO_ROW, 0)) };
+        let mut form = Vec::new();
+        write_form(keys, at, &mut form);
+        let len = form.len() + FORM_ENTRY_LEN;
+        Ok((index.insert(form, row).unwrap_or(NO_ROW), len))
     }
 
     /// From here on, by bytes: the keys are not integers.
@@ -192,11 +196,8 @@ pub(super) async fn build<D: Database>(node: &Join, context: &mut Context<'_, D>
                 for (at, number) in numbers(start..start + count).enumerate() {
                     let is_findable = !has_null(&keys, at);
                     if is_findable {
-                        if integers(&keys).is_none() {
-                            last.by_forms(context.budget)?;
-                        }
-                        let (same, entry_len) =
-                            last.insert(&keys, at, u32::try_from(before.len()).unwrap_or(NO_ROW));
+                        let row = u32::try_from(before.len()).unwrap_or(NO_ROW);
+                        let (same, entry_len) = last.insert(&keys, at, row, context.budget)?;
                         before.push(same);
                         len += entry_len;
                     } else if keeps_right {
