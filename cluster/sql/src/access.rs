@@ -84,6 +84,11 @@ impl Access {
         best
     }
 
+    /// All rows by the index at `at`, in its order.
+    pub(crate) fn whole_index(at: usize) -> Access {
+        Access { index: Some(at), ..Access::default() }
+    }
+
     /// The access by a key of these columns, or expressions.
     fn by(index: Option<usize>, keys: &[(Expr, DataType)], unique: bool, conjuncts: &[Expr]) -> Access {
         let mut access = Access { index, ..Access::default() };

@@ -258,6 +258,23 @@ impl Column {
         }
     }
 
+    /// How the value at `at` and that of another column come, neither being NULL, of kinds that are compared as they are.
+    pub(crate) fn order_to(&self, at: usize, other: &Column, other_at: usize) -> Ordering {
+        match (self, other) {
+            (Column::Words(own), Column::Words(other)) if own.kind.compares_with(other.kind) => {
+                own.get(at).cmp(&other.get(other_at))
+            }
+            (Column::Texts(own), Column::Texts(other)) if own.is_exact() && other.is_exact() => {
+                own.get(at).map(str::as_bytes).cmp(&other.get(other_at).map(str::as_bytes))
+            }
+            (Column::Any(own), Column::Any(other)) => match (own.get(at), other.get(other_at)) {
+                (Some(own), Some(other)) => own.order(other),
+                _ => Ordering::Equal,
+            },
+            _ => self.get(at).order(&other.get(other_at)),
+        }
+    }
+
     /// About how many bytes of memory the value at `at` takes by itself.
     pub(crate) fn value_len(&self, at: usize) -> usize {
         match self {

@@ -25,9 +25,13 @@ pub(crate) const COLUMNS_ROWS: usize = 1024;
 /// Once its values have so many bytes, no rows are added to a batch: of long ones, few go together.
 pub(crate) const BATCH_LEN_MAX: usize = 1024 * 1024;
 
-/// The numbers of these rows, as columns have them.
+/// The number of the row at `at`, as columns have it.
+pub(crate) fn number(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(NO_ROW)
+}
+
+/// The numbers of these rows.
 pub(crate) fn numbers(rows: Range<usize>) -> Range<u32> {
-    let number = |at| u32::try_from(at).unwrap_or(NO_ROW);
     number(rows.start)..number(rows.end)
 }
 

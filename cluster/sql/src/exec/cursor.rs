@@ -15,7 +15,7 @@ use super::apply::ApplyCursor;
 use super::collect::{Collected, Ordered, collect};
 use super::distinct::{DistinctCursor, SetCursor};
 use super::filter::FilterCursor;
-use super::join::JoinCursor;
+use super::join::{JoinCursor, MergeCursor};
 use super::limit::LimitCursor;
 use super::project::ProjectCursor;
 use super::recursive::RecursiveCursor;
@@ -26,7 +26,7 @@ use crate::ast::SetOperator;
 use crate::batch::{BATCH_LEN_MAX, Batch};
 use crate::database::{Database, LiveTable};
 use crate::error::SqlResult;
-use crate::plan::rel::{Counters, Rel, Shared, Values};
+use crate::plan::rel::{Counters, JoinMethod, Rel, Shared, Values};
 use crate::settings;
 use crate::system::SystemTable;
 use crate::types::Datum;
@@ -50,6 +50,7 @@ pub(crate) enum Cursor {
     Project(Box<ProjectCursor>),
     Limit(Box<LimitCursor>),
     Join(Box<JoinCursor>),
+    Merge(Box<MergeCursor>),
     Apply(Box<ApplyCursor>),
     Distinct(Box<DistinctCursor>),
     Set(Box<SetCursor>),
@@ -86,7 +87,12 @@ impl Cursor {
             }
             Rel::Filter(filter) => Cursor::Filter(FilterCursor::open(filter)),
             Rel::Project(project) => Cursor::Project(ProjectCursor::open(project)),
-            Rel::Join(join) => Cursor::Join(Box::new(JoinCursor::new(join.clone()))),
+            Rel::Join(join) => match &join.method {
+                JoinMethod::Hash => Cursor::Join(Box::new(JoinCursor::new(join.clone()))),
+                JoinMethod::Merge(descending) => {
+                    Cursor::Merge(Box::new(MergeCursor::new(join.clone(), descending)))
+                }
+            },
             Rel::Apply(apply) => Cursor::Apply(Box::new(ApplyCursor::new(apply.clone()))),
             Rel::Distinct(distinct) => Cursor::Distinct(Box::new(DistinctCursor::new(distinct.clone()))),
             Rel::Limit(limit) => Cursor::Limit(LimitCursor::open(limit)),
@@ -164,6 +170,7 @@ impl Cursor {
             Cursor::Project(project) => project.next_batch(context, wanted).await,
             Cursor::Limit(limit) => limit.next_batch(context, wanted).await,
             Cursor::Join(join) => join.next_batch(context, wanted).await,
+            Cursor::Merge(merge) => merge.next_batch(context, wanted).await,
             Cursor::Apply(apply) => Ok(apply.next_rows(context, wanted).await?.map(Batch::Rows)),
             Cursor::Distinct(distinct) => distinct.next_batch(context, wanted).await,
             Cursor::Set(set) => set.next_batch(context, wanted).await,

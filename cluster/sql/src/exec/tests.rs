@@ -21,9 +21,9 @@ use crate::plan::{Plan, Rel, Relations, plan};
 use crate::types::Datum;
 
 /// What a plan has given, and the most memory that it held in between.
-struct Ran {
-    batches: Vec<Batch>,
-    in_use_max: usize,
+pub(super) struct Ran {
+    pub(super) batches: Vec<Batch>,
+    pub(super) in_use_max: usize,
 }
 
 /// Nothing here waits for anything but its turn.
@@ -38,7 +38,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 /// The plan of a query that reads no tables.
-fn planned(sql: &str) -> Rel {
+pub(super) fn planned(sql: &str) -> Rel {
     let statement = crate::parse::parse(sql).unwrap().remove(0);
     match plan(&statement, Relations::default(), &[]).unwrap().plan {
         Plan::Query(rel) => rel,
@@ -46,7 +46,7 @@ fn planned(sql: &str) -> Rel {
     }
 }
 
-fn run(rel: &Rel) -> SqlResult<Ran> {
+pub(super) fn run(rel: &Rel) -> SqlResult<Ran> {
     let database = MemoryDatabase::new(0);
     let snapshot = block_on(database.snapshot(Freshness::Local)).unwrap();
     let mut transaction = Transaction::reading(snapshot, database.memory().lease());

@@ -6,10 +6,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use super::optimize::rows;
-use super::rel::{CounterValues, Counters, JoinType, Measured, Rel, Scan};
+use super::optimize::{origin, rows};
+use super::rel::{CounterValues, Counters, Join, JoinMethod, JoinType, Measured, Rel, Scan};
 use super::{InsertRows, Plan};
 use crate::error::SqlResult;
+use crate::expr::Expr;
 
 /// One line for each step, the last to act first, with how many rows are expected and, if the plan has been measured,
 /// how many there were.
@@ -117,6 +118,8 @@ fn describe(rel: &Rel, depth: usize, counters: Option<&Counters>, lines: &mut Ve
         Some(line) => {
             let actual = counters.map(actual).unwrap_or_default();
             lines.push(format!("{}{line}  (rows={:.0}){actual}", "  ".repeat(depth), rows(rel)));
+            let below = "  ".repeat(depth + 1);
+            lines.extend(merge_condition(rel).map(|condition| format!("{below}Merge Cond: {condition}")));
             depth + 1
         }
         // What does not show what it does with rows is not shown.
@@ -170,6 +173,7 @@ fn named(rel: &Rel) -> Option<String> {
         Rel::Recursive(_) => "Recursive union".into(),
         Rel::Working(..) => "Working table".into(),
         Rel::Filter(_) => "Filter".into(),
+        Rel::Join(join) if join.method != JoinMethod::Hash => merge_kind(join.join_type).into(),
         Rel::Join(join) => {
             let method = if join.equal.is_empty() { "Nested loop" } else { "Hash" };
             format!("{method} {}", kind(join.join_type))
@@ -186,6 +190,24 @@ fn named(rel: &Rel) -> Option<String> {
     })
 }
 
+/// What must be equal in a merge, as Postgres words it.
+fn merge_condition(rel: &Rel) -> Option<String> {
+    let Rel::Join(join) = rel else { return None };
+    let Join { left, right, equal, method: JoinMethod::Merge(_), .. } = &**join else { return None };
+    let pair = |(a, b): &(Expr, Expr)| format!("({} = {})", column_name(left, a), column_name(right, b));
+    let pairs: Vec<String> = equal.iter().map(pair).collect();
+    Some(if pairs.len() > 1 { format!("({})", pairs.join(" AND ")) } else { pairs.concat() })
+}
+
+fn column_name(rel: &Rel, expr: &Expr) -> String {
+    let Expr::Column(at) = expr else { return "?column?".into() };
+    let column = origin(rel, *at).and_then(|(table, at)| Some((table, table.descriptor.columns.get(at)?)));
+    match column {
+        Some((table, column)) => format!("{}.{}", table.descriptor.name, column.name),
+        None => "?column?".into(),
+    }
+}
+
 fn kind(join_type: JoinType) -> &'static str {
     match join_type {
         JoinType::Inner => "join",
@@ -194,5 +216,17 @@ fn kind(join_type: JoinType) -> &'static str {
         JoinType::Full => "full join",
         JoinType::Semi => "semi join",
         JoinType::Anti => "anti join",
+    }
+}
+
+/// What Postgres calls a merge join.
+fn merge_kind(join_type: JoinType) -> &'static str {
+    match join_type {
+        JoinType::Inner => "Merge Join",
+        JoinType::Left => "Merge Left Join",
+        JoinType::Right => "Merge Right Join",
+        JoinType::Full => "Merge Full Join",
+        JoinType::Semi => "Merge Semi Join",
+        JoinType::Anti => "Merge Anti Join",
     }
 }

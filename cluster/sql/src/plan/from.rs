@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 
 use super::planner::Planner;
 use super::query::{plan_query, rename};
-use super::rel::{Join, JoinType, Rel, RowSet, RowSetKind, Scan, Series, Unroll, Values};
+use super::rel::{Join, JoinMethod, JoinType, Rel, RowSet, RowSetKind, Scan, Series, Unroll, Values};
 use super::unroll::{gives_rows, row_set};
 use super::{OutputColumn, Relation};
 use crate::access::Access;
@@ -42,7 +42,8 @@ pub(super) fn plan_from(from: &[From], planner: &mut Planner) -> SqlResult<(Rel,
 }
 
 pub(super) fn join(join_type: JoinType, left: Rel, right: Rel, condition: Option<Expr>) -> Rel {
-    Rel::Join(Arc::new(Join { join_type, left, right, equal: Vec::new(), condition }))
+    let (equal, method) = (Vec::new(), JoinMethod::Hash);
+    Rel::Join(Arc::new(Join { join_type, left, right, equal, condition, method }))
 }
 
 fn plan_item(item: &From, planner: &mut Planner) -> SqlResult<(Rel, Scope)> {

@@ -214,6 +214,16 @@ impl JoinType {
     }
 }
 
+/// How the rows are found that match.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum JoinMethod {
+    /// The right is kept in memory, by what must be equal, and the left passes by.
+    Hash,
+    /// Both come in the order of what must be equal, which are columns, and pass by each other: which of them come in descending
+    /// order. A join that just asks whether there are matches is so only if nothing else must hold.
+    Merge(Vec<bool>),
+}
+
 /// A join of two inputs that do not depend on each other.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Join {
@@ -224,6 +234,7 @@ pub(crate) struct Join {
     pub(crate) equal: Vec<(Expr, Expr)>,
     /// What else must hold, over the columns of both.
     pub(crate) condition: Option<Expr>,
+    pub(crate) method: JoinMethod,
 }
 
 /// A dependent join: the right is run for each row of the left, which it sees as outer columns behind those

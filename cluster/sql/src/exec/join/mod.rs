@@ -4,15 +4,19 @@
 //! else must hold is evaluated for all of them, and what they consist of is gathered for those that are left. So the rows of the
 //! left come out in the order in which they came in.
 
+mod merge;
 mod pairs;
 mod semi;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_store::yield_now;
 
+pub(super) use self::merge::MergeCursor;
 use self::pairs::{Candidates, Pairing, Room};
 use self::semi::Probe;
 use self::table::{Table, build};

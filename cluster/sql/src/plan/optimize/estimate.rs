@@ -3,6 +3,7 @@
 use crate::access::Access;
 use crate::ast::BinaryOperator;
 use crate::catalog::{ColumnStatistics, StoredTable, UNKNOWN_EQUAL};
+use crate::exec::STATEMENT_MEMORY_MAX;
 use crate::expr::Expr;
 use crate::plan::rel::{Join, JoinType, Rel, Scan};
 use crate::types::Datum;
@@ -12,6 +13,16 @@ const SELECTIVITY: f64 = 0.3;
 
 /// The part of the rows whose values are different, of a column of which nothing is known.
 const DISTINCT: f64 = 0.1;
+
+/// What it costs to keep a row for others to find, or to be sorted, in rows that are read.
+pub(super) const KEEP_COST: f64 = 2.0;
+
+/// What it costs to let a row pass by those of another side.
+const PASS_COST: f64 = 1.0;
+
+/// About how many bytes of memory are taken by a row that is kept, and by each of its values.
+const KEPT_ROW_LEN: f64 = 32.0;
+const KEPT_VALUE_LEN: f64 = 16.0;
 
 /// About how many rows `rel` gives.
 pub(in crate::plan) fn rows(rel: &Rel) -> f64 {
@@ -128,7 +139,7 @@ fn is_key(table: &StoredTable, at: usize) -> bool {
 }
 
 /// The column of a stored table that column `at` of `rel` shows, if it is one.
-fn origin(rel: &Rel, at: usize) -> Option<(&StoredTable, usize)> {
+pub(in crate::plan) fn origin(rel: &Rel, at: usize) -> Option<(&StoredTable, usize)> {
     match rel {
         Rel::Scan(scan) => Some((&scan.table, at)),
         Rel::Filter(filter) => origin(&filter.input, at),
@@ -229,10 +240,38 @@ fn compare<'a>(
 /// About how long it takes to read what `rel` gives, in rows of a table that are read one after the other.
 pub(super) fn cost(rel: &Rel) -> f64 {
     match rel {
-        Rel::Scan(scan) => {
-            let access = Access::plan(&scan.table, scan.filter.as_ref());
-            access.cost(&scan.table)
+        Rel::Scan(scan) if scan.access == Access::default() => {
+            Access::plan(&scan.table, scan.filter.as_ref()).cost(&scan.table)
         }
+        Rel::Scan(scan) => scan.access.cost(&scan.table),
         other => other.inputs().into_iter().map(cost).sum::<f64>() + rows(other),
     }
+}
+
+/// What it costs to keep the right of `join` and look the rows of the left up in it, if this part of them is looked at.
+pub(super) fn hash_cost(join: &Join, share: f64) -> f64 {
+    let kept = rows(&join.right);
+    if kept * row_len(&join.right) > STATEMENT_MEMORY_MAX as f64 {
+        return f64::INFINITY;
+    }
+    cost(&join.right) + kept * KEEP_COST + share * (cost(&join.left) + rows(&join.left))
+}
+
+/// What it costs to let both sides pass by each other, if this part of them is looked at.
+pub(super) fn merge_cost(left: &Rel, right: &Rel, share: f64) -> f64 {
+    share * (cost(left) + cost(right) + (rows(left) + rows(right)) * PASS_COST)
+}
+
+/// What it costs to sort what `rel` gives.
+pub(super) fn sort_cost(rel: &Rel) -> f64 {
+    rows(rel) * KEEP_COST
+}
+
+/// About how many bytes of memory a row of `rel` takes where it is kept for others to find.
+fn row_len(rel: &Rel) -> f64 {
+    let columns = match rel {
+        Rel::Scan(scan) => scan.needed.iter().filter(|needed| **needed).count(),
+        other => other.width(),
+    };
+    KEPT_ROW_LEN + columns as f64 * KEPT_VALUE_LEN
 }

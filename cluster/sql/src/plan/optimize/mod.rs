@@ -7,7 +7,9 @@
 //! push_down     filters go down to where their columns come from; joins learn what must be equal
 //! order         inner joins come in the cheapest order; the smaller side of a join is kept
 //! lookup        joins with few rows on the left look their matches up by key
-//! access        filters of tables become ranges of keys; orders of keys save sorting
+//! access        filters of tables become ranges of keys
+//! merge         joins whose sides come in the order of what must be equal are merged
+//! sorts         the order in which rows come saves sorting
 //! prune         columns that nobody looks at are neither decoded nor computed
 //! ```
 
@@ -16,7 +18,9 @@ mod estimate;
 mod fold;
 mod inline;
 mod lookup;
+mod merge;
 mod order;
+mod ordering;
 mod prune;
 mod push_down;
 mod unnest;
@@ -25,7 +29,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-pub(super) use estimate::{rows, weighs};
+pub(super) use estimate::{origin, rows, weighs};
 
 use super::explain::explain_rel;
 use super::planner::Planner;
@@ -67,8 +71,14 @@ fn optimize_watched(rel: Rel, planner: &Planner, watch: &mut dyn FnMut(&str, &Re
     watch("lookup", &rel);
     let mut rel = access::plan_access(rel)?;
     watch("access", &rel);
-    let width = rel.width();
-    prune::prune(&mut rel, &alloc::vec![true; width]);
+    // How much memory is taken by what a join keeps depends on what is looked at; whether that is sorted, on the join.
+    let all = alloc::vec![true; rel.width()];
+    prune::prune(&mut rel, &all);
+    let rel = merge::merge(rel)?;
+    watch("merge", &rel);
+    let mut rel = access::save_sorting(rel)?;
+    watch("sorts", &rel);
+    prune::prune(&mut rel, &all);
     optimize_subqueries(&mut rel, planner)?;
     Ok(rel)
 }

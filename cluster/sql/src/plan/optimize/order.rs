@@ -8,22 +8,19 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::estimate::{cost, distinct, equality, rows, selectivity};
+use super::estimate::{KEEP_COST, cost, distinct, equality, rows, selectivity};
 use super::lookup::{is_worthwhile, lookup_cost};
 use super::push_down::equality as as_equality;
 use crate::ast::BinaryOperator;
 use crate::error::SqlResult;
 use crate::expr::Expr;
-use crate::plan::rel::{Join, JoinType, Rel};
+use crate::plan::rel::{Join, JoinMethod, JoinType, Rel};
 
 /// Most inputs whose orders are all looked at; of more, the next to be added is the one that costs least.
 const SEARCHED_MAX: usize = 8;
 
 /// Most inputs that are put in order at all: a bit for each.
 const INPUTS_MAX: usize = 32;
-
-/// What it costs to keep a row for others to find, in rows that are read.
-const KEEP_COST: f64 = 2.0;
 
 pub(super) fn order_joins(rel: Rel) -> SqlResult<Rel> {
     match rel {
@@ -55,27 +52,37 @@ fn inputs(join: &Join) -> usize {
 
 /// An outer join whose smaller side is kept: the right's rows are.
 fn smaller_kept(join: Join) -> Rel {
-    let turned = match join.join_type {
-        JoinType::Left => JoinType::Right,
-        JoinType::Right => JoinType::Left,
-        _ => return Rel::Join(Arc::new(join)),
-    };
+    if !matches!(join.join_type, JoinType::Left | JoinType::Right) {
+        return Rel::Join(Arc::new(join));
+    }
     let is_looked_up = join.join_type == JoinType::Left && is_worthwhile(&join);
     if is_looked_up || rows(&join.right) <= rows(&join.left) * KEEP_COST {
         return Rel::Join(Arc::new(join));
     }
+    let (turned, moved) = turned(join);
+    Rel::Join(Arc::new(turned)).project(moved)
+}
+
+/// An outer join with its sides exchanged, and where its columns have been before.
+pub(super) fn turned(join: Join) -> (Join, Vec<Expr>) {
     let (left, right) = (join.left.width(), join.right.width());
     let places = (right..right + left).chain(0..right).map(Expr::Column);
     // Where the columns of both stood, they now stand the other way round.
     let moved: Vec<Expr> = places.collect();
+    let join_type = match join.join_type {
+        JoinType::Left => JoinType::Right,
+        JoinType::Right => JoinType::Left,
+        other => other,
+    };
     let turned = Join {
-        join_type: turned,
+        join_type,
         left: join.right,
         right: join.left,
         equal: join.equal.into_iter().map(|(a, b)| (b, a)).collect(),
         condition: join.condition.map(|condition| condition.over_inputs(&moved)),
+        method: join.method,
     };
-    Rel::Join(Arc::new(turned)).project(moved)
+    (turned, moved)
 }
 
 /// Inner joins, taken apart. Conditions see the columns of all inputs, one behind the other.
@@ -322,5 +329,6 @@ fn join(left: Rel, right: Rel, met: Vec<Condition>, columns: &[usize], width: us
         right,
         equal,
         condition: Expr::all_of(rest),
+        method: JoinMethod::Hash,
     }))
 }

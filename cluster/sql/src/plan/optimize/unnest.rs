@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use crate::ast::BinaryOperator;
 use crate::error::SqlResult;
 use crate::expr::{Expr, Subquery, SubqueryKind};
-use crate::plan::rel::{Filter, Join, JoinType, Rel};
+use crate::plan::rel::{Filter, Join, JoinMethod, JoinType, Rel};
 
 pub(super) fn unnest(rel: Rel) -> SqlResult<Rel> {
     let rel = rel.map_inputs(&mut unnest)?;
@@ -42,7 +42,8 @@ fn as_join(left: Rel, conjunct: Expr) -> SqlResult<(Rel, Option<Expr>)> {
     match unnested(subquery, width)? {
         Some((right, condition)) => {
             let right = unnest(right)?;
-            let node = Join { join_type, left, right, equal: Vec::new(), condition: Expr::all_of(condition) };
+            let (equal, condition, method) = (Vec::new(), Expr::all_of(condition), JoinMethod::Hash);
+            let node = Join { join_type, left, right, equal, condition, method };
             Ok((Rel::Join(Arc::new(node)), None))
         }
         None => Ok((left, Some(conjunct))),

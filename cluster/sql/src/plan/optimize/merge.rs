@@ -1,0 +1,175 @@
+//! Joins whose sides come in the order of what must be equal are merged, if that costs less than to keep one of them.
+
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::estimate::{hash_cost, merge_cost, rows, sort_cost};
+use super::order::turned;
+use super::ordering::{Ordered, comes_sorted, ordering};
+use crate::access::Access;
+use crate::ast::BinaryOperator;
+use crate::error::SqlResult;
+use crate::expr::Expr;
+use crate::plan::rel::{Join, JoinMethod, JoinType, Limit, Rel, Scan, SortKey};
+
+/// What is wanted of the rows of an operator.
+#[derive(Clone)]
+struct Wanted {
+    /// The part of them that is looked at, if they come in the order that is asked for.
+    share: f64,
+    /// By what they will be sorted, if they do not come so.
+    sorted: Vec<SortKey>,
+}
+
+impl Wanted {
+    /// All, in any order.
+    fn all() -> Wanted {
+        Wanted { share: 1.0, sorted: Vec::new() }
+    }
+}
+
+pub(super) fn merge(rel: Rel) -> SqlResult<Rel> {
+    choose(rel, Wanted::all())
+}
+
+fn choose(rel: Rel, wanted: Wanted) -> SqlResult<Rel> {
+    let below = match &rel {
+        Rel::Join(node) => {
+            let width = node.left.width();
+            let Join { left, right, .. } = Arc::unwrap_or_clone(node.clone());
+            let is_of_left = wanted.sorted.iter().all(|key| key.column < width);
+            let of_left = if is_of_left { wanted.clone() } else { Wanted::all() };
+            let (left, right) = (choose(left, of_left)?, choose(right, Wanted::all())?);
+            let join = Join { left, right, ..Join::clone(node) };
+            return Ok(cheaper(join, &wanted));
+        }
+        Rel::Limit(node) => Wanted { share: wanted.share * share(node), sorted: Vec::new() },
+        Rel::Sort(node) => Wanted { share: wanted.share, sorted: node.keys.clone() },
+        Rel::Filter(_) | Rel::Distinct(_) => wanted,
+        Rel::Project(node) => {
+            let below = |key: &SortKey| match node.outputs.get(key.column) {
+                Some(Expr::Column(column)) => Some(SortKey { column: *column, ..*key }),
+                _ => None,
+            };
+            match wanted.sorted.iter().map(below).collect::<Option<Vec<SortKey>>>() {
+                Some(sorted) => Wanted { sorted, ..wanted },
+                // What is computed is sorted, and all of it looked at for that.
+                None => Wanted::all(),
+            }
+        }
+        _ => Wanted::all(),
+    };
+    rel.map_inputs(&mut |input| choose(input, below.clone()))
+}
+
+/// The part of the rows below `limit` that it looks at.
+fn share(limit: &Limit) -> f64 {
+    let count =
+        |expr: &Option<Expr>| expr.as_ref().and_then(Expr::as_constant).and_then(|count| count.as_i64());
+    let Some(most) = count(&limit.limit) else { return 1.0 };
+    let looked_at = most as f64 + count(&limit.offset).unwrap_or(0) as f64;
+    (looked_at / rows(&limit.input).max(1.0)).clamp(0.0, 1.0)
+}
+
+/// `join` as it is, or merged.
+fn cheaper(join: Join, wanted: &Wanted) -> Rel {
+    let hashed = Rel::Join(Arc::new(join.clone()));
+    let Some((merged, cost)) = merged(join, wanted) else { return hashed };
+    let Rel::Join(node) = &hashed else { return merged };
+    if cost < given(&hashed, wanted, |share| hash_cost(node, share)) { merged } else { hashed }
+}
+
+/// What it costs to give what is wanted by `rel`, if to give a part of its rows costs `cost`.
+fn given(rel: &Rel, wanted: &Wanted, cost: impl Fn(f64) -> f64) -> f64 {
+    match comes_sorted(rel, &wanted.sorted) {
+        true => cost(wanted.share),
+        false => cost(1.0) + sort_cost(rel),
+    }
+}
+
+/// The cheapest way to merge `join`, and what it costs; none if there is none.
+fn merged(join: Join, wanted: &Wanted) -> Option<(Rel, f64)> {
+    if join.equal.is_empty() || !join.join_type.has_right() && join.condition.is_some() {
+        return None;
+    }
+    // Rows without a match come in the order of the others if they are the left's.
+    let (join, moved) = match join.join_type {
+        JoinType::Right => {
+            let (join, moved) = turned(join);
+            (join, Some(moved))
+        }
+        _ => (join, None),
+    };
+    let mut cheapest: Option<(Rel, f64)> = None;
+    let rights: Vec<(Rel, Vec<Ordered>)> = in_order(&join.right);
+    for (left, of_left) in in_order(&join.left) {
+        for (right, of_right) in &rights {
+            let keys = in_common(&of_left, of_right, &join.equal);
+            let both = Join { left: left.clone(), right: right.clone(), ..join.clone() };
+            let Some(join) = by_keys(both, keys) else { continue };
+            let cost_of = |share| merge_cost(&join.left, &join.right, share);
+            let rel = Rel::Join(Arc::new(join.clone()));
+            let rel = match &moved {
+                None => rel,
+                Some(moved) => rel.project(moved.clone()),
+            };
+            let cost = given(&rel, wanted, cost_of);
+            if cheapest.as_ref().is_none_or(|(_, least)| cost < *least) {
+                cheapest = Some((rel, cost));
+            }
+        }
+    }
+    cheapest
+}
+
+/// `rel`, and what else gives its rows in an order: by an index, a table that would be read as a whole.
+fn in_order(rel: &Rel) -> Vec<(Rel, Vec<Ordered>)> {
+    let mut all = vec![(rel.clone(), ordering(rel))];
+    let Rel::Scan(node) = rel else { return all };
+    if !node.access.is_full() {
+        return all;
+    }
+    let indexes = node.table.descriptor.indexes.iter().zip(&node.table.bound.indexes).enumerate();
+    for (at, _) in indexes.filter(|(_, (index, bound))| index.is_ready() && bound.predicate.is_none()) {
+        let rel = Rel::Scan(Arc::new(Scan { access: Access::whole_index(at), ..Scan::clone(node) }));
+        let ordering = ordering(&rel);
+        all.push((rel, ordering));
+    }
+    all
+}
+
+/// Which of the pairs that must be equal both sides are ordered by, and whether descending.
+fn in_common(left: &[Ordered], right: &[Ordered], equal: &[(Expr, Expr)]) -> Vec<(usize, bool)> {
+    let varied = |ordered: &&Ordered| !ordered.is_fixed;
+    let mut keys = Vec::new();
+    for (left, right) in left.iter().filter(varied).zip(right.iter().filter(varied)) {
+        let is_ordered = |(a, b): &(Expr, Expr)| match (a, b) {
+            (Expr::Column(a), Expr::Column(b)) => left.columns.contains(a) && right.columns.contains(b),
+            _ => false,
+        };
+        match equal.iter().position(is_ordered) {
+            Some(at) if left.descending == right.descending => keys.push((at, left.descending)),
+            _ => break,
+        }
+    }
+    keys
+}
+
+/// `join`, merged by these of its pairs; none if it cannot be.
+fn by_keys(mut join: Join, keys: Vec<(usize, bool)>) -> Option<Join> {
+    let width = join.left.width();
+    let merged: Vec<(Expr, Expr)> = keys.iter().filter_map(|(at, _)| join.equal.get(*at).cloned()).collect();
+    let others = join.equal.into_iter().enumerate().filter(|(at, _)| keys.iter().all(|(key, _)| key != at));
+    let others = others.map(|(_, (left, right))| {
+        Expr::Compare(BinaryOperator::Eq, left.into(), right.shifted_up(width).into())
+    });
+    let others: Vec<Expr> = others.chain(join.condition.into_iter().flat_map(Expr::into_conjuncts)).collect();
+    if merged.is_empty() || !join.join_type.has_right() && !others.is_empty() {
+        return None;
+    }
+    join.equal = merged;
+    join.condition = Expr::all_of(others);
+    join.method = JoinMethod::Merge(keys.into_iter().map(|(_, descending)| descending).collect());
+    Some(join)
+}
