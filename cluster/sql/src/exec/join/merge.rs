@@ -9,18 +9,22 @@
 //! A key that is NULL is equal to none, so it does not matter where such rows stand in the order.
 
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::ops::Range;
 
+use cluster_store::yield_now;
+
 use super::pairs::{Candidates, Pairing, Room};
 use super::table::behind_nulls;
 use super::{Context, Cursor};
-use crate::batch::{Batch, COLUMNS_ROWS, Columns, Gathered, number, numbers};
+use crate::batch::{Batch, COLUMNS_ROWS, Column, Columns, Gathered, number, numbers};
 use crate::database::Database;
 use crate::error::SqlResult;
 use crate::expr::Expr;
 use crate::plan::rel::{Join, JoinType};
+use crate::types::Datum;
 
 /// A merge join in progress.
 pub(crate) struct MergeCursor {
@@ -76,8 +80,8 @@ enum Next {
 }
 
 impl Side {
-    fn new(input: Cursor) -> Side {
-        let rows = Columns { len: 0, columns: Vec::new() };
+    fn new(input: Cursor, width: usize) -> Side {
+        let rows = Columns { len: 0, columns: vec![Column::Same(Datum::Null); width] };
         Side { input, rows, row_len_max: 0, at: 0, is_last: false }
     }
 
@@ -112,12 +116,13 @@ impl MergeCursor {
         let keys: Vec<Key> = node.equal.iter().zip(descending).filter_map(key).collect();
         debug_assert_eq!(keys.len(), node.equal.len(), "only columns come in an order");
         debug_assert!(node.join_type.has_right() || node.condition.is_none(), "such joins are not planned");
-        let (left, right) = (Cursor::open(&node.left), Cursor::open(&node.right));
+        let left = Side::new(Cursor::open(&node.left), node.left.width());
+        let right = Side::new(Cursor::open(&node.right), node.right.width());
         MergeCursor {
             pairing: Pairing::new(node),
             keys,
-            left: Side::new(left),
-            right: Side::new(right),
+            left,
+            right,
             run: None,
             matched: Vec::new(),
             given: 0,
@@ -130,8 +135,9 @@ impl MergeCursor {
         context: &mut Context<'_, D>,
         wanted: usize,
     ) -> SqlResult<Option<Batch>> {
+        context.check_cancel()?;
+        yield_now().await;
         loop {
-            context.check_cancel()?;
             let join_type = self.pairing.node.join_type;
             let (found, next) = self.candidates(join_type);
             if !found.left.is_empty() || !found.ended.is_empty() {

@@ -173,3 +173,44 @@ fn by_keys(mut join: Join, keys: Vec<(usize, bool)>) -> Option<Join> {
     join.method = JoinMethod::Merge(keys.into_iter().map(|(_, descending)| descending).collect());
     Some(join)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::rel::{RunId, Sort};
+
+    /// A join of two queries by their first columns, by which both are sorted; a thousand rows of so many columns each.
+    fn sorted_alike(width: usize) -> Join {
+        let input = || {
+            let key = SortKey { column: 0, descending: false, nulls_first: false };
+            let input = Rel::Working(RunId(0), width);
+            Rel::Sort(Arc::new(Sort { input, keys: vec![key], top: None }))
+        };
+        let equal = vec![(Expr::Column(0), Expr::Column(0))];
+        let (join_type, method) = (JoinType::Inner, JoinMethod::Hash);
+        Join { join_type, left: input(), right: input(), equal, condition: None, method }
+    }
+
+    #[test]
+    fn what_does_not_fit_the_memory_of_a_statement_is_not_kept() {
+        let cost = |width| hash_cost(&sorted_alike(width), 1.0);
+        assert!(cost(10).is_finite());
+        assert!(cost(5000).is_infinite());
+    }
+
+    #[test]
+    fn the_order_of_both_sides_is_what_decides() {
+        let method = |join: Join| match cheaper(join, &Wanted::all()) {
+            Rel::Join(join) => join.method.clone(),
+            other => panic!("{other:?} is no join"),
+        };
+        let join = sorted_alike(3);
+        assert_eq!(method(join.clone()), JoinMethod::Merge(vec![false]));
+        let others = vec![(Expr::Column(0), Expr::Column(1))];
+        assert_eq!(method(Join { equal: others, ..join.clone() }), JoinMethod::Hash);
+        let condition =
+            Some(Expr::Compare(BinaryOperator::Lt, Expr::Column(1).into(), Expr::Column(4).into()));
+        let semi = Join { join_type: JoinType::Semi, condition, ..join };
+        assert_eq!(method(semi), JoinMethod::Hash);
+    }
+}
