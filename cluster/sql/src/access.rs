@@ -136,11 +136,8 @@ impl Access {
             };
         }
         let read = if self.complete { keys } else { (table.rows() * part).max(keys) };
-        match index {
-            None if self.is_full() => read + FULL_COST,
-            None => read,
-            Some(_) => read * INDEXED_COST,
-        }
+        let each = if index.is_some() { INDEXED_COST } else { 1.0 };
+        read * each + if self.is_full() { FULL_COST } else { 0.0 }
     }
 
     /// How much it narrows down what is read, by rules of thumb.

@@ -30,8 +30,8 @@ struct Current {
     right: Cursor,
     found: vec::IntoIter<Row>,
     matched: bool,
-    /// Memory in use before the right was run.
-    in_use: usize,
+    /// What the right has charged so far, in bytes: others charge between its batches.
+    charged: usize,
 }
 
 /// What is given next.
@@ -108,7 +108,7 @@ impl ApplyCursor {
             right: Cursor::open(&node.right),
             found: Vec::new().into_iter(),
             matched: false,
-            in_use: context.budget.in_use(),
+            charged: 0,
         }));
         Ok(true)
     }
@@ -128,8 +128,11 @@ impl ApplyCursor {
                 Some(right) => right,
                 None => {
                     let wanted = if node.join_type.has_right() { out.left() } else { 1 };
+                    let before = context.budget.in_use();
                     let mut inner = context.within(&current.outer);
-                    match current.right.next_wanted(&mut inner, wanted).await? {
+                    let found = current.right.next_wanted(&mut inner, wanted).await?;
+                    current.charged = (current.charged + context.budget.in_use()).saturating_sub(before);
+                    match found {
                         Some(batch) => current.found = batch.into_rows().into_iter(),
                         None => break,
                     }
@@ -159,7 +162,7 @@ impl ApplyCursor {
             }
             out.push(row);
         }
-        context.budget.return_to(current.in_use);
+        context.budget.refund(current.charged);
         self.current = None;
         Ok(())
     }

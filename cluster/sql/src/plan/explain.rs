@@ -173,9 +173,12 @@ fn named(rel: &Rel) -> Option<String> {
         Rel::Recursive(_) => "Recursive union".into(),
         Rel::Working(..) => "Working table".into(),
         Rel::Filter(_) => "Filter".into(),
-        Rel::Join(join) if join.method != JoinMethod::Hash => merge_kind(join.join_type).into(),
         Rel::Join(join) => {
-            let method = if join.equal.is_empty() { "Nested loop" } else { "Hash" };
+            let method = match join.method {
+                JoinMethod::Merge(_) => "Merge",
+                JoinMethod::Hash if join.equal.is_empty() => "Nested loop",
+                JoinMethod::Hash => "Hash",
+            };
             format!("{method} {}", kind(join.join_type))
         }
         Rel::Apply(apply) => format!("Lookup {}", kind(apply.join_type)),
@@ -216,17 +219,5 @@ fn kind(join_type: JoinType) -> &'static str {
         JoinType::Full => "full join",
         JoinType::Semi => "semi join",
         JoinType::Anti => "anti join",
-    }
-}
-
-/// What Postgres calls a merge join.
-fn merge_kind(join_type: JoinType) -> &'static str {
-    match join_type {
-        JoinType::Inner => "Merge Join",
-        JoinType::Left => "Merge Left Join",
-        JoinType::Right => "Merge Right Join",
-        JoinType::Full => "Merge Full Join",
-        JoinType::Semi => "Merge Semi Join",
-        JoinType::Anti => "Merge Anti Join",
     }
 }

@@ -5,7 +5,8 @@
 //! right    1   2   2   2   3    the run that is equal to it: it is that of the next row, too
 //! ```
 //!
-//! Of either side there is a batch in hand, and of the right all of a run, however many batches that takes: this is charged for.
+//! Of either side there is a batch in hand, and of the right all of a run, however many batches that takes: what is in hand of the
+//! right is charged for.
 //! A key that is NULL is equal to none, so it does not matter where such rows stand in the order.
 
 use alloc::sync::Arc;
@@ -57,6 +58,8 @@ struct Side {
     at: usize,
     /// Whether no others come behind these.
     is_last: bool,
+    /// Batches so far.
+    batches: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -82,7 +85,7 @@ enum Next {
 impl Side {
     fn new(input: Cursor, width: usize) -> Side {
         let rows = Columns { len: 0, columns: vec![Column::Same(Datum::Null); width] };
-        Side { input, rows, row_len_max: 0, at: 0, is_last: false }
+        Side { input, rows, row_len_max: 0, at: 0, is_last: false, batches: 0 }
     }
 
     /// Whether all rows have passed.
@@ -135,9 +138,9 @@ impl MergeCursor {
         context: &mut Context<'_, D>,
         wanted: usize,
     ) -> SqlResult<Option<Batch>> {
-        context.check_cancel()?;
-        yield_now().await;
         loop {
+            context.check_cancel()?;
+            yield_now().await;
             let join_type = self.pairing.node.join_type;
             let (found, next) = self.candidates(join_type);
             if !found.left.is_empty() || !found.ended.is_empty() {
@@ -161,6 +164,7 @@ impl MergeCursor {
                     return Ok(Some(Batch::Columns(unmatched)));
                 }
                 if self.right.is_last || !keeps_right(join_type) {
+                    self.let_go(context);
                     return Ok(None);
                 }
                 (self.right.at, self.run) = (self.right.rows.len, None);
@@ -306,12 +310,14 @@ impl MergeCursor {
         wanted: usize,
     ) -> SqlResult<bool> {
         if !self.left.is_last {
-            match self.left.input.next_wanted(context, wanted).await? {
+            // The more batches have given too few rows, the longer the next are.
+            match self.left.input.next_wanted(context, wanted.max(self.left.batches / 8)).await? {
                 None => self.left.is_last = true,
                 Some(batch) => {
                     self.left.rows = batch.into_columns(self.pairing.node.left.width());
                     self.left.row_len_max = self.left.rows.row_len_max();
                     self.left.at = 0;
+                    self.left.batches += 1;
                 }
             }
         }
@@ -360,6 +366,13 @@ impl MergeCursor {
             (run.end, run.next) = (run.end - passed, run.next - passed);
         }
         Ok(())
+    }
+
+    /// Lets go of the right: it is over.
+    fn let_go<D: Database>(&mut self, context: &mut Context<'_, D>) {
+        (self.right.rows, self.right.at, self.run) = (Columns { len: 0, columns: Vec::new() }, 0, None);
+        self.right.is_last = true;
+        context.budget.refund(core::mem::take(&mut self.charged));
     }
 
     /// The next rows of the right up to that at `end` that have matched nothing, if they are asked for and there are any.

@@ -101,7 +101,7 @@ impl Table {
 }
 
 /// Rows of the right that match nothing: the left's columns are NULL.
-fn behind_nulls(left_width: usize, right: Columns) -> Columns {
+pub(super) fn behind_nulls(left_width: usize, right: Columns) -> Columns {
     let left = (0..left_width).map(|_| Column::Same(Datum::Null));
     Columns { len: right.len, columns: left.chain(right.columns).collect() }
 }

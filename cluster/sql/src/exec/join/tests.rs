@@ -17,7 +17,7 @@ use crate::exec::sort::order;
 use crate::exec::tests::{planned, run};
 use crate::expr::Expr;
 use crate::key::{self, KeyOrder};
-use crate::plan::rel::{Join, JoinMethod, JoinType, Rel, Set, Values};
+use crate::plan::rel::{Apply, Join, JoinMethod, JoinType, Rel, Set, Values};
 use crate::types::Datum;
 
 /// What keys are: of the left, and of the right.
@@ -149,11 +149,10 @@ proptest! {
 }
 
 /// A merge by the first column of two queries, which come in its order.
-fn merged(join_type: JoinType, left: &str, right: &str) -> Rel {
-    let (left, right) = (planned(left), planned(right));
+fn merged(join_type: JoinType, left: &str, right: Rel, condition: Option<Expr>) -> Rel {
     let equal = vec![(Expr::Column(0), Expr::Column(0))];
-    let method = JoinMethod::Merge(vec![false]);
-    Rel::Join(Arc::new(Join { join_type, left, right, equal, condition: None, method }))
+    let (left, method) = (planned(left), JoinMethod::Merge(vec![false]));
+    Rel::Join(Arc::new(Join { join_type, left, right, equal, condition, method }))
 }
 
 #[test]
@@ -161,8 +160,10 @@ fn runs_that_are_longer_than_batches_are_merged() {
     let of = |from: &str, key: &str| format!("SELECT {key}, g FROM generate_series({from}) g");
     // Each of the left's keys 0 to 29 comes a hundred times, each of the right's 10 to 11 a thousand times and more.
     let (left, right) = (of("0, 2999", "g / 100"), of("15000, 17499", "g / 1500"));
-    let count =
-        |join_type| run(&merged(join_type, &left, &right)).unwrap().batches.iter().map(Batch::len).sum();
+    let count = |join_type, condition| -> usize {
+        let joined = merged(join_type, &left, planned(&right), condition);
+        run(&joined).unwrap().batches.iter().map(Batch::len).sum()
+    };
     let pairs = 100 * 2500;
     let expected: [(JoinType, usize); 6] = [
         (JoinType::Inner, pairs),
@@ -173,8 +174,22 @@ fn runs_that_are_longer_than_batches_are_merged() {
         (JoinType::Anti, 2800),
     ];
     for (join_type, rows) in expected {
-        let found: usize = count(join_type);
-        assert_eq!(found, rows, "{join_type:?}");
+        assert_eq!(count(join_type, None), rows, "{join_type:?}");
+    }
+    // Of the pairs of one row, which come in several batches, those with the last row of the right match; and none.
+    let last = |row: i32| {
+        let number = Expr::Const(Datum::Int4(row));
+        Some(Expr::Compare(BinaryOperator::Eq, Expr::Column(3).into(), number.into()))
+    };
+    let expected = [
+        (JoinType::Inner, 100, 0),
+        (JoinType::Left, 3000, 3000),
+        (JoinType::Right, 100 + 2499, 2500),
+        (JoinType::Full, 3000 + 2499, 3000 + 2500),
+    ];
+    for (join_type, one_matches, none) in expected {
+        assert_eq!(count(join_type, last(16499)), one_matches, "{join_type:?}");
+        assert_eq!(count(join_type, last(0)), none, "{join_type:?}");
     }
 }
 
@@ -186,10 +201,16 @@ fn a_run_that_is_too_long_is_refused() {
         format!("SELECT {key}, t FROM ({texts}) x")
     };
     let left = "SELECT g FROM generate_series(1, 1000) g";
-    let run_of = |key: &str| run(&merged(JoinType::Inner, left, &long(key)));
-    let refused = run_of("g * 0 + 1").err().map(|error| error.state);
-    assert_eq!(refused, Some(SqlState::OUT_OF_MEMORY));
-    let ran = run_of("g").unwrap();
+    let run_of = |right: Rel| run(&merged(JoinType::Inner, left, right, None));
+    let refused = |right: Rel| run_of(right).err().map(|error| error.state);
+    assert_eq!(refused(planned(&long("g * 0 + 1"))), Some(SqlState::OUT_OF_MEMORY));
+    // Also where the rows come of a join that gives back what it needed itself for each of its rows.
+    let (join_type, outer, condition) = (JoinType::Inner, Vec::new(), None);
+    let ones = planned("SELECT g * 0 + 1 FROM generate_series(1, 1000) g");
+    let right = planned("SELECT repeat('x', 100000) FROM generate_series(1, 100)");
+    let each = Apply { join_type, left: ones, right, outer, condition };
+    assert_eq!(refused(Rel::Apply(Arc::new(each))), Some(SqlState::OUT_OF_MEMORY));
+    let ran = run_of(planned(&long("g"))).unwrap();
     assert!(ran.in_use_max < 4 << 20, "{}", ran.in_use_max);
     assert_eq!(ran.batches.iter().map(Batch::len).sum::<usize>(), 1000);
     let is_short = |batch: &Batch| batch.len() <= 11;

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use super::ordering::sort_by_reading;
+use super::ordering::{Sorted, sorted_by, turn};
 use crate::access::Access;
 use crate::error::SqlResult;
 use crate::plan::rel::{Rel, Sort};
@@ -23,8 +23,10 @@ pub(super) fn save_sorting(rel: Rel) -> SqlResult<Rel> {
     let rel = rel.map_inputs(&mut save_sorting)?;
     let Rel::Sort(node) = rel else { return Ok(rel) };
     let mut sort: Sort = Arc::unwrap_or_clone(node);
-    match sort_by_reading(&mut sort.input, &sort.keys) {
-        true => Ok(sort.input),
-        false => Ok(Rel::Sort(Arc::new(sort))),
+    match sorted_by(&sort.input, &sort.keys) {
+        Sorted::AsTheyCome => {}
+        Sorted::Backward => turn(&mut sort.input),
+        Sorted::No => return Ok(Rel::Sort(Arc::new(sort))),
     }
+    Ok(sort.input)
 }

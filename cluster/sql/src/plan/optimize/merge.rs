@@ -5,8 +5,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::estimate::{hash_cost, merge_cost, rows, sort_cost};
-use super::order::turned;
-use super::ordering::{Ordered, comes_sorted, ordering};
+use super::order::exchanged;
+use super::ordering::{Ordered, Sorted, keeps_left_order, ordering, sorted_by};
 use crate::access::Access;
 use crate::ast::BinaryOperator;
 use crate::error::SqlResult;
@@ -35,32 +35,35 @@ pub(super) fn merge(rel: Rel) -> SqlResult<Rel> {
 
 fn choose(rel: Rel, wanted: Wanted) -> SqlResult<Rel> {
     let below = match &rel {
-        Rel::Join(node) => {
-            let width = node.left.width();
-            let Join { left, right, .. } = Arc::unwrap_or_clone(node.clone());
-            let is_of_left = wanted.sorted.iter().all(|key| key.column < width);
-            let of_left = if is_of_left { wanted.clone() } else { Wanted::all() };
-            let (left, right) = (choose(left, of_left)?, choose(right, Wanted::all())?);
-            let join = Join { left, right, ..Join::clone(node) };
-            return Ok(cheaper(join, &wanted));
-        }
+        Rel::Join(node) => of_left(node, &wanted),
         Rel::Limit(node) => Wanted { share: wanted.share * share(node), sorted: Vec::new() },
         Rel::Sort(node) => Wanted { share: wanted.share, sorted: node.keys.clone() },
-        Rel::Filter(_) | Rel::Distinct(_) => wanted,
+        Rel::Filter(_) | Rel::Distinct(_) => wanted.clone(),
         Rel::Project(node) => {
             let below = |key: &SortKey| match node.outputs.get(key.column) {
                 Some(Expr::Column(column)) => Some(SortKey { column: *column, ..*key }),
                 _ => None,
             };
             match wanted.sorted.iter().map(below).collect::<Option<Vec<SortKey>>>() {
-                Some(sorted) => Wanted { sorted, ..wanted },
+                Some(sorted) => Wanted { share: wanted.share, sorted },
                 // What is computed is sorted, and all of it looked at for that.
                 None => Wanted::all(),
             }
         }
         _ => Wanted::all(),
     };
-    rel.map_inputs(&mut |input| choose(input, below.clone()))
+    let Rel::Join(node) = rel else { return rel.map_inputs(&mut |input| choose(input, below.clone())) };
+    let mut join = Arc::unwrap_or_clone(node);
+    (join.left, join.right) = (choose(join.left, below)?, choose(join.right, Wanted::all())?);
+    Ok(cheaper(Arc::new(join), &wanted))
+}
+
+/// What is wanted of the left of `join`: the same, if its rows come on in the order in which they came in.
+fn of_left(join: &Join, wanted: &Wanted) -> Wanted {
+    let width = join.left.width();
+    let is_of_left =
+        || keeps_left_order(join.join_type) && wanted.sorted.iter().all(|key| key.column < width);
+    if wanted.sorted.is_empty() || is_of_left() { wanted.clone() } else { Wanted::all() }
 }
 
 /// The part of the rows below `limit` that it looks at.
@@ -73,44 +76,47 @@ fn share(limit: &Limit) -> f64 {
 }
 
 /// `join` as it is, or merged.
-fn cheaper(join: Join, wanted: &Wanted) -> Rel {
-    let hashed = Rel::Join(Arc::new(join.clone()));
-    let Some((merged, cost)) = merged(join, wanted) else { return hashed };
-    let Rel::Join(node) = &hashed else { return merged };
-    if cost < given(&hashed, wanted, |share| hash_cost(node, share)) { merged } else { hashed }
+fn cheaper(join: Arc<Join>, wanted: &Wanted) -> Rel {
+    let hashed = Rel::Join(join.clone());
+    match merged(&join, wanted) {
+        Some((merged, cost)) if cost < given(&hashed, wanted, |share| hash_cost(&join, share)) => merged,
+        _ => hashed,
+    }
 }
 
 /// What it costs to give what is wanted by `rel`, if to give a part of its rows costs `cost`.
 fn given(rel: &Rel, wanted: &Wanted, cost: impl Fn(f64) -> f64) -> f64 {
-    match comes_sorted(rel, &wanted.sorted) {
-        true => cost(wanted.share),
-        false => cost(1.0) + sort_cost(rel),
+    match sorted_by(rel, &wanted.sorted) {
+        Sorted::No => cost(1.0) + sort_cost(rel),
+        _ => cost(wanted.share),
     }
 }
 
 /// The cheapest way to merge `join`, and what it costs; none if there is none.
-fn merged(join: Join, wanted: &Wanted) -> Option<(Rel, f64)> {
-    if join.equal.is_empty() || !join.join_type.has_right() && join.condition.is_some() {
+fn merged(join: &Join, wanted: &Wanted) -> Option<(Rel, f64)> {
+    let is_ordered = |pair: &(Expr, Expr)| matches!(pair, (Expr::Column(_), Expr::Column(_)));
+    if !join.equal.iter().any(is_ordered) || !join.join_type.has_right() && join.condition.is_some() {
         return None;
     }
     // Rows without a match come in the order of the others if they are the left's.
-    let (join, moved) = match join.join_type {
-        JoinType::Right => {
-            let (join, moved) = turned(join);
-            (join, Some(moved))
-        }
-        _ => (join, None),
+    let other_way = (join.join_type == JoinType::Right).then(|| exchanged(join.clone()));
+    let (join, moved) = match &other_way {
+        Some((join, moved)) => (join, Some(moved)),
+        None => (join, None),
     };
     let mut cheapest: Option<(Rel, f64)> = None;
     let rights: Vec<(Rel, Vec<Ordered>)> = in_order(&join.right);
     for (left, of_left) in in_order(&join.left) {
         for (right, of_right) in &rights {
             let keys = in_common(&of_left, of_right, &join.equal);
+            if keys.is_empty() {
+                continue;
+            }
             let both = Join { left: left.clone(), right: right.clone(), ..join.clone() };
             let Some(join) = by_keys(both, keys) else { continue };
             let cost_of = |share| merge_cost(&join.left, &join.right, share);
             let rel = Rel::Join(Arc::new(join.clone()));
-            let rel = match &moved {
+            let rel = match moved {
                 None => rel,
                 Some(moved) => rel.project(moved.clone()),
             };
@@ -165,7 +171,7 @@ fn by_keys(mut join: Join, keys: Vec<(usize, bool)>) -> Option<Join> {
         Expr::Compare(BinaryOperator::Eq, left.into(), right.shifted_up(width).into())
     });
     let others: Vec<Expr> = others.chain(join.condition.into_iter().flat_map(Expr::into_conjuncts)).collect();
-    if merged.is_empty() || !join.join_type.has_right() && !others.is_empty() {
+    if !join.join_type.has_right() && !others.is_empty() {
         return None;
     }
     join.equal = merged;
@@ -200,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_order_of_both_sides_is_what_decides() {
-        let method = |join: Join| match cheaper(join, &Wanted::all()) {
+        let method = |join: Join| match cheaper(Arc::new(join), &Wanted::all()) {
             Rel::Join(join) => join.method.clone(),
             other => panic!("{other:?} is no join"),
         };

@@ -71,7 +71,7 @@ fn optimize_watched(rel: Rel, planner: &Planner, watch: &mut dyn FnMut(&str, &Re
     watch("lookup", &rel);
     let mut rel = access::plan_access(rel)?;
     watch("access", &rel);
-    // How much memory is taken by what a join keeps depends on what is looked at; whether that is sorted, on the join.
+    // Twice: what a join would keep is weighed by the columns that are needed, and what is no longer sorted needs fewer.
     let all = alloc::vec![true; rel.width()];
     prune::prune(&mut rel, &all);
     let rel = merge::merge(rel)?;

@@ -59,12 +59,12 @@ fn smaller_kept(join: Join) -> Rel {
     if is_looked_up || rows(&join.right) <= rows(&join.left) * KEEP_COST {
         return Rel::Join(Arc::new(join));
     }
-    let (turned, moved) = turned(join);
-    Rel::Join(Arc::new(turned)).project(moved)
+    let (exchanged, moved) = exchanged(join);
+    Rel::Join(Arc::new(exchanged)).project(moved)
 }
 
 /// An outer join with its sides exchanged, and where its columns have been before.
-pub(super) fn turned(join: Join) -> (Join, Vec<Expr>) {
+pub(super) fn exchanged(join: Join) -> (Join, Vec<Expr>) {
     let (left, right) = (join.left.width(), join.right.width());
     let places = (right..right + left).chain(0..right).map(Expr::Column);
     // Where the columns of both stood, they now stand the other way round.
@@ -74,7 +74,7 @@ pub(super) fn turned(join: Join) -> (Join, Vec<Expr>) {
         JoinType::Right => JoinType::Left,
         other => other,
     };
-    let turned = Join {
+    let exchanged = Join {
         join_type,
         left: join.right,
         right: join.left,
@@ -82,7 +82,7 @@ pub(super) fn turned(join: Join) -> (Join, Vec<Expr>) {
         condition: join.condition.map(|condition| condition.over_inputs(&moved)),
         method: join.method,
     };
-    (turned, moved)
+    (exchanged, moved)
 }
 
 /// Inner joins, taken apart. Conditions see the columns of all inputs, one behind the other.

@@ -40,7 +40,7 @@ pub(super) fn ordering(rel: &Rel) -> Vec<Ordered> {
 }
 
 /// Whether rows of the left come as they came in, whatever the method.
-fn keeps_left_order(join_type: JoinType) -> bool {
+pub(super) fn keeps_left_order(join_type: JoinType) -> bool {
     !matches!(join_type, JoinType::Right | JoinType::Full)
 }
 
@@ -123,11 +123,21 @@ fn is_sorted(ordering: &[Ordered], keys: &[SortKey]) -> bool {
     })
 }
 
-/// Whether the rows of `rel` come sorted by `keys`, or would if its tables were read the other way round.
-pub(super) fn comes_sorted(rel: &Rel, keys: &[SortKey]) -> bool {
+/// What the rows of a plan need to come sorted.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Sorted {
+    AsTheyCome,
+    /// Its tables must be read the other way round.
+    Backward,
+    /// Sorting.
+    No,
+}
+
+/// What it takes that the rows of `rel` come sorted by `keys`.
+pub(super) fn sorted_by(rel: &Rel, keys: &[SortKey]) -> Sorted {
     let ordering = ordering(rel);
     if is_sorted(&ordering, keys) {
-        return true;
+        return Sorted::AsTheyCome;
     }
     let reversed = |ordered: Ordered| Ordered {
         descending: !ordered.descending,
@@ -135,17 +145,7 @@ pub(super) fn comes_sorted(rel: &Rel, keys: &[SortKey]) -> bool {
         ..ordered
     };
     let reversed: Vec<Ordered> = ordering.into_iter().map(reversed).collect();
-    is_sorted(&reversed, keys) && can_turn(rel)
-}
-
-/// Sees to it that the rows of `rel` come sorted by `keys`, if it takes no more than reading its tables the other way round;
-/// whether they do.
-pub(super) fn sort_by_reading(rel: &mut Rel, keys: &[SortKey]) -> bool {
-    let is_so = comes_sorted(rel, keys);
-    if is_so && !is_sorted(&ordering(rel), keys) {
-        turn(rel);
-    }
-    is_so
+    if is_sorted(&reversed, keys) && can_turn(rel) { Sorted::Backward } else { Sorted::No }
 }
 
 /// Whether all that the order of the rows depends on are tables, and nothing but the order depends on it.
@@ -156,7 +156,7 @@ fn can_turn(rel: &Rel) -> bool {
         Rel::Project(node) => can_turn(&node.input),
         Rel::Apply(node) => can_turn(&node.left),
         Rel::Join(node) => match node.method {
-            JoinMethod::Hash => can_turn(&node.left),
+            JoinMethod::Hash => keeps_left_order(node.join_type) && can_turn(&node.left),
             JoinMethod::Merge(_) => can_turn(&node.left) && can_turn(&node.right),
         },
         _ => false,
@@ -164,7 +164,7 @@ fn can_turn(rel: &Rel) -> bool {
 }
 
 /// Reads the tables below `rel` that its order comes from the other way round.
-fn turn(rel: &mut Rel) {
+pub(super) fn turn(rel: &mut Rel) {
     match rel {
         Rel::Scan(node) => {
             let scan = Arc::make_mut(node);
