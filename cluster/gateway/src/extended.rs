@@ -32,7 +32,7 @@ pub const PORTALS_MAX: usize = 256;
 pub(crate) struct Extended {
     statements: BTreeMap<String, NamedStatement>,
     statements_len: usize,
-    portals: BTreeMap<String, Portal>,
+    portals: BTreeMap<String, Box<Portal>>,
     /// How many transactions of the session had ended when the first of them was made.
     portals_since: u64,
     /// Whether an error was met, so that messages are ignored until `Sync`.
@@ -230,7 +230,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
             return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
         }
         let portal = Portal { prepared, params, formats: bind.result_formats, progress: Progress::Bound };
-        self.extended.portals.insert(bind.portal, portal);
+        self.extended.portals.insert(bind.portal, Box::new(portal));
         self.client.out.bind_complete();
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The disk as cells and frames: reads go through the cache, and whoever waits for the same frame shares the request.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::{Arc, Weak};
 use alloc::vec;
@@ -326,7 +327,8 @@ impl Frames for Grid {
                 Some(readers) => readers.push(sender),
                 None if is_long => {
                     drop(shared);
-                    let read = self.read_past_cache(table, kind, frame).await;
+                    // Seldom: it does not make all reads larger.
+                    let read = Box::pin(self.read_past_cache(table, kind, frame)).await;
                     return read.inspect_err(|error| self.shared.lock().note_damage(*error));
                 }
                 None => {

@@ -47,9 +47,25 @@ impl Placed for Place {
     }
 }
 
-impl Placed for Position<'_> {
+/// A [`Position`] that is looked for.
+struct Sought<'a> {
+    head: u128,
+    position: Position<'a>,
+}
+
+impl<'a> Sought<'a> {
+    fn new(position: Position<'a>) -> Sought<'a> {
+        Sought { head: head_of(position.key), position }
+    }
+
+    fn as_placed(&self) -> &(dyn Placed + 'a) {
+        self
+    }
+}
+
+impl Placed for Sought<'_> {
     fn parts(&self) -> (u128, &[u8], Reverse<Version>) {
-        (head_of(self.key), self.key, Reverse(self.version))
+        (self.head, self.position.key, Reverse(self.position.version))
     }
 }
 
@@ -137,8 +153,9 @@ impl Records {
         from: Bound<Position<'_>>,
         to: Bound<Position<'_>>,
     ) -> impl DoubleEndedIterator<Item = (&Place, &Option<Arc<[u8]>>)> {
-        let (from, to) = (from.as_ref().map(as_placed), to.as_ref().map(as_placed));
-        self.by_place.range::<dyn Placed, _>((from, to))
+        let (from, to) = (from.map(Sought::new), to.map(Sought::new));
+        let bounds = (from.as_ref().map(Sought::as_placed), to.as_ref().map(Sought::as_placed));
+        self.by_place.range::<dyn Placed, _>(bounds)
     }
 }
 
@@ -211,10 +228,6 @@ impl WrittenSince<'_> {
         let (newest, _) = self.added.records.get(key, Version(u64::MAX))?;
         (newest > self.since).then_some(newest)
     }
-}
-
-fn as_placed<'a>(position: &'a Position<'_>) -> &'a (dyn Placed + 'a) {
-    position
 }
 
 /// A record of a [`MemTable`].

@@ -130,10 +130,22 @@ impl Cursor {
         context: &mut Context<'_, D>,
         wanted: usize,
     ) -> SqlResult<Option<Batch>> {
+        if self.is_at_end() {
+            return Ok(None);
+        }
         match self {
             Cursor::Rows(rows) => Ok(batch(rows).map(Batch::Rows)),
             Cursor::Scan(scan) => scan.next_batch(context, wanted).await,
             inner => inner.boxed(context, wanted).await,
+        }
+    }
+
+    /// Whether it is known, without a look, that no rows come any more.
+    pub(super) fn is_at_end(&self) -> bool {
+        match self {
+            Cursor::Scan(scan) => scan.is_at_end(),
+            Cursor::Project(project) => project.is_at_end(),
+            _ => false,
         }
     }
 

@@ -43,6 +43,11 @@ impl ProjectCursor {
         Box::new(ProjectCursor { node: node.clone(), input, computes, is_whole, rest: None })
     }
 
+    /// Whether it is known that no rows come any more.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest.is_none() && self.input.is_at_end()
+    }
+
     /// The next rows. No more are computed than are wanted, or than make a batch as long as it may be.
     pub(super) async fn next_batch<D: Database>(
         &mut self,

@@ -1,5 +1,6 @@
 //! Rows from where they are: keys, ranges of keys, series.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -66,6 +67,11 @@ impl ScanCursor {
         self.sieve.next(filter, context, wanted).await.map(Some)
     }
 
+    /// Whether it is known that no rows come any more.
+    pub(super) fn is_at_end(&self) -> bool {
+        matches!(&self.state, ScanState::Points(keys) if keys.len() == 0) && self.sieve.is_empty()
+    }
+
     /// The next rows, whether they pass the filter or not; none at the end.
     async fn read<D: Database>(
         &mut self,
@@ -80,7 +86,8 @@ impl ScanCursor {
             ScanState::Points(keys) => Ok(points(keys, node, context).await?.map(Batch::Rows)),
             ScanState::Ranges(scan) => {
                 context.check_cancel()?;
-                Ok(scan.next_batch(node, context).await?.map(Batch::Columns))
+                // What reads a batch is long, and would be made room for where a row is read by its key, too.
+                Ok(Box::pin(scan.next_batch(node, context)).await?.map(Batch::Columns))
             }
         }
     }

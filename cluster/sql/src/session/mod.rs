@@ -112,7 +112,7 @@ impl Parsed {
 #[derive(Clone)]
 pub struct Prepared {
     parsed: Arc<Parsed>,
-    given: Vec<Option<DataType>>,
+    given: Arc<[Option<DataType>]>,
     planned: Arc<Planned>,
 }
 
@@ -208,6 +208,7 @@ impl<D: Database> Session<D> {
             chance: Arc::new(Chance::new(id, database.wall_micros().cast_unsigned())),
             regexes: Arc::default(),
             statement_micros: 0,
+            timeouts: Timeouts::default(),
             builder: None,
             deferred: Arc::new(Mutex::new(Deferred::new(database.memory()))),
             sequences: Arc::default(),
@@ -237,7 +238,7 @@ impl<D: Database> Session<D> {
 
     /// How long its statements and pauses may take.
     pub fn timeouts(&self) -> Timeouts {
-        self.settings.timeouts()
+        self.facts.timeouts
     }
 
     /// Whether it is in a transaction.
@@ -279,7 +280,7 @@ impl<D: Database> Session<D> {
         self.state.check_usable(&parsed.statement)?;
         if let Some(columns) = self.named.columns(&parsed.statement) {
             let planned = Arc::new(Planned::named(columns));
-            return Ok(Prepared { parsed: parsed.clone(), given: given.to_vec(), planned });
+            return Ok(Prepared { parsed: parsed.clone(), given: given.into(), planned });
         }
         let known = if given.is_empty() { parsed.planned.lock().clone() } else { None };
         let planned = match known {
@@ -292,7 +293,7 @@ impl<D: Database> Session<D> {
                 planned
             }
         };
-        Ok(Prepared { parsed: parsed.clone(), given: given.to_vec(), planned })
+        Ok(Prepared { parsed: parsed.clone(), given: given.into(), planned })
     }
 
     /// Whether the tables that `planned` was made for are what they were, as far as this node knows: what

@@ -96,7 +96,7 @@ impl<D: Database> Session<D> {
             return None;
         }
         let parsed = Arc::new(Parsed { statement, planned: Mutex::new(None) });
-        let prepared = Prepared { parsed, given: types.clone(), planned: Arc::new(planned) };
+        let prepared = Prepared { parsed, given: types.as_slice().into(), planned: Arc::new(planned) };
         let prepared = Arc::new(prepared);
         self.shapes.put(key, Known::General(prepared.clone()));
         Some(prepared)
