@@ -159,6 +159,9 @@ fn unzigzag(value: u64) -> i64 {
     (value >> 1).cast_signed() ^ -(value & 1).cast_signed()
 }
 
+/// Bytes of the longest integer.
+const VARINT_LEN_MAX: usize = 10;
+
 fn write_varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push((value & 0x7f) as u8 | 0x80);
@@ -200,22 +203,40 @@ impl<'a> Reader<'a> {
     /// Most have one or two bytes.
     #[inline]
     fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for (at, byte) in self.rest.iter().enumerate().take(10) {
-            value |= u64::from(byte & 0x7f) << (7 * at);
-            if *byte < 0x80 {
-                self.rest = self.rest.get(at + 1..)?;
-                return Some(value);
+        match *self.rest {
+            [only @ ..0x80, ref rest @ ..] => {
+                self.rest = rest;
+                Some(only.into())
+            }
+            [first, second @ ..0x80, ref rest @ ..] => {
+                self.rest = rest;
+                Some(u64::from(first & 0x7f) | u64::from(second) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
+        let bytes = self.bytes(self.varint_len()?)?;
+        Some(bytes.iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 0x7f)))
+    }
+
+    /// How many bytes the integer has that comes next: the last one is without its highest bit.
+    #[inline]
+    fn varint_len(&self) -> Option<usize> {
+        const HIGHEST: u64 = 0x8080_8080_8080_8080;
+        if let Some(head) = self.rest.first_chunk() {
+            let lasts = !u64::from_le_bytes(*head) & HIGHEST;
+            if lasts != 0 {
+                return Some(lasts.trailing_zeros() as usize / 8 + 1);
             }
         }
-        None
+        self.rest.iter().take(VARINT_LEN_MAX).position(|byte| *byte < 0x80).map(|last| last + 1)
     }
 
     #[inline]
     fn skip_varint(&mut self) -> Option<()> {
-        let last = self.rest.iter().take(10).position(|byte| *byte < 0x80)?;
-        self.rest = self.rest.get(last + 1..)?;
-        Some(())
+        self.bytes(self.varint_len()?).map(drop)
     }
 
     fn integer<T: TryFrom<i64>>(&mut self) -> Option<T> {
@@ -385,6 +406,24 @@ mod tests {
         fn rows_survive_the_round_trip(columns in proptest::collection::vec(typed(), 0..20)) {
             let (types, row): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
             prop_assert_eq!(read(&encode(&row), &types, &[], &[]), Ok(row));
+        }
+
+        /// One that goes on for ten bytes and more is none; of the tenth, one bit counts.
+        #[test]
+        fn integers_are_read_and_passed_over(
+            bytes in proptest::collection::vec(prop_oneof![any::<u8>(), 0x80..=0xff_u8], 0..14)
+        ) {
+            let len = bytes.iter().take(VARINT_LEN_MAX).position(|byte| *byte < 0x80).map(|last| last + 1);
+            let expected = len.map(|len| {
+                let digits = bytes[..len].iter().zip((0..).step_by(7));
+                digits.fold(0, |value, (byte, shift)| value | u64::from(byte & 0x7f) << shift)
+            });
+            let mut reader = Reader { rest: &bytes, before: false };
+            prop_assert_eq!(reader.varint(), expected);
+            let read = bytes.len() - reader.rest.len();
+            let mut reader = Reader { rest: &bytes, before: false };
+            prop_assert_eq!(reader.skip_varint(), expected.map(drop));
+            prop_assert_eq!((read, bytes.len() - reader.rest.len()), (len.unwrap_or(0), len.unwrap_or(0)));
         }
 
         #[test]

@@ -39,6 +39,15 @@ struct Place {
     rows: BlockCursor,
 }
 
+/// The block that a cursor is in.
+pub(crate) struct Within<'a> {
+    pub(crate) table: &'a Arc<Table>,
+    pub(crate) frame: FrameRef,
+    pub(crate) rows: &'a mut BlockCursor,
+    /// Where its last record stands, as the index says.
+    pub(crate) last: Position<'a>,
+}
+
 impl TableCursor {
     /// A cursor at no record, which passes over what is known to be lost.
     pub fn new(table: Arc<Table>, gaps: Arc<[Gap]>) -> TableCursor {
@@ -102,9 +111,10 @@ impl TableCursor {
     }
 
     /// The frame that the record is in, and the cursor in it.
-    pub(crate) fn within(&mut self) -> Option<(&Arc<Table>, FrameRef, &mut BlockCursor)> {
+    pub(crate) fn within(&mut self) -> Option<Within<'_>> {
         let TableCursor { table, place, .. } = self;
-        place.as_mut().map(|place| (&*table, place.frame, &mut place.rows))
+        let Place { index, frame, rows } = place.as_mut().filter(|place| place.rows.place().is_some())?;
+        Some(Within { table, frame: *frame, rows, last: index.place()? })
     }
 
     /// Goes one record further within the frame; false at its end, where the other ways lead on.

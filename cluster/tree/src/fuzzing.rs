@@ -6,7 +6,7 @@ pub use crate::cursor::TableCursor;
 pub use crate::filter::{Filter, HashedKey};
 pub use crate::frame::{Frame, FrameKind};
 pub use crate::manifest::Manifest;
-pub use crate::merge::read;
+pub use crate::read::read;
 pub use crate::record::{Position, Record, Value};
 pub use crate::source::Source;
 pub use crate::table::Frames;

@@ -170,8 +170,8 @@ impl Levels {
 
     /// Whether a table may have records that range tombstones hide from all who read at `horizon` or later.
     fn has_deleted(&self, table: &Table, horizon: Version) -> bool {
-        let TableHead { first, last, oldest, cleared, .. } = &table.head;
-        self.tombstones.hide_any(first, last, *oldest.max(cleared), horizon)
+        let head = &table.head;
+        self.tombstones.hide_any(&head.first, &head.last, head.clear_up_to(), horizon)
     }
 
     /// Takes one table of a level down, with its neighbours as far as they have a key in common.
@@ -228,7 +228,7 @@ impl Levels {
             self.runs().any(|run| {
                 let from = run.partition_point(|table| *table.head.last < *start);
                 let mut overlapping = run[from..].iter().take_while(|table| *table.head.first < *end);
-                overlapping.any(|table| table.head.oldest.max(table.head.cleared) < version)
+                overlapping.any(|table| table.head.clear_up_to() < version)
             })
         });
         self.tombstones = tombstones;

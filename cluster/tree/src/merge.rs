@@ -1,26 +1,14 @@
 //! Many sources as one.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
 use cluster_format::{KeyRange, Version};
 
 use crate::block::order_of;
-use crate::source::Held;
-use crate::{
-    BlockCursor, Direction, FrameRef, Frames, Position, RangeTombstones, ReadError, Source, SourceValue,
-    Table, Value, yield_now,
-};
-
-/// Records between two pauses, in which others run: some of them hide many that are never returned.
-const RECORDS_PER_TURN: usize = 1000;
-
-/// So many records of one key are passed over one by one; where there are more, it is quicker to look for where they end.
-const PASSED_MAX: usize = if cfg!(test) { 2 } else { 16 };
-
-/// A key and its value.
-pub type Row = (Arc<[u8]>, Arc<[u8]>);
+use crate::cursor::Within;
+use crate::read::{InBlock, Pause, Records};
+use crate::{Direction, Frames, Position, RangeTombstones, ReadError, Source, SourceValue};
 
 /// The records of many sources in order. It is at one of them, or at the end.
 pub struct Merge<'a> {
@@ -65,16 +53,43 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// The block that it is in, forwards, and where the next source stands; none if it is in memory.
-    fn block(&mut self) -> Option<InBlock<'_>> {
-        let (source, others) = self.sources.split_last_mut()?;
-        let (table, frame, rows) = source.block().filter(|_| self.direction == Direction::Forward)?;
-        Some(InBlock { table, frame, rows, next: others.last().and_then(Source::position) })
+    /// The block that it goes forward through, and the other sources; none if it is in memory, or goes backward.
+    fn within(&mut self) -> Option<(Within<'_>, &[Source<'a>])> {
+        let is_forward = self.direction == Direction::Forward;
+        let (source, others) = self.sources.split_last_mut().filter(|_| is_forward)?;
+        Some((source.block()?, others))
+    }
+
+    /// The block that it goes forward through, if it does, and what of `range`, `tombstones` and the next source lies within:
+    /// all of it must be looked at for each record.
+    pub(crate) fn block(
+        &mut self,
+        range: &KeyRange,
+        tombstones: &RangeTombstones,
+        version: Version,
+    ) -> Option<InBlock<'_>> {
+        let (Within { table, frame, rows, last }, others) = self.within()?;
+        let first = rows.position().key;
+        let next = others.last().and_then(Source::position);
+        Some(InBlock {
+            is_inside: order_of(last.key, &range.end).1.is_lt(),
+            is_clear: !tombstones.hide_any(first, last.key, table.head.clear_up_to(), version),
+            next: next
+                .filter(|next| order_of(next.key, last.key).1.then(last.version.cmp(&next.version)).is_lt()),
+            table,
+            frame,
+            rows,
+            last,
+        })
     }
 
     /// The source that it is at passes over what comes before `target`, a later version of the key there; whether it has gone
     /// on by that. In a table that is not in order, it may not have.
-    async fn pass<F: Frames>(&mut self, frames: &F, target: Position<'_>) -> Result<bool, ReadError> {
+    pub(crate) async fn pass<F: Frames>(
+        &mut self,
+        frames: &F,
+        target: Position<'_>,
+    ) -> Result<bool, ReadError> {
         let Some(source) = self.sources.last_mut() else { return Ok(true) };
         let passed = source.position().map(|position| position.version);
         source.seek(frames, target, self.direction).await?;
@@ -88,7 +103,7 @@ impl<'a> Merge<'a> {
     }
 
     /// Puts the source that has gone on where it belongs. Mostly that is where it was: records of one source come in a row.
-    fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let [.., next, moved] = self.sources.as_slice() else {
             self.sources.pop_if(|only| only.position().is_none());
             return;
@@ -120,89 +135,6 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// Who takes rows as they are read: bytes that are lent need not be copied.
-pub trait RowSink: Send {
-    /// The next row.
-    fn row(&mut self, key: &[u8], value: &[u8]);
-
-    /// The next row, whose value others have as well.
-    fn shared(&mut self, key: &[u8], value: &Arc<[u8]>) {
-        self.row(key, value);
-    }
-
-    /// What was given so far will be given again: reading has failed, and is tried anew.
-    fn begin_again(&mut self);
-}
-
-impl RowSink for Vec<Row> {
-    fn row(&mut self, key: &[u8], value: &[u8]) {
-        self.push((key.into(), value.into()));
-    }
-
-    fn shared(&mut self, key: &[u8], value: &Arc<[u8]>) {
-        self.push((key.into(), value.clone()));
-    }
-
-    fn begin_again(&mut self) {
-        self.clear();
-    }
-}
-
-/// How much a read returns at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Most {
-    /// So many rows.
-    pub rows: usize,
-    /// No more rows once their keys and values have so many bytes.
-    pub len: usize,
-}
-
-impl Most {
-    /// So many rows, however long they are.
-    pub const fn rows(rows: usize) -> Most {
-        Most { rows, len: usize::MAX }
-    }
-}
-
-/// A read in progress: what it has given, and what is known so far of the key that it is at.
-struct Reading<'a, S> {
-    range: &'a KeyRange,
-    direction: Direction,
-    version: Version,
-    tombstones: &'a RangeTombstones,
-    most: Most,
-    sink: &'a mut S,
-    rows: usize,
-    len: usize,
-    /// The key that it is at, if it is at one.
-    key: Vec<u8>,
-    is_at_key: bool,
-    /// What was written to it before is deleted.
-    deleted: Option<Version>,
-    /// Whether no other record of the key counts.
-    is_known: bool,
-    /// Backwards: the newest record that was visible so far, if any was.
-    newest: Option<Held>,
-    /// How many records of the key have been passed over in a row.
-    passed: usize,
-    /// Whether looking for where they end has led there so far: not so in tables that are not in order.
-    is_ordered: bool,
-    /// How many records it has seen since others could run.
-    records: usize,
-}
-
-/// Records in order, as far as they are at hand.
-trait Records {
-    /// Where it is; none at the end.
-    fn position(&self) -> Option<Position<'_>>;
-
-    /// The value there.
-    fn value(&self) -> Option<SourceValue<'_>>;
-
-    /// Goes on by one record. If it cannot, or others come first now, says why.
-    fn step(&mut self) -> Result<Option<Pause>, ReadError>;
-}
-
 impl Records for Merge<'_> {
     fn position(&self) -> Option<Position<'_>> {
         Merge::position(self)
@@ -218,220 +150,6 @@ impl Records for Merge<'_> {
             return Ok(Some(Pause::Advance));
         }
         self.settle();
-        Ok(self.block().is_some().then_some(Pause::Settle))
-    }
-}
-
-/// Goes forward through a block, as long as its records come before those of other sources: most of what is read is in the
-/// blocks of the largest run, and has nothing between.
-struct InBlock<'a> {
-    table: &'a Arc<Table>,
-    frame: FrameRef,
-    rows: &'a mut BlockCursor,
-    /// Where the next source stands.
-    next: Option<Position<'a>>,
-}
-
-impl Records for InBlock<'_> {
-    #[inline]
-    fn position(&self) -> Option<Position<'_>> {
-        self.rows.place()
-    }
-
-    #[inline]
-    fn value(&self) -> Option<SourceValue<'_>> {
-        Some(match self.rows.value()? {
-            Value::Deleted => SourceValue::Deleted,
-            Value::Inline(bytes) => SourceValue::Borrowed(bytes),
-            Value::Far(reference) => SourceValue::Far(self.table, self.frame, reference),
-        })
-    }
-
-    #[inline]
-    fn step(&mut self) -> Result<Option<Pause>, ReadError> {
-        if !self.rows.advance().map_err(|error| self.table.malformed(&self.frame, error))? {
-            return Ok(Some(Pause::Advance));
-        }
-        let is_behind = match (self.next, self.rows.place()) {
-            (Some(next), Some(own)) => match order_of(own.key, next.key).1 {
-                Ordering::Less => false,
-                Ordering::Equal => own.version < next.version,
-                Ordering::Greater => true,
-            },
-            _ => false,
-        };
-        Ok(is_behind.then_some(Pause::Settle))
-    }
-}
-
-/// Why a read does not go on by itself.
-enum Pause {
-    /// The range is at its end.
-    End,
-    /// It has given as much as is wanted.
-    Full,
-    /// What comes next must be read from the disk first.
-    Advance,
-    /// There are many more versions of this key: this is the next that counts, if any.
-    Pass(Version),
-    /// The value of the key that it is at is elsewhere.
-    Far(Held),
-    /// Others should run.
-    Turn,
-    /// Another source is next, or may be.
-    Settle,
-}
-
-impl<S: RowSink> Reading<'_, S> {
-    /// Goes on as far as nothing must be waited for.
-    fn run<R: Records>(&mut self, records: &mut R) -> Result<Pause, ReadError> {
-        let is_backward = self.direction == Direction::Backward;
-        loop {
-            let Some(position) = records.position() else {
-                return Ok(self.newest.take().map_or(Pause::End, Pause::Far));
-            };
-            if !self.is_at_key || order_of(&self.key, position.key).1.is_ne() {
-                if let Some(newest) = self.newest.take() {
-                    return Ok(Pause::Far(newest));
-                }
-                if self.is_full() {
-                    return Ok(Pause::Full);
-                }
-                let is_inside = match is_backward {
-                    false => order_of(position.key, &self.range.end).1.is_lt(),
-                    true => order_of(position.key, &self.range.start).1.is_ge(),
-                };
-                if !is_inside {
-                    return Ok(Pause::End);
-                }
-                self.enter(position.key);
-            }
-            if !self.is_known && position.version <= self.version {
-                let value = records.value().filter(|_| !self.is_deleted(position.version));
-                // The newest counts: it comes first, or, backwards, last.
-                if is_backward {
-                    self.newest = value.map(SourceValue::hold).or(self.newest.take());
-                } else {
-                    self.is_known = true;
-                    match value {
-                        None | Some(SourceValue::Deleted) => {}
-                        Some(SourceValue::Borrowed(value)) => {
-                            self.sink.row(&self.key, value);
-                            self.note_row(value.len());
-                        }
-                        Some(SourceValue::Shared(value)) => {
-                            self.sink.shared(&self.key, value);
-                            self.note_row(value.len());
-                        }
-                        Some(far) => return Ok(Pause::Far(far.hold())),
-                    }
-                    if self.is_full() {
-                        return Ok(Pause::Full);
-                    }
-                }
-            }
-            self.passed += 1;
-            self.records += 1;
-            if self.passed > PASSED_MAX && self.is_ordered && !is_backward {
-                return Ok(Pause::Pass(if self.is_known { Version::ZERO } else { self.version }));
-            }
-            if self.records >= RECORDS_PER_TURN {
-                return Ok(Pause::Turn);
-            }
-            if let Some(pause) = records.step()? {
-                return Ok(pause);
-            }
-        }
-    }
-
-    fn is_full(&self) -> bool {
-        self.rows >= self.most.rows || self.len >= self.most.len
-    }
-
-    fn enter(&mut self, key: &[u8]) {
-        self.key.clear();
-        self.key.extend_from_slice(key);
-        self.is_at_key = true;
-        self.deleted = self.tombstones.newest_at(key, self.version);
-        (self.is_known, self.passed) = (false, 0);
-    }
-
-    /// Whether what `version` has written to the key was deleted with its range.
-    fn is_deleted(&self, version: Version) -> bool {
-        self.deleted.is_some_and(|deleted| version < deleted)
-    }
-
-    fn note_row(&mut self, value_len: usize) {
-        self.len += self.key.len() + value_len;
-        self.rows += 1;
-    }
-
-    /// Gives the key's row, unless it is deleted.
-    async fn give<F: Frames>(&mut self, frames: &F, value: Held) -> Result<(), ReadError> {
-        if let Some(value) = value.get(frames).await? {
-            self.sink.shared(&self.key, &value);
-            self.note_row(value.len());
-        }
-        Ok(())
-    }
-}
-
-/// Gives `sink` the first rows of `range` as of `version`, by `direction`: what `sources` have and `tombstones` do not hide.
-/// Returns the last key that was looked at, unless the range is at its end.
-#[expect(clippy::too_many_arguments, reason = "what is read, of what, how, and for whom")]
-pub async fn read<'a, F: Frames, S: RowSink>(
-    frames: &F,
-    sources: Vec<Source<'a>>,
-    tombstones: &RangeTombstones,
-    range: &KeyRange,
-    version: Version,
-    direction: Direction,
-    most: Most,
-    sink: &mut S,
-) -> Result<Option<Arc<[u8]>>, ReadError> {
-    let start = match direction {
-        Direction::Forward => &range.start,
-        Direction::Backward => &range.end,
-    };
-    let mut merge = Merge::new(frames, sources, Position::first_of(start), direction).await?;
-    let mut reading = Reading {
-        range,
-        direction,
-        version,
-        tombstones,
-        most,
-        sink,
-        rows: 0,
-        len: 0,
-        key: Vec::new(),
-        is_at_key: false,
-        deleted: None,
-        is_known: false,
-        newest: None,
-        passed: 0,
-        is_ordered: true,
-        records: 0,
-    };
-    loop {
-        let pause = match merge.block() {
-            Some(mut block) => reading.run(&mut block)?,
-            None => reading.run(&mut merge)?,
-        };
-        match pause {
-            Pause::End => return Ok(None),
-            Pause::Full => return Ok(Some(reading.key.into())),
-            Pause::Advance => merge.advance(frames).await?,
-            Pause::Pass(version) => {
-                let has_gone = merge.pass(frames, Position { key: &reading.key, version }).await?;
-                (reading.passed, reading.is_ordered) = (0, has_gone);
-            }
-            Pause::Far(value) => reading.give(frames, value).await?,
-            Pause::Turn => {
-                reading.records = 0;
-                yield_now().await;
-                merge.advance(frames).await?;
-            }
-            Pause::Settle => merge.settle(),
-        }
+        Ok(self.within().is_some().then_some(Pause::Settle))
     }
 }

@@ -8,10 +8,9 @@ use core::ops::Bound;
 
 use cluster_format::{KeyRange, Version};
 
+use crate::cursor::Within;
 use crate::memtable::MemRecord;
-use crate::{
-    BlockCursor, FrameRef, Frames, Gap, MemTable, Position, ReadError, Table, TableCursor, TableId, Value,
-};
+use crate::{FrameRef, Frames, Gap, MemTable, Position, ReadError, Table, TableCursor, TableId, Value};
 
 /// Records that are taken from memory at a time: so many at first, and twice as many each time, up to the second.
 const MEMORY_BATCH: (usize, usize) = (4, 64);
@@ -197,7 +196,7 @@ impl<'a> Source<'a> {
     }
 
     /// The block that it is in, and where that is; none if it is in memory.
-    pub(crate) fn block(&mut self) -> Option<(&Arc<Table>, FrameRef, &mut BlockCursor)> {
+    pub(crate) fn block(&mut self) -> Option<Within<'_>> {
         match &mut self.place {
             Kind::Memory(_) => None,
             Kind::Run(run) => run.cursor.as_mut()?.within(),

@@ -93,6 +93,13 @@ pub trait Frames {
     }
 }
 
+impl TableHead {
+    /// No range tombstone of this version or an older one hides any of its records.
+    pub(crate) fn clear_up_to(&self) -> Version {
+        self.oldest.max(self.cleared)
+    }
+}
+
 impl Table {
     /// Whether what it says of itself can be so. Bytes of a disk or a peer may say anything.
     pub(crate) fn is_well_formed(&self) -> bool {

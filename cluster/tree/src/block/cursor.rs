@@ -28,8 +28,9 @@ impl BlockCursor {
         Some(Record { position: self.position(), value: self.block.value(parts) })
     }
 
+    /// Where the record stands that was read last.
     #[inline]
-    fn position(&self) -> Position<'_> {
+    pub(crate) fn position(&self) -> Position<'_> {
         Position { key: &self.key, version: self.walk.version }
     }
 

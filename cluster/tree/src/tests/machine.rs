@@ -250,16 +250,21 @@ impl Machine {
             let found = self.run(snapshot.get(&key(number), Version(version))).unwrap();
             assert_eq!(found.map(|found| found.to_vec()), in_model(model, &key(number), version));
         }
-        let range = KeyRange { start: [][..].into(), end: [0xff][..].into() };
-        for direction in [Direction::Forward, Direction::Backward] {
-            let read = snapshot.read(&range, Version(version), direction, Most::rows(1000));
+        let all = KeyRange { start: [][..].into(), end: [0xff][..].into() };
+        let ranges = [all, range(version as u8), range((7 * version) as u8)];
+        let directions = [Direction::Forward, Direction::Backward];
+        for (range, direction) in
+            ranges.iter().flat_map(|range| directions.map(|direction| (range, direction)))
+        {
+            let read = snapshot.read(range, Version(version), direction, Most::rows(1000));
             let read = self.run(read).unwrap();
             let mut read: Vec<_> = read.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
             if direction == Direction::Backward {
                 read.reverse();
             }
-            let rows = model.keys().filter_map(|key| Some((key.clone(), in_model(model, key, version)?)));
-            assert_eq!(read, rows.collect::<Vec<_>>());
+            let keys = model.keys().filter(|key| range.contains(key));
+            let rows = keys.filter_map(|key| Some((key.clone(), in_model(model, key, version)?)));
+            assert_eq!(read, rows.collect::<Vec<_>>(), "{range:?}");
         }
     }
 

@@ -60,7 +60,7 @@ fn table(input: &mut Input<'_>, number: u64) -> Arc<Table> {
         last: first.max(last).into(),
         oldest: Version(input.number()),
         newest: Version(input.number()),
-        cleared: Version::ZERO,
+        cleared: Version(input.number()),
         filter: reference(input.byte().into()),
         index: reference(input.byte().into()),
     };
