@@ -20,7 +20,7 @@ use crate::function::{self, Regexes};
 use crate::like::like;
 use crate::memo::{self, Memo};
 use crate::path::SearchPath;
-use crate::session::{AskedSetting, Settings, Timeouts};
+use crate::session::{AskedSetting, Settings};
 use crate::types::{Array, DataType, Datum, fit_explicitly};
 use crate::wire::Style;
 
@@ -63,7 +63,6 @@ pub(crate) struct SessionFacts {
     pub(crate) regexes: Arc<Mutex<Regexes>>,
     /// The wall time of the statement's start.
     pub(crate) statement_micros: i64,
-    pub(crate) timeouts: Timeouts,
     /// Who puts rows into the index that the statement makes, if they are not to be put there at once.
     pub(crate) builder: Option<u64>,
     /// What of its transaction is to be checked at its end.
@@ -87,7 +86,6 @@ impl SessionFacts {
             chance: Arc::new(Chance::new(0, 0)),
             regexes: Arc::default(),
             statement_micros: 0,
-            timeouts: Timeouts::default(),
             builder: None,
             deferred: Arc::default(),
             sequences: Arc::default(),

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use cluster_format::limits::{BATCH_ROWS, KEY_LEN_MAX};
 use cluster_format::{KeyRange, StateHash, Version};
-use cluster_tree::{Most, RANGE_TOMBSTONES_MAX, RowSink};
+use cluster_tree::{Most, RANGE_TOMBSTONES_MAX, RangeRead, RowSink};
 
 use crate::system::{SystemRows, is_system_key};
 use crate::{BlockReads, Direction, Mending, PatchPiece, PatchQuestion, ReadError, Row, yield_now};
@@ -129,12 +129,13 @@ impl Snapshot {
         most: Most,
         sink: &mut S,
     ) -> Result<Option<Arc<[u8]>>, ReadError> {
-        let mut found = self.tree.read_into(range, self.version, direction, most, sink).await;
+        let asked = RangeRead { range, version: self.version, direction, most };
+        let mut found = self.tree.read_into(asked, sink).await;
         for _ in 0..MENDED_MAX {
             let Err(error) = found else { break };
             let newer = self.mended(error).await?;
             sink.begin_again();
-            found = Box::pin(newer.tree.read_into(range, self.version, direction, most, sink)).await;
+            found = Box::pin(newer.tree.read_into(asked, sink)).await;
         }
         found
     }

@@ -67,7 +67,7 @@ pub use levels::{Levels, Run};
 pub use manifest::{OpenError, Root};
 pub use memtable::WrittenSince;
 pub use patch::{NotFilled, PATCH_LEN_MAX, Patch, PatchPiece, PatchQuestion};
-pub use read::{Most, Row, RowSink};
+pub use read::{Most, RangeRead, Row, RowSink};
 pub use scrub::{Gap, Scrubbed};
 pub use snapshot::Snapshot;
 pub use source::Direction;

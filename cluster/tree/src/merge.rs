@@ -3,11 +3,9 @@
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
-use cluster_format::{KeyRange, Version};
-
 use crate::block::order_of;
 use crate::cursor::Within;
-use crate::read::{InBlock, Pause, Records};
+use crate::read::{InBlock, Pause, RangeRead, Records};
 use crate::{Direction, Frames, Position, RangeTombstones, ReadError, Source, SourceValue};
 
 /// The records of many sources in order. It is at one of them, or at the end.
@@ -60,27 +58,22 @@ impl<'a> Merge<'a> {
         Some((source.block()?, others))
     }
 
-    /// The block that it goes forward through, if it does, and what of `range`, `tombstones` and the next source lies within:
-    /// all of it must be looked at for each record.
+    /// The block that it goes forward through, if it does, and what of the range's end, `tombstones` and the next source lies
+    /// within: all of it must be looked at for each record.
     pub(crate) fn block(
         &mut self,
-        range: &KeyRange,
+        asked: RangeRead<'_>,
         tombstones: &RangeTombstones,
-        version: Version,
     ) -> Option<InBlock<'_>> {
-        let (Within { table, frame, rows, last }, others) = self.within()?;
-        let first = rows.position().key;
-        let next = others.last().and_then(Source::position);
-        Some(InBlock {
-            is_inside: order_of(last.key, &range.end).1.is_lt(),
-            is_clear: !tombstones.hide_any(first, last.key, table.head.clear_up_to(), version),
-            next: next
-                .filter(|next| order_of(next.key, last.key).1.then(last.version.cmp(&next.version)).is_lt()),
-            table,
-            frame,
-            rows,
-            last,
-        })
+        let (block, others) = self.within()?;
+        let (first, last, head) = (block.rows.position().key, block.last, &block.table.head);
+        let is_clear = !tombstones.hide_any(first, last.key, head.clear_up_to(), asked.version);
+        let is_inside = order_of(last.key, &asked.range.end).1.is_lt();
+        let is_within = |next: &Position<'_>| {
+            order_of(next.key, last.key).1.then(last.version.cmp(&next.version)).is_lt()
+        };
+        let next = others.last().and_then(Source::position).filter(is_within);
+        Some(InBlock { block, next, is_inside, is_clear })
     }
 
     /// The source that it is at passes over what comes before `target`, a later version of the key there; whether it has gone

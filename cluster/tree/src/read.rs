@@ -7,10 +7,11 @@ use core::cmp::Ordering;
 use cluster_format::{KeyRange, Version};
 
 use crate::block::order_of;
+use crate::cursor::Within;
 use crate::source::Held;
 use crate::{
-    BlockCursor, Direction, FrameError, FrameRef, Frames, Merge, Position, RangeTombstones, ReadError,
-    Source, SourceValue, Table, Value, yield_now,
+    Direction, FrameError, Frames, Merge, Position, RangeTombstones, ReadError, Source, SourceValue, Value,
+    yield_now,
 };
 
 /// Records between two pauses, in which others run: some of them hide many that are never returned.
@@ -66,13 +67,23 @@ impl Most {
     }
 }
 
+/// What is read of a range: its first rows, as of a version, by a direction.
+#[derive(Clone, Copy, Debug)]
+pub struct RangeRead<'a> {
+    /// Of these keys.
+    pub range: &'a KeyRange,
+    /// What was written until then.
+    pub version: Version,
+    /// From which end on.
+    pub direction: Direction,
+    /// So many.
+    pub most: Most,
+}
+
 /// A read in progress: what it has given, and what is known so far of the key that it is at.
 struct Reading<'a, S> {
-    range: &'a KeyRange,
-    direction: Direction,
-    version: Version,
+    asked: RangeRead<'a>,
     tombstones: &'a RangeTombstones,
-    most: Most,
     sink: &'a mut S,
     rows: usize,
     len: usize,
@@ -116,44 +127,42 @@ pub(crate) trait Records {
 /// Goes forward through a block, as long as its records come before those of other sources: most of what is read is in the
 /// blocks of the largest run, and has nothing between.
 pub(crate) struct InBlock<'a> {
-    pub(crate) table: &'a Arc<Table>,
-    pub(crate) frame: FrameRef,
-    pub(crate) rows: &'a mut BlockCursor,
+    pub(crate) block: Within<'a>,
     /// Where the next source stands, if that is in between.
     pub(crate) next: Option<Position<'a>>,
     /// Whether its last record is in the range that is read.
     pub(crate) is_inside: bool,
     /// Whether range tombstones hide none of its records from whoever reads.
     pub(crate) is_clear: bool,
-    /// Where its last record stands, as the index says.
-    pub(crate) last: Position<'a>,
 }
 
 impl Records for InBlock<'_> {
     #[inline]
     fn position(&self) -> Option<Position<'_>> {
-        self.rows.place()
+        self.block.rows.place()
     }
 
     #[inline]
     fn value(&self) -> Option<SourceValue<'_>> {
-        Some(match self.rows.value()? {
+        let Within { table, frame, rows, .. } = &self.block;
+        Some(match rows.value()? {
             Value::Deleted => SourceValue::Deleted,
             Value::Inline(bytes) => SourceValue::Borrowed(bytes),
-            Value::Far(reference) => SourceValue::Far(self.table, self.frame, reference),
+            Value::Far(reference) => SourceValue::Far(table, *frame, reference),
         })
     }
 
     #[inline]
     fn step(&mut self) -> Result<Option<Pause>, ReadError> {
-        if !self.rows.advance().map_err(|error| self.table.malformed(&self.frame, error))? {
+        let Within { table, frame, rows, last } = &mut self.block;
+        if !rows.advance().map_err(|error| table.malformed(frame, error))? {
             // The index was believed.
-            return match self.rows.position() > self.last {
-                true => Err(self.table.malformed(&self.frame, FrameError::Malformed)),
+            return match rows.position() > *last {
+                true => Err(table.malformed(frame, FrameError::Malformed)),
                 false => Ok(Some(Pause::Advance)),
             };
         }
-        let is_behind = match (self.next, self.rows.place()) {
+        let is_behind = match (self.next, rows.place()) {
             (Some(next), Some(own)) => match order_of(own.key, next.key).1 {
                 Ordering::Less => false,
                 Ordering::Equal => own.version < next.version,
@@ -196,7 +205,8 @@ pub(crate) enum Pause {
 impl<S: RowSink> Reading<'_, S> {
     /// Goes on as far as nothing must be waited for.
     fn run<R: Records>(&mut self, records: &mut R) -> Result<Pause, ReadError> {
-        let is_backward = self.direction == Direction::Backward;
+        let RangeRead { range, version, direction, .. } = self.asked;
+        let is_backward = direction == Direction::Backward;
         loop {
             let Some(position) = records.position() else {
                 return Ok(self.newest.take().map_or(Pause::End, Pause::Far));
@@ -209,16 +219,16 @@ impl<S: RowSink> Reading<'_, S> {
                     return Ok(Pause::Full);
                 }
                 let is_inside = || match is_backward {
-                    false => order_of(position.key, &self.range.end).1.is_lt(),
-                    true => order_of(position.key, &self.range.start).1.is_ge(),
+                    false => order_of(position.key, &range.end).1.is_lt(),
+                    true => order_of(position.key, &range.start).1.is_ge(),
                 };
                 if !records.are_inside() && !is_inside() {
                     return Ok(Pause::End);
                 }
                 self.enter(position.key);
             }
-            if !self.is_known && position.version <= self.version {
-                let is_hidden = !records.are_clear() && self.tombstones.hides(position, self.version);
+            if !self.is_known && position.version <= version {
+                let is_hidden = !records.are_clear() && self.tombstones.hides(position, version);
                 let value = records.value().filter(|_| !is_hidden);
                 // The newest counts: it comes first, or, backwards, last.
                 if is_backward {
@@ -245,7 +255,7 @@ impl<S: RowSink> Reading<'_, S> {
             self.passed += 1;
             self.records += 1;
             if self.passed > PASSED_MAX && self.is_ordered && !is_backward {
-                return Ok(Pause::Pass(if self.is_known { Version::ZERO } else { self.version }));
+                return Ok(Pause::Pass(if self.is_known { Version::ZERO } else { version }));
             }
             if self.records >= RECORDS_PER_TURN {
                 return Ok(Pause::Turn);
@@ -257,7 +267,7 @@ impl<S: RowSink> Reading<'_, S> {
     }
 
     fn is_full(&self) -> bool {
-        self.rows >= self.most.rows || self.len >= self.most.len
+        self.rows >= self.asked.most.rows || self.len >= self.asked.most.len
     }
 
     fn enter(&mut self, key: &[u8]) {
@@ -282,30 +292,23 @@ impl<S: RowSink> Reading<'_, S> {
     }
 }
 
-/// Gives `sink` the first rows of `range` as of `version`, by `direction`: what `sources` have and `tombstones` do not hide.
+/// Gives `sink` the rows that are asked for: what `sources` have and `tombstones` do not hide.
 /// Returns the last key that was looked at, unless the range is at its end.
-#[expect(clippy::too_many_arguments, reason = "what is read, of what, how, and for whom")]
 pub async fn read<'a, F: Frames, S: RowSink>(
     frames: &F,
     sources: Vec<Source<'a>>,
     tombstones: &RangeTombstones,
-    range: &KeyRange,
-    version: Version,
-    direction: Direction,
-    most: Most,
+    asked: RangeRead<'_>,
     sink: &mut S,
 ) -> Result<Option<Arc<[u8]>>, ReadError> {
-    let start = match direction {
-        Direction::Forward => &range.start,
-        Direction::Backward => &range.end,
+    let start = match asked.direction {
+        Direction::Forward => &asked.range.start,
+        Direction::Backward => &asked.range.end,
     };
-    let mut merge = Merge::new(frames, sources, Position::first_of(start), direction).await?;
+    let mut merge = Merge::new(frames, sources, Position::first_of(start), asked.direction).await?;
     let mut reading = Reading {
-        range,
-        direction,
-        version,
+        asked,
         tombstones,
-        most,
         sink,
         rows: 0,
         len: 0,
@@ -318,7 +321,7 @@ pub async fn read<'a, F: Frames, S: RowSink>(
         records: 0,
     };
     loop {
-        let pause = match merge.block(range, tombstones, version) {
+        let pause = match merge.block(asked, tombstones) {
             Some(mut block) => reading.run(&mut block)?,
             None => reading.run(&mut merge)?,
         };

@@ -9,8 +9,8 @@ use drivers_api::SECTOR_SIZE;
 
 use crate::grid::Grid;
 use crate::{
-    BlockReads, Direction, HashedKey, Levels, MemTable, Most, RangeTombstones, ReadError, Row, RowSink,
-    Source, read, yield_now,
+    BlockReads, HashedKey, Levels, MemTable, RangeRead, RangeTombstones, ReadError, Row, RowSink, Source,
+    read, yield_now,
 };
 
 /// One state of a tree, as a value: it never changes, and shares everything with the tree. What it refers to keeps its
@@ -118,35 +118,27 @@ impl Snapshot {
         Ok(sectors * SECTOR_SIZE as u64)
     }
 
-    /// The first rows of `range` as of `version`, by `direction`.
-    pub async fn read(
-        &self,
-        range: &KeyRange,
-        version: Version,
-        direction: Direction,
-        most: Most,
-    ) -> Result<Vec<Row>, ReadError> {
+    /// The rows that are asked for.
+    pub async fn read(&self, asked: RangeRead<'_>) -> Result<Vec<Row>, ReadError> {
         let mut rows = Vec::new();
-        self.read_into(range, version, direction, most, &mut rows).await?;
+        self.read_into(asked, &mut rows).await?;
         Ok(rows)
     }
 
-    /// Gives `sink` the first rows of `range` as of `version`, by `direction`. Returns the last key, unless the range is at its
-    /// end: what remains lies behind it.
+    /// Gives `sink` the rows that are asked for. Returns the last key, unless the range is at its end: what remains lies behind
+    /// it.
     pub async fn read_into<S: RowSink>(
         &self,
-        range: &KeyRange,
-        version: Version,
-        direction: Direction,
-        most: Most,
+        asked: RangeRead<'_>,
         sink: &mut S,
     ) -> Result<Option<Arc<[u8]>>, ReadError> {
+        let RangeRead { range, version, .. } = asked;
         self.check(version)?;
         if range.is_empty() {
             return Ok(None);
         }
         let (sources, tombstones) = (self.sources(Some(range)), self.tombstones(range));
-        let last = read(&self.grid, sources, &tombstones, range, version, direction, most, sink).await;
+        let last = read(&self.grid, sources, &tombstones, asked, sink).await;
         last.map_err(|error| self.explain(error, version))
     }
 }

@@ -73,10 +73,10 @@ impl Tree {
         None
     }
 
-    fn read(&self, range: &KeyRange, version: Version, direction: Direction, most: Most) -> Vec<Row> {
+    fn read(&self, asked: RangeRead<'_>) -> Vec<Row> {
         let tombstones = RangeTombstones::default();
         let (sources, mut rows) = (self.sources(), Vec::new());
-        now(read(&self.frames, sources, &tombstones, range, version, direction, most, &mut rows)).unwrap();
+        now(read(&self.frames, sources, &tombstones, asked, &mut rows)).unwrap();
         rows
     }
 
@@ -254,7 +254,7 @@ proptest! {
             let backward = forward.iter().rev().cloned().collect();
             for (direction, expected) in [(Direction::Forward, forward), (Direction::Backward, backward)] {
                 let expected = first(expected, most);
-                let read = tree.read(&range, Version(at), direction, most);
+                let read = tree.read(RangeRead { range: &range, version: Version(at), direction, most });
                 let read: Vec<_> = read.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
                 prop_assert_eq!(read, expected);
             }

@@ -241,31 +241,22 @@ impl Column {
 
     /// How the values at two places are ordered, neither being NULL.
     pub(crate) fn order(&self, at: usize, other: usize) -> Ordering {
-        match self {
-            Column::Same(_) => Ordering::Equal,
-            Column::Words(words) => words.get(at).cmp(&words.get(other)),
-            Column::Texts(texts) if texts.is_exact() => {
-                texts.get(at).map(str::as_bytes).cmp(&texts.get(other).map(str::as_bytes))
-            }
-            Column::Texts(texts) => {
-                let trimmed = |at| texts.get(at).map(|text| text.trim_end_matches(' ').as_bytes());
-                trimmed(at).cmp(&trimmed(other))
-            }
-            Column::Any(values) => match (values.get(at), values.get(other)) {
-                (Some(one), Some(other)) => one.order(other),
-                _ => Ordering::Equal,
-            },
-        }
+        self.order_to(at, self, other)
     }
 
     /// How the value at `at` and that of another column come, neither being NULL, of kinds that are compared as they are.
+    #[inline]
     pub(crate) fn order_to(&self, at: usize, other: &Column, other_at: usize) -> Ordering {
         match (self, other) {
+            (Column::Same(own), Column::Same(other)) => own.order(other),
             (Column::Words(own), Column::Words(other)) if own.kind.compares_with(other.kind) => {
                 own.get(at).cmp(&other.get(other_at))
             }
             (Column::Texts(own), Column::Texts(other)) if own.is_exact() && other.is_exact() => {
                 own.get(at).map(str::as_bytes).cmp(&other.get(other_at).map(str::as_bytes))
+            }
+            (Column::Texts(own), Column::Texts(other)) if own.is_padded == other.is_padded => {
+                own.get(at).map(trimmed).cmp(&other.get(other_at).map(trimmed))
             }
             (Column::Any(own), Column::Any(other)) => match (own.get(at), other.get(other_at)) {
                 (Some(own), Some(other)) => own.order(other),
@@ -431,4 +422,9 @@ impl ColumnBuilder {
     pub(crate) fn finish(self) -> Column {
         self.column
     }
+}
+
+/// The characters of a padded text that count.
+fn trimmed(text: &str) -> &[u8] {
+    text.trim_end_matches(' ').as_bytes()
 }

@@ -212,6 +212,16 @@ impl JoinType {
     pub(crate) fn has_right(self) -> bool {
         !matches!(self, JoinType::Semi | JoinType::Anti)
     }
+
+    /// Whether rows of the left are part of the result that match nothing.
+    pub(crate) fn keeps_left(self) -> bool {
+        matches!(self, JoinType::Left | JoinType::Full | JoinType::Anti)
+    }
+
+    /// Whether rows of the right are: they come behind all others.
+    pub(crate) fn keeps_right(self) -> bool {
+        matches!(self, JoinType::Right | JoinType::Full)
+    }
 }
 
 /// How the rows are found that match.

@@ -176,6 +176,8 @@ pub struct Session<D: Database> {
     request_ids: RequestIds,
     row_ids: RowIds,
     settings: Settings,
+    /// As they say.
+    timeouts: Timeouts,
     named: Named,
     state: State,
     cache: BTreeMap<String, Arc<[Arc<Parsed>]>>,
@@ -208,7 +210,6 @@ impl<D: Database> Session<D> {
             chance: Arc::new(Chance::new(id, database.wall_micros().cast_unsigned())),
             regexes: Arc::default(),
             statement_micros: 0,
-            timeouts: Timeouts::default(),
             builder: None,
             deferred: Arc::new(Mutex::new(Deferred::new(database.memory()))),
             sequences: Arc::default(),
@@ -220,6 +221,7 @@ impl<D: Database> Session<D> {
             request_ids: RequestIds::new(id),
             row_ids: RowIds::new(id),
             settings: Settings::default(),
+            timeouts: Timeouts::default(),
             named: Named::default(),
             state: State::Idle,
             cache: BTreeMap::new(),
@@ -238,7 +240,7 @@ impl<D: Database> Session<D> {
 
     /// How long its statements and pauses may take.
     pub fn timeouts(&self) -> Timeouts {
-        self.facts.timeouts
+        self.timeouts
     }
 
     /// Whether it is in a transaction.

@@ -39,6 +39,7 @@ impl<D: Database> Session<D> {
         if !self.settings.is_still(&before) {
             self.changed_settings.extend(self.settings.reported_since(&before));
             self.settings.apply(&mut self.facts);
+            self.timeouts = self.settings.timeouts();
         }
         done
     }

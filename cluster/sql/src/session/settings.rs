@@ -240,12 +240,11 @@ impl Settings {
         if path != *facts.path {
             facts.path = Arc::new(path);
         }
-        facts.timeouts = self.timeouts();
         facts.settings = Arc::new(self.clone());
     }
 
     /// How long things may take.
-    fn timeouts(&self) -> Timeouts {
+    pub(crate) fn timeouts(&self) -> Timeouts {
         let value = |name: &str| timeout(self.assigned.get(name));
         Timeouts {
             statement: value("statement_timeout"),

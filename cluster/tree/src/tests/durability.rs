@@ -362,7 +362,9 @@ fn a_sector_that_cannot_be_read_takes_nothing_else_with_it() {
     let snapshot = machine.tree.snapshot();
     let mut count = 0;
     let error = loop {
-        match machine.run(snapshot.read(&range, Version(60), Direction::Forward, Most::rows(count + 1))) {
+        let (direction, most) = (Direction::Forward, Most::rows(count + 1));
+        let asked = RangeRead { range: &range, version: Version(60), direction, most };
+        match machine.run(snapshot.read(asked)) {
             Ok(_) => count += 1,
             Err(error) => break error,
         }

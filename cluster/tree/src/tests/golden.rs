@@ -88,7 +88,9 @@ impl Stage {
     fn scan(&mut self, start: &str, end: &str, version: u64, direction: Direction) {
         let range = KeyRange { start: start.as_bytes().into(), end: end.as_bytes().into() };
         let snapshot = self.machine.tree.snapshot();
-        match self.machine.run(snapshot.read(&range, Version(version), direction, Most::rows(5))) {
+        let (range, version) = (&range, Version(version));
+        let asked = RangeRead { range, version, direction, most: Most::rows(5) };
+        match self.machine.run(snapshot.read(asked)) {
             Ok(rows) => rows.iter().for_each(|(key, value)| {
                 let value = if value.len() > 40 { format!("{} bytes", value.len()) } else { text(value) };
                 self.say(format!("{} = {value}", text(key)));

@@ -256,7 +256,12 @@ impl Machine {
         for (range, direction) in
             ranges.iter().flat_map(|range| directions.map(|direction| (range, direction)))
         {
-            let read = snapshot.read(range, Version(version), direction, Most::rows(1000));
+            let read = snapshot.read(RangeRead {
+                range,
+                version: Version(version),
+                direction,
+                most: Most::rows(1000),
+            });
             let read = self.run(read).unwrap();
             let mut read: Vec<_> = read.iter().map(|(key, value)| (key.to_vec(), value.to_vec())).collect();
             if direction == Direction::Backward {

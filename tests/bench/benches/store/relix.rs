@@ -12,7 +12,7 @@ use cluster_format::{
     Commit, Entry, KeyRange, LogPosition, NodeId, Origin, Payload, Planted, RequestId, Write, decode, encode,
 };
 use cluster_journal::{Identity, Journal, JournalEvent, LogEnd, RecordState};
-use cluster_tree::{CELL_SECTORS, Direction, Grid, Most, Root, Tree, TreeEvent, TreeOptions};
+use cluster_tree::{CELL_SECTORS, Direction, Grid, Most, RangeRead, Root, Tree, TreeEvent, TreeOptions};
 use drivers_api::{Disk, DiskOperation, DiskRequest, SECTOR_SIZE};
 use drivers_host::HostDisk;
 
@@ -279,12 +279,9 @@ impl Engine for Relix {
         let mut counted = (0, 0);
         let mut range = KeyRange { start: [][..].into(), end: [0xff; 9][..].into() };
         loop {
-            let rows = self.run(snapshot.read(
-                &range,
-                self.end.position.version,
-                Direction::Forward,
-                Most::rows(SCAN_ROWS),
-            ));
+            let (version, direction) = (self.end.position.version, Direction::Forward);
+            let asked = RangeRead { range: &range, version, direction, most: Most::rows(SCAN_ROWS) };
+            let rows = self.run(snapshot.read(asked));
             let rows = rows.expect("a read");
             let Some((last, _)) = rows.last() else { return counted };
             range.start = KeyRange::single(last).end;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cluster_format::{Digest, KeyRange, Version, decode, encode};
 use cluster_tree::fuzzing::{BlockBuilder, Frame, FrameKind, Manifest, Position, Record, Value};
 use cluster_tree::{
-    CELL_SECTORS, CellRun, Direction, FrameRef, Grid, Levels, Most, ReadError, Root, Snapshot, Table,
-    TableHead, TableId, Tree, TreeEvent, TreeOptions,
+    CELL_SECTORS, CellRun, Direction, FrameRef, Grid, Levels, Most, RangeRead, ReadError, Root, Snapshot,
+    Table, TableHead, TableId, Tree, TreeEvent, TreeOptions,
 };
 use drivers_api::SECTOR_SIZE;
 
@@ -130,7 +130,8 @@ impl Machine {
         let _ = self.run(snapshot.get(key, version));
         let range = KeyRange { start: [][..].into(), end: [0xff; 9][..].into() };
         for direction in [Direction::Forward, Direction::Backward] {
-            let _: Result<_, ReadError> = self.run(snapshot.read(&range, version, direction, Most::rows(20)));
+            let asked = RangeRead { range: &range, version, direction, most: Most::rows(20) };
+            let _: Result<_, ReadError> = self.run(snapshot.read(asked));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use cluster_format::{KeyRange, Version};
 use cluster_tree::fuzzing::{FrameKind, Frames, HashedKey, Position, Source, TableCursor, read};
 use cluster_tree::{
-    CellRun, Direction, FrameRef, Most, RangeTombstones, ReadError, Sum, Table, TableHead, TableId,
+    CellRun, Direction, FrameRef, Most, RangeRead, RangeTombstones, ReadError, Sum, Table, TableHead, TableId,
 };
 
 use crate::input::Input;
@@ -92,8 +92,8 @@ pub fn read_tables(bytes: &[u8]) {
         for direction in [Direction::Forward, Direction::Backward] {
             let sources = || tables.iter().map(|table| Source::run(std::slice::from_ref(table))).collect();
             let (most, mut rows) = (Most::rows(50), Vec::new());
-            let version = asked[2].1;
-            let found = read(&frames, sources(), &tombstones, range, version, direction, most, &mut rows);
+            let asked = RangeRead { range, version: asked[2].1, direction, most };
+            let found = read(&frames, sources(), &tombstones, asked, &mut rows);
             if now(found).is_ok() {
                 assert!(rows.len() <= 50);
             }

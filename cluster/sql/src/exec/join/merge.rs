@@ -19,7 +19,7 @@ use cluster_store::yield_now;
 
 use super::pairs::{Candidates, Pairing, Room};
 use super::table::behind_nulls;
-use super::{Context, Cursor};
+use super::{Context, Cursor, Left};
 use crate::batch::{Batch, COLUMNS_ROWS, Column, Columns, Gathered, number, numbers};
 use crate::database::Database;
 use crate::error::SqlResult;
@@ -31,7 +31,9 @@ use crate::types::Datum;
 pub(crate) struct MergeCursor {
     pairing: Pairing,
     keys: Vec<Key>,
+    left_input: Left,
     left: Side,
+    right_input: Cursor,
     right: Side,
     /// The rows of the right that are equal, from that in hand on, if any are known to be equal to one of the left.
     run: Option<Run>,
@@ -49,17 +51,14 @@ struct Key {
     descending: bool,
 }
 
-/// One of the inputs.
+/// What is in hand of one of the inputs.
 struct Side {
-    input: Cursor,
     rows: Columns,
     row_len_max: usize,
     /// The row in hand.
     at: usize,
     /// Whether no others come behind these.
     is_last: bool,
-    /// Batches so far.
-    batches: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -83,9 +82,9 @@ enum Next {
 }
 
 impl Side {
-    fn new(input: Cursor, width: usize) -> Side {
+    fn new(width: usize) -> Side {
         let rows = Columns { len: 0, columns: vec![Column::Same(Datum::Null); width] };
-        Side { input, rows, row_len_max: 0, at: 0, is_last: false, batches: 0 }
+        Side { rows, row_len_max: 0, at: 0, is_last: false }
     }
 
     /// Whether all rows have passed.
@@ -97,14 +96,6 @@ impl Side {
     fn is_null(&self, column: usize, at: usize) -> bool {
         self.rows.columns.get(column).is_none_or(|column| column.is_null(at))
     }
-}
-
-fn keeps_left(join_type: JoinType) -> bool {
-    matches!(join_type, JoinType::Left | JoinType::Full | JoinType::Anti)
-}
-
-fn keeps_right(join_type: JoinType) -> bool {
-    matches!(join_type, JoinType::Right | JoinType::Full)
 }
 
 impl MergeCursor {
@@ -119,9 +110,10 @@ impl MergeCursor {
         let keys: Vec<Key> = node.equal.iter().zip(descending).filter_map(key).collect();
         debug_assert_eq!(keys.len(), node.equal.len(), "only columns come in an order");
         debug_assert!(node.join_type.has_right() || node.condition.is_none(), "such joins are not planned");
-        let left = Side::new(Cursor::open(&node.left), node.left.width());
-        let right = Side::new(Cursor::open(&node.right), node.right.width());
+        let (left, right) = (Side::new(node.left.width()), Side::new(node.right.width()));
         MergeCursor {
+            left_input: Left::open(&node),
+            right_input: Cursor::open(&node.right),
             pairing: Pairing::new(node),
             keys,
             left,
@@ -163,7 +155,7 @@ impl MergeCursor {
                 if let Some(unmatched) = self.unmatched(self.right.rows.len) {
                     return Ok(Some(Batch::Columns(unmatched)));
                 }
-                if self.right.is_last || !keeps_right(join_type) {
+                if self.right.is_last || !join_type.keeps_right() {
                     self.let_go(context);
                     return Ok(None);
                 }
@@ -189,7 +181,7 @@ impl MergeCursor {
                 if self.right.is_out() {
                     match () {
                         _ if !self.right.is_last => return (found, Next::ReadRight),
-                        _ if !keeps_left(join_type) => return (found, Next::End),
+                        _ if !join_type.keeps_left() => return (found, Next::End),
                         _ => self.pass_left(join_type, &mut found),
                     }
                 } else {
@@ -215,7 +207,7 @@ impl MergeCursor {
 
     /// The left's row in hand has no other candidates.
     fn pass_left(&mut self, join_type: JoinType, found: &mut Candidates) {
-        if keeps_left(join_type) {
+        if join_type.keeps_left() {
             found.ended.push(number(self.left.at));
         }
         self.left.at += 1;
@@ -310,14 +302,11 @@ impl MergeCursor {
         wanted: usize,
     ) -> SqlResult<bool> {
         if !self.left.is_last {
-            // The more batches have given too few rows, the longer the next are.
-            match self.left.input.next_wanted(context, wanted.max(self.left.batches / 8)).await? {
+            match self.left_input.next_columns(context, wanted).await? {
                 None => self.left.is_last = true,
-                Some(batch) => {
-                    self.left.rows = batch.into_columns(self.pairing.node.left.width());
-                    self.left.row_len_max = self.left.rows.row_len_max();
-                    self.left.at = 0;
-                    self.left.batches += 1;
+                Some(rows) => {
+                    self.left.row_len_max = rows.row_len_max();
+                    (self.left.rows, self.left.at) = (rows, 0);
                 }
             }
         }
@@ -326,7 +315,7 @@ impl MergeCursor {
 
     /// Lets go of the right's rows that have passed, and takes the next ones in hand, behind those that have not.
     async fn read_right<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<()> {
-        let Some(batch) = self.right.input.next_batch(context).await? else {
+        let Some(batch) = self.right_input.next_batch(context).await? else {
             self.right.is_last = true;
             return Ok(());
         };
@@ -336,28 +325,25 @@ impl MergeCursor {
         let row_len_max = more.row_len_max();
         let passed = core::mem::take(&mut self.right.at);
         let mut rows = core::mem::replace(&mut self.right.rows, Columns { len: 0, columns: Vec::new() });
+        let are_left = passed < rows.len;
         if passed > 0 {
             context.budget.refund(core::mem::take(&mut self.charged));
-        }
-        if passed < rows.len {
-            if passed > 0 {
+            if are_left {
                 rows.keep(&numbers(passed..rows.len).collect::<Vec<u32>>());
-                self.charged = rows.len_gathered();
-                context.budget.charge(self.charged)?;
+                self.charge(rows.len_gathered(), context)?;
             }
-            context.budget.charge(len_more)?;
+        }
+        self.charge(len_more, context)?;
+        if are_left {
             let mut all = Gathered::new(width);
             all.append(rows);
             all.append(more);
             self.right.rows = all.finish();
             self.right.row_len_max = row_len_max.max(self.right.row_len_max);
         } else {
-            context.budget.charge(len_more)?;
-            self.right.rows = more;
-            self.right.row_len_max = row_len_max;
+            (self.right.rows, self.right.row_len_max) = (more, row_len_max);
         }
-        self.charged += len_more;
-        if keeps_right(self.pairing.node.join_type) {
+        if self.pairing.node.join_type.keeps_right() {
             self.matched.drain(..passed);
             self.matched.resize(self.right.rows.len, false);
             self.given -= passed;
@@ -365,6 +351,13 @@ impl MergeCursor {
         if let Some(run) = &mut self.run {
             (run.end, run.next) = (run.end - passed, run.next - passed);
         }
+        Ok(())
+    }
+
+    /// Charges for so many bytes of the right.
+    fn charge<D: Database>(&mut self, len: usize, context: &mut Context<'_, D>) -> SqlResult<()> {
+        context.budget.charge(len)?;
+        self.charged += len;
         Ok(())
     }
 
@@ -377,7 +370,7 @@ impl MergeCursor {
 
     /// The next rows of the right up to that at `end` that have matched nothing, if they are asked for and there are any.
     fn unmatched(&mut self, end: usize) -> Option<Columns> {
-        if !keeps_right(self.pairing.node.join_type) {
+        if !self.pairing.node.join_type.keeps_right() {
             return None;
         }
         let Range { start, end } = numbers(self.given..end);

@@ -21,22 +21,45 @@ use self::pairs::{Candidates, Pairing, Room};
 use self::semi::Probe;
 use self::table::{Table, build};
 use super::{Budget, Context, Cursor};
-use crate::batch::{Batch, COLUMNS_ROWS, Columns, NO_ROW};
+use crate::batch::{Batch, COLUMNS_ROWS, Columns, NO_ROW, number};
 use crate::database::Database;
 use crate::error::SqlResult;
-use crate::plan::rel::{Join, JoinType};
+use crate::plan::rel::Join;
 
 /// A join in progress.
 pub(crate) struct JoinCursor {
     pairing: Pairing,
-    left: Cursor,
-    /// Batches of the left so far. The more of them have given too few rows, the longer the next are.
-    batches: usize,
+    left: Left,
     /// The right, once it has been read.
     table: Option<Table>,
     current: Option<Current>,
     /// The next row of the right that may have matched nothing, once the left is at its end.
     unmatched: Option<u32>,
+}
+
+/// The left of a join, by batches.
+struct Left {
+    cursor: Cursor,
+    width: usize,
+    /// How many there were. The more of them have given too few rows, the longer the next are.
+    batches: usize,
+}
+
+impl Left {
+    fn open(node: &Join) -> Left {
+        Left { cursor: Cursor::open(&node.left), width: node.left.width(), batches: 0 }
+    }
+
+    /// The next rows, for one who wants so many that match; none at the end.
+    async fn next_columns<D: Database>(
+        &mut self,
+        context: &mut Context<'_, D>,
+        wanted: usize,
+    ) -> SqlResult<Option<Columns>> {
+        let batch = self.cursor.next_wanted(context, wanted.max(self.batches / 8)).await?;
+        self.batches += usize::from(batch.is_some());
+        Ok(batch.map(|batch| batch.into_columns(self.width)))
+    }
 }
 
 /// A batch of the left.
@@ -59,9 +82,9 @@ struct Passing {
 
 impl JoinCursor {
     pub(super) fn new(node: Arc<Join>) -> JoinCursor {
-        let left = Cursor::open(&node.left);
+        let left = Left::open(&node);
         let pairing = Pairing::new(node);
-        JoinCursor { pairing, left, batches: 0, table: None, current: None, unmatched: None }
+        JoinCursor { pairing, left, table: None, current: None, unmatched: None }
     }
 
     pub(super) async fn next_batch<D: Database>(
@@ -81,17 +104,15 @@ impl JoinCursor {
         }
         let current = match self.current.take() {
             Some(current) => current,
-            None => match self.left.next_wanted(context, wanted.max(self.batches / 8)).await? {
-                Some(batch) => {
-                    self.batches += 1;
-                    let columns = batch.into_columns(node.left.width());
+            None => match self.left.next_columns(context, wanted).await? {
+                Some(columns) => {
                     let last = table.look_up(&columns, &node, context).await?;
                     match node.join_type.has_right() {
                         true => Current::Passing(Passing::new(columns, last)),
                         false => Current::Probe(Probe::new(columns, last, node.condition.is_some())),
                     }
                 }
-                None if !matches!(node.join_type, JoinType::Right | JoinType::Full) => return Ok(None),
+                None if !node.join_type.keeps_right() => return Ok(None),
                 None => {
                     self.unmatched = Some(0);
                     return Ok(Some(Batch::Rows(Vec::new())));
@@ -132,7 +153,7 @@ impl Passing {
         let mut room = Room::new(self.row_len_max, table.row_len_max);
         let mut found = Candidates::default();
         while self.row < self.columns.len && found.ended.len() < COLUMNS_ROWS && !room.is_full() {
-            let row = u32::try_from(self.row).unwrap_or(NO_ROW);
+            let row = number(self.row);
             table.add_candidates(&self.columns, row, &mut self.next, usize::MAX, &mut room, &mut found);
             if self.next == NO_ROW {
                 found.ended.push(row);

@@ -8,10 +8,10 @@ use hashbrown::HashMap;
 
 use super::pairs::{Candidates, Room};
 use super::{Budget, Context, Cursor};
-use crate::batch::{Column, Columns, Gathered, NO_ROW, Words, numbers};
+use crate::batch::{self, Column, Columns, Gathered, NO_ROW, Words, numbers};
 use crate::database::Database;
 use crate::error::SqlResult;
-use crate::plan::rel::{Join, JoinType};
+use crate::plan::rel::Join;
 use crate::types::Datum;
 
 /// The right's rows.
@@ -182,7 +182,7 @@ impl Index {
 pub(super) async fn build<D: Database>(node: &Join, context: &mut Context<'_, D>) -> SqlResult<Table> {
     let width = node.right.width();
     let mut cursor = Cursor::open(&node.right);
-    let keeps_right = matches!(node.join_type, JoinType::Right | JoinType::Full);
+    let keeps_right = node.join_type.keeps_right();
     let mut rows = Gathered::new(width);
     let (mut last, mut before) = (Index::Words(HashMap::new()), Vec::new());
     while let Some(batch) = cursor.next_batch(context).await? {
@@ -196,8 +196,8 @@ pub(super) async fn build<D: Database>(node: &Join, context: &mut Context<'_, D>
                 for (at, number) in numbers(start..start + count).enumerate() {
                     let is_findable = !has_null(&keys, at);
                     if is_findable {
-                        let row = u32::try_from(before.len()).unwrap_or(NO_ROW);
-                        let (same, entry_len) = last.insert(&keys, at, row, context.budget)?;
+                        let (same, entry_len) =
+                            last.insert(&keys, at, batch::number(before.len()), context.budget)?;
                         before.push(same);
                         len += entry_len;
                     } else if keeps_right {

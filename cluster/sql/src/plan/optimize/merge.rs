@@ -95,7 +95,7 @@ fn given(rel: &Rel, wanted: &Wanted, cost: impl Fn(f64) -> f64) -> f64 {
 /// The cheapest way to merge `join`, and what it costs; none if there is none.
 fn merged(join: &Join, wanted: &Wanted) -> Option<(Rel, f64)> {
     let is_ordered = |pair: &(Expr, Expr)| matches!(pair, (Expr::Column(_), Expr::Column(_)));
-    if !join.equal.iter().any(is_ordered) || !join.join_type.has_right() && join.condition.is_some() {
+    if !join.equal.iter().any(is_ordered) {
         return None;
     }
     // Rows without a match come in the order of the others if they are the left's.

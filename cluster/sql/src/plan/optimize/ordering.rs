@@ -41,7 +41,7 @@ pub(super) fn ordering(rel: &Rel) -> Vec<Ordered> {
 
 /// Whether rows of the left come as they came in, whatever the method.
 pub(super) fn keeps_left_order(join_type: JoinType) -> bool {
-    !matches!(join_type, JoinType::Right | JoinType::Full)
+    !join_type.keeps_right()
 }
 
 fn of_key(key: &SortKey) -> Ordered {
