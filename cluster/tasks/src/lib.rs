@@ -36,6 +36,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 mod grants;
 mod imports;
@@ -43,6 +45,8 @@ pub mod limits;
 mod program;
 mod run;
 mod state;
+#[cfg(test)]
+mod tests;
 mod text;
 mod trap;
 

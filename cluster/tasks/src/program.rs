@@ -53,6 +53,9 @@ impl Program {
             return Err(ModuleError::NotAModule);
         }
         let engine = Engine::new(&config());
+        // As a whole first: wasmi 2.0 translates each instruction as soon as it is checked, and panics if there are
+        // more behind the end of a function, which is noticed last.
+        Module::validate(&engine, module).map_err(|error| ModuleError::of(&error))?;
         let module = Module::new(&engine, module).map_err(|error| ModuleError::of(&error))?;
         if module.imports().nth(IMPORTS_MAX).is_some() {
             return Err(ModuleError::TooManyImports);

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use core::fmt;
 
+use wasmi::errors::{ErrorKind, InstantiationError, MemoryError, TableError};
 use wasmi::{Error, TrapCode};
 
 use crate::limits::{CALL_DEPTH_MAX, REASON_LEN_MAX, STACK_LEN_MAX, TABLE_ELEMENTS_MAX};
@@ -84,19 +85,32 @@ pub enum Trap {
 impl Trap {
     /// Of an error that the interpreter gave.
     pub(crate) fn of(error: &Error, fuel_max: u64) -> Trap {
-        match error.as_trap_code() {
-            Some(TrapCode::UnreachableCodeReached) => Trap::Unreachable,
-            Some(TrapCode::MemoryOutOfBounds) => Trap::MemoryOutOfBounds,
-            Some(TrapCode::TableOutOfBounds) => Trap::TableOutOfBounds,
-            Some(TrapCode::IndirectCallToNull) => Trap::CallToNull,
-            Some(TrapCode::IntegerDivisionByZero) => Trap::DivisionByZero,
-            Some(TrapCode::IntegerOverflow) => Trap::IntegerOverflow,
-            Some(TrapCode::BadConversionToInteger) => Trap::BadConversion,
-            Some(TrapCode::StackOverflow) => Trap::StackOverflow,
-            Some(TrapCode::BadSignature) => Trap::CallOfOtherType,
-            Some(TrapCode::OutOfFuel) => Trap::OutOfFuel { limit: fuel_max },
-            Some(TrapCode::OutOfSystemMemory | TrapCode::GrowthOperationLimited) => Trap::MemoryRefused,
-            _ => Trap::Interpreter { reason: shown(&alloc::format!("{error}"), REASON_LEN_MAX) },
+        match error.kind() {
+            ErrorKind::TrapCode(code) => Trap::of_code(*code, fuel_max),
+            // What it begins with did not go well.
+            ErrorKind::Instantiation(InstantiationError::ElementSegmentDoesNotFit { .. }) => {
+                Trap::TableOutOfBounds
+            }
+            ErrorKind::Memory(MemoryError::OutOfBoundsAccess) => Trap::MemoryOutOfBounds,
+            ErrorKind::Memory(MemoryError::OutOfSystemMemory)
+            | ErrorKind::Table(TableError::OutOfSystemMemory) => Trap::MemoryRefused,
+            kind => Trap::Interpreter { reason: shown(&alloc::format!("{kind}"), REASON_LEN_MAX) },
+        }
+    }
+
+    fn of_code(code: TrapCode, fuel_max: u64) -> Trap {
+        match code {
+            TrapCode::UnreachableCodeReached => Trap::Unreachable,
+            TrapCode::MemoryOutOfBounds => Trap::MemoryOutOfBounds,
+            TrapCode::TableOutOfBounds => Trap::TableOutOfBounds,
+            TrapCode::IndirectCallToNull => Trap::CallToNull,
+            TrapCode::IntegerDivisionByZero => Trap::DivisionByZero,
+            TrapCode::IntegerOverflow => Trap::IntegerOverflow,
+            TrapCode::BadConversionToInteger => Trap::BadConversion,
+            TrapCode::StackOverflow => Trap::StackOverflow,
+            TrapCode::BadSignature => Trap::CallOfOtherType,
+            TrapCode::OutOfFuel => Trap::OutOfFuel { limit: fuel_max },
+            TrapCode::OutOfSystemMemory | TrapCode::GrowthOperationLimited => Trap::MemoryRefused,
         }
     }
 }
