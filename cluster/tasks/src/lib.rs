@@ -45,6 +45,7 @@ pub mod limits;
 mod program;
 mod run;
 mod state;
+mod survey;
 #[cfg(test)]
 mod tests;
 mod text;

@@ -8,7 +8,18 @@ pub const MODULE_LEN_MAX: usize = 1024 * 1024;
 /// The most imports of a module: there are nine functions to import, each of them once.
 pub const IMPORTS_MAX: usize = 64;
 
-/// The most elements of all tables of a run together, 8 bytes each. Tables do not grow.
+/// The most exports of a module. Each run has a table of them.
+pub const EXPORTS_MAX: usize = 1000;
+
+/// The most locals of a function, besides its parameters. They are made zero whenever it is called, and a call costs
+/// the same fuel however many there are.
+pub const LOCALS_MAX: u64 = 2000;
+
+/// The most blocks of a function that are in one another. The compiler remembers some hundred bytes of each.
+pub const BLOCK_DEPTH_MAX: usize = 5000;
+
+/// The most elements of all tables of a run together, and of all segments that they are filled from, at most 24 bytes
+/// each. Tables do not grow.
 pub const TABLE_ELEMENTS_MAX: usize = 100_000;
 
 /// The most calls that are in one another. They are on a stack of their own: the host's does not grow with them.

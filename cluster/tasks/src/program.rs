@@ -4,13 +4,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 
-use wasmi::{CompilationMode, Config, EnforcedLimits, Engine, Error, ExternType, ImportType, Linker, Module};
+use wasmi::{CompilationMode, Config, EnforcedLimits, Engine, ExternType, ImportType, Linker, Module};
 
 use crate::imports::{Import, MODULE, linker};
 use crate::limits::{
     CALL_DEPTH_MAX, IMPORTS_MAX, MODULE_LEN_MAX, NAME_LEN_MAX, REASON_LEN_MAX, STACK_LEN_MAX, STACK_LEN_MIN,
 };
 use crate::state::State;
+use crate::survey::Survey;
 use crate::text::shown;
 use crate::{Grant, Grants};
 
@@ -19,12 +20,6 @@ pub(crate) const MEMORY: &str = "memory";
 
 /// What every module begins with, and the only version of it.
 const PREAMBLE: [u8; 8] = *b"\0asm\x01\0\0\0";
-
-/// For a module of so many bytes, the interpreter's code, types and tables take about so many times as much.
-const OVERHEAD_FACTOR: usize = 8;
-
-/// What a program takes besides: its engine and the imports.
-const OVERHEAD_LEN: usize = 32 * 1024;
 
 /// A module that was checked and compiled: cheap to clone, and many runs may share it.
 #[derive(Clone)]
@@ -36,7 +31,7 @@ struct Checked {
     /// With an engine of its own: an engine keeps all that it has ever compiled.
     module: Module,
     linker: Linker<State>,
-    module_len: usize,
+    survey: Survey,
 }
 
 impl Program {
@@ -45,32 +40,32 @@ impl Program {
     /// # Errors
     /// If it is not valid WebAssembly of the kind that runs here, or imports what there is not or what it may not have.
     pub fn new(module: &[u8], grants: Grants) -> Result<Program, ModuleError> {
-        let module_len = module.len();
-        if module_len > MODULE_LEN_MAX {
-            return Err(ModuleError::TooLong { len: module_len });
+        if module.len() > MODULE_LEN_MAX {
+            return Err(ModuleError::TooLong { len: module.len() });
         }
         if !module.starts_with(&PREAMBLE) {
             return Err(ModuleError::NotAModule);
         }
         let engine = Engine::new(&config());
-        // As a whole first: wasmi 2.0 translates each instruction as soon as it is checked, and panics if there are
-        // more behind the end of a function, which is noticed last.
-        Module::validate(&engine, module).map_err(|error| ModuleError::of(&error))?;
-        let module = Module::new(&engine, module).map_err(|error| ModuleError::of(&error))?;
+        // As a whole first: wasmi 2.0 translates each instruction as soon as it is checked, and
+        // panics if there are more behind the end of a function, which is noticed last.
+        Module::validate(&engine, module).map_err(|error| ModuleError::invalid(&error))?;
+        let survey = Survey::of(module)?;
+        let module = Module::new(&engine, module).map_err(|error| ModuleError::invalid(&error))?;
         if module.imports().nth(IMPORTS_MAX).is_some() {
-            return Err(ModuleError::TooManyImports);
+            return Err(ModuleError::TooMany { what: "imports", most: IMPORTS_MAX });
         }
         module.imports().try_for_each(|import| check(&import, grants))?;
         if !matches!(module.get_export(MEMORY), Some(ExternType::Memory(_))) {
             return Err(ModuleError::NoMemory);
         }
-        let linker = linker(&engine).map_err(|error| ModuleError::of(&error))?;
-        Ok(Program { checked: Arc::new(Checked { module, linker, module_len }) })
+        let linker = linker(&engine).map_err(|error| ModuleError::invalid(&error))?;
+        Ok(Program { checked: Arc::new(Checked { module, linker, survey }) })
     }
 
     /// About how many bytes it takes, without its runs.
     pub fn memory_len(&self) -> usize {
-        OVERHEAD_LEN + self.checked.module_len * OVERHEAD_FACTOR
+        self.checked.survey.memory_len()
     }
 
     /// Whether a run can begin at the export of that name: a function without parameters and results.
@@ -95,7 +90,7 @@ impl Program {
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Program").field("module_len", &self.checked.module_len).finish_non_exhaustive()
+        f.debug_struct("Program").field("memory_len", &self.memory_len()).finish_non_exhaustive()
     }
 }
 
@@ -167,8 +162,13 @@ pub enum ModuleError {
     },
     /// It has a start function.
     StartFunction,
-    /// It imports too much.
-    TooManyImports,
+    /// It has more of something than it may have.
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many it may have.
+        most: usize,
+    },
     /// It imports what there is not.
     UnknownImport {
         /// From which module, cut.
@@ -193,11 +193,7 @@ pub enum ModuleError {
 }
 
 impl ModuleError {
-    fn of(error: &Error) -> ModuleError {
-        // The interpreter has a variant for it that it does not export.
-        if alloc::format!("{error:?}").contains("DisallowedStartFn") {
-            return ModuleError::StartFunction;
-        }
+    pub(crate) fn invalid(error: &dyn fmt::Display) -> ModuleError {
         ModuleError::Invalid { reason: shown(&alloc::format!("{error}"), REASON_LEN_MAX) }
     }
 }
@@ -218,7 +214,7 @@ impl fmt::Display for ModuleError {
             ModuleError::StartFunction => f.write_str(
                 "the module has a start function: export it, and call it where the program begins",
             ),
-            ModuleError::TooManyImports => write!(f, "the module has more than {IMPORTS_MAX} imports"),
+            ModuleError::TooMany { what, most } => write!(f, "the module has more than {most} {what}"),
             ModuleError::UnknownImport { module, name } => {
                 write!(
                     f,

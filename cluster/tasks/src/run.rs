@@ -41,8 +41,8 @@ pub trait Memory: Send {
     /// that does not matter.
     ///
     /// What grows is moved, into room for twice as much as there was, so that up to three times `len` may be taken for a
-    /// moment, and twice `len` for long. A stack of up to [`STACK_LEN_MAX`], a response, a result and tables come on
-    /// top.
+    /// moment, and twice `len` for long. A stack of up to [`STACK_LEN_MAX`], a response, a result, tables, and about a
+    /// hundred bytes for each function of the program come on top.
     ///
     /// [`STACK_LEN_MAX`]: crate::limits::STACK_LEN_MAX
     fn resize(&mut self, len: usize) -> bool;

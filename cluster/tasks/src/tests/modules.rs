@@ -137,6 +137,26 @@ fn what_makes_no_sense_here_is_refused() {
 }
 
 #[test]
+fn what_would_take_too_long_is_refused() {
+    let locals = |count: usize| format!("{MEMORY} (func (local {}))", "i64 ".repeat(count));
+    assert!(Program::new(&compile(&format!("(module {})", locals(2000))), Grants::all()).is_ok());
+    assert_eq!(refusal(&locals(2001)), "the module has more than 2000 locals in a function");
+    let exports: String = (0..1000).map(|number| format!("(func (export \"f{number}\"))")).collect();
+    assert_eq!(refusal(&format!("{MEMORY} {exports}")), "the module has more than 1000 exports");
+    let elements = format!("{MEMORY} (table 1 funcref) (func $f) (elem func {})", "$f ".repeat(100_001));
+    assert_eq!(refusal(&elements), "the module has more than 100000 elements in segments");
+    // Deeper than a reader of text can go.
+    let mut bytes = module(r#"(func (export "run") (drop (i32.const 0x12345)))"#);
+    let section = bytes.iter().rposition(|byte| *byte == 10).expect("a code section");
+    bytes.truncate(section);
+    let blocks = [&[0][..], &[2, 0x40].repeat(5001), &[0x0b].repeat(5002)].concat();
+    let number = |value: usize| [value as u8 | 0x80, (value >> 7) as u8 | 0x80, (value >> 14) as u8];
+    let code = [&[1][..], &number(blocks.len()), &blocks].concat();
+    bytes.extend([&[10][..], &number(code.len()), &code].concat());
+    assert_eq!(refusal_of(&bytes), "the module has more than 5000 blocks in one another");
+}
+
+#[test]
 fn entries_are_without_parameters_and_results() {
     let program = program(
         r#"(func (export "run")) (func (export "again")) (func (export "of") (param i32))
