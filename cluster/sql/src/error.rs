@@ -88,6 +88,8 @@ states! {
     INVALID_SCHEMA_NAME = "3F000";
     /// serialization_failure
     SERIALIZATION_FAILURE = "40001";
+    /// insufficient_privilege
+    INSUFFICIENT_PRIVILEGE = "42501";
     /// syntax_error
     SYNTAX_ERROR = "42601";
     /// duplicate_column

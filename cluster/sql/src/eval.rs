@@ -65,6 +65,8 @@ pub(crate) struct SessionFacts {
     pub(crate) statement_micros: i64,
     /// Who puts rows into the index that the statement makes, if they are not to be put there at once.
     pub(crate) builder: Option<u64>,
+    /// The service whose tables it defines.
+    pub(crate) service: Option<u8>,
     /// What of its transaction is to be checked at its end.
     pub(crate) deferred: Arc<Mutex<Deferred>>,
     /// What sequences have given it.
@@ -87,6 +89,7 @@ impl SessionFacts {
             regexes: Arc::default(),
             statement_micros: 0,
             builder: None,
+            service: None,
             deferred: Arc::default(),
             sequences: Arc::default(),
         }

@@ -7,6 +7,8 @@
 //! restore:     00 03, while a backup is restored: which restore may write
 //! setting:     00 04 | name, unless it has its default: see cluster/store
 //! statistics:  00 04 | table id, u32
+//! build:       00 05 | session, u64: see catalog/builds.rs
+//! service:     00 06 | service, u8: how far its schema has been run
 //!
 //! value:       01 | its bytes             text, bytea: 00 becomes 00 ff, and 00 00 ends it
 //! NULL:        02                         integers: big-endian, sign flipped

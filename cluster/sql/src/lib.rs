@@ -49,6 +49,7 @@ pub use exec::{Row, STATEMENT_MEMORY_MAX};
 pub use function::SERVER_VERSION;
 pub use plan::OutputColumn;
 pub use session::{
-    Backup, CopyIn, Cursor, Mode, Notice, Outcome, Parsed, Prepared, Restore, Session, Status, Tag, Timeouts,
+    Answer, Backup, CopyIn, Cursor, Mode, Notice, Outcome, Parsed, Prepared, Restore, ServiceSchema, Session,
+    Status, Tag, Timeouts,
 };
 pub use turns::{Turn, Turns};

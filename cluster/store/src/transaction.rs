@@ -162,9 +162,13 @@ impl Transaction {
 
     /// Whether it may have written something in `range`.
     fn writes_in(&self, range: &KeyRange) -> bool {
+        !self.deletes.is_empty() || (!self.writes.is_empty() && self.has_written(range))
+    }
+
+    /// Whether it has written a key in `range`; ranges that it deletes do not count.
+    pub fn has_written(&self, range: &KeyRange) -> bool {
         let bounds = (Bound::Included(&range.start), Bound::Excluded(&range.end));
-        let has_written = || self.writes.range::<Arc<[u8]>, _>(bounds).next().is_some();
-        !self.deletes.is_empty() || (!range.is_empty() && !self.writes.is_empty() && has_written())
+        !range.is_empty() && self.writes.range::<Arc<[u8]>, _>(bounds).next().is_some()
     }
 
     /// Sets `key` to `value` if it has none; whether it had none.

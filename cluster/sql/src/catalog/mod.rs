@@ -8,6 +8,7 @@ mod cache;
 mod descriptor;
 mod extras;
 mod legacy;
+mod services;
 mod statistics;
 mod stored;
 
@@ -27,6 +28,8 @@ pub use descriptor::{
 };
 
 pub use extras::{Deferral, Part};
+pub use services::service_id;
+pub(crate) use services::{descriptors as descriptors_of_services, put_service, service};
 pub use statistics::analyzed;
 pub(crate) use statistics::{
     ColumnSample, ColumnStatistics, Detail, TableStatistics, UNKNOWN_EQUAL, statistics_key,
@@ -170,8 +173,11 @@ pub(crate) async fn put(
     Ok(())
 }
 
-/// Takes the id of a new table, index, view or sequence.
-pub(crate) async fn take_id(transaction: &mut Transaction) -> SqlResult<u32> {
+/// Takes the id of a new table, index, view or sequence, of a service if one defines it.
+pub(crate) async fn take_id(transaction: &mut Transaction, service: Option<u8>) -> SqlResult<u32> {
+    if let Some(service) = service {
+        return services::take_service_id(service, transaction).await;
+    }
     if transaction.get(&RESTORE).await?.is_some() {
         return Err(restore_under_way());
     }
@@ -200,10 +206,15 @@ pub(crate) fn write_next_id(id: u32) -> Write {
     Write { key: NEXT_TABLE_ID[..].into(), value: Some(id.to_be_bytes()[..].into()) }
 }
 
-/// Whether there is any table.
+/// Whether users have any table.
 pub(crate) async fn has_tables(transaction: &mut Transaction) -> SqlResult<bool> {
-    let mut scan = transaction.scan(KeyRange::prefix(&[SYSTEM_SPACE, DESCRIPTORS]), Direction::Forward);
-    Ok(!scan.next_batch(transaction).await?.is_empty())
+    for range in descriptors_of_users() {
+        let mut scan = transaction.scan(range, Direction::Forward);
+        if !scan.next_batch(transaction).await?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What there is, by schema and name. What cannot be read is left out.
@@ -263,17 +274,25 @@ pub(crate) async fn has_schema(transaction: &mut Transaction, name: &str) -> Sql
     Ok(is_built_in || transaction.get(&descriptor_key(name, SCHEMA_ITSELF)).await?.is_some())
 }
 
-/// Where what belongs to users is: which tables there are, then their rows. Whatever else there may be is this
-/// cluster's own, and in no backup.
-pub(crate) fn of_users() -> [KeyRange; 2] {
-    let descriptors =
-        KeyRange { start: [SYSTEM_SPACE, DESCRIPTORS][..].into(), end: KeyRange::single(&NEXT_TABLE_ID).end };
-    [descriptors, rows_of_tables()]
+/// Where it is said which tables users have. Whatever else there may be is this cluster's own, as schema `sys` is, and in no
+/// backup.
+pub(crate) fn descriptors_of_users() -> [KeyRange; 2] {
+    let all = [SYSTEM_SPACE, DESCRIPTORS];
+    let services = services::descriptors();
+    [
+        KeyRange { start: all[..].into(), end: services.start },
+        KeyRange { start: services.end, end: KeyRange::single(&NEXT_TABLE_ID).end },
+    ]
 }
 
-/// The rows of all tables.
-pub(crate) fn rows_of_tables() -> KeyRange {
-    KeyRange::prefix(&[TABLE_SPACE])
+/// Whether `key` is that of what a service has defined.
+pub(crate) fn is_of_service(key: &[u8]) -> bool {
+    services::descriptors().contains(key)
+}
+
+/// The rows of users' tables.
+pub(crate) fn rows_of_users() -> KeyRange {
+    KeyRange { start: [TABLE_SPACE][..].into(), end: services::rows().start }
 }
 
 /// What a row of the store is.
@@ -287,7 +306,7 @@ pub(crate) enum Kind {
     Row(u32),
 }
 
-/// What a row of [`of_users`] is; none if it is not as this crate writes them.
+/// What a row of users' tables is, or of what describes them; none if it is not as this crate writes them.
 pub(crate) fn kind_of(key: &[u8], value: &[u8]) -> Option<Kind> {
     match key {
         [SYSTEM_SPACE, DESCRIPTORS, ..] => {

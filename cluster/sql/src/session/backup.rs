@@ -52,11 +52,14 @@ impl<D: Database> Session<D> {
             wall_micros: self.facts.statement_micros,
             cluster: self.facts.cluster.to_string(),
         };
-        let [descriptors, rows] = catalog::of_users();
+        // Taken from the end.
+        let mut ranges = Vec::from([(Section::Rows, catalog::rows_of_users())]);
+        let descriptors = catalog::descriptors_of_users().into_iter().rev();
+        ranges.extend(descriptors.map(|range| (Section::Tables, range)));
         Ok(Outcome::Backup(Box::new(Backup {
             snapshot,
             encoder: Some(Encoder::new(&head)),
-            ranges: Vec::from([(Section::Rows, rows), (Section::Tables, descriptors)]),
+            ranges,
             descriptors_len: 0,
             rows: 0,
             _memory: memory,

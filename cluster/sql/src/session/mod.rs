@@ -25,6 +25,7 @@ mod named;
 mod replay;
 mod restore;
 mod run;
+mod service;
 mod set;
 mod settings;
 mod shapes;
@@ -46,6 +47,7 @@ pub use backup::Backup;
 pub use copy_in::CopyIn;
 pub use cursor::Cursor;
 pub use restore::Restore;
+pub use service::{Answer, ServiceSchema};
 pub use tag::Tag;
 pub use timeouts::Timeouts;
 
@@ -211,6 +213,7 @@ impl<D: Database> Session<D> {
             regexes: Arc::default(),
             statement_micros: 0,
             builder: None,
+            service: None,
             deferred: Arc::new(Mutex::new(Deferred::new(database.memory()))),
             sequences: Arc::default(),
         };

@@ -118,7 +118,7 @@ impl<D: Database> Session<D> {
 
     /// Deletes the rows that a restore has left, unless another has taken over from the one with this mark.
     async fn clear(&mut self, mark: [u8; 8]) -> SqlResult<()> {
-        let mut range = catalog::rows_of_tables();
+        let mut range = catalog::rows_of_users();
         loop {
             let snapshot = self.database.snapshot(Freshness::Local).await?;
             let rows = snapshot.read_within(&range, CLEARED_ROWS_MAX, CLEARED_LEN_MAX).await?;
@@ -227,7 +227,9 @@ impl Restore {
                 }
                 Some(Kind::Row(table)) if self.tables.contains(&table) => writes.push(written()),
                 Some(Kind::NextId(id)) => self.next_id = self.next_id.max(id),
-                Some(Kind::Descriptor(ids)) if ids.iter().all(|id| self.tables.insert(*id)) => {
+                Some(Kind::Descriptor(ids))
+                    if !catalog::is_of_service(key) && ids.iter().all(|id| self.tables.insert(*id)) =>
+                {
                     let len = key.len() + value.len();
                     self.descriptors_len += len;
                     check_descriptors_len(self.descriptors_len)?;

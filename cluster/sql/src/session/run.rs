@@ -398,6 +398,7 @@ pub(super) async fn write_once<D: Database>(
     mode: Mode,
 ) -> SqlResult<Written> {
     if let Some((tag, notices)) = definition::run(prepared.statement(), row_ids, context).await? {
+        super::service::check_schema(context.transaction, context.env.session.service)?;
         // What is defined holds for the rows that are there.
         settle_keys(false, context).await?;
         return Ok(Written { tag, rows: None, budget: None, notices });

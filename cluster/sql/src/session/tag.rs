@@ -63,3 +63,19 @@ impl fmt::Display for Tag {
         })
     }
 }
+
+impl Tag {
+    /// How many rows the statement has given or changed.
+    pub fn count(&self) -> u64 {
+        match self {
+            Tag::Copy(count)
+            | Tag::Delete(count)
+            | Tag::Fetch(count)
+            | Tag::Move(count)
+            | Tag::Insert(count)
+            | Tag::Select(count)
+            | Tag::Update(count) => *count,
+            _ => 0,
+        }
+    }
+}

@@ -35,8 +35,8 @@ pub(super) fn dependencies(catalog: &Catalog, rows: &mut Rows) {
     for relation in &catalog.relations {
         let schema = catalog.schema_oid(&relation.schema);
         match &relation.kind {
-            RelationKind::Live(_) => {
-                // What comes with the node is in no dump: pg_dump leaves out what an extension brings.
+            // What comes with the system is in no dump: pg_dump leaves out what an extension brings.
+            _ if relation.schema == SYS => {
                 add_to(rows, (CLASS, relation.oid), (EXTENSION, cluster::EXTENSION), 0, "e");
                 continue;
             }

@@ -214,7 +214,7 @@ async fn add_index<D: Database>(
         nulls_first: false,
     };
     let keys = columns.iter().map(key).collect();
-    let id = catalog::take_id(context.transaction).await?;
+    let id = catalog::take_id(context.transaction, context.env.session.service).await?;
     let descriptor = Descriptor::Index(table.name.clone());
     catalog::put(context.transaction, &table.schema, &name, &descriptor).await?;
     let state = state_of_new(context)?;

@@ -62,7 +62,7 @@ pub(super) async fn create<D: Database>(
     };
     let suffix = if columns.len() == keys.len() { "idx" } else { "expr_idx" };
     let name = constraint::index_name(&descriptor, create.name.as_ref(), &columns, suffix, context).await?;
-    let id = catalog::take_id(context.transaction).await?;
+    let id = catalog::take_id(context.transaction, context.env.session.service).await?;
     let of_table = Descriptor::Index(descriptor.name.clone());
     catalog::put(context.transaction, &descriptor.schema, &name, &of_table).await?;
     let state = constraint::state_of_new(context)?;

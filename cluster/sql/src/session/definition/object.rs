@@ -71,7 +71,7 @@ pub(super) async fn put_sequence<D: Database>(
     if start > max {
         return refused(format!("START value ({start}) cannot be greater than MAXVALUE ({max})"));
     }
-    let id = catalog::take_id(context.transaction).await?;
+    let id = catalog::take_id(context.transaction, context.env.session.service).await?;
     let cycle = options.cycle.unwrap_or(false);
     context.env.session.sequences.lock().own.make(id, schema, name, start);
     let sequence =
@@ -166,7 +166,7 @@ pub(super) async fn create_view<D: Database>(
         columns.push((column, output.data_type));
     }
     let id = match &replaced {
-        None => catalog::take_id(context.transaction).await?,
+        None => catalog::take_id(context.transaction, context.env.session.service).await?,
         Some(view) => {
             check_replacement(&view.descriptor.columns, &columns)?;
             view.descriptor.id

@@ -48,7 +48,7 @@ pub(super) async fn create<D: Database>(
         }
     };
     let mut table = TableDescriptor {
-        id: catalog::take_id(context.transaction).await?,
+        id: catalog::take_id(context.transaction, context.env.session.service).await?,
         schema,
         name,
         columns: Vec::new(),

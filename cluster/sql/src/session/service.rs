@@ -1,0 +1,275 @@
+//! What a service of the system does with a session: makes its tables in schema `sys`, and runs statements to their end.
+//!
+//! A service's schema is a list of statements that only grows. What of it has been run is noted in the store, so each
+//! statement is run once in the life of a cluster, by whichever node leads first with a build that knows it; and ids of what
+//! it defines depend on nothing but the list.
+//!
+//! ```text
+//! key: 00 06 | service, u8      value: statements that have been run, u32 | ids that they have taken, u32
+//! ```
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use cluster_calendar::Timestamptz;
+use cluster_store::Transaction;
+
+use super::transaction::{Explicit, State};
+use super::{Mode, Outcome, Parsed, Prepared, Session};
+use crate::catalog;
+use crate::database::{Database, Freshness};
+use crate::error::{SqlError, SqlResult, SqlState};
+use crate::exec::{Row, row_len};
+use crate::function::write_json;
+use crate::plan::OutputColumn;
+use crate::types::{DataType, Datum, Json, parse_json, quote_json};
+use crate::wire::{parse_text, text_of};
+
+/// The tables of a service.
+#[derive(Clone, Copy, Debug)]
+pub struct ServiceSchema {
+    /// Which service; each has a range of ids of its own.
+    pub number: u8,
+    /// Its name, for people.
+    pub name: &'static str,
+    /// The statements that make its tables, in order. New ones are added at the end, and none is changed.
+    pub sql: &'static str,
+}
+
+/// What a statement gave that was run to its end.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The columns of its rows.
+    pub columns: Vec<OutputColumn>,
+    /// All of its rows.
+    pub rows: Vec<Row>,
+    /// How many rows it gave or changed.
+    pub count: u64,
+}
+
+impl<D: Database> Session<D> {
+    /// Runs what of the services' schemas has not been run yet, in one transaction; whether there was anything.
+    pub async fn install(&mut self, schemas: &[ServiceSchema]) -> SqlResult<bool> {
+        self.begin(false);
+        let mut any = false;
+        for schema in schemas {
+            any |= self.install_one(schema).await?;
+        }
+        self.commit_block().await?;
+        Ok(any)
+    }
+
+    async fn install_one(&mut self, schema: &ServiceSchema) -> SqlResult<bool> {
+        let statements = self.parse(schema.sql)?;
+        let transaction = self.state.transaction(&self.database).await?;
+        let done = catalog::service(schema.number, transaction).await?.statements;
+        let rest = statements.get(done as usize..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(false);
+        }
+        self.facts.service = Some(schema.number);
+        let mut ran = Ok(());
+        for statement in rest {
+            ran = self.run_parsed(statement, Vec::new()).await.map(drop);
+            if ran.is_err() {
+                break;
+            }
+        }
+        self.facts.service = None;
+        ran?;
+        let transaction = self.state.transaction(&self.database).await?;
+        let mut service = catalog::service(schema.number, transaction).await?;
+        service.statements = u32::try_from(statements.len()).unwrap_or(u32::MAX);
+        catalog::put_service(schema.number, service, transaction)?;
+        Ok(true)
+    }
+
+    /// Begins a transaction block on a snapshot that is as new as this. One that is not confirmed by the leader is enough for
+    /// a block that writes, if what it fails with is not believed before it has failed on one that is.
+    pub async fn begin_on(&mut self, freshness: Freshness) -> SqlResult<()> {
+        self.facts.statement_micros = self.database.wall_micros();
+        self.facts.style.now = Timestamptz::from_unix_micros(self.facts.statement_micros)?;
+        self.begin(false);
+        let snapshot = self.database.snapshot(freshness).await?;
+        if let State::Explicit(Explicit { transaction: transaction @ None, .. }) = &mut self.state {
+            *transaction = Some(Box::new(Transaction::new(snapshot, self.database.memory().lease())));
+        }
+        Ok(())
+    }
+
+    /// Commits the transaction block that is open. After an error it is gone; it has not taken place, unless the error is
+    /// [`SqlState::OUTCOME_UNKNOWN`].
+    pub async fn end_block(&mut self) -> SqlResult<()> {
+        self.commit_block().await.map(drop)
+    }
+
+    /// Gives up the transaction block that is open, if one is.
+    pub fn abandon_block(&mut self) {
+        self.state = State::Idle;
+        self.end_transaction(false);
+    }
+
+    /// The wall time of the open transaction's start, in microseconds since the Unix epoch.
+    pub fn transaction_micros(&self) -> i64 {
+        self.facts.style.now.unix_micros()
+    }
+
+    /// Runs the one statement of `sql` to its end. After an error, the block that is open has failed.
+    pub async fn run(&mut self, sql: &str, params: Vec<Datum>) -> SqlResult<Answer> {
+        let ran = async {
+            let statement = self.only_statement(sql)?;
+            self.run_parsed(&statement, params).await
+        };
+        let ran = ran.await;
+        if ran.is_err() {
+            self.fail();
+        }
+        ran
+    }
+
+    fn only_statement(&mut self, sql: &str) -> SqlResult<Arc<Parsed>> {
+        match &*self.parse(sql)? {
+            [statement] => Ok(statement.clone()),
+            statements => {
+                let message = format!("one statement is wanted, not {}", statements.len());
+                Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
+            }
+        }
+    }
+
+    async fn run_parsed(&mut self, statement: &Arc<Parsed>, params: Vec<Datum>) -> SqlResult<Answer> {
+        let given: Vec<_> = params.iter().map(Datum::data_type).collect();
+        let prepared = self.prepare(statement, &given).await?;
+        let mut answer = Answer::default();
+        let mut each = |_: &[Row]| Ok(());
+        self.run_prepared(&prepared, params, &mut answer, &mut each).await?;
+        Ok(answer)
+    }
+
+    async fn run_prepared(
+        &mut self,
+        prepared: &Prepared,
+        params: Vec<Datum>,
+        answer: &mut Answer,
+        check: &mut (dyn FnMut(&[Row]) -> SqlResult<()> + Send),
+    ) -> SqlResult<()> {
+        if params.len() != prepared.params().len() {
+            let message =
+                format!("the statement takes {} parameters, not {}", prepared.params().len(), params.len());
+            return Err(SqlError::new(SqlState::UNDEFINED_PARAMETER, message));
+        }
+        let mode = Mode { alone: true, described: false };
+        match self.execute(prepared, params, mode).await? {
+            Outcome::Done(tag) => answer.count = tag.count(),
+            Outcome::Rows(mut cursor) => {
+                answer.columns = cursor.columns().to_vec();
+                while let Some(rows) = self.fetch(&mut cursor).await? {
+                    check(&rows)?;
+                    answer.rows.extend(rows);
+                }
+                answer.count = cursor.tag().count();
+            }
+            _ => return Err(SqlError::not_supported("this statement, from a program,")),
+        }
+        Ok(())
+    }
+
+    /// Runs a statement for a program: `params` is a JSON array of its parameters, or nothing. What it gives is JSON, no
+    /// longer than `len_max` bytes:
+    ///
+    /// ```text
+    /// {"columns":["id","name"],"rows":[[1,"one"],[2,null]],"count":2}
+    /// ```
+    pub async fn run_json(&mut self, sql: &str, params: &str, len_max: usize) -> SqlResult<String> {
+        let ran = self.try_run_json(sql, params, len_max).await;
+        if ran.is_err() {
+            self.fail();
+        }
+        ran
+    }
+
+    async fn try_run_json(&mut self, sql: &str, params: &str, len_max: usize) -> SqlResult<String> {
+        let statement = self.only_statement(sql)?;
+        let prepared = self.prepare(&statement, &[]).await?;
+        let values = match params.trim_ascii() {
+            "" => Vec::new(),
+            params => match parse_json(params)? {
+                Json::Array(items) => items,
+                _ => {
+                    let message = "parameters are to be an array";
+                    return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
+                }
+            },
+        };
+        let mut texts = Vec::with_capacity(values.len());
+        for (value, data_type) in values.iter().zip(prepared.params()) {
+            texts.push(match value {
+                Json::Null => Datum::Null,
+                Json::String(text) if !matches!(data_type, DataType::Json | DataType::Jsonb) => {
+                    parse_text(*data_type, text, &self.facts.style)?
+                }
+                other => parse_text(*data_type, &other.to_string(), &self.facts.style)?,
+            });
+        }
+        // A parameter too many has no type; it is counted, and refused.
+        texts.resize(values.len(), Datum::Null);
+        let mut answer = Answer::default();
+        let mut len = 0;
+        let mut check = |rows: &[Row]| {
+            len += rows.iter().map(row_len).sum::<usize>();
+            if len > len_max { Err(too_long(len_max)) } else { Ok(()) }
+        };
+        self.run_prepared(&prepared, texts, &mut answer, &mut check).await?;
+        let json = self.json_of(&answer);
+        if json.len() > len_max { Err(too_long(len_max)) } else { Ok(json) }
+    }
+
+    fn json_of(&self, answer: &Answer) -> String {
+        let style = &self.facts.style;
+        let mut out = String::from("{\"columns\":[");
+        for (at, column) in answer.columns.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            quote_json(&column.name, &mut out);
+        }
+        out.push_str("],\"rows\":[");
+        for (at, row) in answer.rows.iter().enumerate() {
+            out.push_str(if at == 0 { "[" } else { ",[" });
+            for (at, value) in row.iter().enumerate() {
+                if at > 0 {
+                    out.push(',');
+                }
+                write_json(value, style, &mut out);
+            }
+            out.push(']');
+        }
+        out.push_str(&format!("],\"count\":{}}}", answer.count));
+        out
+    }
+
+    /// The text of a value, as this session writes it.
+    pub fn text_of(&self, value: &Datum) -> String {
+        text_of(value, &self.facts.style)
+    }
+}
+
+fn too_long(len_max: usize) -> SqlError {
+    let message = format!("the rows take more than the {len_max} bytes that a program is given at once");
+    SqlError::new(SqlState::LIMIT_EXCEEDED, message)
+        .hint("Ask for fewer, with WHERE or LIMIT, and go on from the last.")
+}
+
+/// 42501, if the transaction has defined anything in schema `sys`, which only services may.
+pub(super) fn check_schema(transaction: &Transaction, service: Option<u8>) -> SqlResult<()> {
+    if service.is_none() && transaction.has_written(&catalog::descriptors_of_services()) {
+        let message = "permission denied for schema sys";
+        return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message).hint(
+            "What the system keeps there can be read, and rows can be changed; its definitions are its own.",
+        ));
+    }
+    Ok(())
+}
