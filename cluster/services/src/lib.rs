@@ -1,22 +1,35 @@
-//! System tables: the state of the operating system as rows of schema `sys`.
+//! The services of the operating system: its state as rows of schema `sys`, and what is done about it.
 //!
-//! These are the live ones: each node computes its own rows, and a query gathers them from all.
+//! 1. **Tables are the state.** A service is a folder: the tables that it keeps, in schema.sql, and procedures over them. It
+//!    has no other memory, so any node may go on with what another has begun.
+//! 2. **Live tables** are computed: each node has its own rows, and a query gathers them from all.
+//! 3. **One transaction.** What a service does with rows of others, or of users, is in the same transaction.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
+mod attempts;
+#[cfg(test)]
+mod bench;
 pub mod devices;
 pub mod nodes;
+pub mod programs;
+pub mod scheduler;
 pub mod storage;
 pub mod tables;
+pub mod worker;
 
+use cluster_sql::ServiceSchema;
 use cluster_sql::database::LiveTable;
 use cluster_sql::types::Datum;
 
 /// The live tables.
 pub const LIVE_TABLES: &[LiveTable] = &[nodes::TABLE, devices::TABLE, storage::TABLE, tables::TABLE];
+
+/// The stored tables, service by service.
+pub const SCHEMAS: &[ServiceSchema] = &[programs::SCHEMA, scheduler::SCHEMA];
 
 fn int8(number: u64) -> Datum {
     Datum::Int8(i64::try_from(number).unwrap_or(i64::MAX))

@@ -1,0 +1,66 @@
+//! What tests of services work on: their tables, in memory.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
+
+use cluster_format::NodeId;
+use cluster_sql::memory::MemoryDatabase;
+use cluster_sql::types::Datum;
+use cluster_sql::{CancelFlag, Session};
+
+use crate::SCHEMAS;
+use crate::scheduler::{Round, round};
+
+/// One turn of `future`.
+pub(crate) fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A database in memory never waits for anything but its turn.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = poll(future.as_mut()) {
+            return output;
+        }
+    }
+}
+
+/// The tables, and a session.
+pub(crate) struct Bench {
+    pub(crate) database: MemoryDatabase,
+    pub(crate) session: Session<MemoryDatabase>,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Bench {
+        let database = MemoryDatabase::new(1_000_000_000_000_000);
+        let mut session = Session::new(database.clone(), "relix", "relix", 0, Arc::<CancelFlag>::default());
+        assert_eq!(block_on(session.install(SCHEMAS)), Ok(true));
+        Bench { database, session }
+    }
+
+    /// The rows that a statement gives, or its error.
+    pub(crate) fn run(&mut self, sql: &str) -> String {
+        match block_on(self.session.run(sql, Vec::new())) {
+            Ok(answer) => {
+                let text =
+                    |value: &Datum| if value.is_null() { "-".into() } else { self.session.text_of(value) };
+                let row = |row: &Vec<Datum>| row.iter().map(text).collect::<Vec<String>>().join(" ");
+                answer.rows.iter().map(row).collect::<Vec<String>>().join(", ")
+            }
+            Err(error) => format!("{error}"),
+        }
+    }
+
+    /// A round, in which these of three nodes are up.
+    pub(crate) fn round(&mut self, up: &[u8]) -> Round {
+        let members: Vec<(NodeId, bool)> = (1..=3).map(|id| (NodeId(id), up.contains(&id))).collect();
+        block_on(round(&mut self.session, &members)).expect("a round")
+    }
+}

@@ -1,0 +1,144 @@
+//! Rounds on a database in memory.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+use cluster_sql::catalog::{Descriptor, all};
+
+use super::*;
+use crate::SCHEMAS;
+use crate::bench::{Bench, block_on};
+
+impl Bench {
+    /// Which worker has which task.
+    fn running(&mut self) -> String {
+        self.run("SELECT id, worker FROM sys.tasks WHERE state = 'running' ORDER BY id")
+    }
+
+    fn policy(&mut self, policy: &str) {
+        self.run(&format!("UPDATE sys.queues SET policy = '{policy}'"));
+    }
+}
+
+#[test]
+fn ids_are_what_the_constants_say_and_the_schema_is_made_once() {
+    let mut bench = Bench::new();
+    assert_eq!(block_on(bench.session.install(SCHEMAS)), Ok(false));
+    let snapshot = block_on(cluster_sql::database::Database::snapshot(&bench.database, Freshness::Local));
+    let mut ids = Vec::new();
+    for (_, name, descriptor) in block_on(all(&snapshot.expect("a snapshot"))).expect("readable") {
+        if let Descriptor::Table(table) = descriptor {
+            ids.push((name, table.id));
+            ids.extend(table.indexes.iter().map(|index| (index.name.clone(), index.id)));
+        }
+    }
+    let id = |name: &str| ids.iter().find(|(known, _)| known == name).map(|(_, id)| *id);
+    assert_eq!(id("policies"), Some(POLICIES));
+    assert_eq!(id("queues"), Some(QUEUES));
+    assert_eq!(id("workers"), Some(WORKERS));
+    assert_eq!(id("tasks"), Some(TASKS));
+    assert_eq!(id("tasks_ready"), Some(TASKS_READY));
+    assert_eq!(id("tasks_running"), Some(TASKS_RUNNING));
+    assert_eq!(bench.run("CREATE TABLE t (a integer)"), "");
+    assert_eq!(bench.run("SELECT 't'::regclass::oid < 20000"), "t", "ids of users are as they were");
+}
+
+#[test]
+fn what_the_system_keeps_cannot_be_redefined() {
+    let mut bench = Bench::new();
+    let refused = "permission denied for schema sys (SQLSTATE 42501)";
+    for sql in [
+        "CREATE TABLE sys.mine (a integer)",
+        "DROP TABLE sys.tasks CASCADE",
+        "ALTER TABLE sys.tasks ADD COLUMN mine integer",
+        "CREATE INDEX ON sys.tasks (program)",
+        "DROP VIEW sys.slots",
+        "CREATE TABLE mine (task bigint REFERENCES sys.tasks)",
+        "ALTER TABLE sys.queues RENAME TO mine",
+    ] {
+        assert_eq!(bench.run(sql), refused, "{sql}");
+    }
+}
+
+#[test]
+fn policies_differ_in_who_gets_what() {
+    let tasks = "INSERT INTO sys.tasks (program, priority, tenant, home) VALUES \
+                 ('p', 1, 'a', 3), ('p', 3, 'a', NULL), ('p', 2, 'b', 3)";
+    for (policy, expected) in
+        [("fifo", "1 1, 2 1, 3 2"), ("least_loaded", "1 1, 2 2, 3 3"), ("locality", "1 3, 2 1, 3 3")]
+    {
+        let mut bench = Bench::new();
+        bench.policy(policy);
+        bench.round(&[1, 2, 3]);
+        bench.run("UPDATE sys.workers SET capacity = 2");
+        bench.run(tasks);
+        assert_eq!(bench.round(&[1, 2, 3]).given, 3, "{policy}");
+        assert_eq!(bench.running(), expected, "{policy}");
+    }
+    for (policy, expected) in [("fifo", "1 1, 2 2"), ("priority", "2 1, 3 2"), ("fair", "1 1, 3 2")] {
+        let mut bench = Bench::new();
+        bench.policy(policy);
+        bench.round(&[1, 2]);
+        bench.run("UPDATE sys.workers SET capacity = 1");
+        bench.run(tasks);
+        assert_eq!(bench.round(&[1, 2]).given, 2, "{policy}");
+        assert_eq!(bench.running(), expected, "{policy}");
+    }
+}
+
+#[test]
+fn a_policy_of_ones_own_takes_effect_by_one_update() {
+    let mut bench = Bench::new();
+    bench.run(
+        "INSERT INTO sys.policies (name, query) VALUES \
+         ('newest', 'SELECT id, 2 FROM sys.tasks WHERE state = ''ready'' AND queue = $1 ORDER BY id DESC LIMIT least($2, 1)')",
+    );
+    bench.run("INSERT INTO sys.tasks (program) VALUES ('p'), ('p')");
+    bench.policy("newest");
+    bench.round(&[1, 2]);
+    assert_eq!(bench.running(), "2 2");
+}
+
+#[test]
+fn queues_limit_how_many_run_and_can_be_paused() {
+    let mut bench = Bench::new();
+    bench.run("INSERT INTO sys.queues (name, concurrency) VALUES ('narrow', 2)");
+    bench.run("INSERT INTO sys.tasks (queue, program) SELECT 'narrow', 'p' FROM generate_series(1, 5)");
+    assert_eq!(bench.round(&[1, 2, 3]).given, 2);
+    assert_eq!(bench.round(&[1, 2, 3]).given, 0);
+    bench.run("UPDATE sys.tasks SET state = 'done' WHERE id = 1");
+    assert_eq!(bench.round(&[1, 2, 3]).given, 1);
+    bench.run("UPDATE sys.queues SET concurrency = NULL, paused = true WHERE name = 'narrow'");
+    assert_eq!(bench.round(&[1, 2, 3]).given, 0);
+    bench.run("UPDATE sys.queues SET paused = false WHERE name = 'narrow'");
+    assert_eq!(bench.round(&[1, 2, 3]).given, 2);
+}
+
+#[test]
+fn a_task_is_due_at_its_time_and_a_key_is_taken_once() {
+    let mut bench = Bench::new();
+    bench.run("INSERT INTO sys.tasks (program, run_at) VALUES ('p', now() + '5 s')");
+    let round = bench.round(&[1]);
+    assert_eq!(round, Round { given: 0, next_micros: Some(1_000_000_005_000_000) });
+    bench.database.set_wall_micros(1_000_000_005_000_000);
+    assert_eq!(bench.round(&[1]), Round { given: 1, next_micros: None });
+    let keyed = "INSERT INTO sys.tasks (program, deduplication_key) VALUES ('p', 'one')";
+    assert_eq!(bench.run(keyed), "");
+    assert!(bench.run(keyed).contains("23505"));
+}
+
+#[test]
+fn what_a_lost_worker_was_to_run_is_ready_again_and_it_gets_nothing() {
+    let mut bench = Bench::new();
+    bench.run("INSERT INTO sys.tasks (program) SELECT 'p' FROM generate_series(1, 3)");
+    bench.policy("least_loaded");
+    bench.round(&[1, 2, 3]);
+    bench.run("UPDATE sys.workers SET draining = true WHERE node = 1");
+    assert_eq!(bench.running(), "1 1, 2 2, 3 3");
+    assert_eq!(bench.round(&[1, 3]).given, 1);
+    assert_eq!(bench.running(), "1 1, 2 3, 3 3");
+    assert_eq!(bench.run("SELECT node, state FROM sys.workers ORDER BY node"), "1 up, 2 lost, 3 up");
+    bench.round(&[1, 2, 3]);
+    assert_eq!(bench.run("SELECT node, state FROM sys.workers ORDER BY node"), "1 up, 2 up, 3 up");
+}

@@ -1,0 +1,343 @@
+//! Running tasks: each attempt is a transaction, in which the program's statements and the end of the task's row are one.
+//!
+//! ```text
+//! begin ──► read the task's row ──► run the program ──► write how it ended ──► commit
+//!   ▲                                     │                                      │ conflict
+//!   ├─────────────────────────────────────┴── fails ──► write that, on its own   │
+//!   └────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//! The attempt reads that the row says "running, here". Whoever takes the task away, because this node seemed lost or
+//! somebody has cancelled it, changes the row; then the commit meets a conflict, and the next attempt finds the task gone.
+
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use cluster_format::NodeId;
+use cluster_sql::database::{Database, Freshness};
+use cluster_sql::types::Datum;
+use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
+use cluster_store::{Lease, yield_now};
+use cluster_tasks::{Call, Facts, Limits, LogLevel, Memory, Run, Step};
+use drivers_api::Instant;
+use spin::Mutex;
+
+use crate::attempts::Attempts;
+use crate::programs::Programs;
+
+/// Units of work of a program before others may run: about a tenth of a millisecond.
+const SLICE_FUEL: u64 = 50_000;
+
+/// How often an attempt is repeated because of conflicts before that counts as a failure.
+const CONFLICTS_MAX: usize = 100;
+
+/// Sessions that are kept.
+const IDLE_MAX: usize = 16;
+
+/// Longest answer that a program is given at once, in bytes.
+const ANSWER_LEN_MAX: usize = 4 << 20;
+
+/// The memory of a run, of that which all sessions share.
+struct Leased(Lease);
+
+impl Memory for Leased {
+    fn resize(&mut self, len: usize) -> bool {
+        self.0.resize(len).is_ok()
+    }
+}
+
+/// What runs the tasks of a node. All of its clones are the same worker.
+pub struct Worker<D: Database> {
+    database: D,
+    node: NodeId,
+    attempts: Attempts,
+    programs: Programs,
+    /// Sessions that nobody uses: they know the statements that attempts run.
+    idle: Mutex<Vec<Slot<D>>>,
+    /// Lines that programs have logged, once what they did has taken place.
+    lines: Mutex<Vec<(LogLevel, String)>>,
+}
+
+/// A session, and how it is stopped.
+struct Slot<D: Database> {
+    session: Session<D>,
+    cancel: Arc<CancelFlag>,
+}
+
+/// An attempt at a task that is to be run.
+pub struct Begun<D: Database> {
+    task: i64,
+    slot: Slot<D>,
+}
+
+/// A task, as its row says.
+struct Task {
+    program: String,
+    version: Option<i32>,
+    entry: String,
+    arguments: String,
+    timeout: Duration,
+}
+
+/// How an attempt ended that did not take place.
+enum Stop {
+    /// The task is not this node's any more.
+    Gone,
+    /// The program, or a statement of it, has failed.
+    Failed(String),
+    /// This node, or the cluster, is not able to right now.
+    Sql(SqlError),
+}
+
+impl From<SqlError> for Stop {
+    fn from(error: SqlError) -> Stop {
+        Stop::Sql(error)
+    }
+}
+
+impl<D: Database> Worker<D> {
+    /// A worker of `node`.
+    pub fn new(database: D, node: NodeId) -> Worker<D> {
+        let (attempts, programs) = (Attempts::default(), Programs::default());
+        Worker { database, node, attempts, programs, idle: Mutex::default(), lines: Mutex::default() }
+    }
+
+    /// The lines that programs have logged since the last call.
+    pub fn take_lines(&self) -> Vec<(LogLevel, String)> {
+        core::mem::take(&mut *self.lines.lock())
+    }
+
+    /// It is `now`: attempts whose time is over are stopped. Returns when the next one's is.
+    pub fn advance(&self, now: Instant) -> Option<Instant> {
+        self.attempts.advance(now)
+    }
+
+    fn slot(&self) -> Slot<D> {
+        if let Some(slot) = self.idle.lock().pop() {
+            slot.cancel.clear();
+            return slot;
+        }
+        let cancel = Arc::<CancelFlag>::default();
+        Slot { session: Session::new(self.database.clone(), "relix", "relix", 0, cancel.clone()), cancel }
+    }
+
+    fn put_back(&self, slot: Slot<D>) {
+        let mut idle = self.idle.lock();
+        if idle.len() < IDLE_MAX {
+            idle.push(slot);
+        }
+    }
+
+    /// Looks which tasks the node is to run: those that run and are not among these are stopped, and returned are those that
+    /// are to be begun.
+    pub async fn look(&self) -> SqlResult<Vec<Begun<D>>> {
+        let mut slot = self.slot();
+        let assigned = assigned(&mut slot.session, self.node).await;
+        self.put_back(slot);
+        let mut begun = Vec::new();
+        self.attempts.begin(&assigned?, |task| {
+            let slot = self.slot();
+            let cancel = slot.cancel.clone();
+            begun.push(Begun { task, slot });
+            cancel
+        });
+        Ok(begun)
+    }
+
+    /// Runs a task, to its end if nothing is in the way; whether to look again. An error says what was in the way, and that
+    /// the task is to be begun again later.
+    pub async fn run(&self, begun: Begun<D>) -> SqlResult<bool> {
+        let Begun { task, mut slot } = begun;
+        let ran = self.attempts_at(task, &mut slot).await;
+        slot.session.abandon_block();
+        self.put_back(slot);
+        let again = self.attempts.end(task);
+        ran.map(|()| again)
+    }
+
+    /// Attempts until one has taken place, has failed, or the task is not this node's any more.
+    async fn attempts_at(&self, task: i64, slot: &mut Slot<D>) -> SqlResult<()> {
+        // What has failed on tables that may be out of date is not believed.
+        let mut freshness = Freshness::Local;
+        let mut conflicts = 0;
+        let failure = loop {
+            let mut lines = Vec::new();
+            let Err(stop) = self.attempt(slot, task, freshness, &mut lines).await else {
+                self.lines.lock().append(&mut lines);
+                return Ok(());
+            };
+            slot.session.abandon_block();
+            match stop {
+                Stop::Gone if freshness == Freshness::Linearizable => return Ok(()),
+                Stop::Failed(failure) if freshness == Freshness::Linearizable || slot.cancel.is_set() => {
+                    break failure;
+                }
+                Stop::Gone | Stop::Failed(_) => freshness = Freshness::Linearizable,
+                Stop::Sql(error) if error.state == SqlState::SERIALIZATION_FAILURE => {
+                    conflicts += 1;
+                    if conflicts >= CONFLICTS_MAX {
+                        break error.to_string();
+                    }
+                }
+                // It may have taken place: the row tells.
+                Stop::Sql(error) if error.state == SqlState::OUTCOME_UNKNOWN => {
+                    freshness = Freshness::Linearizable;
+                }
+                Stop::Sql(error) => return Err(error),
+            }
+            yield_now().await;
+        };
+        slot.cancel.clear();
+        note_failure(&mut slot.session, self.node, task, &failure).await
+    }
+
+    /// One attempt, to its commit.
+    async fn attempt(
+        &self,
+        Slot { session, cancel }: &mut Slot<D>,
+        id: i64,
+        freshness: Freshness,
+        lines: &mut Vec<(LogLevel, String)>,
+    ) -> Result<(), Stop> {
+        session.begin_on(freshness).await?;
+        let task = task(session, self.node, id).await?.ok_or(Stop::Gone)?;
+        self.attempts.set_timeout(id, task.timeout);
+        let ready = self.programs.load(session, &task.program, task.version).await?.map_err(Stop::Failed)?;
+        let limits = Limits { memory_len_max: ready.memory_len_max, fuel_max: ready.fuel_max };
+        let facts = Facts {
+            arguments: task.arguments,
+            time_micros: session.transaction_micros(),
+            seed: id.cast_unsigned(),
+        };
+        let memory = Box::new(Leased(self.database.memory().lease()));
+        let run = Run::new(&ready.program, &task.entry, limits, facts, memory);
+        let mut run = run.map_err(|trap| Stop::Failed(trap.to_string()))?;
+        let ended = drive(session, &mut run, cancel, lines).await?;
+        end(session, id, ended).await.map_err(of_program)?;
+        session.end_block().await.map_err(of_program)
+    }
+}
+
+/// What a statement has failed with: because of the program, or else of this node or the cluster as they are now.
+fn of_program(error: SqlError) -> Stop {
+    if is_of_program(&error) { Stop::Failed(error.to_string()) } else { Stop::Sql(error) }
+}
+
+/// How a program ended well.
+enum Ended {
+    Done(Option<String>),
+    Sleeps(i64),
+}
+
+/// Runs a program to its end, slice by slice.
+async fn drive<D: Database>(
+    session: &mut Session<D>,
+    run: &mut Run,
+    cancel: &CancelFlag,
+    lines: &mut Vec<(LogLevel, String)>,
+) -> Result<Ended, Stop> {
+    loop {
+        if cancel.is_set() {
+            return Err(Stop::Failed("it took longer than its timeout".into()));
+        }
+        match run.step(SLICE_FUEL) {
+            Step::Yield => yield_now().await,
+            Step::Call(Call::Sql { text, parameters }) => {
+                let answer = session.run_json(&text, &parameters, ANSWER_LEN_MAX).await;
+                match answer {
+                    Err(error) if !is_of_program(&error) => return Err(error.into()),
+                    answer => run.answer(answer.map_err(|error| error.to_string())),
+                }
+            }
+            Step::Call(Call::Log { level, text }) => {
+                lines.push((level, text));
+                run.answer(Ok(String::new()));
+            }
+            Step::Done(result) => return Ok(Ended::Done(result)),
+            Step::Sleep(until) => return Ok(Ended::Sleeps(until)),
+            Step::Trap(trap) => return Err(Stop::Failed(trap.to_string())),
+        }
+    }
+}
+
+/// Whether what has failed would fail anywhere and at any time: the fault is the program's, or its data's.
+fn is_of_program(error: &SqlError) -> bool {
+    let class = error.state.0.get(..2).unwrap_or_default();
+    // Connections, rollbacks, resources, operators, the system itself.
+    !matches!(class, "08" | "40" | "53" | "57" | "58" | "XX") || error.state == SqlState::QUERY_CANCELED
+}
+
+/// The tasks that `node` is to run, sorted.
+async fn assigned<D: Database>(session: &mut Session<D>, node: NodeId) -> SqlResult<Vec<i64>> {
+    session.begin_on(Freshness::Local).await?;
+    let sql = "SELECT id FROM sys.tasks WHERE state = 'running' AND worker = $1 ORDER BY id";
+    let answer = session.run(sql, vec![Datum::Int4(node.0.into())]).await;
+    session.abandon_block();
+    let id = |row: &Vec<Datum>| if let Some(Datum::Int8(id)) = row.first() { Some(*id) } else { None };
+    Ok(answer?.rows.iter().filter_map(id).collect())
+}
+
+/// The task `id`, if `node` is to run it.
+async fn task<D: Database>(session: &mut Session<D>, node: NodeId, id: i64) -> SqlResult<Option<Task>> {
+    let answer = session
+        .run(
+            "SELECT program, version, entry, arguments::text, \
+             (EXTRACT(epoch FROM timeout) * 1000000)::bigint FROM sys.tasks \
+             WHERE id = $1 AND state = 'running' AND worker = $2",
+            vec![Datum::Int8(id), Datum::Int4(node.0.into())],
+        )
+        .await?;
+    Ok(answer.rows.first().and_then(|row| match &row[..] {
+        [Datum::Text(program), version, Datum::Text(entry), arguments, Datum::Int8(timeout)] => Some(Task {
+            program: program.clone(),
+            version: if let Datum::Int4(version) = version { Some(*version) } else { None },
+            entry: entry.clone(),
+            arguments: if let Datum::Text(text) = arguments { text.clone() } else { "null".into() },
+            timeout: Duration::from_micros(timeout.unsigned_abs()),
+        }),
+        _ => None,
+    }))
+}
+
+/// Writes how a task ended, in the transaction that is open.
+async fn end<D: Database>(session: &mut Session<D>, id: i64, ended: Ended) -> SqlResult<()> {
+    match ended {
+        Ended::Done(result) => {
+            let result = result.map_or(Datum::Null, Datum::Text);
+            let sql = "UPDATE sys.tasks SET state = 'done', ended_at = now(), result = $2, error = NULL WHERE id = $1";
+            session.run(sql, vec![Datum::Int8(id), result]).await?;
+        }
+        Ended::Sleeps(until) => {
+            let sql = "UPDATE sys.tasks SET state = 'ready', worker = NULL, \
+                       run_at = 'epoch'::timestamptz + $2 * '1 microsecond'::interval WHERE id = $1";
+            session.run(sql, vec![Datum::Int8(id), Datum::Int8(until)]).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes that an attempt has failed: it is tried again later, unless it was the last.
+async fn note_failure<D: Database>(
+    session: &mut Session<D>,
+    node: NodeId,
+    id: i64,
+    message: &str,
+) -> SqlResult<()> {
+    session
+        .run(
+            "UPDATE sys.tasks SET failures = failures + 1, error = $3, worker = NULL, \
+             state = CASE WHEN failures + 1 >= attempts_max THEN 'failed' ELSE 'ready' END, \
+             ended_at = CASE WHEN failures + 1 >= attempts_max THEN now() END, \
+             run_at = now() + backoff * power(2, least(failures, 20)) \
+             WHERE id = $1 AND state = 'running' AND worker = $2",
+            vec![Datum::Int8(id), Datum::Int4(node.0.into()), Datum::Text(message.into())],
+        )
+        .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
