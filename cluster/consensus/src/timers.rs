@@ -1,5 +1,6 @@
 //! What happens because time has passed.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use cluster_format::NodeId;
@@ -54,6 +55,18 @@ impl Raft {
     /// Leader: whether a member has been heard within an election timeout.
     pub(crate) fn is_heard(&self, now: Now, peer: &Progress) -> bool {
         now.monotonic.since(peer.heard) < self.timing.election
+    }
+
+    /// Leader: all members, and whether each has been heard within two election timeouts. Others know of none.
+    pub fn members_heard(&self, now: Now) -> Vec<(NodeId, bool)> {
+        if !self.is_leader() {
+            return Vec::new();
+        }
+        let is_up = |node: NodeId| {
+            let lately = |peer: &Progress| now.monotonic.since(peer.heard) < self.timing.election * 2;
+            node == self.id || self.peers.iter().any(|peer| peer.node == node && lately(peer))
+        };
+        self.log.membership().members().map(|member| (member.node, is_up(member.node))).collect()
     }
 
     /// A part of a long message has come from `from`, which is therefore alive.

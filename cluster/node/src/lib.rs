@@ -33,6 +33,7 @@ mod recovery;
 mod replica;
 mod session;
 mod shared;
+mod work;
 mod writing;
 
 /// What tests/fuzz feeds with any bytes.

@@ -1,6 +1,7 @@
 //! The member: one turn at a time.
 
 mod showing;
+mod working;
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
@@ -31,6 +32,7 @@ use crate::message::PeerMessage;
 use crate::replica::Replica;
 use crate::session::{Client, Tasks};
 use crate::shared::{NodeDatabase, Request};
+use crate::work::Work;
 
 /// The port for SQL.
 const SQL_PORT: u16 = 5432;
@@ -79,6 +81,7 @@ pub struct Node {
     tasks: Tasks,
     database: NodeDatabase,
     changes: Arc<Mutex<Changes>>,
+    work: Work,
     rng: ChaCha8Rng,
     next_backend: u32,
     waiting_requests: VecDeque<DiskRequest>,
@@ -128,6 +131,12 @@ impl Node {
         };
         let mut stack = Stack::new(stack, now.monotonic);
         stack.listen(SQL_PORT);
+        let database = NodeDatabase::new(
+            config.node,
+            &config.cluster_name,
+            options.sessions_len_max,
+            ChaCha8Rng::from_seed(shared_seed),
+        );
         let replica = Replica::new(&config, machine.disk.geometry(), &options, election_seed, rng.next_u64());
         Node {
             started: now.monotonic,
@@ -137,12 +146,8 @@ impl Node {
             stack: Arc::new(Mutex::new(stack)),
             registry: Arc::new(Registry::with_connections_max(options.connections_max)),
             tasks: Tasks::default(),
-            database: NodeDatabase::new(
-                config.node,
-                &config.cluster_name,
-                options.sessions_len_max,
-                ChaCha8Rng::from_seed(shared_seed),
-            ),
+            work: Work::new(database.clone(), config.node),
+            database,
             changes: Arc::default(),
             rng,
             next_backend: 1,
@@ -181,6 +186,7 @@ impl Node {
         self.stack.lock().poll(now.monotonic);
         self.accept_clients();
         self.analyze_what_has_changed(now);
+        self.work(now);
         more |= self.tasks.run();
         self.take_requests(now, machine);
         self.look_for_members(now);
@@ -197,6 +203,7 @@ impl Node {
         }
         if replaced {
             self.coordinator.tables_replaced(&self.replica.tables);
+            self.work.tables_replaced();
         }
         // What was applied may be what readers wait for.
         self.coordinator.advance(now, &mut self.replica, &mut self.outbox);
@@ -225,6 +232,7 @@ impl Node {
         }
         if let Payload::Commit(commit) = &entry.payload {
             self.changes.lock().note(commit);
+            self.work.note(commit);
         }
         self.coordinator.applied(entry);
     }
@@ -413,7 +421,8 @@ impl Node {
         let (replica, coordinator) = (self.replica.deadline(), self.coordinator.deadline());
         let analysis = self.changes.lock().deadline().filter(|_| self.analyzes());
         let registry = self.registry.deadline();
-        let deadlines = [replica, coordinator, self.peers.deadline(), stack, registry, analysis];
+        let deadlines =
+            [replica, coordinator, self.peers.deadline(), stack, registry, analysis, self.work.deadline()];
         deadlines.into_iter().flatten().fold(far, Instant::min)
     }
 }

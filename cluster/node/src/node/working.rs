@@ -1,0 +1,76 @@
+//! What a node begins for tasks of users, beside everything else: see [`crate::work`].
+
+use alloc::sync::Arc;
+
+use cluster_services::{SCHEMAS, scheduler};
+use cluster_sql::{CancelFlag, Session, SqlState};
+use drivers_api::{Level, Now};
+
+use super::{LogLine, Node};
+
+impl Node {
+    /// Begins what is due for tasks of users.
+    pub(super) fn work(&mut self, now: Now) {
+        if self.replica.raft().is_none() || self.replica.out_of_service().is_some() {
+            self.work.follow();
+            return;
+        }
+        match self.replica.raft().filter(|raft| raft.is_leader()) {
+            Some(raft) => self.work.lead(now, || raft.members_heard(now)),
+            None => self.work.follow(),
+        }
+        self.work.advance(now);
+        if self.work.begins_install(now) {
+            self.install();
+        }
+        if let Some(members) = self.work.begins_round(now) {
+            let (mut session, due) = (self.service_session(), self.work.due.clone());
+            self.tasks.spawn(async move {
+                let found = scheduler::round(&mut session, &members).await;
+                due.lock().round_ended(found.ok());
+            });
+        }
+        if self.work.begins_look(now) {
+            let (worker, due) = (self.work.worker.clone(), self.work.due.clone());
+            self.tasks.spawn(async move {
+                let begun = match worker.look().await {
+                    // The tables are not there yet, and no task.
+                    Err(error) if error.state == SqlState::UNDEFINED_TABLE => Some(Default::default()),
+                    begun => begun.ok(),
+                };
+                due.lock().looked(begun);
+            });
+        }
+        for begun in self.work.take_begun() {
+            let (worker, due) = (self.work.worker.clone(), self.work.due.clone());
+            self.tasks.spawn(async move {
+                let again = worker.run(begun).await;
+                due.lock().ran(again.ok());
+            });
+        }
+        for (level, line) in self.work.worker.take_lines() {
+            let level = match level {
+                cluster_tasks::LogLevel::Error => Level::Error,
+                cluster_tasks::LogLevel::Warn => Level::Warn,
+                cluster_tasks::LogLevel::Info | cluster_tasks::LogLevel::Debug => Level::Info,
+            };
+            self.replica.log_lines.push(LogLine(level, line));
+        }
+    }
+
+    /// Makes the tables of services that are not there yet.
+    fn install(&mut self) {
+        let (mut session, due) = (self.service_session(), self.work.due.clone());
+        let is_installed = self.work.is_installed.clone();
+        self.tasks.spawn(async move {
+            let installed = session.install(SCHEMAS).await;
+            *is_installed.lock() = installed.is_ok();
+            let mut due = due.lock();
+            due.install_ended(installed.is_ok());
+        });
+    }
+
+    fn service_session(&self) -> Session<crate::shared::NodeDatabase> {
+        Session::new(self.database.clone(), "relix", "relix", 0, Arc::<CancelFlag>::default())
+    }
+}

@@ -1,0 +1,239 @@
+//! Tasks of users: when this node, if it leads, gives some to workers, and when it looks which it is to run itself.
+//!
+//! ```text
+//!   what is applied ──► a task is ready, or a worker has room ──► the leader: a round of the scheduler
+//!                  └──► a task is to run on this node, or no more ──► look ──► run each that does not run yet
+//! ```
+//! Nothing is asked for again and again: entries that are applied say what has become due, and so do times of tasks. What
+//! could not be done, for want of a quorum, is tried again after a pause.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use cluster_format::{Commit, NodeId};
+use cluster_services::scheduler::{POLICIES, QUEUES, Round, TASKS_READY, TASKS_RUNNING, WORKERS};
+use cluster_services::worker::{Begun, Worker};
+use cluster_sql::key::{KeyOrder, table_id, table_prefix, write};
+use cluster_sql::types::Datum;
+use drivers_api::{Instant, Now};
+use spin::Mutex;
+
+use crate::shared::NodeDatabase;
+
+/// After a failure, so long until the next attempt.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How often the leader looks who is silent: about as often as it hears from others.
+const MEMBERS_PAUSE: Duration = Duration::from_millis(100);
+
+/// Something that is done when it is due, once at a time.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    is_due: bool,
+    is_running: bool,
+    /// Due then, if not before.
+    at: Option<Instant>,
+    has_failed: bool,
+}
+
+impl Activity {
+    /// It is to be done, again if it is being done.
+    pub(crate) fn set_due(&mut self) {
+        self.is_due = true;
+    }
+
+    /// Whether it is to be done now. [`Activity::end`] follows.
+    fn begin(&mut self, now: Now) -> bool {
+        if core::mem::take(&mut self.has_failed) {
+            self.at = Some(now.monotonic + PAUSE);
+        }
+        let is_due = self.is_due || self.at.is_some_and(|at| at <= now.monotonic);
+        if self.is_running || !is_due {
+            return false;
+        }
+        (self.is_due, self.is_running, self.at) = (false, true, None);
+        true
+    }
+
+    fn end(&mut self, done: bool) {
+        self.is_running = false;
+        self.has_failed |= !done;
+    }
+
+    /// When it is due, if that is known.
+    fn deadline(&self) -> Option<Instant> {
+        self.at.filter(|_| !self.is_running)
+    }
+}
+
+/// What is due, for the node and what it has begun.
+#[derive(Default)]
+pub(crate) struct Due {
+    /// The tables of services are to be made.
+    pub(crate) install: Activity,
+    /// Tasks are to be given out.
+    pub(crate) round: Activity,
+    /// The node is to look which tasks it runs.
+    pub(crate) look: Activity,
+    /// Attempts that are to be run.
+    begun: Vec<Begun<NodeDatabase>>,
+    /// When the next task is ready, in microseconds since the Unix epoch, as the last round has found it.
+    next_micros: Option<i64>,
+}
+
+impl Due {
+    /// The tables of services are there, or something was in the way.
+    pub(crate) fn install_ended(&mut self, done: bool) {
+        self.install.end(done);
+        self.round.is_due |= done;
+    }
+
+    /// What a round has found; none if it has failed.
+    pub(crate) fn round_ended(&mut self, found: Option<Round>) {
+        self.round.end(found.is_some());
+        if let Some(found) = found {
+            self.next_micros = found.next_micros;
+        }
+    }
+
+    pub(crate) fn looked(&mut self, begun: Option<Vec<Begun<NodeDatabase>>>) {
+        self.look.end(begun.is_some());
+        self.begun.extend(begun.unwrap_or_default());
+    }
+
+    /// An attempt has ended; none if something was in the way.
+    pub(crate) fn ran(&mut self, again: Option<bool>) {
+        match again {
+            Some(true) => self.look.set_due(),
+            Some(false) => {}
+            None => self.look.has_failed = true,
+        }
+    }
+}
+
+/// Tasks of users on this node.
+pub(crate) struct Work {
+    pub(crate) worker: Arc<Worker<NodeDatabase>>,
+    pub(crate) due: Arc<Mutex<Due>>,
+    /// What the keys of this node's entries in the index of running tasks begin with.
+    own_running: Vec<u8>,
+    /// What this node has noted of the members since it leads; none if it does not.
+    members: Option<Vec<(NodeId, bool)>>,
+    members_at: Instant,
+    /// When an attempt's time is over.
+    attempts_at: Option<Instant>,
+    /// Whether the tables of services are there.
+    pub(crate) is_installed: Arc<Mutex<bool>>,
+}
+
+impl Work {
+    pub(crate) fn new(database: NodeDatabase, node: NodeId) -> Work {
+        let mut own_running = table_prefix(TASKS_RUNNING);
+        write(&Datum::Int4(node.0.into()), KeyOrder::Ascending, &mut own_running);
+        let mut due = Due::default();
+        // What it was to run when it was stopped, it is to run still.
+        due.look.set_due();
+        Work {
+            worker: Arc::new(Worker::new(database, node)),
+            due: Arc::new(Mutex::new(due)),
+            own_running,
+            members: None,
+            members_at: Instant::ZERO,
+            attempts_at: None,
+            is_installed: Arc::default(),
+        }
+    }
+
+    /// `commit` was applied.
+    pub(crate) fn note(&self, commit: &Commit) {
+        for write in &commit.writes {
+            match table_id(&write.key) {
+                Some(TASKS_READY) if write.value.is_some() => self.due.lock().round.set_due(),
+                Some(TASKS_RUNNING) => {
+                    if write.value.is_none() {
+                        self.due.lock().round.set_due();
+                    }
+                    if write.key.starts_with(&self.own_running) {
+                        self.due.lock().look.set_due();
+                    }
+                }
+                Some(QUEUES | POLICIES | WORKERS) => self.due.lock().round.set_due(),
+                _ => {}
+            }
+        }
+    }
+
+    /// The tables are others than they were.
+    pub(crate) fn tables_replaced(&self) {
+        self.due.lock().look.set_due();
+    }
+
+    /// What of the members is to be noted now, if this node leads; `heard` says who they are.
+    pub(crate) fn lead(&mut self, now: Now, heard: impl FnOnce() -> Vec<(NodeId, bool)>) {
+        if self.members.is_some() && now.monotonic < self.members_at {
+            return;
+        }
+        self.members_at = now.monotonic + MEMBERS_PAUSE;
+        let heard = heard();
+        let mut due = self.due.lock();
+        if self.members.is_none() && !*self.is_installed.lock() {
+            due.install.set_due();
+        }
+        if self.members.as_ref() != Some(&heard) {
+            due.round.set_due();
+            self.members = Some(heard);
+        }
+    }
+
+    /// This node does not lead, or is not able to.
+    pub(crate) fn follow(&mut self) {
+        self.members = None;
+    }
+
+    /// Whether the tables of services are to be made now.
+    pub(crate) fn begins_install(&self, now: Now) -> bool {
+        self.members.is_some() && self.due.lock().install.begin(now)
+    }
+
+    /// Whom tasks are to be given to now, if any are.
+    pub(crate) fn begins_round(&self, now: Now) -> Option<Vec<(NodeId, bool)>> {
+        let members = self.members.as_ref().filter(|_| *self.is_installed.lock())?;
+        let mut due = self.due.lock();
+        if let Some(next_micros) = due.next_micros.take() {
+            let at = instant(now, next_micros);
+            due.round.at = Some(due.round.at.map_or(at, |known| known.min(at)));
+        }
+        due.round.begin(now).then(|| members.clone())
+    }
+
+    /// Whether this node is to look now which tasks it runs.
+    pub(crate) fn begins_look(&self, now: Now) -> bool {
+        self.due.lock().look.begin(now)
+    }
+
+    /// Attempts that are to be run now.
+    pub(crate) fn take_begun(&self) -> Vec<Begun<NodeDatabase>> {
+        core::mem::take(&mut self.due.lock().begun)
+    }
+
+    /// Time has passed.
+    pub(crate) fn advance(&mut self, now: Now) {
+        self.attempts_at = self.worker.advance(now.monotonic);
+    }
+
+    /// When something is due.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let due = self.due.lock();
+        let of_leader =
+            [due.round.deadline(), due.install.deadline()].map(|at| at.filter(|_| self.members.is_some()));
+        of_leader.into_iter().chain([due.look.deadline(), self.attempts_at]).flatten().min()
+    }
+}
+
+/// When it will be so many microseconds since the Unix epoch, should the clock not be set meanwhile.
+fn instant(now: Now, micros: i64) -> Instant {
+    let wait = micros.saturating_sub(now.wall.unix_micros).max(0).unsigned_abs();
+    // Far times are looked at again, well before they come.
+    now.monotonic + Duration::from_micros(wait).min(Duration::from_secs(3600))
+}
