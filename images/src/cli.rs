@@ -37,6 +37,9 @@ pub enum Command {
     Backup(BackupOptions),
     /// Brings the tables of a backup into a cluster that has none: all of them, or nothing.
     Restore(RestoreOptions),
+    /// Programs that tasks run.
+    #[command(subcommand)]
+    Program(ProgramCommand),
     /// Breaks something, or mends it.
     #[command(subcommand)]
     Fault(FaultCommand),
@@ -162,6 +165,32 @@ pub struct SqlOptions {
     /// Runs what this file holds.
     #[arg(short, long)]
     pub file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ProgramCommand {
+    /// Adds a program, or a new version of one, which tasks run from then on.
+    Add(ProgramOptions),
+}
+
+#[derive(Debug, Args)]
+pub struct ProgramOptions {
+    /// What tasks call it.
+    pub name: String,
+    /// A WebAssembly module: FILE.wasm, or FILE.wat in the text format.
+    pub file: PathBuf,
+    /// What it may ask for.
+    #[arg(long, value_name = "LIST", default_value = "sql,log,time,random,sleep")]
+    pub privileges: String,
+    /// Bytes of memory that a run of it may take.
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
+    pub memory_max: i64,
+    /// Units of work, about one for each instruction, that a run of it may take.
+    #[arg(long, value_name = "UNITS", default_value_t = 10_000_000_000)]
+    pub fuel_max: i64,
+    /// Asks this node; else the first that answers.
+    #[arg(long)]
+    pub node: Option<u8>,
 }
 
 #[derive(Debug, Args)]

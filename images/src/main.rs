@@ -21,6 +21,7 @@ mod layout;
 mod logs;
 mod packages;
 mod part_file;
+mod program;
 mod progress;
 mod qemu;
 mod restart;
@@ -36,7 +37,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, FaultCommand};
+use crate::cli::{Cli, Command, FaultCommand, ProgramCommand};
 use crate::control::{FaultOrder, Order};
 use crate::error::Failure;
 use crate::layout::Layout;
@@ -76,6 +77,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Sql(options) => return shell::run(&layout, &options),
         Command::Backup(options) => backup::run(&layout, &options)?,
         Command::Restore(options) => restore::run(&layout, &options)?,
+        Command::Program(ProgramCommand::Add(options)) => program::add(&layout, &options)?,
         Command::Fault(fault) => fault_command(&layout, fault)?,
         Command::Logs { node, follow } => logs::run(&layout, node, follow)?,
         Command::Sim(options) => return sim::run(&options),
