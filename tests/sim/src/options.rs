@@ -8,7 +8,7 @@ use cluster_node::{APPEND_LEN_MAX, Planted};
 use drivers_api::Mtu;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use tests_workloads::{Appends, Bank, Inserts, Queue, Ring, Schema, Workload};
+use tests_workloads::{Appends, Bank, Inserts, Queue, Ring, Schema, Tasks, Workload};
 
 use crate::faults::FaultKind;
 use crate::host::Host;
@@ -28,17 +28,20 @@ pub enum WorkloadKind {
     Queue,
     /// [`Schema`]
     Schema,
+    /// [`Tasks`]
+    Tasks,
 }
 
 impl WorkloadKind {
     /// All of them.
-    pub const ALL: [WorkloadKind; 6] = [
+    pub const ALL: [WorkloadKind; 7] = [
         WorkloadKind::Bank,
         WorkloadKind::Inserts,
         WorkloadKind::Ring,
         WorkloadKind::Appends,
         WorkloadKind::Queue,
         WorkloadKind::Schema,
+        WorkloadKind::Tasks,
     ];
 
     /// A fresh one.
@@ -50,6 +53,7 @@ impl WorkloadKind {
             WorkloadKind::Appends => Arc::new(Appends::default()),
             WorkloadKind::Queue => Arc::new(Queue::default()),
             WorkloadKind::Schema => Arc::new(Schema::default()),
+            WorkloadKind::Tasks => Arc::new(Tasks::default()),
         }
     }
 }

@@ -1,0 +1,155 @@
+//! Tasks of users: each is done exactly once, whatever befalls the nodes that run it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::expected::WatchedConnection;
+use crate::transaction::{Fate, single};
+use crate::workload::{Step, Table, Task, Verdict, Workload, numbers, query_anywhere, rows};
+use crate::world::{World, below};
+
+/// Rows that all tasks change, so that they meet.
+const TOTALS: i64 = 3;
+
+/// Tasks that are not done so long after the last client has ended, on a cluster that is well, are stuck.
+const DONE_WITHIN: Duration = Duration::from_secs(20);
+
+/// Runs the statement that its arguments are.
+const PROGRAM: &str = include_str!("../../../cluster/tasks/examples/statement.wat");
+
+/// The workload.
+#[derive(Debug, Default)]
+pub struct Tasks {
+    jobs: Mutex<Jobs>,
+    verdict: Verdict,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    next: i64,
+    /// Given to the cluster, as the client was told.
+    acknowledged: BTreeSet<i64>,
+    /// Refused, so that no task must have come of them.
+    refused: BTreeSet<i64>,
+}
+
+impl Tasks {
+    fn jobs(&self) -> std::sync::MutexGuard<'_, Jobs> {
+        self.jobs.lock().expect("no client panics with it")
+    }
+
+    /// Whether each job was done once, and nothing else was.
+    fn check_effects(&self, effects: &[Vec<i64>], totals: &[Vec<i64>]) -> Result<(), String> {
+        let mut done = BTreeMap::new();
+        for job in effects.iter().filter_map(|row| row.first()) {
+            *done.entry(*job).or_insert(0_u32) += 1;
+        }
+        let jobs = self.jobs();
+        if let Some((job, times)) = done.iter().find(|(_, times)| **times > 1) {
+            return Err(format!("the task of job {job} was done {times} times"));
+        }
+        if let Some(job) = jobs.acknowledged.iter().find(|job| !done.contains_key(job)) {
+            return Err(format!("the task of job {job} is gone, and was not done"));
+        }
+        if let Some(job) = jobs.refused.iter().find(|job| done.contains_key(job)) {
+            return Err(format!("the task of job {job} was done, though it was refused"));
+        }
+        let counted: i64 = totals.iter().filter_map(|row| row.first()).sum();
+        if counted != done.len() as i64 {
+            return Err(format!("{} tasks were done, and {counted} counted", done.len()));
+        }
+        Ok(())
+    }
+}
+
+impl<W: World> Workload<W> for Tasks {
+    fn name(&self) -> &'static str {
+        "tasks"
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        &[
+            Table { name: "effects", order: "job" },
+            Table { name: "totals", order: "id" },
+            Table { name: "sys.tasks", order: "id" },
+        ]
+    }
+
+    fn setup<'a>(&'a self, world: &'a W) -> Task<'a, ()> {
+        Box::pin(async move {
+            let module = wat::parse_str(PROGRAM).expect("the example is valid");
+            let hex = module.iter().fold(String::new(), |mut hex, byte| {
+                write!(hex, "{byte:02x}").expect("a text takes all");
+                hex
+            });
+            query_anywhere(world, "CREATE TABLE effects (job bigint)").await;
+            query_anywhere(world, "CREATE TABLE totals (id bigint PRIMARY KEY, done bigint NOT NULL)").await;
+            let zeros = format!("INSERT INTO totals SELECT id, 0 FROM generate_series(1, {TOTALS}) id");
+            query_anywhere(world, &zeros).await;
+            let add = format!("INSERT INTO sys.programs (name, module) VALUES ('statement', '\\x{hex}')");
+            query_anywhere(world, &add).await;
+        })
+    }
+
+    fn step<'a>(&'a self, world: &'a W, connection: &'a mut WatchedConnection<W>, _: u64) -> Task<'a, Step> {
+        Box::pin(async move {
+            let job = {
+                let mut jobs = self.jobs();
+                jobs.next += 1;
+                jobs.next
+            };
+            let total = below(world, TOTALS as u64) + 1;
+            let statement = format!(
+                "WITH effect AS (INSERT INTO effects VALUES ({job})) \
+                 UPDATE totals SET done = done + 1 WHERE id = {total}"
+            );
+            let statement = statement.replace('\'', "''");
+            let add = format!(
+                "INSERT INTO sys.tasks (program, arguments, deduplication_key) \
+                 VALUES ('statement', '\"{statement}\"', 'job {job}')"
+            );
+            match single(connection, &add).await {
+                Fate::Committed(_) => {
+                    self.jobs().acknowledged.insert(job);
+                    Fate::Committed(())
+                }
+                Fate::Refused(failure) => {
+                    self.jobs().refused.insert(job);
+                    Fate::Refused(failure)
+                }
+                Fate::Unknown(failure) => Fate::Unknown(failure),
+            }
+        })
+    }
+
+    fn check<'a>(&'a self, world: &'a W, connection: &'a mut W::Connection) -> Task<'a, Result<(), String>> {
+        Box::pin(async move {
+            let since = world.now();
+            loop {
+                let left = "SELECT id, state, worker, attempt, failures, error FROM sys.tasks WHERE state <> 'done' ORDER BY id LIMIT 1";
+                match rows(connection, left).await?.first() {
+                    None => break,
+                    Some(task) if world.now() - since > DONE_WITHIN => {
+                        return Err(format!("a task is stuck, or was given up: {task:?}"));
+                    }
+                    Some(_) => world.sleep(Duration::from_millis(100)).await,
+                }
+            }
+            let number = |found: Vec<crate::world::Row>| -> Option<Vec<Vec<i64>>> {
+                found.iter().map(numbers).collect()
+            };
+            let effects = number(rows(connection, "SELECT job FROM effects").await?);
+            let totals = number(rows(connection, "SELECT done FROM totals").await?);
+            self.check_effects(
+                &effects.ok_or("an effect is no number")?,
+                &totals.ok_or("a total is no number")?,
+            )
+        })
+    }
+
+    fn verdict(&self) -> Result<(), String> {
+        self.verdict.get()
+    }
+}
