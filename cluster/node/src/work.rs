@@ -7,6 +7,8 @@
 //! Nothing is asked for again and again: entries that are applied say what has become due, and so do times of tasks. What
 //! could not be done, for want of a quorum, is tried again after a pause.
 
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -16,6 +18,7 @@ use cluster_services::scheduler::{POLICIES, QUEUES, Round, TASKS_READY, TASKS_RU
 use cluster_services::worker::{Begun, Worker};
 use cluster_sql::key::{KeyOrder, table_id, table_prefix, write};
 use cluster_sql::types::Datum;
+use cluster_sql::{SqlResult, SqlState};
 use drivers_api::{Instant, Now};
 use spin::Mutex;
 
@@ -80,35 +83,69 @@ pub(crate) struct Due {
     begun: Vec<Begun<NodeDatabase>>,
     /// When the next task is ready, in microseconds since the Unix epoch, as the last round has found it.
     next_micros: Option<i64>,
+    /// What was in the way last.
+    problem: Option<String>,
+    lines: Vec<String>,
 }
 
 impl Due {
     /// The tables of services are there, or something was in the way.
-    pub(crate) fn install_ended(&mut self, done: bool) {
-        self.install.end(done);
-        self.round.is_due |= done;
+    pub(crate) fn install_ended(&mut self, done: SqlResult<bool>) {
+        self.round.is_due |= done.is_ok();
+        let done = self.heed("make the tables of services", done);
+        self.install.end(done.is_some());
     }
 
-    /// What a round has found; none if it has failed.
-    pub(crate) fn round_ended(&mut self, found: Option<Round>) {
+    /// What a round has found.
+    pub(crate) fn round_ended(&mut self, found: SqlResult<Round>) {
+        let found = self.heed("give tasks to workers", found);
         self.round.end(found.is_some());
         if let Some(found) = found {
             self.next_micros = found.next_micros;
         }
     }
 
-    pub(crate) fn looked(&mut self, begun: Option<Vec<Begun<NodeDatabase>>>) {
+    /// What the node has found that it is to run.
+    pub(crate) fn looked(&mut self, begun: SqlResult<Vec<Begun<NodeDatabase>>>) {
+        let begun = match begun {
+            // The tables are not there yet, and no task.
+            Err(error) if error.state == SqlState::UNDEFINED_TABLE => Some(Vec::new()),
+            begun => self.heed("look for tasks", begun),
+        };
         self.look.end(begun.is_some());
         self.begun.extend(begun.unwrap_or_default());
     }
 
-    /// An attempt has ended; none if something was in the way.
-    pub(crate) fn ran(&mut self, again: Option<bool>) {
-        match again {
+    /// An attempt has ended, and whether the node is to look again.
+    pub(crate) fn ran(&mut self, again: SqlResult<bool>) {
+        match self.heed("run a task", again) {
             Some(true) => self.look.set_due(),
             Some(false) => {}
             None => self.look.has_failed = true,
         }
+    }
+
+    /// What was done, if it was; else a line says why not, once for each reason.
+    fn heed<T>(&mut self, what: &str, done: SqlResult<T>) -> Option<T> {
+        match done {
+            Ok(done) => {
+                self.problem = None;
+                Some(done)
+            }
+            Err(error) => {
+                let problem = format!("cannot {what}: {error}; it is tried again");
+                if self.problem.as_ref() != Some(&problem) {
+                    self.lines.push(problem.clone());
+                    self.problem = Some(problem);
+                }
+                None
+            }
+        }
+    }
+
+    /// Lines about what was in the way since the last call.
+    pub(crate) fn take_lines(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.lines)
     }
 }
 

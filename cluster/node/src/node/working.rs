@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use cluster_services::{SCHEMAS, scheduler};
-use cluster_sql::{CancelFlag, Session, SqlState};
+use cluster_sql::{CancelFlag, Session};
 use drivers_api::{Level, Now};
 
 use super::{LogLine, Node};
@@ -27,17 +27,13 @@ impl Node {
             let (mut session, due) = (self.service_session(), self.work.due.clone());
             self.tasks.spawn(async move {
                 let found = scheduler::round(&mut session, &members).await;
-                due.lock().round_ended(found.ok());
+                due.lock().round_ended(found);
             });
         }
         if self.work.begins_look(now) {
             let (worker, due) = (self.work.worker.clone(), self.work.due.clone());
             self.tasks.spawn(async move {
-                let begun = match worker.look().await {
-                    // The tables are not there yet, and no task.
-                    Err(error) if error.state == SqlState::UNDEFINED_TABLE => Some(Default::default()),
-                    begun => begun.ok(),
-                };
+                let begun = worker.look().await;
                 due.lock().looked(begun);
             });
         }
@@ -45,9 +41,11 @@ impl Node {
             let (worker, due) = (self.work.worker.clone(), self.work.due.clone());
             self.tasks.spawn(async move {
                 let again = worker.run(begun).await;
-                due.lock().ran(again.ok());
+                due.lock().ran(again);
             });
         }
+        let problems = self.work.due.lock().take_lines();
+        self.replica.log_lines.extend(problems.into_iter().map(|line| LogLine(Level::Warn, line)));
         for (level, line) in self.work.worker.take_lines() {
             let level = match level {
                 cluster_tasks::LogLevel::Error => Level::Error,
@@ -65,8 +63,7 @@ impl Node {
         self.tasks.spawn(async move {
             let installed = session.install(SCHEMAS).await;
             *is_installed.lock() = installed.is_ok();
-            let mut due = due.lock();
-            due.install_ended(installed.is_ok());
+            due.lock().install_ended(installed);
         });
     }
 
