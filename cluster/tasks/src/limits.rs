@@ -8,6 +8,18 @@ pub const MODULE_LEN_MAX: usize = 1024 * 1024;
 /// The most imports of a module: there are nine functions to import, each of them once.
 pub const IMPORTS_MAX: usize = 64;
 
+/// The most functions of a module. Each run has a table of them.
+pub const FUNCTIONS_MAX: usize = 10_000;
+
+/// The most parameters of a function or block, and the most results.
+pub const PARAMETERS_MAX: usize = 32;
+
+/// The most globals of a module.
+pub const GLOBALS_MAX: usize = 1000;
+
+/// The most segments of data that a module has, and the most of elements.
+pub const SEGMENTS_MAX: usize = 1000;
+
 /// The most exports of a module. Each run has a table of them.
 pub const EXPORTS_MAX: usize = 1000;
 

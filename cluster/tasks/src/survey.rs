@@ -1,9 +1,14 @@
-//! What is counted in a module before it is compiled: what the interpreter does not bound, or not tightly enough.
+//! What is counted in a module before it is compiled: what the interpreter does not bound, or not as we want it.
 
-use wasmparser::{BinaryReaderError, ElementItems, FunctionBody, Operator, Parser, Payload};
+use wasmparser::{
+    BinaryReaderError, ElementItems, FunctionBody, Operator, Parser, Payload, TypeSectionReader,
+};
 
 use crate::ModuleError;
-use crate::limits::{BLOCK_DEPTH_MAX, EXPORTS_MAX, LOCALS_MAX, TABLE_ELEMENTS_MAX};
+use crate::limits::{
+    BLOCK_DEPTH_MAX, EXPORTS_MAX, FUNCTIONS_MAX, GLOBALS_MAX, IMPORTS_MAX, LOCALS_MAX, PARAMETERS_MAX,
+    SEGMENTS_MAX, TABLE_ELEMENTS_MAX,
+};
 
 /// How much there is in a module.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,10 +28,14 @@ impl Survey {
         for payload in Parser::new(0).parse_all(module) {
             match payload? {
                 Payload::StartSection { .. } => return Err(ModuleError::StartFunction),
-                Payload::ExportSection(exports) if exports.count() as usize > EXPORTS_MAX => {
-                    return Err(ModuleError::TooMany { what: "exports", most: EXPORTS_MAX });
-                }
+                Payload::TypeSection(types) => check_types(types)?,
+                Payload::ImportSection(imports) => bound(imports.count(), "imports", IMPORTS_MAX)?,
+                Payload::FunctionSection(functions) => bound(functions.count(), "functions", FUNCTIONS_MAX)?,
+                Payload::GlobalSection(globals) => bound(globals.count(), "globals", GLOBALS_MAX)?,
+                Payload::ExportSection(exports) => bound(exports.count(), "exports", EXPORTS_MAX)?,
+                Payload::DataSection(segments) => bound(segments.count(), "data segments", SEGMENTS_MAX)?,
                 Payload::ElementSection(segments) => {
+                    bound(segments.count(), "element segments", SEGMENTS_MAX)?;
                     for segment in segments {
                         survey.add_elements(match segment?.items {
                             ElementItems::Functions(functions) => functions.count(),
@@ -81,6 +90,24 @@ impl Survey {
         const LEN_MIN: usize = 32 * 1024;
         LEN_MIN + 4 * self.module_len + 32 * (self.instructions + self.longest + self.elements)
     }
+}
+
+fn bound(count: u32, what: &'static str, most: usize) -> Result<(), ModuleError> {
+    if count as usize > most { Err(ModuleError::TooMany { what, most }) } else { Ok(()) }
+}
+
+/// Bounds the parameters and results of functions, and of blocks, which have such types too.
+fn check_types(types: TypeSectionReader<'_>) -> Result<(), ModuleError> {
+    for declared in types.into_iter_err_on_gc_types() {
+        let declared = declared?;
+        if declared.params().len() > PARAMETERS_MAX || declared.results().len() > PARAMETERS_MAX {
+            return Err(ModuleError::TooMany {
+                what: "parameters or results of a type",
+                most: PARAMETERS_MAX,
+            });
+        }
+    }
+    Ok(())
 }
 
 impl From<BinaryReaderError> for ModuleError {

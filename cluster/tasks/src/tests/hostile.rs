@@ -19,6 +19,20 @@ fn loops_and_recursion_end() {
     assert_eq!(trap(&program(mutual)), Trap::StackOverflow);
 }
 
+/// As code in a straight line and as a loop: in 128 KiB, where 8 bytes an instruction would be too much.
+#[test]
+fn programs_take_none_of_the_hosts_stack() {
+    let line = "(local.set 0 (i64.add (local.get 0) (i64.const 3)))".repeat(20_000);
+    let round = "(local.set 0 (i64.mul (local.get 0) (i64.const 3))) (f64.store (i32.const 0) (f64.const 1))";
+    let program =
+        main(&format!("(local i64) {line} (loop {round} (br_if 0 (i64.ne (local.get 0) (i64.const 1))))"));
+    let deep = super::program("(func $f (export \"run\") (local i64 i64) (call $f))");
+    let ends =
+        std::thread::Builder::new().stack_size(128 * 1024).spawn(move || (trap(&program), trap(&deep)));
+    let ends = ends.expect("a thread").join().expect("its stack is enough");
+    assert_eq!(ends, (Trap::OutOfFuel { limit: LIMITS.fuel_max }, Trap::StackOverflow));
+}
+
 #[test]
 fn instructions_trap() {
     let traps = [
