@@ -10,6 +10,7 @@ mod disk;
 mod input;
 mod journal;
 mod peers;
+mod programs;
 mod store;
 mod tree;
 mod values;
@@ -120,6 +121,13 @@ pub const TARGETS: &[Target] = &[
         run: clients::sql,
         seeds: clients::sql_seeds,
         len_max: 2048,
+    },
+    Target {
+        name: "program",
+        about: "a module, which is run for a while if it is one: as a whole, and slice by slice",
+        run: programs::program,
+        seeds: programs::seeds,
+        len_max: 4096,
     },
     Target {
         name: "values-numeric",

@@ -14,6 +14,10 @@ use crate::faults::give_blank_disk;
 /// Nodes that are behind apply something within this.
 const APPLIED_WITHIN: Duration = Duration::from_secs(60);
 
+/// A workload is checked within this. Some wait for what the cluster has still to do, and may have to for long where disks
+/// are slow.
+const CHECKED_WITHIN: Duration = Duration::from_secs(1800);
+
 /// Nodes that are behind have caught up within this.
 const AGREED_WITHIN: Duration = Duration::from_secs(3600);
 
@@ -146,7 +150,7 @@ impl Simulation {
             for &node in nodes {
                 let (host, workload) = (self.cluster.host(), self.running[index].workload.clone());
                 let name = workload.name();
-                let checked = self.cluster.run_until(SETUP_WITHIN, async move {
+                let checked = self.cluster.run_until(CHECKED_WITHIN, async move {
                     loop {
                         let mut connection =
                             host.connect(node).await.map_err(|failure| failure.to_string())?;
