@@ -90,7 +90,8 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
     let answer = session
         .run(
             "SELECT q.name, p.query, q.round, \
-             q.concurrency - (SELECT count(*) FROM sys.tasks t WHERE t.state = 'running' AND t.queue = q.name), \
+             CASE WHEN q.concurrency IS NOT NULL THEN q.concurrency - (SELECT count(*) FROM sys.tasks t \
+             WHERE t.state = 'running' AND t.queue = q.name) END, \
              EXISTS (SELECT FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at <= now()), \
              (SELECT t.run_at FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at > now() \
               ORDER BY t.run_at LIMIT 1) \
