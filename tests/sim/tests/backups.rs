@@ -85,7 +85,8 @@ fn run_commits(cluster: &mut Cluster, node: u8, commits: u64) {
 
 #[test]
 fn a_restore_that_does_not_fit_leaves_nothing_behind() {
-    let mut large = Cluster::new(1, 44);
+    // With so much room that nobody's reading is in the way of writing.
+    let mut large = Cluster::with_disks(1, 44, 128 * 2048);
     ask(&mut large, 1, "CREATE TABLE t (id int PRIMARY KEY, v text)").expect("a new table");
     for id in 0..60 {
         ask(&mut large, 1, &format!("INSERT INTO t VALUES ({id}, '{}')", noise(300_000, id)))
@@ -208,7 +209,7 @@ fn a_restore_whose_client_goes_or_whose_bytes_are_wrong_is_undone() {
     let (host, before) = (cluster.host(), cluster.commit(1));
     let cut = cluster.run_until(MINUTE, async move {
         let mut client = Client::connect(&host, 1).await?;
-        Ok::<_, Failure>(within(&host, Duration::from_millis(200), client.copy_in("RESTORE", &taken)).await)
+        Ok::<_, Failure>(within(&host, Duration::from_millis(400), client.copy_in("RESTORE", &taken)).await)
     });
     assert_eq!(cut, Some(Ok(None)), "it was under way");
     let commits = cluster.commit(1).zip(before).map(|(after, before)| after.0 - before.0);
