@@ -124,7 +124,8 @@ impl<D: Database> Worker<D> {
         Slot { session: Session::new(self.database.clone(), "relix", "relix", 0, cancel.clone()), cancel }
     }
 
-    fn put_back(&self, slot: Slot<D>) {
+    fn put_back(&self, mut slot: Slot<D>) {
+        slot.session.forget();
         let mut idle = self.idle.lock();
         if idle.len() < IDLE_MAX {
             idle.push(slot);

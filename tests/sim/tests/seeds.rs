@@ -28,7 +28,7 @@ fn the_same_seed_is_the_same_simulation() {
 #[test]
 fn every_kind_of_fault_happens() {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let fleet = Fleet { first: 1000, seeds: 48, until: None, nodes: None, threads };
+    let fleet = Fleet { first: 2000, seeds: 48, until: None, nodes: None, threads };
     let (summary, failed) = run_fleet(&fleet, &mut |_| {});
     if let Some(failed) = failed {
         panic!("{failed}\nrepeat it by: relix sim --seed {}", failed.options.seed);

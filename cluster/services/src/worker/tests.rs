@@ -131,6 +131,27 @@ fn a_program_that_fails_leaves_nothing_and_its_neighbours_are_unharmed() {
 }
 
 #[test]
+fn a_program_cannot_end_its_transaction_or_change_its_session() {
+    let mut works = Works::new();
+    let statements =
+        ["COMMIT", "ROLLBACK", "BEGIN", "SET search_path = sys", "DISCARD ALL", "SAVEPOINT a", "BACKUP"];
+    for statement in statements {
+        works.task("statement", statement);
+    }
+    works.task("statement", "SELECT set_config('search_path', 'sys', false)");
+    works.task("statement", "INSERT INTO t VALUES (1)");
+    works.bench.run("UPDATE sys.workers SET capacity = 1");
+    works.bench.round(&[1]);
+    for _ in 0..20 {
+        works.bench.run("UPDATE sys.workers SET capacity = 1");
+        works.work();
+    }
+    let refused = "failed the program failed: a program cannot run this statement (SQLSTATE 0A000), ";
+    assert_eq!(works.states(), refused.repeat(statements.len()) + "done -, done -");
+    assert_eq!(works.bench.run("SELECT a FROM t"), "1");
+}
+
+#[test]
 fn a_task_that_takes_too_long_is_stopped_and_one_that_is_cancelled_does_nothing() {
     let mut works = Works::new();
     works.add("for ever", FOR_EVER, "");

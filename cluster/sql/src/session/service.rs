@@ -18,7 +18,8 @@ use cluster_calendar::Timestamptz;
 use cluster_store::Transaction;
 
 use super::transaction::{Explicit, State};
-use super::{Mode, Outcome, Parsed, Prepared, Session};
+use super::{Mode, Outcome, Parsed, Prepared, Session, Settings, definition};
+use crate::ast::Statement;
 use crate::catalog;
 use crate::database::{Database, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -112,6 +113,13 @@ impl<D: Database> Session<D> {
         self.end_transaction(false);
     }
 
+    /// Sets the session back to what a new one is: what one program has set is nothing to the next.
+    pub fn forget(&mut self) {
+        self.change_settings(Settings::reset_all);
+        self.named.forget_all();
+        self.notices.clear();
+    }
+
     /// The wall time of the open transaction's start, in microseconds since the Unix epoch.
     pub fn transaction_micros(&self) -> i64 {
         self.facts.style.now.unix_micros()
@@ -172,7 +180,7 @@ impl<D: Database> Session<D> {
                 }
                 answer.count = cursor.tag().count();
             }
-            _ => return Err(SqlError::not_supported("this statement, from a program,")),
+            _ => return Err(SqlError::not_supported("a statement that transfers data, from here,")),
         }
         Ok(())
     }
@@ -193,6 +201,7 @@ impl<D: Database> Session<D> {
 
     async fn try_run_json(&mut self, sql: &str, params: &str, len_max: usize) -> SqlResult<String> {
         let statement = self.only_statement(sql)?;
+        check_of_program(statement.statement())?;
         let prepared = self.prepare(&statement, &[]).await?;
         let values = match params.trim_ascii() {
             "" => Vec::new(),
@@ -254,6 +263,21 @@ impl<D: Database> Session<D> {
     /// The text of a value, as this session writes it.
     pub fn text_of(&self, value: &Datum) -> String {
         text_of(value, &self.facts.style)
+    }
+}
+
+/// 0A000 if a program must not run this: its transaction and its session are not its own to end or to change.
+fn check_of_program(statement: &Statement) -> SqlResult<()> {
+    match statement {
+        Statement::Query(_)
+        | Statement::Insert(_)
+        | Statement::Update(_)
+        | Statement::Delete(_)
+        | Statement::With(_)
+        | Statement::Explain(_) => Ok(()),
+        statement if definition::is_definition(statement) => Ok(()),
+        _ => Err(SqlError::new(SqlState::NOT_SUPPORTED, "a program cannot run this statement")
+            .hint("It can query, change and define tables; its transaction begins and ends with its task.")),
     }
 }
 
