@@ -158,6 +158,7 @@ pub(crate) struct Work {
     /// What this node has noted of the members since it leads; none if it does not.
     members: Option<Vec<(NodeId, bool)>>,
     members_at: Instant,
+    is_able: bool,
     /// When an attempt's time is over.
     attempts_at: Option<Instant>,
     /// Whether the tables of services are there.
@@ -177,6 +178,7 @@ impl Work {
             own_running,
             members: None,
             members_at: Instant::ZERO,
+            is_able: false,
             attempts_at: None,
             is_installed: Arc::default(),
         }
@@ -223,9 +225,17 @@ impl Work {
         }
     }
 
-    /// This node does not lead, or is not able to.
+    /// This node does not lead.
     pub(crate) fn follow(&mut self) {
         self.members = None;
+    }
+
+    /// Whether this node's tables can be used: as long as they cannot, nothing is begun.
+    pub(crate) fn set_able(&mut self, is_able: bool) {
+        self.is_able = is_able;
+        if !is_able {
+            self.follow();
+        }
     }
 
     /// Whether the tables of services are to be made now.
@@ -261,10 +271,14 @@ impl Work {
 
     /// When something is due.
     pub(crate) fn deadline(&self) -> Option<Instant> {
+        if !self.is_able {
+            return None;
+        }
         let due = self.due.lock();
-        let of_leader =
-            [due.round.deadline(), due.install.deadline()].map(|at| at.filter(|_| self.members.is_some()));
-        of_leader.into_iter().chain([due.look.deadline(), self.attempts_at]).flatten().min()
+        let leads = self.members.is_some();
+        let install = due.install.deadline().filter(|_| leads);
+        let round = due.round.deadline().filter(|_| leads && *self.is_installed.lock());
+        [install, round, due.look.deadline(), self.attempts_at].into_iter().flatten().min()
     }
 }
 

@@ -11,15 +11,16 @@ use super::{LogLine, Node};
 impl Node {
     /// Begins what is due for tasks of users.
     pub(super) fn work(&mut self, now: Now) {
-        if self.replica.raft().is_none() || self.replica.out_of_service().is_some() {
-            self.work.follow();
+        self.work.advance(now);
+        let is_able = self.replica.raft().is_some() && self.replica.out_of_service().is_none();
+        self.work.set_able(is_able);
+        if !is_able {
             return;
         }
         match self.replica.raft().filter(|raft| raft.is_leader()) {
             Some(raft) => self.work.lead(now, || raft.members_heard(now)),
             None => self.work.follow(),
         }
-        self.work.advance(now);
         if self.work.begins_install(now) {
             self.install();
         }

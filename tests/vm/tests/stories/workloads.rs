@@ -1,10 +1,10 @@
-//! The simulator's workloads, on clusters that are real: the leader dies while money moves and lists grow.
+//! The simulator's workloads, on clusters that are real: the leader dies while money moves, lists grow and tasks are done.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tests_vm::{Cluster, Load, turn};
-use tests_workloads::{Appends, Bank};
+use tests_workloads::{Appends, Bank, Tasks};
 
 use crate::failover::catches_up;
 
@@ -14,17 +14,20 @@ fn workloads_survive_the_loss_of_the_leader(name: &str, up_options: &[&str]) {
     let ports: Vec<u16> = (1..=3).map(|node| cluster.port(node)).collect();
     let bank = Load::start(Arc::new(Bank::default()), &ports, 3);
     let appends = Load::start(Arc::new(Appends::default()), &ports, 3);
+    let tasks = Load::start(Arc::new(Tasks::default()), &ports, 2);
     std::thread::sleep(Duration::from_secs(2));
     let leader = cluster.leader();
     cluster.fault(&["kill", &leader.to_string()]);
-    let before = (bank.committed(), appends.committed());
-    cluster.wait("both go on without their leader", || {
-        (bank.committed() > before.0 + 10 && appends.committed() > before.1 + 10).then_some(())
+    let committed = || [bank.committed(), appends.committed(), tasks.committed()];
+    let before = committed();
+    cluster.wait("all go on without their leader", || {
+        committed().iter().zip(before).all(|(now, before)| *now > before + 10).then_some(())
     });
     cluster.fault(&["restart", &leader.to_string()]);
     catches_up(&cluster, leader);
     bank.finish();
     appends.finish();
+    tasks.finish();
 }
 
 #[test]
