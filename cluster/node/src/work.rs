@@ -102,6 +102,7 @@ impl Due {
         self.round.end(found.is_some());
         if let Some(found) = found {
             self.next_micros = found.next_micros;
+            found.problems.into_iter().for_each(|problem| self.say(problem));
         }
     }
 
@@ -133,13 +134,16 @@ impl Due {
                 Some(done)
             }
             Err(error) => {
-                let problem = format!("cannot {what}: {error}; it is tried again");
-                if self.problem.as_ref() != Some(&problem) {
-                    self.lines.push(problem.clone());
-                    self.problem = Some(problem);
-                }
+                self.say(format!("cannot {what}: {error}; it is tried again"));
                 None
             }
+        }
+    }
+
+    fn say(&mut self, problem: String) {
+        if self.problem.as_ref() != Some(&problem) {
+            self.lines.push(problem.clone());
+            self.problem = Some(problem);
         }
     }
 

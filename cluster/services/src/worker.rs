@@ -34,6 +34,9 @@ const SLICE_FUEL: u64 = 50_000;
 /// How often an attempt is repeated because of conflicts before that counts as a failure.
 const CONFLICTS_MAX: usize = 100;
 
+/// Lines that one attempt may log; those beyond are lost.
+const LINES_MAX: usize = 100;
+
 /// Sessions that are kept.
 const IDLE_MAX: usize = 16;
 
@@ -45,7 +48,8 @@ struct Leased(Lease);
 
 impl Memory for Leased {
     fn resize(&mut self, len: usize) -> bool {
-        self.0.resize(len).is_ok()
+        // The interpreter doubles what it has when that is not enough.
+        self.0.resize(len.saturating_mul(2)).is_ok()
     }
 }
 
@@ -254,7 +258,10 @@ async fn drive<D: Database>(
                 }
             }
             Step::Call(Call::Log { level, text }) => {
-                lines.push((level, text));
+                // As many as are read: the first ones say most.
+                if lines.len() < LINES_MAX {
+                    lines.push((level, text));
+                }
                 run.answer(Ok(String::new()));
             }
             Step::Done(result) => return Ok(Ended::Done(result)),
@@ -265,10 +272,12 @@ async fn drive<D: Database>(
 }
 
 /// Whether what has failed would fail anywhere and at any time: the fault is the program's, or its data's.
-fn is_of_program(error: &SqlError) -> bool {
+pub(crate) fn is_of_program(error: &SqlError) -> bool {
     let class = error.state.0.get(..2).unwrap_or_default();
-    // Connections, rollbacks, resources, operators, the system itself.
-    !matches!(class, "08" | "40" | "53" | "57" | "58" | "XX") || error.state == SqlState::QUERY_CANCELED
+    // Connections, rollbacks, resources, operators, the system itself. A statement that wants too much memory is likely to
+    // want it again.
+    let is_of_statement = matches!(error.state, SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY);
+    is_of_statement || !matches!(class, "08" | "40" | "53" | "57" | "58" | "XX")
 }
 
 /// The tasks that `node` is to run, sorted.

@@ -6,6 +6,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -14,6 +15,8 @@ use cluster_sql::catalog::service_id;
 use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::{Array, Datum, Scalar};
 use cluster_sql::{ServiceSchema, Session, SqlResult};
+
+use crate::worker::is_of_program;
 
 /// Its tables.
 pub const SCHEMA: ServiceSchema =
@@ -36,18 +39,22 @@ pub const TASKS_RUNNING: u32 = service_id(SCHEMA.number, 6);
 const ROUND_TASKS_MAX: i32 = 256;
 
 /// What a round has found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Round {
     /// Tasks that were given to workers.
     pub given: u64,
     /// When the next task is due that is not yet, in microseconds since the Unix epoch.
     pub next_micros: Option<i64>,
+    /// Policies that have failed, a line each: tasks of their queues wait.
+    pub problems: Vec<String>,
 }
 
 /// A queue in which tasks are ready.
 struct Queue {
     name: String,
+    /// The name of its policy, and what that is.
     policy: String,
+    query: String,
     round: i64,
     tasks_max: i32,
 }
@@ -55,41 +62,57 @@ struct Queue {
 /// Gives ready tasks to workers. `members` are the nodes of the cluster, and whether each is up.
 pub async fn round<D: Database>(session: &mut Session<D>, members: &[(NodeId, bool)]) -> SqlResult<Round> {
     note_members(session, members).await?;
-    // What this node has applied is enough: who gives out tasks makes sure that nobody else has meanwhile.
-    session.begin_on(Freshness::Local).await?;
-    let found = plan(session).await;
-    session.abandon_block();
-    let (given, next_micros) = found?;
-    let mut round = Round { given: 0, next_micros };
-    for (queue, tasks, nodes) in given {
-        round.given += give(session, &queue, tasks, nodes).await?;
+    let (queues, next_micros) = reading(session, queues).await?;
+    let mut round = Round { next_micros, ..Round::default() };
+    for queue in queues {
+        match reading(session, async |session| wanted(session, &queue).await).await {
+            Ok((tasks, _)) if tasks.is_empty() => {}
+            Ok((tasks, nodes)) => round.given += give(session, &queue, tasks, nodes).await?,
+            // Whoever has written the policy is to mend it; other queues go on.
+            Err(error) if is_of_program(&error) => {
+                let Queue { name, policy, .. } = &queue;
+                round.problems.push(format!("queue \"{name}\": policy \"{policy}\": {error}"));
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(round)
 }
 
-type Given = (Queue, Vec<Datum>, Vec<Datum>);
+/// What `read` finds in what this node has applied, which is enough: who gives out tasks makes sure that nobody else has
+/// meanwhile.
+async fn reading<D: Database, T>(
+    session: &mut Session<D>,
+    read: impl AsyncFnOnce(&mut Session<D>) -> SqlResult<T>,
+) -> SqlResult<T> {
+    session.begin_on(Freshness::Local).await?;
+    let found = read(session).await;
+    session.abandon_block();
+    found
+}
 
-/// What the policies of all queues say, and when the next task is due.
-async fn plan<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Given>, Option<i64>)> {
-    let mut given = Vec::new();
-    let (queues, next_micros) = queues(session).await?;
-    for queue in queues {
-        let params = [Datum::Text(queue.name.clone()), Datum::Int4(queue.tasks_max)].into();
-        let wanted = session.run(&queue.policy, params).await?;
-        let column = |at: usize| wanted.rows.iter().filter_map(move |row| row.get(at)).cloned();
-        let (tasks, nodes): (Vec<Datum>, Vec<Datum>) = (column(0).collect(), column(1).collect());
-        if !tasks.is_empty() {
-            given.push((queue, tasks, nodes));
-        }
-    }
-    Ok((given, next_micros))
+/// The tasks that a queue's policy wants to be run, and by whom. What is no task or no node is left out.
+async fn wanted<D: Database>(session: &mut Session<D>, queue: &Queue) -> SqlResult<(Vec<Datum>, Vec<Datum>)> {
+    let params = [Datum::Text(queue.name.clone()), Datum::Int4(queue.tasks_max)].into();
+    let answer = session.run(&queue.query, params).await?;
+    let pair = |row: &Vec<Datum>| {
+        let number = |value: Option<&Datum>| match value {
+            Some(Datum::Int4(number)) => Some(i64::from(*number)),
+            Some(Datum::Int8(number)) => Some(*number),
+            _ => None,
+        };
+        let (task, node) = (number(row.first())?, number(row.get(1))?);
+        Some((Datum::Int8(task), Datum::Int4(i32::try_from(node).ok()?)))
+    };
+    let most = usize::try_from(queue.tasks_max).unwrap_or(0);
+    Ok(answer.rows.iter().filter_map(pair).take(most).unzip())
 }
 
 /// The queues in which tasks are ready, and when the next task of any is due.
 async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>, Option<i64>)> {
     let answer = session
         .run(
-            "SELECT q.name, p.query, q.round, \
+            "SELECT q.name, p.name, p.query, q.round, \
              CASE WHEN q.concurrency IS NOT NULL THEN q.concurrency - (SELECT count(*) FROM sys.tasks t \
              WHERE t.state = 'running' AND t.queue = q.name) END, \
              EXISTS (SELECT FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at <= now()), \
@@ -102,8 +125,15 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
     let mut queues = Vec::new();
     let mut next_micros: Option<i64> = None;
     for row in answer.rows {
-        let [Datum::Text(name), Datum::Text(policy), Datum::Int8(round), room, Datum::Bool(is_ready), next] =
-            &row[..]
+        let [
+            Datum::Text(name),
+            Datum::Text(policy),
+            Datum::Text(query),
+            Datum::Int8(round),
+            room,
+            Datum::Bool(is_ready),
+            next,
+        ] = &row[..]
         else {
             continue;
         };
@@ -115,7 +145,13 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
             _ => ROUND_TASKS_MAX,
         };
         if *is_ready && tasks_max > 0 {
-            queues.push(Queue { name: name.clone(), policy: policy.clone(), round: *round, tasks_max });
+            queues.push(Queue {
+                name: name.clone(),
+                policy: policy.clone(),
+                query: query.clone(),
+                round: *round,
+                tasks_max,
+            });
         }
     }
     Ok((queues, next_micros))
@@ -140,7 +176,8 @@ async fn give<D: Database>(
             "WITH mine AS (UPDATE sys.queues SET round = round + 1 WHERE name = $1 AND round = $2 RETURNING name) \
              UPDATE sys.tasks t SET state = 'running', worker = g.node, attempt = attempt + 1, started_at = now() \
              FROM (SELECT unnest($3::bigint[]) AS id, unnest($4::integer[]) AS node) g \
-             WHERE t.id = g.id AND t.state = 'ready' AND EXISTS (SELECT FROM mine)",
+             WHERE t.id = g.id AND t.state = 'ready' AND t.queue = $1 AND EXISTS (SELECT FROM mine) \
+             AND EXISTS (SELECT FROM sys.workers w WHERE w.node = g.node AND w.state = 'up')",
             params.into(),
         )
         .await?;

@@ -101,6 +101,27 @@ fn a_policy_of_ones_own_takes_effect_by_one_update() {
 }
 
 #[test]
+fn a_policy_that_fails_or_wants_nonsense_is_in_nobodys_way() {
+    let mut bench = Bench::new();
+    bench.round(&[1, 2]);
+    bench.run(
+        "INSERT INTO sys.policies (name, query) VALUES ('broken', 'SELECT 1 / 0, $1::text, $2::integer'), \
+         ('odd', 'SELECT id, CASE id WHEN 1 THEN 77 WHEN 3 THEN 1 WHEN 5 THEN 2 END FROM sys.tasks \
+                  WHERE $1 IS NOT NULL ORDER BY id LIMIT $2 + 5')",
+    );
+    bench.run("INSERT INTO sys.queues (name, policy) VALUES ('a', 'broken'), ('b', 'odd')");
+    bench.run(
+        "INSERT INTO sys.tasks (queue, program) \
+         VALUES ('b', 'p'), ('b', 'p'), ('b', 'p'), ('a', 'p'), ('default', 'p')",
+    );
+    let round = bench.round(&[1, 2]);
+    let problem = "queue \"a\": policy \"broken\": division by zero (SQLSTATE 22012)";
+    assert_eq!((round.given, round.problems), (2, [String::from(problem)].into()));
+    // One of its own tasks, for a node that there is; and the task of a queue that has nothing to do with it.
+    assert_eq!(bench.running(), "3 1, 5 1");
+}
+
+#[test]
 fn queues_limit_how_many_run_and_can_be_paused() {
     let mut bench = Bench::new();
     bench.run("INSERT INTO sys.queues (name, concurrency) VALUES ('narrow', 2)");
@@ -120,9 +141,9 @@ fn a_task_is_due_at_its_time_and_a_key_is_taken_once() {
     let mut bench = Bench::new();
     bench.run("INSERT INTO sys.tasks (program, run_at) VALUES ('p', now() + '5 s')");
     let round = bench.round(&[1]);
-    assert_eq!(round, Round { given: 0, next_micros: Some(1_000_000_005_000_000) });
+    assert_eq!(round, Round { next_micros: Some(1_000_000_005_000_000), ..Round::default() });
     bench.database.set_wall_micros(1_000_000_005_000_000);
-    assert_eq!(bench.round(&[1]), Round { given: 1, next_micros: None });
+    assert_eq!(bench.round(&[1]), Round { given: 1, ..Round::default() });
     let keyed = "INSERT INTO sys.tasks (program, deduplication_key) VALUES ('p', 'one')";
     assert_eq!(bench.run(keyed), "");
     assert!(bench.run(keyed).contains("23505"));
