@@ -57,13 +57,16 @@ impl Raft {
         now.monotonic.since(peer.heard) < self.timing.election
     }
 
-    /// Leader: all members, and whether each has been heard within two election timeouts. Others know of none.
+    /// Leader: all members, and whether each has been heard within two election timeouts, or within one if it has said
+    /// nothing yet in this term: it was the leader before, perhaps, and has been silent for one already. Others know of none.
     pub fn members_heard(&self, now: Now) -> Vec<(NodeId, bool)> {
         if !self.is_leader() {
             return Vec::new();
         }
         let is_up = |node: NodeId| {
-            let lately = |peer: &Progress| now.monotonic.since(peer.heard) < self.timing.election * 2;
+            let timeouts = |peer: &Progress| if peer.round_acked > 0 { 2 } else { 1 };
+            let lately =
+                |peer: &Progress| now.monotonic.since(peer.heard) < self.timing.election * timeouts(peer);
             node == self.id || self.peers.iter().any(|peer| peer.node == node && lately(peer))
         };
         self.log.membership().members().map(|member| (member.node, is_up(member.node))).collect()

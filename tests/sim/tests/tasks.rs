@@ -1,0 +1,100 @@
+//! Stories of tasks, and of nodes that are lost with some.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use tests_sim::{Cluster, ask};
+
+/// Tasks of a node that is lost run elsewhere within this: what is promised.
+const GIVEN_TO_OTHERS_WITHIN: Duration = Duration::from_secs(2);
+
+const STATEMENT: &str = include_str!("../../../cluster/tasks/examples/statement.wat");
+
+/// Three nodes, of which each runs the tasks that name it.
+fn with_program(seed: u64) -> Cluster {
+    let mut cluster = Cluster::new(3, seed);
+    let module = wat::parse_str(STATEMENT).expect("valid");
+    let hex = module.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a text takes all");
+        hex
+    });
+    let add = format!("INSERT INTO sys.programs (name, module) VALUES ('statement', '\\x{hex}')");
+    until(&mut cluster, 1, |cluster| ask(cluster, 1, &add).ok().map(drop));
+    ask(&mut cluster, 1, "CREATE TABLE t (a integer)").expect("a table");
+    ask(&mut cluster, 1, "UPDATE sys.queues SET policy = 'locality'").expect("a policy");
+    until(&mut cluster, 1, |cluster| {
+        let all = ask(cluster, 1, "SELECT count(*) FROM sys.workers WHERE state = 'up'");
+        (number(all.ok()?) == Some(3)).then_some(())
+    });
+    cluster
+}
+
+fn number(rows: Vec<tests_workloads::Row>) -> Option<i64> {
+    rows.first()?.first()?.as_ref()?.parse().ok()
+}
+
+/// Lets time pass until `done` says so; it does within so many minutes.
+fn until<T>(cluster: &mut Cluster, minutes: u64, mut done: impl FnMut(&mut Cluster) -> Option<T>) -> T {
+    let end = cluster.now() + Duration::from_secs(60 * minutes);
+    while cluster.now() < end {
+        if let Some(done) = done(cluster) {
+            return done;
+        }
+        cluster.run(Duration::from_millis(20));
+    }
+    panic!("nothing has come of it");
+}
+
+/// The victim loses its power, and is given a task before anybody knows.
+fn tasks_go_on_without_their_node(seed: u64, of_leader: bool) {
+    let mut cluster = with_program(seed);
+    let leader = until(&mut cluster, 1, |cluster| cluster.leader());
+    let victim = (1..=3).find(|node| (*node == leader) == of_leader).expect("three nodes");
+    let other = (1..=3).find(|node| *node != victim).expect("three nodes");
+    cluster.crash(victim);
+    let lost = cluster.now();
+    let add = format!(
+        "INSERT INTO sys.tasks (program, home, arguments) VALUES ('statement', {victim}, '\"INSERT INTO t VALUES (1)\"')"
+    );
+    until(&mut cluster, 1, |cluster| ask(cluster, other, &add).ok().map(drop));
+    until(&mut cluster, 1, |cluster| {
+        number(ask(cluster, other, "SELECT count(*) FROM t").ok()?).filter(|done| *done == 1)
+    });
+    let took = cluster.now().since(lost);
+    assert!(took <= GIVEN_TO_OTHERS_WITHIN, "it was done after {took:?}");
+    let attempts = ask(&mut cluster, other, "SELECT attempt FROM sys.tasks").expect("an answer");
+    assert!(of_leader || number(attempts) == Some(2), "it was the victim's first");
+}
+
+#[test]
+fn a_task_of_a_lost_follower_runs_elsewhere_within_two_seconds() {
+    (60..64).for_each(|seed| tasks_go_on_without_their_node(seed, false));
+}
+
+#[test]
+fn a_task_of_a_lost_leader_runs_elsewhere_within_two_seconds() {
+    (60..64).for_each(|seed| tasks_go_on_without_their_node(seed, true));
+}
+
+#[test]
+fn what_a_node_was_running_when_its_power_failed_is_done_once_it_is_back() {
+    let mut cluster = with_program(70);
+    for job in 0..30 {
+        let add = format!(
+            "INSERT INTO sys.tasks (program, home, arguments) \
+             VALUES ('statement', {}, '\"INSERT INTO t VALUES ({job})\"')",
+            job % 3 + 1
+        );
+        ask(&mut cluster, 1, &add).expect("a task");
+    }
+    (1..=3).for_each(|node| cluster.crash(node));
+    (1..=3).for_each(|node| cluster.start(node));
+    until(&mut cluster, 1, |cluster| {
+        let left = ask(cluster, 2, "SELECT count(*) FROM sys.tasks WHERE state <> 'done'").ok()?;
+        (number(left) == Some(0)).then_some(())
+    });
+    let rows = ask(&mut cluster, 3, "SELECT count(*) FROM t").expect("an answer");
+    assert_eq!(number(rows), Some(30));
+    let distinct = ask(&mut cluster, 3, "SELECT count(DISTINCT a) FROM t").expect("an answer");
+    assert_eq!(number(distinct), Some(30));
+}
