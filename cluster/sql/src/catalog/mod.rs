@@ -210,7 +210,9 @@ pub(crate) fn write_next_id(id: u32) -> Write {
 pub(crate) async fn has_tables(transaction: &mut Transaction) -> SqlResult<bool> {
     for range in descriptors_of_users() {
         let mut scan = transaction.scan(range, Direction::Forward);
-        if !scan.next_batch(transaction).await?.is_empty() {
+        let rows = scan.next_batch(transaction).await?;
+        // Behind them all is the next table's id, which stays when the last table goes.
+        if rows.iter().any(|(key, _)| key.starts_with(&[SYSTEM_SPACE, DESCRIPTORS])) {
             return Ok(true);
         }
     }
