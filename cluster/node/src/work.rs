@@ -129,10 +129,7 @@ impl Due {
     /// What was done, if it was; else a line says why not, once for each reason.
     fn heed<T>(&mut self, what: &str, done: SqlResult<T>) -> Option<T> {
         match done {
-            Ok(done) => {
-                self.problem = None;
-                Some(done)
-            }
+            Ok(done) => Some(done),
             Err(error) => {
                 self.say(format!("cannot {what}: {error}; it is tried again"));
                 None

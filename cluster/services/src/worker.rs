@@ -21,7 +21,7 @@ use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
 use cluster_store::{Lease, yield_now};
-use cluster_tasks::{Call, Facts, Limits, LogLevel, Memory, Run, Step};
+use cluster_tasks::{Call, Facts, Limits, LogLevel, Memory, Run, Step, Trap};
 use drivers_api::Instant;
 use spin::Mutex;
 
@@ -33,6 +33,9 @@ const SLICE_FUEL: u64 = 50_000;
 
 /// How often an attempt is repeated because of conflicts before that counts as a failure.
 const CONFLICTS_MAX: usize = 100;
+
+/// What is said of an attempt that was stopped.
+const TOOK_TOO_LONG: &str = "it took longer than its timeout";
 
 /// Lines that one attempt may log; those beyond are lost.
 const LINES_MAX: usize = 100;
@@ -158,8 +161,8 @@ impl<D: Database> Worker<D> {
         let Begun { task, mut slot } = begun;
         let ran = self.attempts_at(task, &mut slot).await;
         slot.session.abandon_block();
-        self.put_back(slot);
         let again = self.attempts.end(task);
+        self.put_back(slot);
         ran.map(|()| again)
     }
 
@@ -187,6 +190,9 @@ impl<D: Database> Worker<D> {
                         break error.to_string();
                     }
                 }
+                Stop::Sql(error) if error.state == SqlState::QUERY_CANCELED && slot.cancel.is_set() => {
+                    break TOOK_TOO_LONG.into();
+                }
                 // It may have taken place: the row tells.
                 Stop::Sql(error) if error.state == SqlState::OUTCOME_UNKNOWN => {
                     freshness = Freshness::Linearizable;
@@ -208,9 +214,10 @@ impl<D: Database> Worker<D> {
         lines: &mut Vec<(LogLevel, String)>,
     ) -> Result<(), Stop> {
         session.begin_on(freshness).await?;
-        let task = task(session, self.node, id).await?.ok_or(Stop::Gone)?;
+        let task = task(session, self.node, id).await.map_err(of_program)?.ok_or(Stop::Gone)?;
         self.attempts.set_timeout(id, task.timeout);
-        let ready = self.programs.load(session, &task.program, task.version).await?.map_err(Stop::Failed)?;
+        let loaded = self.programs.load(session, &task.program, task.version).await;
+        let ready = loaded.map_err(of_program)?.map_err(Stop::Failed)?;
         let limits = Limits { memory_len_max: ready.memory_len_max, fuel_max: ready.fuel_max };
         let facts = Facts {
             arguments: task.arguments,
@@ -246,7 +253,7 @@ async fn drive<D: Database>(
 ) -> Result<Ended, Stop> {
     loop {
         if cancel.is_set() {
-            return Err(Stop::Failed("it took longer than its timeout".into()));
+            return Err(Stop::Failed(TOOK_TOO_LONG.into()));
         }
         match run.step(SLICE_FUEL) {
             Step::Yield => yield_now().await,
@@ -266,6 +273,10 @@ async fn drive<D: Database>(
             }
             Step::Done(result) => return Ok(Ended::Done(result)),
             Step::Sleep(until) => return Ok(Ended::Sleeps(until)),
+            // The node has none left for now.
+            Step::Trap(trap @ Trap::MemoryRefused) => {
+                return Err(SqlError::new(SqlState::OUT_OF_MEMORY, trap.to_string()).into());
+            }
             Step::Trap(trap) => return Err(Stop::Failed(trap.to_string())),
         }
     }
@@ -280,10 +291,10 @@ pub(crate) fn is_of_program(error: &SqlError) -> bool {
     is_of_statement || !matches!(class, "08" | "40" | "53" | "57" | "58" | "XX")
 }
 
-/// The tasks that `node` is to run, sorted.
+/// The tasks that `node` is to run, sorted; no more than a worker may be given at once.
 async fn assigned<D: Database>(session: &mut Session<D>, node: NodeId) -> SqlResult<Vec<i64>> {
     session.begin_on(Freshness::Local).await?;
-    let sql = "SELECT id FROM sys.tasks WHERE state = 'running' AND worker = $1 ORDER BY id";
+    let sql = "SELECT id FROM sys.tasks WHERE state = 'running' AND worker = $1 ORDER BY id LIMIT 256";
     let answer = session.run(sql, vec![Datum::Int4(node.0.into())]).await;
     session.abandon_block();
     let id = |row: &Vec<Datum>| if let Some(Datum::Int8(id)) = row.first() { Some(*id) } else { None };

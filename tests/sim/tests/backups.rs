@@ -209,7 +209,7 @@ fn a_restore_whose_client_goes_or_whose_bytes_are_wrong_is_undone() {
     let (host, before) = (cluster.host(), cluster.commit(1));
     let cut = cluster.run_until(MINUTE, async move {
         let mut client = Client::connect(&host, 1).await?;
-        Ok::<_, Failure>(within(&host, Duration::from_millis(400), client.copy_in("RESTORE", &taken)).await)
+        Ok::<_, Failure>(within(&host, Duration::from_millis(200), client.copy_in("RESTORE", &taken)).await)
     });
     assert_eq!(cut, Some(Ok(None)), "it was under way");
     let commits = cluster.commit(1).zip(before).map(|(after, before)| after.0 - before.0);

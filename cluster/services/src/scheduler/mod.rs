@@ -22,10 +22,10 @@ use crate::worker::is_of_program;
 pub const SCHEMA: ServiceSchema =
     ServiceSchema { number: 2, name: "scheduler", sql: include_str!("schema.sql") };
 
-/// The ids of its tables and indexes, in the order of its schema.
-pub const QUEUES: u32 = service_id(SCHEMA.number, 1);
-/// `sys.policies`
+/// `sys.policies`: ids are in the order of the schema.
 pub const POLICIES: u32 = service_id(SCHEMA.number, 0);
+/// `sys.queues`
+pub const QUEUES: u32 = service_id(SCHEMA.number, 1);
 /// `sys.workers`
 pub const WORKERS: u32 = service_id(SCHEMA.number, 2);
 /// `sys.tasks`
@@ -65,9 +65,13 @@ pub async fn round<D: Database>(session: &mut Session<D>, members: &[(NodeId, bo
     let (queues, next_micros) = reading(session, queues).await?;
     let mut round = Round { next_micros, ..Round::default() };
     for queue in queues {
-        match reading(session, async |session| wanted(session, &queue).await).await {
-            Ok((tasks, _)) if tasks.is_empty() => {}
-            Ok((tasks, nodes)) => round.given += give(session, &queue, tasks, nodes).await?,
+        let given = match reading(session, async |session| wanted(session, &queue).await).await {
+            Ok((tasks, _)) if tasks.is_empty() => continue,
+            Ok((tasks, nodes)) => give(session, &queue, tasks, nodes).await,
+            Err(error) => Err(error),
+        };
+        match given {
+            Ok(given) => round.given += given,
             // Whoever has written the policy is to mend it; other queues go on.
             Err(error) if is_of_program(&error) => {
                 let Queue { name, policy, .. } = &queue;
@@ -173,10 +177,12 @@ async fn give<D: Database>(
     ];
     let answer = session
         .run(
-            "WITH mine AS (UPDATE sys.queues SET round = round + 1 WHERE name = $1 AND round = $2 RETURNING name) \
+            "WITH mine AS (UPDATE sys.queues SET round = round + 1 WHERE name = $1 AND round = $2 \
+             AND NOT paused RETURNING name) \
              UPDATE sys.tasks t SET state = 'running', worker = g.node, attempt = attempt + 1, started_at = now() \
              FROM (SELECT unnest($3::bigint[]) AS id, unnest($4::integer[]) AS node) g \
-             WHERE t.id = g.id AND t.state = 'ready' AND t.queue = $1 AND EXISTS (SELECT FROM mine) \
+             WHERE t.id = g.id AND t.state = 'ready' AND t.queue = $1 AND t.run_at <= now() \
+             AND EXISTS (SELECT FROM mine) \
              AND EXISTS (SELECT FROM sys.workers w WHERE w.node = g.node AND w.state = 'up')",
             params.into(),
         )

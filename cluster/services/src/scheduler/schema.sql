@@ -9,7 +9,7 @@
 --               +--> cancelled       from both: by whoever updates the row
 --
 -- A task's row changes in the transaction that does its work, so it is done once. Statements are added at the end of this
--- file, and none is changed: see cluster_sql::ServiceSchema. The ids of what they define are in tasks.rs.
+-- file, and none is changed: see cluster_sql::ServiceSchema. The ids of what they define are in mod.rs.
 
 -- How tasks are given to workers: a query with two parameters, the queue and how many tasks are wanted at most, and two
 -- columns, a ready task and the worker that is to run it.
@@ -60,9 +60,9 @@ CREATE TABLE sys.tasks (
     failures integer NOT NULL DEFAULT 0,
     attempts_max integer NOT NULL DEFAULT 3 CHECK (attempts_max > 0),
     -- From a failure to the next attempt; twice as long after each.
-    backoff interval NOT NULL DEFAULT '1 s' CHECK (backoff >= '0'),
+    backoff interval NOT NULL DEFAULT '1 s' CHECK (backoff BETWEEN '0' AND '1 day'),
     -- How long one attempt may take.
-    timeout interval NOT NULL DEFAULT '1 min' CHECK (timeout > '0'),
+    timeout interval NOT NULL DEFAULT '1 min' CHECK (timeout > '0' AND timeout <= '30 days'),
     -- Not before this, by the clock of the node that leads.
     run_at timestamptz NOT NULL DEFAULT '-infinity',
     created_at timestamptz NOT NULL DEFAULT now(),
@@ -105,6 +105,7 @@ FROM (SELECT id, place, row_number() OVER (PARTITION BY place ORDER BY run_at, i
                    coalesce(w.node, (SELECT node FROM sys.slots ORDER BY slot, node LIMIT 1)) AS place
             FROM sys.tasks t
             LEFT JOIN sys.workers w ON w.node = t.home AND w.state = ''up'' AND NOT w.draining
+                AND w.capacity > 0
             WHERE t.state = ''ready'' AND t.queue = $1 AND t.run_at <= now()
             ORDER BY t.run_at, t.id LIMIT $2) o) t
 JOIN (SELECT node, node AS place, row_number() OVER (PARTITION BY node ORDER BY slot) AS turn FROM sys.slots) s
@@ -117,7 +118,12 @@ JOIN (SELECT node, row_number() OVER (ORDER BY slot, node) AS turn FROM sys.slot
 ('fair', 'tenants in turn, the oldest of each first, each to the worker that runs fewest', '
 SELECT t.id, s.node
 FROM (SELECT id, row_number() OVER (ORDER BY lap, run_at, id) AS turn
-      FROM (SELECT id, run_at, row_number() OVER (PARTITION BY tenant ORDER BY run_at, id) AS lap FROM sys.tasks
+      FROM (SELECT id, run_at,
+                   row_number() OVER (PARTITION BY tenant ORDER BY run_at, id)
+                   + coalesce(r.running, 0) AS lap
+            FROM sys.tasks t
+            LEFT JOIN (SELECT tenant AS whose, count(*) AS running FROM sys.tasks
+                       WHERE state = ''running'' AND queue = $1 GROUP BY tenant) r ON r.whose = t.tenant
             WHERE state = ''ready'' AND queue = $1 AND run_at <= now()) o
       ORDER BY lap, run_at, id LIMIT $2) t
 JOIN (SELECT node, row_number() OVER (ORDER BY slot, node) AS turn FROM sys.slots) s USING (turn)');

@@ -88,6 +88,20 @@ fn policies_differ_in_who_gets_what() {
 }
 
 #[test]
+fn tenants_have_fair_shares_of_what_becomes_free_one_by_one() {
+    let mut bench = Bench::new();
+    bench.policy("fair");
+    bench.round(&[1]);
+    bench.run("UPDATE sys.workers SET capacity = 2");
+    bench.run("INSERT INTO sys.tasks (program, tenant) SELECT 'p', 'a' FROM generate_series(1, 4)");
+    bench.round(&[1]);
+    bench.run("INSERT INTO sys.tasks (program, tenant) VALUES ('p', 'b')");
+    bench.run("UPDATE sys.tasks SET state = 'done' WHERE id = 1");
+    bench.round(&[1]);
+    assert_eq!(bench.running(), "2 1, 5 1");
+}
+
+#[test]
 fn a_policy_of_ones_own_takes_effect_by_one_update() {
     let mut bench = Bench::new();
     bench.run(
