@@ -16,7 +16,7 @@ const APPLIED_WITHIN: Duration = Duration::from_secs(60);
 
 /// A workload is checked within this. Some wait for what the cluster has still to do, and may have to for long where disks
 /// are slow.
-const CHECKED_WITHIN: Duration = Duration::from_secs(3600);
+const CHECKED_WITHIN: Duration = Duration::from_secs(4 * 3600);
 
 /// Nodes that are behind have caught up within this.
 const AGREED_WITHIN: Duration = Duration::from_secs(3600);
