@@ -75,6 +75,8 @@ impl Activity {
 pub(crate) struct Due {
     /// The tables of services are to be made.
     pub(crate) install: Activity,
+    /// Whether they are there, as far as this node knows.
+    is_installed: bool,
     /// Tasks are to be given out.
     pub(crate) round: Activity,
     /// The node is to look which tasks it runs.
@@ -91,6 +93,7 @@ pub(crate) struct Due {
 impl Due {
     /// The tables of services are there, or something was in the way.
     pub(crate) fn install_ended(&mut self, done: SqlResult<bool>) {
+        self.is_installed = done.is_ok();
         self.round.is_due |= done.is_ok();
         let done = self.heed("make the tables of services", done);
         self.install.end(done.is_some());
@@ -162,8 +165,6 @@ pub(crate) struct Work {
     is_able: bool,
     /// When an attempt's time is over.
     attempts_at: Option<Instant>,
-    /// Whether the tables of services are there.
-    pub(crate) is_installed: Arc<Mutex<bool>>,
 }
 
 impl Work {
@@ -181,7 +182,6 @@ impl Work {
             members_at: Instant::ZERO,
             is_able: false,
             attempts_at: None,
-            is_installed: Arc::default(),
         }
     }
 
@@ -217,7 +217,7 @@ impl Work {
         self.members_at = now.monotonic + MEMBERS_PAUSE;
         let heard = heard();
         let mut due = self.due.lock();
-        if self.members.is_none() && !*self.is_installed.lock() {
+        if self.members.is_none() && !due.is_installed {
             due.install.set_due();
         }
         if self.members.as_ref() != Some(&heard) {
@@ -246,8 +246,8 @@ impl Work {
 
     /// Whom tasks are to be given to now, if any are.
     pub(crate) fn begins_round(&self, now: Now) -> Option<Vec<(NodeId, bool)>> {
-        let members = self.members.as_ref().filter(|_| *self.is_installed.lock())?;
         let mut due = self.due.lock();
+        let members = self.members.as_ref().filter(|_| due.is_installed)?;
         if let Some(next_micros) = due.next_micros.take() {
             let at = instant(now, next_micros);
             due.round.at = Some(due.round.at.map_or(at, |known| known.min(at)));
@@ -278,7 +278,7 @@ impl Work {
         let due = self.due.lock();
         let leads = self.members.is_some();
         let install = due.install.deadline().filter(|_| leads);
-        let round = due.round.deadline().filter(|_| leads && *self.is_installed.lock());
+        let round = due.round.deadline().filter(|_| leads && due.is_installed);
         [install, round, due.look.deadline(), self.attempts_at].into_iter().flatten().min()
     }
 }

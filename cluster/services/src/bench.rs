@@ -11,6 +11,7 @@ use core::task::{Context, Poll, Waker};
 use cluster_format::NodeId;
 use cluster_sql::memory::MemoryDatabase;
 use cluster_sql::types::Datum;
+use cluster_sql::wire::text_of;
 use cluster_sql::{CancelFlag, Session};
 
 use crate::SCHEMAS;
@@ -49,8 +50,9 @@ impl Bench {
     pub(crate) fn run(&mut self, sql: &str) -> String {
         match block_on(self.session.run(sql, Vec::new())) {
             Ok(answer) => {
-                let text =
-                    |value: &Datum| if value.is_null() { "-".into() } else { self.session.text_of(value) };
+                let text = |value: &Datum| {
+                    if value.is_null() { "-".into() } else { text_of(value, self.session.style()) }
+                };
                 let row = |row: &Vec<Datum>| row.iter().map(text).collect::<Vec<String>>().join(" ");
                 answer.rows.iter().map(row).collect::<Vec<String>>().join(", ")
             }

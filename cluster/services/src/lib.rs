@@ -21,15 +21,26 @@ pub mod storage;
 pub mod tables;
 pub mod worker;
 
-use cluster_sql::ServiceSchema;
-use cluster_sql::database::LiveTable;
+use cluster_sql::database::{Database, Freshness, LiveTable};
 use cluster_sql::types::Datum;
+use cluster_sql::{ServiceSchema, Session, SqlResult};
 
 /// The live tables.
 pub const LIVE_TABLES: &[LiveTable] = &[nodes::TABLE, devices::TABLE, storage::TABLE, tables::TABLE];
 
 /// The stored tables, service by service.
 pub const SCHEMAS: &[ServiceSchema] = &[programs::SCHEMA, scheduler::SCHEMA];
+
+/// What `read` finds in the tables as this node has applied them, without asking anybody.
+async fn reading<D: Database, T>(
+    session: &mut Session<D>,
+    read: impl AsyncFnOnce(&mut Session<D>) -> SqlResult<T>,
+) -> SqlResult<T> {
+    session.begin_on(Freshness::Local).await?;
+    let found = read(session).await;
+    session.abandon_block();
+    found
+}
 
 fn int8(number: u64) -> Datum {
     Datum::Int8(i64::try_from(number).unwrap_or(i64::MAX))

@@ -27,6 +27,7 @@ use spin::Mutex;
 
 use crate::attempts::Attempts;
 use crate::programs::Programs;
+use crate::reading;
 
 /// Units of work of a program before others may run: about a tenth of a millisecond.
 const SLICE_FUEL: u64 = 50_000;
@@ -128,7 +129,7 @@ impl<D: Database> Worker<D> {
             return slot;
         }
         let cancel = Arc::<CancelFlag>::default();
-        Slot { session: Session::new(self.database.clone(), "relix", "relix", 0, cancel.clone()), cancel }
+        Slot { session: Session::of_system(self.database.clone(), cancel.clone()), cancel }
     }
 
     fn put_back(&self, mut slot: Slot<D>) {
@@ -269,7 +270,6 @@ async fn drive<D: Database>(
                 if lines.len() < LINES_MAX {
                     lines.push((level, text));
                 }
-                run.answer(Ok(String::new()));
             }
             Step::Done(result) => return Ok(Ended::Done(result)),
             Step::Sleep(until) => return Ok(Ended::Sleeps(until)),
@@ -293,12 +293,11 @@ pub(crate) fn is_of_program(error: &SqlError) -> bool {
 
 /// The tasks that `node` is to run, sorted; no more than a worker may be given at once.
 async fn assigned<D: Database>(session: &mut Session<D>, node: NodeId) -> SqlResult<Vec<i64>> {
-    session.begin_on(Freshness::Local).await?;
     let sql = "SELECT id FROM sys.tasks WHERE state = 'running' AND worker = $1 ORDER BY id LIMIT 256";
-    let answer = session.run(sql, vec![Datum::Int4(node.0.into())]).await;
-    session.abandon_block();
+    let node = vec![Datum::Int4(node.0.into())];
+    let answer = reading(session, async |session| session.run(sql, node).await).await?;
     let id = |row: &Vec<Datum>| if let Some(Datum::Int8(id)) = row.first() { Some(*id) } else { None };
-    Ok(answer?.rows.iter().filter_map(id).collect())
+    Ok(answer.rows.iter().filter_map(id).collect())
 }
 
 /// The task `id`, if `node` is to run it.

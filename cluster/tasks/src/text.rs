@@ -5,11 +5,7 @@ use core::str;
 
 /// The beginning of a text, of so many bytes at most, that ends between two characters.
 pub(crate) fn cut(text: &str, len_max: usize) -> &str {
-    let mut end = text.len().min(len_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    &text[..text.floor_char_boundary(len_max)]
 }
 
 /// A text on one line that does nothing to a terminal: its beginning, with a question mark for what has no picture.

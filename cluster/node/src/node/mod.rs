@@ -16,7 +16,6 @@ use cluster_gateway::{Connection, Registry};
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
 use cluster_services::nodes;
 use cluster_sql::types::Datum;
-use cluster_sql::{CancelFlag, Session};
 use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Now};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -250,10 +249,8 @@ impl Node {
         }
         let Some(table) = self.changes.lock().begin(now) else { return };
         self.replica.hit(Mark::TableAnalyzed);
-        let (database, changes) = (self.database.clone(), self.changes.clone());
+        let (mut session, changes) = (self.service_session(), self.changes.clone());
         self.tasks.spawn(async move {
-            let cancel = Arc::<CancelFlag>::default();
-            let mut session = Session::new(database, "relix", "relix", 0, cancel);
             let done = session.analyze_table(table).await;
             changes.lock().end(table, done == Ok(true));
         });

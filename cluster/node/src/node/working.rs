@@ -3,10 +3,11 @@
 use alloc::sync::Arc;
 
 use cluster_services::{SCHEMAS, scheduler};
-use cluster_sql::{CancelFlag, Session};
+use cluster_sql::Session;
 use drivers_api::{Level, Now};
 
 use super::{LogLine, Node};
+use crate::shared::NodeDatabase;
 
 impl Node {
     /// Begins what is due for tasks of users.
@@ -60,15 +61,14 @@ impl Node {
     /// Makes the tables of services that are not there yet.
     fn install(&mut self) {
         let (mut session, due) = (self.service_session(), self.work.due.clone());
-        let is_installed = self.work.is_installed.clone();
         self.tasks.spawn(async move {
             let installed = session.install(SCHEMAS).await;
-            *is_installed.lock() = installed.is_ok();
             due.lock().install_ended(installed);
         });
     }
 
-    fn service_session(&self) -> Session<crate::shared::NodeDatabase> {
-        Session::new(self.database.clone(), "relix", "relix", 0, Arc::<CancelFlag>::default())
+    /// A session for what the node does itself.
+    pub(super) fn service_session(&self) -> Session<NodeDatabase> {
+        Session::of_system(self.database.clone(), Arc::default())
     }
 }

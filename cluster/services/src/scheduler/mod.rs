@@ -12,10 +12,11 @@ use alloc::vec::Vec;
 
 use cluster_format::NodeId;
 use cluster_sql::catalog::service_id;
-use cluster_sql::database::{Database, Freshness};
+use cluster_sql::database::Database;
 use cluster_sql::types::{Array, Datum, Scalar};
 use cluster_sql::{ServiceSchema, Session, SqlResult};
 
+use crate::reading;
 use crate::worker::is_of_program;
 
 /// Its tables.
@@ -63,6 +64,7 @@ struct Queue {
 pub async fn round<D: Database>(session: &mut Session<D>, members: &[(NodeId, bool)]) -> SqlResult<Round> {
     note_members(session, members).await?;
     let (queues, next_micros) = reading(session, queues).await?;
+    // Who gives out tasks makes sure that nobody else has since.
     let mut round = Round { next_micros, ..Round::default() };
     for queue in queues {
         let given = match reading(session, async |session| wanted(session, &queue).await).await {
@@ -81,18 +83,6 @@ pub async fn round<D: Database>(session: &mut Session<D>, members: &[(NodeId, bo
         }
     }
     Ok(round)
-}
-
-/// What `read` finds in what this node has applied, which is enough: who gives out tasks makes sure that nobody else has
-/// meanwhile.
-async fn reading<D: Database, T>(
-    session: &mut Session<D>,
-    read: impl AsyncFnOnce(&mut Session<D>) -> SqlResult<T>,
-) -> SqlResult<T> {
-    session.begin_on(Freshness::Local).await?;
-    let found = read(session).await;
-    session.abandon_block();
-    found
 }
 
 /// The tasks that a queue's policy wants to be run, and by whom. What is no task or no node is left out.
@@ -193,10 +183,9 @@ async fn give<D: Database>(
 /// Writes down which nodes are up. What a lost one was to run is ready again, and what it does about it from now on
 /// meets a conflict with that.
 async fn note_members<D: Database>(session: &mut Session<D>, members: &[(NodeId, bool)]) -> SqlResult<()> {
-    session.begin_on(Freshness::Local).await?;
-    let known = session.run("SELECT node, state = 'up' FROM sys.workers", Vec::new()).await;
-    session.abandon_block();
-    let known: BTreeMap<i32, bool> = known?
+    let sql = "SELECT node, state = 'up' FROM sys.workers";
+    let known = reading(session, async |session| session.run(sql, Vec::new()).await).await?;
+    let known: BTreeMap<i32, bool> = known
         .rows
         .iter()
         .filter_map(|row| match row[..] {

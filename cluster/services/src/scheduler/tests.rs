@@ -5,6 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use cluster_sql::catalog::{Descriptor, all};
+use cluster_sql::database::Freshness;
 
 use super::*;
 use crate::SCHEMAS;

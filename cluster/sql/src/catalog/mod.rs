@@ -175,11 +175,11 @@ pub(crate) async fn put(
 
 /// Takes the id of a new table, index, view or sequence, of a service if one defines it.
 pub(crate) async fn take_id(transaction: &mut Transaction, service: Option<u8>) -> SqlResult<u32> {
-    if let Some(service) = service {
-        return services::take_service_id(service, transaction).await;
-    }
     if transaction.get(&RESTORE).await?.is_some() {
         return Err(restore_under_way());
+    }
+    if let Some(service) = service {
+        return services::take_service_id(service, transaction).await;
     }
     let id = next_id(transaction).await?;
     let following = id
@@ -210,9 +210,7 @@ pub(crate) fn write_next_id(id: u32) -> Write {
 pub(crate) async fn has_tables(transaction: &mut Transaction) -> SqlResult<bool> {
     for range in descriptors_of_users() {
         let mut scan = transaction.scan(range, Direction::Forward);
-        let rows = scan.next_batch(transaction).await?;
-        // Behind them all is the next table's id, which stays when the last table goes.
-        if rows.iter().any(|(key, _)| key.starts_with(&[SYSTEM_SPACE, DESCRIPTORS])) {
+        if !scan.next_batch(transaction).await?.is_empty() {
             return Ok(true);
         }
     }
@@ -278,18 +276,14 @@ pub(crate) async fn has_schema(transaction: &mut Transaction, name: &str) -> Sql
 
 /// Where it is said which tables users have. Whatever else there may be is this cluster's own, as schema `sys` is, and in no
 /// backup.
-pub(crate) fn descriptors_of_users() -> [KeyRange; 2] {
-    let all = [SYSTEM_SPACE, DESCRIPTORS];
-    let services = services::descriptors();
-    [
-        KeyRange { start: all[..].into(), end: services.start },
-        KeyRange { start: services.end, end: KeyRange::single(&NEXT_TABLE_ID).end },
-    ]
+fn descriptors_of_users() -> [KeyRange; 2] {
+    let (all, services) = (KeyRange::prefix(&[SYSTEM_SPACE, DESCRIPTORS]), services::descriptors());
+    [KeyRange { start: all.start, end: services.start }, KeyRange { start: services.end, end: all.end }]
 }
 
-/// Whether `key` is that of what a service has defined.
-pub(crate) fn is_of_service(key: &[u8]) -> bool {
-    services::descriptors().contains(key)
+/// Where a backup finds what users have defined: their tables, and the id of the next, which stays when the last one goes.
+pub(crate) fn definitions_of_users() -> impl DoubleEndedIterator<Item = KeyRange> {
+    descriptors_of_users().into_iter().chain([KeyRange::single(&NEXT_TABLE_ID)])
 }
 
 /// The rows of users' tables.

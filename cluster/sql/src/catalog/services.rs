@@ -3,7 +3,7 @@
 use cluster_format::KeyRange;
 use cluster_store::{SYSTEM_SPACE, Transaction};
 
-use super::{RESTORE, SYS, descriptor_key, restore_under_way};
+use super::{SYS, descriptor_key};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::key::{TABLE_SPACE, table_prefix};
 
@@ -59,9 +59,6 @@ pub(crate) fn put_service(number: u8, service: Service, transaction: &mut Transa
 
 /// Takes the id of something that the service defines.
 pub(super) async fn take_service_id(number: u8, transaction: &mut Transaction) -> SqlResult<u32> {
-    if transaction.get(&RESTORE).await?.is_some() {
-        return Err(restore_under_way());
-    }
     let mut service = service(number, transaction).await?;
     let own = u8::try_from(service.ids)
         .map_err(|_| SqlError::new(SqlState::LIMIT_EXCEEDED, "no ids are left for this service"))?;

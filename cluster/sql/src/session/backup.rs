@@ -54,7 +54,7 @@ impl<D: Database> Session<D> {
         };
         // Taken from the end.
         let mut ranges = Vec::from([(Section::Rows, catalog::rows_of_users())]);
-        let descriptors = catalog::descriptors_of_users().into_iter().rev();
+        let descriptors = catalog::definitions_of_users().rev();
         ranges.extend(descriptors.map(|range| (Section::Tables, range)));
         Ok(Outcome::Backup(Box::new(Backup {
             snapshot,

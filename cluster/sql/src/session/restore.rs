@@ -228,7 +228,8 @@ impl Restore {
                 Some(Kind::Row(table)) if self.tables.contains(&table) => writes.push(written()),
                 Some(Kind::NextId(id)) => self.next_id = self.next_id.max(id),
                 Some(Kind::Descriptor(ids))
-                    if !catalog::is_of_service(key) && ids.iter().all(|id| self.tables.insert(*id)) =>
+                    if !catalog::descriptors_of_services().contains(key)
+                        && ids.iter().all(|id| self.tables.insert(*id)) =>
                 {
                     let len = key.len() + value.len();
                     self.descriptors_len += len;

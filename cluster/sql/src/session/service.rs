@@ -20,6 +20,7 @@ use cluster_store::Transaction;
 use super::transaction::{Explicit, State};
 use super::{Mode, Outcome, Parsed, Prepared, Session, Settings, definition};
 use crate::ast::Statement;
+use crate::cancel::CancelFlag;
 use crate::catalog;
 use crate::database::{Database, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -27,7 +28,7 @@ use crate::exec::{Row, row_len};
 use crate::function::write_json;
 use crate::plan::OutputColumn;
 use crate::types::{DataType, Datum, Json, parse_json, quote_json};
-use crate::wire::{parse_text, text_of};
+use crate::wire::parse_text;
 
 /// The tables of a service.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +53,11 @@ pub struct Answer {
 }
 
 impl<D: Database> Session<D> {
+    /// A session of the system itself, that stops when `cancel` is set.
+    pub fn of_system(database: D, cancel: Arc<CancelFlag>) -> Session<D> {
+        Session::new(database, "relix", "relix", 0, cancel)
+    }
+
     /// Runs what of the services' schemas has not been run yet, in one transaction; whether there was anything.
     pub async fn install(&mut self, schemas: &[ServiceSchema]) -> SqlResult<bool> {
         self.begin(false);
@@ -151,19 +157,16 @@ impl<D: Database> Session<D> {
     async fn run_parsed(&mut self, statement: &Arc<Parsed>, params: Vec<Datum>) -> SqlResult<Answer> {
         let given: Vec<_> = params.iter().map(Datum::data_type).collect();
         let prepared = self.prepare(statement, &given).await?;
-        let mut answer = Answer::default();
-        let mut each = |_: &[Row]| Ok(());
-        self.run_prepared(&prepared, params, &mut answer, &mut each).await?;
-        Ok(answer)
+        self.run_prepared(&prepared, params, usize::MAX).await
     }
 
+    /// Runs a statement to its end, whose rows take so many bytes of memory at most.
     async fn run_prepared(
         &mut self,
         prepared: &Prepared,
         params: Vec<Datum>,
-        answer: &mut Answer,
-        check: &mut (dyn FnMut(&[Row]) -> SqlResult<()> + Send),
-    ) -> SqlResult<()> {
+        len_max: usize,
+    ) -> SqlResult<Answer> {
         if params.len() != prepared.params().len() {
             let message =
                 format!("the statement takes {} parameters, not {}", prepared.params().len(), params.len());
@@ -171,18 +174,22 @@ impl<D: Database> Session<D> {
         }
         let mode = Mode { alone: true, described: false };
         match self.execute(prepared, params, mode).await? {
-            Outcome::Done(tag) => answer.count = tag.count(),
+            Outcome::Done(tag) => Ok(Answer { count: tag.count(), ..Answer::default() }),
             Outcome::Rows(mut cursor) => {
-                answer.columns = cursor.columns().to_vec();
+                let mut answer = Answer { columns: cursor.columns().to_vec(), ..Answer::default() };
+                let mut len = 0;
                 while let Some(rows) = self.fetch(&mut cursor).await? {
-                    check(&rows)?;
+                    len += rows.iter().map(row_len).sum::<usize>();
+                    if len > len_max {
+                        return Err(too_long(len_max));
+                    }
                     answer.rows.extend(rows);
                 }
                 answer.count = cursor.tag().count();
+                Ok(answer)
             }
-            _ => return Err(SqlError::not_supported("a statement that transfers data, from here,")),
+            _ => Err(SqlError::not_supported("a statement that transfers data, from here,")),
         }
-        Ok(())
     }
 
     /// Runs a statement for a program: `params` is a JSON array of its parameters, or nothing. What it gives is JSON, no
@@ -225,13 +232,7 @@ impl<D: Database> Session<D> {
         }
         // A parameter too many has no type; it is counted, and refused.
         texts.resize(values.len(), Datum::Null);
-        let mut answer = Answer::default();
-        let mut len = 0;
-        let mut check = |rows: &[Row]| {
-            len += rows.iter().map(row_len).sum::<usize>();
-            if len > len_max { Err(too_long(len_max)) } else { Ok(()) }
-        };
-        self.run_prepared(&prepared, texts, &mut answer, &mut check).await?;
+        let answer = self.run_prepared(&prepared, texts, len_max).await?;
         let json = self.json_of(&answer);
         if json.len() > len_max { Err(too_long(len_max)) } else { Ok(json) }
     }
@@ -258,11 +259,6 @@ impl<D: Database> Session<D> {
         }
         out.push_str(&format!("],\"count\":{}}}", answer.count));
         out
-    }
-
-    /// The text of a value, as this session writes it.
-    pub fn text_of(&self, value: &Datum) -> String {
-        text_of(value, &self.facts.style)
     }
 }
 

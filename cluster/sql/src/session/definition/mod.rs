@@ -157,11 +157,8 @@ fn made_name(table: &str, columns: &str, suffix: &str, number: usize) -> String 
 }
 
 /// At most `len` bytes of `text`, and whole characters.
-fn cut(text: &str, mut len: usize) -> &str {
-    while !text.is_char_boundary(len) {
-        len -= 1;
-    }
-    text.get(..len).unwrap_or_default()
+fn cut(text: &str, len: usize) -> &str {
+    text.get(..text.floor_char_boundary(len)).unwrap_or_default()
 }
 
 /// A [made name](made_name) that stands for nothing in `schema` and is not among `taken`.
