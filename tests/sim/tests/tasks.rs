@@ -1,24 +1,17 @@
 //! Stories of tasks, and of nodes that are lost with some.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use tests_sim::{Cluster, ask};
+use tests_workloads::{Row, add_statement_program};
 
 /// Tasks of a node that is lost run elsewhere within this: what is promised.
 const GIVEN_TO_OTHERS_WITHIN: Duration = Duration::from_secs(2);
 
-const STATEMENT: &str = include_str!("../../../cluster/tasks/examples/statement.wat");
-
 /// Three nodes, of which each runs the tasks that name it.
 fn with_program(seed: u64) -> Cluster {
     let mut cluster = Cluster::new(3, seed);
-    let module = wat::parse_str(STATEMENT).expect("valid");
-    let hex = module.iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a text takes all");
-        hex
-    });
-    let add = format!("INSERT INTO sys.programs (name, module) VALUES ('statement', '\\x{hex}')");
+    let add = add_statement_program();
     until(&mut cluster, 1, |cluster| ask(cluster, 1, &add).ok().map(drop));
     ask(&mut cluster, 1, "CREATE TABLE t (a integer)").expect("a table");
     ask(&mut cluster, 1, "UPDATE sys.queues SET policy = 'locality'").expect("a policy");
@@ -29,7 +22,7 @@ fn with_program(seed: u64) -> Cluster {
     cluster
 }
 
-fn number(rows: Vec<tests_workloads::Row>) -> Option<i64> {
+fn number(rows: Vec<Row>) -> Option<i64> {
     rows.first()?.first()?.as_ref()?.parse().ok()
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use crate::expected::WatchedConnection;
+use crate::jobs::Jobs;
 use crate::transaction::{Fate, single, transaction};
 use crate::workload::{Step, Table, Task, Verdict, Workload, numbers, query_anywhere, rows};
 use crate::world::{Connection, World};
@@ -11,17 +12,14 @@ use crate::world::{Connection, World};
 /// The workload.
 #[derive(Debug, Default)]
 pub struct Queue {
-    jobs: Mutex<Jobs>,
+    jobs: Mutex<Given>,
     verdict: Verdict,
 }
 
 #[derive(Debug, Default)]
-struct Jobs {
-    next: i64,
-    /// Put in, as the producer was told.
-    acknowledged: BTreeSet<i64>,
-    /// The insert was refused.
-    refused: BTreeSet<i64>,
+struct Given {
+    /// Put in, or not.
+    put_in: Jobs,
     /// Taken out, as the consumer was told.
     taken: BTreeSet<i64>,
     /// A consumer does not know.
@@ -29,27 +27,14 @@ struct Jobs {
 }
 
 impl Queue {
-    fn jobs(&self) -> std::sync::MutexGuard<'_, Jobs> {
+    fn jobs(&self) -> std::sync::MutexGuard<'_, Given> {
         self.jobs.lock().expect("no client panics with it")
     }
 
     async fn produce<W: World>(&self, connection: &mut WatchedConnection<W>) -> Step {
-        let job = {
-            let mut jobs = self.jobs();
-            jobs.next += 1;
-            jobs.next
-        };
-        match single(connection, &format!("INSERT INTO jobs VALUES ({job}, 'job {job}')")).await {
-            Fate::Committed(_) => {
-                self.jobs().acknowledged.insert(job);
-                Fate::Committed(())
-            }
-            Fate::Refused(failure) => {
-                self.jobs().refused.insert(job);
-                Fate::Refused(failure)
-            }
-            Fate::Unknown(failure) => Fate::Unknown(failure),
-        }
+        let job = self.jobs().put_in.number();
+        let fate = single(connection, &format!("INSERT INTO jobs VALUES ({job}, 'job {job}')")).await;
+        self.jobs().put_in.note(job, fate)
     }
 
     async fn consume<W: World>(&self, connection: &mut WatchedConnection<W>) -> Step {
@@ -72,7 +57,7 @@ impl Queue {
             Fate::Committed(()) if !jobs.taken.insert(job) => {
                 self.verdict.wrong(format!("job {job} was taken twice"));
             }
-            Fate::Committed(()) if jobs.refused.contains(&job) => {
+            Fate::Committed(()) if jobs.put_in.refused.contains(&job) => {
                 self.verdict.wrong(format!("job {job} was taken, though its insert was refused"));
             }
             Fate::Unknown(_) => drop(jobs.perhaps_taken.insert(job)),
@@ -116,13 +101,13 @@ impl<W: World> Workload<W> for Queue {
             if let Some(job) = left.intersection(&jobs.taken).next() {
                 return Err(format!("job {job} was taken and is still there"));
             }
-            if let Some(job) = left.intersection(&jobs.refused).next() {
+            if let Some(job) = left.intersection(&jobs.put_in.refused).next() {
                 return Err(format!("job {job} is there, though its insert was refused"));
             }
             let gone = |job: &&i64| {
                 !left.contains(job) && !jobs.taken.contains(job) && !jobs.perhaps_taken.contains(job)
             };
-            match jobs.acknowledged.iter().find(gone) {
+            match jobs.put_in.acknowledged.iter().find(gone) {
                 Some(job) => Err(format!("job {job} was put in, never taken, and is lost")),
                 None => Ok(()),
             }

@@ -1,12 +1,13 @@
 //! Tasks of users: each is done exactly once, whatever befalls the nodes that run it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::expected::WatchedConnection;
-use crate::transaction::{Fate, single};
+use crate::jobs::Jobs;
+use crate::transaction::single;
 use crate::workload::{Step, Table, Task, Verdict, Workload, numbers, query_anywhere, rows};
 use crate::world::{World, below};
 
@@ -27,13 +28,17 @@ pub struct Tasks {
     verdict: Verdict,
 }
 
-#[derive(Debug, Default)]
-struct Jobs {
-    next: i64,
-    /// Given to the cluster, as the client was told.
-    acknowledged: BTreeSet<i64>,
-    /// Refused, so that no task must have come of them.
-    refused: BTreeSet<i64>,
+/// The statement that adds the program "statement", which runs the statement that its arguments are.
+///
+/// # Panics
+/// If the example is no module.
+pub fn add_statement_program() -> String {
+    let module = wat::parse_str(PROGRAM).expect("the example is valid");
+    let hex = module.iter().fold(String::new(), |mut hex, byte| {
+        write!(hex, "{byte:02x}").expect("a text takes all");
+        hex
+    });
+    format!("INSERT INTO sys.programs (name, module) VALUES ('statement', '\\x{hex}')")
 }
 
 impl Tasks {
@@ -103,48 +108,28 @@ impl<W: World> Workload<W> for Tasks {
 
     fn setup<'a>(&'a self, world: &'a W) -> Task<'a, ()> {
         Box::pin(async move {
-            let module = wat::parse_str(PROGRAM).expect("the example is valid");
-            let hex = module.iter().fold(String::new(), |mut hex, byte| {
-                write!(hex, "{byte:02x}").expect("a text takes all");
-                hex
-            });
             query_anywhere(world, "CREATE TABLE effects (job bigint)").await;
             query_anywhere(world, "CREATE TABLE totals (id bigint PRIMARY KEY, done bigint NOT NULL)").await;
             let zeros = format!("INSERT INTO totals SELECT id, 0 FROM generate_series(1, {TOTALS}) id");
             query_anywhere(world, &zeros).await;
-            let add = format!("INSERT INTO sys.programs (name, module) VALUES ('statement', '\\x{hex}')");
-            query_anywhere(world, &add).await;
+            query_anywhere(world, &add_statement_program()).await;
         })
     }
 
     fn step<'a>(&'a self, world: &'a W, connection: &'a mut WatchedConnection<W>, _: u64) -> Task<'a, Step> {
         Box::pin(async move {
-            let job = {
-                let mut jobs = self.jobs();
-                jobs.next += 1;
-                jobs.next
-            };
+            let job = self.jobs().number();
             let total = below(world, TOTALS as u64) + 1;
             let statement = format!(
                 "WITH effect AS (INSERT INTO effects VALUES ({job})) \
                  UPDATE totals SET done = done + 1 WHERE id = {total}"
             );
-            let statement = statement.replace('\'', "''");
             let add = format!(
                 "INSERT INTO sys.tasks (program, arguments, deduplication_key) \
                  VALUES ('statement', '\"{statement}\"', 'job {job}')"
             );
-            match single(connection, &add).await {
-                Fate::Committed(_) => {
-                    self.jobs().acknowledged.insert(job);
-                    Fate::Committed(())
-                }
-                Fate::Refused(failure) => {
-                    self.jobs().refused.insert(job);
-                    Fate::Refused(failure)
-                }
-                Fate::Unknown(failure) => Fate::Unknown(failure),
-            }
+            let fate = single(connection, &add).await;
+            self.jobs().note(job, fate)
         })
     }
 
