@@ -13,12 +13,13 @@ fn find(mistake: Mistake) -> String {
 #[test]
 fn what_is_acknowledged_before_it_is_durable_is_missed() {
     let what = find(Mistake::AckBeforeFlush);
-    assert!(what.contains("were acknowledged"), "{what}");
+    assert!(what.contains("acknowledged"), "{what}");
     find(Mistake::WriteNotFlushed);
 }
 
 #[test]
 fn a_root_that_is_durable_before_its_tables_is_missed() {
     let what = find(Mistake::TablesNotFlushed);
-    assert!(what.contains("XX001"), "{what}");
+    // Rows cannot be read, or so much is missing that the node waits for others to bring it.
+    assert!(what.contains("XX001") || what.contains("rebuilding its tables"), "{what}");
 }

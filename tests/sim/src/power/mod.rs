@@ -278,7 +278,7 @@ impl Search {
         if show(&mut cluster)? != shown
             || ask(&mut cluster, "SELECT id FROM afterwards")? != [[Some("1".into())]]
         {
-            return Err("another power failure has lost something".into());
+            return Err("another power failure has lost what was acknowledged".into());
         }
         if cut.arrived == Arrived::Newest {
             scrub(&mut cluster)?;
