@@ -13,7 +13,7 @@ use core::ops::Bound;
 use cluster_format::{KeyRange, Version};
 use spin::Mutex;
 
-use crate::{Direction, Position, RangeTombstones};
+use crate::{DeadRanges, Direction, Position, RangeTombstones};
 
 /// Bytes a record costs in memory beyond its key and value: its share of a node that is two thirds full, and two
 /// allocations with two reference counts each.
@@ -196,6 +196,8 @@ impl ByVersion {
 struct Added {
     records: Records,
     by_version: ByVersion,
+    /// What readers have found, in these and in whatever is older.
+    dead: DeadRanges,
 }
 
 /// What was written to a part of memory since a version.
@@ -260,8 +262,32 @@ impl MemTable {
     /// `key` was set to `value`, or deleted, by `version`, which is no older than any before.
     pub fn add(&self, key: &Arc<[u8]>, version: Version, value: Option<Arc<[u8]>>) {
         let mut added = self.added.lock();
+        if value.is_some() {
+            added.dead.note_written(key);
+        }
         added.records.add(key, version, value);
         added.by_version.push(version, key.clone());
+    }
+
+    /// Nothing is added to these any more, but to the ones that are returned, from now on.
+    pub(crate) fn succeed(&self) -> MemTable {
+        let dead = core::mem::take(&mut self.added.lock().dead);
+        MemTable { added: Arc::new(Mutex::new(Added { dead, ..Added::default() })) }
+    }
+
+    /// The end of the range without rows that `key` is in, as of `version`, if one is known.
+    pub(crate) fn dead_end(&self, key: &[u8], version: Version) -> Option<Arc<[u8]>> {
+        self.added.lock().dead.end_at(key, version)
+    }
+
+    /// Nothing is left in `range` as of `version`, and whatever was written since is in these records: that is remembered, if
+    /// none of it is in the range. `keys` of those in it were not known to be deleted.
+    pub(crate) fn note_dead(&self, range: &KeyRange, version: Version, keys: usize) {
+        let mut added = self.added.lock();
+        let written = WrittenSince { added: &added, since: version }.inside(range);
+        if written.is_none() {
+            added.dead.add(range, version, keys);
+        }
     }
 
     /// What was in `range` was deleted by `version`, which is no older than any before. What that version writes itself is
@@ -363,6 +389,19 @@ mod tests {
         let start = Bound::Included(Position::first_of(&[]));
         let seen = one.read(start, Bound::Unbounded, Direction::Forward, Version(1), 10);
         assert_eq!(seen.iter().map(|record| record.version).collect::<Vec<_>>(), [Version(1)]);
+    }
+
+    #[test]
+    fn what_was_written_while_a_reader_passed_is_not_passed_over() {
+        let (table, range) = (MemTable::default(), KeyRange { start: [1][..].into(), end: [9][..].into() });
+        table.add(&[5][..].into(), Version(3), Some([1][..].into()));
+        table.note_dead(&range, Version(2), 100);
+        assert_eq!(table.dead_end(&[1], Version(4)), None);
+        table.add(&[5][..].into(), Version(4), None);
+        table.note_dead(&range, Version(4), 100);
+        assert_eq!(table.dead_end(&[1], Version(4)).as_deref(), Some(&[9][..]));
+        assert_eq!(table.dead_end(&[1], Version(3)), None, "it was there then");
+        assert_eq!(table.succeed().dead_end(&[1], Version(4)).as_deref(), Some(&[9][..]));
     }
 
     proptest! {

@@ -95,6 +95,21 @@ impl<'a> Merge<'a> {
         Ok(has_gone)
     }
 
+    /// Goes forward to the first record that is not before `target`, which is ahead.
+    pub(crate) async fn seek<F: Frames>(
+        &mut self,
+        frames: &F,
+        target: Position<'_>,
+    ) -> Result<(), ReadError> {
+        for mut source in core::mem::take(&mut self.sources) {
+            if source.position().is_some_and(|position| position < target) {
+                source.seek(frames, target, self.direction).await?;
+            }
+            self.insert(source);
+        }
+        Ok(())
+    }
+
     /// Puts the source that has gone on where it belongs. Mostly that is where it was: records of one source come in a row.
     pub(crate) fn settle(&mut self) {
         let [.., next, moved] = self.sources.as_slice() else {

@@ -8,10 +8,11 @@ use cluster_format::{KeyRange, Version};
 
 use crate::block::order_of;
 use crate::cursor::Within;
+use crate::dead::{ASKED_EVERY, DEAD_MIN};
 use crate::source::Held;
 use crate::{
-    Direction, FrameError, Frames, Merge, Position, RangeTombstones, ReadError, Source, SourceValue, Value,
-    yield_now,
+    Direction, FrameError, Frames, MemTable, Merge, Position, RangeTombstones, ReadError, Source,
+    SourceValue, Value, yield_now,
 };
 
 /// Records between two pauses, in which others run: some of them hide many that are never returned.
@@ -80,10 +81,39 @@ pub struct RangeRead<'a> {
     pub most: Most,
 }
 
+/// What is known of ranges without rows, and who is told of more.
+#[derive(Clone, Copy)]
+pub(crate) struct Dead<'a> {
+    /// The newest records.
+    pub(crate) memory: &'a MemTable,
+    /// Whatever is read and newer than this is among them.
+    pub(crate) newest: Version,
+}
+
+impl Dead<'_> {
+    /// Up to where in the range that is read no row follows at `key`, if that is known.
+    fn end_at(&self, key: &[u8], asked: &RangeRead<'_>) -> Option<Arc<[u8]>> {
+        let end = self.memory.dead_end(key, asked.version)?;
+        // Nothing is sought beyond the range.
+        Some(end.min(asked.range.end.clone()))
+    }
+}
+
+/// Keys without a row, one behind the other, that a read has passed over.
+#[derive(Default)]
+struct DeadRun {
+    keys: usize,
+    /// From where on there is no row, once that may be worth remembering.
+    from: Option<Arc<[u8]>>,
+}
+
 /// A read in progress: what it has given, and what is known so far of the key that it is at.
 struct Reading<'a, S> {
     asked: RangeRead<'a>,
     tombstones: &'a RangeTombstones,
+    dead: Dead<'a>,
+    /// Since the last row.
+    dead_run: DeadRun,
     sink: &'a mut S,
     rows: usize,
     len: usize,
@@ -196,6 +226,8 @@ pub(crate) enum Pause {
     Pass(Version),
     /// The value of the key that it is at is elsewhere.
     Far(Held),
+    /// So many keys had no row that there may be a shorter way.
+    Dead,
     /// Others should run.
     Turn,
     /// Another source is next, or may be.
@@ -226,6 +258,9 @@ impl<S: RowSink> Reading<'_, S> {
                     return Ok(Pause::End);
                 }
                 self.enter(position.key);
+                if self.dead_run.keys.is_multiple_of(ASKED_EVERY) && self.is_ordered && !is_backward {
+                    return Ok(Pause::Dead);
+                }
             }
             if !self.is_known && position.version <= version {
                 let is_hidden = !records.are_clear() && self.tombstones.hides(position, version);
@@ -275,9 +310,31 @@ impl<S: RowSink> Reading<'_, S> {
         self.key.extend_from_slice(key);
         self.is_at_key = true;
         (self.is_known, self.passed) = (false, 0);
+        self.dead_run.keys += 1;
+    }
+
+    /// Many keys in a row had none, that it is at among them, unless it turns out to have one; where the next may be that has,
+    /// if that is known.
+    fn dead_end(&mut self) -> Option<Arc<[u8]>> {
+        let from = || if self.rows == 0 { self.asked.range.start.clone() } else { self.key[..].into() };
+        self.dead_run.from.get_or_insert_with(from);
+        self.dead.end_at(&self.key, &self.asked)
+    }
+
+    /// There was no row since the last, up to `end`.
+    fn end_dead_run(&mut self, end: Arc<[u8]>) {
+        let DeadRun { keys, from } = core::mem::take(&mut self.dead_run);
+        let Some(start) = from.filter(|_| keys >= DEAD_MIN && self.asked.version >= self.dead.newest) else {
+            return;
+        };
+        self.dead.memory.note_dead(&KeyRange { start, end }, self.asked.version, keys);
     }
 
     fn note_row(&mut self, value_len: usize) {
+        if self.dead_run.from.is_some() {
+            self.end_dead_run(self.key[..].into());
+        }
+        self.dead_run.keys = 0;
         self.len += self.key.len() + value_len;
         self.rows += 1;
     }
@@ -294,21 +351,25 @@ impl<S: RowSink> Reading<'_, S> {
 
 /// Gives `sink` the rows that are asked for: what `sources` have and `tombstones` do not hide.
 /// Returns the last key that was looked at, unless the range is at its end.
-pub async fn read<'a, F: Frames, S: RowSink>(
+pub(crate) async fn read<'a, F: Frames, S: RowSink>(
     frames: &F,
     sources: Vec<Source<'a>>,
     tombstones: &RangeTombstones,
+    dead: Dead<'_>,
     asked: RangeRead<'_>,
     sink: &mut S,
 ) -> Result<Option<Arc<[u8]>>, ReadError> {
     let start = match asked.direction {
-        Direction::Forward => &asked.range.start,
-        Direction::Backward => &asked.range.end,
+        Direction::Forward => dead.end_at(&asked.range.start, &asked),
+        Direction::Backward => Some(asked.range.end.clone()),
     };
-    let mut merge = Merge::new(frames, sources, Position::first_of(start), asked.direction).await?;
+    let start = Position::first_of(start.as_deref().unwrap_or(&asked.range.start));
+    let mut merge = Merge::new(frames, sources, start, asked.direction).await?;
     let mut reading = Reading {
         asked,
         tombstones,
+        dead,
+        dead_run: DeadRun::default(),
         sink,
         rows: 0,
         len: 0,
@@ -326,7 +387,10 @@ pub async fn read<'a, F: Frames, S: RowSink>(
             None => reading.run(&mut merge)?,
         };
         match pause {
-            Pause::End => return Ok(None),
+            Pause::End => {
+                reading.end_dead_run(asked.range.end.clone());
+                return Ok(None);
+            }
             Pause::Full => return Ok(Some(reading.key.into())),
             Pause::Advance => merge.advance(frames).await?,
             Pause::Pass(version) => {
@@ -334,6 +398,12 @@ pub async fn read<'a, F: Frames, S: RowSink>(
                 (reading.passed, reading.is_ordered) = (0, has_gone);
             }
             Pause::Far(value) => reading.give(frames, value).await?,
+            Pause::Dead => {
+                if let Some(end) = reading.dead_end() {
+                    merge.seek(frames, Position::first_of(&end)).await?;
+                    reading.is_ordered = merge.position().is_none_or(|position| *position.key >= *end);
+                }
+            }
             Pause::Turn => {
                 reading.records = 0;
                 yield_now().await;

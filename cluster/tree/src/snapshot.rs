@@ -9,8 +9,8 @@ use drivers_api::SECTOR_SIZE;
 
 use crate::grid::Grid;
 use crate::{
-    BlockReads, HashedKey, Levels, MemTable, RangeRead, RangeTombstones, ReadError, Row, RowSink, Source,
-    read, yield_now,
+    BlockReads, Dead, HashedKey, Levels, MemTable, RangeRead, RangeTombstones, ReadError, Row, RowSink,
+    Source, read, yield_now,
 };
 
 /// One state of a tree, as a value: it never changes, and shares everything with the tree. What it refers to keeps its
@@ -138,7 +138,9 @@ impl Snapshot {
             return Ok(None);
         }
         let (sources, tombstones) = (self.sources(Some(range)), self.tombstones(range));
-        let last = read(&self.grid, sources, &tombstones, asked, sink).await;
+        let newest = self.newest.max(self.levels.flushed);
+        let dead = Dead { memory: &self.memory, newest };
+        let last = read(&self.grid, sources, &tombstones, dead, asked, sink).await;
         last.map_err(|error| self.explain(error, version))
     }
 }

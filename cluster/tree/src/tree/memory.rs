@@ -63,7 +63,8 @@ impl Memory {
 
     /// What was added is to become tables; it is frozen whenever it has `len_max` bytes, or sooner.
     pub(super) fn freeze(&mut self, mark: Arc<[u8]>, len_max: usize) {
-        let records = core::mem::take(&mut self.added);
+        let next = self.added.succeed();
+        let records = core::mem::replace(&mut self.added, next);
         let mut len = records.len_bytes() + self.flushed.iter().map(MemTable::len_bytes).sum::<usize>();
         while len > len_max || self.flushed.len() >= FLUSHED_MAX {
             let Some(oldest) = self.flushed.pop_front() else { break };
