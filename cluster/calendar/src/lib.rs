@@ -28,6 +28,7 @@ extern crate alloc;
 mod abbreviation;
 mod arithmetic;
 mod bytes;
+mod cron;
 mod error;
 mod extract;
 mod float;
@@ -43,6 +44,7 @@ mod value;
 mod wire;
 mod zone;
 
+pub use cron::{Cron, CronError};
 pub use error::{Error, Kind};
 pub use extract::Field;
 pub use parse::{IntervalFields, Modifier};
