@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   what is applied ──► a task is ready, or a worker has room ──► the leader: a round of the scheduler
+//!                  ├──► a schedule is changed ──► the leader: its ticks, as they come, are tasks
 //!                  └──► a task is to run on this node, or no more ──► look ──► run each that does not run yet
 //! ```
 //! Nothing is asked for again and again: entries that are applied say what has become due, and so do times of tasks. What
@@ -15,6 +16,7 @@ use core::time::Duration;
 
 use cluster_format::{Commit, NodeId};
 use cluster_services::scheduler::{POLICIES, QUEUES, Round, TASKS_READY, TASKS_RUNNING, WORKERS};
+use cluster_services::schedules::SCHEDULES;
 use cluster_services::worker::{Begun, Worker};
 use cluster_sql::key::{KeyOrder, table_id, table_prefix, write};
 use cluster_sql::types::Datum;
@@ -44,6 +46,11 @@ impl Activity {
     /// It is to be done, again if it is being done.
     pub(crate) fn set_due(&mut self) {
         self.is_due = true;
+    }
+
+    /// It is to be done then, if not before.
+    fn set_due_at(&mut self, at: Instant) {
+        self.at = Some(self.at.map_or(at, |known| known.min(at)));
     }
 
     /// Whether it is to be done now. [`Activity::end`] follows.
@@ -79,12 +86,16 @@ pub(crate) struct Due {
     is_installed: bool,
     /// Tasks are to be given out.
     pub(crate) round: Activity,
+    /// Ticks of schedules are to become tasks.
+    pub(crate) tick: Activity,
     /// The node is to look which tasks it runs.
     pub(crate) look: Activity,
     /// Attempts that are to be run.
     begun: Vec<Begun<NodeDatabase>>,
     /// When the next task is ready, in microseconds since the Unix epoch, as the last round has found it.
     next_micros: Option<i64>,
+    /// When the next tick is.
+    next_tick_micros: Option<i64>,
     /// What was in the way last.
     problem: Option<String>,
     lines: Vec<String>,
@@ -95,6 +106,7 @@ impl Due {
     pub(crate) fn install_ended(&mut self, done: SqlResult<bool>) {
         self.is_installed = done.is_ok();
         self.round.is_due |= done.is_ok();
+        self.tick.is_due |= done.is_ok();
         let done = self.heed("make the tables of services", done);
         self.install.end(done.is_some());
     }
@@ -107,6 +119,13 @@ impl Due {
             self.next_micros = found.next_micros;
             found.problems.into_iter().for_each(|problem| self.say(problem));
         }
+    }
+
+    /// Ticks that were due have become tasks; when the next one is.
+    pub(crate) fn tick_ended(&mut self, next_micros: SqlResult<Option<i64>>) {
+        let next_micros = self.heed("make tasks of schedules", next_micros);
+        self.tick.end(next_micros.is_some());
+        self.next_tick_micros = next_micros.flatten();
     }
 
     /// What the node has found that it is to run.
@@ -199,6 +218,7 @@ impl Work {
                     }
                 }
                 Some(QUEUES | POLICIES | WORKERS) => self.due.lock().round.set_due(),
+                Some(SCHEDULES) => self.due.lock().tick.set_due(),
                 _ => {}
             }
         }
@@ -217,8 +237,11 @@ impl Work {
         self.members_at = now.monotonic + MEMBERS_PAUSE;
         let heard = heard();
         let mut due = self.due.lock();
-        if self.members.is_none() && !due.is_installed {
-            due.install.set_due();
+        if self.members.is_none() {
+            due.tick.set_due();
+            if !due.is_installed {
+                due.install.set_due();
+            }
         }
         if self.members.as_ref() != Some(&heard) {
             due.round.set_due();
@@ -249,10 +272,21 @@ impl Work {
         let mut due = self.due.lock();
         let members = self.members.as_ref().filter(|_| due.is_installed)?;
         if let Some(next_micros) = due.next_micros.take() {
-            let at = instant(now, next_micros);
-            due.round.at = Some(due.round.at.map_or(at, |known| known.min(at)));
+            due.round.set_due_at(instant(now, next_micros));
         }
         due.round.begin(now).then(|| members.clone())
+    }
+
+    /// Whether ticks of schedules are to become tasks now.
+    pub(crate) fn begins_tick(&self, now: Now) -> bool {
+        let mut due = self.due.lock();
+        if self.members.is_none() || !due.is_installed {
+            return false;
+        }
+        if let Some(next_micros) = due.next_tick_micros.take() {
+            due.tick.set_due_at(instant(now, next_micros));
+        }
+        due.tick.begin(now)
     }
 
     /// Whether this node is to look now which tasks it runs.
@@ -278,8 +312,9 @@ impl Work {
         let due = self.due.lock();
         let leads = self.members.is_some();
         let install = due.install.deadline().filter(|_| leads);
-        let round = due.round.deadline().filter(|_| leads && due.is_installed);
-        [install, round, due.look.deadline(), self.attempts_at].into_iter().flatten().min()
+        let [round, tick] =
+            [&due.round, &due.tick].map(|one| one.deadline().filter(|_| leads && due.is_installed));
+        [install, round, tick, due.look.deadline(), self.attempts_at].into_iter().flatten().min()
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 pub(crate) struct Bench {
     pub(crate) database: MemoryDatabase,
     pub(crate) session: Session<MemoryDatabase>,
+    /// How far the clock was set forward.
+    pub(crate) seconds: i64,
 }
 
 impl Bench {
@@ -43,7 +45,7 @@ impl Bench {
         let database = MemoryDatabase::new(1_000_000_000_000_000);
         let mut session = Session::new(database.clone(), "relix", "relix", 0, Arc::<CancelFlag>::default());
         assert_eq!(block_on(session.install(SCHEMAS)), Ok(true));
-        Bench { database, session }
+        Bench { database, session, seconds: 0 }
     }
 
     /// The rows that a statement gives, or its error.

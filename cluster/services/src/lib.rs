@@ -17,6 +17,7 @@ pub mod devices;
 pub mod nodes;
 pub mod programs;
 pub mod scheduler;
+pub mod schedules;
 pub mod storage;
 pub mod tables;
 pub mod worker;
@@ -29,7 +30,7 @@ use cluster_sql::{ServiceSchema, Session, SqlResult};
 pub const LIVE_TABLES: &[LiveTable] = &[nodes::TABLE, devices::TABLE, storage::TABLE, tables::TABLE];
 
 /// The stored tables, service by service.
-pub const SCHEMAS: &[ServiceSchema] = &[programs::SCHEMA, scheduler::SCHEMA];
+pub const SCHEMAS: &[ServiceSchema] = &[programs::SCHEMA, scheduler::SCHEMA, schedules::SCHEMA];
 
 /// What `read` finds in the tables as this node has applied them, without asking anybody.
 async fn reading<D: Database, T>(

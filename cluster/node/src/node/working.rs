@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use cluster_services::{SCHEMAS, scheduler};
+use cluster_services::{SCHEMAS, scheduler, schedules};
 use cluster_sql::Session;
 use drivers_api::{Level, Now};
 
@@ -30,6 +30,13 @@ impl Node {
             self.tasks.spawn(async move {
                 let found = scheduler::round(&mut session, &members).await;
                 due.lock().round_ended(found);
+            });
+        }
+        if self.work.begins_tick(now) {
+            let (mut session, due) = (self.service_session(), self.work.due.clone());
+            self.tasks.spawn(async move {
+                let next = schedules::tick(&mut session).await;
+                due.lock().tick_ended(next);
             });
         }
         if self.work.begins_look(now) {
