@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use cluster_sql::types::{DataType, Datum};
 use cluster_sql::wire::Style;
-use cluster_sql::{Notice, OutputColumn, SqlError, Status, wire};
+use cluster_sql::{Notice, Notification, OutputColumn, SqlError, Status, wire};
 
 /// Messages on their way to a client.
 #[derive(Debug, Default)]
@@ -89,6 +89,14 @@ impl Output {
             field_if(b'C', Some(notice.state.0), out);
             field_if(b'M', Some(&notice.message), out);
             out.push(0);
+        });
+    }
+
+    pub(crate) fn notification(&mut self, notification: &Notification) {
+        self.message(b'A', |out| {
+            out.extend_from_slice(&notification.backend.to_be_bytes());
+            text(&notification.channel, out);
+            text(&notification.payload, out);
         });
     }
 

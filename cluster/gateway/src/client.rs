@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use cluster_sql::SqlError;
+use cluster_sql::{Missed, SqlError};
 
 use crate::backend::Output;
 use crate::frontend::{self, Malformed, Message, Startup};
@@ -19,6 +19,8 @@ const AT_REST_LEN: usize = 2 * 1024;
 pub(crate) enum Ended {
     Closed,
     Malformed(Malformed),
+    /// The client has not been told all that it listens to.
+    Missed(Missed),
     /// The client has said nothing for too long: in a transaction, or outside.
     Idle {
         in_transaction: bool,
@@ -28,6 +30,12 @@ pub(crate) enum Ended {
 impl From<Closed> for Ended {
     fn from(_: Closed) -> Ended {
         Ended::Closed
+    }
+}
+
+impl From<Missed> for Ended {
+    fn from(missed: Missed) -> Ended {
+        Ended::Missed(missed)
     }
 }
 

@@ -4,6 +4,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::future::poll_fn;
+use core::pin::pin;
+use core::task::Poll;
 
 use cluster_sql::database::Database;
 use cluster_sql::{Session, SqlError, SqlState, Status};
@@ -60,6 +63,10 @@ fn last_words(ended: Ended) -> Option<SqlError> {
         Ended::Malformed(Malformed::Body) => violation("invalid message format".into()),
         Ended::Malformed(Malformed::Encoding) => {
             SqlError::new(SqlState::BAD_CHARACTER, "invalid byte sequence for encoding \"UTF8\"")
+        }
+        Ended::Missed(missed) => {
+            SqlError::new(SqlState::ADMIN_SHUTDOWN, format!("terminating connection: {missed}"))
+                .hint("Connect again, LISTEN, and look at the tables for what has changed.")
         }
         Ended::Idle { in_transaction: true } => {
             let message = "terminating connection due to idle-in-transaction timeout";
@@ -158,6 +165,31 @@ fn check_startup(parameters: &[(String, String)]) -> Result<(), SqlError> {
     }
 }
 
+/// Waits for the next message. Meanwhile the client is told what it listens to.
+async fn message_meanwhile<C: Connection, D: Database>(
+    client: &mut Client<C>,
+    session: &Session<D>,
+) -> Result<Message, Ended> {
+    loop {
+        let notification = {
+            let mut message = pin!(client.message());
+            let either = poll_fn(|context| match message.as_mut().poll(context) {
+                Poll::Ready(message) => Poll::Ready(Err(message)),
+                Poll::Pending => session.poll_notification(context).map(Ok),
+            });
+            match either.await {
+                Err(message) => return message,
+                Ok(notification) => notification?,
+            }
+        };
+        client.out.notification(&notification);
+        while let Some(notification) = session.take_notification()? {
+            client.out.notification(&notification);
+        }
+        client.flush().await?;
+    }
+}
+
 /// The server's end of a session.
 pub(crate) struct Backend<C, D: Database> {
     pub(crate) client: Client<C>,
@@ -202,15 +234,27 @@ impl<C: Connection, D: Database> Backend<C, D> {
         if !core::mem::take(&mut self.at_rest) {
             return self.client.message().await;
         }
-        self.client.rest();
-        let timeouts = self.session.timeouts();
-        let in_transaction = self.session.status() != Status::Idle;
+        let Backend { client, session, entered, .. } = self;
+        client.rest();
+        let timeouts = session.timeouts();
+        let in_transaction = session.status() != Status::Idle;
         let timeout = if in_transaction { timeouts.idle_in_transaction } else { timeouts.idle };
-        let Some(timeout) = timeout else { return self.client.message().await };
-        self.entered.time_pause(timeout);
-        let message = self.entered.in_time(self.client.message()).await;
-        self.entered.stop_timer();
+        let message = async {
+            if in_transaction { client.message().await } else { message_meanwhile(client, session).await }
+        };
+        let Some(timeout) = timeout else { return message.await };
+        entered.time_pause(timeout);
+        let message = entered.in_time(message).await;
+        entered.stop_timer();
         message.unwrap_or(Err(Ended::Idle { in_transaction }))
+    }
+
+    /// Tells the client what it listens to, as far as that waits already.
+    fn notify(&mut self) -> Result<(), Ended> {
+        while let Some(notification) = self.session.take_notification()? {
+            self.client.out.notification(&notification);
+        }
+        Ok(())
     }
 
     /// Tells the client of a failure.
@@ -238,6 +282,9 @@ impl<C: Connection, D: Database> Backend<C, D> {
         }
         self.entered.stop_timer();
         self.at_rest = true;
+        if self.session.status() == Status::Idle {
+            self.notify()?;
+        }
         self.client.out.ready_for_query(self.session.status());
         self.client.flush().await
     }

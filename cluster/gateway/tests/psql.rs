@@ -42,6 +42,20 @@ fn psql_creates_fills_and_reads_a_table() {
 }
 
 #[test]
+fn psql_shows_what_it_listens_to() {
+    let script =
+        "LISTEN a;\nNOTIFY a, 'first';\nSELECT pg_notify('a', 'second');\nUNLISTEN a;\nNOTIFY a, 'third';\n";
+    let Some(printed) = psql(support::listen(), script) else {
+        println!("skipped: there is no psql on this machine");
+        return;
+    };
+    let told: Vec<_> = printed.lines().filter(|line| line.starts_with("Asynchronous")).collect();
+    assert_eq!(told.len(), 2, "{printed}");
+    assert!(told[0].contains("notification \"a\" with payload \"first\" received"), "{printed}");
+    assert!(told[1].contains("\"second\""), "{printed}");
+}
+
+#[test]
 fn psql_copies_in_and_out() {
     check(
         "CREATE TABLE t (id int PRIMARY KEY, name text);\n\

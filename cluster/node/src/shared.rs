@@ -11,7 +11,7 @@ use cluster_services::{LIVE_TABLES, tables};
 use cluster_sql::catalog::TableCache;
 use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
 use cluster_sql::types::Datum;
-use cluster_sql::{Builders, Claims, Turns};
+use cluster_sql::{Builders, Channels, Claims, Turns};
 use cluster_store::{MemoryPool, Mended, Mending, ReadError, Snapshot, Tables};
 use futures_channel::oneshot;
 use rand_chacha::ChaCha8Rng;
@@ -76,6 +76,7 @@ pub(crate) struct NodeDatabase {
     claims: Arc<Claims>,
     builders: Arc<Builders>,
     turns: Arc<Turns>,
+    channels: Arc<Channels>,
 }
 
 impl NodeDatabase {
@@ -97,6 +98,7 @@ impl NodeDatabase {
             claims: Arc::default(),
             builders: Arc::default(),
             turns: Arc::default(),
+            channels: Arc::default(),
         }
     }
 
@@ -185,6 +187,10 @@ impl Database for NodeDatabase {
 
     fn builders(&self) -> &Arc<Builders> {
         &self.builders
+    }
+
+    fn channels(&self) -> &Arc<Channels> {
+        &self.channels
     }
 
     fn tables(&self) -> &TableCache {

@@ -114,6 +114,12 @@ pub enum Statement {
     Deallocate(Option<String>),
     /// `DISCARD ALL`
     DiscardAll,
+    /// `LISTEN channel`
+    Listen(String),
+    /// `UNLISTEN channel`, or all.
+    Unlisten(Option<String>),
+    /// `NOTIFY channel, payload`
+    Notify(String, String),
     /// `CALL sys.procedure(...)`
     Call(Procedure),
     /// `BACKUP`: all rows at one version, as bytes.

@@ -14,6 +14,7 @@ use spin::Mutex;
 use crate::builders::Builders;
 use crate::catalog::TableCache;
 use crate::claims::Claims;
+use crate::notify::Channels;
 use crate::turns::Turns;
 use crate::types::{DataType, Datum};
 
@@ -116,6 +117,9 @@ pub trait Database: Clone + Send + Sync + 'static {
 
     /// Which sessions build indexes.
     fn builders(&self) -> &Arc<Builders>;
+
+    /// Who of this node's sessions listens to what.
+    fn channels(&self) -> &Arc<Channels>;
 
     /// The tables that this node's sessions have read last.
     fn tables(&self) -> &TableCache;

@@ -166,6 +166,8 @@ states! {
     NOT_IN_PREREQUISITE_STATE = "55000";
     /// query_canceled
     QUERY_CANCELED = "57014";
+    /// admin_shutdown
+    ADMIN_SHUTDOWN = "57P01";
     /// cannot_connect_now
     CANNOT_CONNECT_NOW = "57P03";
     /// idle_session_timeout

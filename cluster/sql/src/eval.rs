@@ -19,6 +19,7 @@ use crate::expr::{Between, Case, Expr, Like, Quantified, Test};
 use crate::function::{self, Regexes};
 use crate::like::like;
 use crate::memo::{self, Memo};
+use crate::notify::Told;
 use crate::path::SearchPath;
 use crate::session::{AskedSetting, Settings};
 use crate::types::{Array, DataType, Datum, fit_explicitly};
@@ -71,6 +72,8 @@ pub(crate) struct SessionFacts {
     pub(crate) deferred: Arc<Mutex<Deferred>>,
     /// What sequences have given it.
     pub(crate) sequences: Arc<Mutex<SessionSequences>>,
+    /// What its transaction is to tell.
+    pub(crate) told: Arc<Mutex<Told>>,
 }
 
 impl SessionFacts {
@@ -92,6 +95,7 @@ impl SessionFacts {
             service: None,
             deferred: Arc::default(),
             sequences: Arc::default(),
+            told: Arc::default(),
         }
     }
 }

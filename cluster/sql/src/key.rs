@@ -9,6 +9,7 @@
 //! statistics:  00 04 | table id, u32
 //! build:       00 05 | session, u64: see catalog/builds.rs
 //! service:     00 06 | service, u8: how far its schema has been run
+//! told:        02 | ..., deletions only: see notify
 //!
 //! value:       01 | its bytes             text, bytea: 00 becomes 00 ff, and 00 00 ends it
 //! NULL:        02                         integers: big-endian, sign flipped
@@ -41,6 +42,9 @@ const NULL: u8 = 2;
 
 /// Keys of table rows.
 pub(crate) const TABLE_SPACE: u8 = SYSTEM_SPACE + 1;
+
+/// Keys that there never are: their deletions tell something.
+pub(crate) const NOTIFICATION_SPACE: u8 = TABLE_SPACE + 1;
 
 /// What every row key of table `id` starts with.
 pub fn table_prefix(id: u32) -> Vec<u8> {

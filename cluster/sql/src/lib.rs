@@ -29,6 +29,7 @@ pub mod key;
 mod like;
 mod memo;
 pub mod memory;
+mod notify;
 mod operator;
 pub mod parse;
 mod path;
@@ -47,6 +48,7 @@ pub use claims::Claims;
 pub use error::{SqlError, SqlResult, SqlState};
 pub use exec::{Row, STATEMENT_MEMORY_MAX};
 pub use function::SERVER_VERSION;
+pub use notify::{Channels, Missed, Notification, notifications};
 pub use plan::OutputColumn;
 pub use session::{
     Answer, Backup, CopyIn, Cursor, Mode, Notice, Outcome, Parsed, Prepared, Restore, ServiceSchema, Session,

@@ -14,6 +14,7 @@ use crate::builders::Builders;
 use crate::catalog::TableCache;
 use crate::claims::Claims;
 use crate::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
+use crate::notify::{Channels, notifications};
 use crate::turns::Turns;
 use crate::types::{DataType, Datum};
 
@@ -27,6 +28,7 @@ pub struct MemoryDatabase {
     claims: Arc<Claims>,
     builders: Arc<Builders>,
     turns: Arc<Turns>,
+    channels: Arc<Channels>,
 }
 
 /// What its sessions share, in bytes.
@@ -62,6 +64,7 @@ impl MemoryDatabase {
             claims: Arc::default(),
             builders: Arc::default(),
             turns: Arc::default(),
+            channels: Arc::default(),
         }
     }
 
@@ -83,10 +86,12 @@ impl MemoryDatabase {
         let checked = state.tables.check(&commit);
         checked.map_err(DatabaseError::Conflict)?;
         let version = state.tables.version().next();
+        let told = notifications(&commit);
         let payload = Payload::Commit(Arc::new(commit));
         let (wall_micros, previous) = (state.wall_micros, Digest::ZERO);
         let entry = Entry::new(LogPosition { term: 1, version }, wall_micros, previous, payload);
         state.tables.apply(&entry).map_err(|_| DatabaseError::Unknown)?;
+        self.channels.tell(told);
         Ok(version)
     }
 }
@@ -147,6 +152,10 @@ impl Database for MemoryDatabase {
 
     fn builders(&self) -> &Arc<Builders> {
         &self.builders
+    }
+
+    fn channels(&self) -> &Arc<Channels> {
+        &self.channels
     }
 
     fn tables(&self) -> &TableCache {

@@ -174,6 +174,20 @@ def prepared(connection):
         assert streamed == [(id,) for id in range(300)], len(streamed)
 
 
+def notifications(connection, elsewhere):
+    """What is said at one node is heard at another, by a client that only waits."""
+    with connect(elsewhere) as listener:
+        listener.execute("LISTEN spoken")
+        with connection.transaction():
+            connection.execute("NOTIFY spoken, 'one'")
+            connection.execute("SELECT pg_notify('spoken', %s)", ("zwei €",))
+        heard = [(one.channel, one.payload) for one in listener.notifies(timeout=60, stop_after=2)]
+        assert heard == [("spoken", "one"), ("spoken", "zwei €")], heard
+        listener.execute("UNLISTEN *")
+        connection.execute("NOTIFY spoken")
+        assert list(listener.notifies(timeout=0.2)) == []
+
+
 def main(ports):
     with connect(ports[0]) as connection, connect(ports[1]) as elsewhere:
         steps = [
@@ -185,6 +199,7 @@ def main(ports):
             ("COPY", lambda: copy(connection, elsewhere)),
             ("pipelines", lambda: pipelines(connection)),
             ("prepared statements, and rows one by one", lambda: prepared(connection)),
+            ("notifications", lambda: notifications(connection, ports[1])),
             ("cancel", lambda: cancel(connection)),
         ]
         for name, step in steps:

@@ -1,5 +1,6 @@
 //! A Postgres client, small: simple queries, text results.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use cluster_net::TcpConnection;
@@ -15,13 +16,15 @@ const PROTOCOL_VIOLATION: &str = "08P01";
 pub struct Client {
     connection: TcpConnection,
     received: Vec<u8>,
+    /// What it was told beside answers.
+    notified: VecDeque<String>,
 }
 
 impl Client {
     /// Connects to a node.
     pub async fn connect(host: &Host, node: u8) -> Result<Client, Failure> {
         let connection = host.open(node).ok_or(Failure::Lost)?;
-        let mut client = Client { connection, received: Vec::new() };
+        let mut client = Client { connection, received: Vec::new(), notified: VecDeque::new() };
         let mut startup = 196_608u32.to_be_bytes().to_vec();
         startup.extend_from_slice(b"user\0relix\0database\0relix\0\0");
         let mut message = (startup.len() as u32 + 4).to_be_bytes().to_vec();
@@ -71,6 +74,29 @@ impl Client {
         self.answer().await
     }
 
+    /// Waits for the next payload of a channel that it listens to.
+    pub async fn notification(&mut self) -> Result<String, Failure> {
+        loop {
+            if let Some(payload) = self.notified.pop_front() {
+                return Ok(payload);
+            }
+            match self.message().await? {
+                (b'A', body) => self.note(&body),
+                (b'E', body) => return Err(server_error(&body)),
+                (kind, _) => {
+                    let wrong = format!("a message of kind {kind} answers nothing");
+                    return Err(Failure::Server(PROTOCOL_VIOLATION.into(), wrong));
+                }
+            }
+        }
+    }
+
+    /// The body is a process id, a channel and a payload.
+    fn note(&mut self, body: &[u8]) {
+        let payload = body[4..].split(|byte| *byte == 0).nth(1).unwrap_or_default();
+        self.notified.push_back(String::from_utf8_lossy(payload).into_owned());
+    }
+
     async fn ask(&mut self, sql: &str) -> Result<(), Failure> {
         let mut message = vec![b'Q'];
         message.extend_from_slice(&(sql.len() as u32 + 5).to_be_bytes());
@@ -97,6 +123,7 @@ impl Client {
                 }
                 b'D' => result.rows.push(row(&body)),
                 b'C' => result.affected = affected(&body),
+                b'A' => self.note(&body),
                 b'E' => error = Some(server_error(&body)),
                 b'Z' => return error.map_or(Ok(result), Err),
                 // Authentication, settings, the key for cancelling, an empty query, notices.

@@ -15,6 +15,8 @@ use cluster_format::{ClusterId, Entry, Membership, NodeId, Payload, Planted, dec
 use cluster_gateway::{Connection, Registry};
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
 use cluster_services::nodes;
+use cluster_sql::database::Database;
+use cluster_sql::notifications;
 use cluster_sql::types::Datum;
 use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Now};
 use rand_chacha::ChaCha8Rng;
@@ -203,6 +205,7 @@ impl Node {
         if replaced {
             self.coordinator.tables_replaced(&self.replica.tables);
             self.work.tables_replaced();
+            self.database.channels().miss();
         }
         // What was applied may be what readers wait for.
         self.coordinator.advance(now, &mut self.replica, &mut self.outbox);
@@ -232,6 +235,7 @@ impl Node {
         if let Payload::Commit(commit) = &entry.payload {
             self.changes.lock().note(commit);
             self.work.note(commit);
+            self.database.channels().tell(notifications(commit));
         }
         self.coordinator.applied(entry);
     }

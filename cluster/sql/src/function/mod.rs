@@ -91,7 +91,13 @@ impl Function {
     pub(crate) fn is_volatile(self) -> bool {
         matches!(
             self.0.name,
-            "random" | "setseed" | "gen_random_uuid" | "clock_timestamp" | "timeofday" | "set_config"
+            "random"
+                | "setseed"
+                | "gen_random_uuid"
+                | "clock_timestamp"
+                | "timeofday"
+                | "set_config"
+                | "pg_notify"
         )
     }
 

@@ -41,6 +41,13 @@ fn set_config(arguments: &[&Datum], session: &SessionFacts) -> SqlResult<Datum> 
     made(&value)
 }
 
+/// `pg_notify(channel, payload)`: told when the transaction has taken place.
+fn notify(arguments: &[&Datum], session: &SessionFacts) -> SqlResult<Datum> {
+    let [channel, payload] = arguments else { return Err(super::unexpected()) };
+    session.told.lock().add(text(channel), text(payload))?;
+    made("")
+}
+
 fn type_name(arguments: &[&Datum]) -> SqlResult<Datum> {
     let [number, modifier] = arguments else { return Err(super::unexpected()) };
     if number.is_null() {
@@ -74,6 +81,7 @@ signatures! { FUNCTIONS:
     "current_setting" (Text) Text, Strict, current_setting;
     "current_setting" (Text, Bool) Text, Strict, current_setting;
     "set_config" (Text, Text, Bool) Text, Strict, set_config;
+    "pg_notify" (Text, Text) Text, Nullable, notify;
     "format_type" (Oid, Int4) Text, Nullable, |a, _| type_name(a);
     "array_to_vector" (AnyArray) Text, Strict, |a, _| vector(a);
     "pg_type_is_visible" (Oid) Bool, Strict, |_, _| yes();

@@ -1,6 +1,7 @@
 //! Statements other than queries and definitions.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
@@ -78,6 +79,14 @@ impl Translator<'_> {
                 Ok(Statement::Deallocate((!all).then(|| fold(&name))))
             }
             S::Discard { object_type: ast::DiscardObject::ALL } => Ok(Statement::DiscardAll),
+            S::LISTEN { channel } => Ok(Statement::Listen(channel_name(&channel)?)),
+            S::UNLISTEN { channel } => {
+                let all = channel.quote_style.is_none() && channel.value == "*";
+                Ok(Statement::Unlisten(if all { None } else { Some(channel_name(&channel)?) }))
+            }
+            S::NOTIFY { channel, payload } => {
+                Ok(Statement::Notify(channel_name(&channel)?, payload.unwrap_or_default()))
+            }
             other => self.named_statement(other),
         }
     }
@@ -311,4 +320,13 @@ fn integer(argument: &ast::FunctionArg) -> SqlResult<i64> {
     };
     let out_of_range = || SqlError::new(SqlState::OUT_OF_RANGE, "a node's number is out of range");
     digits.to_string().parse().map_err(|_| out_of_range())
+}
+
+/// A channel is a name; the parser takes a text for one.
+fn channel_name(ident: &ast::Ident) -> SqlResult<String> {
+    if ident.quote_style == Some('\'') {
+        let message = format!("syntax error at or near \"'{}'\"", ident.value);
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    }
+    Ok(fold(ident))
 }

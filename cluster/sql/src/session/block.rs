@@ -77,13 +77,15 @@ impl<D: Database> Session<D> {
         let savepoint = self.state.transaction(&self.database).await?.savepoint();
         let (settings, waiting) = (self.settings.assigned(), self.facts.deferred.lock().waiting());
         let sequences = self.facts.sequences.lock().own.clone();
+        let notifications = (self.facts.told.lock().count(), self.listening.asked());
         if let State::Explicit(explicit) = &mut self.state {
             if explicit.savepoints.len() >= SAVEPOINTS_MAX {
                 let message =
                     format!("a transaction of more than {SAVEPOINTS_MAX} savepoints exceeds the limit");
                 return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
             }
-            explicit.savepoints.push(Saved { name: name.into(), savepoint, settings, waiting, sequences });
+            let name = name.into();
+            explicit.savepoints.push(Saved { name, savepoint, settings, waiting, sequences, notifications });
         }
         Ok(Tag::Savepoint)
     }
@@ -118,6 +120,9 @@ impl<D: Database> Session<D> {
             transaction.restore(saved.savepoint);
             let (settings, waiting) = (saved.settings.clone(), saved.waiting.clone());
             self.facts.sequences.lock().roll_back_to(&saved.sequences);
+            let (told, asked) = saved.notifications;
+            self.facts.told.lock().truncate(told);
+            self.listening.roll_back_to(asked);
             explicit.savepoints.push(Saved { savepoint: transaction.savepoint(), ..saved });
             self.facts.deferred.lock().set_waiting(waiting);
             self.change_settings(|known| known.restore(settings));

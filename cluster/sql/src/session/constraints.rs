@@ -58,7 +58,8 @@ impl<D: Database> Session<D> {
 
     /// The end of a transaction: see [`settle`].
     pub(super) async fn check_at_end(&mut self, transaction: &mut Transaction) -> SqlResult<()> {
-        if self.facts.deferred.lock().is_empty() && self.facts.sequences.lock().own.is_empty() {
+        let tells = self.facts.told.lock().count() > 0;
+        if !tells && self.facts.deferred.lock().is_empty() && self.facts.sequences.lock().own.is_empty() {
             return Ok(());
         }
         let Session { database, facts, cancel, .. } = self;

@@ -22,6 +22,7 @@ mod definition;
 mod explain;
 mod maintenance;
 mod named;
+mod notify;
 mod replay;
 mod restore;
 mod run;
@@ -58,6 +59,7 @@ use crate::database::{Database, Freshness, RequestIds};
 use crate::error::{SqlResult, SqlState};
 use crate::eval::{Env, SessionFacts};
 use crate::exec::{Context, Deferred, Row, RowIds, row_len};
+use crate::notify::Listening;
 use crate::parse;
 use crate::path::{self, SearchPath};
 use crate::plan::{self, OutputColumn, Planned, Relations};
@@ -185,6 +187,7 @@ pub struct Session<D: Database> {
     cache: BTreeMap<String, Arc<[Arc<Parsed>]>>,
     cache_order: VecDeque<String>,
     shapes: Shapes,
+    listening: Listening,
     notices: Vec<Notice>,
     changed_settings: Vec<(&'static str, String)>,
     transactions_ended: u64,
@@ -216,7 +219,9 @@ impl<D: Database> Session<D> {
             service: None,
             deferred: Arc::new(Mutex::new(Deferred::new(database.memory()))),
             sequences: Arc::default(),
+            told: Arc::default(),
         };
+        let listening = Listening::new(database.channels().clone());
         Session {
             database,
             facts,
@@ -230,6 +235,7 @@ impl<D: Database> Session<D> {
             cache: BTreeMap::new(),
             cache_order: VecDeque::new(),
             shapes: Shapes::default(),
+            listening,
             notices: Vec::new(),
             changed_settings: Vec::new(),
             transactions_ended: 0,
@@ -387,8 +393,9 @@ impl<D: Database> Session<D> {
                 ended
             }
             State::Idle => {
-                self.end_transaction(true);
-                Ok(())
+                let told = self.tell_alone().await;
+                self.end_transaction(told.is_ok());
+                told
             }
             other => {
                 self.state = other;

@@ -192,8 +192,10 @@ impl<D: Database> Session<D> {
         params: &[Datum],
         mode: Mode,
     ) -> SqlResult<Written> {
+        let told = self.facts.told.lock().count();
         for _ in 0..ATTEMPTS_MAX {
             let Session { state, database, facts, cancel, row_ids, .. } = &mut *self;
+            facts.told.lock().truncate(told);
             let transaction = state.transaction(database).await?;
             let memo = Memo::default();
             let env = Env::new(params, facts, &memo);
@@ -298,6 +300,9 @@ impl<D: Database> Session<D> {
                         | Statement::Release(_)
                         | Statement::RollbackTo(_)
                         | Statement::Lock(_)
+                        | Statement::Listen(_)
+                        | Statement::Unlisten(_)
+                        | Statement::Notify(..)
                 );
                 if !is_harmless {
                     history.lose();
@@ -310,9 +315,12 @@ impl<D: Database> Session<D> {
     /// Runs `steps` in `transaction`; whether clients would be told the same.
     async fn says_the_same(&mut self, steps: &[Step], transaction: &mut Transaction) -> SqlResult<bool> {
         self.facts.deferred.lock().forget_notes();
+        let told = self.facts.told.lock().count();
         for step in steps {
             let repeated = self.repeat(step, transaction).await;
             self.facts.asked_settings.lock().clear();
+            // It has told the same before.
+            self.facts.told.lock().truncate(told);
             match repeated {
                 Ok(said) if said == step.said => {}
                 Err(error) if matches!(error.state, SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY) => {

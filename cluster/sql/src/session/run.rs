@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 use cluster_calendar::Timestamptz;
 use cluster_store::{Transaction, yield_now};
 
+use super::notify::write_notifications;
 use super::transaction::State;
 use super::{
     CopyIn, Cursor, CursorRows, Mode, Notice, Outcome, Prepared, Query, Session, Settings, Tag, definition,
@@ -194,6 +195,7 @@ impl<D: Database> Session<D> {
                 Context { database, transaction: &mut transaction, env, cancel, budget: &mut budget };
             context.env.session.deferred.lock().forget_notes();
             context.env.session.sequences.lock().end_transaction(false);
+            context.env.session.told.lock().truncate(0);
             let written = match write_once(prepared, row_ids, &mut context, mode).await {
                 Ok(written) => settle(&mut context).await.map(|()| written),
                 Err(error) => Err(error),
@@ -213,6 +215,7 @@ impl<D: Database> Session<D> {
             match self.database.commit(commit).await {
                 Ok(_) => {
                     self.end_sequences(true);
+                    self.end_notifications(true);
                     return Ok(written);
                 }
                 Err(DatabaseError::Conflict(met)) if attempt < ATTEMPTS_MAX => {
@@ -311,13 +314,15 @@ impl<D: Database> Session<D> {
                 }
                 Tag::Defined("LOCK TABLE")
             }
+            Statement::Listen(channel) => self.listen(channel)?,
+            Statement::Unlisten(channel) => self.unlisten(channel.as_deref())?,
+            Statement::Notify(channel, payload) => self.notify(channel, payload).await?,
             Statement::DiscardAll => {
                 if self.state.is_block() {
                     let message = "DISCARD ALL cannot run inside a transaction block";
                     return Err(SqlError::new(SqlState::ACTIVE_TRANSACTION, message));
                 }
-                self.change_settings(Settings::reset_all);
-                self.named.forget_all();
+                self.forget();
                 return Ok(Outcome::DiscardAll);
             }
             _ => return Err(SqlError::not_supported("this statement")),
@@ -417,10 +422,12 @@ pub(super) async fn write_once<D: Database>(
     Ok(Written { tag, rows, budget: None, notices: Vec::new() })
 }
 
-/// The end of a transaction: what has waited for it is checked, and what it has kept to itself is stored.
+/// The end of a transaction: what has waited for it is checked, what it has kept to itself is stored, and what it tells goes
+/// with what it writes.
 pub(super) async fn settle<D: Database>(context: &mut Context<'_, D>) -> SqlResult<()> {
     check_deferred(true, context).await?;
-    store_own_sequences(context).await
+    store_own_sequences(context).await?;
+    write_notifications(context)
 }
 
 /// What a statement that may write says of so many rows.

@@ -15,7 +15,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_calendar::Timestamptz;
-use cluster_store::Transaction;
+use cluster_store::{Most, Transaction};
 
 use super::transaction::{Explicit, State};
 use super::{Mode, Outcome, Parsed, Prepared, Session, Settings, definition};
@@ -123,6 +123,7 @@ impl<D: Database> Session<D> {
     pub fn forget(&mut self) {
         self.change_settings(Settings::reset_all);
         self.named.forget_all();
+        self.listening.forget();
         self.notices.clear();
     }
 
@@ -154,18 +155,40 @@ impl<D: Database> Session<D> {
         }
     }
 
-    async fn run_parsed(&mut self, statement: &Arc<Parsed>, params: Vec<Datum>) -> SqlResult<Answer> {
-        let given: Vec<_> = params.iter().map(Datum::data_type).collect();
-        let prepared = self.prepare(statement, &given).await?;
-        self.run_prepared(&prepared, params, usize::MAX).await
+    /// Runs the one query of `sql`, until it has given so many rows.
+    pub async fn run_until(&mut self, sql: &str, params: Vec<Datum>, rows_max: usize) -> SqlResult<Answer> {
+        let ran = async {
+            let statement = self.only_statement(sql)?;
+            self.run_most(&statement, params, Most { rows: rows_max, len: usize::MAX }).await
+        };
+        let ran = ran.await;
+        if ran.is_err() {
+            self.fail();
+        }
+        ran
     }
 
-    /// Runs a statement to its end, whose rows take so many bytes of memory at most.
+    async fn run_parsed(&mut self, statement: &Arc<Parsed>, params: Vec<Datum>) -> SqlResult<Answer> {
+        self.run_most(statement, params, Most::rows(usize::MAX)).await
+    }
+
+    async fn run_most(
+        &mut self,
+        statement: &Arc<Parsed>,
+        params: Vec<Datum>,
+        most: Most,
+    ) -> SqlResult<Answer> {
+        let given: Vec<_> = params.iter().map(Datum::data_type).collect();
+        let prepared = self.prepare(statement, &given).await?;
+        self.run_prepared(&prepared, params, most).await
+    }
+
+    /// Runs a statement, to its end if it has no more rows than are wanted; they must not take more memory than is said.
     async fn run_prepared(
         &mut self,
         prepared: &Prepared,
         params: Vec<Datum>,
-        len_max: usize,
+        most: Most,
     ) -> SqlResult<Answer> {
         if params.len() != prepared.params().len() {
             let message =
@@ -178,13 +201,16 @@ impl<D: Database> Session<D> {
             Outcome::Rows(mut cursor) => {
                 let mut answer = Answer { columns: cursor.columns().to_vec(), ..Answer::default() };
                 let mut len = 0;
-                while let Some(rows) = self.fetch(&mut cursor).await? {
+                while answer.rows.len() < most.rows
+                    && let Some(rows) = self.fetch(&mut cursor).await?
+                {
                     len += rows.iter().map(row_len).sum::<usize>();
-                    if len > len_max {
-                        return Err(too_long(len_max));
+                    if len > most.len {
+                        return Err(too_long(most.len));
                     }
                     answer.rows.extend(rows);
                 }
+                answer.rows.truncate(most.rows);
                 answer.count = cursor.tag().count();
                 Ok(answer)
             }
@@ -232,7 +258,8 @@ impl<D: Database> Session<D> {
         }
         // A parameter too many has no type; it is counted, and refused.
         texts.resize(values.len(), Datum::Null);
-        let answer = self.run_prepared(&prepared, texts, len_max).await?;
+        let most = Most { rows: usize::MAX, len: len_max };
+        let answer = self.run_prepared(&prepared, texts, most).await?;
         let json = self.json_of(&answer);
         if json.len() > len_max { Err(too_long(len_max)) } else { Ok(json) }
     }
@@ -270,6 +297,7 @@ fn check_of_program(statement: &Statement) -> SqlResult<()> {
         | Statement::Update(_)
         | Statement::Delete(_)
         | Statement::With(_)
+        | Statement::Notify(..)
         | Statement::Explain(_) => Ok(()),
         statement if definition::is_definition(statement) => Ok(()),
         _ => Err(SqlError::new(SqlState::NOT_SUPPORTED, "a program cannot run this statement")

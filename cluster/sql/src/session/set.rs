@@ -91,6 +91,7 @@ impl<D: Database> Session<D> {
         self.change_settings(|settings| settings.end_transaction(is_committed));
         self.named.end_transaction(is_committed);
         self.end_sequences(is_committed);
+        self.end_notifications(is_committed);
         self.transactions_ended += 1;
         self.forget_deferred();
     }

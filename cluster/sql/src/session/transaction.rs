@@ -53,6 +53,8 @@ pub(crate) struct Saved {
     pub(crate) waiting: Waiting,
     /// The sequences that it had made.
     pub(crate) sequences: OwnSequences,
+    /// How much it was to tell, and had asked to listen to.
+    pub(crate) notifications: (usize, usize),
 }
 
 impl State {
