@@ -8,6 +8,7 @@
 //! Nothing is asked for again and again: entries that are applied say what has become due, and so do times of tasks. What
 //! could not be done, for want of a quorum, is tried again after a pause.
 
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -18,9 +19,9 @@ use cluster_format::{Commit, NodeId};
 use cluster_services::scheduler::{POLICIES, QUEUES, Round, TASKS_READY, TASKS_RUNNING, WORKERS};
 use cluster_services::schedules::SCHEDULES;
 use cluster_services::worker::{Begun, Worker};
-use cluster_sql::key::{KeyOrder, table_id, table_prefix, write};
+use cluster_sql::key::{KeyOrder, table_id, table_prefix, table_range, write};
 use cluster_sql::types::Datum;
-use cluster_sql::{SqlResult, SqlState};
+use cluster_sql::{CancelFlag, CancelReason, SqlResult, SqlState};
 use drivers_api::{Instant, Now};
 use spin::Mutex;
 
@@ -28,6 +29,16 @@ use crate::shared::NodeDatabase;
 
 /// After a failure, so long until the next attempt.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// After a round in which a policy has failed, so long until the next, if nothing else happens: it may have failed on rows that
+/// nobody is told of.
+const PROBLEM_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long policies may take together, in a round, before the one that is asked is stopped.
+const POLICIES_TIME: Duration = Duration::from_secs(2);
+
+/// Problems that are remembered, so that they are said once.
+const SAID_MAX: usize = 64;
 
 /// How often the leader looks who is silent: about as often as it hears from others.
 const MEMBERS_PAUSE: Duration = Duration::from_millis(100);
@@ -96,8 +107,10 @@ pub(crate) struct Due {
     next_micros: Option<i64>,
     /// When the next tick is.
     next_tick_micros: Option<i64>,
-    /// What was in the way last.
-    problem: Option<String>,
+    /// Whether a policy has failed in the last round.
+    has_problems: bool,
+    /// What was in the way, and has been said.
+    said: BTreeSet<String>,
     lines: Vec<String>,
 }
 
@@ -117,6 +130,7 @@ impl Due {
         self.round.end(found.is_some());
         if let Some(found) = found {
             self.next_micros = found.next_micros;
+            self.has_problems = !found.problems.is_empty();
             found.problems.into_iter().for_each(|problem| self.say(problem));
         }
     }
@@ -160,9 +174,11 @@ impl Due {
     }
 
     fn say(&mut self, problem: String) {
-        if self.problem.as_ref() != Some(&problem) {
-            self.lines.push(problem.clone());
-            self.problem = Some(problem);
+        if self.said.len() >= SAID_MAX {
+            self.said.clear();
+        }
+        if self.said.insert(problem.clone()) {
+            self.lines.push(problem);
         }
     }
 
@@ -184,6 +200,9 @@ pub(crate) struct Work {
     is_able: bool,
     /// When an attempt's time is over.
     attempts_at: Option<Instant>,
+    /// Stops the policy that the round asks, and when.
+    pub(crate) round_cancel: Arc<CancelFlag>,
+    round_end: Option<Instant>,
 }
 
 impl Work {
@@ -201,6 +220,8 @@ impl Work {
             members_at: Instant::ZERO,
             is_able: false,
             attempts_at: None,
+            round_cancel: Arc::default(),
+            round_end: None,
         }
     }
 
@@ -220,6 +241,18 @@ impl Work {
                 Some(QUEUES | POLICIES | WORKERS) => self.due.lock().round.set_due(),
                 Some(SCHEDULES) => self.due.lock().tick.set_due(),
                 _ => {}
+            }
+        }
+        for range in &commit.deletes {
+            // As TRUNCATE does.
+            let has_any = |tables: &[u32]| tables.iter().any(|id| range.overlaps(&table_range(*id)));
+            let mut due = self.due.lock();
+            if has_any(&[TASKS_READY, TASKS_RUNNING, QUEUES, POLICIES, WORKERS]) {
+                due.round.set_due();
+                due.look.set_due();
+            }
+            if has_any(&[SCHEDULES]) {
+                due.tick.set_due();
             }
         }
     }
@@ -268,13 +301,20 @@ impl Work {
     }
 
     /// Whom tasks are to be given to now, if any are.
-    pub(crate) fn begins_round(&self, now: Now) -> Option<Vec<(NodeId, bool)>> {
+    pub(crate) fn begins_round(&mut self, now: Now) -> Option<Vec<(NodeId, bool)>> {
         let mut due = self.due.lock();
         let members = self.members.as_ref().filter(|_| due.is_installed)?;
+        if core::mem::take(&mut due.has_problems) {
+            due.round.set_due_at(now.monotonic + PROBLEM_PAUSE);
+        }
         if let Some(next_micros) = due.next_micros.take() {
             due.round.set_due_at(instant(now, next_micros));
         }
-        due.round.begin(now).then(|| members.clone())
+        due.round.begin(now).then(|| {
+            self.round_cancel.clear();
+            self.round_end = Some(now.monotonic + POLICIES_TIME);
+            members.clone()
+        })
     }
 
     /// Whether ticks of schedules are to become tasks now.
@@ -302,6 +342,12 @@ impl Work {
     /// Time has passed.
     pub(crate) fn advance(&mut self, now: Now) {
         self.attempts_at = self.worker.advance(now.monotonic);
+        if !self.due.lock().round.is_running {
+            self.round_end = None;
+        } else if self.round_end.is_some_and(|end| end <= now.monotonic) {
+            self.round_cancel.set(CancelReason::Timeout);
+            self.round_end = Some(now.monotonic + POLICIES_TIME);
+        }
     }
 
     /// When something is due.
@@ -314,7 +360,10 @@ impl Work {
         let install = due.install.deadline().filter(|_| leads);
         let [round, tick] =
             [&due.round, &due.tick].map(|one| one.deadline().filter(|_| leads && due.is_installed));
-        [install, round, tick, due.look.deadline(), self.attempts_at].into_iter().flatten().min()
+        [install, round, tick, due.look.deadline(), self.attempts_at, self.round_end]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }
 

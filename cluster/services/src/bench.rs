@@ -65,6 +65,6 @@ impl Bench {
     /// A round, in which these of three nodes are up.
     pub(crate) fn round(&mut self, up: &[u8]) -> Round {
         let members: Vec<(NodeId, bool)> = (1..=3).map(|id| (NodeId(id), up.contains(&id))).collect();
-        block_on(round(&mut self.session, &members)).expect("a round")
+        block_on(round(&mut self.session, &CancelFlag::default(), &members)).expect("a round")
     }
 }

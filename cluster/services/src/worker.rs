@@ -44,6 +44,9 @@ const LINES_MAX: usize = 100;
 /// Sessions that are kept.
 const IDLE_MAX: usize = 16;
 
+/// Bytes of a failure's text that are kept.
+const ERROR_LEN_MAX: usize = 4096;
+
 /// Longest answer that a program is given at once, in bytes.
 const ANSWER_LEN_MAX: usize = 4 << 20;
 
@@ -87,6 +90,8 @@ struct Task {
     version: Option<i32>,
     entry: String,
     arguments: String,
+    /// How often it was given to a worker.
+    attempt: i32,
     timeout: Duration,
 }
 
@@ -172,9 +177,10 @@ impl<D: Database> Worker<D> {
         // What has failed on tables that may be out of date is not believed.
         let mut freshness = Freshness::Local;
         let mut conflicts = 0;
+        let mut number = None;
         let failure = loop {
             let mut lines = Vec::new();
-            let Err(stop) = self.attempt(slot, task, freshness, &mut lines).await else {
+            let Err(stop) = self.attempt(slot, task, freshness, &mut number, &mut lines).await else {
                 self.lines.lock().append(&mut lines);
                 return Ok(());
             };
@@ -203,7 +209,7 @@ impl<D: Database> Worker<D> {
             yield_now().await;
         };
         slot.cancel.clear();
-        note_failure(&mut slot.session, self.node, task, &failure).await
+        note_failure(&mut slot.session, self.node, task, number, &failure).await
     }
 
     /// One attempt, to its commit.
@@ -212,10 +218,12 @@ impl<D: Database> Worker<D> {
         Slot { session, cancel }: &mut Slot<D>,
         id: i64,
         freshness: Freshness,
+        number: &mut Option<i32>,
         lines: &mut Vec<(LogLevel, String)>,
     ) -> Result<(), Stop> {
         session.begin_on(freshness).await?;
         let task = task(session, self.node, id).await.map_err(of_program)?.ok_or(Stop::Gone)?;
+        *number = Some(task.attempt);
         self.attempts.set_timeout(id, task.timeout);
         let loaded = self.programs.load(session, &task.program, task.version).await;
         let ready = loaded.map_err(of_program)?.map_err(Stop::Failed)?;
@@ -305,13 +313,21 @@ async fn task<D: Database>(session: &mut Session<D>, node: NodeId, id: i64) -> S
     let answer = session
         .run(
             "SELECT program, version, entry, arguments::text, \
-             (EXTRACT(epoch FROM timeout) * 1000000)::bigint FROM sys.tasks \
+             (EXTRACT(epoch FROM timeout) * 1000000)::bigint, attempt FROM sys.tasks \
              WHERE id = $1 AND state = 'running' AND worker = $2",
             vec![Datum::Int8(id), Datum::Int4(node.0.into())],
         )
         .await?;
     Ok(answer.rows.first().and_then(|row| match &row[..] {
-        [Datum::Text(program), version, Datum::Text(entry), arguments, Datum::Int8(timeout)] => Some(Task {
+        [
+            Datum::Text(program),
+            version,
+            Datum::Text(entry),
+            arguments,
+            Datum::Int8(timeout),
+            Datum::Int4(attempt),
+        ] => Some(Task {
+            attempt: *attempt,
             program: program.clone(),
             version: if let Datum::Int4(version) = version { Some(*version) } else { None },
             entry: entry.clone(),
@@ -339,24 +355,24 @@ async fn end<D: Database>(session: &mut Session<D>, id: i64, ended: Ended) -> Sq
     Ok(())
 }
 
-/// Writes that an attempt has failed: it is tried again later, unless it was the last.
+/// Writes that an attempt has failed, unless the task was given to a worker again since: it is tried again later, unless it
+/// was the last.
 async fn note_failure<D: Database>(
     session: &mut Session<D>,
     node: NodeId,
     id: i64,
+    number: Option<i32>,
     message: &str,
 ) -> SqlResult<()> {
-    session
-        .run(
-            "UPDATE sys.tasks SET failures = failures + 1, error = $3, worker = NULL, \
-             state = CASE WHEN failures + 1 >= attempts_max THEN 'failed' ELSE 'ready' END, \
-             ended_at = CASE WHEN failures + 1 >= attempts_max THEN now() END, \
-             run_at = now() + backoff * power(2, least(failures, 20)) \
-             WHERE id = $1 AND state = 'running' AND worker = $2",
-            vec![Datum::Int8(id), Datum::Int4(node.0.into()), Datum::Text(message.into())],
-        )
-        .await?;
-    Ok(())
+    let message = &message[..message.floor_char_boundary(ERROR_LEN_MAX)];
+    let number = number.map_or(Datum::Null, Datum::Int4);
+    let params = vec![Datum::Int8(id), Datum::Int4(node.0.into()), number, Datum::Text(message.into())];
+    let sql = "UPDATE sys.tasks SET failures = failures + 1, error = $4, worker = NULL, \
+               state = CASE WHEN failures + 1 >= attempts_max THEN 'failed' ELSE 'ready' END, \
+               ended_at = CASE WHEN failures + 1 >= attempts_max THEN now() END, \
+               run_at = now() + backoff * power(2, least(failures, 20)) \
+               WHERE id = $1 AND state = 'running' AND worker = $2 AND attempt = coalesce($3::integer, attempt)";
+    session.run(sql, params).await.map(drop)
 }
 
 #[cfg(test)]

@@ -26,9 +26,10 @@ impl Node {
             self.install();
         }
         if let Some(members) = self.work.begins_round(now) {
-            let (mut session, due) = (self.service_session(), self.work.due.clone());
+            let (cancel, due) = (self.work.round_cancel.clone(), self.work.due.clone());
+            let mut session = Session::of_system(self.database.clone(), cancel.clone());
             self.tasks.spawn(async move {
-                let found = scheduler::round(&mut session, &members).await;
+                let found = scheduler::round(&mut session, &cancel, &members).await;
                 due.lock().round_ended(found);
             });
         }

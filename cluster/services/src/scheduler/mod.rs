@@ -14,7 +14,7 @@ use cluster_format::NodeId;
 use cluster_sql::catalog::service_id;
 use cluster_sql::database::Database;
 use cluster_sql::types::{Array, Datum, Scalar};
-use cluster_sql::{ServiceSchema, Session, SqlResult};
+use cluster_sql::{CancelFlag, ServiceSchema, Session, SqlResult};
 
 use crate::reading;
 use crate::worker::is_of_program;
@@ -39,6 +39,10 @@ pub const TASKS_RUNNING: u32 = service_id(SCHEMA.number, 6);
 /// Most tasks of a queue that are given out at a time.
 const ROUND_TASKS_MAX: i32 = 256;
 
+/// Tasks whose worker there is not.
+const STRAYS: &str = "FROM sys.tasks t LEFT JOIN sys.workers w ON w.node = t.worker \
+                      WHERE t.state = 'running' AND w.node IS NULL";
+
 /// What a round has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Round {
@@ -60,8 +64,13 @@ struct Queue {
     tasks_max: i32,
 }
 
-/// Gives ready tasks to workers. `members` are the nodes of the cluster, and whether each is up.
-pub async fn round<D: Database>(session: &mut Session<D>, members: &[(NodeId, bool)]) -> SqlResult<Round> {
+/// Gives ready tasks to workers. `members` are the nodes of the cluster, and whether each is up. If `cancel`, which stops the
+/// session, is set, the policy that is asked then has taken too long.
+pub async fn round<D: Database>(
+    session: &mut Session<D>,
+    cancel: &CancelFlag,
+    members: &[(NodeId, bool)],
+) -> SqlResult<Round> {
     note_members(session, members).await?;
     let (queues, next_micros) = reading(session, queues).await?;
     // Who gives out tasks makes sure that nobody else has since.
@@ -76,6 +85,7 @@ pub async fn round<D: Database>(session: &mut Session<D>, members: &[(NodeId, bo
             Ok(given) => round.given += given,
             // Whoever has written the policy is to mend it; other queues go on.
             Err(error) if is_of_program(&error) => {
+                cancel.clear();
                 let Queue { name, policy, .. } = &queue;
                 round.problems.push(format!("queue \"{name}\": policy \"{policy}\": {error}"));
             }
@@ -88,7 +98,8 @@ pub async fn round<D: Database>(session: &mut Session<D>, members: &[(NodeId, bo
 /// The tasks that a queue's policy wants to be run, and by whom. What is no task or no node is left out.
 async fn wanted<D: Database>(session: &mut Session<D>, queue: &Queue) -> SqlResult<(Vec<Datum>, Vec<Datum>)> {
     let params = [Datum::Text(queue.name.clone()), Datum::Int4(queue.tasks_max)].into();
-    let answer = session.run(&queue.query, params).await?;
+    let most = usize::try_from(queue.tasks_max).unwrap_or(0);
+    let answer = session.run_until(&queue.query, params, most).await?;
     let pair = |row: &Vec<Datum>| {
         let number = |value: Option<&Datum>| match value {
             Some(Datum::Int4(number)) => Some(i64::from(*number)),
@@ -98,8 +109,7 @@ async fn wanted<D: Database>(session: &mut Session<D>, queue: &Queue) -> SqlResu
         let (task, node) = (number(row.first())?, number(row.get(1))?);
         Some((Datum::Int8(task), Datum::Int4(i32::try_from(node).ok()?)))
     };
-    let most = usize::try_from(queue.tasks_max).unwrap_or(0);
-    Ok(answer.rows.iter().filter_map(pair).take(most).unzip())
+    Ok(answer.rows.iter().filter_map(pair).unzip())
 }
 
 /// The queues in which tasks are ready, and when the next task of any is due.
@@ -183,13 +193,19 @@ async fn give<D: Database>(
 /// Writes down which nodes are up. What a lost one was to run is ready again, and what it does about it from now on
 /// meets a conflict with that.
 async fn note_members<D: Database>(session: &mut Session<D>, members: &[(NodeId, bool)]) -> SqlResult<()> {
-    let sql = "SELECT node, state = 'up' FROM sys.workers";
-    let known = reading(session, async |session| session.run(sql, Vec::new()).await).await?;
+    let sql = format!("SELECT node, state = 'up', EXISTS (SELECT {STRAYS}) FROM sys.workers");
+    let known = reading(session, async |session| session.run(&sql, Vec::new()).await).await?;
+    if known.rows.first().is_some_and(|row| row.get(2) == Some(&Datum::Bool(true))) {
+        // Somebody has deleted their worker, or written another.
+        let sql =
+            format!("UPDATE sys.tasks SET state = 'ready', worker = NULL WHERE id IN (SELECT t.id {STRAYS})");
+        session.run(&sql, Vec::new()).await?;
+    }
     let known: BTreeMap<i32, bool> = known
         .rows
         .iter()
         .filter_map(|row| match row[..] {
-            [Datum::Int4(node), Datum::Bool(is_up)] => Some((node, is_up)),
+            [Datum::Int4(node), Datum::Bool(is_up), _] => Some((node, is_up)),
             _ => None,
         })
         .collect();

@@ -69,7 +69,12 @@ CREATE TABLE sys.tasks (
     started_at timestamptz,
     ended_at timestamptz,
     result text,
-    error text
+    error text,
+    -- So that the row has room for how it ends.
+    CONSTRAINT tasks_are_not_too_long CHECK (
+        octet_length(program) + octet_length(entry) + octet_length(tenant)
+        + coalesce(octet_length(arguments::text), 0) <= 983040
+    )
 );
 
 CREATE INDEX tasks_ready ON sys.tasks (queue, run_at, id) WHERE state = 'ready';
@@ -100,16 +105,17 @@ FROM (SELECT id, row_number() OVER (ORDER BY run_at, id) AS turn FROM sys.tasks
 JOIN (SELECT node, row_number() OVER (ORDER BY slot, node) AS turn FROM sys.slots) s USING (turn)'),
 ('locality', 'the oldest first, each to its home if that is up, else to the worker that runs fewest', '
 SELECT t.id, s.node
-FROM (SELECT id, place, row_number() OVER (PARTITION BY place ORDER BY run_at, id) AS turn
+FROM (SELECT id, run_at, place, row_number() OVER (PARTITION BY place ORDER BY run_at, id) AS turn
       FROM (SELECT t.id, t.run_at,
                    coalesce(w.node, (SELECT node FROM sys.slots ORDER BY slot, node LIMIT 1)) AS place
             FROM sys.tasks t
             LEFT JOIN sys.workers w ON w.node = t.home AND w.state = ''up'' AND NOT w.draining
                 AND w.capacity > 0
             WHERE t.state = ''ready'' AND t.queue = $1 AND t.run_at <= now()
-            ORDER BY t.run_at, t.id LIMIT $2) o) t
+            ORDER BY t.run_at, t.id LIMIT 4096) o) t
 JOIN (SELECT node, node AS place, row_number() OVER (PARTITION BY node ORDER BY slot) AS turn FROM sys.slots) s
-    USING (place, turn)'),
+    USING (place, turn)
+ORDER BY t.run_at, t.id LIMIT $2'),
 ('priority', 'the greatest priority first, then the oldest, each to the worker that runs fewest', '
 SELECT t.id, s.node
 FROM (SELECT id, row_number() OVER (ORDER BY priority DESC, run_at, id) AS turn FROM sys.tasks

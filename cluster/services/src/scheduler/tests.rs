@@ -2,14 +2,17 @@
 
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::pin::pin;
 
+use cluster_sql::CancelReason;
 use cluster_sql::catalog::{Descriptor, all};
 use cluster_sql::database::Freshness;
 
 use super::*;
 use crate::SCHEMAS;
-use crate::bench::{Bench, block_on};
+use crate::bench::{Bench, block_on, poll};
 
 impl Bench {
     /// Which worker has which task.
@@ -177,4 +180,63 @@ fn what_a_lost_worker_was_to_run_is_ready_again_and_it_gets_nothing() {
     assert_eq!(bench.run("SELECT node, state FROM sys.workers ORDER BY node"), "1 up, 2 lost, 3 up");
     bench.round(&[1, 2, 3]);
     assert_eq!(bench.run("SELECT node, state FROM sys.workers ORDER BY node"), "1 up, 2 up, 3 up");
+}
+
+#[test]
+fn a_task_whose_worker_there_is_not_is_given_to_another() {
+    let mut bench = Bench::new();
+    bench.round(&[1, 2]);
+    bench.policy("least_loaded");
+    bench.run("INSERT INTO sys.tasks (program) VALUES ('p'), ('p'), ('p')");
+    bench.round(&[1, 2]);
+    assert_eq!(bench.running(), "1 1, 2 2, 3 1");
+    bench.run("UPDATE sys.tasks SET worker = NULL WHERE id = 1");
+    bench.run("UPDATE sys.tasks SET worker = 77 WHERE id = 2");
+    bench.round(&[2]);
+    bench.round(&[2]);
+    assert_eq!(bench.running(), "1 2, 2 2, 3 2");
+    bench.run("DELETE FROM sys.workers");
+    bench.round(&[2]);
+    assert_eq!(bench.running(), "1 2, 2 2, 3 2", "it is noted again, and they are its own");
+}
+
+#[test]
+fn a_policy_that_gives_more_than_is_wanted_is_cut_and_one_that_is_stopped_fails_alone() {
+    let mut bench = Bench::new();
+    bench.run("INSERT INTO sys.queues (name) VALUES ('q')");
+    bench.run("INSERT INTO sys.tasks (queue, program) VALUES ('default', 'p'), ('q', 'p')");
+    let endless =
+        "SELECT t.id, 1 FROM generate_series(1, 1000000000) g, sys.tasks t WHERE queue = $1 AND g > $2";
+    bench.run(&format!("INSERT INTO sys.policies (name, query) VALUES ('mine', '{endless}')"));
+    bench.run("UPDATE sys.queues SET policy = 'mine' WHERE name = 'default'");
+    let found = bench.round(&[1]);
+    assert_eq!((found.given, found.problems), (2, Vec::new()));
+
+    bench.run("UPDATE sys.tasks SET state = 'ready', worker = NULL");
+    let slow = "SELECT max(g), $2 FROM generate_series(1, 1000000000) g WHERE $1 <> g::text";
+    bench.run(&format!("UPDATE sys.policies SET query = '{slow}' WHERE name = 'mine'"));
+    let cancel = Arc::<CancelFlag>::default();
+    let mut session = Session::of_system(bench.database.clone(), cancel.clone());
+    let members = [(NodeId(1), true)];
+    let mut running = pin!(round(&mut session, &cancel, &members));
+    for _ in 0..50 {
+        assert!(poll(running.as_mut()).is_pending());
+    }
+    cancel.set(CancelReason::Timeout);
+    let found = block_on(running).expect("a round");
+    assert_eq!(found.given, 1);
+    assert!(found.problems[0].contains("policy \"mine\""), "{:?}", found.problems);
+}
+
+#[test]
+fn a_home_that_is_full_holds_up_no_other() {
+    let mut bench = Bench::new();
+    bench.policy("locality");
+    bench.round(&[1, 2]);
+    bench.run("UPDATE sys.workers SET capacity = 1");
+    bench.run("UPDATE sys.queues SET concurrency = 3");
+    bench.run("INSERT INTO sys.tasks (program, home) SELECT 'p', 1 FROM generate_series(1, 9)");
+    bench.run("INSERT INTO sys.tasks (program, home) VALUES ('p', 2)");
+    bench.round(&[1, 2]);
+    assert_eq!(bench.running(), "1 1, 10 2");
 }

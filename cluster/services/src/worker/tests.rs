@@ -230,3 +230,58 @@ fn a_new_version_is_what_tasks_run_unless_they_say_which() {
     assert_eq!(works.bench.run("SELECT state FROM sys.tasks ORDER BY id"), "failed, done");
     assert_eq!(works.bench.run("SELECT a FROM t"), "1");
 }
+
+#[test]
+fn a_failure_counts_against_the_attempt_that_has_failed_alone() {
+    let mut works = Works::new();
+    works.add("for ever", FOR_EVER, "");
+    works.task("for ever", "");
+    works.bench.round(&[1]);
+    works.worker.advance(Instant::ZERO);
+    let begun = block_on(works.worker.look()).expect("a look").pop().expect("one");
+    let mut run = pin!(works.worker.run(begun));
+    for _ in 0..5 {
+        assert!(poll(run.as_mut()).is_pending());
+    }
+    // It is taken away and given to the same worker anew, before the attempt is stopped.
+    works.bench.run("UPDATE sys.tasks SET attempt = attempt + 1");
+    works.worker.advance(Instant::from_nanos(61_000_000_000));
+    assert_eq!(block_on(run.as_mut()), Ok(false));
+    assert_eq!(works.bench.run("SELECT state, attempt, failures FROM sys.tasks"), "running 2 0");
+}
+
+#[test]
+fn a_task_leaves_room_in_its_row_for_how_it_ends() {
+    let mut works = Works::new();
+    let long = r#"(module
+        (import "relix" "result" (func $result (param i32 i32)))
+        (memory (export "memory") 16)
+        (func (export "run")
+          (memory.fill (i32.const 0) (i32.const 120) (i32.const 200000))
+          (call $result (i32.const 0) (i32.const 200000))))"#;
+    works.add("long", long, "");
+    let mut add = |program: &str, len: usize| {
+        let arguments = format!("to_jsonb(repeat('x', {len}))");
+        works.bench.run(&format!(
+            "INSERT INTO sys.tasks (program, arguments, attempts_max) VALUES ('{program}', {arguments}, 1)"
+        ))
+    };
+    // The names and the quotes count.
+    assert!(add("missing", 983_040 - 11).contains("tasks_are_not_too_long"));
+    assert_eq!(add("missing", 983_040 - 12), "");
+    assert_eq!(add("long", 983_000), "");
+    works.work();
+    let errors = works.bench.run("SELECT error FROM sys.tasks ORDER BY id");
+    let (missing, long) = errors.split_once(", ").expect("two");
+    assert_eq!(missing, "there is no program \"missing\"");
+    assert!(long.starts_with("a row of ") && long.contains("exceeds the limit"), "{long}");
+}
+
+#[test]
+fn an_error_is_as_long_as_anybody_reads() {
+    let mut works = Works::new();
+    // One that repeats all of this.
+    works.task("statement", &format!("SELECT integer 'é{}'", "é".repeat(10_000)));
+    works.work();
+    assert_eq!(works.bench.run("SELECT octet_length(error) BETWEEN 4095 AND 4096 FROM sys.tasks"), "t");
+}
