@@ -15,13 +15,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use cluster_format::{Commit, NodeId};
+use cluster_format::{Commit, NodeId, Version};
+use cluster_services::programs::PROGRAMS;
 use cluster_services::scheduler::{POLICIES, QUEUES, Round, TASKS_READY, TASKS_RUNNING, WORKERS};
 use cluster_services::schedules::SCHEDULES;
 use cluster_services::worker::{Begun, Worker};
 use cluster_sql::key::{KeyOrder, table_id, table_prefix, table_range, write};
 use cluster_sql::types::Datum;
-use cluster_sql::{CancelFlag, CancelReason, SqlResult, SqlState};
+use cluster_sql::{CancelFlag, CancelReason, Session, SqlResult, SqlState};
 use drivers_api::{Instant, Now};
 use spin::Mutex;
 
@@ -200,6 +201,8 @@ pub(crate) struct Work {
     is_able: bool,
     /// When an attempt's time is over.
     attempts_at: Option<Instant>,
+    /// The session of rounds, which knows their statements.
+    pub(crate) round_session: Arc<Mutex<Option<Session<NodeDatabase>>>>,
     /// Stops the policy that the round asks, and when.
     pub(crate) round_cancel: Arc<CancelFlag>,
     round_end: Option<Instant>,
@@ -220,13 +223,14 @@ impl Work {
             members_at: Instant::ZERO,
             is_able: false,
             attempts_at: None,
+            round_session: Arc::default(),
             round_cancel: Arc::default(),
             round_end: None,
         }
     }
 
-    /// `commit` was applied.
-    pub(crate) fn note(&self, commit: &Commit) {
+    /// `commit` was applied, at this version, and nobody reads what it wrote yet.
+    pub(crate) fn note(&self, version: Version, commit: &Commit) {
         for write in &commit.writes {
             match table_id(&write.key) {
                 Some(TASKS_READY) if write.value.is_some() => self.due.lock().round.set_due(),
@@ -240,6 +244,7 @@ impl Work {
                 }
                 Some(QUEUES | POLICIES | WORKERS) => self.due.lock().round.set_due(),
                 Some(SCHEDULES) => self.due.lock().tick.set_due(),
+                Some(PROGRAMS) => self.worker.programs_changed(version),
                 _ => {}
             }
         }
@@ -251,14 +256,18 @@ impl Work {
                 due.round.set_due();
                 due.look.set_due();
             }
+            if has_any(&[PROGRAMS]) {
+                self.worker.programs_changed(version);
+            }
             if has_any(&[SCHEDULES]) {
                 due.tick.set_due();
             }
         }
     }
 
-    /// The tables are others than they were.
-    pub(crate) fn tables_replaced(&self) {
+    /// The tables are others than they were, and as they are at this version.
+    pub(crate) fn tables_replaced(&self, version: Version) {
+        self.worker.programs_changed(version);
         self.due.lock().look.set_due();
     }
 

@@ -16,7 +16,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use cluster_format::NodeId;
+use cluster_format::{NodeId, Version};
 use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
@@ -116,6 +116,11 @@ impl<D: Database> Worker<D> {
     pub fn new(database: D, node: NodeId) -> Worker<D> {
         let (attempts, programs) = (Attempts::default(), Programs::default());
         Worker { database, node, attempts, programs, idle: Mutex::default(), lines: Mutex::default() }
+    }
+
+    /// The entry at this version, which was just applied, has changed programs: those that are ready may be others.
+    pub fn programs_changed(&self, version: Version) {
+        self.programs.note_changed(version);
     }
 
     /// The lines that programs have logged since the last call.

@@ -204,7 +204,7 @@ impl Node {
         }
         if replaced {
             self.coordinator.tables_replaced(&self.replica.tables);
-            self.work.tables_replaced();
+            self.work.tables_replaced(self.replica.tables.version());
             self.database.channels().miss();
         }
         // What was applied may be what readers wait for.
@@ -234,7 +234,7 @@ impl Node {
         }
         if let Payload::Commit(commit) = &entry.payload {
             self.changes.lock().note(commit);
-            self.work.note(commit);
+            self.work.note(entry.version, commit);
             self.database.channels().tell(notifications(commit));
         }
         self.coordinator.applied(entry);

@@ -27,9 +27,13 @@ impl Node {
         }
         if let Some(members) = self.work.begins_round(now) {
             let (cancel, due) = (self.work.round_cancel.clone(), self.work.due.clone());
-            let mut session = Session::of_system(self.database.clone(), cancel.clone());
+            let kept = self.work.round_session.clone();
+            let session = kept.lock().take();
+            let mut session =
+                session.unwrap_or_else(|| Session::of_system(self.database.clone(), cancel.clone()));
             self.tasks.spawn(async move {
                 let found = scheduler::round(&mut session, &cancel, &members).await;
+                *kept.lock() = Some(session);
                 due.lock().round_ended(found);
             });
         }

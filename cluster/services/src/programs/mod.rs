@@ -5,6 +5,8 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec;
 
+use cluster_format::Version;
+use cluster_sql::catalog::service_id;
 use cluster_sql::database::Database;
 use cluster_sql::types::Datum;
 use cluster_sql::{ServiceSchema, Session, SqlResult};
@@ -14,6 +16,9 @@ use spin::Mutex;
 /// Its table.
 pub const SCHEMA: ServiceSchema =
     ServiceSchema { number: 1, name: "programs", sql: include_str!("schema.sql") };
+
+/// `sys.programs`
+pub const PROGRAMS: u32 = service_id(SCHEMA.number, 0);
 
 /// Programs that are kept ready, and most bytes that they take.
 const READY_MAX: usize = 32;
@@ -41,7 +46,14 @@ struct Row {
 /// Programs that were checked and made ready, those used last at the end.
 #[derive(Default)]
 pub struct Programs {
-    ready: Mutex<VecDeque<(Row, Ready)>>,
+    ready: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    all: VecDeque<(Row, Ready)>,
+    /// A module may be another one since, though its row says the same.
+    changed: Version,
 }
 
 impl Programs {
@@ -66,7 +78,8 @@ impl Programs {
             let of = version.map_or(String::new(), |version| format!(" of version {version}"));
             return Ok(Err(format!("there is no program \"{name}\"{of}")));
         };
-        if let Some(ready) = self.known(&row) {
+        let at = session.read_version();
+        if let Some(ready) = self.known(&row, at) {
             return Ok(Ok(ready));
         }
         let params = vec![Datum::Text(name.into()), Datum::Int4(row.version)];
@@ -75,11 +88,21 @@ impl Programs {
         let Some(Datum::Bytea(module)) = answer.rows.first().and_then(|row| row.first()) else {
             return Ok(Err(format!("there is no program \"{name}\"")));
         };
-        Ok(self.make(row, module))
+        Ok(self.make(row, module, at))
     }
 
-    fn known(&self, row: &Row) -> Option<Ready> {
-        let mut all = self.ready.lock();
+    /// The entry at this version, which is applied before anybody reads what it wrote, has changed programs.
+    pub(crate) fn note_changed(&self, version: Version) {
+        let mut kept = self.ready.lock();
+        kept.changed = version;
+        kept.all.clear();
+    }
+
+    fn known(&self, row: &Row, read_at: Version) -> Option<Ready> {
+        let Kept { all, changed } = &mut *self.ready.lock();
+        if read_at < *changed {
+            return None;
+        }
         let at = all.iter().position(|(known, _)| known == row)?;
         let found = all.remove(at)?;
         let ready = found.1.clone();
@@ -87,7 +110,8 @@ impl Programs {
         Some(ready)
     }
 
-    fn make(&self, row: Row, module: &[u8]) -> Result<Ready, String> {
+    /// A program whose row and module were read at a version.
+    fn make(&self, row: Row, module: &[u8], read_at: Version) -> Result<Ready, String> {
         let of = |error: &dyn ToString| {
             format!("program \"{}\", version {}: {}", row.name, row.version, error.to_string())
         };
@@ -98,12 +122,15 @@ impl Programs {
             memory_len_max: usize::try_from(row.memory_max).unwrap_or(0),
             fuel_max: row.fuel_max.unsigned_abs(),
         };
-        let mut all = self.ready.lock();
+        let Kept { all, changed } = &mut *self.ready.lock();
+        if read_at < *changed {
+            return Ok(ready);
+        }
         let len = |all: &VecDeque<(Row, Ready)>| {
             all.iter().map(|(_, known)| known.program.memory_len()).sum::<usize>()
         };
         while !all.is_empty()
-            && (all.len() >= READY_MAX || len(&all) + ready.program.memory_len() > READY_LEN_MAX)
+            && (all.len() >= READY_MAX || len(all) + ready.program.memory_len() > READY_LEN_MAX)
         {
             all.pop_front();
         }

@@ -285,3 +285,24 @@ fn an_error_is_as_long_as_anybody_reads() {
     works.work();
     assert_eq!(works.bench.run("SELECT octet_length(error) BETWEEN 4095 AND 4096 FROM sys.tasks"), "t");
 }
+
+#[test]
+fn a_module_that_is_replaced_under_its_version_is_the_new_one() {
+    let mut works = Works::new();
+    works.add("one", STATEMENT, "");
+    works.task("one", "INSERT INTO t VALUES (1)");
+    works.work();
+    works.bench.run("UPDATE sys.programs SET module = '\\x00' WHERE name = 'one'");
+    works.worker.programs_changed(
+        block_on(cluster_sql::database::Database::snapshot(&works.bench.database, Freshness::Local))
+            .expect("a snapshot")
+            .version(),
+    );
+    works.task("one", "INSERT INTO t VALUES (2)");
+    works.work();
+    assert!(
+        works
+            .states()
+            .starts_with("done -, failed program \"one\", version 1: this is no WebAssembly module")
+    );
+}

@@ -15,6 +15,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_calendar::Timestamptz;
+use cluster_format::Version;
 use cluster_store::{Most, Transaction};
 
 use super::transaction::{Explicit, State};
@@ -125,6 +126,14 @@ impl<D: Database> Session<D> {
         self.named.forget_all();
         self.listening.forget();
         self.notices.clear();
+    }
+
+    /// The version that the open transaction block reads; zero if it has not begun to.
+    pub fn read_version(&self) -> Version {
+        match &self.state {
+            State::Explicit(Explicit { transaction: Some(transaction), .. }) => transaction.read_version(),
+            _ => Version::ZERO,
+        }
     }
 
     /// The wall time of the open transaction's start, in microseconds since the Unix epoch.
