@@ -22,6 +22,9 @@ use crate::{Timestamptz, Zone};
 /// A year of which day is the 29th of February, and a Monday, say, is no further away than this.
 const DAYS_MAX: i64 = 41 * 366;
 
+/// Clocks are put forward or back by less than this, in microseconds.
+const CHANGE_MAX: i64 = 4 * 3600 * MICROS_PER_SECOND;
+
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 
@@ -167,33 +170,54 @@ impl Cron {
         if self.hours == ALL_HOURS {
             return self.next_by_elapsed(moment, offset, zone);
         }
-        let mut shown = moment.micros().checked_add(offset)?;
+        let moment = moment.micros();
+        let next = self.next_by_clock(moment.checked_add(offset)?, moment, zone)?;
+        // Where no clock is changed, times come in the order in which clocks show them.
+        let around = [moment - CHANGE_MAX, moment, next - CHANGE_MAX, next + CHANGE_MAX];
+        let [before, here, there, after] = around.map(|at| zone.offset_at(at));
+        if before == here && there == after {
+            return Timestamptz::from_micros(next).ok();
+        }
+        let mut first = next;
+        let mut shown = moment.checked_add(offset)?.checked_sub(CHANGE_MAX)?;
+        let last = next.checked_add(zone.offset_at(next) * MICROS_PER_SECOND)?.checked_add(CHANGE_MAX)?;
+        while shown <= last {
+            shown = self.next_shown(shown)?;
+            let at = shown.checked_sub(zone.offset_of_local(shown) * MICROS_PER_SECOND)?;
+            first = if at > moment { first.min(at) } else { first };
+        }
+        Timestamptz::from_micros(first).ok()
+    }
+
+    /// The time of the first after `shown` that the zone's clock shows, and that is after `moment`.
+    fn next_by_clock(&self, mut shown: i64, moment: i64, zone: &Zone) -> Option<i64> {
         loop {
             shown = self.next_shown(shown)?;
-            let next = shown.checked_sub(zone.offset_of_local(shown) * MICROS_PER_SECOND)?;
-            // Not if the clock has been put back since.
-            if next > moment.micros() {
-                return Timestamptz::from_micros(next).ok();
+            let at = shown.checked_sub(zone.offset_of_local(shown) * MICROS_PER_SECOND)?;
+            if at > moment {
+                return Some(at);
             }
         }
     }
 
     /// The same, if every hour is named: hours are counted as they pass.
-    fn next_by_elapsed(&self, moment: Timestamptz, offset: i64, zone: &Zone) -> Option<Timestamptz> {
-        let next = self.next_shown(moment.micros().checked_add(offset)?)?.checked_sub(offset)?;
-        if zone.offset_at(next) * MICROS_PER_SECOND == offset {
-            return Timestamptz::from_micros(next).ok();
+    fn next_by_elapsed(&self, moment: Timestamptz, mut offset: i64, zone: &Zone) -> Option<Timestamptz> {
+        let mut from = moment.micros();
+        loop {
+            let next = self.next_shown(from.checked_add(offset)?)?.checked_sub(offset)?;
+            if zone.offset_at(next) * MICROS_PER_SECOND == offset {
+                return Timestamptz::from_micros(next).ok();
+            }
+            // The clock is changed in between: from then on it shows other times.
+            let (mut before, mut after) = (from, next);
+            while after - before > 1 {
+                let middle = before + (after - before) / 2;
+                let is_before = zone.offset_at(middle) * MICROS_PER_SECOND == offset;
+                (before, after) = if is_before { (middle, after) } else { (before, middle) };
+            }
+            offset = zone.offset_at(after) * MICROS_PER_SECOND;
+            from = before;
         }
-        // The clock is changed in between: from then on it shows other times.
-        let (mut before, mut after) = (moment.micros(), next);
-        while after - before > 1 {
-            let middle = before + (after - before) / 2;
-            let is_before = zone.offset_at(middle) * MICROS_PER_SECOND == offset;
-            (before, after) = if is_before { (middle, after) } else { (before, middle) };
-        }
-        let offset = zone.offset_at(after) * MICROS_PER_SECOND;
-        let next = self.next_shown(after.checked_add(offset)?.checked_sub(1)?)?.checked_sub(offset)?;
-        Timestamptz::from_micros(next).ok()
     }
 
     /// The first time after `shown` that it names, both as a clock shows them, in microseconds since 2000-01-01.
@@ -298,6 +322,28 @@ mod tests {
         assert_eq!(
             ticks("30 2 * * *", "Europe/Berlin", autumn, 2),
             ["2026-10-25 01:30:00", "2026-10-26 01:30:00"]
+        );
+        // All of the hour that is left out, an hour later; and all of the one that comes twice, the second time.
+        let quarters = |from| ticks("*/15 2 * * *", "Europe/Berlin", from, 5);
+        assert_eq!(
+            quarters(spring),
+            [
+                "2026-03-29 01:00:00",
+                "2026-03-29 01:15:00",
+                "2026-03-29 01:30:00",
+                "2026-03-29 01:45:00",
+                "2026-03-30 00:00:00"
+            ]
+        );
+        assert_eq!(
+            quarters("2026-10-25 00:10:00+00"),
+            [
+                "2026-10-25 01:00:00",
+                "2026-10-25 01:15:00",
+                "2026-10-25 01:30:00",
+                "2026-10-25 01:45:00",
+                "2026-10-26 01:00:00"
+            ]
         );
         let hourly = |from| ticks("15 * * * *", "Europe/Berlin", from, 48);
         for (from, day) in [(spring, 29), (autumn, 25)] {

@@ -165,10 +165,11 @@ fn check_startup(parameters: &[(String, String)]) -> Result<(), SqlError> {
     }
 }
 
-/// Waits for the next message. Meanwhile the client is told what it listens to.
+/// Waits for the next message, as long as the client has time, if that is bounded. Meanwhile it is told what it listens to.
 async fn message_meanwhile<C: Connection, D: Database>(
     client: &mut Client<C>,
     session: &Session<D>,
+    time: Option<&Entered>,
 ) -> Result<Message, Ended> {
     loop {
         let notification = {
@@ -177,7 +178,11 @@ async fn message_meanwhile<C: Connection, D: Database>(
                 Poll::Ready(message) => Poll::Ready(Err(message)),
                 Poll::Pending => session.poll_notification(context).map(Ok),
             });
-            match either.await {
+            let either = match time {
+                None => Some(either.await),
+                Some(entered) => entered.in_time(either).await,
+            };
+            match either.ok_or(Ended::Idle { in_transaction: false })? {
                 Err(message) => return message,
                 Ok(notification) => notification?,
             }
@@ -239,14 +244,19 @@ impl<C: Connection, D: Database> Backend<C, D> {
         let timeouts = session.timeouts();
         let in_transaction = session.status() != Status::Idle;
         let timeout = if in_transaction { timeouts.idle_in_transaction } else { timeouts.idle };
-        let message = async {
-            if in_transaction { client.message().await } else { message_meanwhile(client, session).await }
+        let Some(timeout) = timeout else {
+            return match in_transaction {
+                true => client.message().await,
+                false => message_meanwhile(client, session, None).await,
+            };
         };
-        let Some(timeout) = timeout else { return message.await };
         entered.time_pause(timeout);
-        let message = entered.in_time(message).await;
+        let message = match in_transaction {
+            true => entered.in_time(client.message()).await.unwrap_or(Err(Ended::Idle { in_transaction })),
+            false => message_meanwhile(client, session, Some(entered)).await,
+        };
         entered.stop_timer();
-        message.unwrap_or(Err(Ended::Idle { in_transaction }))
+        message
     }
 
     /// Tells the client what it listens to, as far as that waits already.

@@ -4,7 +4,8 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 
 use cluster_consensus::{NotProposed, Role};
-use cluster_format::{Commit, Entry, Mistake, Payload, Planted, Version};
+use cluster_format::{Commit, Entry, Mistake, Payload, Planted, Version, Write};
+use cluster_sql::key::is_notification;
 use cluster_store::{Conflict, RequestState, Resolver, is_setting};
 use drivers_api::Now;
 use hashbrown::HashMap;
@@ -141,7 +142,11 @@ impl Leader {
             journal.as_ref().map_or((0, 0), |journal| (journal.free_len(), journal.entries_len_max()));
         let len = self.pending_len + commit.len_estimate();
         // Deletes make room, so they are let through, and so may settings.
-        let grows = commit.writes.iter().any(|write| write.value.is_some() && !is_setting(write));
+        let takes_room = |write: &Write| match write.value {
+            Some(_) => !is_setting(write),
+            None => is_notification(&write.key),
+        };
+        let grows = commit.writes.iter().any(takes_room);
         let is_nearly_full = grows && tables.is_nearly_full(len);
         let is_congested = free < len as u64 + DISK_SLACK || !tables.has_room();
         let is_full = is_nearly_full || tables.is_full() && is_congested;

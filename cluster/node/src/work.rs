@@ -22,7 +22,7 @@ use cluster_services::schedules::SCHEDULES;
 use cluster_services::worker::{Begun, Worker};
 use cluster_sql::key::{KeyOrder, table_id, table_prefix, table_range, write};
 use cluster_sql::types::Datum;
-use cluster_sql::{CancelFlag, CancelReason, Session, SqlResult, SqlState};
+use cluster_sql::{CancelFlag, Session, SqlResult, SqlState};
 use drivers_api::{Instant, Now};
 use spin::Mutex;
 
@@ -34,9 +34,6 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// After a round in which a policy has failed, so long until the next, if nothing else happens: it may have failed on rows that
 /// nobody is told of.
 const PROBLEM_PAUSE: Duration = Duration::from_secs(5);
-
-/// How long policies may take together, in a round, before the one that is asked is stopped.
-const POLICIES_TIME: Duration = Duration::from_secs(2);
 
 /// Problems that are remembered, so that they are said once.
 const SAID_MAX: usize = 64;
@@ -203,9 +200,8 @@ pub(crate) struct Work {
     attempts_at: Option<Instant>,
     /// The session of rounds, which knows their statements.
     pub(crate) round_session: Arc<Mutex<Option<Session<NodeDatabase>>>>,
-    /// Stops the policy that the round asks, and when.
+    /// How that is stopped.
     pub(crate) round_cancel: Arc<CancelFlag>,
-    round_end: Option<Instant>,
 }
 
 impl Work {
@@ -225,7 +221,6 @@ impl Work {
             attempts_at: None,
             round_session: Arc::default(),
             round_cancel: Arc::default(),
-            round_end: None,
         }
     }
 
@@ -310,7 +305,7 @@ impl Work {
     }
 
     /// Whom tasks are to be given to now, if any are.
-    pub(crate) fn begins_round(&mut self, now: Now) -> Option<Vec<(NodeId, bool)>> {
+    pub(crate) fn begins_round(&self, now: Now) -> Option<Vec<(NodeId, bool)>> {
         let mut due = self.due.lock();
         let members = self.members.as_ref().filter(|_| due.is_installed)?;
         if core::mem::take(&mut due.has_problems) {
@@ -319,11 +314,7 @@ impl Work {
         if let Some(next_micros) = due.next_micros.take() {
             due.round.set_due_at(instant(now, next_micros));
         }
-        due.round.begin(now).then(|| {
-            self.round_cancel.clear();
-            self.round_end = Some(now.monotonic + POLICIES_TIME);
-            members.clone()
-        })
+        due.round.begin(now).then(|| members.clone())
     }
 
     /// Whether ticks of schedules are to become tasks now.
@@ -351,12 +342,6 @@ impl Work {
     /// Time has passed.
     pub(crate) fn advance(&mut self, now: Now) {
         self.attempts_at = self.worker.advance(now.monotonic);
-        if !self.due.lock().round.is_running {
-            self.round_end = None;
-        } else if self.round_end.is_some_and(|end| end <= now.monotonic) {
-            self.round_cancel.set(CancelReason::Timeout);
-            self.round_end = Some(now.monotonic + POLICIES_TIME);
-        }
     }
 
     /// When something is due.
@@ -369,10 +354,7 @@ impl Work {
         let install = due.install.deadline().filter(|_| leads);
         let [round, tick] =
             [&due.round, &due.tick].map(|one| one.deadline().filter(|_| leads && due.is_installed));
-        [install, round, tick, due.look.deadline(), self.attempts_at, self.round_end]
-            .into_iter()
-            .flatten()
-            .min()
+        [install, round, tick, due.look.deadline(), self.attempts_at].into_iter().flatten().min()
     }
 }
 

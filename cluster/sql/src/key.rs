@@ -46,6 +46,11 @@ pub(crate) const TABLE_SPACE: u8 = SYSTEM_SPACE + 1;
 /// Keys that there never are: their deletions tell something.
 pub(crate) const NOTIFICATION_SPACE: u8 = TABLE_SPACE + 1;
 
+/// Whether a deletion of `key` is no deletion, but tells something.
+pub fn is_notification(key: &[u8]) -> bool {
+    key.first() == Some(&NOTIFICATION_SPACE)
+}
+
 /// What every row key of table `id` starts with.
 pub fn table_prefix(id: u32) -> Vec<u8> {
     let mut key = Vec::with_capacity(32);

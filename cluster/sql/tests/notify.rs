@@ -39,6 +39,16 @@ impl Client {
         }
     }
 
+    /// Runs one statement, and whether nothing else belongs to its transaction.
+    fn execute(&mut self, sql: &str, alone: bool) {
+        let ran = block_on(async {
+            let statements = self.0.parse(sql)?;
+            let prepared = self.0.prepare(&statements[0], &[]).await?;
+            self.0.execute(&prepared, Vec::new(), Mode { alone, described: false }).await
+        });
+        ran.map(drop).expect("it runs");
+    }
+
     fn run(&mut self, sql: &str) {
         self.try_run(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
     }
@@ -143,4 +153,31 @@ fn limits_are_said() {
         other.run("SELECT pg_notify('a', g || repeat('x', 7000)) FROM generate_series(1, 100) g");
     }
     assert_eq!(listener.0.take_notification(), Err(Missed::TooSlow));
+}
+
+#[test]
+fn a_statement_of_a_pipeline_tells_whatever_follows() {
+    let (listener, mut other) = pair();
+    for sql in ["NOTIFY a, 'begun'; BEGIN; COMMIT", "NOTIFY a, 'ended'; COMMIT"] {
+        other.run(sql);
+    }
+    assert_eq!(listener.told(), ["2: a begun", "2: a ended"]);
+    // As the extended protocol runs two statements before one Sync: the last of them knows that nothing follows.
+    other.execute("NOTIFY a, 'pipelined'", false);
+    other.execute("UPDATE t SET n = 0 WHERE id = 1", true);
+    block_on(other.0.sync()).expect("committed");
+    assert_eq!(listener.told(), ["2: a pipelined"]);
+}
+
+#[test]
+fn a_block_that_would_tell_something_else_is_not_done_again() {
+    let (mut listener, mut other) = pair();
+    other.run("BEGIN");
+    other.run("NOTIFY a, 'by the way'");
+    other.run("UPDATE t SET n = n + 1 WHERE id = 1 RETURNING pg_notify('a', n::text)");
+    listener.run("UPDATE t SET n = 100 WHERE id = 1");
+    assert_eq!(other.try_run("COMMIT").map_err(|error| error.state.0), Err("40001"));
+    assert!(listener.told().is_empty());
+    other.run("UPDATE t SET n = n + 1 WHERE id = 1 RETURNING pg_notify('a', n::text)");
+    assert_eq!(listener.told(), ["2: a 101"]);
 }

@@ -44,6 +44,10 @@ impl DeadRanges {
     /// Nothing is left in `range` since a version, after which nothing was written there, and `keys` of it were not known to
     /// be deleted.
     pub(crate) fn add(&mut self, range: &KeyRange, since: Version, keys: usize) {
+        // Of a table that is not in order, perhaps.
+        if range.is_empty() {
+            return;
+        }
         let KeyRange { mut start, mut end } = range.clone();
         let mut dead = DeadRange { end: end.clone(), since, keys };
         while let Some((known, other)) = self.0.range::<[u8], _>(up_to(&end)).next_back()

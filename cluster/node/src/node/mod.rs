@@ -35,6 +35,9 @@ use crate::session::{Client, Tasks};
 use crate::shared::{NodeDatabase, Request};
 use crate::work::Work;
 
+/// Bits of a session's number that are its own; those above are its node's.
+const BACKEND_BITS: u32 = 23;
+
 /// The port for SQL.
 const SQL_PORT: u16 = 5432;
 
@@ -342,9 +345,9 @@ impl Node {
     /// Serves a client until it leaves. Those that come over the wire are accepted by the node itself; the root of a
     /// node may bring others, which it has to bound: to as many as the node serves, and [`REFUSALS_MAX`].
     pub fn serve(&mut self, connection: impl Connection + 'static) {
-        let backend = self.next_backend;
-        // Postgres clients take process ids for positive 32-bit integers.
-        self.next_backend = if backend < i32::MAX as u32 { backend + 1 } else { 1 };
+        // Postgres clients take process ids for positive 32-bit integers, and know their own notifications by them.
+        let backend = u32::from(self.config.node.0) << BACKEND_BITS | self.next_backend;
+        self.next_backend = self.next_backend % ((1 << BACKEND_BITS) - 1) + 1;
         let secret = self.rng.next_u32();
         let (database, registry) = (self.database.clone(), self.registry.clone());
         self.tasks.spawn(cluster_gateway::serve(connection, database, registry, backend, secret));

@@ -9,12 +9,14 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::future::poll_fn;
+use core::pin::pin;
 
 use cluster_format::NodeId;
 use cluster_sql::catalog::service_id;
 use cluster_sql::database::Database;
 use cluster_sql::types::{Array, Datum, Scalar};
-use cluster_sql::{CancelFlag, ServiceSchema, Session, SqlResult};
+use cluster_sql::{CancelFlag, CancelReason, ServiceSchema, Session, SqlResult};
 
 use crate::reading;
 use crate::worker::is_of_program;
@@ -43,6 +45,10 @@ const ROUND_TASKS_MAX: i32 = 256;
 const STRAYS: &str = "FROM sys.tasks t LEFT JOIN sys.workers w ON w.node = t.worker \
                       WHERE t.state = 'running' AND w.node IS NULL";
 
+/// Turns that a policy may take: in each it reads a few hundred rows, or waits for the disk once. It is not stopped by a clock,
+/// as disks may be slow.
+const POLICY_TURNS_MAX: u32 = if cfg!(test) { 500 } else { 50_000 };
+
 /// What a round has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Round {
@@ -64,8 +70,8 @@ struct Queue {
     tasks_max: i32,
 }
 
-/// Gives ready tasks to workers. `members` are the nodes of the cluster, and whether each is up. If `cancel`, which stops the
-/// session, is set, the policy that is asked then has taken too long.
+/// Gives ready tasks to workers. `members` are the nodes of the cluster, and whether each is up. `cancel` is what
+/// stops the session.
 pub async fn round<D: Database>(
     session: &mut Session<D>,
     cancel: &CancelFlag,
@@ -76,7 +82,8 @@ pub async fn round<D: Database>(
     // Who gives out tasks makes sure that nobody else has since.
     let mut round = Round { next_micros, ..Round::default() };
     for queue in queues {
-        let given = match reading(session, async |session| wanted(session, &queue).await).await {
+        let asked = reading(session, async |session| wanted(session, &queue).await);
+        let given = match in_its_turns(cancel, asked).await {
             Ok((tasks, _)) if tasks.is_empty() => continue,
             Ok((tasks, nodes)) => give(session, &queue, tasks, nodes).await,
             Err(error) => Err(error),
@@ -93,6 +100,20 @@ pub async fn round<D: Database>(
         }
     }
     Ok(round)
+}
+
+/// What `asked` says, which is cancelled if it takes too many turns.
+async fn in_its_turns<T>(cancel: &CancelFlag, asked: impl Future<Output = T>) -> T {
+    let mut asked = pin!(asked);
+    let mut turns = 0;
+    poll_fn(|context| {
+        turns += 1;
+        if turns == POLICY_TURNS_MAX {
+            cancel.set(CancelReason::Timeout);
+        }
+        asked.as_mut().poll(context)
+    })
+    .await
 }
 
 /// The tasks that a queue's policy wants to be run, and by whom. What is no task or no node is left out.

@@ -13,7 +13,7 @@ use cluster_calendar::{Cron, Timestamptz, Zone};
 use cluster_sql::catalog::service_id;
 use cluster_sql::database::Database;
 use cluster_sql::types::{Array, Datum, Scalar};
-use cluster_sql::{ServiceSchema, Session, SqlResult};
+use cluster_sql::{ServiceSchema, Session, SqlResult, SqlState};
 use cluster_store::yield_now;
 
 use crate::reading;
@@ -29,8 +29,10 @@ pub const SCHEDULES: u32 = service_id(SCHEMA.number, 0);
 /// Ticks that are gone through between two pauses, in which others run.
 const TICKS_PER_TURN: usize = 100;
 
-/// Ticks that are further in the past than this are not looked for: a year.
-const PAST_MICROS_MAX: i64 = 366 * 24 * 3600 * 1_000_000;
+/// How far ticks are looked for in the past, in hours: as far as it takes to find enough of them, a year at most.
+const PAST_HOURS: [i64; 4] = [1, 24, 7 * 24, 366 * 24];
+
+const HOUR_MICROS: i64 = 3600 * 1_000_000;
 
 /// A schedule that is to be looked at.
 struct Schedule {
@@ -52,16 +54,15 @@ pub async fn tick<D: Database>(session: &mut Session<D>) -> SqlResult<Option<i64
     }
     let due = reading(session, due).await?;
     for schedule in &due {
-        let ticks = match ticks(schedule, now(session)).await {
-            Ok((ticks, next)) => plan(session, schedule, ticks, Some(next), None).await,
-            Err(problem) => plan(session, schedule, VecDeque::new(), None, Some(problem)).await,
-        };
-        match ticks {
-            // Its queue does not take the task: whoever has made it so is to mend it. Other schedules go on.
-            Err(error) if is_of_program(&error) => {
-                plan(session, schedule, VecDeque::new(), None, Some(error.to_string())).await?;
-            }
-            ticks => ticks?,
+        match ticks(schedule, now(session)).await {
+            Ok((ticks, next)) => match plan(session, schedule, ticks, Some(next), None).await {
+                // Its queue does not take the task: whoever has made it so is to mend it. The next may be taken.
+                Err(error) if is_of_program(&error) && error.state != SqlState::OUT_OF_MEMORY => {
+                    plan(session, schedule, VecDeque::new(), Some(next), Some(error.to_string())).await?;
+                }
+                planned => planned?,
+            },
+            Err(problem) => plan(session, schedule, VecDeque::new(), None, Some(problem)).await?,
         }
     }
     reading(session, next).await
@@ -123,29 +124,34 @@ async fn ticks(schedule: &Schedule, now: i64) -> Result<(VecDeque<Timestamptz>, 
             .ok_or_else(|| format!("\"{}\" names no time there will be", schedule.cron))
     };
     let now = at(now)?;
-    let mut ticks = VecDeque::new();
-    let mut next = match schedule.next {
+    let planned = match schedule.next {
         // A change of the schedule counts from when it is seen.
-        None => after(now)?,
-        Some(next) if next > now => next,
-        Some(next) => {
-            let oldest = at(now.unix_micros().saturating_sub(PAST_MICROS_MAX))?;
-            if next < oldest { after(oldest)? } else { next }
-        }
+        None => return Ok((VecDeque::new(), after(now)?)),
+        Some(next) => next,
     };
-    let mut count = 0;
-    while next <= now {
-        if ticks.len() >= schedule.backfill {
-            ticks.pop_front();
+    let mut found = (VecDeque::new(), planned);
+    for hours in PAST_HOURS {
+        let oldest = at(now.unix_micros().saturating_sub(hours * HOUR_MICROS))?;
+        let (ticks, next) = &mut found;
+        *next = if planned < oldest { after(oldest)? } else { planned };
+        ticks.clear();
+        let mut count = 0;
+        while *next <= now {
+            if ticks.len() >= schedule.backfill {
+                ticks.pop_front();
+            }
+            ticks.push_back(*next);
+            *next = after(*next)?;
+            count += 1;
+            if count % TICKS_PER_TURN == 0 {
+                yield_now().await;
+            }
         }
-        ticks.push_back(next);
-        next = after(next)?;
-        count += 1;
-        if count % TICKS_PER_TURN == 0 {
-            yield_now().await;
+        if planned >= oldest || ticks.len() >= schedule.backfill {
+            break;
         }
     }
-    Ok((ticks, next))
+    Ok(found)
 }
 
 /// Puts a task for each of the ticks into the queue, and writes when the next tick is, or why there is none; unless the

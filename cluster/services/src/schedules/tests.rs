@@ -108,3 +108,16 @@ fn what_is_wrong_with_a_schedule_is_in_its_row_and_others_go_on() {
         "- 2001-09-09 02:00:00+00"
     );
 }
+
+#[test]
+fn a_tick_that_its_queue_does_not_take_leaves_the_next() {
+    let mut bench = with_schedule("*/10 * * * * *");
+    bench.run("UPDATE sys.schedules SET arguments = to_jsonb(repeat('x', 1000000))");
+    assert_eq!(bench.tick_after(1), Some(9));
+    assert_eq!(bench.tick_after(9), Some(10));
+    assert!(bench.run("SELECT error FROM sys.schedules").contains("tasks_are_not_too_long"));
+    bench.run("UPDATE sys.schedules SET arguments = '[]'");
+    assert_eq!(bench.tick_after(10), Some(10));
+    assert_eq!(bench.ticked(), "20");
+    assert_eq!(bench.run("SELECT error FROM sys.schedules"), "-");
+}

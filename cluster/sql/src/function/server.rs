@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::{int, signatures, text};
 use crate::error::SqlResult;
 use crate::eval::SessionFacts;
+use crate::notify::By;
 use crate::session::{AskedSetting, Settings};
 use crate::system::format_type;
 use crate::types::Datum;
@@ -44,7 +45,7 @@ fn set_config(arguments: &[&Datum], session: &SessionFacts) -> SqlResult<Datum> 
 /// `pg_notify(channel, payload)`: told when the transaction has taken place.
 fn notify(arguments: &[&Datum], session: &SessionFacts) -> SqlResult<Datum> {
     let [channel, payload] = arguments else { return Err(super::unexpected()) };
-    session.told.lock().add(text(channel), text(payload))?;
+    session.told.lock().add(text(channel), text(payload), By::Function)?;
     made("")
 }
 

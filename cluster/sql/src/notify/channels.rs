@@ -141,6 +141,11 @@ fn len_of(notification: &Notification) -> usize {
     notification.channel.len() + notification.payload.len() + 96
 }
 
+fn too_many() -> SqlError {
+    let message = format!("a session that listens to more than {LISTENED_MAX} channels exceeds the limit");
+    SqlError::new(SqlState::LIMIT_EXCEEDED, message)
+}
+
 /// What a session listens to.
 pub(crate) struct Listening {
     node: Arc<Channels>,
@@ -168,6 +173,9 @@ impl Listening {
     /// `LISTEN`. What is told from now on is kept already: the transaction may tell something itself.
     pub(crate) fn listen(&mut self, channel: &str) -> SqlResult<()> {
         check_channel(channel)?;
+        if !self.joined.contains(channel) && self.joined.len() >= LISTENED_MAX {
+            return Err(too_many());
+        }
         self.ask(Asked::Listen(channel.into()))?;
         self.node.join(channel, &self.inbox);
         self.joined.insert(channel.into());
@@ -180,10 +188,9 @@ impl Listening {
     }
 
     fn ask(&mut self, asked: Asked) -> SqlResult<()> {
-        if self.channels.len() + self.asked.len() >= LISTENED_MAX {
-            let message =
-                format!("a session that listens to more than {LISTENED_MAX} channels exceeds the limit");
-            return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
+        // As many as there may be, and none of them: more is of no use.
+        if self.asked.len() > 2 * LISTENED_MAX {
+            return Err(too_many());
         }
         self.asked.push(asked);
         Ok(())
@@ -215,6 +222,10 @@ impl Listening {
             self.node.leave(channel, &self.inbox);
         }
         self.joined.clone_from(&self.channels);
+        if self.channels.is_empty() {
+            // Whatever was missed, nobody listens to it any more.
+            self.inbox = Arc::default();
+        }
     }
 
     /// Listens to nothing any more.
@@ -308,6 +319,9 @@ mod tests {
         tell(&node, "a", "too late");
         assert_eq!(other.take(), Err(Missed::Replaced));
         assert_eq!(slow.take(), Err(Missed::TooSlow));
+        slow.unlisten(None).unwrap();
+        slow.end_transaction(true);
+        assert_eq!(slow.take(), Ok(None), "it is not listening any more");
     }
 
     #[test]
@@ -316,6 +330,11 @@ mod tests {
         for number in 0..LISTENED_MAX {
             listening.listen(&format!("channel {number}")).unwrap();
         }
+        listening.end_transaction(true);
         assert_eq!(listening.listen("one more").unwrap_err().state, SqlState::LIMIT_EXCEEDED);
+        listening.listen("channel 1").unwrap();
+        listening.unlisten(Some("channel 7")).unwrap();
+        listening.end_transaction(true);
+        listening.listen("one more").unwrap();
     }
 }

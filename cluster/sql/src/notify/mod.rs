@@ -48,16 +48,23 @@ pub struct Notification {
     pub payload: String,
 }
 
+/// What has told something: a function tells again when its statement is done again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    Statement,
+    Function,
+}
+
 /// What the open transaction is to tell, each thing once, in the order in which it was first said.
 #[derive(Default)]
 pub(crate) struct Told {
-    all: Vec<Arc<(String, String)>>,
+    all: Vec<(Arc<(String, String)>, By)>,
     known: BTreeSet<Arc<(String, String)>>,
     len: usize,
 }
 
 impl Told {
-    pub(crate) fn add(&mut self, channel: &str, payload: &str) -> SqlResult<()> {
+    pub(crate) fn add(&mut self, channel: &str, payload: &str, by: By) -> SqlResult<()> {
         check_channel(channel)?;
         if payload.len() > PAYLOAD_LEN_MAX {
             return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "payload string too long")
@@ -74,9 +81,17 @@ impl Told {
                 return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
             }
             self.known.insert(told.clone());
-            self.all.push(told);
+            self.all.push((told, by));
         }
         Ok(())
+    }
+
+    /// Whether statements that are done again, and tell `repeated`, tell the same as before.
+    pub(crate) fn is_repeated_by(&self, repeated: &Told) -> bool {
+        let was_told = |(told, _): &(Arc<(String, String)>, By)| self.known.contains(told);
+        let is_told = |(told, _): &(Arc<(String, String)>, By)| repeated.known.contains(told);
+        repeated.all.iter().all(was_told)
+            && self.all.iter().filter(|(_, by)| *by == By::Function).all(is_told)
     }
 
     /// How many things.
@@ -86,7 +101,7 @@ impl Told {
 
     /// All but the first `count` are not told.
     pub(crate) fn truncate(&mut self, count: usize) {
-        for told in self.all.drain(count.min(self.all.len())..) {
+        for (told, _) in self.all.drain(count.min(self.all.len())..) {
             self.len -= len_of(&told);
             self.known.remove(&told);
         }
@@ -99,7 +114,7 @@ impl Told {
         id: u64,
         transaction: &mut Transaction,
     ) -> Result<(), StoreError> {
-        let notification = |told: &Arc<(String, String)>| {
+        let notification = |(told, _): &(Arc<(String, String)>, By)| {
             let (channel, payload) = (**told).clone();
             Notification { backend, channel, payload }
         };
@@ -166,9 +181,9 @@ mod tests {
         let payloads: Vec<String> =
             (0..100).map(|number: u32| number.to_string().repeat(number as usize)).collect();
         for payload in payloads.iter().chain(&payloads) {
-            told.add("channel", payload).unwrap();
+            told.add("channel", payload, By::Statement).unwrap();
         }
-        told.add("other", "").unwrap();
+        told.add("other", "", By::Statement).unwrap();
         told.truncate(101);
         told.truncate(100);
         let found = notifications(&commit(&told));
@@ -180,7 +195,7 @@ mod tests {
     fn a_transaction_tells_no_more_than_it_may() {
         let mut told = Told::default();
         let mut added = 0;
-        while told.add("channel", &(added.to_string() + &"x".repeat(7000))).is_ok() {
+        while told.add("channel", &(added.to_string() + &"x".repeat(7000)), By::Statement).is_ok() {
             added += 1;
         }
         assert_eq!((added, told.count()), (148, 148));
@@ -192,7 +207,7 @@ mod tests {
     #[test]
     fn pieces_that_are_no_list_tell_nothing() {
         let mut told = Told::default();
-        told.add("channel", &"x".repeat(5000)).unwrap();
+        told.add("channel", &"x".repeat(5000), By::Statement).unwrap();
         let mut commit = commit(&told);
         commit.writes.remove(2);
         assert_eq!(notifications(&commit), []);

@@ -5,11 +5,11 @@ use core::task::{self, Poll};
 
 use cluster_store::Transaction;
 
-use super::{Session, Tag};
+use super::{Mode, Session, Tag};
 use crate::database::{Database, Freshness};
 use crate::error::SqlResult;
 use crate::exec::Context;
-use crate::notify::{Missed, Notification};
+use crate::notify::{By, Missed, Notification};
 
 impl<D: Database> Session<D> {
     /// What it is told next, as it listens to it, if it waits already. To be asked for outside of transactions.
@@ -36,10 +36,10 @@ impl<D: Database> Session<D> {
         Ok(Tag::Defined("UNLISTEN"))
     }
 
-    pub(super) async fn notify(&mut self, channel: &str, payload: &str) -> SqlResult<Tag> {
-        self.facts.told.lock().add(channel, payload)?;
-        if self.state.is_block() {
-            // There is something to commit by that.
+    pub(super) async fn notify(&mut self, channel: &str, payload: &str, mode: Mode) -> SqlResult<Tag> {
+        self.facts.told.lock().add(channel, payload, By::Statement)?;
+        if self.state.is_block() || !mode.alone {
+            // There is something to commit by that, whatever else comes.
             self.state.transaction(&self.database).await?;
         }
         Ok(Tag::Defined("NOTIFY"))
@@ -50,7 +50,7 @@ impl<D: Database> Session<D> {
         if self.facts.told.lock().count() == 0 {
             return Ok(());
         }
-        let snapshot = self.database.snapshot(Freshness::Local).await?;
+        let snapshot = self.database.snapshot(Freshness::Linearizable).await?;
         let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
         self.check_at_end(&mut transaction).await?;
         self.commit(transaction).await

@@ -195,7 +195,6 @@ impl<D: Database> Session<D> {
         let told = self.facts.told.lock().count();
         for _ in 0..ATTEMPTS_MAX {
             let Session { state, database, facts, cancel, row_ids, .. } = &mut *self;
-            facts.told.lock().truncate(told);
             let transaction = state.transaction(database).await?;
             let memo = Memo::default();
             let env = Env::new(params, facts, &memo);
@@ -206,6 +205,7 @@ impl<D: Database> Session<D> {
             if !self.claim_written().await? {
                 return Ok(written);
             }
+            self.facts.told.lock().truncate(told);
             self.renew().await?;
         }
         Err(DatabaseError::Conflict(Conflict::TooOld).into())
@@ -315,12 +315,16 @@ impl<D: Database> Session<D> {
     /// Runs `steps` in `transaction`; whether clients would be told the same.
     async fn says_the_same(&mut self, steps: &[Step], transaction: &mut Transaction) -> SqlResult<bool> {
         self.facts.deferred.lock().forget_notes();
-        let told = self.facts.told.lock().count();
+        let told = core::mem::take(&mut *self.facts.told.lock());
+        let said = self.say_again(steps, transaction).await;
+        let repeated = core::mem::replace(&mut *self.facts.told.lock(), told);
+        Ok(said? && self.facts.told.lock().is_repeated_by(&repeated))
+    }
+
+    async fn say_again(&mut self, steps: &[Step], transaction: &mut Transaction) -> SqlResult<bool> {
         for step in steps {
             let repeated = self.repeat(step, transaction).await;
             self.facts.asked_settings.lock().clear();
-            // It has told the same before.
-            self.facts.told.lock().truncate(told);
             match repeated {
                 Ok(said) if said == step.said => {}
                 Err(error) if matches!(error.state, SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY) => {

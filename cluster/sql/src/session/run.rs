@@ -316,7 +316,7 @@ impl<D: Database> Session<D> {
             }
             Statement::Listen(channel) => self.listen(channel)?,
             Statement::Unlisten(channel) => self.unlisten(channel.as_deref())?,
-            Statement::Notify(channel, payload) => self.notify(channel, payload).await?,
+            Statement::Notify(channel, payload) => self.notify(channel, payload, mode).await?,
             Statement::DiscardAll => {
                 if self.state.is_block() {
                     let message = "DISCARD ALL cannot run inside a transaction block";
