@@ -43,7 +43,7 @@ const ROUND_TASKS_MAX: i32 = 256;
 
 /// Tasks whose worker there is not.
 const STRAYS: &str = "FROM sys.tasks t LEFT JOIN sys.workers w ON w.node = t.worker \
-                      WHERE t.state = 'running' AND w.node IS NULL";
+                      WHERE t.state = 'running' AND t.worker > 0 AND w.node IS NULL";
 
 /// Turns that a policy may take: in each it reads a few hundred rows, or waits for the disk once. It is not stopped by a clock,
 /// as disks may be slow.
@@ -135,11 +135,12 @@ async fn wanted<D: Database>(session: &mut Session<D>, queue: &Queue) -> SqlResu
 
 /// The queues in which tasks are ready, and when the next task of any is due.
 async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>, Option<i64>)> {
+    // Said in this way, those that run are counted in the index of running tasks.
     let answer = session
         .run(
             "SELECT q.name, p.name, p.query, q.round, \
              CASE WHEN q.concurrency IS NOT NULL THEN q.concurrency - (SELECT count(*) FROM sys.tasks t \
-             WHERE t.state = 'running' AND t.queue = q.name) END, \
+             WHERE t.state = 'running' AND t.worker > 0 AND (t.queue = q.name) IS TRUE) END, \
              EXISTS (SELECT FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at <= now()), \
              (SELECT t.run_at FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at > now() \
               ORDER BY t.run_at LIMIT 1) \
@@ -196,13 +197,14 @@ async fn give<D: Database>(
         array(Scalar::Int8, tasks),
         array(Scalar::Int4, nodes),
     ];
+    // IS TRUE keeps each task from being looked for among all that are ready: its id says where it is.
     let answer = session
         .run(
             "WITH mine AS (UPDATE sys.queues SET round = round + 1 WHERE name = $1 AND round = $2 \
              AND NOT paused RETURNING name) \
              UPDATE sys.tasks t SET state = 'running', worker = g.node, attempt = attempt + 1, started_at = now() \
              FROM (SELECT unnest($3::bigint[]) AS id, unnest($4::integer[]) AS node) g \
-             WHERE t.id = g.id AND t.state = 'ready' AND t.queue = $1 AND t.run_at <= now() \
+             WHERE t.id = g.id AND (t.state = 'ready' AND t.queue = $1 AND t.run_at <= now()) IS TRUE \
              AND EXISTS (SELECT FROM mine) \
              AND EXISTS (SELECT FROM sys.workers w WHERE w.node = g.node AND w.state = 'up')",
             params.into(),

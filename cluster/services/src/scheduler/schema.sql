@@ -70,6 +70,7 @@ CREATE TABLE sys.tasks (
     ended_at timestamptz,
     result text,
     error text,
+    CONSTRAINT tasks_running_worker CHECK (state <> 'running' OR worker IS NOT NULL AND worker > 0),
     -- So that the row has room for how it ends.
     CONSTRAINT tasks_are_not_too_long CHECK (
         octet_length(program) + octet_length(entry) + octet_length(tenant)
@@ -92,16 +93,20 @@ FROM sys.workers w,
     ) AS slot
 WHERE w.state = 'up' AND NOT w.draining;
 
+-- Only as many tasks as are wanted are numbered: a queue may be longer than what a statement has memory for. Where others are
+-- to be seen, the oldest few thousand are.
 INSERT INTO sys.policies (name, description, query) VALUES
 ('fifo', 'the oldest first, each to the first worker that has room', '
 SELECT t.id, s.node
-FROM (SELECT id, row_number() OVER (ORDER BY run_at, id) AS turn FROM sys.tasks
-      WHERE state = ''ready'' AND queue = $1 AND run_at <= now() ORDER BY run_at, id LIMIT $2) t
+FROM (SELECT id, row_number() OVER (ORDER BY run_at, id) AS turn
+      FROM (SELECT id, run_at FROM sys.tasks
+            WHERE state = ''ready'' AND queue = $1 AND run_at <= now() ORDER BY run_at, id LIMIT $2) o) t
 JOIN (SELECT node, row_number() OVER (ORDER BY node, slot) AS turn FROM sys.slots) s USING (turn)'),
 ('least_loaded', 'the oldest first, each to the worker that runs fewest', '
 SELECT t.id, s.node
-FROM (SELECT id, row_number() OVER (ORDER BY run_at, id) AS turn FROM sys.tasks
-      WHERE state = ''ready'' AND queue = $1 AND run_at <= now() ORDER BY run_at, id LIMIT $2) t
+FROM (SELECT id, row_number() OVER (ORDER BY run_at, id) AS turn
+      FROM (SELECT id, run_at FROM sys.tasks
+            WHERE state = ''ready'' AND queue = $1 AND run_at <= now() ORDER BY run_at, id LIMIT $2) o) t
 JOIN (SELECT node, row_number() OVER (ORDER BY slot, node) AS turn FROM sys.slots) s USING (turn)'),
 ('locality', 'the oldest first, each to its home if that is up, else to the worker that runs fewest', '
 SELECT t.id, s.node
@@ -118,8 +123,9 @@ JOIN (SELECT node, node AS place, row_number() OVER (PARTITION BY node ORDER BY 
 ORDER BY t.run_at, t.id LIMIT $2'),
 ('priority', 'the greatest priority first, then the oldest, each to the worker that runs fewest', '
 SELECT t.id, s.node
-FROM (SELECT id, row_number() OVER (ORDER BY priority DESC, run_at, id) AS turn FROM sys.tasks
-      WHERE state = ''ready'' AND queue = $1 AND run_at <= now() ORDER BY priority DESC, run_at, id LIMIT $2) t
+FROM (SELECT id, row_number() OVER (ORDER BY priority DESC, run_at, id) AS turn
+      FROM (SELECT id, priority, run_at FROM sys.tasks
+            WHERE state = ''ready'' AND queue = $1 AND run_at <= now() ORDER BY priority DESC, run_at, id LIMIT $2) o) t
 JOIN (SELECT node, row_number() OVER (ORDER BY slot, node) AS turn FROM sys.slots) s USING (turn)'),
 ('fair', 'tenants in turn, the oldest of each first, each to the worker that runs fewest', '
 SELECT t.id, s.node
@@ -127,10 +133,10 @@ FROM (SELECT id, row_number() OVER (ORDER BY lap, run_at, id) AS turn
       FROM (SELECT id, run_at,
                    row_number() OVER (PARTITION BY tenant ORDER BY run_at, id)
                    + coalesce(r.running, 0) AS lap
-            FROM sys.tasks t
+            FROM (SELECT id, run_at, tenant FROM sys.tasks
+                  WHERE state = ''ready'' AND queue = $1 AND run_at <= now() ORDER BY run_at, id LIMIT 10000) t
             LEFT JOIN (SELECT tenant AS whose, count(*) AS running FROM sys.tasks
-                       WHERE state = ''running'' AND queue = $1 GROUP BY tenant) r ON r.whose = t.tenant
-            WHERE state = ''ready'' AND queue = $1 AND run_at <= now()) o
+                       WHERE state = ''running'' AND worker > 0 AND queue = $1 GROUP BY tenant) r ON r.whose = t.tenant) o
       ORDER BY lap, run_at, id LIMIT $2) t
 JOIN (SELECT node, row_number() OVER (ORDER BY slot, node) AS turn FROM sys.slots) s USING (turn)');
 

@@ -188,14 +188,19 @@ fn a_task_whose_worker_there_is_not_is_given_to_another() {
     bench.run("INSERT INTO sys.tasks (program) VALUES ('p'), ('p'), ('p')");
     bench.round(&[1, 2]);
     assert_eq!(bench.running(), "1 1, 2 2, 3 1");
-    bench.run("UPDATE sys.tasks SET worker = NULL WHERE id = 1");
-    bench.run("UPDATE sys.tasks SET worker = 77 WHERE id = 2");
+    bench.run("UPDATE sys.tasks SET worker = 77 WHERE id IN (1, 2)");
     bench.round(&[2]);
     bench.round(&[2]);
     assert_eq!(bench.running(), "1 2, 2 2, 3 2");
     bench.run("DELETE FROM sys.workers");
     bench.round(&[2]);
     assert_eq!(bench.running(), "1 2, 2 2, 3 2", "it is noted again, and they are its own");
+    for worker in ["NULL", "-1"] {
+        let odd = format!("UPDATE sys.tasks SET worker = {worker} WHERE id = 1");
+        assert!(bench.run(&odd).contains("\"tasks_running_worker\""));
+    }
+    let looked = "EXPLAIN SELECT FROM sys.tasks WHERE state = 'running' AND worker > 0";
+    assert!(bench.run(looked).contains("tasks_running"), "few of all tasks are looked at");
 }
 
 #[test]
@@ -231,4 +236,18 @@ fn a_home_that_is_full_holds_up_no_other() {
     bench.run("INSERT INTO sys.tasks (program, home) VALUES ('p', 2)");
     bench.round(&[1, 2]);
     assert_eq!(bench.running(), "1 1, 10 2");
+}
+
+#[test]
+fn policies_can_do_with_more_tasks_than_a_statement_has_memory_for() {
+    let mut bench = Bench::new();
+    bench.round(&[1]);
+    for _ in 0..16 {
+        bench.run("INSERT INTO sys.tasks (program) SELECT 'p' FROM generate_series(1, 5000)");
+    }
+    for (capacity, policy) in (1..).zip(["fifo", "least_loaded", "locality", "priority", "fair"]) {
+        bench.policy(policy);
+        bench.run(&format!("UPDATE sys.workers SET capacity = {capacity}"));
+        assert_eq!(bench.round(&[1]), Round { given: 1, ..Round::default() }, "{policy}");
+    }
 }
