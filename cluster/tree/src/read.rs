@@ -83,11 +83,11 @@ pub struct RangeRead<'a> {
 
 /// What is known of ranges without rows, and who is told of more.
 #[derive(Clone, Copy)]
-pub(crate) struct Dead<'a> {
+pub struct Dead<'a> {
     /// The newest records.
-    pub(crate) memory: &'a MemTable,
+    pub memory: &'a MemTable,
     /// Whatever is read and newer than this is among them.
-    pub(crate) newest: Version,
+    pub newest: Version,
 }
 
 impl Dead<'_> {
@@ -351,7 +351,7 @@ impl<S: RowSink> Reading<'_, S> {
 
 /// Gives `sink` the rows that are asked for: what `sources` have and `tombstones` do not hide.
 /// Returns the last key that was looked at, unless the range is at its end.
-pub(crate) async fn read<'a, F: Frames, S: RowSink>(
+pub async fn read<'a, F: Frames, S: RowSink>(
     frames: &F,
     sources: Vec<Source<'a>>,
     tombstones: &RangeTombstones,
