@@ -54,7 +54,7 @@ pub async fn tick<D: Database>(session: &mut Session<D>) -> SqlResult<Option<i64
     }
     let due = reading(session, due).await?;
     for schedule in &due {
-        match ticks(schedule, now(session)).await {
+        match ticks(schedule, session.transaction_micros()).await {
             Ok((ticks, next)) => match plan(session, schedule, ticks, Some(next), None).await {
                 // Its queue does not take the task: whoever has made it so is to mend it. The next may be taken.
                 Err(error) if is_of_program(&error) && error.state != SqlState::OUT_OF_MEMORY => {
@@ -72,10 +72,6 @@ pub async fn tick<D: Database>(session: &mut Session<D>) -> SqlResult<Option<i64
 async fn any_paused<D: Database>(session: &mut Session<D>) -> SqlResult<bool> {
     let sql = "SELECT FROM sys.schedules WHERE paused AND planned IS NOT NULL LIMIT 1";
     Ok(!session.run(sql, Vec::new()).await?.rows.is_empty())
-}
-
-fn now<D: Database>(session: &Session<D>) -> i64 {
-    session.transaction_micros()
 }
 
 /// The schedules that have ticks that are due, or are not planned as they are now.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::channels::Listening;
 pub use self::channels::{Channels, Missed};
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::key::NOTIFICATION_SPACE;
+use crate::key::{NOTIFICATION_SPACE, is_notification};
 
 /// Longest name of a channel, and longest payload, in bytes.
 const CHANNEL_LEN_MAX: usize = 63;
@@ -149,7 +149,7 @@ pub(crate) fn check_channel(channel: &str) -> SqlResult<()> {
 /// What a transaction tells that has taken place.
 pub fn notifications(commit: &Commit) -> Vec<Notification> {
     let keys = commit.writes.iter().filter(|write| write.value.is_none()).map(|write| &write.key);
-    let own = keys.filter(|key| key.first() == Some(&NOTIFICATION_SPACE));
+    let own = keys.filter(|key| is_notification(key));
     let list: Vec<u8> =
         own.flat_map(|key| key.get(PREFIX_LEN..).unwrap_or_default().iter().copied()).collect();
     // A session that is not ours may have written anything there.

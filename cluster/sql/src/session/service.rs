@@ -143,9 +143,14 @@ impl<D: Database> Session<D> {
 
     /// Runs the one statement of `sql` to its end. After an error, the block that is open has failed.
     pub async fn run(&mut self, sql: &str, params: Vec<Datum>) -> SqlResult<Answer> {
+        self.run_until(sql, params, usize::MAX).await
+    }
+
+    /// The same, until it has given so many rows.
+    pub async fn run_until(&mut self, sql: &str, params: Vec<Datum>, rows_max: usize) -> SqlResult<Answer> {
         let ran = async {
             let statement = self.only_statement(sql)?;
-            self.run_parsed(&statement, params).await
+            self.run_most(&statement, params, Most { rows: rows_max, len: usize::MAX }).await
         };
         let ran = ran.await;
         if ran.is_err() {
@@ -162,19 +167,6 @@ impl<D: Database> Session<D> {
                 Err(SqlError::new(SqlState::SYNTAX_ERROR, message))
             }
         }
-    }
-
-    /// Runs the one query of `sql`, until it has given so many rows.
-    pub async fn run_until(&mut self, sql: &str, params: Vec<Datum>, rows_max: usize) -> SqlResult<Answer> {
-        let ran = async {
-            let statement = self.only_statement(sql)?;
-            self.run_most(&statement, params, Most { rows: rows_max, len: usize::MAX }).await
-        };
-        let ran = ran.await;
-        if ran.is_err() {
-            self.fail();
-        }
-        ran
     }
 
     async fn run_parsed(&mut self, statement: &Arc<Parsed>, params: Vec<Datum>) -> SqlResult<Answer> {
