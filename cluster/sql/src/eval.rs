@@ -13,8 +13,7 @@ use crate::ast::BinaryOperator;
 use crate::cast;
 use crate::chance::Chance;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::Deferred;
-use crate::exec::OwnSequences;
+use crate::exec::{Deferred, OwnSequences, RowIds};
 use crate::expr::{Between, Case, Expr, Like, Quantified, Test};
 use crate::function::{self, Regexes};
 use crate::like::like;
@@ -74,6 +73,8 @@ pub(crate) struct SessionFacts {
     pub(crate) sequences: Arc<Mutex<SessionSequences>>,
     /// What its transaction is to tell.
     pub(crate) told: Arc<Mutex<Told>>,
+    /// The hidden ids of rows that it inserts.
+    pub(crate) row_ids: Arc<Mutex<RowIds>>,
 }
 
 impl SessionFacts {
@@ -96,6 +97,7 @@ impl SessionFacts {
             deferred: Arc::default(),
             sequences: Arc::default(),
             told: Arc::default(),
+            row_ids: Arc::new(Mutex::new(RowIds::new(0))),
         }
     }
 }

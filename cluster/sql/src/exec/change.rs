@@ -10,7 +10,7 @@ use hashbrown::HashSet;
 
 use super::foreign::References;
 use super::insert::Inserting;
-use super::store::{Replaced, RowIds, check_row, remove_row, replace_rows};
+use super::store::{Replaced, check_row, remove_row, replace_rows};
 use super::{Context, Cursor, Row};
 use crate::catalog::StoredTable;
 use crate::database::Database;
@@ -52,10 +52,9 @@ impl Changed {
 /// `INSERT`
 pub(super) async fn run_insert<D: Database>(
     plan: &InsertPlan,
-    row_ids: &mut RowIds,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
-    let mut inserting = Inserting::new(plan, row_ids);
+    let mut inserting = Inserting::new(plan);
     // What subqueries read must not be what has been inserted.
     let is_read = |exprs: &[Expr]| exprs.iter().any(Expr::has_subquery);
     let returns = plan.returning.as_ref().is_some_and(|returning| is_read(&returning.outputs));

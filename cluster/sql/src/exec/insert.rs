@@ -7,7 +7,7 @@ use alloc::vec;
 use hashbrown::HashSet;
 
 use super::change::{Changed, assigned};
-use super::store::{Replaced, RowIds, check_row, find_duplicate, replace_rows, store_row};
+use super::store::{Replaced, check_row, find_duplicate, replace_rows, store_row};
 use super::{Context, Row};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -17,7 +17,6 @@ use crate::plan::{Conflict, InsertPlan};
 /// An `INSERT` in progress.
 pub(super) struct Inserting<'a> {
     plan: &'a InsertPlan,
-    row_ids: &'a mut RowIds,
     changed: Changed,
     /// Keys that it has written, if it may meet them again.
     written: HashSet<Arc<[u8]>>,
@@ -26,9 +25,9 @@ pub(super) struct Inserting<'a> {
 }
 
 impl<'a> Inserting<'a> {
-    pub(super) fn new(plan: &'a InsertPlan, row_ids: &'a mut RowIds) -> Inserting<'a> {
+    pub(super) fn new(plan: &'a InsertPlan) -> Inserting<'a> {
         let (changed, written, ahead) = Default::default();
-        Inserting { plan, row_ids, changed, written, ahead }
+        Inserting { plan, changed, written, ahead }
     }
 
     /// Computes what `RETURNING` makes of `rows`, all of which are to be inserted. What fails is left for later: the row may
@@ -74,7 +73,7 @@ impl<'a> Inserting<'a> {
                 (Some(_), _) => return Ok(()),
             }
         }
-        let key = store_row(table, &row, context.transaction, self.row_ids, &context.env).await?;
+        let key = store_row(table, &row, context.transaction, &context.env).await?;
         if let Conflict::Updates { .. } = on_conflict {
             self.note_written(key, context)?;
         }

@@ -140,13 +140,12 @@ pub(crate) async fn store_row(
     table: &StoredTable,
     row: &[Datum],
     transaction: &mut Transaction,
-    row_ids: &mut RowIds,
     env: &Env<'_>,
 ) -> SqlResult<Arc<[u8]>> {
     let descriptor = &table.descriptor;
     let key: Arc<[u8]> = if descriptor.primary_key.is_empty() {
         let mut key = key::table_prefix(descriptor.id);
-        row_ids.write_next(env.session.statement_micros, &mut key);
+        env.session.row_ids.lock().write_next(env.session.statement_micros, &mut key);
         transaction.put(&key, &table.encode(row))?;
         key.into()
     } else {

@@ -14,7 +14,6 @@ use super::Context;
 use super::change::{Changed, collect, run_delete, run_insert, run_update};
 use super::deferred::settle_keys;
 use super::foreign::References;
-use super::store::RowIds;
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult};
 use crate::plan::{Plan, Related, WithPlan};
@@ -22,13 +21,12 @@ use crate::plan::{Plan, Related, WithPlan};
 /// Runs a statement that changes tables.
 pub(crate) async fn run_change<D: Database>(
     plan: &Plan,
-    row_ids: &mut RowIds,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
     if let Plan::With(with) = plan {
-        return run_parts(with, row_ids, context).await;
+        return run_parts(with, context).await;
     }
-    let mut changed = run_part(plan, row_ids, context).await?;
+    let mut changed = run_part(plan, context).await?;
     if let Some(related) = related(plan) {
         core::mem::take(&mut changed.references).check(true, related, context).await?;
     }
@@ -48,12 +46,11 @@ fn related(plan: &Plan) -> Option<&Arc<Related>> {
 /// Runs one statement; what its rows refer to is not looked for.
 fn run_part<'a, D: Database>(
     plan: &'a Plan,
-    row_ids: &'a mut RowIds,
     context: &'a mut Context<'_, D>,
 ) -> Pin<Box<dyn Future<Output = SqlResult<Changed>> + Send + 'a>> {
     Box::pin(async move {
         match plan {
-            Plan::Insert(plan) => run_insert(plan, row_ids, context).await,
+            Plan::Insert(plan) => run_insert(plan, context).await,
             Plan::Update(plan) => run_update(plan, context).await,
             Plan::Delete(plan) => run_delete(plan, context).await,
             Plan::Query(rel) => {
@@ -67,12 +64,11 @@ fn run_part<'a, D: Database>(
 
 async fn run_parts<D: Database>(
     with: &WithPlan,
-    row_ids: &mut RowIds,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
     context.transaction.begin_parts();
     let mut unchecked = Vec::new();
-    let changed = run_each(with, row_ids, &mut unchecked, context).await;
+    let changed = run_each(with, &mut unchecked, context).await;
     context.transaction.end_parts();
     let changed = changed?;
     for (related, references) in unchecked {
@@ -84,25 +80,23 @@ async fn run_parts<D: Database>(
 
 async fn run_each<D: Database>(
     with: &WithPlan,
-    row_ids: &mut RowIds,
     unchecked: &mut Vec<(Arc<Related>, References)>,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
     for part in &with.parts {
-        let returned = run_one(&part.plan, row_ids, unchecked, context).await?.returned;
+        let returned = run_one(&part.plan, unchecked, context).await?.returned;
         context.env.memo.note_working(part.id.0, Arc::new(returned));
     }
-    run_one(&with.last, row_ids, unchecked, context).await
+    run_one(&with.last, unchecked, context).await
 }
 
 async fn run_one<D: Database>(
     plan: &Plan,
-    row_ids: &mut RowIds,
     unchecked: &mut Vec<(Arc<Related>, References)>,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
     context.transaction.see_before();
-    let mut changed = run_part(plan, row_ids, context).await?;
+    let mut changed = run_part(plan, context).await?;
     if let Some(related) = related(plan) {
         unchecked.push((related.clone(), core::mem::take(&mut changed.references)));
     }

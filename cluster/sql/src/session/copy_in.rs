@@ -14,7 +14,7 @@ use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{
-    Budget, Context, References, Row, RowIds, check_deferred, check_row, replay_inserts, settle_keys,
+    Budget, Context, References, Row, check_deferred, check_row, replay_inserts, settle_keys,
     store_row,
 };
 use crate::memo::Memo;
@@ -76,7 +76,7 @@ impl<D: Database> Session<D> {
         self.cancel.check()?;
         let planned = copy.planned.clone();
         let Plan::CopyIn(plan) = &planned.plan else { return Ok(()) };
-        let Session { state, database, facts, row_ids, cancel, .. } = self;
+        let Session { state, database, facts, cancel, .. } = self;
         let transaction = match &mut copy.own {
             Some(transaction) => transaction,
             None => state.transaction(database).await?,
@@ -86,7 +86,7 @@ impl<D: Database> Session<D> {
         let mut context = Context { database, transaction, env, cancel, budget: &mut copy.budget };
         for (index, (line, record)) in records.into_iter().enumerate() {
             context.breathe(index).await?;
-            let stored = copy_record(plan, record, row_ids, &mut copy.references, &mut context).await;
+            let stored = copy_record(plan, record, &mut copy.references, &mut context).await;
             stored.map_err(|error| at_line(error, plan, line))?;
             copy.count += 1;
         }
@@ -149,7 +149,6 @@ impl<D: Database> Session<D> {
 async fn copy_record<D: Database>(
     plan: &CopyInPlan,
     mut record: crate::copy::Record,
-    row_ids: &mut RowIds,
     references: &mut References,
     context: &mut Context<'_, D>,
 ) -> SqlResult<()> {
@@ -182,7 +181,7 @@ async fn copy_record<D: Database>(
         });
     }
     check_row(table, &mut row, &context.env)?;
-    store_row(table, &row, context.transaction, row_ids, &context.env).await?;
+    store_row(table, &row, context.transaction, &context.env).await?;
     references.want(&plan.related, table.descriptor.id, &row, context)
 }
 

@@ -178,7 +178,6 @@ pub struct Session<D: Database> {
     facts: SessionFacts,
     cancel: Arc<CancelFlag>,
     request_ids: RequestIds,
-    row_ids: RowIds,
     settings: Settings,
     /// As they say.
     timeouts: Timeouts,
@@ -220,6 +219,7 @@ impl<D: Database> Session<D> {
             deferred: Arc::new(Mutex::new(Deferred::new(database.memory()))),
             sequences: Arc::default(),
             told: Arc::default(),
+            row_ids: Arc::new(Mutex::new(RowIds::new(id))),
         };
         let listening = Listening::new(database.channels().clone());
         Session {
@@ -227,7 +227,6 @@ impl<D: Database> Session<D> {
             facts,
             cancel,
             request_ids: RequestIds::new(id),
-            row_ids: RowIds::new(id),
             settings: Settings::default(),
             timeouts: Timeouts::default(),
             named: Named::default(),

@@ -194,13 +194,13 @@ impl<D: Database> Session<D> {
     ) -> SqlResult<Written> {
         let told = self.facts.told.lock().count();
         for _ in 0..ATTEMPTS_MAX {
-            let Session { state, database, facts, cancel, row_ids, .. } = &mut *self;
+            let Session { state, database, facts, cancel, .. } = &mut *self;
             let transaction = state.transaction(database).await?;
             let memo = Memo::default();
             let env = Env::new(params, facts, &memo);
             let mut budget = Budget::new(database.memory());
             let mut context = Context { database, transaction, env, cancel, budget: &mut budget };
-            let mut written = write_once(prepared, row_ids, &mut context, mode).await?;
+            let mut written = write_once(prepared, &mut context, mode).await?;
             written.hold(budget);
             if !self.claim_written().await? {
                 return Ok(written);
@@ -341,7 +341,7 @@ impl<D: Database> Session<D> {
         let mode = Mode { alone: false, described: true };
         let planned =
             current_plan(&step.prepared, transaction, &self.database, mode, &self.facts.path).await?;
-        let Session { database, facts, cancel, row_ids, .. } = self;
+        let Session { database, facts, cancel, .. } = self;
         let memo = Memo::default();
         let env = Env::new(&step.params, facts, &memo);
         let mut budget = Budget::new(database.memory());
@@ -354,7 +354,7 @@ impl<D: Database> Session<D> {
             }
             return Ok(said);
         }
-        let written = write_once(&step.prepared, row_ids, &mut context, mode).await?;
+        let written = write_once(&step.prepared, &mut context, mode).await?;
         for row in written.rows.iter().flat_map(|(rows, _)| rows) {
             write_row(row, &mut said);
         }

@@ -186,7 +186,7 @@ impl<D: Database> Session<D> {
                 Some(conflict) => self.snapshot_after(conflict).await?,
                 None => self.database.snapshot(freshness).await?,
             };
-            let Session { database, facts, cancel, row_ids, .. } = &mut *self;
+            let Session { database, facts, cancel, .. } = &mut *self;
             let mut transaction = Transaction::new(snapshot, database.memory().lease());
             let memo = Memo::default();
             let env = Env::new(params, facts, &memo);
@@ -196,7 +196,7 @@ impl<D: Database> Session<D> {
             context.env.session.deferred.lock().forget_notes();
             context.env.session.sequences.lock().end_transaction(false);
             context.env.session.told.lock().truncate(0);
-            let written = match write_once(prepared, row_ids, &mut context, mode).await {
+            let written = match write_once(prepared, &mut context, mode).await {
                 Ok(written) => settle(&mut context).await.map(|()| written),
                 Err(error) => Err(error),
             };
@@ -398,11 +398,10 @@ pub(super) async fn current_plan<D: Database>(
 /// Runs a statement that writes, once.
 pub(super) async fn write_once<D: Database>(
     prepared: &Prepared,
-    row_ids: &mut crate::exec::RowIds,
     context: &mut Context<'_, D>,
     mode: Mode,
 ) -> SqlResult<Written> {
-    if let Some((tag, notices)) = definition::run(prepared.statement(), row_ids, context).await? {
+    if let Some((tag, notices)) = definition::run(prepared.statement(), context).await? {
         super::service::check_schema(context.transaction, context.env.session.service)?;
         // What is defined holds for the rows that are there.
         settle_keys(false, context).await?;
@@ -416,7 +415,7 @@ pub(super) async fn write_once<D: Database>(
         plan => plan,
     };
     let tag = tag_of(plan).ok_or_else(plan_changed)?;
-    let changed = run_change(plan, row_ids, context).await?;
+    let changed = run_change(plan, context).await?;
     let tag = tag(changed.count);
     let rows = planned.columns.clone().map(|columns| (changed.returned, columns));
     Ok(Written { tag, rows, budget: None, notices: Vec::new() })

@@ -21,7 +21,7 @@ use crate::ast::{ObjectKind, Statement, TableName};
 use crate::catalog::{self, PUBLIC, StoredTable, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::{Context, RowIds};
+use crate::exec::Context;
 use crate::settings;
 
 /// What the statement is called, if it defines something.
@@ -55,11 +55,10 @@ pub(super) fn is_definition(statement: &Statement) -> bool {
 /// Runs a statement that defines something; none if it does not.
 pub(super) async fn run<D: Database>(
     statement: &Statement,
-    row_ids: &mut RowIds,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Option<(Tag, Vec<Notice>)>> {
     let notices = match statement {
-        Statement::CreateTable(create) => match table::create(create, row_ids, context).await? {
+        Statement::CreateTable(create) => match table::create(create, context).await? {
             table::Created::Table(notices) => notices,
             table::Created::Filled(count) => return Ok(Some((Tag::Select(count), Vec::new()))),
         },
@@ -72,7 +71,7 @@ pub(super) async fn run<D: Database>(
         Statement::OwnSequence(sequence, owner) => {
             object::own_sequence(sequence, owner.as_ref(), context).await?
         }
-        Statement::AlterTable(alter) => alter::alter(alter, row_ids, context).await?,
+        Statement::AlterTable(alter) => alter::alter(alter, context).await?,
         Statement::Comment(comment) => {
             comment::comment(comment, context).await?;
             Vec::new()

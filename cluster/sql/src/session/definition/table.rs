@@ -14,7 +14,7 @@ use crate::bind::{Binder, Scope};
 use crate::catalog::{self, COLUMNS_MAX, Column, ColumnDefault, Descriptor, Identity, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::{Context, RowIds, check_row, collect, store_row};
+use crate::exec::{Context, check_row, collect, store_row};
 use crate::plan::{self, OutputColumn, Planner, Relations};
 use crate::session::Notice;
 use crate::types::{DataType, Datum};
@@ -28,7 +28,6 @@ pub(super) enum Created {
 
 pub(super) async fn create<D: Database>(
     create: &CreateTable,
-    row_ids: &mut RowIds,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Created> {
     let schema = schema_of(&create.table, context).await?;
@@ -86,7 +85,7 @@ pub(super) async fn create<D: Database>(
             let mut count = 0;
             for mut row in collect(rel, context).await? {
                 check_row(&table, &mut row, &context.env)?;
-                store_row(&table, &row, context.transaction, row_ids, &context.env).await?;
+                store_row(&table, &row, context.transaction, &context.env).await?;
                 count += 1;
             }
             Ok(Created::Filled(count))

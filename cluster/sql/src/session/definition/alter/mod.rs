@@ -16,13 +16,12 @@ use crate::ast::{AlterTable, TableChange};
 use crate::catalog::{self, Column, ColumnDefault, Identity, IndexConstraint, StoredTable, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::{Context, RowIds, check_not_pending, delete_all};
+use crate::exec::{Context, check_not_pending, delete_all};
 use crate::session::Notice;
 use crate::types::{DataType, Datum};
 
 pub(super) async fn alter<D: Database>(
     alter: &AlterTable,
-    row_ids: &mut RowIds,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Vec<Notice>> {
     let mut notices = Vec::new();
@@ -54,7 +53,7 @@ pub(super) async fn alter<D: Database>(
             check_not_pending("ALTER TABLE", &stored.descriptor, context).await?;
         }
         let mut changing = Changing { old: stored.clone(), table: stored.descriptor.clone(), context };
-        let notice = changing.apply(change, row_ids).await?;
+        let notice = changing.apply(change).await?;
         notices.extend(notice);
         if let TableChange::RenameTable(new) = change {
             name.name.clone_from(new);
@@ -71,7 +70,7 @@ struct Changing<'a, 'b, D> {
 }
 
 impl<D: Database> Changing<'_, '_, D> {
-    async fn apply(&mut self, change: &TableChange, _row_ids: &mut RowIds) -> SqlResult<Option<Notice>> {
+    async fn apply(&mut self, change: &TableChange) -> SqlResult<Option<Notice>> {
         match change {
             TableChange::Nothing => Ok(None),
             TableChange::AddColumn(column, constraints, if_not_exists) => {
