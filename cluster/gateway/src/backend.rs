@@ -74,6 +74,7 @@ impl Output {
                 (b'M', Some(error.message.as_str())),
                 (b'D', error.detail.as_deref()),
                 (b'H', error.hint.as_deref()),
+                (b'W', error.context.as_deref()),
                 (b'P', position.as_deref()),
             ] {
                 field_if(field, value, out);

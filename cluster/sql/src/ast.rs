@@ -12,9 +12,10 @@ mod query;
 pub(crate) mod visit;
 
 pub use definition::{
-    AlterTable, ColumnDefinition, Comment, CommentOn, Constraint, ConstraintKind, CreateIndex,
-    CreateSequence, CreateTable, CreateView, DefaultDefinition, Deferral, Drop, ForeignKeyDefinition,
-    IndexKeyDefinition, ObjectKind, ReferentialAction, SequenceOptions, Source, TableChange, Truncate,
+    AlterTable, ColumnDefinition, Comment, CommentOn, Constraint, ConstraintKind, CreateIndex, CreateRoutine,
+    CreateSequence, CreateTable, CreateTrigger, CreateView, DefaultDefinition, Deferral, Drop, DropTrigger,
+    ForeignKeyDefinition, IndexKeyDefinition, ObjectKind, ReferentialAction, SequenceOptions, Source,
+    TableChange, Truncate,
 };
 
 pub use crate::operator::{BinaryOperator, UnaryOperator};
@@ -38,6 +39,12 @@ pub enum Statement {
     CreateSequence(CreateSequence),
     /// `CREATE VIEW`
     CreateView(CreateView),
+    /// `CREATE FUNCTION`, `CREATE PROCEDURE`
+    CreateRoutine(Box<CreateRoutine>),
+    /// `CREATE TRIGGER`
+    CreateTrigger(Box<CreateTrigger>),
+    /// `DROP TRIGGER`
+    DropTrigger(DropTrigger),
     /// `CREATE SCHEMA`; whether it is fine if it is there.
     CreateSchema(String, bool),
     /// `ALTER TABLE`
@@ -120,8 +127,10 @@ pub enum Statement {
     Unlisten(Option<String>),
     /// `NOTIFY channel, payload`
     Notify(String, String),
-    /// `CALL sys.procedure(...)`
-    Call(Procedure),
+    /// `CALL` of a procedure that changes the cluster itself.
+    CallSystem(Procedure),
+    /// `CALL` of any other.
+    Call(Box<Call>),
     /// `BACKUP`: all rows at one version, as bytes.
     Backup,
     /// `RESTORE`: takes what `BACKUP` gave, on a cluster without tables.
@@ -366,6 +375,8 @@ pub enum Expr {
 /// A function call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
+    /// Its schema, if given and not that of the system's own.
+    pub schema: Option<String>,
     /// In lower case.
     pub name: String,
     /// Its arguments.

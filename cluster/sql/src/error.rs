@@ -62,6 +62,10 @@ states! {
     CHECK_VIOLATION = "23514";
     /// unique_violation
     UNIQUE_VIOLATION = "23505";
+    /// invalid_function_definition
+    INVALID_FUNCTION_DEFINITION = "42P13";
+    /// duplicate_function
+    DUPLICATE_FUNCTION = "42723";
     /// object_in_use
     OBJECT_IN_USE = "55006";
     /// active_sql_transaction
@@ -195,6 +199,8 @@ pub struct SqlError {
     pub hint: Option<String>,
     /// Where in the statement: characters from 1.
     pub position: Option<u32>,
+    /// Which statements of routines it happened in, the innermost first.
+    pub context: Option<String>,
 }
 
 /// What everything in this crate returns.
@@ -203,7 +209,7 @@ pub type SqlResult<T> = Result<T, SqlError>;
 impl SqlError {
     /// An error with just a message.
     pub fn new(state: SqlState, message: impl Into<String>) -> SqlError {
-        SqlError { state, message: message.into(), detail: None, hint: None, position: None }
+        SqlError { state, message: message.into(), detail: None, hint: None, position: None, context: None }
     }
 
     /// 0A000, naming the feature.
@@ -226,6 +232,19 @@ impl SqlError {
     /// With where, unless that is known more exactly already.
     pub fn at(mut self, position: Option<u32>) -> SqlError {
         self.position = self.position.or(position);
+        self
+    }
+
+    /// It has happened in a statement of a routine. Where in that, is nowhere in the statement that the client sees.
+    pub(crate) fn within(mut self, context: String) -> SqlError {
+        self.position = None;
+        match &mut self.context {
+            None => self.context = Some(context),
+            Some(known) => {
+                known.push('\n');
+                known.push_str(&context);
+            }
+        }
         self
     }
 

@@ -35,12 +35,14 @@ pub(crate) struct Env<'a> {
     pub(crate) outer: &'a [Datum],
     /// What subqueries have given so far.
     pub(crate) memo: &'a Memo,
+    /// How many routines have called each other.
+    pub(crate) depth: usize,
 }
 
 impl<'a> Env<'a> {
     /// Of a statement's own expressions.
     pub(crate) fn new(params: &'a [Datum], session: &'a SessionFacts, memo: &'a Memo) -> Env<'a> {
-        Env { params, session, outer: &[], memo }
+        Env { params, session, outer: &[], memo, depth: 0 }
     }
 }
 
@@ -142,6 +144,7 @@ impl Expr {
             Expr::Aggregate(_) | Expr::Window(_) => Cow::Owned(Datum::Null),
             Expr::Subquery(subquery) => Cow::Owned(memo::eval(subquery, row, env)?),
             Expr::Sequence(call) => Cow::Owned(memo::eval_sequence(call, row, env)?),
+            Expr::Routine(call) => Cow::Owned(memo::eval_routine(call, row, env)?),
             Expr::And(all) => known(all_of(all, row, env, false)?),
             Expr::Or(any) => known(all_of(any, row, env, true)?),
             Expr::Not(inner) => known(inner.test(row, env)?.map(|value| !value)),

@@ -5,6 +5,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use crate::ast::BinaryOperator;
+use crate::catalog::StoredRoutine;
 use crate::function::Function;
 use crate::plan::Rel;
 use crate::types::{DataType, Datum, Scalar};
@@ -51,6 +52,15 @@ pub(crate) enum Expr {
     Call(Function, Vec<Expr>),
     Subquery(Arc<Subquery>),
     Sequence(Box<SequenceCall>),
+    Routine(Box<RoutineCall>),
+}
+
+/// A call of a function or procedure that users have defined.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct RoutineCall {
+    pub(crate) routine: Arc<StoredRoutine>,
+    /// One for each of its parameters, of that type.
+    pub(crate) arguments: Vec<Expr>,
 }
 
 /// A function of a sequence.
@@ -188,6 +198,7 @@ impl Expr {
             Expr::Const(_) | Expr::Column(_) | Expr::Param(_) | Expr::Outer(_) => Ok(()),
             Expr::Aggregate(_) | Expr::Window(_) => Ok(()),
             Expr::Sequence(call) => call.name.iter_mut().chain(&mut call.arguments).try_for_each(visit),
+            Expr::Routine(call) => call.arguments.iter_mut().try_for_each(visit),
             Expr::Subquery(subquery) => {
                 let subquery = Arc::make_mut(subquery);
                 subquery.outer.iter_mut().chain(&mut subquery.operands).try_for_each(visit)
@@ -251,6 +262,7 @@ impl Expr {
             Expr::Const(_) | Expr::Column(_) | Expr::Param(_) | Expr::Outer(_) => Vec::new(),
             Expr::Aggregate(_) | Expr::Window(_) => Vec::new(),
             Expr::Sequence(call) => call.name.iter().chain(&call.arguments).collect(),
+            Expr::Routine(call) => call.arguments.iter().collect(),
             Expr::Subquery(subquery) => subquery.outer.iter().chain(&subquery.operands).collect(),
             Expr::And(all)
             | Expr::Or(all)
@@ -290,20 +302,20 @@ impl Expr {
         !self.any(&mut |expr| matches!(expr, Expr::Column(_) | Expr::Aggregate(_) | Expr::Window(_)))
     }
 
-    /// Whether a subquery is part of it.
+    /// Whether a subquery is part of it, or a routine, which may have some.
     pub(crate) fn has_subquery(&self) -> bool {
-        self.any(&mut |expr| matches!(expr, Expr::Subquery(_)))
+        self.any(&mut |expr| matches!(expr, Expr::Subquery(_) | Expr::Routine(_)))
     }
 
     /// Whether it is a function's call, or asks for the next number of a sequence.
     pub(crate) fn is_call(&self) -> bool {
-        matches!(self, Expr::Call(..) | Expr::Sequence(_))
+        matches!(self, Expr::Call(..) | Expr::Sequence(_) | Expr::Routine(_))
     }
 
     /// Whether it depends on whose session it is in, or when.
     pub(crate) fn is_of_session(&self) -> bool {
         matches!(self, Expr::Call(function, _) if function.is_of_session())
-            || matches!(self, Expr::Sequence(_))
+            || matches!(self, Expr::Sequence(_) | Expr::Routine(_))
     }
 
     /// Whether two evaluations may give different values, or do more than give one.
@@ -311,6 +323,7 @@ impl Expr {
         self.any(&mut |expr| match expr {
             Expr::Call(function, _) => function.is_volatile(),
             Expr::Sequence(_) => true,
+            Expr::Routine(call) => call.routine.descriptor.is_volatile(),
             Expr::Subquery(subquery) => subquery.is_volatile,
             _ => false,
         })
@@ -321,6 +334,7 @@ impl Expr {
         self.any(&mut |expr| match expr {
             Expr::Call(function, _) => function.is_volatile(),
             Expr::Sequence(_) => true,
+            Expr::Routine(call) => call.routine.descriptor.is_volatile(),
             Expr::Subquery(subquery) => subquery.varies(),
             _ => false,
         })

@@ -3,7 +3,7 @@
 //! Evaluating an expression does not wait; reading tables does. So an expression that meets a subquery whose result is
 //! not known says which one it is and fails with [`SqlError::pending`]; whoever evaluates it runs that subquery, notes its
 //! result here, and evaluates the expression again. A subquery is thus run when its value is asked for, not before,
-//! and once for all rows that it sees the same of. Numbers of sequences are had in the same way.
+//! and once for all rows that it sees the same of. Numbers of sequences are had in the same way, and so is what routines give.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -13,9 +13,10 @@ use hashbrown::{HashMap, HashSet};
 use spin::Mutex;
 
 use crate::ast::BinaryOperator;
+use crate::catalog::StoredRoutine;
 use crate::error::{SqlError, SqlResult};
 use crate::eval::{Env, compare};
-use crate::expr::{SequenceCall, SequenceFunction, Subquery, SubqueryKind};
+use crate::expr::{RoutineCall, SequenceCall, SequenceFunction, Subquery, SubqueryKind};
 use crate::key::{self, KeyOrder};
 use crate::system::Catalog;
 use crate::types::Datum;
@@ -37,6 +38,7 @@ pub(crate) enum SubqueryResult {
 pub(crate) enum Pending {
     Subquery(PendingSubquery),
     Sequence(SequenceRequest),
+    Routine(RoutineRequest),
     /// What there is.
     Catalog,
 }
@@ -58,6 +60,13 @@ pub(crate) struct SequenceRequest {
     pub(crate) set: (i64, bool),
 }
 
+/// A routine that is to be called.
+#[derive(Debug)]
+pub(crate) struct RoutineRequest {
+    pub(crate) routine: Arc<StoredRoutine>,
+    pub(crate) arguments: Vec<Datum>,
+}
+
 /// The results of one subquery, by outer values, and the memory they take in bytes.
 #[derive(Debug, Default)]
 struct Results {
@@ -68,8 +77,9 @@ struct Results {
 /// What holds for one evaluation of one expression.
 #[derive(Debug, Default)]
 pub(crate) struct InHand {
-    /// Numbers of sequences, in the order in which the expression asks for them, and how many it has asked for.
-    numbers: Vec<i64>,
+    /// Numbers of sequences and what routines have given, in the order in which the expression asks for them, and how many it
+    /// has asked for.
+    answers: Vec<Datum>,
     asked: usize,
     /// Subqueries whose results are for this row alone, though another may look the same to them.
     passing: Vec<usize>,
@@ -99,9 +109,9 @@ impl Memo {
         self.state.lock().pending.take()
     }
 
-    /// Notes the next number that the expression in hand asks a sequence for: it is evaluated again.
-    pub(crate) fn note_number(&self, number: i64) {
-        self.state.lock().in_hand.numbers.push(number);
+    /// Notes the next answer that the expression in hand asks a sequence or a routine for: it is evaluated again.
+    pub(crate) fn note_answer(&self, answer: Datum) {
+        self.state.lock().in_hand.answers.push(answer);
     }
 
     /// What there is, as the statement's transaction sees it.
@@ -136,11 +146,11 @@ impl Memo {
         self.state.lock().in_hand.asked = 0;
     }
 
-    /// The expression in hand has its value: the next one asks for numbers and chances of its own.
+    /// The expression in hand has its value: the next one asks for numbers and values of its own.
     pub(crate) fn settle(&self) {
         let mut state = self.state.lock();
         let State { in_hand, results, .. } = &mut *state;
-        in_hand.numbers.clear();
+        in_hand.answers.clear();
         in_hand.asked = 0;
         for id in in_hand.passing.drain(..) {
             results.remove(&id);
@@ -157,15 +167,15 @@ impl Memo {
         self.state.lock().in_hand = InHand { asked: 0, ..aside };
     }
 
-    /// The number that a sequence gives for `request`.
-    fn number(&self, request: impl FnOnce() -> SequenceRequest) -> SqlResult<i64> {
+    /// What a sequence or a routine gives for `request`.
+    fn answer(&self, request: impl FnOnce() -> Pending) -> SqlResult<Datum> {
         let mut state = self.state.lock();
         let asked = state.in_hand.asked;
-        if let Some(number) = state.in_hand.numbers.get(asked).copied() {
+        if let Some(answer) = state.in_hand.answers.get(asked).cloned() {
             state.in_hand.asked += 1;
-            return Ok(number);
+            return Ok(answer);
         }
-        state.pending = Some(Pending::Sequence(request()));
+        state.pending = Some(request());
         Err(SqlError::pending())
     }
 
@@ -260,7 +270,20 @@ pub(crate) fn eval_sequence(call: &SequenceCall, row: &[Datum], env: &Env<'_>) -
         }
     }
     let function = call.function;
-    env.memo.number(|| SequenceRequest { function, name, set }).map(Datum::Int8)
+    env.memo.answer(|| Pending::Sequence(SequenceRequest { function, name, set }))
+}
+
+/// What a routine gives.
+pub(crate) fn eval_routine(call: &RoutineCall, row: &[Datum], env: &Env<'_>) -> SqlResult<Datum> {
+    let mut arguments = Vec::with_capacity(call.arguments.len());
+    for argument in &call.arguments {
+        arguments.push(argument.eval(row, env)?.into_owned());
+    }
+    if call.is_null(&arguments) {
+        return Ok(Datum::Null);
+    }
+    let routine = call.routine.clone();
+    env.memo.answer(|| Pending::Routine(RoutineRequest { routine, arguments }))
 }
 
 fn quantified(

@@ -44,7 +44,7 @@ pub use settings::{SETTINGS, SETTINGS_PREFIX, Setting, Settings, is_setting};
 pub use snapshot::{Slice, Snapshot};
 pub use system::SYSTEM_SPACE;
 pub use tables::{Tables, TablesOptions};
-pub use transaction::{Savepoint, Scan, StoreError, Transaction};
+pub use transaction::{Parts, Savepoint, Scan, StoreError, Transaction};
 
 #[cfg(test)]
 mod tests;

@@ -93,6 +93,9 @@ struct Aside {
     is_before: bool,
 }
 
+/// The parts of a statement that waits for one within it.
+pub struct Parts(Option<(Aside, bool)>);
+
 impl Transaction {
     /// A transaction that reads `snapshot` and holds what it writes on `lease`.
     pub fn new(snapshot: Snapshot, lease: Lease) -> Transaction {
@@ -319,6 +322,23 @@ impl Transaction {
         let before = other.writes.get(key).map(Option::as_ref);
         let before = before.or_else(|| other.deletes.contains(key).then_some(None));
         before != self.written(key)
+    }
+
+    /// A statement within one of these begins: it sees what there is by now, and may have parts of its own. What is returned
+    /// is to be [brought back](Transaction::bring_parts_back) behind it.
+    pub fn put_parts_aside(&mut self) -> Parts {
+        let is_before = self.aside.as_ref().is_some_and(|aside| aside.is_before);
+        self.see_now();
+        Parts(self.aside.take().map(|aside| (aside, is_before)))
+    }
+
+    /// The statement within is through.
+    pub fn bring_parts_back(&mut self, parts: Parts) {
+        self.end_parts();
+        if let Some((aside, is_before)) = parts.0 {
+            self.aside = Some(aside);
+            self.see(is_before);
+        }
     }
 
     /// The last of these statements has been run.

@@ -1,10 +1,11 @@
-//! Statements that define what there is: tables, indexes, constraints, sequences, views, schemas.
+//! Statements that define what there is: tables, indexes, constraints, sequences, views, schemas, routines, triggers.
 
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{Expr, Query, TableName};
+use crate::catalog::{Language, Parameter, Returns, Trigger, Volatility};
 use crate::types::DataType;
 
 /// An expression with the text that it is kept as.
@@ -260,6 +261,10 @@ pub enum ObjectKind {
     View,
     /// A schema.
     Schema,
+    /// A function.
+    Function,
+    /// A procedure.
+    Procedure,
 }
 
 impl ObjectKind {
@@ -271,6 +276,8 @@ impl ObjectKind {
             ObjectKind::Sequence => "sequence",
             ObjectKind::View => "view",
             ObjectKind::Schema => "schema",
+            ObjectKind::Function => "function",
+            ObjectKind::Procedure => "procedure",
         }
     }
 }
@@ -297,4 +304,49 @@ pub struct Truncate {
     pub restart_identity: bool,
     /// Whether tables that refer to them are emptied too.
     pub cascade: bool,
+}
+
+/// `CREATE FUNCTION`, `CREATE PROCEDURE`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateRoutine {
+    /// Its name.
+    pub name: TableName,
+    /// Whether one of this name may be there, and is replaced.
+    pub or_replace: bool,
+    /// Whether it is a procedure.
+    pub is_procedure: bool,
+    /// What it is called with.
+    pub parameters: Vec<Parameter>,
+    /// What it gives.
+    pub returns: Returns,
+    /// Whether it may change tables.
+    pub volatility: Volatility,
+    /// Whether it gives NULL if any argument is NULL.
+    pub strict: bool,
+    /// What its body is.
+    pub language: Language,
+    /// As it was written.
+    pub body: String,
+}
+
+/// `CREATE TRIGGER`
+#[derive(Clone, Debug, PartialEq)]
+pub struct CreateTrigger {
+    /// Of which table.
+    pub table: TableName,
+    /// What is called, and when.
+    pub trigger: Trigger,
+    /// Whether one of this name may be there, and is replaced.
+    pub or_replace: bool,
+}
+
+/// `DROP TRIGGER`
+#[derive(Clone, Debug, PartialEq)]
+pub struct DropTrigger {
+    /// Its name.
+    pub name: String,
+    /// Of which table.
+    pub table: TableName,
+    /// Whether it is fine if it is not there.
+    pub if_exists: bool,
 }

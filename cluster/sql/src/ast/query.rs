@@ -192,16 +192,14 @@ pub enum From {
     },
     /// A function that gives rows.
     Function {
-        /// Its name, in lower case.
-        name: String,
+        /// Its name; without a schema if that is the system's own.
+        name: TableName,
         /// Its arguments.
         arguments: Vec<Expr>,
         /// `WITH ORDINALITY`
         ordinality: bool,
         /// Its alias.
         alias: Option<Alias>,
-        /// Where it stands.
-        position: Option<u32>,
     },
     /// A query.
     Query {

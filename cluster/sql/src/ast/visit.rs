@@ -1,19 +1,37 @@
-//! Which tables a statement names, wherever.
+//! What a statement names, wherever.
 
 use super::{
     Body, Call, ConflictUpdate, Copy, CopySource, Expr, FrameBound, From, InsertSource, JoinCondition,
     OrderBy, Over, Query, Select, SelectItem, Statement, TableName, Window, WithItem,
 };
 
-/// What is called with each name.
-pub(crate) type Visit<'a> = &'a mut dyn FnMut(&TableName);
+/// A name in a statement.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Name<'a> {
+    /// Of a table, a view or a query of `WITH`.
+    Table(&'a TableName),
+    /// Of a function that is called: its schema, if given.
+    Routine(Option<&'a str>, &'a str),
+}
 
-/// Calls `visit` with each name of a table, a view or a query of `WITH` in `statement`.
-pub(crate) fn tables(statement: &Statement, visit: Visit<'_>) {
+/// What is called with each name.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(Name<'_>);
+
+/// Calls `visit` with each name of a table, a view or a query of `WITH` in `query`.
+pub(crate) fn tables_of_query(query: &Query, visit: &mut dyn FnMut(&TableName)) {
+    of_query(query, &mut |name| {
+        if let Name::Table(table) = name {
+            visit(table);
+        }
+    });
+}
+
+/// Calls `visit` with each name of a table, a view, a query of `WITH` or a function in `statement`.
+pub(crate) fn names(statement: &Statement, visit: Visit<'_>) {
     match statement {
         Statement::Query(query) => of_query(query, visit),
         Statement::Insert(insert) => {
-            visit(&insert.table);
+            visit(Name::Table(&insert.table));
             match &insert.source {
                 InsertSource::Defaults => {}
                 InsertSource::Values(rows) => of_exprs(rows.iter().flatten().flatten(), visit),
@@ -27,14 +45,14 @@ pub(crate) fn tables(statement: &Statement, visit: Visit<'_>) {
             of_items(&insert.returning, visit);
         }
         Statement::Update(update) => {
-            visit(&update.table);
+            visit(Name::Table(&update.table));
             update.from.iter().for_each(|from| of_from(from, visit));
             let assigned = update.assignments.iter().filter_map(|(_, expr)| expr.as_ref());
             of_exprs(assigned.chain(&update.filter), visit);
             of_items(&update.returning, visit);
         }
         Statement::Delete(delete) => {
-            visit(&delete.table);
+            visit(Name::Table(&delete.table));
             delete.using.iter().for_each(|from| of_from(from, visit));
             of_exprs(&delete.filter, visit);
             of_items(&delete.returning, visit);
@@ -43,23 +61,24 @@ pub(crate) fn tables(statement: &Statement, visit: Visit<'_>) {
             for item in &with.items {
                 match item {
                     WithItem::Query(cte) => of_query(&cte.query, visit),
-                    WithItem::Change { statement, .. } => tables(statement, visit),
+                    WithItem::Change { statement, .. } => names(statement, visit),
                 }
             }
-            tables(&with.statement, visit);
+            names(&with.statement, visit);
         }
         Statement::Copy(copy) => match &copy.source {
-            CopySource::Table(name, _) => visit(name),
+            CopySource::Table(name, _) => visit(Name::Table(name)),
             CopySource::Query(query) => of_query(query, visit),
         },
-        Statement::Explain(explain) => tables(&explain.statement, visit),
+        Statement::Explain(explain) => names(&explain.statement, visit),
         Statement::Declare(declare) => of_query(&declare.query, visit),
+        Statement::Call(call) => of_call(call, visit),
         _ => {}
     }
 }
 
 /// Calls `visit` with each name of a table that `statement` changes.
-pub(crate) fn changed_tables(statement: &Statement, visit: Visit<'_>) {
+pub(crate) fn changed_tables(statement: &Statement, visit: &mut dyn FnMut(&TableName)) {
     match statement {
         Statement::Insert(insert) => visit(&insert.table),
         Statement::Update(update) => visit(&update.table),
@@ -78,7 +97,7 @@ pub(crate) fn changed_tables(statement: &Statement, visit: Visit<'_>) {
     }
 }
 
-/// As [`tables`], of a query.
+/// As [`names`], of a query.
 pub(crate) fn of_query(query: &Query, visit: Visit<'_>) {
     query.with.iter().for_each(|cte| of_query(&cte.query, visit));
     of_body(&query.body, visit);
@@ -86,7 +105,7 @@ pub(crate) fn of_query(query: &Query, visit: Visit<'_>) {
     of_exprs(query.limit.iter().chain(&query.offset), visit);
 }
 
-/// As [`tables`], of a query's body.
+/// As [`names`], of a query's body.
 pub(crate) fn of_body(body: &Body, visit: Visit<'_>) {
     match body {
         Body::Select(select) => of_select(select, visit),
@@ -111,8 +130,11 @@ fn of_select(select: &Select, visit: Visit<'_>) {
 
 fn of_from(from: &From, visit: Visit<'_>) {
     match from {
-        From::Table { name, .. } => visit(name),
-        From::Function { arguments, .. } => of_exprs(arguments, visit),
+        From::Table { name, .. } => visit(Name::Table(name)),
+        From::Function { name, arguments, .. } => {
+            visit(Name::Routine(name.schema.as_deref(), &name.name));
+            of_exprs(arguments, visit);
+        }
         From::Query { query, .. } => of_query(query, visit),
         From::Join(join) => {
             of_from(&join.left, visit);
@@ -179,6 +201,7 @@ fn of_expr(expr: &Expr, visit: Visit<'_>) {
 }
 
 fn of_call(call: &Call, visit: Visit<'_>) {
+    visit(Name::Routine(call.schema.as_deref(), &call.name));
     of_exprs(call.arguments.iter().chain(&call.filter), visit);
     of_sort(&call.order_by, visit);
     if let Some(Over::Window(window)) = &call.over {

@@ -84,6 +84,11 @@ pub(crate) struct AggregateCall {
 }
 
 /// The aggregate of a name; whether its result is `jsonb`.
+/// Whether `name` is that of an aggregate.
+pub(super) fn is_aggregate(name: &str) -> bool {
+    by_name(name).is_some()
+}
+
 fn by_name(name: &str) -> Option<(AggregateFunction, bool)> {
     use AggregateFunction as F;
     use Spread::{Population, Sample};

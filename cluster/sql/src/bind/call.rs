@@ -14,10 +14,30 @@ use crate::cast::context;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::function;
+use crate::plan;
 use crate::types::{DataType, Datum};
+
+/// Whether `name` is that of a function that every cluster has: one that users define cannot have it.
+pub(crate) fn is_built_in(name: &str) -> bool {
+    matches!(name, "coalesce" | "array" | "greatest" | "least" | "nullif" | "pg_typeof")
+        || function::functions(name).next().is_some()
+        || matches!(name, "nextval" | "currval" | "lastval" | "setval")
+        || super::aggregate::is_aggregate(name)
+        || super::window::is_window_function(name)
+        || plan::gives_rows(name)
+        || DataType::of_name(name).is_some()
+}
 
 impl Binder<'_> {
     pub(super) fn call(&mut self, call: &ast::Call) -> SqlResult<Typed> {
+        if let Some(routine) = self.routine(call)? {
+            return Ok(routine);
+        }
+        if let Some(schema) = &call.schema {
+            let arguments = call.arguments.iter().map(|argument| Ok(self.bind(argument)?.data_type));
+            let types: Vec<_> = arguments.collect::<SqlResult<_>>()?;
+            return Err(undefined(&format!("{schema}.{}", call.name), &types));
+        }
         if let Some(window) = self.window(call)? {
             return Ok(window);
         }
@@ -128,7 +148,7 @@ fn names(types: &[Option<DataType>]) -> String {
 }
 
 /// 42883
-pub(super) fn undefined(name: &str, types: &[Option<DataType>]) -> SqlError {
+pub(crate) fn undefined(name: &str, types: &[Option<DataType>]) -> SqlError {
     let message: String = format!("function {name}({}) does not exist", names(types));
     SqlError::new(SqlState::UNDEFINED_FUNCTION, message).hint(
         "No function matches the given name and argument types. You might need to add explicit type casts.",

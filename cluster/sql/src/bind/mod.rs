@@ -10,6 +10,7 @@ mod case;
 mod cast;
 mod operator;
 mod resolve;
+mod routine;
 mod row_value;
 mod scope;
 mod sequence;
@@ -22,6 +23,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 pub(crate) use aggregate::{AggregateCall, AggregateFunction, Regression};
+pub(crate) use call::{is_built_in, undefined as undefined_function};
 pub(crate) use scope::{Scope, ScopeColumn, undefined_column};
 pub(crate) use table::{BoundTable, bind_table, scope_of};
 pub(crate) use window::{Bound, Frame, Offset, WindowCall, WindowFunction};
@@ -257,11 +259,16 @@ impl Binder<'_> {
         if let Some(column) = self.scope.find(table, name)? {
             return typed(Expr::Column(column.index), column.data_type);
         }
-        if table.is_some_and(|table| self.scope.table(table).is_ok()) || self.planner.levels.is_empty() {
-            let (index, data_type) = self.scope.column(table, name)?;
-            return typed(Expr::Column(index), data_type);
+        let is_own = table.is_some_and(|table| self.scope.table(table).is_ok());
+        let found = if is_own || self.planner.levels.is_empty() {
+            self.scope.column(table, name).map(|(index, data_type)| (Expr::Column(index), data_type))
+        } else {
+            self.planner.outer_column(table, name)
+        };
+        match found {
+            Ok((expr, data_type)) => typed(expr, data_type),
+            // Columns come first.
+            Err(error) => self.argument(table, name).ok_or(error),
         }
-        let (expr, data_type) = self.planner.outer_column(table, name)?;
-        typed(expr, data_type)
     }
 }

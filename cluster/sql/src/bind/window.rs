@@ -83,6 +83,11 @@ impl WindowCall {
     }
 }
 
+/// Whether `name` is that of a window function.
+pub(super) fn is_window_function(name: &str) -> bool {
+    (0..=3).any(|arguments| by_name(name, arguments).is_some())
+}
+
 fn by_name(name: &str, arguments: usize) -> Option<WindowFunction> {
     Some(match (name, arguments) {
         ("row_number", 0) => WindowFunction::RowNumber,

@@ -1,4 +1,4 @@
-//! Tables that a node's sessions have decoded, so that most statements need not do it again.
+//! Tables and routines that a node's sessions have decoded, so that most statements need not do it again.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -7,7 +7,10 @@ use alloc::vec::Vec;
 use cluster_store::Transaction;
 use spin::Mutex;
 
-use super::{Stored, StoredStatistics, StoredTable, descriptor_key, statistics_key, stored};
+use super::{
+    Stored, StoredRoutine, StoredStatistics, StoredTable, descriptor_key, routine_name, statistics_key,
+    stored,
+};
 use crate::error::SqlResult;
 
 /// Most tables that are kept.
@@ -20,6 +23,8 @@ const LEN_MAX: usize = 32 * 1024;
 #[derive(Debug, Default)]
 pub struct TableCache {
     by_key: Mutex<BTreeMap<Vec<u8>, Arc<StoredTable>>>,
+    /// Routines that were called last, with the plans of their statements.
+    routines: Mutex<BTreeMap<Vec<u8>, Arc<StoredRoutine>>>,
 }
 
 impl TableCache {
@@ -51,6 +56,30 @@ impl TableCache {
         };
         self.keep(&table);
         Ok(Some(Stored::Table(table)))
+    }
+
+    /// The routine called `schema.name` in `transaction`, if there is one.
+    pub(crate) async fn find_routine(
+        &self,
+        transaction: &mut Transaction,
+        schema: &str,
+        name: &str,
+    ) -> SqlResult<Option<Arc<StoredRoutine>>> {
+        let key = descriptor_key(schema, &routine_name(name));
+        let Some(bytes) = transaction.get(&key).await? else { return Ok(None) };
+        let known = self.routines.lock().get(&key).cloned();
+        if let Some(known) = known.filter(|known| known.bytes == bytes) {
+            return Ok(Some(known));
+        }
+        let Some(Stored::Routine(routine)) = stored(key.clone(), bytes)? else { return Ok(None) };
+        if routine.bytes.len() <= LEN_MAX {
+            let mut routines = self.routines.lock();
+            if routines.len() >= TABLES_MAX {
+                routines.clear();
+            }
+            routines.insert(key, routine.clone());
+        }
+        Ok(Some(routine))
     }
 
     fn keep(&self, table: &Arc<StoredTable>) {

@@ -1,11 +1,12 @@
 //! What is known of a table, a view, a sequence.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::Deferral;
+use super::{Deferral, RoutineDescriptor, Trigger};
 use crate::key::{self, KeyOrder};
 use crate::types::{DataType, Datum};
 
@@ -22,6 +23,8 @@ pub enum Descriptor {
     Index(String),
     /// The schema itself.
     Schema,
+    /// A function or a procedure.
+    Routine(Box<RoutineDescriptor>),
 }
 
 impl Descriptor {
@@ -33,6 +36,8 @@ impl Descriptor {
             Descriptor::Sequence(_) => "sequence",
             Descriptor::Index(_) => "index",
             Descriptor::Schema => "schema",
+            Descriptor::Routine(routine) if routine.is_procedure => "procedure",
+            Descriptor::Routine(_) => "function",
         }
     }
 }
@@ -123,6 +128,9 @@ pub struct TableDescriptor {
     pub foreign_keys: Vec<ForeignKey>,
     /// Schemas and names of the tables whose rows refer to its own.
     pub referenced_by: Vec<(String, String)>,
+    /// What is called when its rows change, in the order of names.
+    #[serde(skip)]
+    pub triggers: Vec<Trigger>,
     /// What is said of it.
     #[serde(skip)]
     pub comment: Option<String>,

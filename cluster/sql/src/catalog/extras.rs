@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Descriptor, TableDescriptor, ViewDescriptor};
+use super::{Descriptor, TableDescriptor, Trigger, ViewDescriptor};
 
 /// When a constraint is checked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,12 @@ pub(super) fn encode(descriptor: &Descriptor, bytes: Vec<u8>) -> Vec<u8> {
     let bytes = cluster_format::encode_behind(bytes, descriptor);
     let comments = descriptor.comments().into_iter().map(|(part, comment)| (part, comment.clone())).collect();
     let extras = Extras { deferrals: descriptor.deferrals(), comments };
-    if extras == Extras::default() { bytes } else { cluster_format::encode_behind(bytes, &extras) }
+    let triggers = descriptor.triggers();
+    if extras == Extras::default() && triggers.is_empty() {
+        return bytes;
+    }
+    let bytes = cluster_format::encode_behind(bytes, &extras);
+    if triggers.is_empty() { bytes } else { cluster_format::encode_behind(bytes, &triggers) }
 }
 
 /// The descriptor that all of `bytes` are.
@@ -62,7 +67,12 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Descriptor> {
     if rest.is_empty() {
         return Some(descriptor);
     }
-    let extras: Extras = cluster_format::decode(rest).ok()?;
+    let (extras, rest): (Extras, _) = cluster_format::decode_prefix(rest).ok()?;
+    if !rest.is_empty() {
+        // They came later still.
+        let Descriptor::Table(table) = &mut descriptor else { return None };
+        table.triggers = cluster_format::decode(rest).ok()?;
+    }
     for (part, deferral) in extras.deferrals {
         *descriptor.deferral_mut(part)? = deferral;
     }
@@ -78,6 +88,10 @@ fn places<T>(list: &[T]) -> impl Iterator<Item = (u16, &T)> {
 }
 
 impl Descriptor {
+    fn triggers(&self) -> &[Trigger] {
+        if let Descriptor::Table(table) = self { &table.triggers } else { &[] }
+    }
+
     fn deferrals(&self) -> Vec<(Part, Deferral)> {
         let Descriptor::Table(table) = self else { return Vec::new() };
         let keys = places(&table.foreign_keys).map(|(at, key)| (Part::ForeignKey(at), key.deferral));
@@ -105,6 +119,9 @@ impl Descriptor {
             Descriptor::Sequence(sequence) => {
                 sequence.comment.iter().map(|comment| (Part::Itself, comment)).collect()
             }
+            Descriptor::Routine(routine) => {
+                routine.comment.iter().map(|comment| (Part::Itself, comment)).collect()
+            }
             Descriptor::Index(_) | Descriptor::Schema => Vec::new(),
         }
     }
@@ -129,6 +146,7 @@ impl Descriptor {
                 view.column_comments.get_mut(at(place))?
             }
             (Descriptor::Sequence(sequence), Part::Itself) => &mut sequence.comment,
+            (Descriptor::Routine(routine), Part::Itself) => &mut routine.comment,
             _ => return None,
         })
     }

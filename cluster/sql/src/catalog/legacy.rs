@@ -47,6 +47,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<TableDescriptor> {
         checks: Vec::new(),
         foreign_keys: Vec::new(),
         referenced_by: Vec::new(),
+        triggers: Vec::new(),
         comment: None,
         key_comment: None,
         key_index_comment: None,

@@ -8,9 +8,11 @@ mod cache;
 mod descriptor;
 mod extras;
 mod legacy;
+mod routine;
 mod services;
 mod statistics;
 mod stored;
+mod trigger;
 
 use alloc::format;
 use alloc::string::String;
@@ -28,6 +30,8 @@ pub use descriptor::{
 };
 
 pub use extras::{Deferral, Part};
+pub(crate) use routine::{BodyStatement, StoredRoutine, routine_name};
+pub use routine::{Language, Parameter, Returns, RoutineDescriptor, Volatility};
 pub use services::service_id;
 pub(crate) use services::{descriptors as descriptors_of_services, put_service, service};
 pub use statistics::analyzed;
@@ -36,6 +40,7 @@ pub(crate) use statistics::{
 };
 
 pub(crate) use stored::{Stored, StoredStatistics, StoredTable, StoredView};
+pub use trigger::{Event, Events, Timing, Trigger};
 
 use crate::ast::TableName;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -129,6 +134,7 @@ fn stored(key: Vec<u8>, bytes: Arc<[u8]>) -> SqlResult<Option<Stored>> {
         Descriptor::View(descriptor) => Stored::View(Arc::new(StoredView { key, bytes, descriptor })),
         Descriptor::Sequence(sequence) => Stored::Sequence(sequence),
         Descriptor::Index(table) => Stored::Index(table),
+        Descriptor::Routine(routine) => Stored::Routine(Arc::new(StoredRoutine::new(key, bytes, *routine)?)),
         Descriptor::Schema => return Ok(None),
     }))
 }
@@ -317,6 +323,7 @@ pub(crate) fn kind_of(key: &[u8], value: &[u8]) -> Option<Kind> {
                 }
                 Descriptor::View(view) => Some(Kind::Descriptor([view.id].into())),
                 Descriptor::Sequence(sequence) => Some(Kind::Descriptor([sequence.id].into())),
+                Descriptor::Routine(routine) => Some(Kind::Descriptor([routine.id].into())),
                 Descriptor::Index(_) | Descriptor::Schema => Some(Kind::Descriptor(Vec::new())),
             }
         }

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use cluster_store::Transaction;
 
-use super::{SequenceDescriptor, TableDescriptor, TableStatistics, ViewDescriptor, is_same};
+use super::{SequenceDescriptor, StoredRoutine, TableDescriptor, TableStatistics, ViewDescriptor, is_same};
 use crate::batch::ColumnBuilder;
 use crate::bind::{BoundTable, bind_table};
 use crate::error::SqlResult;
@@ -52,6 +52,7 @@ pub(crate) enum Stored {
     Sequence(SequenceDescriptor),
     /// Its table's name.
     Index(String),
+    Routine(Arc<StoredRoutine>),
 }
 
 /// A view, with the bytes it was read from.
@@ -70,6 +71,7 @@ impl Stored {
             Stored::View(_) => "view",
             Stored::Sequence(_) => "sequence",
             Stored::Index(_) => "index",
+            Stored::Routine(routine) => routine.descriptor.kind(),
         }
     }
 }

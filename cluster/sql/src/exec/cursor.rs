@@ -26,7 +26,7 @@ use crate::ast::SetOperator;
 use crate::batch::{BATCH_LEN_MAX, Batch};
 use crate::database::{Database, LiveTable};
 use crate::error::SqlResult;
-use crate::plan::rel::{Counters, JoinMethod, Rel, Shared, Values};
+use crate::plan::rel::{Called, Counters, JoinMethod, Rel, Shared, Values};
 use crate::settings;
 use crate::system::SystemTable;
 use crate::types::Datum;
@@ -36,6 +36,8 @@ pub(crate) enum Cursor {
     Rows(vec::IntoIter<Row>),
     Scan(ScanCursor),
     Series(SeriesCursor),
+    /// A routine that was not called yet.
+    Called(Arc<Called>),
     Unroll(Box<UnrollCursor>),
     Values(Arc<Values>, usize),
     Live(&'static LiveTable),
@@ -77,6 +79,7 @@ impl Cursor {
             Rel::Settings => Cursor::Settings,
             Rel::System(table) => Cursor::System(table),
             Rel::Series(series) => Cursor::Series(SeriesCursor::Unopened(series.clone())),
+            Rel::Called(called) => Cursor::Called(called.clone()),
             Rel::Unroll(unroll) => Cursor::Unroll(Box::new(UnrollCursor::new(unroll.clone()))),
             Rel::Shared(shared) => Cursor::Shared(shared.clone()),
             Rel::Working(id, _) => Cursor::Working(id.0),
@@ -214,6 +217,14 @@ impl Cursor {
     async fn ready<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<Cursor> {
         Ok(match self {
             Cursor::Collected(collected) => collect(collected, context).await?,
+            Cursor::Called(called) => {
+                let arguments = context.eval_all(&called.call.arguments, &[]).await?;
+                let rows = match called.call.is_null(&arguments) {
+                    true => Vec::new(),
+                    false => context.call(&called.call.routine, arguments).await?.rows,
+                };
+                Cursor::Rows(rows.into_iter())
+            }
             Cursor::Live(table) => {
                 let rows = context.database.live_rows(table.name).await?;
                 for row in &rows {

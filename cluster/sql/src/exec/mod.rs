@@ -15,6 +15,7 @@ mod join;
 mod limit;
 mod project;
 mod recursive;
+mod routine;
 mod scan;
 mod sequence;
 mod sort;
@@ -39,6 +40,7 @@ pub(crate) use deferred::{
     Deferred, Waiting, check_deferred, check_not_pending, find_constraint, settle_keys,
 };
 pub(crate) use foreign::References;
+pub(crate) use routine::plan_statement;
 pub(crate) use sequence::{OwnSequences, store_own_sequences};
 pub(crate) use store::{
     Replaced, RowIds, UniqueKey, add_to_index, check_row, ensure_in_index, replace_rows, store_row,

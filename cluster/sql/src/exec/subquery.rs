@@ -24,8 +24,15 @@ impl<D: Database> Context<'_, D> {
                 Some(Pending::Subquery(pending)) => pending,
                 Some(Pending::Sequence(request)) => {
                     let number = self.sequence(&request).await?;
-                    self.env.memo.note_number(number);
+                    self.env.memo.note_answer(Datum::Int8(number));
                     self.env.memo.begin_again();
+                    return Ok(());
+                }
+                Some(Pending::Routine(request)) => {
+                    let aside = self.env.memo.put_aside();
+                    let called = self.call(&request.routine, request.arguments).await?;
+                    self.env.memo.bring_back(aside);
+                    self.env.memo.note_answer(called.into_value());
                     return Ok(());
                 }
                 Some(Pending::Catalog) => {

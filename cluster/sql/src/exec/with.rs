@@ -19,10 +19,7 @@ use crate::error::{SqlError, SqlResult};
 use crate::plan::{Plan, Related, WithPlan};
 
 /// Runs a statement that changes tables.
-pub(crate) async fn run_change<D: Database>(
-    plan: &Plan,
-    context: &mut Context<'_, D>,
-) -> SqlResult<Changed> {
+pub(crate) async fn run_change<D: Database>(plan: &Plan, context: &mut Context<'_, D>) -> SqlResult<Changed> {
     if let Plan::With(with) = plan {
         return run_parts(with, context).await;
     }
@@ -62,10 +59,7 @@ fn run_part<'a, D: Database>(
     })
 }
 
-async fn run_parts<D: Database>(
-    with: &WithPlan,
-    context: &mut Context<'_, D>,
-) -> SqlResult<Changed> {
+async fn run_parts<D: Database>(with: &WithPlan, context: &mut Context<'_, D>) -> SqlResult<Changed> {
     context.transaction.begin_parts();
     let mut unchecked = Vec::new();
     let changed = run_each(with, &mut unchecked, context).await;

@@ -46,7 +46,7 @@ impl Translator<'_> {
             S::Drop { object_type, if_exists, names, cascade, temporary: false, table: None, .. } => {
                 self.drop(object_type, if_exists, &names, cascade)?
             }
-            other => return Ok(Err(other)),
+            other => return self.routine_statement(other),
         }))
     }
 

@@ -18,15 +18,16 @@ impl Translator<'_> {
         refuse(function.null_treatment.is_some(), "IGNORE NULLS and RESPECT NULLS")?;
         let parts = idents(&function.name)?;
         let position = parts.first().and_then(|part| self.position(part.span));
-        let name = match *parts {
-            [name] => fold(name),
-            [schema, name] if fold(schema) == "pg_catalog" => fold(name),
+        let (schema, name) = match *parts {
+            [name] => (None, fold(name)),
+            [schema, name] if fold(schema) == "pg_catalog" => (None, fold(name)),
+            [schema, name] => (Some(fold(schema)), fold(name)),
             _ => {
                 let message = format!("function {} does not exist", function.name);
                 return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message).at(position));
             }
         };
-        let mut call = Call { position, ..plain_call(&name, Vec::new()) };
+        let mut call = Call { schema, position, ..plain_call(&name, Vec::new()) };
         call.filter = function.filter.map(|filter| self.expr(*filter)).transpose()?;
         call.order_by = self.order_by(function.within_group)?;
         call.over = function.over.map(|over| self.over(over)).transpose()?;
@@ -161,6 +162,7 @@ fn array_of(query: Query) -> Expr {
 
 pub(super) fn plain_call(name: &str, arguments: Vec<Expr>) -> Call {
     Call {
+        schema: None,
         name: String::from(name),
         arguments,
         star: false,

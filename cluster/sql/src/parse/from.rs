@@ -63,11 +63,10 @@ impl Translator<'_> {
             }
             ast::TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_ordinality, .. } => {
                 Ok(From::Function {
-                    name: "unnest".into(),
+                    name: TableName { schema: None, name: "unnest".into(), position: None },
                     arguments: self.exprs(array_exprs)?,
                     ordinality: with_ordinality,
                     alias: alias.map(translate_alias),
-                    position: None,
                 })
             }
             ast::TableFactor::Derived { lateral: false, subquery, alias, sample: None } => {
@@ -94,7 +93,8 @@ impl Translator<'_> {
         args: Vec<ast::FunctionArg>,
         ordinality: bool,
     ) -> SqlResult<From> {
-        let name = self.table_name(name)?;
+        let mut name = self.table_name(name)?;
+        name.schema = name.schema.filter(|schema| schema != "pg_catalog");
         let mut arguments: Vec<Expr> = Vec::new();
         for argument in args {
             match argument {
@@ -104,8 +104,7 @@ impl Translator<'_> {
                 _ => return Err(SqlError::not_supported("a named function argument")),
             }
         }
-        let (alias, position) = (alias.map(translate_alias), name.position);
-        Ok(From::Function { name: name.name, arguments, ordinality, alias, position })
+        Ok(From::Function { name, arguments, ordinality, alias: alias.map(translate_alias) })
     }
 
     /// A table that is changed: no joins, perhaps an alias.

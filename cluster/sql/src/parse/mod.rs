@@ -18,6 +18,7 @@ mod from;
 mod maintenance;
 mod marks;
 mod query;
+mod routine;
 mod shape;
 mod special;
 mod statement;
@@ -86,7 +87,7 @@ pub(crate) fn names_in_query(text: &str) -> SqlResult<Vec<crate::ast::TableName>
         Translator { positions: &positions, depth: Cell::new(translator.depth.get()) }.query(*query)
     };
     let query = within(text, |parser| parser.parse_query(), translate)?;
-    crate::ast::visit::of_query(&query, &mut |name| {
+    crate::ast::visit::tables_of_query(&query, &mut |name| {
         let is_with = query.with.iter().any(|with| name.schema.is_none() && with.name == name.name);
         if !is_with {
             names.push(name.clone());
@@ -128,6 +129,7 @@ fn parse_one(mut tokens: Vec<TokenWithSpan>, positions: &Positions) -> SqlResult
     if let Some(fetch) = cursor::fetch(&tokens, positions) {
         return fetch;
     }
+    let makes_procedure = routine::makes_procedure(&mut tokens);
     let mut parser = Parser::new(&PostgreSqlDialect {})
         .with_recursion_limit(NESTING_MAX)
         .with_tokens_with_locations(tokens.clone());
@@ -139,7 +141,13 @@ fn parse_one(mut tokens: Vec<TokenWithSpan>, positions: &Positions) -> SqlResult
         }
     });
     match parsed {
-        Ok(statement) => Translator { positions, depth: Cell::new(0) }.statement(statement),
+        Ok(statement) => {
+            let mut statement = Translator { positions, depth: Cell::new(0) }.statement(statement)?;
+            if let Statement::CreateRoutine(create) = &mut statement {
+                create.is_procedure = makes_procedure;
+            }
+            Ok(statement)
+        }
         Err(error) => Err(syntax_error(error, &tokens, positions)),
     }
 }

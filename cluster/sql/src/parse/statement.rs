@@ -38,11 +38,21 @@ impl Translator<'_> {
                 let statement = self.statement(*statement)?;
                 explain::explain(statement, analyze, &options.unwrap_or_default())
             }
-            S::Call(function) => call(&function).map(Statement::Call),
+            S::Call(function) => self.call_statement(function),
             other => match self.definition(other)? {
                 Ok(statement) => Ok(statement),
                 Err(other) => self.session_statement(other),
             },
+        }
+    }
+
+    fn call_statement(&self, function: ast::Function) -> SqlResult<Statement> {
+        if let Some(procedure) = system_procedure(&function)? {
+            return Ok(Statement::CallSystem(procedure));
+        }
+        match self.call(function)? {
+            Expr::Call(call) => Ok(Statement::Call(call)),
+            _ => Err(SqlError::not_supported("CALL of this")),
         }
     }
 
@@ -285,13 +295,16 @@ fn first_words(statement: &ast::Statement) -> String {
     if words.is_empty() { "this statement".into() } else { words.join(" ") }
 }
 
-/// A procedure of schema `sys`, which changes the cluster itself.
-fn call(function: &ast::Function) -> SqlResult<Procedure> {
+/// A procedure of schema `sys` that changes the cluster itself, if `function` is one.
+fn system_procedure(function: &ast::Function) -> SqlResult<Option<Procedure>> {
     let name = match idents(&function.name)?.as_slice() {
         [name] => fold(name),
         [schema, name] if fold(schema) == "sys" => fold(name),
-        _ => return Err(no_procedure(&function.name.to_string())),
+        _ => return Ok(None),
     };
+    if !matches!(name.as_str(), "transfer_leadership" | "remove_node") {
+        return Ok(None);
+    }
     let arguments = match &function.args {
         ast::FunctionArguments::List(list) => {
             list.args.iter().map(integer).collect::<SqlResult<Vec<i64>>>()?
@@ -299,16 +312,15 @@ fn call(function: &ast::Function) -> SqlResult<Procedure> {
         _ => Vec::new(),
     };
     match (name.as_str(), arguments.as_slice()) {
-        ("transfer_leadership", []) => Ok(Procedure::TransferLeadership(None)),
-        ("transfer_leadership", [node]) => Ok(Procedure::TransferLeadership(Some(*node))),
-        ("remove_node", [node]) => Ok(Procedure::RemoveNode(*node)),
-        _ => Err(no_procedure(&function.to_string())),
+        ("transfer_leadership", []) => Ok(Some(Procedure::TransferLeadership(None))),
+        ("transfer_leadership", [node]) => Ok(Some(Procedure::TransferLeadership(Some(*node)))),
+        ("remove_node", [node]) => Ok(Some(Procedure::RemoveNode(*node))),
+        _ => {
+            let message = format!("procedure {function} does not exist");
+            Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
+                .hint("There are sys.transfer_leadership([node]) and sys.remove_node(node)."))
+        }
     }
-}
-
-fn no_procedure(name: &str) -> SqlError {
-    SqlError::new(SqlState::UNDEFINED_FUNCTION, alloc::format!("procedure {name} does not exist"))
-        .hint("There are sys.transfer_leadership([node]) and sys.remove_node(node).")
 }
 
 fn integer(argument: &ast::FunctionArg) -> SqlResult<i64> {

@@ -168,6 +168,7 @@ fn named(rel: &Rel) -> Option<String> {
         Rel::Settings => "Scan of sys.settings".into(),
         Rel::Live(table) => format!("Live table sys.{}", table.name),
         Rel::Series(_) => "Function scan on generate_series".into(),
+        Rel::Called(called) => format!("Function scan on {}", called.call.routine.descriptor.name),
         Rel::Unroll(_) => "Function scan for each row".into(),
         Rel::Shared(shared) => format!("Shared query {}", shared.id.0 + 1),
         Rel::Recursive(_) => "Recursive union".into(),

@@ -10,11 +10,12 @@ use alloc::vec::Vec;
 use super::planner::Planner;
 use super::query::{plan_query, rename};
 use super::rel::{Join, JoinMethod, JoinType, Rel, RowSet, RowSetKind, Scan, Series, Unroll, Values};
+use super::routine::plan_rows;
 use super::unroll::{gives_rows, row_set};
 use super::{OutputColumn, Relation};
 use crate::access::Access;
 use crate::ast::{self, Alias, From, JoinCondition, JoinKind, TableName};
-use crate::bind::{Binder, Scope, ScopeColumn, Typed};
+use crate::bind::{Binder, Scope, ScopeColumn, Typed, is_built_in, undefined_function};
 use crate::catalog::StoredTable;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Expr, SequenceCall, SequenceFunction};
@@ -25,9 +26,9 @@ use crate::types::{DataType, Datum};
 pub(super) fn plan_from(from: &[From], planner: &mut Planner) -> SqlResult<(Rel, Scope)> {
     let mut all = (Rel::Row, Scope::default());
     for (at, item) in from.iter().enumerate() {
-        if let From::Function { name, arguments, ordinality, alias, position } = item {
+        if let From::Function { name, arguments, ordinality, alias } = item {
             all = plan_function(name, arguments, *ordinality, alias.as_ref(), all, planner)
-                .map_err(|error| error.at(*position))?;
+                .map_err(|error| error.at(name.position))?;
             continue;
         }
         let (rel, scope) = plan_item(item, planner)?;
@@ -49,10 +50,10 @@ pub(super) fn join(join_type: JoinType, left: Rel, right: Rel, condition: Option
 fn plan_item(item: &From, planner: &mut Planner) -> SqlResult<(Rel, Scope)> {
     match item {
         From::Table { name, alias } => plan_table(name, alias.as_ref(), planner),
-        From::Function { name, arguments, ordinality, alias, position } => {
+        From::Function { name, arguments, ordinality, alias } => {
             let nothing = (Rel::Row, Scope::default());
             plan_function(name, arguments, *ordinality, alias.as_ref(), nothing, planner)
-                .map_err(|error| error.at(*position))
+                .map_err(|error| error.at(name.position))
         }
         From::Query { query, alias } => {
             let plan = plan_query(query, &[], planner)?;
@@ -68,7 +69,7 @@ fn plan_item(item: &From, planner: &mut Planner) -> SqlResult<(Rel, Scope)> {
     }
 }
 
-fn outputs(columns: Vec<(String, DataType)>) -> Vec<OutputColumn> {
+pub(super) fn outputs(columns: Vec<(String, DataType)>) -> Vec<OutputColumn> {
     columns.into_iter().map(|(name, data_type)| OutputColumn { name, data_type }).collect()
 }
 
@@ -162,20 +163,33 @@ pub(super) fn scan(table: Arc<StoredTable>, with_key: bool) -> Rel {
 
 /// A function, for each row of what stands before it.
 fn plan_function(
-    name: &str,
+    name: &TableName,
     arguments: &[ast::Expr],
     ordinality: bool,
     alias: Option<&Alias>,
     (left, before): (Rel, Scope),
     planner: &mut Planner,
 ) -> SqlResult<(Rel, Scope)> {
+    if let Some(routine) = planner.relations.routine(name.schema.as_deref(), &name.name) {
+        if ordinality {
+            return Err(SqlError::not_supported("WITH ORDINALITY of a function of users"));
+        }
+        return plan_rows(routine, arguments, alias, (left, before), planner);
+    }
+    let name = &name.name;
     if !gives_rows(name) {
+        if !is_built_in(name) {
+            let scope = Scope::default();
+            let mut binder = Binder::new(&scope, planner, "functions in FROM");
+            let types = arguments.iter().map(|argument| Ok(binder.bind(argument)?.data_type));
+            return Err(undefined_function(name, &types.collect::<SqlResult<Vec<_>>>()?));
+        }
         let message = format!("function {name} does not give rows");
         return Err(SqlError::new(SqlState::NOT_SUPPORTED, message));
     }
     let mut binder = Binder::new(&before, planner, "functions in FROM");
     let set = row_set(name, arguments, &mut binder)?;
-    let called = alias.map_or_else(|| name.into(), |alias| alias.name.clone());
+    let called = alias.map_or_else(|| name.clone(), |alias| alias.name.clone());
     let mut columns = vec![(called.clone(), set.data_type)];
     if name == "pg_options_to_table" {
         columns = vec![("option_name".into(), DataType::Text), ("option_value".into(), DataType::Text)];

@@ -16,6 +16,7 @@ mod query;
 pub(crate) mod rel;
 mod related;
 mod rewrite;
+mod routine;
 mod select;
 mod unroll;
 mod with;
@@ -29,10 +30,11 @@ use core::cell::RefCell;
 
 pub(crate) use change::{Conflict, DeletePlan, InsertPlan, InsertRows, Returning, TargetRows, UpdatePlan};
 pub(crate) use explain::{explain, reset};
-pub(crate) use planner::{Level, Planner, Relations};
+pub(crate) use planner::{Arguments, Level, Planner, Relations};
 pub(crate) use query::{QueryPlan, plan_query};
 pub(crate) use rel::Rel;
 pub(crate) use related::{Child, Related, RelatedTable, related_to};
+pub(crate) use unroll::gives_rows;
 pub(crate) use with::WithPlan;
 
 use cluster_store::Transaction;
@@ -40,8 +42,9 @@ use explain::rels_of;
 use name::name_of;
 use optimize::{optimize, weighs};
 
-use crate::ast::{CopyFormat, Statement, TableName, visit};
-use crate::bind::{Scope, scope_of};
+use crate::ast::visit::{self, Name};
+use crate::ast::{CopyFormat, Statement, TableName};
+use crate::bind::{Scope, is_built_in, scope_of};
 use crate::catalog::{self, SYS, Stored, StoredTable, StoredView};
 use crate::database::{Database, LiveTable};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -181,8 +184,16 @@ impl Relation {
 /// Whether planning `statement` looks at any table.
 pub(crate) fn needs_tables(statement: &Statement) -> bool {
     let mut needs = false;
-    visit::tables(statement, &mut |_| needs = true);
+    visit::names(statement, &mut |name| needs |= is_stored(name));
     needs
+}
+
+/// Whether what `name` means is looked up.
+fn is_stored(name: Name<'_>) -> bool {
+    match name {
+        Name::Table(_) => true,
+        Name::Routine(schema, name) => schema.is_some() || !is_built_in(name),
+    }
 }
 
 /// The tables that a statement names, looked up, and those that have to do with them. Those that do not exist are missed
@@ -193,12 +204,12 @@ pub(crate) async fn relations<D: Database>(
     database: &D,
     path: &Arc<SearchPath>,
 ) -> SqlResult<Relations> {
-    let mut waiting: Vec<(Option<String>, String)> = Vec::new();
-    visit::tables(statement, &mut |table| waiting.push((table.schema.clone(), table.name.clone())));
+    let mut waiting = Waiting::default();
+    visit::names(statement, &mut |name| waiting.add(name));
     let mut written: Vec<TableName> = Vec::new();
     visit::changed_tables(statement, &mut |table| written.push(table.clone()));
     let mut relations = Relations { path: path.clone(), ..Relations::default() };
-    while let Some((schema, name)) = waiting.pop() {
+    while let Some((schema, name)) = waiting.tables.pop() {
         let key = (schema.clone().unwrap_or_default(), name);
         if relations.all.contains_key(&key) {
             continue;
@@ -206,7 +217,7 @@ pub(crate) async fn relations<D: Database>(
         let Some(relation) = relations.look_up(&schema, &key.1, transaction, database).await? else {
             continue;
         };
-        let mut follow = |table: &TableName| waiting.push((table.schema.clone(), table.name.clone()));
+        let mut follow = |name: Name<'_>| waiting.add(name);
         match &relation {
             Relation::View(view) => visit::of_query(&parse::query(&view.descriptor.query)?, &mut follow),
             Relation::SystemView(view) => visit::of_query(&parse::query(view.query)?, &mut follow),
@@ -218,6 +229,9 @@ pub(crate) async fn relations<D: Database>(
         }
         relations.all.insert(key, relation);
     }
+    for (schema, name) in waiting.routines {
+        relations.look_up_routine(schema, name, transaction, database).await?;
+    }
     for table in &written {
         if let Ok(Relation::Stored(table)) = relations.find(table) {
             let name = (table.descriptor.schema.clone(), table.descriptor.name.clone());
@@ -227,7 +241,26 @@ pub(crate) async fn relations<D: Database>(
     Ok(relations)
 }
 
-/// Adds the tables that have to do with `table` by foreign keys.
+/// Names that are still to be looked up.
+#[derive(Default)]
+struct Waiting {
+    tables: Vec<(Option<String>, String)>,
+    routines: Vec<(Option<String>, String)>,
+}
+
+impl Waiting {
+    fn add(&mut self, name: Name<'_>) {
+        match name {
+            Name::Table(table) => self.tables.push((table.schema.clone(), table.name.clone())),
+            Name::Routine(schema, called) if is_stored(name) => {
+                self.routines.push((schema.map(String::from), called.into()));
+            }
+            Name::Routine(..) => {}
+        }
+    }
+}
+
+/// Adds the tables that have to do with `table` by foreign keys, and what their triggers call.
 async fn add_related<D: Database>(
     table: (String, String),
     relations: &mut Relations,
@@ -246,6 +279,10 @@ async fn add_related<D: Database>(
             continue;
         }
         if let Some(table) = relations.stored(&name) {
+            for trigger in &table.descriptor.triggers {
+                let (schema, name) = trigger.routine.clone();
+                relations.look_up_routine(Some(schema), name, transaction, database).await?;
+            }
             // Rows that refer to its own may change with them; those that they refer to do not.
             waiting.extend(table.descriptor.foreign_keys.iter().map(|key| (key.table.clone(), false)));
             waiting.extend(table.descriptor.referenced_by.iter().map(|name| (name.clone(), true)));
@@ -329,6 +366,16 @@ pub(crate) fn plan(
     relations: Relations,
     given: &[Option<DataType>],
 ) -> SqlResult<Planned> {
+    plan_body(statement, relations, given, Vec::new())
+}
+
+/// The same for a statement of a routine's body, in which names may mean arguments.
+pub(crate) fn plan_body(
+    statement: &Statement,
+    relations: Relations,
+    given: &[Option<DataType>],
+    arguments: Arguments,
+) -> SqlResult<Planned> {
     let mut made_for: Vec<Seen> = Vec::new();
     let mut statistics: Vec<Seen> = Vec::new();
     for relation in relations.all.values() {
@@ -350,9 +397,14 @@ pub(crate) fn plan(
     };
     let reads_store = relations.all.values().any(is_computed) || !made_for.is_empty();
     made_for.extend(relations.missed.iter().map(|key| (key.clone(), None)));
-    let path = (!relations.all.is_empty()).then(|| relations.path.clone());
+    let called = relations.routines.values();
+    made_for.extend(called.map(|routine| (routine.key.clone(), Some(routine.bytes.clone()))));
+    let is_path_used = !relations.all.is_empty() || !relations.routines.is_empty();
+    let path = is_path_used.then(|| relations.path.clone());
     let mut planner = Planner::new(relations, given);
+    planner.arguments = arguments;
     let (plan, columns) = plan_with(statement, &mut planner)?;
+    let plan = if planner.calls_volatile { with::apart(plan)? } else { plan };
     let params = planner.params.finish()?;
     let weighed = if rels_of(&plan).into_iter().any(weighs) { statistics } else { Vec::new() };
     Ok(Planned { plan, params, columns, made_for, weighed, path, reads_store })
@@ -382,6 +434,7 @@ fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, O
             (Plan::Delete(plan), columns)
         }
         Statement::With(with) => with::plan_with_clause(with, planner)?,
+        Statement::Call(call) => routine::plan_call(call, planner)?,
         Statement::Copy(copy) => (copy::plan_copy(copy, planner)?, None),
         Statement::Explain(explain) => {
             if explain.passes {

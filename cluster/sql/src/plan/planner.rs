@@ -13,7 +13,7 @@ use super::Relation;
 use super::rel::Rel;
 use crate::ast::TableName;
 use crate::bind::{AggregateCall, Aggregates, Params, Scope, undefined_column};
-use crate::catalog::{self, StoredTable};
+use crate::catalog::{self, StoredRoutine, StoredTable, routine_name};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
@@ -30,6 +30,8 @@ pub(crate) struct Relations {
     pub(crate) path: Arc<SearchPath>,
     /// The keys of what would have been found first, had it been there.
     pub(crate) missed: Vec<Vec<u8>>,
+    /// The routines that it calls, by the schema that it gives, or none, and name; those of triggers by their own schema.
+    pub(crate) routines: BTreeMap<(String, String), Arc<StoredRoutine>>,
 }
 
 impl Relations {
@@ -61,6 +63,37 @@ impl Relations {
             }
         }
         Ok(None)
+    }
+
+    /// Looks up the routine of a name, in its schema or along the path.
+    pub(super) async fn look_up_routine<D: Database>(
+        &mut self,
+        schema: Option<String>,
+        name: String,
+        transaction: &mut Transaction,
+        database: &D,
+    ) -> SqlResult<()> {
+        let key = (schema.clone().unwrap_or_default(), name);
+        if self.routines.contains_key(&key) {
+            return Ok(());
+        }
+        let path = self.path.clone();
+        for schema in path.candidates(&schema) {
+            if system::is_system_schema(schema) {
+                continue;
+            }
+            if let Some(routine) = database.tables().find_routine(transaction, schema, &key.1).await? {
+                self.routines.insert(key, routine);
+                return Ok(());
+            }
+            self.missed.push(catalog::descriptor_key(schema, &routine_name(&key.1)));
+        }
+        Ok(())
+    }
+
+    /// The routine that is called so.
+    pub(crate) fn routine(&self, schema: Option<&str>, name: &str) -> Option<Arc<StoredRoutine>> {
+        self.routines.get(&(schema.unwrap_or_default().into(), name.into())).cloned()
     }
 
     /// The stored table of this schema and name.
@@ -126,7 +159,14 @@ pub(crate) struct Planner {
     ids: usize,
     /// The plan after each pass, if that is wanted.
     pub(super) passes: Option<RefCell<Vec<String>>>,
+    /// What the statement is the body of: names of arguments are parameters.
+    pub(crate) arguments: Arguments,
+    /// Whether it calls a routine that may change tables.
+    pub(crate) calls_volatile: bool,
 }
+
+/// What names mean in the body of a routine that no column has: the name of a table or nothing, a name, and its type.
+pub(crate) type Arguments = Vec<(Option<String>, String, DataType)>;
 
 impl Planner {
     pub(crate) fn new(relations: Relations, given: &[Option<DataType>]) -> Planner {
@@ -138,6 +178,8 @@ impl Planner {
             uses: Vec::new(),
             ids: 0,
             passes: None,
+            arguments: Vec::new(),
+            calls_volatile: false,
         }
     }
 

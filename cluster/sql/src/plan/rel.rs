@@ -14,7 +14,7 @@ use crate::bind::{AggregateCall, WindowCall};
 use crate::catalog::StoredTable;
 use crate::database::LiveTable;
 use crate::error::SqlResult;
-use crate::expr::{Expr, SortExpr};
+use crate::expr::{Expr, RoutineCall, SortExpr};
 use crate::system::SystemTable;
 use crate::types::DataType;
 
@@ -33,6 +33,7 @@ pub(crate) enum Rel {
     /// A system table, and behind its columns its object id.
     System(&'static SystemTable),
     Series(Arc<Series>),
+    Called(Arc<Called>),
     Unroll(Arc<Unroll>),
     Shared(Arc<Shared>),
     Recursive(Arc<Recursive>),
@@ -82,6 +83,14 @@ pub(crate) struct Scan {
     pub(crate) backward: bool,
     /// Whether each row's key stands behind its columns.
     pub(crate) with_key: bool,
+}
+
+/// What a routine gives.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Called {
+    pub(crate) call: RoutineCall,
+    /// How many columns its rows have.
+    pub(crate) width: usize,
 }
 
 /// `generate_series`
@@ -327,6 +336,7 @@ impl Rel {
             Rel::Settings => crate::settings::TABLE.columns.len() + 1,
             Rel::System(table) => table.columns.len() + 1,
             Rel::Series(_) => 1,
+            Rel::Called(called) => called.width,
             Rel::Unroll(unroll) => unroll.input.width() + unroll.sets.len() + usize::from(unroll.ordinality),
             Rel::Shared(shared) => shared.input.width(),
             Rel::Recursive(recursive) => recursive.base.width(),
@@ -367,6 +377,7 @@ impl Rel {
         match self {
             Rel::Row | Rel::Empty(_) | Rel::Values(_) | Rel::Scan(_) | Rel::Live(_) => Vec::new(),
             Rel::Settings | Rel::System(_) | Rel::Series(_) | Rel::Working(..) => Vec::new(),
+            Rel::Called(_) => Vec::new(),
             Rel::Unroll(unroll) => [&unroll.input].into(),
             Rel::Shared(shared) => [&shared.input].into(),
             Rel::Recursive(recursive) => [&recursive.base, &recursive.step].into(),

@@ -21,7 +21,7 @@ impl Rel {
         }
         Ok(match self {
             Rel::Row | Rel::Empty(_) | Rel::Values(_) | Rel::Scan(_) | Rel::Live(_) => self,
-            Rel::Settings | Rel::System(_) | Rel::Series(_) | Rel::Working(..) => self,
+            Rel::Settings | Rel::System(_) | Rel::Series(_) | Rel::Working(..) | Rel::Called(_) => self,
             Rel::Unroll(node) => over!(Unroll, node, Unroll, input),
             Rel::Shared(node) => over!(Shared, node, Shared, input),
             Rel::Recursive(node) => over!(Recursive, node, Recursive, base, step),
@@ -54,6 +54,7 @@ impl Rel {
                 node.filter.iter_mut().try_for_each(visit)
             }
             Rel::Series(node) => Arc::make_mut(node).arguments.iter_mut().try_for_each(visit),
+            Rel::Called(node) => Arc::make_mut(node).call.arguments.iter_mut().try_for_each(visit),
             Rel::Unroll(node) => {
                 let sets = &mut Arc::make_mut(node).sets;
                 sets.iter_mut().try_for_each(|set| set.for_each_expr(visit))

@@ -19,7 +19,7 @@ use crate::types::{DataType, Datum, Scalar};
 const SETS: &str = "\0sets";
 
 /// Whether a function of this name gives rows.
-pub(super) fn gives_rows(name: &str) -> bool {
+pub(crate) fn gives_rows(name: &str) -> bool {
     matches!(name, "unnest" | "generate_subscripts" | "generate_series" | "pg_options_to_table")
         || name == "pg_partition_ancestors"
 }

@@ -9,7 +9,7 @@ use super::query::{check_unnamed, plan_cte, rename};
 use super::rel::{Rel, RunId};
 use super::{OutputColumn, Plan, plan_with};
 use crate::ast::{With, WithItem};
-use crate::error::SqlResult;
+use crate::error::{SqlError, SqlResult};
 
 /// Statements that see the same rows, those that were there before any of them, and what those before them return.
 #[derive(Debug)]
@@ -25,6 +25,19 @@ pub(crate) struct Part {
     /// Where others find what it returns.
     pub(crate) id: RunId,
     pub(crate) plan: Plan,
+}
+
+/// A statement that calls what may change tables: it reads what was there before, and is run once and to its end.
+pub(super) fn apart(plan: Plan) -> SqlResult<Plan> {
+    match plan {
+        Plan::Query(_) | Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) => {
+            Ok(Plan::With(Box::new(WithPlan { parts: Vec::new(), last: plan })))
+        }
+        Plan::With(_) | Plan::Explain(_) => Ok(plan),
+        Plan::CopyIn(_) | Plan::CopyOut(..) | Plan::Direct => {
+            Err(SqlError::not_supported("a call of a function that is VOLATILE here, which"))
+        }
+    }
 }
 
 pub(super) fn plan_with_clause(

@@ -14,8 +14,7 @@ use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{
-    Budget, Context, References, Row, check_deferred, check_row, replay_inserts, settle_keys,
-    store_row,
+    Budget, Context, References, Row, check_deferred, check_row, replay_inserts, settle_keys, store_row,
 };
 use crate::memo::Memo;
 use crate::plan::{CopyInPlan, Plan, Planned};

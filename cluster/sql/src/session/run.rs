@@ -288,7 +288,7 @@ impl<D: Database> Session<D> {
                 let budget = Budget::new(self.database.memory());
                 return Ok(Outcome::Rows(Cursor::ready(rows, columns, |_| Tag::Show, 0, budget)));
             }
-            Statement::Call(procedure) => {
+            Statement::CallSystem(procedure) => {
                 if self.state.is_block() {
                     let message = "CALL of a system procedure cannot run inside a transaction block";
                     return Err(SqlError::new(SqlState::ACTIVE_TRANSACTION, message));
@@ -364,6 +364,8 @@ fn command(statement: &Statement) -> &'static str {
             });
             changes.next().unwrap_or_else(|| command(&with.statement))
         }
+        Statement::Call(_) => "CALL",
+        Statement::Query(_) => "a SELECT that calls a function which is VOLATILE",
         other => definition::command(other),
     }
 }
@@ -416,7 +418,7 @@ pub(super) async fn write_once<D: Database>(
     };
     let tag = tag_of(plan).ok_or_else(plan_changed)?;
     let changed = run_change(plan, context).await?;
-    let tag = tag(changed.count);
+    let tag = if matches!(prepared.statement(), Statement::Call(_)) { Tag::Call } else { tag(changed.count) };
     let rows = planned.columns.clone().map(|columns| (changed.returned, columns));
     Ok(Written { tag, rows, budget: None, notices: Vec::new() })
 }

@@ -106,7 +106,7 @@ fn of_table(catalog: &Catalog, relation: &Relation, rows: &mut Rows) {
 fn used_by(catalog: &Catalog, view: &Relation, query: &str) -> alloc::vec::Vec<u32> {
     let mut used = alloc::vec::Vec::new();
     let Ok(query) = crate::parse::query(query) else { return used };
-    crate::ast::visit::of_query(&query, &mut |table| {
+    crate::ast::visit::tables_of_query(&query, &mut |table| {
         let schema = table.schema.as_deref().unwrap_or(crate::catalog::PUBLIC);
         if let Some(found) = catalog.relation_called(schema, &table.name)
             && found.oid != view.oid

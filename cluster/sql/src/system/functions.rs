@@ -105,18 +105,18 @@ fn type_number(name: &str) -> SqlResult<Datum> {
     }
 }
 
-fn routine_number(name: &str) -> SqlResult<Datum> {
+fn routine_number(name: &str, catalog: &Catalog) -> SqlResult<Datum> {
     if let Some(number) = as_number(name) {
         return Ok(number);
     }
     let plain = name.strip_prefix("pg_catalog.").unwrap_or(name);
-    routine::called(plain).map(oid).ok_or_else(|| {
+    routine::called(plain, catalog).map(oid).ok_or_else(|| {
         SqlError::new(SqlState::UNDEFINED_FUNCTION, format!("function \"{name}\" does not exist"))
     })
 }
 
-fn name_of_routine(number: u32) -> String {
-    match routine::name(number) {
+fn name_of_routine(number: u32, catalog: &Catalog) -> String {
+    match routine::name(number, catalog) {
         _ if number == 0 => "-".into(),
         Some(name) => name.into(),
         None => format!("{number}"),
@@ -236,14 +236,14 @@ signatures! { FUNCTIONS reads catalog:
     "to_regclass" (Text) Regclass, Strict, |a, s, c| Ok(a.first().and_then(|name| relation_called(text_of(name), s, c)).map_or(Datum::Null, |found| oid(found.oid)));
     "to_regtype" (Text) Regtype, Strict, |a, _, _| Ok(a.first().and_then(|name| type_called(text_of(name))).map_or(Datum::Null, oid));
     "to_regnamespace" (Text) Regnamespace, Strict, |a, _, c| Ok(a.first().and_then(|name| schema_number(text_of(name), c).ok()).unwrap_or(Datum::Null));
-    "to_regproc" (Text) Regproc, Strict, |a, _, _| Ok(a.first().and_then(|name| routine_number(text_of(name)).ok()).unwrap_or(Datum::Null));
+    "to_regproc" (Text) Regproc, Strict, |a, _, c| Ok(a.first().and_then(|name| routine_number(text_of(name), c).ok()).unwrap_or(Datum::Null));
     "regclass" (Text) Regclass, Strict, |a, s, c| relation_oid(a.first().map_or("", |name| text_of(name)), s, c);
     "regtype" (Text) Regtype, Strict, |a, _, _| type_number(a.first().map_or("", |name| text_of(name)));
-    "regproc" (Text) Regproc, Strict, |a, _, _| routine_number(a.first().map_or("", |name| text_of(name)));
+    "regproc" (Text) Regproc, Strict, |a, _, c| routine_number(a.first().map_or("", |name| text_of(name)), c);
     "regnamespace" (Text) Regnamespace, Strict, |a, _, c| schema_number(a.first().map_or("", |name| text_of(name)), c);
     "regclassout" (Oid) Text, Strict, |a, s, c| Ok(made(name_of_relation(a.first().map_or(0, |a| number(a)), s, c)));
     "regtypeout" (Oid) Text, Strict, |a, _, _| Ok(made(types::format_type(a.first().map_or(0, |a| number(a)), None)));
-    "regprocout" (Oid) Text, Strict, |a, _, _| Ok(made(name_of_routine(a.first().map_or(0, |a| number(a)))));
+    "regprocout" (Oid) Text, Strict, |a, _, c| Ok(made(name_of_routine(a.first().map_or(0, |a| number(a)), c)));
     "regnamespaceout" (Oid) Text, Strict, |a, _, c| Ok(made(name_of_schema(a.first().map_or(0, |a| number(a)), c)));
     "pg_get_indexdef" (Oid) Text, Strict, |a, _, c| index_definition(a, c);
     "pg_get_indexdef" (Oid, Int4, Bool) Text, Strict, |a, _, c| index_definition(a, c);
@@ -256,9 +256,9 @@ signatures! { FUNCTIONS reads catalog:
     "pg_get_viewdef" (Oid, Bool) Text, Strict, |a, _, c| view_definition(a.first().and_then(|a| c.relation(number(a))));
     "pg_get_viewdef" (Text) Text, Strict, |a, s, c| view_definition(a.first().and_then(|a| relation_called(text_of(a), s, c)));
     "pg_get_viewdef" (Text, Bool) Text, Strict, |a, s, c| view_definition(a.first().and_then(|a| relation_called(text_of(a), s, c)));
-    "pg_get_function_result" (Oid) Text, Strict, |a, _, _| or_null(routine::result(a.first().map_or(0, |a| number(a))));
-    "pg_get_function_arguments" (Oid) Text, Strict, |a, _, _| or_null(routine::arguments(a.first().map_or(0, |a| number(a))));
-    "pg_get_function_identity_arguments" (Oid) Text, Strict, |a, _, _| or_null(routine::arguments(a.first().map_or(0, |a| number(a))));
+    "pg_get_function_result" (Oid) Text, Strict, |a, _, c| or_null(routine::result(a.first().map_or(0, |a| number(a)), c));
+    "pg_get_function_arguments" (Oid) Text, Strict, |a, _, c| or_null(routine::arguments(a.first().map_or(0, |a| number(a)), true, c));
+    "pg_get_function_identity_arguments" (Oid) Text, Strict, |a, _, c| or_null(routine::arguments(a.first().map_or(0, |a| number(a)), false, c));
     "pg_get_serial_sequence" (Text, Text) Text, Strict, serial_sequence;
     "pg_table_is_visible" (Oid) Bool, Strict, |a, s, c| Ok(a.first().and_then(|a| c.relation(number(a))).map_or(Datum::Null, |found| Datum::Bool(is_visible(found, s, c))));
     "pg_get_userbyid" (Oid) Name, Strict, |a, _, c| user_name(a.first().map_or(0, |a| number(a)), c);

@@ -16,7 +16,8 @@ use cluster_store::Transaction;
 
 use super::{INFORMATION_SCHEMA, PG_CATALOG, SystemTable, SystemView, tables, views};
 use crate::catalog::{
-    self, Descriptor, Index, PUBLIC, SYS, SequenceDescriptor, TableDescriptor, ViewDescriptor,
+    self, Descriptor, Index, PUBLIC, RoutineDescriptor, SYS, SequenceDescriptor, TableDescriptor,
+    ViewDescriptor,
 };
 use crate::database::LiveTable;
 use crate::error::SqlResult;
@@ -68,6 +69,8 @@ pub(crate) struct Catalog {
     pub(super) schemas: Vec<Schema>,
     /// By schema and name, the system's last.
     pub(super) relations: Vec<Relation>,
+    /// Functions and procedures that users have defined.
+    pub(super) routines: Vec<RoutineDescriptor>,
     by_oid: BTreeMap<u32, usize>,
     by_name: BTreeMap<(String, String), usize>,
     /// What has an id of its name: what it belongs to, and what it is called.
@@ -93,6 +96,7 @@ pub(crate) async fn load(
     let mut catalog = Catalog {
         schemas: Vec::new(),
         relations: Vec::new(),
+        routines: Vec::new(),
         by_oid: BTreeMap::new(),
         by_name: BTreeMap::new(),
         named: BTreeMap::new(),
@@ -130,6 +134,10 @@ impl Catalog {
             }
             // Indexes are described with their tables.
             Descriptor::Index(_) => return,
+            Descriptor::Routine(routine) => {
+                self.routines.push(*routine);
+                return;
+            }
             Descriptor::Table(table) => {
                 let table = Arc::new(table);
                 self.add_indexes(&table);
@@ -197,7 +205,12 @@ impl Catalog {
     /// About how many bytes of memory it takes.
     pub(crate) fn len_memory(&self) -> usize {
         let columns: usize = self.stored_tables().map(|(_, table)| table.columns.len()).sum();
-        self.relations.len() * (size_of::<Relation>() + 192) + self.named.len() * 96 + columns * 160
+        let bodies: usize = self.routines.iter().map(|routine| routine.body.len()).sum();
+        let routines = self.routines.len() * size_of::<RoutineDescriptor>() + bodies;
+        self.relations.len() * (size_of::<Relation>() + 192)
+            + self.named.len() * 96
+            + columns * 160
+            + routines
     }
 
     /// The object id of what belongs to the object `of` and is called `name`.

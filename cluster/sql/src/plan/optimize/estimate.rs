@@ -2,7 +2,7 @@
 
 use crate::access::Access;
 use crate::ast::BinaryOperator;
-use crate::catalog::{ColumnStatistics, StoredTable, UNKNOWN_EQUAL};
+use crate::catalog::{ColumnStatistics, Returns, StoredTable, UNKNOWN_EQUAL};
 use crate::exec::STATEMENT_MEMORY_MAX;
 use crate::expr::Expr;
 use crate::plan::rel::{Join, JoinType, Rel, Scan};
@@ -34,6 +34,8 @@ pub(in crate::plan) fn rows(rel: &Rel) -> f64 {
         Rel::Live(_) | Rel::Settings => 20.0,
         Rel::System(_) => 200.0,
         Rel::Series(_) | Rel::Working(..) => 1_000.0,
+        Rel::Called(called) if matches!(called.call.routine.descriptor.returns, Returns::Rows(_)) => 1_000.0,
+        Rel::Called(_) => 1.0,
         Rel::Measured(measured) => rows(&measured.input),
         Rel::Unroll(unroll) => rows(&unroll.input) * 4.0,
         Rel::Shared(shared) => rows(&shared.input),

@@ -84,7 +84,7 @@ pub(super) fn prune(rel: &mut Rel, wanted: &[bool]) {
         // These look at all that is below them.
         Rel::Set(_) | Rel::Window(_) | Rel::Shared(_) | Rel::Recursive(_) | Rel::Unroll(_) => prune_all(rel),
         Rel::Row | Rel::Empty(_) | Rel::Values(_) | Rel::Live(_) => {}
-        Rel::Settings | Rel::System(_) | Rel::Series(_) | Rel::Working(..) => {}
+        Rel::Settings | Rel::System(_) | Rel::Series(_) | Rel::Working(..) | Rel::Called(_) => {}
     }
 }
 

@@ -5,11 +5,12 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::referenced::let_go;
+use super::routine::forget_triggers;
 use super::{place_of, put_table, skipping, table_called};
 use crate::ast::{Drop, ObjectKind, TableName, Truncate, visit};
 use crate::catalog::{
     self, ColumnDefault, Descriptor, Identity, IndexConstraint, Named, PUBLIC, SCHEMA_ITSELF, Stored,
-    TableDescriptor,
+    TableDescriptor, routine_name,
 };
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -30,24 +31,31 @@ pub(super) async fn drop<D: Database>(drop: &Drop, context: &mut Context<'_, D>)
             drop_schema(&name.name, drop, &mut notices, context).await?;
             continue;
         }
-        let schema = &place_of(name, context).await?;
-        if settings::is_of_system(schema, &name.name, context.database.live_tables()) {
+        let is_routine = matches!(drop.kind, ObjectKind::Function | ObjectKind::Procedure);
+        let called = if is_routine { routine_name(&name.name) } else { name.name.clone() };
+        let known = TableName { name: called, ..name.clone() };
+        let schema = &place_of(&known, context).await?;
+        if settings::is_of_system(schema, &known.name, context.database.live_tables()) {
             let message = format!("cannot drop system table \"{}\"", name.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
         }
-        match catalog::find(context.transaction, schema, &name.name).await? {
+        match catalog::find(context.transaction, schema, &known.name).await? {
             Some(stored) if stored.kind() == drop.kind.name() => {
-                names.push((schema.clone(), name.name.clone()))
+                names.push((schema.clone(), known.name.clone()))
             }
             Some(_) => {
                 let message = format!("\"{}\" is not {}", name.name, article(drop.kind));
                 return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
             }
             None => {
-                let message = format!("{} \"{}\" does not exist", drop.kind.name(), name.name);
+                let message = match is_routine {
+                    true => format!("{} {}() does not exist", drop.kind.name(), name.name),
+                    false => format!("{} \"{}\" does not exist", drop.kind.name(), name.name),
+                };
                 if !drop.if_exists {
                     let state = match drop.kind {
                         ObjectKind::Index => SqlState::UNDEFINED_OBJECT,
+                        ObjectKind::Function | ObjectKind::Procedure => SqlState::UNDEFINED_FUNCTION,
                         _ => SqlState::UNDEFINED_TABLE,
                     };
                     return Err(SqlError::new(state, message));
@@ -67,6 +75,8 @@ const fn article(kind: ObjectKind) -> &'static str {
         ObjectKind::Sequence => "a sequence",
         ObjectKind::View => "a view",
         ObjectKind::Schema => "a schema",
+        ObjectKind::Function => "a function",
+        ObjectKind::Procedure => "a procedure",
     }
 }
 
@@ -101,7 +111,7 @@ async fn drop_schema<D: Database>(
     Ok(context.transaction.delete(&key)?)
 }
 
-fn depended_on(kind: &str, name: &str) -> SqlError {
+pub(super) fn depended_on(kind: &str, name: &str) -> SqlError {
     let message = format!("cannot drop {kind} {name} because other objects depend on it");
     SqlError::new(SqlState::DEPENDENT_OBJECTS, message)
         .hint("Use DROP ... CASCADE to drop the dependent objects too.")
@@ -146,6 +156,10 @@ async fn drop_all<D: Database>(
                 }
                 forget(name, context)?;
                 delete_all(sequence.id, context).await?;
+            }
+            Some(Stored::Routine(routine)) => {
+                forget_triggers(&routine.descriptor, cascade, context).await?;
+                forget(name, context)?;
             }
             Some(Stored::Index(table)) => {
                 notices.extend(drop_index(&name.0, &table, &name.1, cascade, context).await?);
@@ -195,7 +209,7 @@ pub(super) async fn dependents<D: Database>(
     for (schema, view, descriptor) in catalog::everything(context.transaction).await? {
         let Descriptor::View(known) = descriptor else { continue };
         let mut reads = false;
-        visit::of_query(&parse::query(&known.query)?, &mut |table| {
+        visit::tables_of_query(&parse::query(&known.query)?, &mut |table| {
             reads |= table.name == name.1 && table.schema.as_deref().unwrap_or(PUBLIC) == name.0;
         });
         if reads {

@@ -7,6 +7,7 @@ mod drop;
 mod index;
 mod object;
 mod referenced;
+mod routine;
 pub(super) mod rows;
 mod table;
 
@@ -31,6 +32,8 @@ pub(super) fn command(statement: &Statement) -> &'static str {
         Statement::CreateIndex(_) => "CREATE INDEX",
         Statement::CreateSequence(_) => "CREATE SEQUENCE",
         Statement::CreateView(_) => "CREATE VIEW",
+        Statement::CreateRoutine(create) if create.is_procedure => "CREATE PROCEDURE",
+        Statement::CreateRoutine(_) => "CREATE FUNCTION",
         Statement::OwnSequence(..) => "ALTER SEQUENCE",
         Statement::CreateSchema(..) => "CREATE SCHEMA",
         Statement::AlterTable(_) => "ALTER TABLE",
@@ -42,6 +45,8 @@ pub(super) fn command(statement: &Statement) -> &'static str {
             ObjectKind::Sequence => "DROP SEQUENCE",
             ObjectKind::View => "DROP VIEW",
             ObjectKind::Schema => "DROP SCHEMA",
+            ObjectKind::Function => "DROP FUNCTION",
+            ObjectKind::Procedure => "DROP PROCEDURE",
         },
         _ => "",
     }
@@ -65,6 +70,7 @@ pub(super) async fn run<D: Database>(
         Statement::CreateIndex(create) => index::create(create, context).await?,
         Statement::CreateSequence(create) => object::create_sequence(create, context).await?,
         Statement::CreateView(create) => object::create_view(create, context).await?,
+        Statement::CreateRoutine(create) => routine::create(create, context).await?,
         Statement::CreateSchema(name, if_not_exists) => {
             object::create_schema(name, *if_not_exists, context).await?
         }

@@ -57,6 +57,7 @@ pub(super) async fn create<D: Database>(
         checks: Vec::new(),
         foreign_keys: Vec::new(),
         referenced_by: Vec::new(),
+        triggers: Vec::new(),
         comment: None,
         key_comment: None,
         key_index_comment: None,
