@@ -268,7 +268,11 @@ impl Binder<'_> {
         match found {
             Ok((expr, data_type)) => typed(expr, data_type),
             // Columns come first.
-            Err(error) => self.argument(table, name).ok_or(error),
+            Err(error) => match self.argument(table, name) {
+                Some(argument) => Ok(argument),
+                None if self.is_argument_table(table) => Err(undefined_column(table, name)),
+                None => Err(error),
+            },
         }
     }
 }

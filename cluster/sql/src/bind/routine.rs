@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -12,6 +13,7 @@ use crate::ast;
 use crate::cast::{Context, context};
 use crate::catalog::{Returns, StoredRoutine};
 use crate::error::{SqlError, SqlResult, SqlState};
+use crate::exec::{NEW, OLD};
 use crate::expr::{Expr, RoutineCall};
 use crate::types::{DataType, Datum};
 
@@ -108,11 +110,16 @@ impl Binder<'_> {
         let data_type = arguments.get(at).map(|(_, _, data_type)| *data_type);
         Some(Typed { expr: Expr::Param(at), data_type })
     }
+
+    /// Whether `table` is what a routine's arguments may be qualified with.
+    pub(super) fn is_argument_table(&self, table: Option<&str>) -> bool {
+        table.is_some() && self.planner.arguments.iter().any(|(of, ..)| of.as_deref() == table)
+    }
 }
 
 /// Whether arguments that are qualified with `of` are the columns of a trigger's rows: those have to be.
-fn is_row(of: &Option<alloc::string::String>) -> bool {
-    matches!(of.as_deref(), Some("new" | "old"))
+fn is_row(of: &Option<String>) -> bool {
+    matches!(of.as_deref(), Some(NEW | OLD))
 }
 
 impl RoutineCall {

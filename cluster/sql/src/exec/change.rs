@@ -11,8 +11,9 @@ use hashbrown::HashSet;
 use super::foreign::References;
 use super::insert::Inserting;
 use super::store::{Replaced, check_row, remove_row, replace_rows};
+use super::trigger::{before_row, changes_inserted};
 use super::{Context, Cursor, Row};
-use crate::catalog::StoredTable;
+use crate::catalog::{Event, StoredTable};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
@@ -55,6 +56,7 @@ pub(super) async fn run_insert<D: Database>(
     context: &mut Context<'_, D>,
 ) -> SqlResult<Changed> {
     let mut inserting = Inserting::new(plan);
+    inserting.begin(context).await?;
     // What subqueries read must not be what has been inserted.
     let is_read = |exprs: &[Expr]| exprs.iter().any(Expr::has_subquery);
     let returns = plan.returning.as_ref().is_some_and(|returning| is_read(&returning.outputs));
@@ -78,7 +80,7 @@ pub(super) async fn run_insert<D: Database>(
         }
         rows => {
             let mut whole = whole_rows(rows, context).await?;
-            if returns {
+            if returns && !changes_inserted(&plan.related, plan.table.descriptor.id) {
                 inserting.return_ahead(&mut whole, context).await?;
             }
             context.transaction.see_now();
@@ -158,11 +160,16 @@ pub(super) async fn run_update<D: Database>(
     if plan.table.is_none() {
         context.transaction.see_now();
     }
+    let (related, id) = (&plan.related, plan.table.as_ref().map_or(0, |table| table.descriptor.id));
+    let columns: Vec<usize> = plan.assignments.iter().map(|(column, _)| *column).collect();
+    changed.references.fired.begin(related, id, Event::Update, &columns, context).await?;
     // Nothing is written before all is computed: what subqueries read is as it was.
     for (index, (key, mut row)) in targets.into_iter().enumerate() {
         context.breathe(index).await?;
         let old: Row = row.get(..plan.rows.width).unwrap_or_default().into();
-        let mut new = assigned(&plan.assignments, old.clone(), &row, context).await?;
+        let new = assigned(&plan.assignments, old.clone(), &row, context).await?;
+        let becomes = before_row(related, id, Event::Update, (&old, new), &columns, context).await?;
+        let Some(mut new) = becomes else { continue };
         match &plan.table {
             Some(table) => check_row(table, &mut new, &context.env)?,
             None => settings::store(&key, &mut new, context.transaction)?,
@@ -174,11 +181,14 @@ pub(super) async fn run_update<D: Database>(
     }
     context.transaction.see_now();
     let Some(table) = &plan.table else { return Ok(changed) };
-    if plan.related.tables.is_empty() {
+    if related.tables.is_empty() {
         replace_rows(table, &replaced, context.transaction, &context.env).await?;
+        for Replaced { old, new, .. } in &replaced {
+            changed.references.fired.note(related, id, Event::Update, (old, new), &columns, context)?;
+        }
         return Ok(changed);
     }
-    changed.references.replace(&plan.related, table.descriptor.id, replaced, context).await?;
+    changed.references.replace(related, id, replaced, &columns, context).await?;
     Ok(changed)
 }
 
@@ -225,19 +235,31 @@ pub(super) async fn run_delete<D: Database>(
 ) -> SqlResult<Changed> {
     let mut changed = Changed::default();
     let mut rows = targets(&plan.rows, context).await?;
+    let (related, id) = (&plan.related, plan.table.descriptor.id);
+    changed.references.fired.begin(related, id, Event::Delete, &[], context).await?;
+    if related.triggers.contains_key(&id) {
+        let mut gone = Vec::with_capacity(rows.len());
+        for (key, row) in rows {
+            if before_row(related, id, Event::Delete, (&row, Row::new()), &[], context).await?.is_some() {
+                gone.push((key, row));
+            }
+        }
+        rows = gone;
+    }
     for (_, row) in &rows {
         changed.note(row, plan.returning.as_ref(), context).await?;
     }
     context.transaction.see_now();
-    if plan.related.tables.is_empty() {
+    if related.tables.is_empty() {
         for (index, (key, row)) in rows.into_iter().enumerate() {
             context.breathe(index).await?;
             remove_row(&plan.table, &key, &row, context.transaction, &context.env).await?;
+            changed.references.fired.note(related, id, Event::Delete, (&row, &Row::new()), &[], context)?;
         }
         return Ok(changed);
     }
     rows.iter_mut().for_each(|(_, row)| row.truncate(plan.rows.width));
-    changed.references.delete(&plan.related, plan.table.descriptor.id, rows, context).await?;
+    changed.references.delete(related, id, rows, context).await?;
     Ok(changed)
 }
 

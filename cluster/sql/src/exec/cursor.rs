@@ -221,8 +221,11 @@ impl Cursor {
                 let arguments = context.eval_all(&called.call.arguments, &[]).await?;
                 let rows = match called.call.is_null(&arguments) {
                     true => Vec::new(),
-                    false => context.call(&called.call.routine, arguments).await?.rows,
+                    false => context.call(&called.call.routine, &arguments).await?,
                 };
+                for row in &rows {
+                    context.budget.charge_row(row)?;
+                }
                 Cursor::Rows(rows.into_iter())
             }
             Cursor::Live(table) => {

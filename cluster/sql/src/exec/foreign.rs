@@ -11,8 +11,9 @@ use hashbrown::HashSet;
 use super::change::collect;
 use super::distinct::same_form;
 use super::store::{Replaced, check_row, printed, remove_row, replace_rows};
+use super::trigger::{Fired, before_row};
 use super::{Context, Row, row_len};
-use crate::catalog::{ForeignKey, ReferentialAction, TableDescriptor};
+use crate::catalog::{Event as Fires, ForeignKey, ReferentialAction, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::plan::{Child, Related, RelatedTable};
@@ -26,6 +27,8 @@ pub(crate) struct References {
     known: HashSet<Vec<u8>>,
     /// Tables, their children, and values that nothing must refer to any more.
     gone: Vec<(u32, usize, Row)>,
+    /// The triggers that are to be called then.
+    pub(crate) fired: Fired,
 }
 
 /// What became of the rows of a table.
@@ -38,6 +41,13 @@ enum Event {
 type Changes = Vec<(Row, Option<Row>)>;
 
 impl Event {
+    fn is_empty(&self) -> bool {
+        match self {
+            Event::Deleted(rows) => rows.is_empty(),
+            Event::Replaced(rows) => rows.is_empty(),
+        }
+    }
+
     /// What has become of the values in `columns`, where that is something else.
     fn changes(&self, columns: &[u16]) -> Changes {
         let mut changes: Changes = match self {
@@ -95,7 +105,7 @@ impl References {
         rows: Vec<(Arc<[u8]>, Row)>,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
-        self.follow(related, table, Event::Deleted(rows), context).await
+        self.follow(related, table, Event::Deleted(rows), &[], context).await
     }
 
     /// As [`References::delete`], for rows that have been replaced.
@@ -104,9 +114,10 @@ impl References {
         related: &Related,
         table: u32,
         rows: Vec<Replaced>,
+        assigned: &[usize],
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
-        self.follow(related, table, Event::Replaced(rows), context).await
+        self.follow(related, table, Event::Replaced(rows), assigned, context).await
     }
 
     /// Does `event` to a table, and to those that refer to it what their keys say, and so on. The rows that refer to what has
@@ -116,10 +127,11 @@ impl References {
         related: &Related,
         table: u32,
         event: Event,
+        assigned: &[usize],
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
         let mut left = VecDeque::new();
-        self.apply(related, table, event, &mut left, context).await?;
+        self.apply(related, table, event, assigned, &mut left, context).await?;
         while let Some(Consequence { child, action, changes }) = left.pop_front() {
             let Some(referring) = related.tables.get(&child.table) else { continue };
             let (mut deleted, mut replaced) = (Vec::new(), Vec::new());
@@ -134,11 +146,13 @@ impl References {
                     }
                 }
             }
-            if !deleted.is_empty() {
-                self.apply(related, child.table, Event::Deleted(deleted), &mut left, context).await?;
-            }
-            if !replaced.is_empty() {
-                self.apply(related, child.table, Event::Replaced(replaced), &mut left, context).await?;
+            let assigned: Vec<usize> =
+                child.foreign_key.columns.iter().map(|column| usize::from(*column)).collect();
+            before_rows(related, child.table, &deleted, &mut replaced, &assigned, context).await?;
+            for event in [Event::Deleted(deleted), Event::Replaced(replaced)] {
+                if !event.is_empty() {
+                    self.apply(related, child.table, event, &assigned, &mut left, context).await?;
+                }
             }
         }
         Ok(())
@@ -150,6 +164,7 @@ impl References {
         related: &'a Related,
         id: u32,
         event: Event,
+        assigned: &[usize],
         left: &mut VecDeque<Consequence<'a>>,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
@@ -159,12 +174,14 @@ impl References {
                 for (at, (key, row)) in rows.iter().enumerate() {
                     context.breathe(at).await?;
                     remove_row(&known.table, key, row, context.transaction, &context.env).await?;
+                    self.fired.note(related, id, Fires::Delete, (row, &Row::new()), &[], context)?;
                 }
             }
             Event::Replaced(rows) => {
                 replace_rows(&known.table, rows, context.transaction, &context.env).await?;
                 for row in rows {
                     self.want(related, id, &row.new, context)?;
+                    self.fired.note(related, id, Fires::Update, (&row.old, &row.new), assigned, context)?;
                 }
             }
         }
@@ -262,6 +279,35 @@ impl References {
         }
         Ok(())
     }
+}
+
+/// Calls what is to be called before rows that refer to others share their lot: they cannot be left alone.
+async fn before_rows<D: Database>(
+    related: &Related,
+    table: u32,
+    deleted: &[(Arc<[u8]>, Row)],
+    replaced: &mut [Replaced],
+    assigned: &[usize],
+    context: &mut Context<'_, D>,
+) -> SqlResult<()> {
+    let Some(triggers) = related.triggers.get(&table) else { return Ok(()) };
+    let left_alone = || {
+        let name = &triggers.table.descriptor.name;
+        let message =
+            format!("a trigger of \"{name}\" keeps a row as it is that refers to one which is changed");
+        SqlError::new(SqlState("27000"), message)
+    };
+    for (_, row) in deleted {
+        let kept = before_row(related, table, Fires::Delete, (row, Row::new()), &[], context).await?;
+        kept.ok_or_else(left_alone)?;
+    }
+    for row in replaced {
+        let new = core::mem::take(&mut row.new);
+        let new = before_row(related, table, Fires::Update, (&row.old, new), assigned, context).await?;
+        row.new = new.ok_or_else(left_alone)?;
+        check_row(&triggers.table, &mut row.new, &context.env)?;
+    }
+    Ok(())
 }
 
 /// Whether rows of the table called `id` still refer to `values`, as far as that can be told: what was stored may have been

@@ -3,12 +3,15 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
 use super::change::{Changed, assigned};
 use super::store::{Replaced, check_row, find_duplicate, replace_rows, store_row};
+use super::trigger::before_row;
 use super::{Context, Row};
+use crate::catalog::Event;
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
@@ -28,6 +31,17 @@ impl<'a> Inserting<'a> {
     pub(super) fn new(plan: &'a InsertPlan) -> Inserting<'a> {
         let (changed, written, ahead) = Default::default();
         Inserting { plan, changed, written, ahead }
+    }
+
+    /// Calls what is to be called before any row is inserted, or changed.
+    pub(super) async fn begin<D: Database>(&mut self, context: &mut Context<'_, D>) -> SqlResult<()> {
+        let InsertPlan { table, on_conflict, related, .. } = self.plan;
+        let (fired, id) = (&mut self.changed.references.fired, table.descriptor.id);
+        fired.begin(related, id, Event::Insert, &[], context).await?;
+        if let Conflict::Updates { assignments, .. } = on_conflict {
+            fired.begin(related, id, Event::Update, &columns(assignments), context).await?;
+        }
+        Ok(())
     }
 
     /// Computes what `RETURNING` makes of `rows`, all of which are to be inserted. What fails is left for later: the row may
@@ -52,11 +66,14 @@ impl<'a> Inserting<'a> {
     /// Inserts `row`.
     pub(super) async fn insert<D: Database>(
         &mut self,
-        mut row: Row,
+        row: Row,
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
         let InsertPlan { table, on_conflict, returning, related, .. } = self.plan;
+        let id = table.descriptor.id;
         let returned = self.ahead.pop_front().flatten();
+        let becomes = before_row(related, id, Event::Insert, (&Row::new(), row), &[], context).await?;
+        let Some(mut row) = becomes else { return Ok(()) };
         check_row(table, &mut row, &context.env)?;
         let keys = match on_conflict {
             Conflict::Fails => &[][..],
@@ -77,7 +94,9 @@ impl<'a> Inserting<'a> {
         if let Conflict::Updates { .. } = on_conflict {
             self.note_written(key, context)?;
         }
-        self.changed.references.want(related, table.descriptor.id, &row, context)?;
+        self.changed.references.want(related, id, &row, context)?;
+        let fired = &mut self.changed.references.fired;
+        fired.note(related, id, Event::Insert, (&Row::new(), &row), &[], context)?;
         if let Some(returned) = returned {
             self.changed.count += 1;
             self.changed.returned.push(returned);
@@ -109,14 +128,19 @@ impl<'a> Inserting<'a> {
         if !context.passes(filter, &both).await? {
             return Ok(());
         }
-        let mut new = assigned(assignments, old.clone(), &both, context).await?;
+        let new = assigned(assignments, old.clone(), &both, context).await?;
+        let (id, columns) = (table.descriptor.id, columns(assignments));
+        let becomes = before_row(related, id, Event::Update, (&old, new), &columns, context).await?;
+        let Some(mut new) = becomes else { return Ok(()) };
         check_row(table, &mut new, &context.env)?;
         self.note_written(key.clone(), context)?;
         let replaced = [Replaced { key, old, new: new.clone() }];
         if related.tables.is_empty() {
             replace_rows(table, &replaced, context.transaction, &context.env).await?;
+            let [Replaced { old, new, .. }] = &replaced;
+            self.changed.references.fired.note(related, id, Event::Update, (old, new), &columns, context)?;
         } else {
-            self.changed.references.replace(related, table.descriptor.id, replaced.into(), context).await?;
+            self.changed.references.replace(related, id, replaced.into(), &columns, context).await?;
         }
         self.changed.note(&new, returning.as_ref(), context).await
     }
@@ -131,4 +155,9 @@ impl<'a> Inserting<'a> {
         self.written.insert(key);
         Ok(())
     }
+}
+
+/// The columns that are assigned.
+fn columns(assignments: &[(usize, Expr)]) -> Vec<usize> {
+    assignments.iter().map(|(column, _)| *column).collect()
 }

@@ -23,6 +23,7 @@ mod store;
 mod subquery;
 #[cfg(test)]
 mod tests;
+mod trigger;
 mod unroll;
 mod vector;
 mod window;
@@ -40,11 +41,12 @@ pub(crate) use deferred::{
     Deferred, Waiting, check_deferred, check_not_pending, find_constraint, settle_keys,
 };
 pub(crate) use foreign::References;
-pub(crate) use routine::plan_statement;
+pub(crate) use routine::{Body, NEW, OLD, plan_body};
 pub(crate) use sequence::{OwnSequences, store_own_sequences};
 pub(crate) use store::{
     Replaced, RowIds, UniqueKey, add_to_index, check_row, ensure_in_index, replace_rows, store_row,
 };
+pub(crate) use trigger::{before_row, check_trigger};
 pub(crate) use with::run_change;
 
 use crate::cancel::CancelFlag;

@@ -5,58 +5,72 @@
 //! when it began (see [`crate::plan::WithPlan`]).
 
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::{Budget, Context, Cursor, Row, collect, row_len, run_change};
+use super::{Budget, Context, Cursor, Row, collect, run_change};
 use crate::ast::Statement;
 use crate::cast;
-use crate::catalog::{BodyStatement, Returns, StoredRoutine};
+use crate::catalog::{BodyStatement, Returns, RoutineDescriptor, StoredRoutine, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::memo::Memo;
-use crate::plan::{self, Arguments, Plan, Planned};
+use crate::plan::{self, Arguments, Plan, Planned, Rel};
 use crate::types::{DataType, Datum};
 
 /// How deep routines may call each other. What a call takes of the stack is bounded, and stacks are small.
 pub(crate) const DEPTH_MAX: usize = 16;
 
-/// What a routine has given.
-pub(crate) struct Called {
-    /// Rows of as many values as it says.
-    pub(crate) rows: Vec<Row>,
+/// What a trigger's function calls the row as it was, and as it becomes.
+pub(crate) const OLD: &str = "old";
+pub(crate) const NEW: &str = "new";
+
+/// What a trigger's function knows besides: what has happened, the trigger's name, and its table's.
+pub(super) const TRIGGER_FACTS: [&str; 3] = ["tg_op", "tg_name", "tg_table_name"];
+
+/// Statements that are run one after the other.
+pub(crate) struct Body<'a> {
+    pub(crate) routine: &'a StoredRoutine,
+    pub(crate) statements: &'a [BodyStatement],
+    /// The table whose row a trigger is called for, if it is called for one: what it was and what it becomes are parameters.
+    pub(crate) row_of: Option<&'a TableDescriptor>,
 }
 
-impl Called {
-    /// The value that it is.
-    pub(crate) fn into_value(self) -> Datum {
-        self.rows.into_iter().next().and_then(|row| row.into_iter().next()).unwrap_or(Datum::Null)
-    }
+/// What the last statement of a body has given.
+#[derive(Default)]
+pub(super) struct Given {
+    pub(super) rows: Vec<Row>,
+    /// Its plan; none if there was no statement.
+    pub(super) planned: Option<Arc<Planned>>,
 }
 
 impl<D: Database> Context<'_, D> {
-    /// Calls `routine`. Of a function that gives one value, the first row is all there is.
-    pub(crate) async fn call(
-        &mut self,
-        routine: &Arc<StoredRoutine>,
-        arguments: Vec<Datum>,
-    ) -> SqlResult<Called> {
+    /// Calls a function: the rows that it gives, of which only the first is looked for if it gives one value.
+    pub(super) async fn call(&mut self, routine: &StoredRoutine, arguments: &[Datum]) -> SqlResult<Vec<Row>> {
+        let body = Body { routine, statements: &routine.body, row_of: None };
+        let Given { rows, .. } = self.run_body(&body, arguments).await?;
+        converted(routine, rows, self)
+    }
+
+    /// Runs the statements of a body; what the last one gives.
+    pub(super) async fn run_body(&mut self, body: &Body<'_>, arguments: &[Datum]) -> SqlResult<Given> {
         if self.env.depth >= DEPTH_MAX {
             let message = format!("routines call each other deeper than the limit of {DEPTH_MAX}");
             return Err(SqlError::new(SqlState::TOO_COMPLEX, message));
         }
         self.check_cancel()?;
         let parts = self.transaction.put_parts_aside();
-        let called = self.run_body(routine, &arguments).await;
+        let given = self.run_statements(body, arguments).await;
         self.transaction.bring_parts_back(parts);
-        called
+        given
     }
 
-    async fn run_body(&mut self, routine: &StoredRoutine, arguments: &[Datum]) -> SqlResult<Called> {
+    async fn run_statements(&mut self, body: &Body<'_>, arguments: &[Datum]) -> SqlResult<Given> {
         let mut budget = Budget::new(self.database.memory());
-        let mut last = Vec::new();
-        for (at, statement) in routine.body.iter().enumerate() {
+        let mut last = Given::default();
+        for (at, statement) in body.statements.iter().enumerate() {
             budget.return_to(0);
             let memo = Memo::default();
             let env =
@@ -68,56 +82,74 @@ impl<D: Database> Context<'_, D> {
                 cancel: self.cancel,
                 budget: &mut budget,
             };
-            let is_last = at + 1 == routine.body.len();
-            last = run_statement(routine, statement, is_last, &mut inner).await.map_err(|error| {
-                let name = &routine.descriptor.name;
-                error.within(format!("SQL function \"{name}\" statement {}", at + 1))
-            })?;
+            let is_last = at + 1 == body.statements.len();
+            let ran = run_statement(body, statement, is_last, &mut inner).await;
+            last = ran.map_err(|error| error.within(place(body.routine, at)))?;
         }
-        converted(routine, last, self)
+        Ok(last)
     }
 }
 
 /// Runs a statement; its rows, if they are wanted.
 async fn run_statement<D: Database>(
-    routine: &StoredRoutine,
+    body: &Body<'_>,
     statement: &BodyStatement,
     is_last: bool,
     context: &mut Context<'_, D>,
-) -> SqlResult<Vec<Row>> {
+) -> SqlResult<Given> {
     let path = &context.env.session.path;
     let planned = match statement.planned(context.transaction, path).await? {
         Some(planned) => planned,
         None => {
-            let planned = Arc::new(plan_statement(routine, &statement.statement, context).await?);
+            let planned = Arc::new(plan_statement(body, &statement.statement, context).await?);
             statement.keep(planned.clone());
             planned
         }
     };
-    match &planned.plan {
-        Plan::Query(rel) if is_last && !matches!(routine.descriptor.returns, Returns::Rows(_)) => {
-            let mut cursor = Cursor::open(rel);
-            while let Some(batch) = cursor.next_wanted(context, 1).await? {
-                if let Some(row) = batch.into_rows().into_iter().next() {
-                    return Ok([row].into());
-                }
-            }
-            Ok(Vec::new())
-        }
-        Plan::Query(rel) => collect(rel, context).await,
-        plan => Ok(run_change(plan, context).await?.returned),
-    }
+    let wants_all = matches!(body.routine.descriptor.returns, Returns::Rows(_));
+    let rows = match &planned.plan {
+        Plan::Query(rel) if is_last && !wants_all => first_row(rel, context).await?,
+        Plan::Query(rel) => collect(rel, context).await?,
+        plan => run_change(plan, context).await?.returned,
+    };
+    Ok(Given { rows, planned: Some(planned) })
 }
 
-/// The plan of a statement in the body of `routine`, for the tables as the transaction sees them.
-pub(crate) async fn plan_statement<D: Database>(
-    routine: &StoredRoutine,
+async fn first_row<D: Database>(rel: &Rel, context: &mut Context<'_, D>) -> SqlResult<Vec<Row>> {
+    let mut cursor = Cursor::open(rel);
+    while let Some(batch) = cursor.next_wanted(context, 1).await? {
+        if let Some(row) = batch.into_rows().into_iter().next() {
+            return Ok([row].into());
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The plans of a body's statements, for the tables as the transaction sees them; an error says in which of them it is.
+pub(crate) async fn plan_body<D: Database>(
+    body: &Body<'_>,
+    context: &mut Context<'_, D>,
+) -> SqlResult<Vec<Planned>> {
+    let mut plans = Vec::with_capacity(body.statements.len());
+    for (at, statement) in body.statements.iter().enumerate() {
+        let planned = plan_statement(body, &statement.statement, context).await;
+        plans.push(planned.map_err(|error| error.within(place(body.routine, at)))?);
+    }
+    Ok(plans)
+}
+
+fn place(routine: &StoredRoutine, at: usize) -> String {
+    format!("SQL function \"{}\" statement {}", routine.descriptor.name, at + 1)
+}
+
+async fn plan_statement<D: Database>(
+    body: &Body<'_>,
     statement: &Statement,
     context: &mut Context<'_, D>,
 ) -> SqlResult<Planned> {
     let path = context.env.session.path.clone();
     let relations = plan::relations(statement, context.transaction, context.database, &path).await?;
-    let (given, arguments) = parameters(routine);
+    let (given, arguments) = body.parameters();
     let planned = plan::plan_body(statement, relations, &given, arguments)?;
     if planned.params.len() > given.len() {
         let message = format!("there is no parameter ${}", planned.params.len());
@@ -128,44 +160,57 @@ pub(crate) async fn plan_statement<D: Database>(
         Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) | Plan::With(_) => true,
         _ => return Err(SqlError::not_supported("this statement in a function")),
     };
-    if writes && !routine.descriptor.is_volatile() {
+    if writes && !body.routine.descriptor.is_volatile() {
         let message = "a function that is not VOLATILE cannot change tables, or call one that is";
         return Err(SqlError::new(SqlState::NOT_SUPPORTED, message));
     }
     Ok(planned)
 }
 
-/// The types of a routine's parameters, and what names mean in its body.
-fn parameters(routine: &StoredRoutine) -> (Vec<Option<DataType>>, Arguments) {
-    let descriptor = &routine.descriptor;
-    let types = descriptor.parameters.iter().map(|parameter| Some(parameter.data_type));
-    let arguments = descriptor
-        .parameters
-        .iter()
-        .map(|parameter| (Some(descriptor.name.clone()), parameter.name.clone(), parameter.data_type));
-    (types.collect(), arguments.collect())
+impl Body<'_> {
+    /// The types of its parameters, and what names mean in it.
+    fn parameters(&self) -> (Vec<Option<DataType>>, Arguments) {
+        let RoutineDescriptor { name, parameters, .. } = &self.routine.descriptor;
+        let mut arguments: Arguments = parameters
+            .iter()
+            .map(|parameter| (Some(name.clone()), parameter.name.clone(), parameter.data_type))
+            .collect();
+        if let Some(table) = self.row_of {
+            for row in [OLD, NEW] {
+                let columns = table.columns.iter().map(|column| {
+                    // What is dropped has no name.
+                    let called = if column.dropped { String::new() } else { column.name.clone() };
+                    (Some(row.into()), called, column.data_type)
+                });
+                arguments.extend(columns);
+            }
+        }
+        if self.routine.descriptor.returns == Returns::Trigger {
+            arguments.extend(TRIGGER_FACTS.map(|fact| (None, fact.into(), DataType::Text)));
+        }
+        (arguments.iter().map(|(_, _, data_type)| Some(*data_type)).collect(), arguments)
+    }
 }
 
 /// What the last statement has given, as the routine says that it does.
-fn converted<D>(routine: &StoredRoutine, rows: Vec<Row>, context: &mut Context<'_, D>) -> SqlResult<Called> {
+fn converted<D>(
+    routine: &StoredRoutine,
+    mut rows: Vec<Row>,
+    context: &Context<'_, D>,
+) -> SqlResult<Vec<Row>> {
     let types: Vec<DataType> = match &routine.descriptor.returns {
         // What is void is a text without characters.
-        Returns::Nothing => {
-            return Ok(Called { rows: [[Datum::Text(Default::default())].into()].into() });
-        }
-        Returns::Trigger => return Ok(Called { rows }),
+        Returns::Nothing => return Ok([[Datum::Text(String::new())].into()].into()),
+        Returns::Trigger => return Ok(rows),
         Returns::Value(data_type) => [*data_type].into(),
         Returns::Rows(columns) => columns.iter().map(|(_, data_type)| *data_type).collect(),
     };
-    let mut all = Vec::with_capacity(rows.len());
-    for mut row in rows {
+    for row in &mut rows {
         for (value, data_type) in row.iter_mut().zip(&types) {
             if !value.is_null() && value.data_type() != Some(*data_type) {
                 *value = cast::cast(value, *data_type, &context.env.session.style)?;
             }
         }
-        context.budget.charge(row_len(&row))?;
-        all.push(row);
     }
-    Ok(Called { rows: all })
+    Ok(rows)
 }

@@ -30,9 +30,10 @@ impl<D: Database> Context<'_, D> {
                 }
                 Some(Pending::Routine(request)) => {
                     let aside = self.env.memo.put_aside();
-                    let called = self.call(&request.routine, request.arguments).await?;
+                    let called = self.call(&request.routine, &request.arguments).await?;
                     self.env.memo.bring_back(aside);
-                    self.env.memo.note_answer(called.into_value());
+                    let value = called.into_iter().next().and_then(|row| row.into_iter().next());
+                    self.env.memo.note_answer(value.unwrap_or(Datum::Null));
                     return Ok(());
                 }
                 Some(Pending::Catalog) => {

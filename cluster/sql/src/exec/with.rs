@@ -24,10 +24,9 @@ pub(crate) async fn run_change<D: Database>(plan: &Plan, context: &mut Context<'
         return run_parts(with, context).await;
     }
     let mut changed = run_part(plan, context).await?;
-    if let Some(related) = related(plan) {
-        core::mem::take(&mut changed.references).check(true, related, context).await?;
-    }
-    settle_keys(true, context).await?;
+    let Some(related) = related(plan) else { return Ok(changed) };
+    let unchecked = [(related.clone(), core::mem::take(&mut changed.references))];
+    settle(unchecked.into(), context).await?;
     Ok(changed)
 }
 
@@ -65,11 +64,26 @@ async fn run_parts<D: Database>(with: &WithPlan, context: &mut Context<'_, D>) -
     let changed = run_each(with, &mut unchecked, context).await;
     context.transaction.end_parts();
     let changed = changed?;
-    for (related, references) in unchecked {
+    settle(unchecked, context).await?;
+    Ok(changed)
+}
+
+/// The end of a statement: what its rows refer to is looked for, keys are checked, and triggers are called that wait for that.
+async fn settle<D: Database>(
+    unchecked: Vec<(Arc<Related>, References)>,
+    context: &mut Context<'_, D>,
+) -> SqlResult<()> {
+    let mut called = Vec::with_capacity(unchecked.len());
+    for (related, mut references) in unchecked {
+        let fired = core::mem::take(&mut references.fired);
         references.check(true, &related, context).await?;
+        called.push((related, fired));
     }
     settle_keys(true, context).await?;
-    Ok(changed)
+    for (related, fired) in called {
+        fired.end(&related, context).await?;
+    }
+    Ok(())
 }
 
 async fn run_each<D: Database>(

@@ -33,7 +33,7 @@ pub(crate) use explain::{explain, reset};
 pub(crate) use planner::{Arguments, Level, Planner, Relations};
 pub(crate) use query::{QueryPlan, plan_query};
 pub(crate) use rel::Rel;
-pub(crate) use related::{Child, Related, RelatedTable, related_to};
+pub(crate) use related::{BoundTrigger, Child, Related, RelatedTable, bind_trigger, related_to};
 pub(crate) use unroll::gives_rows;
 pub(crate) use with::WithPlan;
 

@@ -9,12 +9,14 @@ use cluster_store::{Transaction, yield_now};
 use super::run::ATTEMPTS_MAX;
 use super::{Session, Tag};
 use crate::ast::CopyFormat;
+use crate::catalog::Event;
 use crate::copy::{CopyDecoder, Field};
 use crate::database::{Database, DatabaseError, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{
-    Budget, Context, References, Row, check_deferred, check_row, replay_inserts, settle_keys, store_row,
+    Budget, Context, References, Row, before_row, check_deferred, check_row, replay_inserts, settle_keys,
+    store_row,
 };
 use crate::memo::Memo;
 use crate::plan::{CopyInPlan, Plan, Planned};
@@ -32,6 +34,8 @@ pub struct CopyIn {
     own: Option<Transaction>,
     count: u64,
     references: References,
+    /// Whether triggers have been called that are called before all rows.
+    has_begun: bool,
     budget: Budget,
 }
 
@@ -39,7 +43,15 @@ impl CopyIn {
     pub(super) fn new(planned: Arc<Planned>, own: Option<Transaction>, budget: Budget) -> SqlResult<CopyIn> {
         let Plan::CopyIn(plan) = &planned.plan else { return Err(SqlError::not_supported("this COPY")) };
         let decoder = CopyDecoder::new(plan.format.clone(), plan.columns.len());
-        Ok(CopyIn { planned, decoder, own, count: 0, references: References::default(), budget })
+        Ok(CopyIn {
+            planned,
+            decoder,
+            own,
+            count: 0,
+            references: References::default(),
+            has_begun: false,
+            budget,
+        })
     }
 
     /// Whether rows come as bytes rather than lines.
@@ -67,6 +79,7 @@ impl<D: Database> Session<D> {
         Ok(())
     }
 
+    /// Stores a record; whether a row has come of it.
     async fn copy_records(
         &mut self,
         copy: &mut CopyIn,
@@ -83,11 +96,14 @@ impl<D: Database> Session<D> {
         let memo = Memo::default();
         let env = Env::new(&[], facts, &memo);
         let mut context = Context { database, transaction, env, cancel, budget: &mut copy.budget };
+        if !core::mem::replace(&mut copy.has_begun, true) {
+            let (fired, id) = (&mut copy.references.fired, plan.table.descriptor.id);
+            fired.begin(&plan.related, id, Event::Insert, &[], &mut context).await?;
+        }
         for (index, (line, record)) in records.into_iter().enumerate() {
             context.breathe(index).await?;
             let stored = copy_record(plan, record, &mut copy.references, &mut context).await;
-            stored.map_err(|error| at_line(error, plan, line))?;
-            copy.count += 1;
+            copy.count += u64::from(stored.map_err(|error| at_line(error, plan, line))?);
         }
         Ok(())
     }
@@ -105,8 +121,11 @@ impl<D: Database> Session<D> {
         let memo = Memo::default();
         let env = Env::new(&[], facts, &memo);
         let mut context = Context { database, transaction, env, cancel, budget: &mut copy.budget };
-        core::mem::take(&mut copy.references).check(true, &plan.related, &mut context).await?;
+        let mut references = core::mem::take(&mut copy.references);
+        let fired = core::mem::take(&mut references.fired);
+        references.check(true, &plan.related, &mut context).await?;
         settle_keys(true, &mut context).await?;
+        fired.end(&plan.related, &mut context).await?;
         if is_alone {
             check_deferred(true, &mut context).await?;
         }
@@ -125,7 +144,9 @@ impl<D: Database> Session<D> {
             return Ok(Tag::Copy(copy.count));
         }
         // Only the taking of keys is done again: what else was checked holds for the rows that were there then.
-        let attempts_max = if plan.table.descriptor.has_checks_of_others() { 1 } else { ATTEMPTS_MAX };
+        let descriptor = &plan.table.descriptor;
+        let is_alone = !descriptor.has_checks_of_others() && descriptor.triggers.is_empty();
+        let attempts_max = if is_alone { ATTEMPTS_MAX } else { 1 };
         for attempt in 1.. {
             let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
             // Its keys and values are shared, so this copies no rows.
@@ -150,7 +171,7 @@ async fn copy_record<D: Database>(
     mut record: crate::copy::Record,
     references: &mut References,
     context: &mut Context<'_, D>,
-) -> SqlResult<()> {
+) -> SqlResult<bool> {
     let table = &plan.table;
     if record.len() > plan.columns.len() {
         return Err(SqlError::new(SqlState::BAD_COPY_FORMAT, "extra data after last expected column"));
@@ -179,9 +200,14 @@ async fn copy_record<D: Database>(
             }
         });
     }
+    let (related, id) = (&plan.related, table.descriptor.id);
+    let becomes = before_row(related, id, Event::Insert, (&Row::new(), row), &[], context).await?;
+    let Some(mut row) = becomes else { return Ok(false) };
     check_row(table, &mut row, &context.env)?;
     store_row(table, &row, context.transaction, &context.env).await?;
-    references.want(&plan.related, table.descriptor.id, &row, context)
+    references.fired.note(related, id, Event::Insert, (&Row::new(), &row), &[], context)?;
+    references.want(related, id, &row, context)?;
+    Ok(true)
 }
 
 /// What is said of a value in a message, about one in a column.

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use super::snapshot::{Relation, RelationKind};
 use super::value::{made, oid, text};
-use super::{Catalog, PG_CATALOG, define, depend, description, routine, types};
+use super::{Catalog, PG_CATALOG, define, depend, description, routine, trigger, types};
 use crate::catalog::Identity;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::SessionFacts;
@@ -259,6 +259,8 @@ signatures! { FUNCTIONS reads catalog:
     "pg_get_function_result" (Oid) Text, Strict, |a, _, c| or_null(routine::result(a.first().map_or(0, |a| number(a)), c));
     "pg_get_function_arguments" (Oid) Text, Strict, |a, _, c| or_null(routine::arguments(a.first().map_or(0, |a| number(a)), true, c));
     "pg_get_function_identity_arguments" (Oid) Text, Strict, |a, _, c| or_null(routine::arguments(a.first().map_or(0, |a| number(a)), false, c));
+    "pg_get_triggerdef" (Oid) Text, Strict, |a, _, c| or_null(trigger::definition(a.first().map_or(0, |a| number(a)), c));
+    "pg_get_triggerdef" (Oid, Bool) Text, Strict, |a, _, c| or_null(trigger::definition(a.first().map_or(0, |a| number(a)), c));
     "pg_get_serial_sequence" (Text, Text) Text, Strict, serial_sequence;
     "pg_table_is_visible" (Oid) Bool, Strict, |a, s, c| Ok(a.first().and_then(|a| c.relation(number(a))).map_or(Datum::Null, |found| Datum::Bool(is_visible(found, s, c))));
     "pg_get_userbyid" (Oid) Name, Strict, |a, _, c| user_name(a.first().map_or(0, |a| number(a)), c);

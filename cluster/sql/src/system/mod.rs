@@ -21,6 +21,7 @@ mod schema;
 mod sequence;
 mod snapshot;
 mod tables;
+mod trigger;
 mod types;
 mod unused;
 mod value;

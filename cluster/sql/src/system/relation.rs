@@ -34,8 +34,9 @@ pub(super) fn classes(catalog: &Catalog, rows: &mut Rows) {
             _ => (None, relation.columns().len()),
         };
         let has_index = table.is_some_and(|table| !table.primary_key.is_empty() || !table.indexes.is_empty());
-        let has_triggers =
-            table.is_some_and(|table| !table.foreign_keys.is_empty() || !table.referenced_by.is_empty());
+        let has_triggers = table.is_some_and(|table| {
+            !table.foreign_keys.is_empty() || !table.referenced_by.is_empty() || !table.triggers.is_empty()
+        });
         rows.add([
             ("oid", oid(relation.oid)),
             ("relname", text(&relation.name)),

@@ -114,6 +114,14 @@ fn add(id: u32, signature: &Signature, rows: &mut Rows) {
     ]);
 }
 
+/// The object id of the function of users that is called so.
+pub(super) fn of_name(schema: &str, name: &str, catalog: &Catalog) -> Option<u32> {
+    let mut routines = catalog.routines.iter();
+    routines
+        .find(|routine| routine.schema == schema && routine.name == name)
+        .map(|routine| oid_of(routine.id))
+}
+
 /// The object id of the first function of a name.
 pub(super) fn called(name: &str, catalog: &Catalog) -> Option<u32> {
     if let Some(routine) = catalog.routines.iter().find(|routine| routine.name == name) {

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 
 use cluster_store::Transaction;
 
-use super::{INFORMATION_SCHEMA, PG_CATALOG, SystemTable, SystemView, tables, views};
+use super::{INFORMATION_SCHEMA, PG_CATALOG, SystemTable, SystemView, tables, trigger, views};
 use crate::catalog::{
     self, Descriptor, Index, PUBLIC, RoutineDescriptor, SYS, SequenceDescriptor, TableDescriptor,
     ViewDescriptor,
@@ -145,6 +145,7 @@ impl Catalog {
                 names.extend(table.checks.iter().map(|check| (oid, check.name.clone())));
                 names.extend(table.foreign_keys.iter().map(|key| (oid, key.name.clone())));
                 names.extend(table.indexes.iter().map(|index| (oid, index.name.clone())));
+                names.extend(table.triggers.iter().map(|trigger| (oid, trigger::object_name(trigger))));
                 names.push((oid, table.primary_key_name.clone()));
                 let columns = table.live_columns();
                 names.extend(columns.map(|(at, _)| (oid, alloc::format!("default {at}"))));

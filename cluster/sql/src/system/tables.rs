@@ -78,6 +78,11 @@ super::system_tables! {
         boot_val Text, reset_val Text, sourcefile Text, sourceline Int4, pending_restart Bool;
     pg_tablespace 1213 (cluster::tablespaces) =>
         oid Oid, spcname Name, spcowner Oid, spcacl [Text], spcoptions [Text];
+    pg_trigger 2620 (trigger::triggers) =>
+        oid Oid, tgrelid Oid, tgparentid Oid, tgname Name, tgfoid Oid, tgtype Int2, tgenabled Text,
+        tgisinternal Bool, tgconstrrelid Oid, tgconstrindid Oid, tgconstraint Oid, tgdeferrable
+        Bool, tginitdeferred Bool, tgnargs Int2, tgattr Int2vector, tgargs Bytea, tgqual Text,
+        tgoldtable Name, tgnewtable Name;
     pg_type 1247 (types::types) =>
         oid Oid, typname Name, typnamespace Oid, typowner Oid, typlen Int2, typbyval Bool, typtype
         Text, typcategory Text, typispreferred Bool, typisdefined Bool, typdelim Text, typrelid Oid,

@@ -101,11 +101,6 @@ super::system_tables! {
         srsubid Oid, srrelid Oid, srsubstate Text, srsublsn Text;
     pg_transform 3576 (none) =>
         oid Oid, trftype Oid, trflang Oid, trffromsql Regproc, trftosql Regproc;
-    pg_trigger 2620 (none) =>
-        oid Oid, tgrelid Oid, tgparentid Oid, tgname Name, tgfoid Oid, tgtype Int2, tgenabled Text,
-        tgisinternal Bool, tgconstrrelid Oid, tgconstrindid Oid, tgconstraint Oid, tgdeferrable
-        Bool, tginitdeferred Bool, tgnargs Int2, tgattr Int2vector, tgargs Bytea, tgqual Text,
-        tgoldtable Name, tgnewtable Name;
     pg_ts_config 3602 (none) =>
         oid Oid, cfgname Name, cfgnamespace Oid, cfgowner Oid, cfgparser Oid;
     pg_ts_config_map 3603 (none) =>

@@ -10,6 +10,7 @@ mod referenced;
 mod routine;
 pub(super) mod rows;
 mod table;
+mod trigger;
 
 use alloc::format;
 use alloc::string::String;
@@ -32,6 +33,8 @@ pub(super) fn command(statement: &Statement) -> &'static str {
         Statement::CreateIndex(_) => "CREATE INDEX",
         Statement::CreateSequence(_) => "CREATE SEQUENCE",
         Statement::CreateView(_) => "CREATE VIEW",
+        Statement::CreateTrigger(_) => "CREATE TRIGGER",
+        Statement::DropTrigger(_) => "DROP TRIGGER",
         Statement::CreateRoutine(create) if create.is_procedure => "CREATE PROCEDURE",
         Statement::CreateRoutine(_) => "CREATE FUNCTION",
         Statement::OwnSequence(..) => "ALTER SEQUENCE",
@@ -71,6 +74,8 @@ pub(super) async fn run<D: Database>(
         Statement::CreateSequence(create) => object::create_sequence(create, context).await?,
         Statement::CreateView(create) => object::create_view(create, context).await?,
         Statement::CreateRoutine(create) => routine::create(create, context).await?,
+        Statement::CreateTrigger(create) => trigger::create(create, context).await?,
+        Statement::DropTrigger(drop) => trigger::drop(drop, context).await?,
         Statement::CreateSchema(name, if_not_exists) => {
             object::create_schema(name, *if_not_exists, context).await?
         }

@@ -15,7 +15,7 @@ use crate::catalog::{
 };
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::{Context, plan_statement};
+use crate::exec::{Body, Context, plan_body};
 use crate::parse;
 use crate::plan::{OutputColumn, Planner, Relations};
 use crate::session::Notice;
@@ -138,13 +138,8 @@ async fn check_body<D: Database>(
     if descriptor.returns == Returns::Trigger {
         return Ok(());
     }
-    let mut columns = None;
-    for (at, statement) in routine.body.iter().enumerate() {
-        let planned = plan_statement(routine, &statement.statement, context).await.map_err(|error| {
-            error.within(format!("SQL function \"{}\" statement {}", descriptor.name, at + 1))
-        })?;
-        columns = planned.columns;
-    }
+    let body = Body { routine, statements: &routine.body, row_of: None };
+    let columns = plan_body(&body, context).await?.pop().and_then(|planned| planned.columns);
     let wanted: Vec<DataType> = match &descriptor.returns {
         Returns::Nothing | Returns::Trigger => return Ok(()),
         Returns::Value(data_type) => [*data_type].into(),

@@ -5,12 +5,14 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use super::drop::depended_on;
 use super::{put_table, skipping, table_called};
 use crate::ast::{CreateTrigger, DropTrigger, TableName};
-use crate::catalog::{self, Returns, Stored, StoredTable, Timing, Trigger, routine_name};
+use crate::catalog::{self, Returns, Stored, StoredTable, TableDescriptor, Trigger, routine_name};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::{Context, check_trigger};
+use crate::plan::bind_trigger;
 use crate::session::Notice;
 
 pub(super) async fn create<D: Database>(
@@ -21,10 +23,6 @@ pub(super) async fn create<D: Database>(
     let mut trigger = create.trigger.clone();
     trigger.routine = routine_called(&trigger.routine, context).await?;
     let mut descriptor = table.descriptor.clone();
-    if let Some(column) = trigger.columns.iter().find(|column| descriptor.column(column).is_none()) {
-        let message = format!("column \"{column}\" of relation \"{}\" does not exist", descriptor.name);
-        return Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message));
-    }
     match descriptor.triggers.iter().position(|known| known.name == trigger.name) {
         Some(at) if create.or_replace => _ = descriptor.triggers.remove(at),
         Some(_) => {
@@ -52,9 +50,37 @@ async fn check<D: Database>(
 ) -> SqlResult<()> {
     if trigger.condition.is_some() && !trigger.for_each_row {
         let message = "statement trigger's WHEN condition cannot reference column values";
-        return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
+        return Err(SqlError::new(SqlState::INVALID_OBJECT, message));
     }
     check_trigger(table, trigger, context).await
+}
+
+/// A column of `table` is no more: triggers that say something of it go with it, if they may.
+pub(super) async fn forget_column<D: Database>(
+    table: &mut TableDescriptor,
+    column: u16,
+    cascade: bool,
+    context: &mut Context<'_, D>,
+) -> SqlResult<()> {
+    let mut without = table.clone();
+    let Some(dropped) = without.columns.get_mut(usize::from(column)) else { return Ok(()) };
+    dropped.dropped = true;
+    let mut kept = Vec::with_capacity(table.triggers.len());
+    for trigger in &table.triggers {
+        let (schema, name) = &trigger.routine;
+        let routine = catalog::find(context.transaction, schema, &routine_name(name)).await?;
+        let Some(Stored::Routine(routine)) = routine else { continue };
+        match bind_trigger(&without, trigger, routine) {
+            Ok(_) => kept.push(trigger.clone()),
+            Err(_) if cascade => {}
+            Err(_) => {
+                let name = table.columns.get(usize::from(column)).map_or("", |column| column.name.as_str());
+                return Err(depended_on(&format!("column {name} of table"), &table.name));
+            }
+        }
+    }
+    table.triggers = kept;
+    Ok(())
 }
 
 /// The schema and the name of a function that triggers can call.
@@ -70,7 +96,7 @@ async fn routine_called<D: Database>(
         {
             if routine.descriptor.returns != Returns::Trigger {
                 let message = format!("function {name} must return type trigger");
-                return Err(SqlError::new(SqlState::INVALID_OBJECT_DEFINITION, message));
+                return Err(SqlError::new(SqlState::INVALID_OBJECT, message));
             }
             return Ok((schema.clone(), name.clone()));
         }
@@ -100,12 +126,4 @@ pub(super) async fn drop<D: Database>(
         return Ok([skipping(SqlState("00000"), format!("{missing}, skipping"))].into());
     }
     Err(SqlError::new(SqlState::UNDEFINED_OBJECT, missing))
-}
-
-/// What Postgres calls the moment of a trigger.
-pub(super) const fn moment(timing: Timing) -> &'static str {
-    match timing {
-        Timing::Before => "BEFORE",
-        Timing::After => "AFTER",
-    }
 }

@@ -19,6 +19,7 @@ use crate::session::Notice;
 use crate::session::definition::constraint::{self, Added};
 use crate::session::definition::drop::{dependents, drop_sequences_of, name_of};
 use crate::session::definition::referenced::let_go;
+use crate::session::definition::trigger::forget_column;
 use crate::session::definition::{put_table, rows, skipping, table, table_called};
 use crate::types::{DataType, Datum};
 
@@ -157,6 +158,7 @@ impl<D: Database> Changing<'_, '_, D> {
                 checks.push(check.clone());
             }
         }
+        forget_column(&mut self.table, column, cascade, self.context).await?;
         let mut notice = None;
         for at in gone.into_iter().rev() {
             let columns = self.remove_index(at).await?;

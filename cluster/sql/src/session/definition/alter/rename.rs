@@ -23,7 +23,8 @@ impl<D: Database> Changing<'_, '_, D> {
             || self.table.indexes.iter().any(|index| {
                 index.predicate.is_some()
                     || index.keys.iter().any(|key| matches!(key.value, IndexValue::Expression(_)))
-            });
+            })
+            || self.table.triggers.iter().any(|known| known.condition.is_some() || !known.columns.is_empty());
         if has_text || !dependents(&own, self.context).await?.is_empty() {
             return Err(SqlError::not_supported(
                 "renaming a column of a table that expressions or views refer to",
