@@ -14,6 +14,8 @@ mod attempts;
 #[cfg(test)]
 mod bench;
 pub mod devices;
+mod drive;
+pub mod messages;
 pub mod nodes;
 pub mod programs;
 pub mod scheduler;
@@ -21,6 +23,7 @@ pub mod schedules;
 pub mod storage;
 pub mod tables;
 pub mod worker;
+pub mod workflows;
 
 use cluster_sql::database::{Database, Freshness, LiveTable};
 use cluster_sql::types::Datum;
@@ -30,7 +33,8 @@ use cluster_sql::{ServiceSchema, Session, SqlResult};
 pub const LIVE_TABLES: &[LiveTable] = &[nodes::TABLE, devices::TABLE, storage::TABLE, tables::TABLE];
 
 /// The stored tables, service by service.
-pub const SCHEMAS: &[ServiceSchema] = &[programs::SCHEMA, scheduler::SCHEMA, schedules::SCHEMA];
+pub const SCHEMAS: &[ServiceSchema] =
+    &[programs::SCHEMA, scheduler::SCHEMA, schedules::SCHEMA, messages::SCHEMA, workflows::SCHEMA];
 
 /// What `read` finds in the tables as this node has applied them, without asking anybody.
 async fn reading<D: Database, T>(

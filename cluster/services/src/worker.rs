@@ -21,34 +21,23 @@ use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
 use cluster_store::{Lease, yield_now};
-use cluster_tasks::{Call, Facts, Limits, LogLevel, Memory, Run, Step, Trap};
+use cluster_tasks::{Facts, Limits, LogLevel, Memory, Run};
 use drivers_api::Instant;
 use spin::Mutex;
 
 use crate::attempts::Attempts;
+use crate::drive::{Drive, TOOK_TOO_LONG, end};
 use crate::programs::Programs;
 use crate::reading;
 
-/// Units of work of a program before others may run: about a tenth of a millisecond.
-const SLICE_FUEL: u64 = 50_000;
-
 /// How often an attempt is repeated because of conflicts before that counts as a failure.
 const CONFLICTS_MAX: usize = 100;
-
-/// What is said of an attempt that was stopped.
-const TOOK_TOO_LONG: &str = "it took longer than its timeout";
-
-/// Lines that one attempt may log; those beyond are lost.
-const LINES_MAX: usize = 100;
 
 /// Sessions that are kept.
 const IDLE_MAX: usize = 16;
 
 /// Bytes of a failure's text that are kept.
 const ERROR_LEN_MAX: usize = 4096;
-
-/// Longest answer that a program is given at once, in bytes.
-const ANSWER_LEN_MAX: usize = 4 << 20;
 
 /// The memory of a run, of that which all sessions share.
 struct Leased(Lease);
@@ -96,7 +85,7 @@ struct Task {
 }
 
 /// How an attempt ended that did not take place.
-enum Stop {
+pub(crate) enum Stop {
     /// The task is not this node's any more.
     Gone,
     /// The program, or a statement of it, has failed.
@@ -184,11 +173,7 @@ impl<D: Database> Worker<D> {
         let mut conflicts = 0;
         let mut number = None;
         let failure = loop {
-            let mut lines = Vec::new();
-            let Err(stop) = self.attempt(slot, task, freshness, &mut number, &mut lines).await else {
-                self.lines.lock().append(&mut lines);
-                return Ok(());
-            };
+            let Err(stop) = self.attempt(slot, task, freshness, &mut number).await else { return Ok(()) };
             slot.session.abandon_block();
             match stop {
                 Stop::Gone if freshness == Freshness::Linearizable => return Ok(()),
@@ -204,6 +189,10 @@ impl<D: Database> Worker<D> {
                 }
                 Stop::Sql(error) if error.state == SqlState::QUERY_CANCELED && slot.cancel.is_set() => {
                     break TOOK_TOO_LONG.into();
+                }
+                // Others are to make room first.
+                Stop::Sql(error) if error.state == SqlState::LIMIT_REACHED => {
+                    return put_off(&mut slot.session, self.node, task, number, &error).await;
                 }
                 // It may have taken place: the row tells.
                 Stop::Sql(error) if error.state == SqlState::OUTCOME_UNKNOWN => {
@@ -224,7 +213,6 @@ impl<D: Database> Worker<D> {
         id: i64,
         freshness: Freshness,
         number: &mut Option<i32>,
-        lines: &mut Vec<(LogLevel, String)>,
     ) -> Result<(), Stop> {
         session.begin_on(freshness).await?;
         let task = task(session, self.node, id).await.map_err(of_program)?.ok_or(Stop::Gone)?;
@@ -241,58 +229,24 @@ impl<D: Database> Worker<D> {
         let memory = Box::new(Leased(self.database.memory().lease()));
         let run = Run::new(&ready.program, &task.entry, limits, facts, memory);
         let mut run = run.map_err(|trap| Stop::Failed(trap.to_string()))?;
-        let ended = drive(session, &mut run, cancel, lines).await?;
+        let said = |lines: &mut Vec<(LogLevel, String)>| self.lines.lock().append(lines);
+        let is_mine = async |session: &mut Session<D>| {
+            let known = self::task(session, self.node, id).await?;
+            Ok(known.is_some_and(|known| known.attempt == task.attempt))
+        };
+        let mut drive = Drive::new(session, cancel, id);
+        let ended = drive.run(&mut run, said, is_mine).await?;
+        let mut lines = core::mem::take(&mut drive.lines);
         end(session, id, ended).await.map_err(of_program)?;
-        session.end_block().await.map_err(of_program)
+        session.end_block().await.map_err(of_program)?;
+        said(&mut lines);
+        Ok(())
     }
 }
 
 /// What a statement has failed with: because of the program, or else of this node or the cluster as they are now.
-fn of_program(error: SqlError) -> Stop {
+pub(crate) fn of_program(error: SqlError) -> Stop {
     if is_of_program(&error) { Stop::Failed(error.to_string()) } else { Stop::Sql(error) }
-}
-
-/// How a program ended well.
-enum Ended {
-    Done(Option<String>),
-    Sleeps(i64),
-}
-
-/// Runs a program to its end, slice by slice.
-async fn drive<D: Database>(
-    session: &mut Session<D>,
-    run: &mut Run,
-    cancel: &CancelFlag,
-    lines: &mut Vec<(LogLevel, String)>,
-) -> Result<Ended, Stop> {
-    loop {
-        if cancel.is_set() {
-            return Err(Stop::Failed(TOOK_TOO_LONG.into()));
-        }
-        match run.step(SLICE_FUEL) {
-            Step::Yield => yield_now().await,
-            Step::Call(Call::Sql { text, parameters }) => {
-                let answer = session.run_json(&text, &parameters, ANSWER_LEN_MAX).await;
-                match answer {
-                    Err(error) if !is_of_program(&error) => return Err(error.into()),
-                    answer => run.answer(answer.map_err(|error| error.to_string())),
-                }
-            }
-            Step::Call(Call::Log { level, text }) => {
-                // As many as are read: the first ones say most.
-                if lines.len() < LINES_MAX {
-                    lines.push((level, text));
-                }
-            }
-            Step::Done(result) => return Ok(Ended::Done(result)),
-            Step::Sleep(until) => return Ok(Ended::Sleeps(until)),
-            // The node has none left for now.
-            Step::Trap(trap @ Trap::MemoryRefused) => {
-                return Err(SqlError::new(SqlState::OUT_OF_MEMORY, trap.to_string()).into());
-            }
-            Step::Trap(trap) => return Err(Stop::Failed(trap.to_string())),
-        }
-    }
 }
 
 /// Whether what has failed would fail anywhere and at any time: the fault is the program's, or its data's.
@@ -343,23 +297,6 @@ async fn task<D: Database>(session: &mut Session<D>, node: NodeId, id: i64) -> S
     }))
 }
 
-/// Writes how a task ended, in the transaction that is open.
-async fn end<D: Database>(session: &mut Session<D>, id: i64, ended: Ended) -> SqlResult<()> {
-    match ended {
-        Ended::Done(result) => {
-            let result = result.map_or(Datum::Null, Datum::Text);
-            let sql = "UPDATE sys.tasks SET state = 'done', ended_at = now(), result = $2, error = NULL WHERE id = $1";
-            session.run(sql, vec![Datum::Int8(id), result]).await?;
-        }
-        Ended::Sleeps(until) => {
-            let sql = "UPDATE sys.tasks SET state = 'ready', worker = NULL, \
-                       run_at = 'epoch'::timestamptz + $2 * '1 microsecond'::interval WHERE id = $1";
-            session.run(sql, vec![Datum::Int8(id), Datum::Int8(until)]).await?;
-        }
-    }
-    Ok(())
-}
-
 /// Writes that an attempt has failed, unless the task was given to a worker again since: it is tried again later, unless it
 /// was the last.
 async fn note_failure<D: Database>(
@@ -380,5 +317,22 @@ async fn note_failure<D: Database>(
     session.run(sql, params).await.map(drop)
 }
 
+/// Writes that an attempt has found something full: the task is run again a little later, which does not count as a failure.
+async fn put_off<D: Database>(
+    session: &mut Session<D>,
+    node: NodeId,
+    id: i64,
+    number: Option<i32>,
+    error: &SqlError,
+) -> SqlResult<()> {
+    let number = number.map_or(Datum::Null, Datum::Int4);
+    let params = vec![Datum::Int8(id), Datum::Int4(node.0.into()), number, Datum::Text(error.to_string())];
+    let sql = "UPDATE sys.tasks SET error = $4, worker = NULL, state = 'ready', run_at = now() + '200 ms'::interval \
+               WHERE id = $1 AND state = 'running' AND worker = $2 AND attempt = coalesce($3::integer, attempt)";
+    session.run(sql, params).await.map(drop)
+}
+
+#[cfg(test)]
+mod steps;
 #[cfg(test)]
 mod tests;

@@ -66,7 +66,7 @@ impl Access {
         let primary: Vec<(Expr, DataType)> = descriptor.primary_key.iter().filter_map(key).collect();
         let mut best = Access::by(None, &primary, !primary.is_empty(), conjuncts);
         for (at, (index, bound)) in descriptor.indexes.iter().zip(&table.bound.indexes).enumerate() {
-            let holds = |predicate: &Expr| predicate.conjuncts().iter().all(|part| conjuncts.contains(part));
+            let holds = |predicate: &Expr| predicate.conjuncts().iter().all(|part| follows(part, conjuncts));
             if !index.is_ready() || !bound.predicate.as_ref().is_none_or(holds) {
                 continue;
             }
@@ -311,4 +311,14 @@ fn bounds(conjunct: &Expr, key: &Expr) -> Option<(Option<Expr>, Option<Expr>)> {
         }
         _ => None,
     }
+}
+/// Whether `part` holds wherever all of `conjuncts` do: it is one of them, or says that something is not NULL that one of them
+/// compares.
+fn follows(part: &Expr, conjuncts: &[Expr]) -> bool {
+    let compares = |inner: &Expr| {
+        conjuncts
+            .iter()
+            .any(|known| matches!(known, Expr::Compare(_, a, b) if **a == *inner || **b == *inner))
+    };
+    conjuncts.contains(part) || matches!(part, Expr::IsNull(inner, true) if compares(inner))
 }

@@ -156,6 +156,10 @@ states! {
     INVALID_TABLE_DEFINITION = "42P16";
     /// indeterminate_datatype
     INDETERMINATE_DATATYPE = "42P18";
+    /// raise_exception
+    RAISED = "P0001";
+    /// configuration_limit_exceeded
+    LIMIT_REACHED = "53400";
     /// disk_full
     DISK_FULL = "53100";
     /// out_of_memory
@@ -184,6 +188,19 @@ states! {
     SNAPSHOT_TOO_OLD = "72000";
     /// data_corrupted
     DATA_CORRUPTED = "XX001";
+}
+
+impl SqlState {
+    /// Those that `raise_exception` takes.
+    pub(crate) const RAISABLE: [SqlState; 7] = [
+        SqlState::RAISED,
+        SqlState::INVALID_PARAMETER_VALUE,
+        SqlState::CHECK_VIOLATION,
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::INSUFFICIENT_PRIVILEGE,
+        SqlState::LIMIT_REACHED,
+        SqlState::OBJECT_NOT_IN_STATE,
+    ];
 }
 
 /// Why a statement failed.

@@ -63,7 +63,7 @@ pub(crate) struct RoutineCall {
     pub(crate) arguments: Vec<Expr>,
 }
 
-/// A function of a sequence.
+/// A function of a sequence, or of the ledger, whose versions are one.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SequenceCall {
     pub(crate) function: SequenceFunction,
@@ -84,6 +84,9 @@ pub(crate) enum SequenceFunction {
     Set,
     /// What comes next, without taking it.
     Peek,
+    /// `relix_version`: of no sequence, but of the ledger. The version that the transaction reads, which is less than its own,
+    /// and not less than that of any transaction whose work it can see.
+    Version,
 }
 
 /// A query within an expression.

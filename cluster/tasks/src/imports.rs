@@ -9,7 +9,7 @@ use wasmi::errors::HostError;
 use wasmi::{Caller, Engine, Error, Linker, ValType};
 
 use crate::limits::{
-    CALL_FUEL, LOG_LEN_MAX, MESSAGE_LEN_MAX, PARAMETERS_LEN_MAX, RESULT_LEN_MAX, SQL_LEN_MAX,
+    CALL_FUEL, CALLED_LEN_MAX, LOG_LEN_MAX, MESSAGE_LEN_MAX, PARAMETERS_LEN_MAX, RESULT_LEN_MAX, SQL_LEN_MAX,
     TEXT_BYTES_PER_FUEL,
 };
 use crate::state::{Exit, State};
@@ -41,7 +41,7 @@ const I32: ValType = ValType::I32;
 const I64: ValType = ValType::I64;
 
 /// All of them.
-pub(crate) const IMPORTS: [Import; 9] = [
+pub(crate) const IMPORTS: [Import; 12] = [
     import("arguments", &[], &[I32], None),
     import("response_read", &[I32, I32, I32], &[I32], None),
     import("result", &[I32, I32], &[], None),
@@ -51,6 +51,9 @@ pub(crate) const IMPORTS: [Import; 9] = [
     import("time", &[], &[I64], Some(Grant::Time)),
     import("random", &[], &[I64], Some(Grant::Random)),
     import("sleep_until", &[I64], &[], Some(Grant::Sleep)),
+    import("wait_for", &[I32, I32, I64], &[], Some(Grant::Sleep)),
+    import("step", &[I32, I32], &[I32], Some(Grant::Sql)),
+    import("step_done", &[I32, I32], &[], Some(Grant::Sql)),
 ];
 
 impl Import {
@@ -262,6 +265,27 @@ fn sleep_until(caller: Caller<'_, State>, micros: i64) -> Result<(), Error> {
     Err(guest.leave(Exit::Sleep(micros)))
 }
 
+fn wait_for(caller: Caller<'_, State>, start: u32, len: u32, until: i64) -> Result<(), Error> {
+    let mut guest = Guest(caller);
+    guest.pay(u64::from(len).min(CALLED_LEN_MAX as u64))?;
+    let mailbox = guest.text(Pointer { import: "wait_for", start, len }, CALLED_LEN_MAX)?;
+    Err(guest.leave(Exit::Wait { mailbox, until }))
+}
+
+fn step(caller: Caller<'_, State>, start: u32, len: u32) -> Result<i32, Error> {
+    let mut guest = Guest(caller);
+    guest.pay(u64::from(len).min(CALLED_LEN_MAX as u64))?;
+    let name = guest.text(Pointer { import: "step", start, len }, CALLED_LEN_MAX)?;
+    Err(guest.leave(Exit::Call(Call::Step { name })))
+}
+
+fn step_done(caller: Caller<'_, State>, start: u32, len: u32) -> Result<(), Error> {
+    let mut guest = Guest(caller);
+    guest.pay(u64::from(len).min(RESULT_LEN_MAX as u64))?;
+    let result = guest.text(Pointer { import: "step_done", start, len }, RESULT_LEN_MAX)?;
+    Err(guest.leave(Exit::Call(Call::StepDone { result })))
+}
+
 /// All of them, for the interpreter.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>, Error> {
     let mut linker = Linker::new(engine);
@@ -274,5 +298,8 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>, Error> {
     linker.func_wrap(MODULE, "time", time)?;
     linker.func_wrap(MODULE, "random", random)?;
     linker.func_wrap(MODULE, "sleep_until", sleep_until)?;
+    linker.func_wrap(MODULE, "wait_for", wait_for)?;
+    linker.func_wrap(MODULE, "step", step)?;
+    linker.func_wrap(MODULE, "step_done", step_done)?;
     Ok(linker)
 }

@@ -29,6 +29,10 @@
 //! time() -> i64                                  microseconds since the Unix epoch, when the run began
 //! random() -> i64                                64 random bits
 //! sleep_until(micros: i64)                       ends the run, to begin again later
+//! wait_for(mailbox, len, micros: i64)            ends the run, to begin again when there is a message, or at that time
+//! step(name, len) -> i32                         what the step gave before becomes the response; returns its length, or
+//!                                                -1 if it is to be done
+//! step_done(result, len)                         what was done since the step began takes place
 //! ```
 //! Texts are UTF-8. Pointers, lengths and levels are i32, unsigned but for the level and what is returned.
 
@@ -53,5 +57,5 @@ mod trap;
 
 pub use grants::{Grant, Grants, UnknownGrant};
 pub use program::{ModuleError, Program};
-pub use run::{Call, Facts, Limits, LogLevel, Memory, Run, Step};
+pub use run::{Answer, Call, Facts, Limits, LogLevel, Memory, Run, Step};
 pub use trap::Trap;

@@ -4,9 +4,10 @@
 //!              step, fuel ends        step                 answer
 //!  Beginning ─────────────────> Paused ──> ...    Asked ────────────> Answered
 //!      │                          │                 ^                     │
-//!      └──────────────────────────┴── calls sql ────┘ <───────────────────┤ step
+//!      └──────────────────────────┴── calls sql, ───┘ <───────────────────┤ step
+//!                                     step, step_done
 //!                                     calls log ──────────────────────> Answered
-//!  from all but Asked: returns, traps, sleeps ──> Ended
+//!  from all but Asked: returns, traps, sleeps, waits ──> Ended
 //! ```
 
 use alloc::boxed::Box;
@@ -82,6 +83,16 @@ pub enum Call {
         /// A JSON array, or nothing.
         parameters: String,
     },
+    /// To begin a step: what it gave when it was done before is the answer, or nothing, and then it is to be done.
+    Step {
+        /// Which step it is; the program gives each another name.
+        name: String,
+    },
+    /// To end the step that was begun: all that was done since is to take place, with this.
+    StepDone {
+        /// What the step gives.
+        result: String,
+    },
     /// To write a line to the log. There is nothing to answer.
     Log {
         /// How much it matters.
@@ -102,8 +113,28 @@ pub enum Step {
     Done(Option<String>),
     /// It has ended, and wants to be run from its beginning at that time, in microseconds since the Unix epoch.
     Sleep(i64),
+    /// It has ended, and wants to be run from its beginning when there is a message.
+    Wait {
+        /// In which mailbox.
+        mailbox: String,
+        /// Or at that time, in microseconds since the Unix epoch.
+        until: i64,
+    },
     /// It has ended badly.
     Trap(Trap),
+}
+
+/// What is answered to a [`Call`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To a statement, or a step that was done before: a response.
+    Response(String),
+    /// To a statement that failed: the text of the error.
+    Failed(String),
+    /// To a step that is to be done.
+    Nothing,
+    /// To a step that has ended: it has taken place, and it is so many microseconds since the Unix epoch now.
+    Done(i64),
 }
 
 /// One run of a program.
@@ -120,7 +151,7 @@ enum At {
     Beginning,
     /// Fuel ended.
     Paused(ResumableCallOutOfFuel),
-    /// A statement was asked for and not answered.
+    /// Something was asked for and not answered.
     Asked(ResumableCallHostTrap),
     /// The import returns this as soon as there is fuel.
     Answered(ResumableCallHostTrap, Option<i32>),
@@ -195,6 +226,7 @@ impl Run {
             Err(Interrupted::Failed(error)) => match self.store.data_mut().exit.take() {
                 Some(Exit::Trap(trap)) => Step::Trap(trap),
                 Some(Exit::Sleep(until)) => Step::Sleep(until),
+                Some(Exit::Wait { mailbox, until }) => Step::Wait { mailbox, until },
                 _ => Step::Trap(Trap::of(&error, self.fuel_max)),
             },
             Ok(ResumableCall::Finished) => Step::Done(self.store.data_mut().result.take()),
@@ -203,14 +235,27 @@ impl Run {
         }
     }
 
-    /// The answer to the statement that [`Step::Call`] asked for: JSON, or the text of an error. Does nothing if none
-    /// was asked for.
-    pub fn answer(&mut self, answer: Result<String, String>) {
+    /// The answer to what [`Step::Call`] asked for. Does nothing if nothing was asked for.
+    pub fn answer(&mut self, answer: Answer) {
         match mem::replace(&mut self.at, At::Ended) {
             At::Asked(call) => {
-                let (response, returned) = responded(answer);
-                self.store.data_mut().response = response;
-                self.at = At::Answered(call, Some(returned));
+                let state = self.store.data_mut();
+                let returned = match answer {
+                    Answer::Done(time_micros) => {
+                        state.time_micros = time_micros;
+                        None
+                    }
+                    Answer::Nothing => {
+                        state.response = Arc::from("");
+                        Some(-1)
+                    }
+                    Answer::Response(_) | Answer::Failed(_) => {
+                        let (response, returned) = responded(answer);
+                        state.response = response;
+                        Some(returned)
+                    }
+                };
+                self.at = At::Answered(call, returned);
             }
             at => self.at = at,
         }
@@ -257,12 +302,13 @@ impl Run {
         match self.store.data_mut().exit.take() {
             Some(Exit::Call(asked)) => {
                 self.at = match asked {
-                    Call::Sql { .. } => At::Asked(call),
+                    Call::Sql { .. } | Call::Step { .. } | Call::StepDone { .. } => At::Asked(call),
                     Call::Log { .. } => At::Answered(call, None),
                 };
                 Step::Call(asked)
             }
             Some(Exit::Sleep(until)) => Step::Sleep(until),
+            Some(Exit::Wait { mailbox, until }) => Step::Wait { mailbox, until },
             Some(Exit::Trap(trap)) => Step::Trap(trap),
             None => Step::Trap(Trap::of(call.host_error(), self.fuel_max)),
         }
@@ -275,13 +321,16 @@ enum Interrupted {
 }
 
 /// The response that an answer is, and what the import returns.
-fn responded(answer: Result<String, String>) -> (Arc<str>, i32) {
-    let answer = answer.and_then(|response| match response.len() {
-        len if len > RESPONSE_LEN_MAX => Err(alloc::format!(
-            "the response has {len} bytes: {RESPONSE_LEN_MAX} at most, so ask for fewer rows at a time"
+fn responded(answer: Answer) -> (Arc<str>, i32) {
+    let answer = match answer {
+        Answer::Response(response) if response.len() > RESPONSE_LEN_MAX => Err(alloc::format!(
+            "the response has {} bytes: {RESPONSE_LEN_MAX} at most, so ask for fewer rows at a time",
+            response.len()
         )),
-        _ => Ok(response),
-    });
+        Answer::Response(response) => Ok(response),
+        Answer::Failed(error) => Err(error),
+        Answer::Nothing | Answer::Done(_) => Ok(String::new()),
+    };
     match answer {
         Ok(response) => {
             let returned = length(&response);

@@ -18,6 +18,7 @@ use crate::{Call, Facts, Memory, Trap};
 pub(crate) enum Exit {
     Call(Call),
     Sleep(i64),
+    Wait { mailbox: String, until: i64 },
     Trap(Trap),
 }
 

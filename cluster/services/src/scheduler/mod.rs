@@ -202,7 +202,8 @@ async fn give<D: Database>(
         .run(
             "WITH mine AS (UPDATE sys.queues SET round = round + 1 WHERE name = $1 AND round = $2 \
              AND NOT paused RETURNING name) \
-             UPDATE sys.tasks t SET state = 'running', worker = g.node, attempt = attempt + 1, started_at = now() \
+             UPDATE sys.tasks t SET state = 'running', worker = g.node, attempt = attempt + 1, started_at = now(), \
+             waits_for = NULL \
              FROM (SELECT unnest($3::bigint[]) AS id, unnest($4::integer[]) AS node) g \
              WHERE t.id = g.id AND (t.state = 'ready' AND t.queue = $1 AND t.run_at <= now()) IS TRUE \
              AND EXISTS (SELECT FROM mine) \

@@ -141,3 +141,9 @@ FROM (SELECT id, row_number() OVER (ORDER BY lap, run_at, id) AS turn
 JOIN (SELECT node, row_number() OVER (ORDER BY slot, node) AS turn FROM sys.slots) s USING (turn)');
 
 INSERT INTO sys.queues (name) VALUES ('default');
+
+-- The mailbox whose next message makes the task ready before its time, and the one that is told when it has ended.
+ALTER TABLE sys.tasks ADD COLUMN waits_for text;
+ALTER TABLE sys.tasks ADD COLUMN reply_to text;
+
+CREATE INDEX tasks_waiting ON sys.tasks (waits_for, id) WHERE waits_for IS NOT NULL;

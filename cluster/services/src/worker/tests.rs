@@ -17,13 +17,13 @@ const STATEMENT: &str = include_str!("../../../tasks/examples/statement.wat");
 
 const FOR_EVER: &str = r#"(module (memory (export "memory") 1) (func (export "run") (loop (br 0))))"#;
 
-struct Works {
-    bench: Bench,
+pub(super) struct Works {
+    pub(super) bench: Bench,
     worker: Worker<MemoryDatabase>,
 }
 
 impl Works {
-    fn new() -> Works {
+    pub(super) fn new() -> Works {
         let mut bench = Bench::new();
         bench.run("CREATE TABLE t (a integer)");
         let worker = Worker::new(bench.database.clone(), NodeId(1));
@@ -33,7 +33,7 @@ impl Works {
     }
 
     /// Adds a program; `columns` are more of its row.
-    fn add(&mut self, name: &str, text: &str, more: &str) {
+    pub(super) fn add(&mut self, name: &str, text: &str, more: &str) {
         self.add_module(name, &wat::parse_str(text).expect("valid"), more);
     }
 
@@ -50,7 +50,7 @@ impl Works {
     }
 
     /// Gives the cluster a task that runs `program` on a statement.
-    fn task(&mut self, program: &str, statement: &str) {
+    pub(super) fn task(&mut self, program: &str, statement: &str) {
         let statement = statement.replace('\'', "''");
         let added = self.bench.run(&format!(
             "INSERT INTO sys.tasks (program, arguments, attempts_max) VALUES ('{program}', '\"{statement}\"', 1)"
@@ -59,14 +59,14 @@ impl Works {
     }
 
     /// Everything that is ready runs to its end.
-    fn work(&mut self) {
+    pub(super) fn work(&mut self) {
         self.bench.round(&[1]);
         for begun in block_on(self.worker.look()).expect("a look") {
             block_on(self.worker.run(begun)).expect("nothing in the way");
         }
     }
 
-    fn states(&mut self) -> String {
+    pub(super) fn states(&mut self) -> String {
         self.bench.run("SELECT state, error FROM sys.tasks ORDER BY id")
     }
 }

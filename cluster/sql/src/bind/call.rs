@@ -21,7 +21,7 @@ use crate::types::{DataType, Datum};
 pub(crate) fn is_built_in(name: &str) -> bool {
     matches!(name, "coalesce" | "array" | "greatest" | "least" | "nullif" | "pg_typeof")
         || function::functions(name).next().is_some()
-        || matches!(name, "nextval" | "currval" | "lastval" | "setval")
+        || matches!(name, "nextval" | "currval" | "lastval" | "setval" | "relix_version")
         || super::aggregate::is_aggregate(name)
         || super::window::is_window_function(name)
         || plan::gives_rows(name)

@@ -16,6 +16,7 @@ impl Binder<'_> {
             ("nextval", 1) => SequenceFunction::Next,
             ("currval", 1) | ("lastval", 0) => SequenceFunction::Current,
             ("setval", 2 | 3) => SequenceFunction::Set,
+            ("relix_version", 0) => SequenceFunction::Version,
             _ => return Ok(None),
         };
         let mut arguments = call.arguments.iter();

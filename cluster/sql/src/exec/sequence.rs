@@ -118,6 +118,9 @@ const ATTEMPTS_MAX: usize = 100;
 impl<D: Database> Context<'_, D> {
     /// The number that `request` asks for.
     pub(super) async fn sequence(&mut self, request: &SequenceRequest) -> SqlResult<i64> {
+        if request.function == SequenceFunction::Version {
+            return Ok(i64::try_from(self.transaction.read_version().0).unwrap_or(i64::MAX));
+        }
         let Some(name) = &request.name else {
             let last = self.env.session.sequences.lock().last;
             return last.map(|(_, number)| number).ok_or_else(|| {
@@ -143,7 +146,7 @@ impl<D: Database> Context<'_, D> {
             None => return Err(catalog::undefined_table(None, &name)),
         };
         match request.function {
-            SequenceFunction::Next => {
+            SequenceFunction::Version | SequenceFunction::Next => {
                 let number = self.next_number(&place, &sequence, &name).await?;
                 self.env.session.sequences.lock().note(sequence.id, number);
                 Ok(number)

@@ -98,6 +98,7 @@ impl Function {
                 | "timeofday"
                 | "set_config"
                 | "pg_notify"
+                | "raise_exception"
         )
     }
 

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{int, signatures, text};
-use crate::error::SqlResult;
+use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::SessionFacts;
 use crate::notify::By;
 use crate::session::{AskedSetting, Settings};
@@ -49,6 +49,21 @@ fn notify(arguments: &[&Datum], session: &SessionFacts) -> SqlResult<Datum> {
     made("")
 }
 
+/// `raise_exception(message [, sqlstate])`: the statement fails. What PL/pgSQL has a statement for.
+fn raise(arguments: &[&Datum], _: &SessionFacts) -> SqlResult<Datum> {
+    let message = arguments.first().map_or("", |message| text(message));
+    let state = arguments.get(1).map_or(SqlState::RAISED.0, |state| text(state));
+    match SqlState::RAISABLE.iter().find(|known| known.0 == state) {
+        Some(state) => Err(SqlError::new(*state, message)),
+        None => {
+            let states: Vec<&str> = SqlState::RAISABLE.iter().map(|state| state.0).collect();
+            let message = format!("\"{state}\" is not a state that an exception can be raised with");
+            Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
+                .hint(format!("There are {}.", states.join(", "))))
+        }
+    }
+}
+
 fn type_name(arguments: &[&Datum]) -> SqlResult<Datum> {
     let [number, modifier] = arguments else { return Err(super::unexpected()) };
     if number.is_null() {
@@ -83,6 +98,8 @@ signatures! { FUNCTIONS:
     "current_setting" (Text, Bool) Text, Strict, current_setting;
     "set_config" (Text, Text, Bool) Text, Strict, set_config;
     "pg_notify" (Text, Text) Text, Nullable, notify;
+    "raise_exception" (Text) Text, Nullable, raise;
+    "raise_exception" (Text, Text) Text, Nullable, raise;
     "format_type" (Oid, Int4) Text, Nullable, |a, _| type_name(a);
     "array_to_vector" (AnyArray) Text, Strict, |a, _| vector(a);
     "pg_type_is_visible" (Oid) Bool, Strict, |_, _| yes();

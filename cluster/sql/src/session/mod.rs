@@ -102,13 +102,24 @@ pub struct Notice {
 /// A parsed statement, with its plan once there is one.
 pub struct Parsed {
     statement: Statement,
-    planned: Mutex<Option<Arc<Planned>>>,
+    /// The plan that was made last, and the types of parameters that it was made for.
+    planned: Mutex<Option<(Arc<[Option<DataType>]>, Arc<Planned>)>>,
 }
 
 impl Parsed {
     /// The statement.
     pub fn statement(&self) -> &Statement {
         &self.statement
+    }
+
+    /// The plan that was made last for parameters of these types.
+    fn planned(&self, given: &[Option<DataType>]) -> Option<Arc<Planned>> {
+        let planned = self.planned.lock();
+        planned.as_ref().filter(|(known, _)| **known == *given).map(|(_, planned)| planned.clone())
+    }
+
+    fn keep(&self, given: &Arc<[Option<DataType>]>, planned: &Arc<Planned>) {
+        *self.planned.lock() = Some((given.clone(), planned.clone()));
     }
 }
 
@@ -133,8 +144,7 @@ impl Prepared {
 
     /// The plan that was made last.
     fn latest(&self) -> Arc<Planned> {
-        let latest = self.given.is_empty().then(|| self.parsed.planned.lock().clone()).flatten();
-        latest.unwrap_or_else(|| self.planned.clone())
+        self.parsed.planned(&self.given).unwrap_or_else(|| self.planned.clone())
     }
 
     /// The statement.
@@ -292,14 +302,11 @@ impl<D: Database> Session<D> {
             let planned = Arc::new(Planned::named(columns));
             return Ok(Prepared { parsed: parsed.clone(), given: given.into(), planned });
         }
-        let known = if given.is_empty() { parsed.planned.lock().clone() } else { None };
-        let planned = match known {
+        let planned = match parsed.planned(given) {
             Some(planned) if self.is_current(&planned).await? => planned,
             _ => {
                 let planned = Arc::new(self.plan(&parsed.statement, given).await?);
-                if given.is_empty() {
-                    *parsed.planned.lock() = Some(planned.clone());
-                }
+                parsed.keep(&given.into(), &planned);
                 planned
             }
         };

@@ -384,9 +384,7 @@ pub(super) async fn current_plan<D: Database>(
     } else {
         let relations = plan::relations(prepared.statement(), transaction, database, path).await?;
         let planned = Arc::new(plan::plan(prepared.statement(), relations, &prepared.given)?);
-        if prepared.given.is_empty() {
-            *prepared.parsed.planned.lock() = Some(planned.clone());
-        }
+        prepared.parsed.keep(&prepared.given, &planned);
         planned
     };
     if planned.params != prepared.planned.params

@@ -136,6 +136,15 @@ impl<D: Database> Session<D> {
         }
     }
 
+    /// Whether the open transaction block has changed anything, or is to tell something.
+    pub fn has_written(&self) -> bool {
+        let has_written = match &self.state {
+            State::Explicit(Explicit { transaction: Some(transaction), .. }) => !transaction.is_read_only(),
+            _ => false,
+        };
+        has_written || self.facts.told.lock().count() > 0
+    }
+
     /// The wall time of the open transaction's start, in microseconds since the Unix epoch.
     pub fn transaction_micros(&self) -> i64 {
         self.facts.style.now.unix_micros()

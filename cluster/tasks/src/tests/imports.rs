@@ -67,14 +67,14 @@ fn asked() -> Run {
 fn answers_are_of_any_length() {
     for len in [0, 1, 5000, RESULT_LEN_MAX] {
         let mut run = asked();
-        run.answer(Ok("x".repeat(len)));
+        run.answer(Answer::Response("x".repeat(len)));
         assert_eq!(run.step(u64::MAX), Step::Done(Some("x".repeat(len))));
     }
     let mut run = asked();
-    run.answer(Err(String::new()));
+    run.answer(Answer::Failed(String::new()));
     assert_eq!(run.step(u64::MAX), Step::Done(Some("the statement failed".to_string())));
     let mut run = asked();
-    run.answer(Ok("x".repeat(RESPONSE_LEN_MAX + 1)));
+    run.answer(Answer::Response("x".repeat(RESPONSE_LEN_MAX + 1)));
     let Step::Done(Some(error)) = run.step(u64::MAX) else { panic!("it ends") };
     assert!(error.starts_with("the response has 16777217 bytes"), "{error}");
 }
@@ -211,8 +211,45 @@ fn what_is_not_answered_does_not_go_on() {
     assert_eq!(run.step(u64::MAX), Step::Trap(Trap::NotRunnable));
     // Nothing was asked for: nothing happens.
     let mut run = begin(&main(""), LIMITS).expect("a run");
-    run.answer(Ok(String::new()));
+    run.answer(Answer::Response(String::new()));
     assert_eq!(run.step(u64::MAX), Step::Done(None));
-    run.answer(Ok(String::new()));
+    run.answer(Answer::Response(String::new()));
     assert_eq!(run.step(u64::MAX), Step::Trap(Trap::NotRunnable));
+}
+
+#[test]
+fn a_step_that_was_done_before_gives_what_it_gave() {
+    let program = program(&format!(
+        r#"(data (i32.const 0) "done")
+        (func (export "run") (local i32)
+            (local.set 0 (call $step (i32.const 0) (i32.const 4)))
+            {RESPONSE_AS_RESULT})"#
+    ));
+    let outcome = run(&program);
+    assert_eq!(outcome.calls, [Call::Step { name: "done".to_string() }]);
+    assert_eq!(outcome.end, Step::Done(Some("before".to_string())));
+}
+
+#[test]
+fn a_step_that_is_to_be_done_is_minus_one_and_ends_at_another_time() {
+    let program = program(
+        r#"(data (i32.const 0) "pay")
+        (func (export "run")
+            (if (i32.ne (call $step (i32.const 0) (i32.const 3)) (i32.const -1)) (then unreachable))
+            (call $step_done (i32.const 0) (i32.const 2))
+            (if (i64.ne (call $time) (i64.const 1800000000000000)) (then unreachable)))"#,
+    );
+    let outcome = run(&program);
+    let asked = [Call::Step { name: "pay".to_string() }, Call::StepDone { result: "pa".to_string() }];
+    assert_eq!(outcome.calls, asked);
+    assert_eq!(outcome.end, Step::Done(None));
+}
+
+#[test]
+fn who_waits_says_for_what_and_how_long() {
+    let program = program(
+        r#"(data (i32.const 0) "box")
+        (func (export "run") (call $wait_for (i32.const 0) (i32.const 3) (i64.const 99)) unreachable)"#,
+    );
+    assert_eq!(run(&program).end, Step::Wait { mailbox: "box".to_string(), until: 99 });
 }

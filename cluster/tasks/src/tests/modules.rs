@@ -160,7 +160,8 @@ fn what_would_take_too_long_is_refused() {
     }
     // Deeper than a reader of text can go.
     let mut bytes = module(r#"(func (export "run") (drop (i32.const 0x12345)))"#);
-    let section = bytes.iter().rposition(|byte| *byte == 10).expect("a code section");
+    let is_code = |bytes: &[u8]| matches!(bytes, [10, _, 1]);
+    let section = bytes.windows(3).rposition(is_code).expect("a code section with one function");
     bytes.truncate(section);
     let blocks = [&[0][..], &[2, 0x40].repeat(5001), &[0x0b].repeat(5002)].concat();
     let number = |value: usize| [value as u8 | 0x80, (value >> 7) as u8 | 0x80, (value >> 14) as u8];

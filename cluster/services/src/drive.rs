@@ -1,0 +1,203 @@
+//! Runs of programs, from their transaction's beginning to its end: what they ask for is done in the session.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+use cluster_calendar::Timestamptz;
+use cluster_sql::database::{Database, Freshness};
+use cluster_sql::types::Datum;
+use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
+use cluster_store::yield_now;
+use cluster_tasks::{Answer, Call, LogLevel, Run, Step, Trap};
+
+use crate::worker::{Stop, is_of_program, of_program};
+use crate::workflows;
+
+/// Units of work of a program before others may run: about a tenth of a millisecond.
+const SLICE_FUEL: u64 = 50_000;
+
+/// Longest answer that a program is given at once, in bytes.
+const ANSWER_LEN_MAX: usize = 4 << 20;
+
+/// Lines that one attempt may log; those beyond are lost.
+const LINES_MAX: usize = 100;
+
+/// What is said of an attempt that was stopped.
+pub(crate) const TOOK_TOO_LONG: &str = "it took longer than its timeout";
+
+const OUTSIDE_OF_STEPS: &str =
+    "a program that has steps runs its statements within them: call step before, and step_done behind them";
+
+/// How a program ended well.
+pub(crate) enum Ended {
+    Done(Option<String>),
+    /// To be begun again at this time, in microseconds since the Unix epoch.
+    Sleeps(i64),
+    /// The same, or when there is a message in this mailbox.
+    Waits(String, i64),
+}
+
+/// A run of a task's program, in the transaction block that is open.
+pub(crate) struct Drive<'a, D: Database> {
+    pub(crate) session: &'a mut Session<D>,
+    pub(crate) cancel: &'a CancelFlag,
+    pub(crate) task: i64,
+    /// What it has logged that did not take place yet.
+    pub(crate) lines: Vec<(LogLevel, String)>,
+    /// The step that it is in.
+    step: Option<String>,
+    has_steps: bool,
+}
+
+impl<'a, D: Database> Drive<'a, D> {
+    pub(crate) fn new(session: &'a mut Session<D>, cancel: &'a CancelFlag, task: i64) -> Drive<'a, D> {
+        Drive { session, cancel, task, lines: Vec::new(), step: None, has_steps: false }
+    }
+
+    /// Runs the program to its end, slice by slice. What it has logged is given to `said` when it has taken place; `is_mine` is
+    /// asked behind each step whether the task is still this node's.
+    pub(crate) async fn run(
+        &mut self,
+        run: &mut Run,
+        said: impl Fn(&mut Vec<(LogLevel, String)>),
+        is_mine: impl AsyncFn(&mut Session<D>) -> SqlResult<bool>,
+    ) -> Result<Ended, Stop> {
+        loop {
+            if self.cancel.is_set() {
+                return Err(Stop::Failed(TOOK_TOO_LONG.into()));
+            }
+            match run.step(SLICE_FUEL) {
+                Step::Yield => yield_now().await,
+                Step::Call(Call::Sql { text, parameters }) => {
+                    run.answer(self.statement(&text, &parameters).await?);
+                }
+                Step::Call(Call::Step { name }) => run.answer(self.begin_step(name).await?),
+                Step::Call(Call::StepDone { result }) => {
+                    self.end_step(&result).await?;
+                    said(&mut self.lines);
+                    self.session.begin_on(Freshness::Local).await?;
+                    if !is_mine(self.session).await.map_err(of_program)? {
+                        return Err(Stop::Gone);
+                    }
+                    run.answer(Answer::Done(self.session.transaction_micros()));
+                }
+                Step::Call(Call::Log { level, text }) => {
+                    // As many as are read: the first ones say most.
+                    if self.lines.len() < LINES_MAX {
+                        self.lines.push((level, text));
+                    }
+                }
+                Step::Done(_) if self.step.is_some() => {
+                    return Err(Stop::Failed("the program has ended within a step".into()));
+                }
+                Step::Done(result) => return Ok(Ended::Done(result)),
+                Step::Sleep(until) => {
+                    self.check_pause()?;
+                    return Ok(Ended::Sleeps(until));
+                }
+                Step::Wait { mailbox, until } => {
+                    self.check_pause()?;
+                    return Ok(Ended::Waits(mailbox, until));
+                }
+                // The node has none left for now.
+                Step::Trap(trap @ Trap::MemoryRefused) => {
+                    return Err(SqlError::new(SqlState::OUT_OF_MEMORY, trap.to_string()).into());
+                }
+                Step::Trap(trap) => return Err(Stop::Failed(trap.to_string())),
+            }
+        }
+    }
+
+    async fn statement(&mut self, text: &str, parameters: &str) -> Result<Answer, Stop> {
+        if self.has_steps && self.step.is_none() {
+            return Ok(Answer::Failed(OUTSIDE_OF_STEPS.into()));
+        }
+        match self.session.run_json(text, parameters, ANSWER_LEN_MAX).await {
+            Ok(response) => Ok(Answer::Response(response)),
+            Err(error) if is_of_program(&error) => Ok(Answer::Failed(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn begin_step(&mut self, name: String) -> Result<Answer, Stop> {
+        if let Some(open) = &self.step {
+            let message = alloc::format!("the program has begun step \"{name}\" within step \"{open}\"");
+            return Err(Stop::Failed(message));
+        }
+        if !self.has_steps && self.session.has_written() {
+            return Err(Stop::Failed(OUTSIDE_OF_STEPS.into()));
+        }
+        self.has_steps = true;
+        match workflows::known(self.session, self.task, &name).await.map_err(of_program)? {
+            Some(result) => Ok(Answer::Response(result)),
+            None => {
+                self.step = Some(name);
+                Ok(Answer::Nothing)
+            }
+        }
+    }
+
+    /// Commits what the step has done, and that it has.
+    async fn end_step(&mut self, result: &str) -> Result<(), Stop> {
+        let Some(name) = self.step.take() else {
+            return Err(Stop::Failed("the program has ended a step that it has not begun".into()));
+        };
+        workflows::record(self.session, self.task, &name, result).await.map_err(of_program)?;
+        self.session.end_block().await.map_err(of_program)
+    }
+
+    /// What a step has changed so far would be done again by the next run.
+    fn check_pause(&self) -> Result<(), Stop> {
+        match &self.step {
+            Some(name) if self.session.has_written() => {
+                let message =
+                    alloc::format!("step \"{name}\" has changed something, and cannot sleep or wait then");
+                Err(Stop::Failed(message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Writes how a task ended, in the transaction that is open.
+pub(crate) async fn end<D: Database>(session: &mut Session<D>, id: i64, ended: Ended) -> SqlResult<()> {
+    let (sql, params) = match ended {
+        Ended::Done(result) => (
+            "UPDATE sys.tasks SET state = 'done', ended_at = now(), result = $2, error = NULL WHERE id = $1",
+            [Datum::Int8(id), result.map_or(Datum::Null, Datum::Text)].to_vec(),
+        ),
+        Ended::Sleeps(until) => (
+            "UPDATE sys.tasks SET state = 'ready', worker = NULL, run_at = $2 WHERE id = $1",
+            [Datum::Int8(id), Datum::Timestamptz(moment(until))].to_vec(),
+        ),
+        Ended::Waits(mailbox, until) => {
+            check_mailbox(session, &mailbox).await?;
+            // Whoever sends a message after this was read meets it, or is met: one of them sees the other.
+            let sql = "UPDATE sys.tasks SET state = 'ready', worker = NULL, \
+                       run_at = CASE WHEN m.there THEN '-infinity' ELSE $2 END, \
+                       waits_for = CASE WHEN NOT m.there THEN $3 END \
+                       FROM (SELECT EXISTS (SELECT FROM sys.messages WHERE mailbox = $3) AS there) m WHERE id = $1";
+            let until = Datum::Timestamptz(moment(until));
+            (sql, [Datum::Int8(id), until, Datum::Text(mailbox)].to_vec())
+        }
+    };
+    session.run(sql, params).await.map(drop)
+}
+
+async fn check_mailbox<D: Database>(session: &mut Session<D>, mailbox: &str) -> SqlResult<()> {
+    let sql = "SELECT FROM sys.mailboxes WHERE name = $1";
+    if session.run(sql, [Datum::Text(mailbox.into())].into()).await?.rows.is_empty() {
+        let message = alloc::format!("there is no mailbox \"{mailbox}\" to wait for");
+        return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message));
+    }
+    Ok(())
+}
+
+/// A time that a program has named, as far as there are times; the last one is never.
+fn moment(micros: i64) -> Timestamptz {
+    if micros == i64::MAX {
+        return Timestamptz::INFINITY;
+    }
+    let beyond = if micros > 0 { Timestamptz::INFINITY } else { Timestamptz::MINUS_INFINITY };
+    Timestamptz::from_unix_micros(micros).unwrap_or(beyond)
+}
