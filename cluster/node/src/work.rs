@@ -3,6 +3,7 @@
 //! ```text
 //!   what is applied ──► a task is ready, or a worker has room ──► the leader: a round of the scheduler
 //!                  ├──► a schedule is changed ──► the leader: its ticks, as they come, are tasks
+//!                  ├──► messages come and go ──► the leader: whether their mailboxes are full
 //!                  └──► a task is to run on this node, or no more ──► look ──► run each that does not run yet
 //! ```
 //! Nothing is asked for again and again: entries that are applied say what has become due, and so do times of tasks. What
@@ -16,11 +17,12 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use cluster_format::{Commit, NodeId, Version};
+use cluster_services::messages::{MAILBOXES, MESSAGES};
 use cluster_services::programs::PROGRAMS;
 use cluster_services::scheduler::{POLICIES, QUEUES, Round, TASKS_READY, TASKS_RUNNING, WORKERS};
 use cluster_services::schedules::SCHEDULES;
 use cluster_services::worker::{Begun, Worker};
-use cluster_sql::key::{KeyOrder, table_id, table_prefix, table_range, write};
+use cluster_sql::key::{KeyOrder, leading_text, table_id, table_prefix, table_range, write};
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Session, SqlResult, SqlState};
 use drivers_api::{Instant, Now};
@@ -37,6 +39,12 @@ const PROBLEM_PAUSE: Duration = Duration::from_secs(5);
 
 /// Problems that are remembered, so that they are said once.
 const SAID_MAX: usize = 64;
+
+/// How long messages may come and go before it is looked whether their mailboxes are full.
+const GAUGE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Mailboxes that are remembered until then; others wait for their next message.
+const GAUGED_MAX: usize = 1024;
 
 /// How often the leader looks who is silent: about as often as it hears from others.
 const MEMBERS_PAUSE: Duration = Duration::from_millis(100);
@@ -97,6 +105,10 @@ pub(crate) struct Due {
     pub(crate) round: Activity,
     /// Ticks of schedules are to become tasks.
     pub(crate) tick: Activity,
+    /// It is to be written down whether mailboxes are full.
+    pub(crate) gauge: Activity,
+    /// Which: messages have come or gone there.
+    touched: BTreeSet<String>,
     /// The node is to look which tasks it runs.
     pub(crate) look: Activity,
     /// Attempts that are to be run.
@@ -140,6 +152,20 @@ impl Due {
         self.next_tick_micros = next_micros.flatten();
     }
 
+    /// Mailboxes that may be full, or not any more.
+    pub(crate) fn take_touched(&mut self) -> Vec<String> {
+        core::mem::take(&mut self.touched).into_iter().collect()
+    }
+
+    /// It is written down which of them are full, or something was in the way.
+    pub(crate) fn gauge_ended(&mut self, mailboxes: Vec<String>, done: SqlResult<()>) {
+        let done = self.heed("look which mailboxes are full", done);
+        self.gauge.end(done.is_some());
+        if done.is_none() {
+            self.touched.extend(mailboxes);
+        }
+    }
+
     /// What the node has found that it is to run.
     pub(crate) fn looked(&mut self, begun: SqlResult<Vec<Begun<NodeDatabase>>>) {
         let begun = match begun {
@@ -168,6 +194,13 @@ impl Due {
                 self.say(format!("cannot {what}: {error}; it is tried again"));
                 None
             }
+        }
+    }
+
+    /// A mailbox has changed, or the messages in it.
+    fn touch(&mut self, mailbox: Option<&str>) {
+        if self.touched.len() < GAUGED_MAX {
+            self.touched.extend(mailbox.map(String::from));
         }
     }
 
@@ -239,6 +272,7 @@ impl Work {
                 }
                 Some(QUEUES | POLICIES | WORKERS) => self.due.lock().round.set_due(),
                 Some(SCHEDULES) => self.due.lock().tick.set_due(),
+                Some(MESSAGES | MAILBOXES) => self.due.lock().touch(leading_text(&write.key)),
                 Some(PROGRAMS) => self.worker.programs_changed(version),
                 _ => {}
             }
@@ -329,6 +363,23 @@ impl Work {
         due.tick.begin(now)
     }
 
+    /// The mailboxes of which it is to be written down now whether they are full, if there are any.
+    pub(crate) fn begins_gauge(&self, now: Now) -> Option<Vec<String>> {
+        let mut due = self.due.lock();
+        if due.touched.is_empty() {
+            return None;
+        }
+        if self.members.is_none() || !due.is_installed {
+            // Whoever leads next counts what comes and goes there.
+            due.touched.clear();
+            return None;
+        }
+        if due.gauge.deadline().is_none() {
+            due.gauge.set_due_at(now.monotonic + GAUGE_PAUSE);
+        }
+        due.gauge.begin(now).then(|| due.take_touched())
+    }
+
     /// Whether this node is to look now which tasks it runs.
     pub(crate) fn begins_look(&self, now: Now) -> bool {
         self.due.lock().look.begin(now)
@@ -352,9 +403,10 @@ impl Work {
         let due = self.due.lock();
         let leads = self.members.is_some();
         let install = due.install.deadline().filter(|_| leads);
-        let [round, tick] =
-            [&due.round, &due.tick].map(|one| one.deadline().filter(|_| leads && due.is_installed));
-        [install, round, tick, due.look.deadline(), self.attempts_at].into_iter().flatten().min()
+        let of_leader = [&due.round, &due.tick, &due.gauge];
+        let of_leader = of_leader.map(|one| one.deadline().filter(|_| leads && due.is_installed));
+        let others = [install, due.look.deadline(), self.attempts_at];
+        of_leader.into_iter().chain(others).flatten().min()
     }
 }
 

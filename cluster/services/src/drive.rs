@@ -4,13 +4,15 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use cluster_calendar::Timestamptz;
+use cluster_format::NodeId;
 use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
 use cluster_store::yield_now;
 use cluster_tasks::{Answer, Call, LogLevel, Run, Step, Trap};
+use spin::Mutex;
 
-use crate::worker::{Stop, is_of_program, of_program};
+use crate::worker::{Stop, is_of_program, of_program, task};
 use crate::workflows;
 
 /// Units of work of a program before others may run: about a tenth of a millisecond.
@@ -29,7 +31,7 @@ const OUTSIDE_OF_STEPS: &str =
     "a program that has steps runs its statements within them: call step before, and step_done behind them";
 
 /// How a program ended well.
-pub(crate) enum Ended {
+enum Ended {
     Done(Option<String>),
     /// To be begun again at this time, in microseconds since the Unix epoch.
     Sleeps(i64),
@@ -39,29 +41,48 @@ pub(crate) enum Ended {
 
 /// A run of a task's program, in the transaction block that is open.
 pub(crate) struct Drive<'a, D: Database> {
-    pub(crate) session: &'a mut Session<D>,
-    pub(crate) cancel: &'a CancelFlag,
-    pub(crate) task: i64,
-    /// What it has logged that did not take place yet.
-    pub(crate) lines: Vec<(LogLevel, String)>,
+    session: &'a mut Session<D>,
+    cancel: &'a CancelFlag,
+    node: NodeId,
+    task: i64,
+    /// How often the task was given to a worker.
+    attempt: i32,
+    /// What it has logged that did not take place yet, and what has.
+    lines: Vec<(LogLevel, String)>,
+    said: &'a Mutex<Vec<(LogLevel, String)>>,
     /// The step that it is in.
     step: Option<String>,
     has_steps: bool,
 }
 
 impl<'a, D: Database> Drive<'a, D> {
-    pub(crate) fn new(session: &'a mut Session<D>, cancel: &'a CancelFlag, task: i64) -> Drive<'a, D> {
-        Drive { session, cancel, task, lines: Vec::new(), step: None, has_steps: false }
+    /// Of the task's attempt of this number, at a node; what it logs is added to `said` once it has taken place.
+    pub(crate) fn new(
+        session: &'a mut Session<D>,
+        cancel: &'a CancelFlag,
+        node: NodeId,
+        (task, attempt): (i64, i32),
+        said: &'a Mutex<Vec<(LogLevel, String)>>,
+    ) -> Drive<'a, D> {
+        Drive { session, cancel, node, task, attempt, lines: Vec::new(), said, step: None, has_steps: false }
     }
 
-    /// Runs the program to its end, slice by slice. What it has logged is given to `said` when it has taken place; `is_mine` is
-    /// asked behind each step whether the task is still this node's.
-    pub(crate) async fn run(
-        &mut self,
-        run: &mut Run,
-        said: impl Fn(&mut Vec<(LogLevel, String)>),
-        is_mine: impl AsyncFn(&mut Session<D>) -> SqlResult<bool>,
-    ) -> Result<Ended, Stop> {
+    /// Runs the program to its end, and commits what it has done.
+    pub(crate) async fn run(mut self, run: &mut Run) -> Result<(), Stop> {
+        let ended = self.drive(run).await?;
+        end(self.session, self.task, ended).await.map_err(of_program)?;
+        self.commit().await
+    }
+
+    /// Commits; what it has logged has taken place.
+    async fn commit(&mut self) -> Result<(), Stop> {
+        self.session.end_block().await.map_err(of_program)?;
+        self.said.lock().append(&mut self.lines);
+        Ok(())
+    }
+
+    /// Runs the program to its end, slice by slice.
+    async fn drive(&mut self, run: &mut Run) -> Result<Ended, Stop> {
         loop {
             if self.cancel.is_set() {
                 return Err(Stop::Failed(TOOK_TOO_LONG.into()));
@@ -74,11 +95,6 @@ impl<'a, D: Database> Drive<'a, D> {
                 Step::Call(Call::Step { name }) => run.answer(self.begin_step(name).await?),
                 Step::Call(Call::StepDone { result }) => {
                     self.end_step(&result).await?;
-                    said(&mut self.lines);
-                    self.session.begin_on(Freshness::Local).await?;
-                    if !is_mine(self.session).await.map_err(of_program)? {
-                        return Err(Stop::Gone);
-                    }
                     run.answer(Answer::Done(self.session.transaction_micros()));
                 }
                 Step::Call(Call::Log { level, text }) => {
@@ -137,13 +153,19 @@ impl<'a, D: Database> Drive<'a, D> {
         }
     }
 
-    /// Commits what the step has done, and that it has.
+    /// Commits what the step has done, and that it has; what follows is another transaction, if the task is still this node's.
     async fn end_step(&mut self, result: &str) -> Result<(), Stop> {
         let Some(name) = self.step.take() else {
             return Err(Stop::Failed("the program has ended a step that it has not begun".into()));
         };
         workflows::record(self.session, self.task, &name, result).await.map_err(of_program)?;
-        self.session.end_block().await.map_err(of_program)
+        self.commit().await?;
+        self.session.begin_on(Freshness::Local).await?;
+        let known = task(self.session, self.node, self.task).await.map_err(of_program)?;
+        match known {
+            Some(known) if known.attempt == self.attempt => Ok(()),
+            _ => Err(Stop::Gone),
+        }
     }
 
     /// What a step has changed so far would be done again by the next run.
@@ -160,7 +182,7 @@ impl<'a, D: Database> Drive<'a, D> {
 }
 
 /// Writes how a task ended, in the transaction that is open.
-pub(crate) async fn end<D: Database>(session: &mut Session<D>, id: i64, ended: Ended) -> SqlResult<()> {
+async fn end<D: Database>(session: &mut Session<D>, id: i64, ended: Ended) -> SqlResult<()> {
     let (sql, params) = match ended {
         Ended::Done(result) => (
             "UPDATE sys.tasks SET state = 'done', ended_at = now(), result = $2, error = NULL WHERE id = $1",

@@ -26,7 +26,7 @@ use drivers_api::Instant;
 use spin::Mutex;
 
 use crate::attempts::Attempts;
-use crate::drive::{Drive, TOOK_TOO_LONG, end};
+use crate::drive::{Drive, TOOK_TOO_LONG};
 use crate::programs::Programs;
 use crate::reading;
 
@@ -74,13 +74,13 @@ pub struct Begun<D: Database> {
 }
 
 /// A task, as its row says.
-struct Task {
+pub(crate) struct Task {
     program: String,
     version: Option<i32>,
     entry: String,
     arguments: String,
     /// How often it was given to a worker.
-    attempt: i32,
+    pub(crate) attempt: i32,
     timeout: Duration,
 }
 
@@ -229,18 +229,7 @@ impl<D: Database> Worker<D> {
         let memory = Box::new(Leased(self.database.memory().lease()));
         let run = Run::new(&ready.program, &task.entry, limits, facts, memory);
         let mut run = run.map_err(|trap| Stop::Failed(trap.to_string()))?;
-        let said = |lines: &mut Vec<(LogLevel, String)>| self.lines.lock().append(lines);
-        let is_mine = async |session: &mut Session<D>| {
-            let known = self::task(session, self.node, id).await?;
-            Ok(known.is_some_and(|known| known.attempt == task.attempt))
-        };
-        let mut drive = Drive::new(session, cancel, id);
-        let ended = drive.run(&mut run, said, is_mine).await?;
-        let mut lines = core::mem::take(&mut drive.lines);
-        end(session, id, ended).await.map_err(of_program)?;
-        session.end_block().await.map_err(of_program)?;
-        said(&mut lines);
-        Ok(())
+        Drive::new(session, cancel, self.node, (id, task.attempt), &self.lines).run(&mut run).await
     }
 }
 
@@ -268,7 +257,11 @@ async fn assigned<D: Database>(session: &mut Session<D>, node: NodeId) -> SqlRes
 }
 
 /// The task `id`, if `node` is to run it.
-async fn task<D: Database>(session: &mut Session<D>, node: NodeId, id: i64) -> SqlResult<Option<Task>> {
+pub(crate) async fn task<D: Database>(
+    session: &mut Session<D>,
+    node: NodeId,
+    id: i64,
+) -> SqlResult<Option<Task>> {
     let answer = session
         .run(
             "SELECT program, version, entry, arguments::text, \

@@ -46,6 +46,9 @@ pub(crate) const TABLE_SPACE: u8 = SYSTEM_SPACE + 1;
 /// Keys that there never are: their deletions tell something.
 pub(crate) const NOTIFICATION_SPACE: u8 = TABLE_SPACE + 1;
 
+/// What the key of every row of a table begins with.
+pub(crate) const TABLE_PREFIX_LEN: usize = 5;
+
 /// Whether a deletion of `key` is no deletion, but tells something.
 pub fn is_notification(key: &[u8]) -> bool {
     key.first() == Some(&NOTIFICATION_SPACE)
@@ -69,6 +72,14 @@ pub fn table_id(key: &[u8]) -> Option<u32> {
 /// The keys of all rows of table `id`.
 pub fn table_range(id: u32) -> KeyRange {
     KeyRange::prefix(&table_prefix(id))
+}
+
+/// The text that the key of a row begins with; none if it begins with something else.
+pub fn leading_text(key: &[u8]) -> Option<&str> {
+    let (&VALUE, text) = key.get(TABLE_PREFIX_LEN..)?.split_first()? else { return None };
+    // No text has a zero within.
+    let end = text.iter().position(|byte| *byte == 0)?;
+    core::str::from_utf8(text.get(..end)?).ok()
 }
 
 /// Appends `datum`.

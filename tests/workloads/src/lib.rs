@@ -33,7 +33,7 @@ pub use noise::noise;
 pub use queue::Queue;
 pub use ring::Ring;
 pub use schema::Schema;
-pub use tasks::{Tasks, add_statement_program};
+pub use tasks::{Tasks, add_order_program, add_statement_program};
 pub use transaction::{Fate, single, transaction};
 pub use workload::{Pace, Step, Table, Tally, Task, Workload, query_anywhere, run_client};
 pub use world::{Answer, Connection, Failure, Row, World, below};

@@ -33,12 +33,24 @@ pub struct Tasks {
 /// # Panics
 /// If the example is no module.
 pub fn add_statement_program() -> String {
-    let module = wat::parse_str(PROGRAM).expect("the example is valid");
+    add_program("statement", PROGRAM)
+}
+
+/// A statement that gives the cluster program "order", a workflow: see the example.
+///
+/// # Panics
+/// If the example is no module.
+pub fn add_order_program() -> String {
+    add_program("order", include_str!("../../../cluster/tasks/examples/order.wat"))
+}
+
+fn add_program(name: &str, text: &str) -> String {
+    let module = wat::parse_str(text).expect("the example is valid");
     let hex = module.iter().fold(String::new(), |mut hex, byte| {
         write!(hex, "{byte:02x}").expect("a text takes all");
         hex
     });
-    format!("INSERT INTO sys.programs (name, module) VALUES ('statement', '\\x{hex}')")
+    format!("INSERT INTO sys.programs (name, module) VALUES ('{name}', '\\x{hex}')")
 }
 
 impl Tasks {

@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use cluster_services::{SCHEMAS, scheduler, schedules};
+use cluster_services::{SCHEMAS, messages, scheduler, schedules};
 use cluster_sql::Session;
 use drivers_api::{Level, Now};
 
@@ -42,6 +42,13 @@ impl Node {
             self.tasks.spawn(async move {
                 let next = schedules::tick(&mut session).await;
                 due.lock().tick_ended(next);
+            });
+        }
+        if let Some(mailboxes) = self.work.begins_gauge(now) {
+            let (mut session, due) = (self.service_session(), self.work.due.clone());
+            self.tasks.spawn(async move {
+                let done = messages::gauge(&mut session, mailboxes.clone()).await;
+                due.lock().gauge_ended(mailboxes, done);
             });
         }
         if self.work.begins_look(now) {

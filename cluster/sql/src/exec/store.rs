@@ -43,12 +43,9 @@ pub(crate) enum UniqueKey {
     Index(usize),
 }
 
-/// What the key of every row of a table begins with.
-const TABLE_PREFIX_LEN: usize = 5;
-
 /// What tells a row's key from those of the table's other rows.
 fn tail(key: &[u8]) -> &[u8] {
-    key.get(TABLE_PREFIX_LEN..).unwrap_or_default()
+    key.get(key::TABLE_PREFIX_LEN..).unwrap_or_default()
 }
 
 /// An entry of an index.
