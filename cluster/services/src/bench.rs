@@ -48,6 +48,11 @@ impl Bench {
         Bench { database, session, seconds: 0 }
     }
 
+    /// Another session.
+    pub(crate) fn another(&self) -> Session<MemoryDatabase> {
+        Session::new(self.database.clone(), "relix", "relix", 0, Arc::<CancelFlag>::default())
+    }
+
     /// The rows that a statement gives, or its error.
     pub(crate) fn run(&mut self, sql: &str) -> String {
         match block_on(self.session.run(sql, Vec::new())) {

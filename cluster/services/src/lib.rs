@@ -15,6 +15,7 @@ mod attempts;
 mod bench;
 pub mod devices;
 mod drive;
+pub mod files;
 pub mod messages;
 pub mod nodes;
 pub mod programs;
@@ -34,7 +35,7 @@ pub const LIVE_TABLES: &[LiveTable] = &[nodes::TABLE, devices::TABLE, storage::T
 
 /// The stored tables, service by service.
 pub const SCHEMAS: &[ServiceSchema] =
-    &[programs::SCHEMA, scheduler::SCHEMA, schedules::SCHEMA, messages::SCHEMA, workflows::SCHEMA];
+    &[programs::SCHEMA, scheduler::SCHEMA, schedules::SCHEMA, messages::SCHEMA, files::SCHEMA, workflows::SCHEMA];
 
 /// What `read` finds in the tables as this node has applied them, without asking anybody.
 async fn reading<D: Database, T>(
