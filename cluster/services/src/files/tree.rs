@@ -188,7 +188,8 @@ pub async fn remove_directory<D: Database>(session: &mut Session<D>, path: &str)
     release(session, &place, [id]).await
 }
 
-/// Removes what is at `path`, with all that is below of it. It must be little enough for one transaction: some 40,000 files.
+/// Removes what is at `path`, with all that is below of it. It must be little enough for one transaction,
+/// as some ten thousands of files are.
 pub async fn remove_tree<D: Database>(session: &mut Session<D>, path: &str) -> FileResult<()> {
     let place = walk(session, path, Last::Keep).await?;
     let top = place.found()?;

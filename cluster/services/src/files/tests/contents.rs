@@ -159,6 +159,15 @@ fn a_long_file_goes_in_one_transaction() {
     }
     assert_eq!(disk.does("rm -r /a\nls /"), "");
     assert_eq!(disk.blocks(), "");
+    // The longest there is, with something in each block.
+    disk.does("create /f\ntruncate /f 1073741824");
+    for from in (0..65536).step_by(8192) {
+        let rows = format!("SELECT inode, g, 'x' FROM sys.files, generate_series({from}, {}) g", from + 8191);
+        assert_eq!(disk.bench.run(&format!("INSERT INTO sys.blocks {rows} WHERE path = '/f'")), "");
+    }
+    assert_eq!(disk.bench.run("SELECT count(*) FROM sys.blocks"), "65536");
+    assert_eq!(disk.does("rm /f"), "");
+    assert_eq!(disk.blocks(), "");
 }
 
 #[test]

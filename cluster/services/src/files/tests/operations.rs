@@ -163,6 +163,9 @@ fn symbolic_links_are_followed() {
          lstat /d/
          readlink /d/
          readlink /f
+         ln -s /a/b /a/b/m
+         create /a/b/m/h
+         ls /a/b/m/m/m
          ln -s f/ /e
          stat /e
          rmdir /d
@@ -177,8 +180,8 @@ fn symbolic_links_are_followed() {
         said,
         "a/ f\ntext\nfile 0644 relix 4\nlink 0777 relix 9\nb/../../f\nb/ l->b/../../f\n\
          /a/l: file exists\n/a/l: file exists\ng\ndirectory 0755 relix 0\nlink 0777 relix 4\n\
-         directory 0755 relix 0\n/d/: invalid argument\n/f: invalid argument\n/e: not a directory\n\
-         /d: not a directory\n/d/: not a directory\n/d/: not a directory\ng\ntext"
+         directory 0755 relix 0\n/d/: invalid argument\n/f: invalid argument\ng h m->/a/b\n/e: not a directory\n\
+         /d: not a directory\n/d/: not a directory\n/d/: not a directory\ng h m->/a/b\ntext"
     );
 }
 

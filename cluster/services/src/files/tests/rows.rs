@@ -27,6 +27,24 @@ fn all_files_are_seen_by_their_paths() {
     assert_eq!(disk.does("rm -r /a"), "");
 }
 
+/// As the README does it.
+#[test]
+fn files_are_made_by_sql() {
+    let mut disk = Disk::new();
+    let sql = "WITH i AS (INSERT INTO sys.inodes (kind, mode, owner, size) VALUES ('file', 420, 'ann', 5) RETURNING id), \
+               e AS (INSERT INTO sys.entries (directory, name, inode) SELECT 1, 'greeting', id FROM i) \
+               INSERT INTO sys.blocks (inode, number, data) SELECT id, 0, 'hello' FROM i";
+    assert_eq!(disk.bench.run(sql), "");
+    assert_eq!(disk.does("cat /greeting\nappend /greeting !\nls /"), "hello\n5\ngreeting");
+    assert_eq!(
+        disk.bench.run("SELECT path, kind, size, mode, owner FROM sys.files"),
+        "/ directory 0 0755 relix, /greeting file 6 0644 ann"
+    );
+    let contents = "SELECT convert_from(b.data, 'UTF8') FROM sys.files f JOIN sys.blocks b USING (inode) \
+                    WHERE f.path = '/greeting'";
+    assert_eq!(disk.bench.run(contents), "hello!");
+}
+
 #[test]
 fn rows_that_are_no_files_are_refused() {
     let mut disk = Disk::new();
