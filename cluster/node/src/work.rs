@@ -107,8 +107,9 @@ pub(crate) struct Due {
     pub(crate) tick: Activity,
     /// It is to be written down whether mailboxes are full.
     pub(crate) gauge: Activity,
-    /// Which: messages have come or gone there.
+    /// Of which: messages have come or gone there; and whether of those that were full.
     touched: BTreeSet<String>,
+    full_may_be_others: bool,
     /// The node is to look which tasks it runs.
     pub(crate) look: Activity,
     /// Attempts that are to be run.
@@ -163,6 +164,7 @@ impl Due {
         self.gauge.end(done.is_some());
         if done.is_none() {
             self.touched.extend(mailboxes);
+            self.full_may_be_others = true;
         }
     }
 
@@ -199,8 +201,9 @@ impl Due {
 
     /// A mailbox has changed, or the messages in it.
     fn touch(&mut self, mailbox: Option<&str>) {
-        if self.touched.len() < GAUGED_MAX {
-            self.touched.extend(mailbox.map(String::from));
+        match mailbox.filter(|_| self.touched.len() < GAUGED_MAX) {
+            Some(mailbox) => _ = self.touched.insert(mailbox.into()),
+            None => self.full_may_be_others = true,
         }
     }
 
@@ -291,13 +294,16 @@ impl Work {
             if has_any(&[SCHEDULES]) {
                 due.tick.set_due();
             }
+            due.full_may_be_others |= has_any(&[MESSAGES, MAILBOXES]);
         }
     }
 
     /// The tables are others than they were, and as they are at this version.
     pub(crate) fn tables_replaced(&self, version: Version) {
         self.worker.programs_changed(version);
-        self.due.lock().look.set_due();
+        let mut due = self.due.lock();
+        due.look.set_due();
+        due.full_may_be_others = true;
     }
 
     /// What of the members is to be noted now, if this node leads; `heard` says who they are.
@@ -309,6 +315,7 @@ impl Work {
         let heard = heard();
         let mut due = self.due.lock();
         if self.members.is_none() {
+            due.full_may_be_others = true;
             due.tick.set_due();
             if !due.is_installed {
                 due.install.set_due();
@@ -366,18 +373,22 @@ impl Work {
     /// The mailboxes of which it is to be written down now whether they are full, if there are any.
     pub(crate) fn begins_gauge(&self, now: Now) -> Option<Vec<String>> {
         let mut due = self.due.lock();
-        if due.touched.is_empty() {
+        if self.members.is_none() || !due.is_installed {
+            // Whoever leads looks itself.
+            due.touched.clear();
             return None;
         }
-        if self.members.is_none() || !due.is_installed {
-            // Whoever leads next counts what comes and goes there.
-            due.touched.clear();
+        if due.touched.is_empty() && !due.full_may_be_others {
             return None;
         }
         if due.gauge.deadline().is_none() {
             due.gauge.set_due_at(now.monotonic + GAUGE_PAUSE);
         }
-        due.gauge.begin(now).then(|| due.take_touched())
+        if !due.gauge.begin(now) {
+            return None;
+        }
+        due.full_may_be_others = false;
+        Some(due.take_touched())
     }
 
     /// Whether this node is to look now which tasks it runs.

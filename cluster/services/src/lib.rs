@@ -34,8 +34,14 @@ use cluster_sql::{ServiceSchema, Session, SqlResult};
 pub const LIVE_TABLES: &[LiveTable] = &[nodes::TABLE, devices::TABLE, storage::TABLE, tables::TABLE];
 
 /// The stored tables, service by service.
-pub const SCHEMAS: &[ServiceSchema] =
-    &[programs::SCHEMA, scheduler::SCHEMA, schedules::SCHEMA, messages::SCHEMA, files::SCHEMA, workflows::SCHEMA];
+pub const SCHEMAS: &[ServiceSchema] = &[
+    programs::SCHEMA,
+    scheduler::SCHEMA,
+    schedules::SCHEMA,
+    messages::SCHEMA,
+    files::SCHEMA,
+    workflows::SCHEMA,
+];
 
 /// What `read` finds in the tables as this node has applied them, without asking anybody.
 async fn reading<D: Database, T>(

@@ -312,6 +312,7 @@ fn bounds(conjunct: &Expr, key: &Expr) -> Option<(Option<Expr>, Option<Expr>)> {
         _ => None,
     }
 }
+
 /// Whether `part` holds wherever all of `conjuncts` do: it is one of them, or says that something is not NULL that one of them
 /// compares.
 fn follows(part: &Expr, conjuncts: &[Expr]) -> bool {

@@ -6,6 +6,7 @@ use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
+use core::sync::atomic::AtomicUsize;
 
 use spin::Mutex;
 
@@ -75,6 +76,8 @@ pub(crate) struct SessionFacts {
     pub(crate) sequences: Arc<Mutex<SessionSequences>>,
     /// What its transaction is to tell.
     pub(crate) told: Arc<Mutex<Told>>,
+    /// How often routines have been called.
+    pub(crate) calls: Arc<AtomicUsize>,
     /// The hidden ids of rows that it inserts.
     pub(crate) row_ids: Arc<Mutex<RowIds>>,
 }
@@ -99,6 +102,7 @@ impl SessionFacts {
             deferred: Arc::default(),
             sequences: Arc::default(),
             told: Arc::default(),
+            calls: Arc::default(),
             row_ids: Arc::new(Mutex::new(RowIds::new(0))),
         }
     }

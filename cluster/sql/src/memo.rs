@@ -74,12 +74,30 @@ struct Results {
     len: usize,
 }
 
+/// Whom an expression has asked for an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Asked {
+    Sequence(SequenceFunction, Option<String>),
+    Routine(Vec<u8>),
+}
+
+impl Pending {
+    /// Whom it asks for an answer that is kept for the expression in hand.
+    pub(crate) fn asked(&self) -> Option<Asked> {
+        match self {
+            Pending::Sequence(request) => Some(Asked::Sequence(request.function, request.name.clone())),
+            Pending::Routine(request) => Some(Asked::Routine(request.routine.key.clone())),
+            Pending::Subquery(_) | Pending::Catalog => None,
+        }
+    }
+}
+
 /// What holds for one evaluation of one expression.
 #[derive(Debug, Default)]
 pub(crate) struct InHand {
     /// Numbers of sequences and what routines have given, in the order in which the expression asks for them, and how many it
     /// has asked for.
-    answers: Vec<Datum>,
+    answers: Vec<(Asked, Datum)>,
     asked: usize,
     /// Subqueries whose results are for this row alone, though another may look the same to them.
     passing: Vec<usize>,
@@ -110,8 +128,8 @@ impl Memo {
     }
 
     /// Notes the next answer that the expression in hand asks a sequence or a routine for: it is evaluated again.
-    pub(crate) fn note_answer(&self, answer: Datum) {
-        self.state.lock().in_hand.answers.push(answer);
+    pub(crate) fn note_answer(&self, asked: Option<Asked>, answer: Datum) {
+        self.state.lock().in_hand.answers.extend(asked.map(|asked| (asked, answer)));
     }
 
     /// What there is, as the statement's transaction sees it.
@@ -170,13 +188,18 @@ impl Memo {
     /// What a sequence or a routine gives for `request`.
     fn answer(&self, request: impl FnOnce() -> Pending) -> SqlResult<Datum> {
         let mut state = self.state.lock();
-        let asked = state.in_hand.asked;
-        if let Some(answer) = state.in_hand.answers.get(asked).cloned() {
-            state.in_hand.asked += 1;
-            return Ok(answer);
+        let (at, request) = (state.in_hand.asked, request());
+        let Some((asked, answer)) = state.in_hand.answers.get(at) else {
+            state.pending = Some(request);
+            return Err(SqlError::pending());
+        };
+        if Some(asked) != request.asked().as_ref() {
+            // What it has been told is of somebody else: something in it is another value each time.
+            return Err(SqlError::not_supported("a call that depends on a value which is random"));
         }
-        state.pending = Some(request());
-        Err(SqlError::pending())
+        let answer = answer.clone();
+        state.in_hand.asked += 1;
+        Ok(answer)
     }
 
     /// Notes what `pending` has given, which takes `len` bytes of memory. Returns how many were given up for it.

@@ -20,7 +20,7 @@ pub const MAILBOXES: u32 = service_id(SCHEMA.number, 0);
 /// `sys.messages`
 pub const MESSAGES: u32 = service_id(SCHEMA.number, 1);
 
-/// Writes down which of these mailboxes are full by now, and which are not any more.
+/// Writes down which of these mailboxes are full by now, and which are not any more; of those that were, in any case.
 ///
 /// Messages are counted without anybody waiting for it: whoever sends one reads what is written here. A count within each
 /// transaction that sends would make all of them wait for each other.
@@ -28,7 +28,8 @@ pub async fn gauge<D: Database>(session: &mut Session<D>, mailboxes: Vec<String>
     let names = mailboxes.into_iter().map(Datum::Text).collect();
     let names = Datum::Array(alloc::boxed::Box::new(Array::new(Scalar::Text, names)));
     let known = reading(session, async |session| {
-        let sql = "SELECT name, capacity, is_full FROM sys.mailboxes WHERE name = ANY ($1)";
+        let sql = "SELECT name, capacity, is_full FROM sys.mailboxes WHERE name = ANY ($1) \
+                   UNION SELECT name, capacity, is_full FROM sys.mailboxes WHERE is_full";
         let rows = session.run(sql, [names].into()).await?.rows;
         let mut known = Vec::with_capacity(rows.len());
         for row in rows {

@@ -34,6 +34,8 @@ CREATE TABLE sys.messages (
     PRIMARY KEY (mailbox, version, id)
 );
 
+CREATE INDEX mailboxes_full ON sys.mailboxes (name) WHERE is_full;
+
 -- What is published under a topic is sent to each of these mailboxes.
 CREATE TABLE sys.subscriptions (
     topic text NOT NULL CHECK (topic <> ''),
@@ -41,14 +43,13 @@ CREATE TABLE sys.subscriptions (
     PRIMARY KEY (topic, mailbox)
 );
 
--- A message has come: one of the tasks that wait for it is ready, or it becomes a task.
+-- A message has come: the tasks that wait for one there are ready, or it becomes a task. All of them are, as the first may be
+-- cancelled, or fail: those that find nothing wait again.
 CREATE FUNCTION sys.message_came() RETURNS trigger LANGUAGE sql AS $$
     SELECT raise_exception('mailbox "' || m.name || '" is full', '53400')
-    FROM sys.mailboxes m WHERE m.name = new.mailbox AND m.is_full;
+    FROM sys.mailboxes m WHERE m.name = new.mailbox AND m.is_full AND new.topic IS DISTINCT FROM 'sys.tasks';
 
-    UPDATE sys.tasks SET waits_for = NULL, run_at = '-infinity'
-    WHERE id = (SELECT t.id FROM sys.tasks t
-                WHERE t.waits_for = new.mailbox AND t.state = 'ready' ORDER BY t.id LIMIT 1);
+    UPDATE sys.tasks SET waits_for = NULL, run_at = '-infinity' WHERE waits_for = new.mailbox AND state = 'ready';
 
     WITH taken AS (
         INSERT INTO sys.tasks (queue, program, entry, arguments)
@@ -91,11 +92,13 @@ RETURNS TABLE (id bigint, topic text, reply_to text, about text, body jsonb, sen
     RETURNING m.id, m.topic, m.reply_to, m.about, m.body, m.sent_at
 $$;
 
--- Who has asked to be told that a task has ended is sent a message about it.
+-- Who has asked to be told that a task has ended is sent a message about it, if there is such a mailbox: a task must be able to
+-- end. So it is sent to a full one, too.
 CREATE FUNCTION sys.task_ended() RETURNS trigger LANGUAGE sql AS $$
-    INSERT INTO sys.messages (mailbox, about, body)
-    VALUES (new.reply_to, new.id::text, jsonb_build_object(
-        'task', new.id, 'state', new.state, 'result', new.result, 'error', new.error))
+    INSERT INTO sys.messages (mailbox, topic, about, body)
+    SELECT m.name, 'sys.tasks', new.id::text, jsonb_build_object(
+        'task', new.id, 'state', new.state, 'result', new.result, 'error', new.error)
+    FROM sys.mailboxes m WHERE m.name = new.reply_to
 $$;
 
 CREATE TRIGGER task_ended AFTER UPDATE OF state ON sys.tasks FOR EACH ROW

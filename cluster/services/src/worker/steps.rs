@@ -136,7 +136,7 @@ fn a_task_waits_for_a_message_without_a_worker() {
     assert_eq!(works.bench.run("SELECT attempt FROM sys.tasks"), "1, 1");
     works.bench.run("SELECT sys.send('a', '7')");
     works.work();
-    assert_eq!(works.bench.run("SELECT state FROM sys.tasks ORDER BY id"), "done, ready");
+    assert_eq!(works.bench.run("SELECT state, waits_for FROM sys.tasks ORDER BY id"), "done -, ready a");
     assert_eq!(works.bench.run("SELECT a FROM t"), "7");
     works.bench.run("SELECT sys.send('a', '8')");
     works.work();

@@ -83,12 +83,12 @@ pub(crate) struct AggregateCall {
     pub(crate) data_type: DataType,
 }
 
-/// The aggregate of a name; whether its result is `jsonb`.
 /// Whether `name` is that of an aggregate.
 pub(super) fn is_aggregate(name: &str) -> bool {
     by_name(name).is_some()
 }
 
+/// The aggregate of a name; whether its result is `jsonb`.
 fn by_name(name: &str) -> Option<(AggregateFunction, bool)> {
     use AggregateFunction as F;
     use Spread::{Population, Sample};

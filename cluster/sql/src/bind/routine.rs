@@ -23,6 +23,13 @@ impl Binder<'_> {
         let Some(routine) = self.planner.relations.routine(call.schema.as_deref(), &call.name) else {
             return Ok(None);
         };
+        if call.over.is_some() {
+            let message = format!(
+                "OVER specified, but {} is not a window function nor an aggregate function",
+                call.name
+            );
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));
+        }
         if call.star || call.distinct || call.filter.is_some() || !call.order_by.is_empty() {
             let message = format!("{} is not an aggregate function", call.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message));

@@ -323,7 +323,10 @@ pub(crate) fn kind_of(key: &[u8], value: &[u8]) -> Option<Kind> {
                 }
                 Descriptor::View(view) => Some(Kind::Descriptor([view.id].into())),
                 Descriptor::Sequence(sequence) => Some(Kind::Descriptor([sequence.id].into())),
-                Descriptor::Routine(routine) => Some(Kind::Descriptor([routine.id].into())),
+                Descriptor::Routine(routine) => {
+                    let has_name = routine.schema == schema && routine.catalog_name() == name;
+                    has_name.then(|| Kind::Descriptor([routine.id].into()))
+                }
                 Descriptor::Index(_) | Descriptor::Schema => Some(Kind::Descriptor(Vec::new())),
             }
         }

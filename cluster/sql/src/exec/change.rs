@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_format::{Commit, KeyRange};
@@ -18,7 +19,7 @@ use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::Expr;
 use crate::key;
-use crate::plan::{DeletePlan, InsertPlan, InsertRows, Rel, Returning, TargetRows, UpdatePlan};
+use crate::plan::{DeletePlan, InsertPlan, InsertRows, Rel, Related, Returning, TargetRows, UpdatePlan};
 use crate::settings;
 use crate::types::Datum;
 
@@ -59,7 +60,10 @@ pub(super) async fn run_insert<D: Database>(
     inserting.begin(context).await?;
     // What subqueries read must not be what has been inserted.
     let is_read = |exprs: &[Expr]| exprs.iter().any(Expr::has_subquery);
-    let returns = plan.returning.as_ref().is_some_and(|returning| is_read(&returning.outputs));
+    // What changes something is called for rows that are there, once for each.
+    let returns = plan.returning.as_ref().is_some_and(|returning| {
+        is_read(&returning.outputs) && !returning.outputs.iter().any(Expr::is_volatile)
+    });
     match &plan.rows {
         InsertRows::Values(rows) if !returns && !rows.iter().any(|row| is_read(row)) => {
             context.transaction.see_now();
@@ -164,10 +168,17 @@ pub(super) async fn run_update<D: Database>(
     let columns: Vec<usize> = plan.assignments.iter().map(|(column, _)| *column).collect();
     changed.references.fired.begin(related, id, Event::Update, &columns, context).await?;
     // Nothing is written before all is computed: what subqueries read is as it was.
-    for (index, (key, mut row)) in targets.into_iter().enumerate() {
+    let mut computed = Vec::with_capacity(targets.len());
+    for (index, (key, row)) in targets.into_iter().enumerate() {
         context.breathe(index).await?;
         let old: Row = row.get(..plan.rows.width).unwrap_or_default().into();
-        let new = assigned(&plan.assignments, old.clone(), &row, context).await?;
+        let new = assigned(&plan.assignments, old, &row, context).await?;
+        context.budget.charge_row(&new)?;
+        computed.push((key, row, new));
+    }
+    for (index, (key, mut row, new)) in computed.into_iter().enumerate() {
+        context.breathe(index).await?;
+        let old: Row = row.get(..plan.rows.width).unwrap_or_default().into();
         let becomes = before_row(related, id, Event::Update, (&old, new), &columns, context).await?;
         let Some(mut new) = becomes else { continue };
         match &plan.table {
@@ -176,11 +187,15 @@ pub(super) async fn run_update<D: Database>(
         }
         row.splice(..plan.rows.width, new.iter().cloned());
         changed.note(&row, plan.returning.as_ref(), context).await?;
-        context.budget.charge_row(&new)?;
         replaced.push(Replaced { key, old, new });
     }
     context.transaction.see_now();
     let Some(table) = &plan.table else { return Ok(changed) };
+    if calls_any(related, id, plan.assignments.iter().map(|(_, expr)| expr), plan.returning.as_ref()) {
+        for Replaced { key, old, .. } in &replaced {
+            check_unchanged(table, key, old, context).await?;
+        }
+    }
     if related.tables.is_empty() {
         replace_rows(table, &replaced, context.transaction, &context.env).await?;
         for Replaced { old, new, .. } in &replaced {
@@ -190,6 +205,37 @@ pub(super) async fn run_update<D: Database>(
     }
     changed.references.replace(related, id, replaced, &columns, context).await?;
     Ok(changed)
+}
+
+/// Whether routines are called that may have changed rows of `table` since these were read: by triggers, in what is assigned,
+/// or for `RETURNING`.
+fn calls_any<'a>(
+    related: &Related,
+    table: u32,
+    assigned: impl IntoIterator<Item = &'a Expr>,
+    returning: Option<&'a Returning>,
+) -> bool {
+    let outputs = returning.into_iter().flat_map(|returning| &returning.outputs);
+    let is_call = |expr: &Expr| expr.any(&mut |expr| matches!(expr, Expr::Routine(_)));
+    related.triggers.contains_key(&table) || assigned.into_iter().chain(outputs).any(is_call)
+}
+
+/// 27000 if the row at `key` is another by now than the one that is to be changed.
+pub(super) async fn check_unchanged<D>(
+    table: &StoredTable,
+    key: &[u8],
+    row: &[Datum],
+    context: &mut Context<'_, D>,
+) -> SqlResult<()> {
+    let width = table.types.len();
+    if let Some(value) = context.transaction.get(key).await?
+        && row.get(..width) == Some(&table.read(&value, &vec![true; width])?[..])
+    {
+        return Ok(());
+    }
+    let message = "a row that is to be changed was changed by what the statement has called";
+    Err(SqlError::new(SqlState("27000"), message)
+        .hint("Call it AFTER the row is changed, so that it sees what that has become."))
 }
 
 /// `row` with what is assigned to it; expressions see `from`.
@@ -250,6 +296,11 @@ pub(super) async fn run_delete<D: Database>(
         changed.note(row, plan.returning.as_ref(), context).await?;
     }
     context.transaction.see_now();
+    if calls_any(related, id, core::iter::empty(), plan.returning.as_ref()) {
+        for (key, row) in &rows {
+            check_unchanged(&plan.table, key, row, context).await?;
+        }
+    }
     if related.tables.is_empty() {
         for (index, (key, row)) in rows.into_iter().enumerate() {
             context.breathe(index).await?;

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
-use super::change::collect;
+use super::change::{check_unchanged, collect};
 use super::distinct::same_form;
 use super::store::{Replaced, check_row, printed, remove_row, replace_rows};
 use super::trigger::{Fired, before_row};
@@ -301,11 +301,16 @@ async fn before_rows<D: Database>(
         let kept = before_row(related, table, Fires::Delete, (row, Row::new()), &[], context).await?;
         kept.ok_or_else(left_alone)?;
     }
+    let mut before: Vec<(Arc<[u8]>, Row)> = deleted.to_vec();
     for row in replaced {
         let new = core::mem::take(&mut row.new);
         let new = before_row(related, table, Fires::Update, (&row.old, new), assigned, context).await?;
         row.new = new.ok_or_else(left_alone)?;
         check_row(&triggers.table, &mut row.new, &context.env)?;
+        before.push((row.key.clone(), row.old.clone()));
+    }
+    for (key, row) in &before {
+        check_unchanged(&triggers.table, key, row, context).await?;
     }
     Ok(())
 }

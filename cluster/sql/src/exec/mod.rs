@@ -169,7 +169,11 @@ impl<D: Database> Context<'_, D> {
                     has_asked = true;
                     self.run_pending().await?;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // The next row has nothing to do with what this one was told.
+                    self.env.memo.settle();
+                    return Err(error);
+                }
             }
         }
     }
@@ -190,7 +194,11 @@ impl<D: Database> Context<'_, D> {
                     has_asked = true;
                     self.run_pending().await?;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // The next row has nothing to do with what this one was told.
+                    self.env.memo.settle();
+                    return Err(error);
+                }
             }
         }
     }

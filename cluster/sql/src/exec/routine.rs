@@ -1,13 +1,14 @@
 //! Calling functions and procedures: the statements of a body are run one after the other, in the transaction of the statement
 //! that calls.
 //!
-//! Each of them sees what all before it have written, and the statement that calls sees none of that: it reads what was there
-//! when it began (see [`crate::plan::WithPlan`]).
+//! Each of them sees what all before it have written. A statement that calls functions which may change tables reads what was
+//! there when it began (see [`crate::plan::WithPlan`]).
 
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
 
 use super::{Budget, Context, Cursor, Row, collect, run_change};
 use crate::ast::Statement;
@@ -60,7 +61,8 @@ impl<D: Database> Context<'_, D> {
             let message = format!("routines call each other deeper than the limit of {DEPTH_MAX}");
             return Err(SqlError::new(SqlState::TOO_COMPLEX, message));
         }
-        self.check_cancel()?;
+        // Calls of calls may be many, and none of them need read a row.
+        self.breathe(self.env.session.calls.fetch_add(1, Ordering::Relaxed)).await?;
         let parts = self.transaction.put_parts_aside();
         let given = self.run_statements(body, arguments).await;
         self.transaction.bring_parts_back(parts);
@@ -106,7 +108,9 @@ async fn run_statement<D: Database>(
             planned
         }
     };
-    let wants_all = matches!(body.routine.descriptor.returns, Returns::Rows(_));
+    // What may change something does it for all rows, though only the first may be wanted.
+    let descriptor = &body.routine.descriptor;
+    let wants_all = matches!(descriptor.returns, Returns::Rows(_)) || descriptor.is_volatile();
     let rows = match &planned.plan {
         Plan::Query(rel) if is_last && !wants_all => first_row(rel, context).await?,
         Plan::Query(rel) => collect(rel, context).await?,
@@ -206,6 +210,13 @@ fn converted<D>(
         Returns::Rows(columns) => columns.iter().map(|(_, data_type)| *data_type).collect(),
     };
     for row in &mut rows {
+        if row.len() != types.len() {
+            // A table that it reads all of has others by now.
+            let (wants, has) = (types.len(), row.len());
+            let message = format!("return type mismatch in function \"{}\"", routine.descriptor.name);
+            let detail = format!("Its last statement must give {wants} columns, and gives {has}.");
+            return Err(SqlError::new(SqlState::INVALID_FUNCTION_DEFINITION, message).detail(detail));
+        }
         for (value, data_type) in row.iter_mut().zip(&types) {
             if !value.is_null() && value.data_type() != Some(*data_type) {
                 *value = cast::cast(value, *data_type, &context.env.session.style)?;

@@ -119,7 +119,7 @@ impl<D: Database> Context<'_, D> {
     /// The number that `request` asks for.
     pub(super) async fn sequence(&mut self, request: &SequenceRequest) -> SqlResult<i64> {
         if request.function == SequenceFunction::Version {
-            return Ok(i64::try_from(self.transaction.read_version().0).unwrap_or(i64::MAX));
+            return Ok(self.version());
         }
         let Some(name) = &request.name else {
             let last = self.env.session.sequences.lock().last;
@@ -146,7 +146,8 @@ impl<D: Database> Context<'_, D> {
             None => return Err(catalog::undefined_table(None, &name)),
         };
         match request.function {
-            SequenceFunction::Version | SequenceFunction::Next => {
+            SequenceFunction::Version => Ok(self.version()),
+            SequenceFunction::Next => {
                 let number = self.next_number(&place, &sequence, &name).await?;
                 self.env.session.sequences.lock().note(sequence.id, number);
                 Ok(number)
@@ -191,6 +192,11 @@ impl<D: Database> Context<'_, D> {
                 Ok(number)
             }
         }
+    }
+
+    /// The version that the transaction reads.
+    fn version(&self) -> i64 {
+        i64::try_from(self.transaction.read_version().0).unwrap_or(i64::MAX)
     }
 
     async fn next_number(

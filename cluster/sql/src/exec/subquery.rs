@@ -20,11 +20,13 @@ impl<D: Database> Context<'_, D> {
     /// Runs the subquery that the last expression has asked for, so that it can be evaluated again.
     pub(super) fn run_pending(&mut self) -> Pin<Box<dyn Future<Output = SqlResult<()>> + Send + '_>> {
         Box::pin(async move {
-            let pending = match self.env.memo.take_pending() {
+            let taken = self.env.memo.take_pending();
+            let asked = taken.as_ref().and_then(Pending::asked);
+            let pending = match taken {
                 Some(Pending::Subquery(pending)) => pending,
                 Some(Pending::Sequence(request)) => {
                     let number = self.sequence(&request).await?;
-                    self.env.memo.note_answer(Datum::Int8(number));
+                    self.env.memo.note_answer(asked, Datum::Int8(number));
                     self.env.memo.begin_again();
                     return Ok(());
                 }
@@ -33,7 +35,7 @@ impl<D: Database> Context<'_, D> {
                     let called = self.call(&request.routine, &request.arguments).await?;
                     self.env.memo.bring_back(aside);
                     let value = called.into_iter().next().and_then(|row| row.into_iter().next());
-                    self.env.memo.note_answer(value.unwrap_or(Datum::Null));
+                    self.env.memo.note_answer(asked, value.unwrap_or(Datum::Null));
                     return Ok(());
                 }
                 Some(Pending::Catalog) => {

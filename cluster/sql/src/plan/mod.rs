@@ -338,6 +338,8 @@ pub(crate) struct Planned {
     pub(crate) path: Option<Arc<SearchPath>>,
     /// Whether it reads anything that is stored.
     pub(crate) reads_store: bool,
+    /// Whether it calls routines, or has triggers call some: what these read and write is not known.
+    pub(crate) calls: bool,
 }
 
 /// Values that look otherwise than those of their base become texts before a client sees them.
@@ -395,7 +397,8 @@ pub(crate) fn plan_body(
     let is_computed = |relation: &Relation| {
         matches!(relation, Relation::Settings | Relation::System(_) | Relation::Sequence(_))
     };
-    let reads_store = relations.all.values().any(is_computed) || !made_for.is_empty();
+    let reads_store =
+        relations.all.values().any(is_computed) || !made_for.is_empty() || !relations.routines.is_empty();
     made_for.extend(relations.missed.iter().map(|key| (key.clone(), None)));
     let called = relations.routines.values();
     made_for.extend(called.map(|routine| (routine.key.clone(), Some(routine.bytes.clone()))));
@@ -405,9 +408,10 @@ pub(crate) fn plan_body(
     planner.arguments = arguments;
     let (plan, columns) = plan_with(statement, &mut planner)?;
     let plan = if planner.calls_volatile { with::apart(plan)? } else { plan };
+    let calls = !planner.relations.routines.is_empty();
     let params = planner.params.finish()?;
     let weighed = if rels_of(&plan).into_iter().any(weighs) { statistics } else { Vec::new() };
-    Ok(Planned { plan, params, columns, made_for, weighed, path, reads_store })
+    Ok(Planned { plan, params, columns, made_for, weighed, path, reads_store, calls })
 }
 
 fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, Option<Vec<OutputColumn>>)> {
@@ -474,6 +478,7 @@ impl Planned {
             weighed: Vec::new(),
             path: None,
             reads_store: false,
+            calls: false,
         }
     }
 

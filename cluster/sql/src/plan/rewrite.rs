@@ -112,11 +112,17 @@ impl Rel {
         Ok(())
     }
 
+    /// Whether it has a routine in `FROM` that may change tables.
+    fn calls_volatile(&self) -> bool {
+        matches!(self, Rel::Called(called) if called.call.routine.descriptor.is_volatile())
+            || self.inputs().into_iter().any(Rel::calls_volatile)
+    }
+
     /// Whether running it twice may give different rows.
     pub(crate) fn is_volatile(&mut self) -> SqlResult<bool> {
         let mut is_volatile = false;
         self.walk_exprs(&mut |expr| is_volatile |= expr.is_volatile())?;
-        Ok(is_volatile)
+        Ok(is_volatile || self.calls_volatile())
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::from::outputs;
+use super::from::{join, outputs};
 use super::planner::Planner;
 use super::query::rename;
 use super::rel::{Apply, Called, JoinType, Rel};
@@ -79,8 +79,11 @@ pub(super) fn plan_rows(
     let columns = rename(&called, outputs(columns), alias.map_or(&[][..], |alias| &alias.columns))?;
     let mut scope = before;
     scope.append(Scope::of(called, columns))?;
-    if matches!(left, Rel::Row) {
-        return Ok((Rel::Called(Arc::new(Called { call, width })), scope));
+    // What sees nothing of the others is called once.
+    if call.arguments.iter().all(Expr::is_row_free) {
+        let right = Rel::Called(Arc::new(Called { call, width }));
+        let rel = if matches!(left, Rel::Row) { right } else { join(JoinType::Inner, left, right, None) };
+        return Ok((rel, scope));
     }
     let within = (0..call.arguments.len()).map(Expr::Outer).collect();
     let inner = RoutineCall { routine: call.routine, arguments: within };

@@ -33,7 +33,11 @@ pub(super) fn apart(plan: Plan) -> SqlResult<Plan> {
         Plan::Query(_) | Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) => {
             Ok(Plan::With(Box::new(WithPlan { parts: Vec::new(), last: plan })))
         }
-        Plan::With(_) | Plan::Explain(_) => Ok(plan),
+        Plan::With(_) => Ok(plan),
+        Plan::Explain(mut explained) => {
+            explained.plan = apart(explained.plan)?;
+            Ok(Plan::Explain(explained))
+        }
         Plan::CopyIn(_) | Plan::CopyOut(..) | Plan::Direct => {
             Err(SqlError::not_supported("a call of a function that is VOLATILE here, which"))
         }

@@ -79,7 +79,6 @@ impl<D: Database> Session<D> {
         Ok(())
     }
 
-    /// Stores a record; whether a row has come of it.
     async fn copy_records(
         &mut self,
         copy: &mut CopyIn,
@@ -145,8 +144,8 @@ impl<D: Database> Session<D> {
         }
         // Only the taking of keys is done again: what else was checked holds for the rows that were there then.
         let descriptor = &plan.table.descriptor;
-        let is_alone = !descriptor.has_checks_of_others() && descriptor.triggers.is_empty();
-        let attempts_max = if is_alone { ATTEMPTS_MAX } else { 1 };
+        let can_be_replayed = !descriptor.has_checks_of_others() && descriptor.triggers.is_empty();
+        let attempts_max = if can_be_replayed { ATTEMPTS_MAX } else { 1 };
         for attempt in 1.. {
             let (commit, _held) = transaction.into_commit(self.request_ids.take(), self.database.origin());
             // Its keys and values are shared, so this copies no rows.
@@ -166,6 +165,7 @@ impl<D: Database> Session<D> {
     }
 }
 
+/// Stores a record; whether a row has come of it.
 async fn copy_record<D: Database>(
     plan: &CopyInPlan,
     mut record: crate::copy::Record,

@@ -229,6 +229,7 @@ impl<D: Database> Session<D> {
             deferred: Arc::new(Mutex::new(Deferred::new(database.memory()))),
             sequences: Arc::default(),
             told: Arc::default(),
+            calls: Arc::default(),
             row_ids: Arc::new(Mutex::new(RowIds::new(id))),
         };
         let listening = Listening::new(database.channels().clone());

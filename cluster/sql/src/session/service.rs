@@ -61,6 +61,7 @@ impl<D: Database> Session<D> {
 
     /// Runs what of the services' schemas has not been run yet, in one transaction; whether there was anything.
     pub async fn install(&mut self, schemas: &[ServiceSchema]) -> SqlResult<bool> {
+        self.set_time()?;
         self.begin(false);
         let mut any = false;
         for schema in schemas {
@@ -95,11 +96,17 @@ impl<D: Database> Session<D> {
         Ok(true)
     }
 
+    /// What follows happens now.
+    fn set_time(&mut self) -> SqlResult<()> {
+        self.facts.statement_micros = self.database.wall_micros();
+        self.facts.style.now = Timestamptz::from_unix_micros(self.facts.statement_micros)?;
+        Ok(())
+    }
+
     /// Begins a transaction block on a snapshot that is as new as this. One that is not confirmed by the leader is enough for
     /// a block that writes, if what it fails with is not believed before it has failed on one that is.
     pub async fn begin_on(&mut self, freshness: Freshness) -> SqlResult<()> {
-        self.facts.statement_micros = self.database.wall_micros();
-        self.facts.style.now = Timestamptz::from_unix_micros(self.facts.statement_micros)?;
+        self.set_time()?;
         self.begin(false);
         let snapshot = self.database.snapshot(freshness).await?;
         if let State::Explicit(Explicit { transaction: transaction @ None, .. }) = &mut self.state {
@@ -308,6 +315,7 @@ fn check_of_program(statement: &Statement) -> SqlResult<()> {
         | Statement::Delete(_)
         | Statement::With(_)
         | Statement::Notify(..)
+        | Statement::Call(_)
         | Statement::Explain(_) => Ok(()),
         statement if definition::is_definition(statement) => Ok(()),
         _ => Err(SqlError::new(SqlState::NOT_SUPPORTED, "a program cannot run this statement")

@@ -7,7 +7,8 @@ use alloc::vec::Vec;
 use super::referenced::let_go;
 use super::routine::forget_triggers;
 use super::{place_of, put_table, skipping, table_called};
-use crate::ast::{Drop, ObjectKind, TableName, Truncate, visit};
+use crate::ast::visit::{self, Name};
+use crate::ast::{Drop, ObjectKind, TableName, Truncate};
 use crate::catalog::{
     self, ColumnDefault, Descriptor, Identity, IndexConstraint, Named, PUBLIC, SCHEMA_ITSELF, Stored,
     TableDescriptor, routine_name,
@@ -42,6 +43,11 @@ pub(super) async fn drop<D: Database>(drop: &Drop, context: &mut Context<'_, D>)
         match catalog::find(context.transaction, schema, &known.name).await? {
             Some(stored) if stored.kind() == drop.kind.name() => {
                 names.push((schema.clone(), known.name.clone()))
+            }
+            // There is another kind of routine of that name.
+            Some(_) if is_routine && !drop.if_exists => {
+                let message = format!("could not find a {} named \"{}\"", drop.kind.name(), name.name);
+                return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message));
             }
             Some(_) => {
                 let message = format!("\"{}\" is not {}", name.name, article(drop.kind));
@@ -209,8 +215,12 @@ pub(super) async fn dependents<D: Database>(
     for (schema, view, descriptor) in catalog::everything(context.transaction).await? {
         let Descriptor::View(known) = descriptor else { continue };
         let mut reads = false;
-        visit::tables_of_query(&parse::query(&known.query)?, &mut |table| {
-            reads |= table.name == name.1 && table.schema.as_deref().unwrap_or(PUBLIC) == name.0;
+        visit::of_query(&parse::query(&known.query)?, &mut |met| {
+            let (schema, called) = match met {
+                Name::Table(table) => (table.schema.as_deref(), table.name.clone()),
+                Name::Routine(schema, called) => (schema, routine_name(called)),
+            };
+            reads |= called == name.1 && schema.unwrap_or(PUBLIC) == name.0;
         });
         if reads {
             views.push((schema, view));

@@ -34,7 +34,11 @@ pub(super) async fn create<D: Database>(
     parse::parse(&create.body).map_err(|error| error.within(format!("body of \"{name}\"")))?;
     let known = match catalog::find(context.transaction, &schema, &routine_name(name)).await? {
         Some(Stored::Routine(known)) => Some(known),
-        _ => None,
+        Some(other) => {
+            let message = format!("{} \"{}\" is in the way", other.kind(), routine_name(name));
+            return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, message));
+        }
+        None => None,
     };
     if let Some(known) = &known {
         check_replacement(&known.descriptor, create)?;

@@ -14,7 +14,7 @@ use crate::bind::{Binder, Scope};
 use crate::catalog::{self, COLUMNS_MAX, Column, ColumnDefault, Descriptor, Identity, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::{Context, check_row, collect, store_row};
+use crate::exec::{Context, check_row, collect, run_change, store_row};
 use crate::plan::{self, OutputColumn, Planner, Relations};
 use crate::session::Notice;
 use crate::types::{DataType, Datum};
@@ -82,9 +82,12 @@ pub(super) async fn create<D: Database>(
     let stored = catalog::find_table(context.transaction, &schema, &name).await?;
     match (filled, stored) {
         (Some((planned, true)), Some(table)) => {
-            let plan::Plan::Query(rel) = &planned.plan else { return Ok(Created::Filled(0)) };
+            let rows = match &planned.plan {
+                plan::Plan::Query(rel) => collect(rel, context).await?,
+                plan => run_change(plan, context).await?.returned,
+            };
             let mut count = 0;
-            for mut row in collect(rel, context).await? {
+            for mut row in rows {
                 check_row(&table, &mut row, &context.env)?;
                 store_row(&table, &row, context.transaction, &context.env).await?;
                 count += 1;
