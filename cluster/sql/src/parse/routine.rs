@@ -69,7 +69,7 @@ impl Translator<'_> {
         refuse(!create.set_params.is_empty(), "SET in CREATE FUNCTION")?;
         refuse(
             matches!(create.security, Some(ast::FunctionSecurity::Definer)),
-            "SECURITY DEFINER: routines run as whoever calls them, which",
+            "SECURITY DEFINER",
         )?;
         let language = match &create.language {
             None => None,

@@ -39,7 +39,7 @@ pub(super) fn apart(plan: Plan) -> SqlResult<Plan> {
             Ok(Plan::Explain(explained))
         }
         Plan::CopyIn(_) | Plan::CopyOut(..) | Plan::Direct => {
-            Err(SqlError::not_supported("a call of a function that is VOLATILE here, which"))
+            Err(SqlError::not_supported("a call of a VOLATILE function in this statement"))
         }
     }
 }
