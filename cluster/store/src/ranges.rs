@@ -6,6 +6,9 @@ use core::ops::Bound;
 
 use cluster_format::KeyRange;
 
+/// Keys that have so many bytes in common are of one table, or index: its space and its id.
+const TABLE_LEN: usize = 5;
+
 /// Disjoint ranges: start -> end.
 #[derive(Clone, Default)]
 pub(crate) struct Ranges(BTreeMap<Arc<[u8]>, Arc<[u8]>>);
@@ -51,11 +54,22 @@ impl Ranges {
         ranges.insert(start, end);
     }
 
-    /// Halves the number of ranges by joining neighbours, with what lies between.
+    /// Makes fewer ranges by joining neighbours, with what lies between: half as many, or nearly, if most have one in their
+    /// own table. What lies between two tables is left alone as long as that helps: it may be a row that everybody writes.
     pub(crate) fn coarsen(&mut self) {
-        let mut ranges = core::mem::take(&mut self.0).into_iter();
+        let count = self.len();
+        self.join(|one, next| one.get(..TABLE_LEN).is_some_and(|table| next.starts_with(table)));
+        if self.len() > count - count / 4 {
+            self.join(|_, _| true);
+        }
+    }
+
+    /// Joins neighbours two by two, where both of these starts may be in one range.
+    fn join(&mut self, may_be_one: impl Fn(&[u8], &[u8]) -> bool) {
+        let mut ranges = core::mem::take(&mut self.0).into_iter().peekable();
         while let Some((start, end)) = ranges.next() {
-            let end = ranges.next().map_or(end, |(_, next_end)| next_end);
+            let next = ranges.next_if(|(next, _)| may_be_one(&start, next));
+            let end = next.map_or(end, |(_, next_end)| next_end);
             self.0.insert(start, end);
         }
     }
@@ -70,5 +84,44 @@ impl IntoIterator for Ranges {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter().map(|(start, end)| KeyRange { start, end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+
+    /// The row of a table by its number.
+    fn row(table: u8, number: u8) -> KeyRange {
+        KeyRange::single(&[1, 0, 0, 0, table, number])
+    }
+
+    #[test]
+    fn what_lies_between_tables_is_not_joined_as_long_as_that_helps() {
+        let mut ranges = Ranges::default();
+        // Even tables have many rows that were read; odd ones are what everybody writes.
+        for table in [2, 4, 6] {
+            (0..21).for_each(|number| ranges.insert(row(table, 2 * number)));
+        }
+        ranges.coarsen();
+        assert_eq!(ranges.len(), 33);
+        for table in [1, 3, 5, 7] {
+            assert!(!ranges.contains(&row(table, 0).start));
+        }
+        for table in [2, 4, 6] {
+            assert!((0..21).all(|number| ranges.contains(&row(table, 2 * number).start)));
+        }
+    }
+
+    #[test]
+    fn rows_of_as_many_tables_are_joined_all_the_same() {
+        let mut ranges = Ranges::default();
+        let rows: Vec<KeyRange> = (0..40).map(|table| row(2 * table, 0)).collect();
+        rows.iter().for_each(|row| ranges.insert(row.clone()));
+        ranges.coarsen();
+        assert_eq!(ranges.len(), 20);
+        assert!(rows.iter().all(|row| ranges.contains(&row.start)));
     }
 }

@@ -7,9 +7,6 @@
 //! 3. **No row is hot.** Who makes, renames or removes a file writes rows of that file alone: the times of a directory do not
 //!    change with its entries, nothing counts them, and times of access are not kept. Two who do so in one directory do not
 //!    meet, unless an owner of theirs has a quota.
-//! 4. **A few hundred at a time.** What a transaction has read is kept as a thousand ranges of keys. One that makes 400 files
-//!    gets through; of one that makes a thousand, these ranges hold the sequence of inodes, so it meets a conflict with itself
-//!    (40001).
 //!
 //! Names are Unicode text. Permissions and owners are kept, shown and changed, but **not enforced**: there are no accounts yet
 //! that they could be enforced for.

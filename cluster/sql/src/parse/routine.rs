@@ -67,10 +67,7 @@ impl Translator<'_> {
     fn create_function(&self, create: ast::CreateFunction) -> SqlResult<CreateRoutine> {
         refuse(create.temporary || create.if_not_exists, "this form of CREATE FUNCTION")?;
         refuse(!create.set_params.is_empty(), "SET in CREATE FUNCTION")?;
-        refuse(
-            matches!(create.security, Some(ast::FunctionSecurity::Definer)),
-            "SECURITY DEFINER",
-        )?;
+        refuse(matches!(create.security, Some(ast::FunctionSecurity::Definer)), "SECURITY DEFINER")?;
         let language = match &create.language {
             None => None,
             Some(language) => Some(fold(language)),

@@ -402,3 +402,16 @@ fn those_who_make_files_in_one_directory_do_not_meet() {
     }
     assert_eq!(disk.does("ls /\nls /b"), "b/\ng i");
 }
+
+#[test]
+fn one_transaction_makes_thousands_of_files() {
+    let mut disk = Disk::new();
+    let made = disk.block(async |session| {
+        for number in 0..3000 {
+            create(session, &format!("/f{number}"), NEW, true).await?;
+        }
+        Ok(())
+    });
+    assert_eq!(made, Ok(()));
+    assert_eq!(disk.bench.run("SELECT count(*) FROM sys.entries"), "3000");
+}
