@@ -9,9 +9,10 @@ use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
 use cluster_store::yield_now;
-use cluster_tasks::{Answer, Call, LogLevel, Run, Step, Trap};
+use cluster_tasks::{Answer, Call, FileCall, LogLevel, Run, Step, Trap};
 use spin::Mutex;
 
+use crate::files::{self, FileError, FileResult, Kind, New};
 use crate::worker::{Stop, is_of_program, of_program, task};
 use crate::workflows;
 
@@ -26,6 +27,10 @@ const LINES_MAX: usize = 100;
 
 /// What is said of an attempt that was stopped.
 pub(crate) const TOOK_TOO_LONG: &str = "it took longer than its timeout";
+
+/// What programs make.
+const FILE: New<'_> = New { mode: 0o644, owner: "relix" };
+const DIRECTORY: New<'_> = New { mode: 0o755, owner: "relix" };
 
 const OUTSIDE_OF_STEPS: &str =
     "a program that has steps runs its statements within them: call step before, and step_done behind them";
@@ -92,6 +97,7 @@ impl<'a, D: Database> Drive<'a, D> {
                 Step::Call(Call::Sql { text, parameters }) => {
                     run.answer(self.statement(&text, &parameters).await?);
                 }
+                Step::Call(Call::File(call)) => run.answer(self.file(call).await?),
                 Step::Call(Call::Step { name }) => run.answer(self.begin_step(name).await?),
                 Step::Call(Call::StepDone { result }) => {
                     self.end_step(&result).await?;
@@ -132,6 +138,31 @@ impl<'a, D: Database> Drive<'a, D> {
             Ok(response) => Ok(Answer::Response(response)),
             Err(error) if is_of_program(&error) => Ok(Answer::Failed(error.to_string())),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Does something with files. What is made is the program's owner's, who is nobody in particular yet.
+    async fn file(&mut self, call: FileCall) -> Result<Answer, Stop> {
+        if self.has_steps && self.step.is_none() {
+            return Ok(Answer::Failed(OUTSIDE_OF_STEPS.into()));
+        }
+        let session = &mut *self.session;
+        let done = match call {
+            FileCall::Read { path, offset, len } => {
+                files::read(session, &path, offset, len).await.map(Answer::Bytes)
+            }
+            FileCall::Write { path, offset, bytes } => write(session, &path, offset, &bytes).await.map(done),
+            FileCall::Remove { path } => remove(session, &path).await.map(done),
+            FileCall::Rename { path, to } => files::rename(session, &path, &to).await.map(done),
+            FileCall::MakeDirectory { path } => {
+                files::make_directories(session, &path, DIRECTORY).await.map(drop).map(done)
+            }
+        };
+        match done {
+            Ok(answer) => Ok(answer),
+            // The block goes on.
+            Err(error @ FileError::Path { .. }) => Ok(Answer::Failed(error.to_string())),
+            Err(FileError::Sql(error)) => Err(of_program(error)),
         }
     }
 
@@ -178,6 +209,31 @@ impl<'a, D: Database> Drive<'a, D> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+fn done((): ()) -> Answer {
+    Answer::Response(String::new())
+}
+
+/// Writes a piece of a file, which is made if it is not there.
+async fn write<D: Database>(
+    session: &mut Session<D>,
+    path: &str,
+    offset: Option<u64>,
+    bytes: &[u8],
+) -> FileResult<()> {
+    files::create(session, path, FILE, false).await?;
+    match offset {
+        Some(offset) => files::write(session, path, offset, bytes).await,
+        None => files::append(session, path, bytes).await.map(drop),
+    }
+}
+
+async fn remove<D: Database>(session: &mut Session<D>, path: &str) -> FileResult<()> {
+    match files::stat_link(session, path).await?.kind {
+        Kind::Directory => files::remove_directory(session, path).await,
+        _ => files::unlink(session, path).await,
     }
 }
 

@@ -20,11 +20,14 @@ pub enum Grant {
     Time,
     /// To be run again later.
     Sleep,
+    /// To read and write files.
+    Files,
 }
 
 impl Grant {
     /// All there are.
-    pub const ALL: [Grant; 5] = [Grant::Sql, Grant::Log, Grant::Random, Grant::Time, Grant::Sleep];
+    pub const ALL: [Grant; 6] =
+        [Grant::Sql, Grant::Log, Grant::Random, Grant::Time, Grant::Sleep, Grant::Files];
 
     /// Its name: a word of small letters.
     pub fn name(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Grant {
             Grant::Random => "random",
             Grant::Time => "time",
             Grant::Sleep => "sleep",
+            Grant::Files => "files",
         }
     }
 

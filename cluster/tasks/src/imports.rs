@@ -9,12 +9,12 @@ use wasmi::errors::HostError;
 use wasmi::{Caller, Engine, Error, Linker, ValType};
 
 use crate::limits::{
-    CALL_FUEL, CALLED_LEN_MAX, LOG_LEN_MAX, MESSAGE_LEN_MAX, PARAMETERS_LEN_MAX, RESULT_LEN_MAX, SQL_LEN_MAX,
-    TEXT_BYTES_PER_FUEL,
+    CALL_FUEL, CALLED_LEN_MAX, LOG_LEN_MAX, MESSAGE_LEN_MAX, PARAMETERS_LEN_MAX, PATH_LEN_MAX, PIECE_LEN_MAX,
+    RESULT_LEN_MAX, SQL_LEN_MAX, TEXT_BYTES_PER_FUEL,
 };
 use crate::state::{Exit, State};
 use crate::text::cut_utf8;
-use crate::{Call, Grant, LogLevel, Trap};
+use crate::{Call, FileCall, Grant, LogLevel, Trap};
 
 /// The module that all of them are in.
 pub(crate) const MODULE: &str = "relix";
@@ -41,7 +41,7 @@ const I32: ValType = ValType::I32;
 const I64: ValType = ValType::I64;
 
 /// All of them.
-pub(crate) const IMPORTS: [Import; 12] = [
+pub(crate) const IMPORTS: [Import; 17] = [
     import("arguments", &[], &[I32], None),
     import("response_read", &[I32, I32, I32], &[I32], None),
     import("result", &[I32, I32], &[], None),
@@ -54,6 +54,11 @@ pub(crate) const IMPORTS: [Import; 12] = [
     import("wait_for", &[I32, I32, I64], &[], Some(Grant::Sleep)),
     import("step", &[I32, I32], &[I32], Some(Grant::Sql)),
     import("step_done", &[I32, I32], &[], Some(Grant::Sql)),
+    import("file_read", &[I32, I32, I64, I32], &[I32], Some(Grant::Files)),
+    import("file_write", &[I32, I32, I64, I32, I32], &[I32], Some(Grant::Files)),
+    import("file_remove", &[I32, I32], &[I32], Some(Grant::Files)),
+    import("file_rename", &[I32, I32, I32, I32], &[I32], Some(Grant::Files)),
+    import("file_mkdir", &[I32, I32], &[I32], Some(Grant::Files)),
 ];
 
 impl Import {
@@ -172,7 +177,7 @@ impl Guest<'_> {
 }
 
 /// The length of a response, as a program sees it.
-pub(crate) fn length(response: &str) -> i32 {
+pub(crate) fn length(response: &[u8]) -> i32 {
     // Responses are not that long: see limits.
     i32::try_from(response.len()).unwrap_or(i32::MAX)
 }
@@ -189,7 +194,7 @@ fn response_read(caller: Caller<'_, State>, into: u32, offset: u32, len: u32) ->
     let mut guest = Guest(caller);
     let response = Arc::clone(&guest.0.data().response);
     let offset = usize::try_from(offset).unwrap_or(usize::MAX).min(response.len());
-    let rest = &response.as_bytes()[offset..];
+    let rest = &response[offset..];
     let read = &rest[..rest.len().min(usize::try_from(len).unwrap_or(usize::MAX))];
     guest.pay(read.len() as u64)?;
     let memory = guest.memory().0;
@@ -286,6 +291,70 @@ fn step_done(caller: Caller<'_, State>, start: u32, len: u32) -> Result<(), Erro
     Err(guest.leave(Exit::Call(Call::StepDone { result })))
 }
 
+impl Guest<'_> {
+    fn path(&mut self, import: &'static str, start: u32, len: u32) -> Result<String, Error> {
+        self.pay(u64::from(len).min(PATH_LEN_MAX as u64))?;
+        self.text(Pointer { import, start, len }, PATH_LEN_MAX)
+    }
+
+    /// Asks for something to be done with files.
+    fn ask(mut self, call: FileCall) -> Error {
+        self.leave(Exit::Call(Call::File(call)))
+    }
+}
+
+fn file_read(caller: Caller<'_, State>, start: u32, len: u32, offset: i64, count: u32) -> Result<i32, Error> {
+    let mut guest = Guest(caller);
+    let path = guest.path("file_read", start, len)?;
+    // There is nothing before the first byte, as there is nothing behind the last.
+    let offset = u64::try_from(offset).unwrap_or(u64::MAX);
+    let len = usize::try_from(count).unwrap_or(usize::MAX).min(PIECE_LEN_MAX);
+    guest.pay(len as u64)?;
+    Err(guest.ask(FileCall::Read { path, offset, len }))
+}
+
+fn file_write(
+    caller: Caller<'_, State>,
+    start: u32,
+    len: u32,
+    offset: i64,
+    from: u32,
+    count: u32,
+) -> Result<i32, Error> {
+    let mut guest = Guest(caller);
+    let path = guest.path("file_write", start, len)?;
+    guest.pay(u64::from(count).min(PIECE_LEN_MAX as u64))?;
+    let pointer = Pointer { import: "file_write", start: from, len: count };
+    let bytes = match pointer.bytes(guest.memory().0) {
+        Ok(bytes) if bytes.len() > PIECE_LEN_MAX => {
+            Err(Trap::TextTooLong { import: "file_write", limit: PIECE_LEN_MAX })
+        }
+        bytes => bytes.map(<[u8]>::to_vec),
+    };
+    let bytes = bytes.map_err(|trap| guest.refuse_to(trap))?;
+    let offset = u64::try_from(offset).ok();
+    Err(guest.ask(FileCall::Write { path, offset, bytes }))
+}
+
+fn file_remove(caller: Caller<'_, State>, start: u32, len: u32) -> Result<i32, Error> {
+    let mut guest = Guest(caller);
+    let path = guest.path("file_remove", start, len)?;
+    Err(guest.ask(FileCall::Remove { path }))
+}
+
+fn file_rename(caller: Caller<'_, State>, start: u32, len: u32, to: u32, to_len: u32) -> Result<i32, Error> {
+    let mut guest = Guest(caller);
+    let path = guest.path("file_rename", start, len)?;
+    let to = guest.path("file_rename", to, to_len)?;
+    Err(guest.ask(FileCall::Rename { path, to }))
+}
+
+fn file_mkdir(caller: Caller<'_, State>, start: u32, len: u32) -> Result<i32, Error> {
+    let mut guest = Guest(caller);
+    let path = guest.path("file_mkdir", start, len)?;
+    Err(guest.ask(FileCall::MakeDirectory { path }))
+}
+
 /// All of them, for the interpreter.
 pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>, Error> {
     let mut linker = Linker::new(engine);
@@ -301,5 +370,10 @@ pub(crate) fn linker(engine: &Engine) -> Result<Linker<State>, Error> {
     linker.func_wrap(MODULE, "wait_for", wait_for)?;
     linker.func_wrap(MODULE, "step", step)?;
     linker.func_wrap(MODULE, "step_done", step_done)?;
+    linker.func_wrap(MODULE, "file_read", file_read)?;
+    linker.func_wrap(MODULE, "file_write", file_write)?;
+    linker.func_wrap(MODULE, "file_remove", file_remove)?;
+    linker.func_wrap(MODULE, "file_rename", file_rename)?;
+    linker.func_wrap(MODULE, "file_mkdir", file_mkdir)?;
     Ok(linker)
 }

@@ -30,6 +30,10 @@
 //! random() -> i64                                64 random bits
 //! sleep_until(micros: i64)                       ends the run, to begin again later
 //! wait_for(mailbox, len, micros: i64)            ends the run, to begin again when there is a message, or at that time
+//! file_read(path, len, offset: i64, count) -> i32 a piece of the file becomes the response
+//! file_write(path, len, offset: i64, bytes, count) -> i32, file_remove(path, len) -> i32,
+//! file_rename(path, len, to, to_len) -> i32, file_mkdir(path, len) -> i32
+//!                                                0, or minus the length of an error's text
 //! step(name, len) -> i32                         what the step gave before becomes the response; returns its length, or
 //!                                                -1 if it is to be done
 //! step_done(result, len)                         what was done since the step began takes place
@@ -57,5 +61,5 @@ mod trap;
 
 pub use grants::{Grant, Grants, UnknownGrant};
 pub use program::{ModuleError, Program};
-pub use run::{Answer, Call, Facts, Limits, LogLevel, Memory, Run, Step};
+pub use run::{Answer, Call, Facts, FileCall, Limits, LogLevel, Memory, Run, Step};
 pub use trap::Trap;

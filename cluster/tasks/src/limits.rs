@@ -5,7 +5,7 @@
 /// The longest module, in bytes. Programs are compiled at once and as a whole, so this bounds how long that takes.
 pub const MODULE_LEN_MAX: usize = 1024 * 1024;
 
-/// The most imports of a module: there are twelve functions to import, each of them once.
+/// The most imports of a module: there are seventeen functions to import, each of them once.
 pub const IMPORTS_MAX: usize = 64;
 
 /// The most functions of a module. Each run has a table of them.
@@ -54,6 +54,12 @@ pub const RESPONSE_LEN_MAX: usize = 16 * 1024 * 1024;
 
 /// The longest result, in bytes.
 pub const RESULT_LEN_MAX: usize = 256 * 1024;
+
+/// The longest path of a file, in bytes.
+pub const PATH_LEN_MAX: usize = 4096;
+
+/// The longest piece of a file that is read or written at once, in bytes.
+pub const PIECE_LEN_MAX: usize = 1024 * 1024;
 
 /// The longest name of a step or a mailbox, in bytes.
 pub const CALLED_LEN_MAX: usize = 1024;

@@ -13,6 +13,7 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::mem;
 
@@ -93,12 +94,54 @@ pub enum Call {
         /// What the step gives.
         result: String,
     },
+    /// To do something with files.
+    File(FileCall),
     /// To write a line to the log. There is nothing to answer.
     Log {
         /// How much it matters.
         level: LogLevel,
         /// The line, cut; with whatever characters it has.
         text: String,
+    },
+}
+
+/// What a program does with files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileCall {
+    /// To read a piece of one: the answer is as much of it as there is.
+    Read {
+        /// Which.
+        path: String,
+        /// From which byte on.
+        offset: u64,
+        /// How many bytes at most.
+        len: usize,
+    },
+    /// To write a piece of one, which is made if it is not there.
+    Write {
+        /// Which.
+        path: String,
+        /// At which byte; none is behind its last one.
+        offset: Option<u64>,
+        /// What.
+        bytes: Vec<u8>,
+    },
+    /// To remove a file, or a directory that is empty.
+    Remove {
+        /// Which.
+        path: String,
+    },
+    /// To give another name to what there is.
+    Rename {
+        /// What.
+        path: String,
+        /// Its new name; a file of that name is replaced.
+        to: String,
+    },
+    /// To make a directory, and those on the way to it.
+    MakeDirectory {
+        /// Which.
+        path: String,
     },
 }
 
@@ -127,9 +170,11 @@ pub enum Step {
 /// What is answered to a [`Call`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// To a statement, or a step that was done before: a response.
+    /// To a statement, a step that was done before, or what was done with a file: a response.
     Response(String),
-    /// To a statement that failed: the text of the error.
+    /// To a piece of a file that is read.
+    Bytes(Vec<u8>),
+    /// To a statement that failed, or what cannot be done with a file: the text of the error.
     Failed(String),
     /// To a step that is to be done.
     Nothing,
@@ -246,10 +291,10 @@ impl Run {
                         None
                     }
                     Answer::Nothing => {
-                        state.response = Arc::from("");
+                        state.response = Arc::from([]);
                         Some(-1)
                     }
-                    Answer::Response(_) | Answer::Failed(_) => {
+                    Answer::Response(_) | Answer::Bytes(_) | Answer::Failed(_) => {
                         let (response, returned) = responded(answer);
                         state.response = response;
                         Some(returned)
@@ -302,7 +347,9 @@ impl Run {
         match self.store.data_mut().exit.take() {
             Some(Exit::Call(asked)) => {
                 self.at = match asked {
-                    Call::Sql { .. } | Call::Step { .. } | Call::StepDone { .. } => At::Asked(call),
+                    Call::Sql { .. } | Call::Step { .. } | Call::StepDone { .. } | Call::File(_) => {
+                        At::Asked(call)
+                    }
                     Call::Log { .. } => At::Answered(call, None),
                 };
                 Step::Call(asked)
@@ -321,15 +368,16 @@ enum Interrupted {
 }
 
 /// The response that an answer is, and what the import returns.
-fn responded(answer: Answer) -> (Arc<str>, i32) {
+fn responded(answer: Answer) -> (Arc<[u8]>, i32) {
     let answer = match answer {
         Answer::Response(response) if response.len() > RESPONSE_LEN_MAX => Err(alloc::format!(
             "the response has {} bytes: {RESPONSE_LEN_MAX} at most, so ask for fewer rows at a time",
             response.len()
         )),
-        Answer::Response(response) => Ok(response),
+        Answer::Response(response) => Ok(response.into_bytes()),
+        Answer::Bytes(bytes) => Ok(bytes),
         Answer::Failed(error) => Err(error),
-        Answer::Nothing | Answer::Done(_) => Ok(String::new()),
+        Answer::Nothing | Answer::Done(_) => Ok(Vec::new()),
     };
     match answer {
         Ok(response) => {
@@ -339,7 +387,7 @@ fn responded(answer: Answer) -> (Arc<str>, i32) {
         Err(error) => {
             let error = if error.is_empty() { "the statement failed" } else { &error };
             let error = crate::text::cut(error, RESPONSE_LEN_MAX);
-            (error.into(), -length(error))
+            (error.as_bytes().into(), -length(error.as_bytes()))
         }
     }
 }

@@ -25,8 +25,8 @@ pub(crate) enum Exit {
 pub(crate) struct State {
     /// The program's memory, once it has been made. Imports run later only, as there is no start function.
     pub(crate) memory: Option<wasmi::Memory>,
-    pub(crate) arguments: Arc<str>,
-    pub(crate) response: Arc<str>,
+    pub(crate) arguments: Arc<[u8]>,
+    pub(crate) response: Arc<[u8]>,
     pub(crate) result: Option<String>,
     pub(crate) time_micros: i64,
     pub(crate) random: ChaCha8Rng,
@@ -41,8 +41,8 @@ impl State {
     pub(crate) fn new(facts: Facts, memory_len_max: usize, payer: Box<dyn Memory>) -> State {
         State {
             memory: None,
-            arguments: facts.arguments.into(),
-            response: Arc::from(""),
+            arguments: facts.arguments.into_bytes().into(),
+            response: Arc::from([]),
             result: None,
             time_micros: facts.time_micros,
             random: ChaCha8Rng::seed_from_u64(facts.seed),

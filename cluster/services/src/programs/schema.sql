@@ -12,3 +12,7 @@ CREATE TABLE sys.programs (
     created_at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (name, version)
 );
+
+-- Statements are added at the end of this file, and none is changed: see cluster_sql::ServiceSchema.
+-- `files` came later; programs that were there before do without.
+ALTER TABLE sys.programs ALTER COLUMN privileges SET DEFAULT 'sql,log,time,random,sleep,files';

@@ -185,3 +185,56 @@ fn who_sends_to_a_full_mailbox_is_run_again_later() {
         1
     );
 }
+
+#[test]
+fn a_program_writes_files_in_its_transaction() {
+    let mut works = Works::new();
+    let text = |end: &str| {
+        format!(
+            r#"(module
+            (import "relix" "file_write" (func $write (param i32 i32 i64 i32 i32) (result i32)))
+            (import "relix" "file_read" (func $read (param i32 i32 i64 i32) (result i32)))
+            (import "relix" "file_mkdir" (func $mkdir (param i32 i32) (result i32)))
+            (import "relix" "file_rename" (func $rename (param i32 i32 i32 i32) (result i32)))
+            (import "relix" "file_remove" (func $remove (param i32 i32) (result i32)))
+            (import "relix" "response_read" (func $response_read (param i32 i32 i32) (result i32)))
+            (import "relix" "result" (func $result (param i32 i32)))
+            (import "relix" "fail" (func $fail (param i32 i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 0) "/orders/7/invoice.new") ;; 21
+            (data (i32.const 64) "/orders/7/invoice")    ;; 17
+            (data (i32.const 128) "/orders/7")           ;; 9
+            (data (i32.const 192) "Nuts: 5. ")           ;; 9
+            (func (export "run") (local $len i32)
+                (local.set $len (call $remove (i32.const 64) (i32.const 17)))
+                (if (i32.ge_s (local.get $len) (i32.const 0)) (then unreachable))
+                (drop (call $mkdir (i32.const 128) (i32.const 9)))
+                (drop (call $write (i32.const 0) (i32.const 21) (i64.const -1) (i32.const 192) (i32.const 9)))
+                (drop (call $write (i32.const 0) (i32.const 21) (i64.const -1) (i32.const 192) (i32.const 9)))
+                (drop (call $write (i32.const 0) (i32.const 21) (i64.const 6) (i32.const 193) (i32.const 1)))
+                (drop (call $rename (i32.const 0) (i32.const 21) (i32.const 64) (i32.const 17)))
+                (local.set $len (call $read (i32.const 64) (i32.const 17) (i64.const 0) (i32.const 100)))
+                (drop (call $response_read (i32.const 256) (i32.const 0) (local.get $len)))
+                (call $result (i32.const 256) (local.get $len))
+                {end}))"#
+        )
+    };
+    works.add("writes", &text(""), "");
+    works.add("fails", &text("(call $fail (i32.const 0) (i32.const 1))"), "");
+    works.add("may not", &text(""), ", privileges=, 'sql'");
+    works.bench.run("INSERT INTO sys.tasks (program, attempts_max) VALUES ('fails', 1), ('may not', 1)");
+    works.work();
+    let states = "failed the program failed: /, \
+                  failed program \"may not\", version 1: the module imports relix.file_write, which needs the privilege \"files\"";
+    assert_eq!(works.states(), states);
+    assert_eq!(works.bench.run("SELECT count(*) FROM sys.entries"), "0");
+    works.bench.run("DELETE FROM sys.tasks");
+    works.bench.run("INSERT INTO sys.tasks (program) VALUES ('writes')");
+    works.work();
+    assert_eq!(works.states(), "done -");
+    assert_eq!(works.bench.run("SELECT result FROM sys.tasks"), "Nuts: u. Nuts: 5. ");
+    assert_eq!(
+        works.bench.run("SELECT path, size FROM sys.files WHERE kind = 'file'"),
+        "/orders/7/invoice 18"
+    );
+}

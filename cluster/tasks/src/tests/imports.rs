@@ -253,3 +253,43 @@ fn who_waits_says_for_what_and_how_long() {
     );
     assert_eq!(run(&program).end, Step::Wait { mailbox: "box".to_string(), until: 99 });
 }
+
+#[test]
+fn pieces_of_files_are_any_bytes() {
+    let program = program(
+        r#"(data (i32.const 0) "/a/b") (data (i32.const 16) "\00\ff")
+        (func (export "run")
+            (if (i32.ne (call $file_read (i32.const 0) (i32.const 4) (i64.const 7) (i32.const 9)) (i32.const 3)) (then unreachable))
+            (drop (call $response_read (i32.const 32) (i32.const 0) (i32.const 3)))
+            (if (i32.ne (i32.load8_u (i32.const 33)) (i32.const 255)) (then unreachable))
+            (if (i32.ne (call $file_write (i32.const 0) (i32.const 4) (i64.const -1) (i32.const 16) (i32.const 2)) (i32.const -2)) (then unreachable))
+            (drop (call $file_write (i32.const 0) (i32.const 2) (i64.const 5) (i32.const 16) (i32.const 0)))
+            (drop (call $file_remove (i32.const 0) (i32.const 4)))
+            (drop (call $file_rename (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 2)))
+            (drop (call $file_mkdir (i32.const 0) (i32.const 2))))"#,
+    );
+    let outcome = run(&program);
+    let (long, short) = (|| "/a/b".to_string(), || "/a".to_string());
+    let asked = [
+        FileCall::Read { path: long(), offset: 7, len: 9 },
+        FileCall::Write { path: long(), offset: None, bytes: [0, 255].into() },
+        FileCall::Write { path: short(), offset: Some(5), bytes: [].into() },
+        FileCall::Remove { path: long() },
+        FileCall::Rename { path: long(), to: short() },
+        FileCall::MakeDirectory { path: short() },
+    ];
+    assert_eq!(outcome.calls, asked.map(Call::File));
+    assert_eq!(outcome.end, Step::Done(None));
+}
+
+#[test]
+fn a_piece_that_is_not_in_memory_ends_the_run() {
+    let body = "(drop (call $file_write (i32.const 0) (i32.const 1) (i64.const 0) (i32.const 65530) (i32.const 100)))";
+    assert_eq!(trap(&main(body)), Trap::BadPointer { import: "file_write" });
+    let long = "(drop (memory.grow (i32.const 20))) \
+        (drop (call $file_write (i32.const 0) (i32.const 0) (i64.const 0) (i32.const 0) (i32.const 1048577)))";
+    let limit = crate::limits::PIECE_LEN_MAX;
+    let limits = Limits { memory_len_max: 4 << 20, ..LIMITS };
+    let run = begin(&main(long), limits).expect("a run");
+    assert_eq!(finish(run, &[u64::MAX]).0.end, Step::Trap(Trap::TextTooLong { import: "file_write", limit }));
+}

@@ -12,7 +12,7 @@ use std::string::{String, ToString};
 use std::sync::{Arc, Mutex};
 use std::vec::Vec;
 
-use crate::{Answer, Call, Facts, Grants, Limits, Memory, Program, Run, Step, Trap};
+use crate::{Answer, Call, Facts, FileCall, Grants, Limits, Memory, Program, Run, Step, Trap};
 
 /// Every import, under its own name.
 const IMPORTS: &str = r#"
@@ -28,6 +28,11 @@ const IMPORTS: &str = r#"
     (import "relix" "wait_for" (func $wait_for (param i32 i32 i64)))
     (import "relix" "step" (func $step (param i32 i32) (result i32)))
     (import "relix" "step_done" (func $step_done (param i32 i32)))
+    (import "relix" "file_read" (func $file_read (param i32 i32 i64 i32) (result i32)))
+    (import "relix" "file_write" (func $file_write (param i32 i32 i64 i32 i32) (result i32)))
+    (import "relix" "file_remove" (func $file_remove (param i32 i32) (result i32)))
+    (import "relix" "file_rename" (func $file_rename (param i32 i32 i32 i32) (result i32)))
+    (import "relix" "file_mkdir" (func $file_mkdir (param i32 i32) (result i32)))
 "#;
 
 const LIMITS: Limits = Limits { memory_len_max: 1 << 20, fuel_max: 1_000_000 };
@@ -114,6 +119,8 @@ fn finish(mut run: Run, slices: &[u64]) -> (Outcome, usize) {
                     }
                     Call::Step { .. } => run.answer(Answer::Nothing),
                     Call::StepDone { .. } => run.answer(Answer::Done(1_800_000_000_000_000)),
+                    Call::File(FileCall::Read { .. }) => run.answer(Answer::Bytes([0, 255, 10].into())),
+                    Call::File(_) => run.answer(Answer::Failed("no".to_string())),
                     Call::Log { .. } => {}
                 }
                 calls.push(call);

@@ -190,9 +190,9 @@ fn entries_are_without_parameters_and_results() {
 
 #[test]
 fn grants_are_text() {
-    assert_eq!(Grants::all().to_string(), "sql,log,random,time,sleep");
+    assert_eq!(Grants::all().to_string(), "sql,log,random,time,sleep,files");
     assert_eq!("".parse(), Ok(Grants::NONE));
     assert_eq!(" log, sql ".parse(), Ok(Grants::NONE.with(Grant::Sql).with(Grant::Log)));
     let unknown = "sql,rm".parse::<Grants>().expect_err("no grant").to_string();
-    assert_eq!(unknown, "there is no privilege \"rm\": there are sql,log,random,time,sleep");
+    assert_eq!(unknown, "there is no privilege \"rm\": there are sql,log,random,time,sleep,files");
 }
