@@ -20,8 +20,9 @@ pub use definition::{
 
 pub use crate::operator::{BinaryOperator, UnaryOperator};
 pub use query::{
-    Alias, Body, Cte, Distinct, Frame, FrameBound, FrameUnits, From, Join, JoinCondition, JoinKind, OrderBy,
-    Query, Select, SelectItem, SetOperation, SetOperator, Window, With, WithItem,
+    Alias, Body, Cte, Declare, Distinct, FetchDirection, Frame, FrameBound, FrameUnits, From, Join,
+    JoinCondition, JoinKind, OrderBy, Query, Select, SelectItem, SetOperation, SetOperator, Window, With,
+    WithItem,
 };
 
 /// A statement.
@@ -402,32 +403,6 @@ pub enum Over {
     Named(String),
     /// A window of its own.
     Window(Window),
-}
-
-/// `DECLARE`
-#[derive(Clone, Debug, PartialEq)]
-pub struct Declare {
-    /// The cursor's name.
-    pub name: String,
-    /// Its query.
-    pub query: Box<Query>,
-    /// `SCROLL`: it can go back.
-    pub scroll: bool,
-    /// `WITH HOLD`: it outlives its transaction.
-    pub hold: bool,
-}
-
-/// Where a cursor goes. Numbers may be negative, for the other way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FetchDirection {
-    /// So many rows on.
-    Forward(i64),
-    /// All rows that are left, or before it if false.
-    All(bool),
-    /// To the row at this place, from 1; from the end if negative.
-    Absolute(i64),
-    /// To the row so far from the present one.
-    Relative(i64),
 }
 
 /// `VACUUM` and `ANALYZE`. What is deleted is collected by itself, so that the first has nothing to do.

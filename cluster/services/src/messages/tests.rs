@@ -1,9 +1,14 @@
 //! Messages on a database in memory.
 
 use alloc::format;
+use alloc::sync::Arc;
+
+use cluster_sql::CancelFlag;
+use cluster_sql::memory::MemoryDatabase;
 
 use super::*;
 use crate::bench::{Bench, block_on};
+use crate::{SCHEMAS, programs, scheduler, schedules};
 
 fn with_mailboxes() -> Bench {
     let mut bench = Bench::new();
@@ -151,4 +156,32 @@ fn a_mailbox_goes_with_its_messages() {
     bench.run("DELETE FROM sys.mailboxes WHERE name = 'a'");
     assert_eq!(bench.run("SELECT count(*) FROM sys.messages"), "0");
     assert_eq!(bench.run("SELECT sys.publish('t', '1')"), "0");
+}
+
+#[test]
+fn a_cluster_that_had_tasks_before_gets_what_is_new() {
+    let database = MemoryDatabase::new(1_000_000_000_000_000);
+    let mut session = Session::new(database.clone(), "relix", "relix", 0, Arc::<CancelFlag>::default());
+    let until = |schema: ServiceSchema, new: &str| {
+        let (sql, _) = schema.sql.split_once(new).expect("what came later");
+        ServiceSchema { sql, ..schema }
+    };
+    let before = [
+        until(programs::SCHEMA, "-- Statements are added at the end of this file"),
+        until(scheduler::SCHEMA, "-- The mailbox whose next message"),
+        schedules::SCHEMA,
+    ];
+    assert_eq!(block_on(session.install(&before)), Ok(true));
+    let mut bench = Bench { database, session, seconds: 0 };
+    bench.run("INSERT INTO sys.tasks (program) VALUES ('p'), ('q')");
+    bench.round(&[1]);
+    assert_eq!(bench.run("SELECT state FROM sys.tasks"), "running, running");
+    assert_eq!(block_on(bench.session.install(SCHEMAS)), Ok(true));
+    assert_eq!(block_on(bench.session.install(SCHEMAS)), Ok(false));
+    bench.run("INSERT INTO sys.mailboxes (name) VALUES ('a')");
+    bench.run("UPDATE sys.tasks SET reply_to = 'a', state = 'failed' WHERE program = 'p'");
+    assert_eq!(bench.run("SELECT about FROM sys.receive('a')"), "1");
+    bench.run("UPDATE sys.tasks SET state = 'ready', worker = NULL, waits_for = 'a', run_at = 'infinity' WHERE program = 'q'");
+    bench.send("a", "1");
+    assert_eq!(bench.round(&[1]).given, 1);
 }

@@ -336,3 +336,29 @@ pub enum FrameBound {
     /// The partition's last row.
     UnboundedFollowing,
 }
+
+/// `DECLARE`
+#[derive(Clone, Debug, PartialEq)]
+pub struct Declare {
+    /// The cursor's name.
+    pub name: String,
+    /// Its query.
+    pub query: Box<Query>,
+    /// `SCROLL`: it can go back.
+    pub scroll: bool,
+    /// `WITH HOLD`: it outlives its transaction.
+    pub hold: bool,
+}
+
+/// Where a cursor goes. Numbers may be negative, for the other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchDirection {
+    /// So many rows on.
+    Forward(i64),
+    /// All rows that are left, or before it if false.
+    All(bool),
+    /// To the row at this place, from 1; from the end if negative.
+    Absolute(i64),
+    /// To the row so far from the present one.
+    Relative(i64),
+}

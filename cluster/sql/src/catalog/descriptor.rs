@@ -1,6 +1,5 @@
 //! What is known of a table, a view, a sequence.
 
-use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -24,7 +23,7 @@ pub enum Descriptor {
     /// The schema itself.
     Schema,
     /// A function or a procedure.
-    Routine(Box<RoutineDescriptor>),
+    Routine(RoutineDescriptor),
 }
 
 impl Descriptor {

@@ -134,7 +134,7 @@ fn stored(key: Vec<u8>, bytes: Arc<[u8]>) -> SqlResult<Option<Stored>> {
         Descriptor::View(descriptor) => Stored::View(Arc::new(StoredView { key, bytes, descriptor })),
         Descriptor::Sequence(sequence) => Stored::Sequence(sequence),
         Descriptor::Index(table) => Stored::Index(table),
-        Descriptor::Routine(routine) => Stored::Routine(Arc::new(StoredRoutine::new(key, bytes, *routine)?)),
+        Descriptor::Routine(routine) => Stored::Routine(Arc::new(StoredRoutine::new(key, bytes, routine)?)),
         Descriptor::Schema => return Ok(None),
     }))
 }

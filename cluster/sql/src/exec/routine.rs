@@ -4,10 +4,13 @@
 //! Each of them sees what all before it have written. A statement that calls functions which may change tables reads what was
 //! there when it began (see [`crate::plan::WithPlan`]).
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::Pin;
 use core::sync::atomic::Ordering;
 
 use super::{Budget, Context, Cursor, Row, collect, run_change};
@@ -55,8 +58,16 @@ impl<D: Database> Context<'_, D> {
         converted(routine, rows, self)
     }
 
-    /// Runs the statements of a body; what the last one gives.
-    pub(super) async fn run_body(&mut self, body: &Body<'_>, arguments: &[Datum]) -> SqlResult<Given> {
+    /// Runs the statements of a body, which may call others; what the last one gives.
+    pub(super) fn run_body<'b>(
+        &'b mut self,
+        body: &'b Body<'_>,
+        arguments: &'b [Datum],
+    ) -> Pin<Box<dyn Future<Output = SqlResult<Given>> + Send + 'b>> {
+        Box::pin(self.enter_body(body, arguments))
+    }
+
+    async fn enter_body(&mut self, body: &Body<'_>, arguments: &[Datum]) -> SqlResult<Given> {
         if self.env.depth >= DEPTH_MAX {
             let message = format!("routines call each other deeper than the limit of {DEPTH_MAX}");
             return Err(SqlError::new(SqlState::TOO_COMPLEX, message));

@@ -9,7 +9,6 @@
 //! row is changed, its last statement says what is to become of it, if that is a query: its columns take the places of the
 //! row's of the same names, and if it gives no row, the row is left alone.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -210,8 +209,7 @@ async fn call<D: Database>(
         statements: &trigger.body,
         row_of: trigger.trigger.for_each_row.then_some(descriptor),
     };
-    // What it runs may call triggers.
-    Box::pin(context.run_body(&body, &arguments)).await.map(Some)
+    context.run_body(&body, &arguments).await.map(Some)
 }
 
 /// Whether the function of a new trigger means something with the rows of its table, and gives columns that there are.

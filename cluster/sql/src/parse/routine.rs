@@ -68,10 +68,7 @@ impl Translator<'_> {
         refuse(create.temporary || create.if_not_exists, "this form of CREATE FUNCTION")?;
         refuse(!create.set_params.is_empty(), "SET in CREATE FUNCTION")?;
         refuse(matches!(create.security, Some(ast::FunctionSecurity::Definer)), "SECURITY DEFINER")?;
-        let language = match &create.language {
-            None => None,
-            Some(language) => Some(fold(language)),
-        };
+        let language = create.language.as_ref().map(fold);
         let body = match create.function_body {
             Some(ast::CreateFunctionBody::AsBeforeOptions { body, link_symbol: None }) => text(body)?,
             Some(ast::CreateFunctionBody::Return(expr)) => format!("SELECT {expr}"),

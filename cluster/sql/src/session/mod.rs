@@ -103,8 +103,11 @@ pub struct Notice {
 pub struct Parsed {
     statement: Statement,
     /// The plan that was made last, and the types of parameters that it was made for.
-    planned: Mutex<Option<(Arc<[Option<DataType>]>, Arc<Planned>)>>,
+    planned: Mutex<Option<(GivenTypes, Arc<Planned>)>>,
 }
+
+/// The types that a client has given parameters, as far as it has.
+type GivenTypes = Arc<[Option<DataType>]>;
 
 impl Parsed {
     /// The statement.
@@ -118,7 +121,7 @@ impl Parsed {
         planned.as_ref().filter(|(known, _)| **known == *given).map(|(_, planned)| planned.clone())
     }
 
-    fn keep(&self, given: &Arc<[Option<DataType>]>, planned: &Arc<Planned>) {
+    fn keep(&self, given: &GivenTypes, planned: &Arc<Planned>) {
         *self.planned.lock() = Some((given.clone(), planned.clone()));
     }
 }
@@ -127,7 +130,7 @@ impl Parsed {
 #[derive(Clone)]
 pub struct Prepared {
     parsed: Arc<Parsed>,
-    given: Arc<[Option<DataType>]>,
+    given: GivenTypes,
     planned: Arc<Planned>,
 }
 

@@ -401,7 +401,10 @@ pub(super) async fn write_once<D: Database>(
     context: &mut Context<'_, D>,
     mode: Mode,
 ) -> SqlResult<Written> {
-    if let Some((tag, notices)) = definition::run(prepared.statement(), context).await? {
+    // Definitions are rare, and their futures are long.
+    if definition::is_definition(prepared.statement())
+        && let Some((tag, notices)) = Box::pin(definition::run(prepared.statement(), context)).await?
+    {
         super::service::check_schema(context.transaction, context.env.session.service)?;
         // What is defined holds for the rows that are there.
         settle_keys(false, context).await?;

@@ -135,7 +135,7 @@ impl Catalog {
             // Indexes are described with their tables.
             Descriptor::Index(_) => return,
             Descriptor::Routine(routine) => {
-                self.routines.push(*routine);
+                self.routines.push(routine);
                 return;
             }
             Descriptor::Table(table) => {

@@ -1,6 +1,5 @@
 //! `CREATE FUNCTION`, `CREATE PROCEDURE`, and what goes with them when they are dropped.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -61,7 +60,7 @@ pub(super) async fn create<D: Database>(
         comment,
     };
     let (schema, called) = (descriptor.schema.clone(), descriptor.catalog_name());
-    let stored = Descriptor::Routine(Box::new(descriptor));
+    let stored = Descriptor::Routine(descriptor);
     // It may call itself, so it is there before its body is looked at.
     catalog::put(context.transaction, &schema, &called, &stored).await?;
     if let Some(Stored::Routine(routine)) = catalog::find(context.transaction, &schema, &called).await? {
