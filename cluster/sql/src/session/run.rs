@@ -357,6 +357,7 @@ fn command(statement: &Statement) -> &'static str {
         Statement::Insert(_) => "INSERT",
         Statement::Update(_) => "UPDATE",
         Statement::Delete(_) => "DELETE",
+        Statement::Call(_) => "CALL",
         Statement::With(with) => {
             let mut changes = with.items.iter().filter_map(|item| match item {
                 WithItem::Change { statement, .. } => Some(command(statement)),
@@ -364,7 +365,6 @@ fn command(statement: &Statement) -> &'static str {
             });
             changes.next().unwrap_or_else(|| command(&with.statement))
         }
-        Statement::Call(_) => "CALL",
         Statement::Query(_) => "a SELECT that calls a function which is VOLATILE",
         other => definition::command(other),
     }
@@ -401,10 +401,10 @@ pub(super) async fn write_once<D: Database>(
     context: &mut Context<'_, D>,
     mode: Mode,
 ) -> SqlResult<Written> {
-    // Definitions are rare, and their futures are long.
-    if definition::is_definition(prepared.statement())
-        && let Some((tag, notices)) = Box::pin(definition::run(prepared.statement(), context)).await?
-    {
+    let statement = prepared.statement();
+    // Their futures are long.
+    let defines = definition::is_definition(statement);
+    if defines && let Some((tag, notices)) = Box::pin(definition::run(statement, context)).await? {
         super::service::check_schema(context.transaction, context.env.session.service)?;
         // What is defined holds for the rows that are there.
         settle_keys(false, context).await?;
@@ -417,9 +417,9 @@ pub(super) async fn write_once<D: Database>(
         Plan::Explain(explained) => &explained.plan,
         plan => plan,
     };
-    let tag = tag_of(plan).ok_or_else(plan_changed)?;
+    let tag = Tag::of_plan(plan).ok_or_else(plan_changed)?;
     let changed = run_change(plan, context).await?;
-    let tag = if matches!(prepared.statement(), Statement::Call(_)) { Tag::Call } else { tag(changed.count) };
+    let tag = if matches!(statement, Statement::Call(_)) { Tag::Call } else { tag(changed.count) };
     let rows = planned.columns.clone().map(|columns| (changed.returned, columns));
     Ok(Written { tag, rows, budget: None, notices: Vec::new() })
 }
@@ -430,20 +430,6 @@ pub(super) async fn settle<D: Database>(context: &mut Context<'_, D>) -> SqlResu
     check_deferred(true, context).await?;
     store_own_sequences(context).await?;
     write_notifications(context)
-}
-
-/// What a statement that may write says of so many rows.
-fn tag_of(plan: &Plan) -> Option<fn(u64) -> Tag> {
-    Some(match plan {
-        Plan::Insert(_) => Tag::Insert,
-        Plan::Update(_) => Tag::Update,
-        Plan::Delete(_) => Tag::Delete,
-        Plan::With(with) => match &with.last {
-            Plan::Query(_) => Tag::Select,
-            last => return tag_of(last),
-        },
-        _ => return None,
-    })
 }
 
 /// A remark that something was not done.

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::plan::Plan;
+
 /// A command tag, as Postgres words it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "named after the commands")]
@@ -65,6 +67,20 @@ impl fmt::Display for Tag {
 }
 
 impl Tag {
+    /// What a statement that may write says of so many rows.
+    pub(super) fn of_plan(plan: &Plan) -> Option<fn(u64) -> Tag> {
+        Some(match plan {
+            Plan::Insert(_) => Tag::Insert,
+            Plan::Update(_) => Tag::Update,
+            Plan::Delete(_) => Tag::Delete,
+            Plan::With(with) => match &with.last {
+                Plan::Query(_) => Tag::Select,
+                last => return Tag::of_plan(last),
+            },
+            _ => return None,
+        })
+    }
+
     /// How many rows the statement has given or changed.
     pub fn count(&self) -> u64 {
         match self {
