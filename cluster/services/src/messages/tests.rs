@@ -174,8 +174,7 @@ fn a_cluster_that_had_tasks_before_gets_what_is_new() {
     assert_eq!(block_on(session.install(&before)), Ok(true));
     let mut bench = Bench { database, session, seconds: 0 };
     bench.run("INSERT INTO sys.tasks (program) VALUES ('p'), ('q')");
-    bench.round(&[1]);
-    assert_eq!(bench.run("SELECT state FROM sys.tasks"), "running, running");
+    bench.run("UPDATE sys.tasks SET state = 'running', worker = 1");
     assert_eq!(block_on(bench.session.install(SCHEMAS)), Ok(true));
     assert_eq!(block_on(bench.session.install(SCHEMAS)), Ok(false));
     bench.run("INSERT INTO sys.mailboxes (name) VALUES ('a')");
