@@ -17,10 +17,11 @@ pub(crate) enum Name<'a> {
 /// What is called with each name.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(Name<'_>);
 
-/// Calls `visit` with each name of a table, a view or a query of `WITH` in `query`.
+/// Calls `visit` with each name of a table or a view in `query`, which those of its `WITH` are not.
 pub(crate) fn tables_of_query(query: &Query, visit: &mut dyn FnMut(&TableName)) {
     of_query(query, &mut |name| {
-        if let Name::Table(table) = name {
+        let Name::Table(table) = name else { return };
+        if table.schema.is_some() || query.with.iter().all(|with| with.name != table.name) {
             visit(table);
         }
     });

@@ -154,6 +154,7 @@ signatures! { FUNCTIONS:
     "pg_relation_filenode" (Oid) Oid, Strict, |a, _| Ok(a.first().map_or(Datum::Null, |id| (*id).clone()));
     "pg_relation_is_publishable" (Oid) Bool, Strict, |_, _| Ok(Datum::Bool(false));
     "pg_get_functiondef" (Oid) Text, Strict, |_, _| Ok(Datum::Null);
+    "pg_get_function_sqlbody" (Oid) Text, Strict, |_, _| Ok(Datum::Null);
     "pg_get_ruledef" (Oid) Text, Strict, |_, _| Ok(Datum::Null);
     "pg_get_ruledef" (Oid, Bool) Text, Strict, |_, _| Ok(Datum::Null);
     "pg_get_partkeydef" (Oid) Text, Strict, |_, _| Ok(Datum::Null);

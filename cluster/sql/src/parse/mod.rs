@@ -87,12 +87,7 @@ pub(crate) fn names_in_query(text: &str) -> SqlResult<Vec<crate::ast::TableName>
         Translator { positions: &positions, depth: Cell::new(translator.depth.get()) }.query(*query)
     };
     let query = within(text, |parser| parser.parse_query(), translate)?;
-    crate::ast::visit::tables_of_query(&query, &mut |name| {
-        let is_with = query.with.iter().any(|with| name.schema.is_none() && with.name == name.name);
-        if !is_with {
-            names.push(name.clone());
-        }
-    });
+    crate::ast::visit::tables_of_query(&query, &mut |name| names.push(name.clone()));
     Ok(names)
 }
 

@@ -7,6 +7,7 @@ use crate::catalog::{Identity, SYS};
 use crate::types::Datum;
 
 /// The object ids of the tables that objects are rows of.
+const ROUTINE: u32 = 1255;
 pub(super) const CLASS: u32 = 1259;
 const DEFAULT: u32 = 2604;
 pub(super) const CONSTRAINT: u32 = 2606;
@@ -32,6 +33,9 @@ fn add_to(rows: &mut Rows, object: (u32, u32), on: (u32, u32), column: i16, kind
 
 pub(super) fn dependencies(catalog: &Catalog, rows: &mut Rows) {
     add_to(rows, (SCHEMA, catalog.schema_oid(SYS)), (EXTENSION, cluster::EXTENSION), 0, "e");
+    for routine in catalog.routines.iter().filter(|routine| routine.schema == SYS) {
+        add_to(rows, (ROUTINE, oid_of(routine.id)), (EXTENSION, cluster::EXTENSION), 0, "e");
+    }
     for relation in &catalog.relations {
         let schema = catalog.schema_oid(&relation.schema);
         match &relation.kind {

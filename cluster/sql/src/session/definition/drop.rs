@@ -215,12 +215,14 @@ pub(super) async fn dependents<D: Database>(
     for (schema, view, descriptor) in catalog::everything(context.transaction).await? {
         let Descriptor::View(known) = descriptor else { continue };
         let mut reads = false;
-        visit::of_query(&parse::query(&known.query)?, &mut |met| {
-            let (schema, called) = match met {
-                Name::Table(table) => (table.schema.as_deref(), table.name.clone()),
-                Name::Routine(schema, called) => (schema, routine_name(called)),
-            };
-            reads |= called == name.1 && schema.unwrap_or(PUBLIC) == name.0;
+        let query = parse::query(&known.query)?;
+        visit::tables_of_query(&query, &mut |table| {
+            reads |= table.name == name.1 && table.schema.as_deref().unwrap_or(PUBLIC) == name.0;
+        });
+        visit::of_query(&query, &mut |met| {
+            if let Name::Routine(schema, called) = met {
+                reads |= routine_name(called) == name.1 && schema.unwrap_or(PUBLIC) == name.0;
+            }
         });
         if reads {
             views.push((schema, view));
