@@ -100,7 +100,25 @@ fn psql_describes_what_there_is() {
 fn a_dump_comes_back_whole() {
     let Some(cluster) = start("dump") else { return };
     psql(&cluster, &["-f", &golden("psql.sql").to_string_lossy()]);
+    // Functions come before their tables in a dump.
+    psql(
+        &cluster,
+        &[
+            "-c",
+            "CREATE FUNCTION shop.tidy() RETURNS trigger LANGUAGE sql AS $$ SELECT lower(new.note) AS note $$",
+            "-c",
+            "CREATE FUNCTION shop.orders_of(who bigint, lowest bigint DEFAULT 1) RETURNS bigint LANGUAGE sql STABLE AS \
+             $$ SELECT count(*) FROM shop.orders WHERE customer = who AND id >= $2 $$",
+            "-c",
+            "CREATE TRIGGER tidied BEFORE INSERT ON shop.orders FOR EACH ROW WHEN (new.note <> '') \
+             EXECUTE FUNCTION shop.tidy()",
+        ],
+    );
     let first = dump(&cluster, &[]);
+    assert!(
+        first.contains("CREATE TRIGGER tidied BEFORE INSERT ON shop.orders FOR EACH ROW WHEN"),
+        "{first}"
+    );
     assert!(!first.contains("sys."), "what a node shows of itself is in no dump");
     assert!(
         first.contains("COMMENT ON CONSTRAINT one_each ON shop.places IS 'no two at one place';"),
@@ -126,4 +144,8 @@ fn a_dump_comes_back_whole() {
     );
     let rows = psql(&other, &["-At", "-c", "SELECT count(DISTINCT id), count(*) FROM shop.customers"]);
     assert_eq!(rows, "3|3\n");
+    let insert = "INSERT INTO shop.orders (customer, note) SELECT max(id), 'LOUD' FROM shop.customers";
+    psql(&other, &["-c", insert]);
+    let ask = "SELECT note, shop.orders_of(customer) FROM shop.orders WHERE note = 'loud'";
+    assert_eq!(psql(&other, &["-At", "-c", ask]), "loud|1\n");
 }

@@ -206,7 +206,11 @@ impl Translator<'_> {
                 create.trigger_object,
                 Some(Kind::For(TriggerObject::Row) | Kind::ForEach(TriggerObject::Row))
             ),
-            condition: create.condition.map(|expr| self.source(expr)).transpose()?.map(|expr| expr.text),
+            condition: create
+                .condition
+                .map(|expr| self.source(within(expr)))
+                .transpose()?
+                .map(|expr| expr.text),
             // Which schema that is, is found out when it is made.
             routine: (routine.schema.unwrap_or_default(), routine.name),
         };
@@ -216,6 +220,14 @@ impl Translator<'_> {
             or_replace: create.or_replace,
         })
     }
+}
+
+/// What stands in the parentheses that WHEN has, however many there are.
+fn within(mut expr: ast::Expr) -> ast::Expr {
+    while let ast::Expr::Nested(inner) = expr {
+        expr = *inner;
+    }
+    expr
 }
 
 fn single_name(name: &ast::ObjectName) -> String {

@@ -24,8 +24,29 @@ pub(super) fn statement(tokens: &[TokenWithSpan]) -> Option<Statement> {
                 _ => None,
             }
         }
+        ("alter", kind @ ("function" | "procedure" | "routine")) => {
+            let (_, next) = name(tokens, 2)?;
+            let next = behind_parentheses(tokens, next);
+            match (words(next)?.as_str(), words(next + 1)?.as_str()) {
+                ("owner", "to") => Some(Statement::Nothing(match kind {
+                    "function" => "ALTER FUNCTION",
+                    "procedure" => "ALTER PROCEDURE",
+                    _ => "ALTER ROUTINE",
+                })),
+                _ => None,
+            }
+        }
         _ => None,
     }
+}
+
+/// The place behind the parentheses that begin at `at`, if any do.
+fn behind_parentheses(tokens: &[TokenWithSpan], at: usize) -> usize {
+    if tokens.get(at).is_none_or(|token| token.token != Token::LParen) {
+        return at;
+    }
+    let end = tokens.iter().skip(at).position(|token| token.token == Token::RParen);
+    end.map_or(at, |len| at + len + 1)
 }
 
 fn own_sequence(sequence: TableName, tokens: &[TokenWithSpan], at: usize) -> Option<Statement> {

@@ -63,7 +63,11 @@ pub(super) async fn create<D: Database>(
     let stored = Descriptor::Routine(descriptor);
     // It may call itself, so it is there before its body is looked at.
     catalog::put(context.transaction, &schema, &called, &stored).await?;
-    if let Some(Stored::Routine(routine)) = catalog::find(context.transaction, &schema, &called).await? {
+    // A dump makes functions before their tables.
+    let is_checked = context.env.session.settings.show("check_function_bodies")? == "on";
+    if let (true, Some(Stored::Routine(routine))) =
+        (is_checked, catalog::find(context.transaction, &schema, &called).await?)
+    {
         check_body(&routine, context).await?;
     }
     Ok(Vec::new())
