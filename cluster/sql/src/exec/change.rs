@@ -209,7 +209,7 @@ pub(super) async fn run_update<D: Database>(
 
 /// Whether routines are called that may have changed rows of `table` since these were read: by triggers, in what is assigned,
 /// or for `RETURNING`.
-fn calls_any<'a>(
+pub(super) fn calls_any<'a>(
     related: &Related,
     table: u32,
     assigned: impl IntoIterator<Item = &'a Expr>,
@@ -228,10 +228,12 @@ pub(super) async fn check_unchanged<D>(
     context: &mut Context<'_, D>,
 ) -> SqlResult<()> {
     let width = table.types.len();
-    if let Some(value) = context.transaction.get(key).await?
-        && row.get(..width) == Some(&table.read(&value, &vec![true; width])?[..])
-    {
-        return Ok(());
+    if let Some(value) = context.transaction.get(key).await? {
+        // As bytes, in which what is not a number is the same as itself.
+        let stored = table.encode(&table.read(&value, &vec![true; width])?);
+        if row.get(..width).is_some_and(|row| table.encode(row) == stored) {
+            return Ok(());
+        }
     }
     let message = "a row that is to be changed was changed by what the statement has called";
     Err(SqlError::new(SqlState("27000"), message)

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
-use super::change::{Changed, assigned, check_unchanged};
+use super::change::{Changed, assigned, calls_any, check_unchanged};
 use super::store::{Replaced, check_row, find_duplicate, replace_rows, store_row};
 use super::trigger::before_row;
 use super::{Context, Row};
@@ -133,7 +133,9 @@ impl<'a> Inserting<'a> {
         let becomes = before_row(related, id, Event::Update, (&old, new), &columns, context).await?;
         let Some(mut new) = becomes else { return Ok(()) };
         check_row(table, &mut new, &context.env)?;
-        check_unchanged(table, &key, &old, context).await?;
+        if calls_any(related, id, assignments.iter().map(|(_, expr)| expr), None) {
+            check_unchanged(table, &key, &old, context).await?;
+        }
         self.note_written(key.clone(), context)?;
         let replaced = [Replaced { key, old, new: new.clone() }];
         if related.tables.is_empty() {
