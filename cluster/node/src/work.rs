@@ -43,7 +43,7 @@ const SAID_MAX: usize = 64;
 /// How long messages may come and go before it is looked whether their mailboxes are full.
 const GAUGE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Mailboxes that are remembered until then; others wait for their next message.
+/// Mailboxes that are remembered until then; of others, only those that were full are looked at.
 const GAUGED_MAX: usize = 1024;
 
 /// How often the leader looks who is silent: about as often as it hears from others.
@@ -151,11 +151,6 @@ impl Due {
         let next_micros = self.heed("make tasks of schedules", next_micros);
         self.tick.end(next_micros.is_some());
         self.next_tick_micros = next_micros.flatten();
-    }
-
-    /// Mailboxes that may be full, or not any more.
-    pub(crate) fn take_touched(&mut self) -> Vec<String> {
-        core::mem::take(&mut self.touched).into_iter().collect()
     }
 
     /// It is written down which of them are full, or something was in the way.
@@ -388,7 +383,7 @@ impl Work {
             return None;
         }
         due.full_may_be_others = false;
-        Some(due.take_touched())
+        Some(core::mem::take(&mut due.touched).into_iter().collect())
     }
 
     /// Whether this node is to look now which tasks it runs.

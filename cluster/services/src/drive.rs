@@ -94,6 +94,9 @@ impl<'a, D: Database> Drive<'a, D> {
             }
             match run.step(SLICE_FUEL) {
                 Step::Yield => yield_now().await,
+                Step::Call(Call::Sql { .. } | Call::File(_)) if self.has_steps && self.step.is_none() => {
+                    run.answer(Answer::Failed(OUTSIDE_OF_STEPS.into()));
+                }
                 Step::Call(Call::Sql { text, parameters }) => {
                     run.answer(self.statement(&text, &parameters).await?);
                 }
@@ -131,9 +134,6 @@ impl<'a, D: Database> Drive<'a, D> {
     }
 
     async fn statement(&mut self, text: &str, parameters: &str) -> Result<Answer, Stop> {
-        if self.has_steps && self.step.is_none() {
-            return Ok(Answer::Failed(OUTSIDE_OF_STEPS.into()));
-        }
         match self.session.run_json(text, parameters, ANSWER_LEN_MAX).await {
             Ok(response) => Ok(Answer::Response(response)),
             Err(error) if is_of_program(&error) => Ok(Answer::Failed(error.to_string())),
@@ -143,9 +143,6 @@ impl<'a, D: Database> Drive<'a, D> {
 
     /// Does something with files. What is made is the program's owner's, who is nobody in particular yet.
     async fn file(&mut self, call: FileCall) -> Result<Answer, Stop> {
-        if self.has_steps && self.step.is_none() {
-            return Ok(Answer::Failed(OUTSIDE_OF_STEPS.into()));
-        }
         let session = &mut *self.session;
         let done = match call {
             FileCall::Read { path, offset, len } => {

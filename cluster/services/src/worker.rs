@@ -10,6 +10,7 @@
 //! somebody has cancelled it, changes the row; then the commit meets a conflict, and the next attempt finds the task gone.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec;
@@ -299,15 +300,11 @@ async fn note_failure<D: Database>(
     number: Option<i32>,
     message: &str,
 ) -> SqlResult<()> {
-    let message = &message[..message.floor_char_boundary(ERROR_LEN_MAX)];
-    let number = number.map_or(Datum::Null, Datum::Int4);
-    let params = vec![Datum::Int8(id), Datum::Int4(node.0.into()), number, Datum::Text(message.into())];
-    let sql = "UPDATE sys.tasks SET failures = failures + 1, error = $4, worker = NULL, \
+    let set = "failures = failures + 1, \
                state = CASE WHEN failures + 1 >= attempts_max THEN 'failed' ELSE 'ready' END, \
                ended_at = CASE WHEN failures + 1 >= attempts_max THEN now() END, \
-               run_at = now() + backoff * power(2, least(failures, 20)) \
-               WHERE id = $1 AND state = 'running' AND worker = $2 AND attempt = coalesce($3::integer, attempt)";
-    session.run(sql, params).await.map(drop)
+               run_at = now() + backoff * power(2, least(failures, 20))";
+    give_up(session, node, id, number, message, set).await
 }
 
 /// Writes that an attempt has found something full: the task is run again a little later, which does not count as a failure.
@@ -318,11 +315,27 @@ async fn put_off<D: Database>(
     number: Option<i32>,
     error: &SqlError,
 ) -> SqlResult<()> {
+    let set = "state = 'ready', run_at = now() + '200 ms'::interval";
+    give_up(session, node, id, number, &error.to_string(), set).await
+}
+
+/// Writes why an attempt has come to nothing, and what else is to be `set`, unless the task was given to a worker again since.
+async fn give_up<D: Database>(
+    session: &mut Session<D>,
+    node: NodeId,
+    id: i64,
+    number: Option<i32>,
+    message: &str,
+    set: &str,
+) -> SqlResult<()> {
+    let message = &message[..message.floor_char_boundary(ERROR_LEN_MAX)];
     let number = number.map_or(Datum::Null, Datum::Int4);
-    let params = vec![Datum::Int8(id), Datum::Int4(node.0.into()), number, Datum::Text(error.to_string())];
-    let sql = "UPDATE sys.tasks SET error = $4, worker = NULL, state = 'ready', run_at = now() + '200 ms'::interval \
-               WHERE id = $1 AND state = 'running' AND worker = $2 AND attempt = coalesce($3::integer, attempt)";
-    session.run(sql, params).await.map(drop)
+    let params = vec![Datum::Int8(id), Datum::Int4(node.0.into()), number, Datum::Text(message.into())];
+    let sql = format!(
+        "UPDATE sys.tasks SET error = $4, worker = NULL, {set} \
+         WHERE id = $1 AND state = 'running' AND worker = $2 AND attempt = coalesce($3::integer, attempt)"
+    );
+    session.run(&sql, params).await.map(drop)
 }
 
 #[cfg(test)]

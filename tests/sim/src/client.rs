@@ -199,3 +199,23 @@ pub fn ask(cluster: &mut Cluster, node: u8, sql: &str) -> Result<Vec<Row>, Failu
     });
     asked.unwrap_or_else(|| panic!("node {node} does not answer"))
 }
+
+/// The number that an answer is; none if it is anything else.
+pub fn number(rows: Vec<Row>) -> Option<i64> {
+    rows.first()?.first()?.as_ref()?.parse().ok()
+}
+
+/// Lets time pass until `done` says so.
+///
+/// # Panics
+/// If it does not within so many simulated minutes.
+pub fn until<T>(cluster: &mut Cluster, minutes: u64, mut done: impl FnMut(&mut Cluster) -> Option<T>) -> T {
+    let end = cluster.now() + Duration::from_secs(60 * minutes);
+    while cluster.now() < end {
+        if let Some(done) = done(cluster) {
+            return done;
+        }
+        cluster.run(Duration::from_millis(20));
+    }
+    panic!("nothing has come of it");
+}

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tests_sim::{Cluster, ask};
-use tests_workloads::{Row, add_statement_program};
+use tests_sim::{Cluster, ask, number, until};
+use tests_workloads::add_statement_program;
 
 /// Tasks of a node that is lost run elsewhere within this: what is promised.
 const GIVEN_TO_OTHERS_WITHIN: Duration = Duration::from_secs(2);
@@ -20,22 +20,6 @@ fn with_program(seed: u64) -> Cluster {
         (number(all.ok()?) == Some(3)).then_some(())
     });
     cluster
-}
-
-fn number(rows: Vec<Row>) -> Option<i64> {
-    rows.first()?.first()?.as_ref()?.parse().ok()
-}
-
-/// Lets time pass until `done` says so; it does within so many minutes.
-fn until<T>(cluster: &mut Cluster, minutes: u64, mut done: impl FnMut(&mut Cluster) -> Option<T>) -> T {
-    let end = cluster.now() + Duration::from_secs(60 * minutes);
-    while cluster.now() < end {
-        if let Some(done) = done(cluster) {
-            return done;
-        }
-        cluster.run(Duration::from_millis(20));
-    }
-    panic!("nothing has come of it");
 }
 
 /// The victim loses its power, and is given a task before anybody knows.

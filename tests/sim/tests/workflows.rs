@@ -2,27 +2,11 @@
 
 use std::time::Duration;
 
-use tests_sim::{Cluster, ask};
-use tests_workloads::{Row, add_order_program};
+use tests_sim::{Cluster, ask, number, until};
+use tests_workloads::add_order_program;
 
 /// Orders of a story.
 const ORDERS: i64 = 24;
-
-fn number(rows: Vec<Row>) -> Option<i64> {
-    rows.first()?.first()?.as_ref()?.parse().ok()
-}
-
-/// Lets time pass until `done` says so; it does within so many minutes.
-fn until<T>(cluster: &mut Cluster, minutes: u64, mut done: impl FnMut(&mut Cluster) -> Option<T>) -> T {
-    let end = cluster.now() + Duration::from_secs(60 * minutes);
-    while cluster.now() < end {
-        if let Some(done) = done(cluster) {
-            return done;
-        }
-        cluster.run(Duration::from_millis(20));
-    }
-    panic!("nothing has come of it");
-}
 
 /// The orders are paid, confirmed and shipped, each once, while one node after the other loses its power. What was asked when
 /// one did may or may not have taken place: it is asked so that twice is not more than once.

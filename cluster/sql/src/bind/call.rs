@@ -34,9 +34,7 @@ impl Binder<'_> {
             return Ok(routine);
         }
         if let Some(schema) = &call.schema {
-            let arguments = call.arguments.iter().map(|argument| Ok(self.bind(argument)?.data_type));
-            let types: Vec<_> = arguments.collect::<SqlResult<_>>()?;
-            return Err(undefined(&format!("{schema}.{}", call.name), &types));
+            return Err(self.undefined_routine(&format!("{schema}.{}", call.name), &call.arguments));
         }
         if let Some(window) = self.window(call)? {
             return Ok(window);
@@ -148,7 +146,7 @@ fn names(types: &[Option<DataType>]) -> String {
 }
 
 /// 42883
-pub(crate) fn undefined(name: &str, types: &[Option<DataType>]) -> SqlError {
+pub(super) fn undefined(name: &str, types: &[Option<DataType>]) -> SqlError {
     let message: String = format!("function {name}({}) does not exist", names(types));
     SqlError::new(SqlState::UNDEFINED_FUNCTION, message).hint(
         "No function matches the given name and argument types. You might need to add explicit type casts.",

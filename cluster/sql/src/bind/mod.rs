@@ -23,7 +23,7 @@ use alloc::format;
 use alloc::vec::Vec;
 
 pub(crate) use aggregate::{AggregateCall, AggregateFunction, Regression};
-pub(crate) use call::{is_built_in, undefined as undefined_function};
+pub(crate) use call::is_built_in;
 pub(crate) use scope::{Scope, ScopeColumn, undefined_column};
 pub(crate) use table::{BoundTable, bind_table, scope_of};
 pub(crate) use window::{Bound, Frame, Offset, WindowCall, WindowFunction};

@@ -58,6 +58,15 @@ impl Binder<'_> {
         typed(Expr::Routine(Box::new(call)), data_type).map(Some)
     }
 
+    /// 42883, with the types of the arguments; or what is wrong with these.
+    pub(crate) fn undefined_routine(&mut self, name: &str, arguments: &[ast::Expr]) -> SqlError {
+        let types = arguments.iter().map(|argument| Ok(self.bind(argument)?.data_type));
+        match types.collect::<SqlResult<Vec<_>>>() {
+            Ok(types) => undefined(name, &types),
+            Err(error) => error,
+        }
+    }
+
     /// A call of `routine` with these arguments.
     pub(crate) fn routine_call(
         &mut self,

@@ -165,7 +165,7 @@ pub(super) async fn run_update<D: Database>(
         context.transaction.see_now();
     }
     let (related, id) = (&plan.related, plan.table.as_ref().map_or(0, |table| table.descriptor.id));
-    let columns: Vec<usize> = plan.assignments.iter().map(|(column, _)| *column).collect();
+    let columns = assigned_columns(&plan.assignments);
     changed.references.fired.begin(related, id, Event::Update, &columns, context).await?;
     // Nothing is written before all is computed: what subqueries read is as it was.
     let mut computed = Vec::with_capacity(targets.len());
@@ -238,6 +238,11 @@ pub(super) async fn check_unchanged<D>(
     let message = "a row that is to be changed was changed by what the statement has called";
     Err(SqlError::new(SqlState("27000"), message)
         .hint("Call it AFTER the row is changed, so that it sees what that has become."))
+}
+
+/// The columns that are assigned.
+pub(super) fn assigned_columns(assignments: &[(usize, Expr)]) -> Vec<usize> {
+    assignments.iter().map(|(column, _)| *column).collect()
 }
 
 /// `row` with what is assigned to it; expressions see `from`.

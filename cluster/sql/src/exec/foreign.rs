@@ -301,16 +301,17 @@ async fn before_rows<D: Database>(
         let kept = before_row(related, table, Fires::Delete, (row, Row::new()), &[], context).await?;
         kept.ok_or_else(left_alone)?;
     }
-    let mut before: Vec<(Arc<[u8]>, Row)> = deleted.to_vec();
-    for row in replaced {
+    for row in replaced.iter_mut() {
         let new = core::mem::take(&mut row.new);
         let new = before_row(related, table, Fires::Update, (&row.old, new), assigned, context).await?;
         row.new = new.ok_or_else(left_alone)?;
         check_row(&triggers.table, &mut row.new, &context.env)?;
-        before.push((row.key.clone(), row.old.clone()));
     }
-    for (key, row) in &before {
+    for (key, row) in deleted {
         check_unchanged(&triggers.table, key, row, context).await?;
+    }
+    for Replaced { key, old, .. } in replaced {
+        check_unchanged(&triggers.table, key, old, context).await?;
     }
     Ok(())
 }

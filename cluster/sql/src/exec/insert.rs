@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 
 use hashbrown::HashSet;
 
-use super::change::{Changed, assigned, calls_any, check_unchanged};
+use super::change::{Changed, assigned, assigned_columns, calls_any, check_unchanged};
 use super::store::{Replaced, check_row, find_duplicate, replace_rows, store_row};
 use super::trigger::before_row;
 use super::{Context, Row};
@@ -21,6 +21,8 @@ use crate::plan::{Conflict, InsertPlan};
 pub(super) struct Inserting<'a> {
     plan: &'a InsertPlan,
     changed: Changed,
+    /// The columns that `DO UPDATE` assigns.
+    assigned: Vec<usize>,
     /// Keys that it has written, if it may meet them again.
     written: HashSet<Arc<[u8]>>,
     /// What `RETURNING` makes of the rows that are still to come, where that had to be computed before any was stored.
@@ -30,7 +32,11 @@ pub(super) struct Inserting<'a> {
 impl<'a> Inserting<'a> {
     pub(super) fn new(plan: &'a InsertPlan) -> Inserting<'a> {
         let (changed, written, ahead) = Default::default();
-        Inserting { plan, changed, written, ahead }
+        let assigned = match &plan.on_conflict {
+            Conflict::Updates { assignments, .. } => assigned_columns(assignments),
+            Conflict::Fails | Conflict::Ignored(_) => Vec::new(),
+        };
+        Inserting { plan, changed, assigned, written, ahead }
     }
 
     /// Calls what is to be called before any row is inserted, or changed.
@@ -38,8 +44,8 @@ impl<'a> Inserting<'a> {
         let InsertPlan { table, on_conflict, related, .. } = self.plan;
         let (fired, id) = (&mut self.changed.references.fired, table.descriptor.id);
         fired.begin(related, id, Event::Insert, &[], context).await?;
-        if let Conflict::Updates { assignments, .. } = on_conflict {
-            fired.begin(related, id, Event::Update, &columns(assignments), context).await?;
+        if let Conflict::Updates { .. } = on_conflict {
+            fired.begin(related, id, Event::Update, &self.assigned, context).await?;
         }
         Ok(())
     }
@@ -129,8 +135,8 @@ impl<'a> Inserting<'a> {
             return Ok(());
         }
         let new = assigned(assignments, old.clone(), &both, context).await?;
-        let (id, columns) = (table.descriptor.id, columns(assignments));
-        let becomes = before_row(related, id, Event::Update, (&old, new), &columns, context).await?;
+        let id = table.descriptor.id;
+        let becomes = before_row(related, id, Event::Update, (&old, new), &self.assigned, context).await?;
         let Some(mut new) = becomes else { return Ok(()) };
         check_row(table, &mut new, &context.env)?;
         if calls_any(related, id, assignments.iter().map(|(_, expr)| expr), None) {
@@ -141,9 +147,16 @@ impl<'a> Inserting<'a> {
         if related.tables.is_empty() {
             replace_rows(table, &replaced, context.transaction, &context.env).await?;
             let [Replaced { old, new, .. }] = &replaced;
-            self.changed.references.fired.note(related, id, Event::Update, (old, new), &columns, context)?;
+            self.changed.references.fired.note(
+                related,
+                id,
+                Event::Update,
+                (old, new),
+                &self.assigned,
+                context,
+            )?;
         } else {
-            self.changed.references.replace(related, id, replaced.into(), &columns, context).await?;
+            self.changed.references.replace(related, id, replaced.into(), &self.assigned, context).await?;
         }
         self.changed.note(&new, returning.as_ref(), context).await
     }
@@ -158,9 +171,4 @@ impl<'a> Inserting<'a> {
         self.written.insert(key);
         Ok(())
     }
-}
-
-/// The columns that are assigned.
-fn columns(assignments: &[(usize, Expr)]) -> Vec<usize> {
-    assignments.iter().map(|(column, _)| *column).collect()
 }

@@ -207,6 +207,18 @@ impl Body<'_> {
     }
 }
 
+/// Makes a value that a body has given one of the type that is wanted.
+pub(super) fn become_type<D>(
+    value: &mut Datum,
+    data_type: DataType,
+    context: &Context<'_, D>,
+) -> SqlResult<()> {
+    if !value.is_null() && value.data_type() != Some(data_type) {
+        *value = cast::cast(value, data_type, &context.env.session.style)?;
+    }
+    Ok(())
+}
+
 /// What the last statement has given, as the routine says that it does.
 fn converted<D>(
     routine: &StoredRoutine,
@@ -229,9 +241,7 @@ fn converted<D>(
             return Err(SqlError::new(SqlState::INVALID_FUNCTION_DEFINITION, message).detail(detail));
         }
         for (value, data_type) in row.iter_mut().zip(&types) {
-            if !value.is_null() && value.data_type() != Some(*data_type) {
-                *value = cast::cast(value, *data_type, &context.env.session.style)?;
-            }
+            become_type(value, *data_type, context)?;
         }
     }
     Ok(rows)

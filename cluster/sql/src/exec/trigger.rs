@@ -12,9 +12,8 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::routine::{Body, Given, plan_body};
+use super::routine::{Body, Given, become_type, plan_body};
 use super::{Context, Row, row_len};
-use crate::cast;
 use crate::catalog::{Event, Returns, Stored, StoredTable, Timing, Trigger, find, routine_name};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -168,11 +167,9 @@ fn take_over<D>(
     new: &mut Row,
     context: &Context<'_, D>,
 ) -> SqlResult<()> {
-    for (value, output) in row.into_iter().zip(columns) {
+    for (mut value, output) in row.into_iter().zip(columns) {
         let Some((at, column)) = table.descriptor.column(&output.name) else { continue };
-        let is_other = !value.is_null() && value.data_type() != Some(column.data_type);
-        let value =
-            if is_other { cast::cast(&value, column.data_type, &context.env.session.style)? } else { value };
+        become_type(&mut value, column.data_type, context)?;
         if let Some(slot) = new.get_mut(at) {
             *slot = value;
         }

@@ -15,7 +15,7 @@ use super::unroll::{gives_rows, row_set};
 use super::{OutputColumn, Relation};
 use crate::access::Access;
 use crate::ast::{self, Alias, From, JoinCondition, JoinKind, TableName};
-use crate::bind::{Binder, Scope, ScopeColumn, Typed, is_built_in, undefined_function};
+use crate::bind::{Binder, Scope, ScopeColumn, Typed, is_built_in};
 use crate::catalog::StoredTable;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Expr, SequenceCall, SequenceFunction};
@@ -181,8 +181,7 @@ fn plan_function(
         if !is_built_in(name) {
             let scope = Scope::default();
             let mut binder = Binder::new(&scope, planner, "functions in FROM");
-            let types = arguments.iter().map(|argument| Ok(binder.bind(argument)?.data_type));
-            return Err(undefined_function(name, &types.collect::<SqlResult<Vec<_>>>()?));
+            return Err(binder.undefined_routine(name, arguments));
         }
         let message = format!("function {name} does not give rows");
         return Err(SqlError::new(SqlState::NOT_SUPPORTED, message));

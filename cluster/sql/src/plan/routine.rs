@@ -11,7 +11,7 @@ use super::query::rename;
 use super::rel::{Apply, Called, JoinType, Rel};
 use super::{OutputColumn, Plan};
 use crate::ast::{self, Alias};
-use crate::bind::{Binder, Scope, undefined_function};
+use crate::bind::{Binder, Scope};
 use crate::catalog::{Returns, StoredRoutine};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Expr, RoutineCall};
@@ -25,9 +25,7 @@ pub(super) fn plan_call(
     let nothing = Scope::default();
     let mut binder = Binder::new(&nothing, planner, "CALL arguments");
     let Some(routine) = routine else {
-        let types = call.arguments.iter().map(|argument| Ok(binder.bind(argument)?.data_type));
-        let types: Vec<_> = types.collect::<SqlResult<_>>()?;
-        let mut error = undefined_function(&call.name, &types).at(call.position);
+        let mut error = binder.undefined_routine(&call.name, &call.arguments).at(call.position);
         error.message = error.message.replacen("function", "procedure", 1);
         return Err(error);
     };
