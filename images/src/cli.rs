@@ -71,6 +71,9 @@ pub enum Command {
         /// Where it listens for SQL, on this machine only.
         #[arg(long)]
         sql_port: u16,
+        /// Where it listens for HTTP, on this machine only.
+        #[arg(long)]
+        http_port: u16,
         /// `relix.KEY=VALUE` settings.
         words: Vec<String>,
     },
@@ -123,7 +126,7 @@ pub struct UpOptions {
     /// QEMU's machine type.
     #[arg(long, value_enum, default_value_t = MachineType::Q35)]
     pub machine: MachineType,
-    /// Node K serves SQL on port BASE+K of 127.0.0.1.
+    /// Node K serves SQL on port BASE+K of 127.0.0.1, and HTTP on BASE+100+K.
     #[arg(long, default_value_t = 55430)]
     pub base_port: u16,
     /// Returns when the cluster serves, without the shell.

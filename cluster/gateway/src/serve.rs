@@ -18,10 +18,10 @@ use crate::registry::Entered;
 use crate::{Connection, Registry};
 
 /// The only user, who may do everything.
-const USER: &str = "relix";
+pub(crate) const USER: &str = "relix";
 
 /// The only database.
-const DATABASE: &str = "relix";
+pub(crate) const DATABASE: &str = "relix";
 
 /// Serves one client until it leaves. `backend` is the process id the client is told and must be unique
 /// among the node's connections; `secret` is what it must show to cancel.

@@ -16,6 +16,7 @@ mod bench;
 pub mod devices;
 mod drive;
 pub mod files;
+pub mod hooks;
 pub mod messages;
 pub mod nodes;
 pub mod programs;
@@ -41,6 +42,7 @@ pub const SCHEMAS: &[ServiceSchema] = &[
     messages::SCHEMA,
     files::SCHEMA,
     workflows::SCHEMA,
+    hooks::SCHEMA,
 ];
 
 /// What `read` finds in the tables as this node has applied them, without asking anybody.
