@@ -162,6 +162,25 @@ async fn ask(port: u16, node: u8) -> Option<NodeAnswer> {
     Some(NodeAnswer { state: text(0)?, role: text(1)?, term: number(2)?, applied: number(3)? })
 }
 
+/// Whether the tables of the services are there, as the node at this port sees it. The first leader makes them, all in one
+/// transaction, as soon as it leads.
+pub fn services_are_there(port: u16, within: Duration) -> bool {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return false;
+    };
+    runtime.block_on(async {
+        let look = async {
+            let (client, connection) = config(port).connect(NoTls).await.ok()?;
+            let driver = tokio::spawn(connection);
+            let looked = client.simple_query("SELECT FROM sys.hooks LIMIT 0").await.ok();
+            drop(client);
+            let _ = driver.await;
+            looked.map(drop)
+        };
+        tokio::time::timeout(within, look).await.is_ok_and(|looked| looked.is_some())
+    })
+}
+
 /// How to connect to a node's SQL port.
 pub fn config(port: u16) -> tokio_postgres::Config {
     let mut config = tokio_postgres::Config::new();

@@ -220,7 +220,7 @@ fn start_fabric(layout: &Layout) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for a leader and for every node to answer SQL; the leader.
+/// Waits for a leader, for every node to answer SQL, and for the tables of the services; the leader.
 fn wait_until_serving(layout: &Layout, cluster: &Cluster, started: Instant) -> Result<u8, Failure> {
     let progress = spinner("booting");
     let log_len = |node| std::fs::metadata(layout.node_log(node)).map_or(0, |data| data.len());
@@ -231,7 +231,10 @@ fn wait_until_serving(layout: &Layout, cluster: &Cluster, started: Instant) -> R
         let serving = answers.iter().flatten().filter(|answer| answer.serves()).count();
         let leader = status::leader(&machines, &answers);
         progress.set_message(format!("{serving} of {} nodes answer SQL", cluster.nodes));
-        if let Some(leader) = leader.filter(|_| serving == usize::from(cluster.nodes)) {
+        let all_serve = serving == usize::from(cluster.nodes);
+        if let Some(leader) = leader.filter(|_| all_serve)
+            && status::services_are_there(cluster.sql_port(leader), ASK_AGAIN_AFTER)
+        {
             progress.finish_and_clear();
             return Ok(leader);
         }

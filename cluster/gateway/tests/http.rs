@@ -165,7 +165,7 @@ fn what_cannot_be_done_with_a_file_says_so() {
         (
             "PUT /files/d/a",
             "",
-            "409 {\"hint\": \"Make the directory first, with MKCOL.\", \
+            "409 {\"hint\": \"Make the directory above it first.\", \
              \"error\": \"/d/: no such file or directory\"}",
         ),
         ("PUT /files", "", "409 {\"error\": \"/: is a directory\"}"),

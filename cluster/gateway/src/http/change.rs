@@ -207,7 +207,7 @@ pub(super) fn check(head: &Head, found: Option<&Inode>) -> Result<(), Stop> {
 fn below(error: FileError) -> Undone {
     match error.problem() {
         Some(Problem::NotFound) => {
-            let hint = "Make the directory first, with MKCOL.";
+            let hint = "Make the directory above it first.";
             Stop::from(Response::error(409, &format!("{error}"), Some(hint))).into()
         }
         _ => error.into(),

@@ -1,7 +1,7 @@
 //! Files: `/files/PATH`.
 //!
 //! ```text
-//! GET, HEAD    a file, or a part of it (Range); a directory, as JSON
+//! GET, HEAD    a file, or a part of it (Range); a directory, as JSON; with ?stat, what is known of either
 //! PUT          a file in the place of what has that name; or, with Content-Range, a part of one
 //! DELETE       a file or an empty directory; with ?recursive, all that is below of it
 //! MKCOL        a directory (RFC 4918)
@@ -86,6 +86,11 @@ impl<C: Connection, D: Database> Exchange<C, D> {
     }
 
     async fn get_file_within(&mut self, head: &Head, path: &str) -> Result<(), Stop> {
+        if head.parameter("stat").is_some() {
+            let inode = files::stat_link(&mut self.session, path).await?;
+            let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+            return self.respond(Response::json(200, &entry(name, &inode))).await;
+        }
         let inode = files::stat(&mut self.session, path).await?;
         if inode.kind == Kind::Directory {
             let listing = list(&mut self.session, head, path).await?;

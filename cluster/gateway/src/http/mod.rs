@@ -32,13 +32,12 @@ use cluster_sql::Session;
 use cluster_sql::database::{Database, Freshness};
 
 use self::exchange::{Exchange, Wire};
-use self::head::Head;
 use self::response::{Response, Stop};
 use crate::serve::{DATABASE, USER};
 use crate::{Connection, Registry};
 
 pub use self::body::Framing;
-pub use self::head::{FIELDS_MAX, HEAD_LEN_MAX, Malformed};
+pub use self::head::{FIELDS_MAX, HEAD_LEN_MAX, Head, Malformed};
 
 /// What is said of itself to somebody who looks.
 const ABOUT: &str = "\
