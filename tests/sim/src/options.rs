@@ -8,7 +8,7 @@ use cluster_node::{APPEND_LEN_MAX, Planted};
 use drivers_api::Mtu;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use tests_workloads::{Appends, Bank, Inserts, Queue, Ring, Schema, Tasks, Workload};
+use tests_workloads::{Appends, Bank, Files, Inserts, Mail, Queue, Ring, Schema, Tasks, Workflows, Workload};
 
 use crate::faults::FaultKind;
 use crate::host::Host;
@@ -30,11 +30,17 @@ pub enum WorkloadKind {
     Schema,
     /// [`Tasks`]
     Tasks,
+    /// [`Mail`]
+    Mail,
+    /// [`Files`]
+    Files,
+    /// [`Workflows`]
+    Workflows,
 }
 
 impl WorkloadKind {
-    /// All of them.
-    pub const ALL: [WorkloadKind; 7] = [
+    /// Those of rows and tasks, of which each seed draws some.
+    pub const ANY: [WorkloadKind; 7] = [
         WorkloadKind::Bank,
         WorkloadKind::Inserts,
         WorkloadKind::Ring,
@@ -43,6 +49,10 @@ impl WorkloadKind {
         WorkloadKind::Schema,
         WorkloadKind::Tasks,
     ];
+
+    /// Those of the other services, which some seeds draw instead.
+    pub const SERVICES: [WorkloadKind; 3] =
+        [WorkloadKind::Mail, WorkloadKind::Files, WorkloadKind::Workflows];
 
     /// A fresh one.
     pub fn make(self) -> Arc<dyn Workload<Host>> {
@@ -54,6 +64,9 @@ impl WorkloadKind {
             WorkloadKind::Queue => Arc::new(Queue::default()),
             WorkloadKind::Schema => Arc::new(Schema::default()),
             WorkloadKind::Tasks => Arc::new(Tasks::default()),
+            WorkloadKind::Mail => Arc::new(Mail::default()),
+            WorkloadKind::Files => Arc::new(Files::default()),
+            WorkloadKind::Workflows => Arc::new(Workflows::default()),
         }
     }
 }
@@ -111,7 +124,7 @@ impl Options {
     pub fn of_seed(seed: u64, nodes: Option<u8>) -> Options {
         let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed ^ 0x6f70_7469_6f6e));
         let drawn = *dice.one_of(&[3, 3, 3, 3, 3, 3, 3, 5, 5, 1]);
-        let workloads = dice.some_of(&WorkloadKind::ALL);
+        let workloads = dice.some_of(&WorkloadKind::ANY);
         let clients = |kind| (kind, if kind == WorkloadKind::Queue { 4 } else { dice.between(1, 4) });
         let workloads: Vec<(WorkloadKind, u64)> = workloads.into_iter().map(clients).collect();
         let total: u64 = workloads.iter().map(|(_, clients)| clients).sum();
@@ -142,7 +155,17 @@ impl Options {
         }
         .or_worse(&mut dice);
         let mtus = *dice.one_of(&MTUS);
-        Options { mtus, ..options }
+        Options { mtus, ..options }.or_services(&mut dice)
+    }
+
+    /// Some seeds go on with the workloads of services, beside whatever befalls the nodes.
+    fn or_services(self, dice: &mut Dice) -> Options {
+        if dice.between(0, 4) > 0 {
+            return self;
+        }
+        let kinds = dice.some_of(&WorkloadKind::SERVICES);
+        let workloads = kinds.into_iter().map(|kind| (kind, dice.between(2, 4))).collect();
+        Options { workloads, ..self }
     }
 
     /// Some seeds draw a particular kind of trouble instead of any.

@@ -1,6 +1,6 @@
 //! A few seeds of the whole simulation. `relix sim` runs as many as there is time for.
 
-use tests_sim::{FaultKind, Fleet, Options, Simulation, run_fleet};
+use tests_sim::{FaultKind, Fleet, Options, Simulation, WorkloadKind, run_fleet};
 
 #[test]
 fn a_few_seeds_find_nothing() {
@@ -13,6 +13,17 @@ fn a_few_seeds_find_nothing() {
         panic!("{failed}\nrepeat it by: relix sim --seed {}", failed.options.seed);
     }
     assert!(summary.tally.committed > 1_000, "{:?}", summary.tally);
+}
+
+/// Messages once and in order, files that stay a tree, workflows that go on where they were: whatever befalls the nodes.
+#[test]
+fn services_keep_what_they_promise() {
+    for seed in 3000..3006 {
+        let workloads = WorkloadKind::SERVICES.map(|kind| (kind, 3)).into();
+        let options = Options { workloads, ..Options::of_seed(seed, None) };
+        let outcome = Simulation::run(&options).unwrap_or_else(|failed| panic!("seed {seed}: {failed}"));
+        assert!(outcome.tally.committed > 20, "seed {seed}: {:?}", outcome.tally);
+    }
 }
 
 #[test]

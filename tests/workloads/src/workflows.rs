@@ -1,0 +1,86 @@
+//! Workflows: orders that are paid, confirmed by a message and shipped, a step each, and each step once.
+
+use std::sync::Mutex;
+
+use crate::expected::WatchedConnection;
+use crate::jobs::Jobs;
+use crate::programs::{add_order_program, wait_until_done};
+use crate::transaction::single;
+use crate::workload::{Step, Table, Task, Workload, numbers, query_anywhere, rows};
+use crate::world::{World, below};
+
+/// Each order takes one message, whichever it is. In the end there are enough for all.
+const SEND: &str = "SELECT sys.send('confirmed', 'true')";
+
+/// The workload.
+#[derive(Debug, Default)]
+pub struct Workflows {
+    orders: Mutex<Jobs>,
+}
+
+impl Workflows {
+    fn orders(&self) -> std::sync::MutexGuard<'_, Jobs> {
+        self.orders.lock().expect("no client panics with it")
+    }
+}
+
+impl<W: World> Workload<W> for Workflows {
+    fn name(&self) -> &'static str {
+        "workflows"
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        &[
+            Table { name: "payments", order: "number" },
+            Table { name: "shipments", order: "number" },
+            Table { name: "sys.steps", order: "task, name" },
+        ]
+    }
+
+    fn setup<'a>(&'a self, world: &'a W) -> Task<'a, ()> {
+        Box::pin(async move {
+            query_anywhere(world, "CREATE TABLE payments (number integer)").await;
+            query_anywhere(world, "CREATE TABLE shipments (number integer)").await;
+            let mailbox = "INSERT INTO sys.mailboxes (name, capacity) VALUES ('confirmed', 1000000)";
+            query_anywhere(world, mailbox).await;
+            query_anywhere(world, &add_order_program()).await;
+        })
+    }
+
+    fn step<'a>(&'a self, world: &'a W, connection: &'a mut WatchedConnection<W>, _: u64) -> Task<'a, Step> {
+        Box::pin(async move {
+            if below(world, 3) == 0 {
+                // One that nobody counts.
+                return match single(connection, SEND).await {
+                    crate::Fate::Committed(_) => crate::Fate::Committed(()),
+                    crate::Fate::Refused(failure) => crate::Fate::Refused(failure),
+                    crate::Fate::Unknown(failure) => crate::Fate::Unknown(failure),
+                };
+            }
+            let order = self.orders().number();
+            let add = format!("INSERT INTO sys.tasks (program, arguments) VALUES ('order', '[{order}]')");
+            let fate = single(connection, &add).await;
+            self.orders().note(order, fate)
+        })
+    }
+
+    fn check<'a>(&'a self, world: &'a W, connection: &'a mut W::Connection) -> Task<'a, Result<(), String>> {
+        Box::pin(async move {
+            let lacking = "SELECT greatest((SELECT count(*) FROM sys.tasks WHERE program = 'order' AND state <> 'done') \
+                           - (SELECT count(*) FROM sys.messages WHERE mailbox = 'confirmed'), 0)";
+            let lacking = rows(connection, lacking).await?;
+            let lacking = lacking.first().and_then(|row| numbers(row)?.first().copied());
+            for _ in 0..lacking.ok_or("a count is no number")? {
+                query_anywhere(world, SEND).await;
+            }
+            wait_until_done(world, connection, "order").await?;
+            for (table, what) in [("payments", "payment"), ("shipments", "shipment")] {
+                let found = rows(connection, &format!("SELECT number FROM {table}")).await?;
+                let found: Option<Vec<i64>> =
+                    found.iter().map(|row| numbers(row)?.first().copied()).collect();
+                self.orders().check_done(&found.ok_or("an order has no number")?, what)?;
+            }
+            Ok(())
+        })
+    }
+}
