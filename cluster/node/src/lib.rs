@@ -18,6 +18,7 @@
 
 extern crate alloc;
 
+mod activity;
 mod agreement;
 mod changes;
 mod config;

@@ -28,10 +28,11 @@ pub mod workflows;
 
 use cluster_sql::database::{Database, Freshness, LiveTable};
 use cluster_sql::types::Datum;
-use cluster_sql::{ServiceSchema, Session, SqlResult};
+use cluster_sql::{ServiceSchema, Session, SqlResult, sessions};
 
 /// The live tables.
-pub const LIVE_TABLES: &[LiveTable] = &[nodes::TABLE, devices::TABLE, storage::TABLE, tables::TABLE];
+pub const LIVE_TABLES: &[LiveTable] =
+    &[nodes::TABLE, devices::TABLE, storage::TABLE, tables::TABLE, sessions::TABLE];
 
 /// The stored tables, service by service.
 pub const SCHEMAS: &[ServiceSchema] = &[

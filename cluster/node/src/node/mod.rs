@@ -1,5 +1,6 @@
 //! The member: one turn at a time.
 
+mod asked;
 mod showing;
 mod working;
 
@@ -14,10 +15,8 @@ use cluster_format::limits::CONNECTION_BUFFERS_LEN;
 use cluster_format::{ClusterId, Entry, Membership, NodeId, Payload, Planted, decode, encode};
 use cluster_gateway::{Connection, Registry};
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
-use cluster_services::nodes;
 use cluster_sql::database::Database;
 use cluster_sql::notifications;
-use cluster_sql::types::Datum;
 use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Now};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -32,7 +31,7 @@ use crate::marks::Mark;
 use crate::message::PeerMessage;
 use crate::replica::Replica;
 use crate::session::{Client, Tasks};
-use crate::shared::{NodeDatabase, Request};
+use crate::shared::NodeDatabase;
 use crate::work::Work;
 
 /// Bits of a session's number that are its own; those above are its node's.
@@ -329,6 +328,11 @@ impl Node {
             }
             PeerMessage::ChangeAnswer(number, answer) => coordinator.change_answered(now, number, answer),
             PeerMessage::LiveAnswer(number, rows) => coordinator.live_answered(from, number, rows),
+            PeerMessage::Signal(number, signal) => {
+                let told = self.registry.signal(signal);
+                outbox.push((from, PeerMessage::SignalAnswer(number, told)));
+            }
+            PeerMessage::SignalAnswer(number, told) => coordinator.signal_answered(number, told),
             PeerMessage::Live(number, table) => {
                 let rows = self.own_rows(now, &table, machine);
                 self.outbox.push((from, PeerMessage::LiveAnswer(number, rows)));
@@ -351,40 +355,6 @@ impl Node {
         let secret = self.rng.next_u32();
         let (database, registry) = (self.database.clone(), self.registry.clone());
         self.tasks.spawn(cluster_gateway::serve(connection, database, registry, backend, secret));
-    }
-
-    fn take_requests(&mut self, now: Now, machine: &Machine<'_>) {
-        loop {
-            let Some(request) = self.database.lock().requests.pop_front() else { return };
-            match request {
-                Request::Commit(commit, reply) => self.coordinator.commit(now, commit, reply),
-                Request::Change(change, reply) => self.coordinator.change(now, change, reply),
-                Request::Snapshot(reply) => self.coordinator.read(reply),
-                Request::SnapshotAt(version, reply) => self.coordinator.read_at(now, version, reply),
-                Request::Mended(error, reply) => self.replica.await_mended(now, error, reply),
-                Request::LiveRows(table, reply) => {
-                    let rows = self.own_rows(now, &table, machine);
-                    let others = self.others();
-                    let row_if_down: Option<fn(NodeId) -> Vec<Datum>> =
-                        if table == nodes::TABLE.name { Some(nodes::down_row) } else { None };
-                    let number = self.coordinator.live_rows(now, rows, others.clone(), row_if_down, reply);
-                    let ask = |node| (node, PeerMessage::Live(number, table.clone()));
-                    self.outbox.extend(others.into_iter().map(ask));
-                }
-            }
-        }
-    }
-
-    /// The other members, and nodes that are not members and can be reached.
-    fn others(&self) -> Vec<NodeId> {
-        let mut others = self.peers.reachable();
-        if let Some(raft) = self.replica.raft() {
-            others.extend(raft.log().membership().members().map(|member| member.node));
-        }
-        others.sort_unstable();
-        others.dedup();
-        others.retain(|node| *node != self.config.node);
-        others
     }
 
     fn send(&mut self, now: Now, machine: &mut Machine<'_>) {

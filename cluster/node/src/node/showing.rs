@@ -7,6 +7,7 @@ use cluster_consensus::{Raft, Role};
 use cluster_format::{Digest, Version};
 use cluster_services::nodes::NodeStatus;
 use cluster_services::{devices, nodes, storage};
+use cluster_sql::sessions;
 use cluster_sql::types::Datum;
 use drivers_api::{Level, Machine, Now};
 
@@ -46,6 +47,9 @@ impl Node {
         if table == storage::TABLE.name {
             return [self.replica.storage(id).row()].into();
         }
+        if table == sessions::TABLE.name {
+            return self.registry.sessions().iter().map(|session| session.row(id)).collect();
+        }
         if table != nodes::TABLE.name {
             return Vec::new();
         }
@@ -65,6 +69,7 @@ impl Node {
             disk_total: tables.disk_space().1,
             connections: self.stack.lock().connections() as u32,
             uptime_ms: now.monotonic.since(self.started).as_millis() as u64,
+            draining: self.work.due.lock().draining.contains(&id),
         };
         [status.row()].into()
     }

@@ -58,6 +58,16 @@ impl Node {
                 due.lock().looked(begun);
             });
         }
+        if self.work.begins_drain(now) {
+            let (mut session, due) = (self.service_session(), self.work.due.clone());
+            self.tasks.spawn(async move {
+                let found = scheduler::draining(&mut session).await;
+                due.lock().found_draining(found);
+            });
+        }
+        if let Some(raft) = self.replica.raft_mut() {
+            raft.avoid(self.work.due.lock().draining.clone());
+        }
         for begun in self.work.take_begun() {
             let (worker, due) = (self.work.worker.clone(), self.work.due.clone());
             self.tasks.spawn(async move {
