@@ -3,6 +3,8 @@
 //! smoltcp looks at every socket for every packet, so sockets are bounded: a few listen, and each that
 //! becomes a connection is replaced while there are fewer than the limit.
 
+mod sockets;
+
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -19,6 +21,7 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant as StackInstant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Cidr};
+pub use sockets::SocketStatus;
 use spin::Mutex;
 
 /// Sockets that wait for a connection, at most.

@@ -13,16 +13,23 @@ extern crate alloc;
 mod attempts;
 #[cfg(test)]
 mod bench;
+pub mod cache;
 pub mod devices;
 mod drive;
 pub mod files;
+pub mod interrupts;
+pub mod links;
+pub mod memory;
 pub mod messages;
 pub mod nodes;
 pub mod programs;
+pub mod raft;
 pub mod scheduler;
 pub mod schedules;
+pub mod sockets;
 pub mod storage;
 pub mod tables;
+pub mod transactions;
 pub mod worker;
 pub mod workflows;
 
@@ -31,8 +38,20 @@ use cluster_sql::types::Datum;
 use cluster_sql::{ServiceSchema, Session, SqlResult, sessions};
 
 /// The live tables.
-pub const LIVE_TABLES: &[LiveTable] =
-    &[nodes::TABLE, devices::TABLE, storage::TABLE, tables::TABLE, sessions::TABLE];
+pub const LIVE_TABLES: &[LiveTable] = &[
+    nodes::TABLE,
+    devices::TABLE,
+    storage::TABLE,
+    tables::TABLE,
+    sessions::TABLE,
+    transactions::TABLE,
+    links::TABLE,
+    sockets::TABLE,
+    memory::TABLE,
+    raft::TABLE,
+    cache::TABLE,
+    interrupts::TABLE,
+];
 
 /// The stored tables, service by service.
 pub const SCHEMAS: &[ServiceSchema] = &[

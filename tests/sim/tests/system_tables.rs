@@ -176,3 +176,67 @@ fn a_node_that_drains_hands_leadership_over_and_does_not_get_it_back() {
     until(&mut cluster, 2, |cluster| (cluster.leader() == Some(1)).then_some(()));
     assert_eq!(draining(&mut cluster, 3), ["f", "f", "f"].map(|text| Some(text.into())));
 }
+
+#[test]
+fn live_tables_show_what_nodes_are_at() {
+    let mut cluster = Cluster::new(3, 85);
+    until(&mut cluster, 1, |cluster| ask(cluster, 1, "CREATE TABLE t (a integer)").ok());
+    let open = victim(&mut cluster, 2, &["BEGIN", "INSERT INTO t VALUES (1), (2)"]);
+    let block = format!(
+        "SELECT count(*) FROM sys.transactions WHERE node = 2 AND pid = {} AND NOT read_only \
+         AND state = 'idle in transaction' AND read_version > 0 AND written_rows = 2 AND written_bytes > 0",
+        open.pid
+    );
+    let shown = [
+        (&*block, 1),
+        ("SELECT count(*) FROM sys.transactions", 1),
+        (
+            "SELECT count(*) FROM sys.links WHERE state = 'up' AND address IS NOT NULL AND round_trip_us > 0 \
+             AND sent_bytes > sent_messages AND received_bytes > received_messages",
+            6,
+        ),
+        (
+            "SELECT count(*) FROM sys.sockets WHERE node = 2 AND port = 5432 AND state = 'established' \
+             AND remote_address IS NOT NULL AND send_buffer > 0",
+            1,
+        ),
+        (
+            "SELECT count(DISTINCT area) FROM sys.memory WHERE used_bytes <= limit_bytes OR limit_bytes IS NULL",
+            6,
+        ),
+        (
+            "SELECT count(*) FROM sys.raft o JOIN sys.raft l ON l.peer = l.node AND l.role = 'leader' \
+             WHERE o.node = l.node AND o.peer <> l.node AND o.state = 'streaming' AND o.role = 'follower' \
+             AND o.matched BETWEEN 1 AND l.matched AND o.term = l.term AND o.heard_ms_ago < 1000",
+            2,
+        ),
+        ("SELECT count(*) FROM sys.raft WHERE node = peer AND committed > 0", 3),
+        ("SELECT count(*) FROM sys.block_cache WHERE used_bytes <= limit_bytes", 3),
+        ("SELECT count(*) FROM sys.interrupts", 0),
+    ];
+    for (query, count) in shown {
+        assert_eq!(ask(&mut cluster, 3, query).map(number), Ok(Some(count)), "{query}");
+    }
+}
+
+#[test]
+fn a_session_whose_client_takes_no_answer_is_ended() {
+    let mut cluster = Cluster::new(3, 86);
+    until(&mut cluster, 1, |cluster| ask(cluster, 1, "SELECT 1").ok());
+    let host = cluster.host();
+    cluster.spawn(async move {
+        let mut client = Client::connect(&host, 2).await.expect("a connection");
+        client.ask("SELECT repeat('x', 1000) FROM generate_series(1, 100000)").await.expect("sent");
+        host.sleep(MINUTE * 60).await;
+        drop(client);
+    });
+    cluster.run(Duration::from_secs(5));
+    let (active, all) = ("WHERE node = 2 AND state = 'active'", "WHERE node = 2");
+    let count = |cluster: &mut Cluster, which: &str| {
+        ask(cluster, 1, &format!("SELECT count(*) FROM sys.sessions {which}")).ok().and_then(number)
+    };
+    assert_eq!(count(&mut cluster, active), Some(1));
+    ask(&mut cluster, 1, "DELETE FROM sys.sessions WHERE node = 2").expect("an answer");
+    cluster.run(Duration::from_secs(1));
+    assert_eq!(count(&mut cluster, all), Some(0));
+}

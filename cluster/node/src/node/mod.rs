@@ -1,6 +1,7 @@
 //! The member: one turn at a time.
 
 mod asked;
+mod rows;
 mod showing;
 mod working;
 
@@ -86,6 +87,7 @@ pub struct Node {
     changes: Arc<Mutex<Changes>>,
     work: Work,
     rng: ChaCha8Rng,
+    log_len_max: usize,
     next_backend: u32,
     waiting_requests: VecDeque<DiskRequest>,
     outbox: Outbox,
@@ -153,6 +155,7 @@ impl Node {
             database,
             changes: Arc::default(),
             rng,
+            log_len_max: options.log_len_max,
             next_backend: 1,
             waiting_requests: VecDeque::new(),
             outbox: Vec::new(),
