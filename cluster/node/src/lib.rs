@@ -32,6 +32,7 @@ mod queue;
 mod rebuilding;
 mod recovery;
 mod replica;
+mod said;
 mod session;
 mod shared;
 mod work;

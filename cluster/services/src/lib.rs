@@ -19,6 +19,7 @@ mod drive;
 pub mod files;
 pub mod interrupts;
 pub mod links;
+pub mod log;
 pub mod memory;
 pub mod messages;
 pub mod nodes;
@@ -61,6 +62,7 @@ pub const SCHEMAS: &[ServiceSchema] = &[
     messages::SCHEMA,
     files::SCHEMA,
     workflows::SCHEMA,
+    log::SCHEMA,
 ];
 
 /// What `read` finds in the tables as this node has applied them, without asking anybody.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tests_sim::{Client, Cluster, ask, number, until};
-use tests_workloads::{Failure, Row};
+use tests_workloads::{Failure, Row, World};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -31,6 +31,7 @@ use crate::leader::Leader;
 use crate::marks::Mark;
 use crate::message::PeerMessage;
 use crate::replica::Replica;
+use crate::said::Said;
 use crate::session::{Client, Tasks};
 use crate::shared::NodeDatabase;
 use crate::work::Work;
@@ -86,6 +87,7 @@ pub struct Node {
     database: NodeDatabase,
     changes: Arc<Mutex<Changes>>,
     work: Work,
+    said: Arc<Mutex<Said>>,
     rng: ChaCha8Rng,
     log_len_max: usize,
     next_backend: u32,
@@ -154,6 +156,7 @@ impl Node {
             work: Work::new(database.clone(), config.node),
             database,
             changes: Arc::default(),
+            said: Arc::default(),
             rng,
             log_len_max: options.log_len_max,
             next_backend: 1,
@@ -177,7 +180,7 @@ impl Node {
                 break;
             }
         }
-        self.show(machine);
+        self.show(now, machine);
         if more {
             return now.monotonic;
         }
@@ -398,8 +401,17 @@ impl Node {
         let (replica, coordinator) = (self.replica.deadline(), self.coordinator.deadline());
         let analysis = self.changes.lock().deadline().filter(|_| self.analyzes());
         let registry = self.registry.deadline();
-        let deadlines =
-            [replica, coordinator, self.peers.deadline(), stack, registry, analysis, self.work.deadline()];
+        let said = self.said.lock().deadline().filter(|_| self.can_write_log());
+        let deadlines = [
+            replica,
+            coordinator,
+            self.peers.deadline(),
+            stack,
+            registry,
+            analysis,
+            said,
+            self.work.deadline(),
+        ];
         deadlines.into_iter().flatten().fold(far, Instant::min)
     }
 }

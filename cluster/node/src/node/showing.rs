@@ -2,7 +2,7 @@
 
 use cluster_consensus::{Raft, Role};
 use cluster_format::{Digest, Version};
-use drivers_api::{Level, Machine};
+use drivers_api::{Level, Machine, Now};
 
 use super::{LogLine, Node};
 use crate::replica::Phase;
@@ -45,7 +45,7 @@ impl Node {
         }
     }
 
-    pub(super) fn show(&mut self, machine: &mut Machine<'_>) {
+    pub(super) fn show(&mut self, now: Now, machine: &mut Machine<'_>) {
         let raft = self.replica.raft().map(|raft| (raft.term(), raft.leader()));
         let (term, leader) = raft.unwrap_or((0, None));
         let shown = (self.role(), term, leader);
@@ -64,7 +64,11 @@ impl Node {
             };
             self.replica.log_lines.push(LogLine(Level::Info, line));
         }
+        let mut said = self.said.lock();
         for LogLine(level, line) in self.replica.log_lines.drain(..) {
+            if level <= Level::Info {
+                said.note(now, level, &line);
+            }
             if level <= self.config.log_level {
                 machine.console.log(level, format_args!("{line}"));
             }

@@ -26,7 +26,7 @@ pub(super) fn plan_end(delete: &Delete, planner: &mut Planner) -> SqlResult<Opti
         _ => return Ok(None),
     };
     if !delete.returning.is_empty() {
-        let message = format!("DELETE FROM {} cannot return rows", table.name);
+        let message = format!("DELETE FROM {SYS}.{} cannot return rows", table.name);
         return Err(SqlError::new(SqlState::NOT_SUPPORTED, message).hint(
             "SELECT pg_terminate_backend(pid), ... FROM sys.sessions does the same, and returns some.",
         ));
