@@ -14,7 +14,7 @@ use cluster_sql::{ServiceSchema, Session, SqlResult, SqlState};
 use drivers_api::Level;
 
 /// Its table.
-pub const SCHEMA: ServiceSchema = ServiceSchema { number: 7, name: "log", sql: include_str!("schema.sql") };
+pub const SCHEMA: ServiceSchema = ServiceSchema { number: 8, name: "log", sql: include_str!("schema.sql") };
 
 /// So many lines are kept.
 pub const KEPT_MAX: i64 = 10_000;
