@@ -40,6 +40,17 @@ pub enum Command {
     /// Programs that tasks run.
     #[command(subcommand)]
     Program(ProgramCommand),
+    /// Files of the cluster.
+    Fs {
+        /// Asks this node; else the first that is up.
+        #[arg(long, global = true)]
+        node: Option<u8>,
+        #[command(subcommand)]
+        command: FsCommand,
+    },
+    /// Shows what Relix does, on a cluster of its own.
+    #[command(subcommand)]
+    Demo(DemoCommand),
     /// Breaks something, or mends it.
     #[command(subcommand)]
     Fault(FaultCommand),
@@ -71,6 +82,9 @@ pub enum Command {
         /// Where it listens for SQL, on this machine only.
         #[arg(long)]
         sql_port: u16,
+        /// Where it listens for HTTP, on this machine only.
+        #[arg(long)]
+        http_port: u16,
         /// `relix.KEY=VALUE` settings.
         words: Vec<String>,
     },
@@ -123,7 +137,7 @@ pub struct UpOptions {
     /// QEMU's machine type.
     #[arg(long, value_enum, default_value_t = MachineType::Q35)]
     pub machine: MachineType,
-    /// Node K serves SQL on port BASE+K of 127.0.0.1.
+    /// Node K serves SQL on port BASE+K of 127.0.0.1, and HTTP on BASE+100+K.
     #[arg(long, default_value_t = 55430)]
     pub base_port: u16,
     /// Returns when the cluster serves, without the shell.
@@ -191,6 +205,68 @@ pub struct ProgramOptions {
     /// Asks this node; else the first that answers.
     #[arg(long)]
     pub node: Option<u8>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum FsCommand {
+    /// Lists a directory.
+    Ls {
+        #[arg(default_value = "/")]
+        path: String,
+    },
+    /// Prints files.
+    Cat {
+        #[arg(required = true)]
+        paths: Vec<String>,
+    },
+    /// Copies a file to the cluster, from it, or within: paths of the cluster begin with a colon, as :/notes.txt.
+    Cp {
+        /// Directories, with all that is below of them.
+        #[arg(short, long)]
+        recursive: bool,
+        from: String,
+        to: String,
+    },
+    /// Gives a file or a directory another path.
+    Mv { from: String, to: String },
+    /// Removes files and empty directories.
+    Rm {
+        /// Directories, with all that is below of them.
+        #[arg(short, long)]
+        recursive: bool,
+        #[arg(required = true)]
+        paths: Vec<String>,
+    },
+    /// Makes directories.
+    Mkdir {
+        #[arg(required = true)]
+        paths: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DemoCommand {
+    /// A small shop, whose nodes are killed while it takes orders: each is handled exactly once.
+    Orders(DemoOptions),
+}
+
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// How many nodes are killed, one after the other.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub kills: u8,
+    /// How many nodes the cluster has.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(3..=7))]
+    pub nodes: u8,
+    /// Runs the nodes as host processes, without VMs.
+    #[arg(long)]
+    pub host: bool,
+    /// As in 'relix up': the cluster is another than that one.
+    #[arg(long, default_value_t = 56430)]
+    pub base_port: u16,
+    /// Lets the cluster run when it is over, to be looked at.
+    #[arg(long)]
+    pub keep: bool,
 }
 
 #[derive(Debug, Args)]

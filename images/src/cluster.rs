@@ -19,6 +19,9 @@ pub const MTU: Mtu = Mtu::JUMBO;
 /// Most nodes of a cluster here: up to seven vote, the others learn.
 pub const NODES_MAX: u8 = 16;
 
+/// From a node's port for SQL to that for HTTP.
+const HTTP_PORT_OFFSET: u16 = 100;
+
 /// The gateway's last byte in the virtual network.
 const GATEWAY: u8 = 254;
 
@@ -97,6 +100,16 @@ impl Cluster {
     /// The port of a node's SQL.
     pub fn sql_port(&self, node: u8) -> u16 {
         self.base_port + u16::from(node)
+    }
+
+    /// The port of a node's HTTP.
+    pub fn http_port(&self, node: u8) -> u16 {
+        self.sql_port(node) + HTTP_PORT_OFFSET
+    }
+
+    /// Both.
+    pub fn ports(&self, node: u8) -> [u16; 2] {
+        [self.sql_port(node), self.http_port(node)]
     }
 
     /// How a node is told who it is.

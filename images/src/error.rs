@@ -33,6 +33,8 @@ pub enum Failure {
     NotServing { seconds: u64, detail: String },
     /// A node could not be asked in SQL.
     Sql(String),
+    /// A node could not be asked over HTTP, or has refused.
+    Http(String),
     /// A file is there already.
     Exists(PathBuf),
     /// A file is no whole backup.
@@ -83,7 +85,9 @@ impl fmt::Display for Failure {
             }
             Failure::Backup { path, error } => write!(f, "{}: {error}", path.display()),
             Failure::Program { program, problem } => write!(f, "{program}: {problem}"),
-            Failure::Refused(why) | Failure::Sql(why) | Failure::Argument(why) => f.write_str(why),
+            Failure::Refused(why) | Failure::Sql(why) | Failure::Http(why) | Failure::Argument(why) => {
+                f.write_str(why)
+            }
             Failure::NotServing { seconds, detail } => {
                 write!(f, "the cluster does not serve after {seconds} s: {detail} (see 'relix logs')")
             }

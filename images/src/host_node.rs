@@ -8,7 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use cluster_gateway::{Closed, Connection};
-use cluster_node::{APPEND_LEN_MAX, CONNECTIONS_MAX, Node, NodeConfig, NodeOptions, Planted, REFUSALS_MAX};
+use cluster_node::{
+    APPEND_LEN_MAX, CONNECTIONS_MAX, Node, NodeConfig, NodeOptions, Planted, Protocol, REFUSALS_MAX,
+};
 use drivers_api::Machine;
 use drivers_host::{
     DiskSize, HostClock, HostConsole, HostDisk, HostEntropy, HostInventory, HostNic, HostStream, Streams,
@@ -22,8 +24,8 @@ use crate::layout::Layout;
 /// Bytes of the ledger's newest entries: 64 MiB.
 const HOST_LOG_LEN_MAX: usize = 64 << 20;
 
-/// Runs the node until the process is ended.
-pub fn run(layout: &Layout, words: &[String], tables_len_max: usize, sql_port: u16) -> Result<(), Failure> {
+/// Runs the node until the process is ended. It listens at two ports of this machine: for SQL, and for HTTP.
+pub fn run(layout: &Layout, words: &[String], tables_len_max: usize, ports: [u16; 2]) -> Result<(), Failure> {
     let config =
         NodeConfig::parse(&words.join(" "), &[]).map_err(|error| Failure::Argument(error.to_string()))?;
     let id = config.node.0;
@@ -36,9 +38,9 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize, sql_port: u
     let clock = HostClock::new();
     let mut console = HostConsole::new(id);
     let mut waiter = Waiter::new().map_err(Failure::file("use", &ours))?;
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, sql_port));
-    let mut clients = Streams::listen(&waiter, address, CONNECTIONS_MAX + REFUSALS_MAX)
-        .map_err(|_| Failure::PortInUse(sql_port))?;
+    let addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let mut clients = Streams::listen(&waiter, &addresses, CONNECTIONS_MAX + REFUSALS_MAX)
+        .map_err(|(address, _)| Failure::PortInUse(address.port()))?;
     let waker = waiter.waker();
     let mut context = Context::from_waker(&waker);
     let mut machine =
@@ -55,8 +57,9 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize, sql_port: u
     loop {
         let mut machine =
             Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &HostInventory };
-        while let Some(client) = clients.accept() {
-            node.serve(Client(client));
+        while let Some((index, client)) = clients.accept() {
+            let protocol = [Protocol::Postgres, Protocol::Http][index];
+            node.serve(protocol, Client(client));
         }
         let deadline = node.poll(clock.now(), &mut machine, &mut context);
         let timeout =

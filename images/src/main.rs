@@ -11,11 +11,14 @@ mod checked;
 mod cli;
 mod cluster;
 mod control;
+mod demo;
 mod disks;
 mod down;
 mod error;
 mod fabric;
+mod fs;
 mod host_node;
+mod http;
 mod kernel_image;
 mod layout;
 mod logs;
@@ -37,7 +40,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, FaultCommand, ProgramCommand};
+use crate::cli::{Cli, Command, DemoCommand, FaultCommand, ProgramCommand};
 use crate::control::{FaultOrder, Order};
 use crate::error::Failure;
 use crate::layout::Layout;
@@ -78,13 +81,15 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Backup(options) => backup::run(&layout, &options)?,
         Command::Restore(options) => restore::run(&layout, &options)?,
         Command::Program(ProgramCommand::Add(options)) => program::add(&layout, &options)?,
+        Command::Fs { node, command } => fs::run(&layout, node, &command)?,
+        Command::Demo(DemoCommand::Orders(options)) => demo::orders(&layout, &options)?,
         Command::Fault(fault) => fault_command(&layout, fault)?,
         Command::Logs { node, follow } => logs::run(&layout, node, follow)?,
         Command::Sim(options) => return sim::run(&options),
         Command::Down { wipe } => down::run(&layout, wipe)?,
         Command::Fabric => fabric::run(&layout)?,
-        Command::HostNode { words, tables_len_max, sql_port } => {
-            host_node::run(&layout, &words, tables_len_max, sql_port)?
+        Command::HostNode { words, tables_len_max, sql_port, http_port } => {
+            host_node::run(&layout, &words, tables_len_max, [sql_port, http_port])?
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -45,8 +45,7 @@ struct NodeLine {
     term: Option<u64>,
     applied: Option<u64>,
     sql: String,
-    /// No node serves HTTP yet.
-    http: Option<String>,
+    http: String,
     pid: Option<u32>,
     accel: &'static str,
 }
@@ -67,7 +66,8 @@ pub fn run(layout: &Layout, json: bool) -> Result<(), Failure> {
         println!("{text}");
         return Ok(());
     }
-    let header = ["node", "state", "role", "term", "applied", "sql", "pid", "accel"].map(String::from);
+    let header =
+        ["node", "state", "role", "term", "applied", "sql", "http", "pid", "accel"].map(String::from);
     let rows: Vec<Vec<Option<String>>> = status.nodes.iter().map(cells).collect();
     print!("{}", table::layout(&header, &rows));
     match status.leader {
@@ -85,7 +85,7 @@ fn line(cluster: &Cluster, machine: &MachineStatus, answer: Option<&NodeAnswer>)
         term: answer.map(|answer| answer.term),
         applied: answer.map(|answer| answer.applied),
         sql: format!("127.0.0.1:{}", cluster.sql_port(machine.id)),
-        http: None,
+        http: format!("127.0.0.1:{}", cluster.http_port(machine.id)),
         pid: machine.pid,
         accel: cluster.accel(),
     }
@@ -104,6 +104,7 @@ fn cells(node: &NodeLine) -> Vec<Option<String>> {
         node.term.map(|term| term.to_string()),
         node.applied.map(|applied| applied.to_string()),
         Some(node.sql.clone()),
+        Some(node.http.clone()),
         node.pid.map(|pid| pid.to_string()),
         Some(node.accel.into()),
     ]
@@ -159,6 +160,25 @@ async fn ask(port: u16, node: u8) -> Option<NodeAnswer> {
     let text = |index: usize| row.get(index).map(String::from);
     let number = |index: usize| row.get(index)?.parse().ok();
     Some(NodeAnswer { state: text(0)?, role: text(1)?, term: number(2)?, applied: number(3)? })
+}
+
+/// Whether the tables of the services are there, as the node at this port sees it. The first leader makes them, all in one
+/// transaction, as soon as it leads.
+pub fn services_are_there(port: u16, within: Duration) -> bool {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return false;
+    };
+    runtime.block_on(async {
+        let look = async {
+            let (client, connection) = config(port).connect(NoTls).await.ok()?;
+            let driver = tokio::spawn(connection);
+            let looked = client.simple_query("SELECT FROM sys.hooks LIMIT 0").await.ok();
+            drop(client);
+            let _ = driver.await;
+            looked.map(drop)
+        };
+        tokio::time::timeout(within, look).await.is_ok_and(|looked| looked.is_some())
+    })
 }
 
 /// How to connect to a node's SQL port.

@@ -52,7 +52,7 @@ pub fn run(layout: &Layout, options: &UpOptions) -> Result<(), Failure> {
     }
     layout.create()?;
     let cluster = prepare(layout, options, nodes)?;
-    cluster.node_ids().try_for_each(|node| check_port(cluster.sql_port(node)))?;
+    cluster.node_ids().try_for_each(|node| check_ports(&cluster, node))?;
     cluster.save(layout)?;
     start_fabric(layout)?;
     let started = Instant::now();
@@ -105,7 +105,7 @@ fn check_growth(layout: &Layout, cluster: &Cluster, nodes: u8, disk_mib: u64) ->
             cluster.nodes
         )));
     }
-    (cluster.nodes + 1..=nodes).try_for_each(|node| check_port(cluster.sql_port(node)))
+    (cluster.nodes + 1..=nodes).try_for_each(|node| check_ports(cluster, node))
 }
 
 /// Says what becomes more of the cluster. Further nodes join it by themselves.
@@ -118,8 +118,9 @@ fn say_growth(cluster: &Cluster, nodes: u8, disk_mib: u64) {
     }
 }
 
-fn check_port(port: u16) -> Result<(), Failure> {
-    TcpListener::bind(("127.0.0.1", port)).map(drop).map_err(|_| Failure::PortInUse(port))
+fn check_ports(cluster: &Cluster, node: u8) -> Result<(), Failure> {
+    let check = |port| TcpListener::bind(("127.0.0.1", port)).map(drop).map_err(|_| Failure::PortInUse(port));
+    cluster.ports(node).into_iter().try_for_each(check)
 }
 
 fn finish(layout: &Layout, cluster: &Cluster, options: &UpOptions, started: Instant) -> Result<(), Failure> {
@@ -130,6 +131,7 @@ fn finish(layout: &Layout, cluster: &Cluster, options: &UpOptions, started: Inst
         started.elapsed().as_secs_f64()
     );
     println!("  psql -h 127.0.0.1 -p {} -U relix", cluster.sql_port(1));
+    println!("  curl http://127.0.0.1:{}/", cluster.http_port(1));
     if !options.detach && std::io::stdin().is_terminal() {
         shell::open(layout, cluster)?;
         println!("The cluster goes on. 'relix down' stops it.");
@@ -218,7 +220,7 @@ fn start_fabric(layout: &Layout) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Waits for a leader and for every node to answer SQL; the leader.
+/// Waits for a leader, for every node to answer SQL, and for the tables of the services; the leader.
 fn wait_until_serving(layout: &Layout, cluster: &Cluster, started: Instant) -> Result<u8, Failure> {
     let progress = spinner("booting");
     let log_len = |node| std::fs::metadata(layout.node_log(node)).map_or(0, |data| data.len());
@@ -229,7 +231,10 @@ fn wait_until_serving(layout: &Layout, cluster: &Cluster, started: Instant) -> R
         let serving = answers.iter().flatten().filter(|answer| answer.serves()).count();
         let leader = status::leader(&machines, &answers);
         progress.set_message(format!("{serving} of {} nodes answer SQL", cluster.nodes));
-        if let Some(leader) = leader.filter(|_| serving == usize::from(cluster.nodes)) {
+        let all_serve = serving == usize::from(cluster.nodes);
+        if let Some(leader) = leader.filter(|_| all_serve)
+            && status::services_are_there(cluster.sql_port(leader), ASK_AGAIN_AFTER)
+        {
             progress.finish_and_clear();
             return Ok(leader);
         }

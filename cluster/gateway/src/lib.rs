@@ -1,4 +1,4 @@
-//! What clients speak to a node: the Postgres wire protocol, version 3.0.
+//! What clients speak to a node: the Postgres wire protocol, version 3.0, and HTTP/1.1.
 //!
 //! 1. **No I/O inside.** A [`Connection`] brings bytes and takes bytes; the node gives it a socket.
 //! 2. **Any bytes are an answer.** Whatever a client sends is a message or an error, within stated limits.
@@ -17,11 +17,13 @@ mod client;
 mod connection;
 mod extended;
 pub mod frontend;
+pub mod http;
 mod registry;
 mod serve;
 mod simple;
 
 pub use connection::{Closed, Connection};
 pub use extended::{PORTALS_MAX, STATEMENTS_LEN_MAX, STATEMENTS_MAX};
+pub use http::serve_http;
 pub use registry::{ARRIVED_WITHIN, Registry};
 pub use serve::serve;

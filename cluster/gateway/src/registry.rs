@@ -15,12 +15,14 @@ use core::task::{Poll, Waker};
 use core::time::Duration;
 
 use cluster_format::limits::CONNECTIONS_MAX;
+use cluster_sql::database::Database;
 use cluster_sql::sessions::{Activity, OpenBlock, SessionStatus, Signal};
 use cluster_sql::{CancelFlag, CancelReason, Status};
 use drivers_api::Instant;
 use spin::Mutex;
 
 use crate::client::Ended;
+use crate::serve::USER;
 
 /// A client must say who it is within this.
 pub const ARRIVED_WITHIN: Duration = Duration::from_secs(10);
@@ -231,6 +233,24 @@ impl Drop for Timed {
     }
 }
 
+/// What is shown of a session that has just begun, whose client speaks `kind`.
+pub(crate) fn arrived<D: Database>(kind: &'static str, backend: u32, database: &D) -> SessionStatus {
+    let now = database.wall_micros();
+    SessionStatus {
+        pid: backend.cast_signed(),
+        kind,
+        user: USER.into(),
+        application_name: String::new(),
+        activity: Activity::Waiting(Status::Idle),
+        statement: "".into(),
+        started: now,
+        transaction_started: None,
+        statement_started: None,
+        changed: now,
+        block: None,
+    }
+}
+
 /// A session's place in the registry.
 pub(crate) struct Entered {
     timed: Timed,
@@ -250,6 +270,11 @@ impl Entered {
         shown.statement = statement;
         shown.statement_started = Some(now);
         shown.transaction_started.get_or_insert(now);
+    }
+
+    /// What the last step was asked to do is forgotten: another step of what is under way begins.
+    pub(crate) fn go_on(&self) {
+        self.cancel.clear();
     }
 
     /// The client may send the next one.
@@ -293,9 +318,9 @@ impl Entered {
         self.timed.arm(timeout, ends);
     }
 
-    /// What `future` says, unless the pause takes too long.
+    /// What `future` says, unless the pause takes too long, or the session is to end.
     pub(crate) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        self.timed.in_time(future).await
+        self.cancel.unless_ended(self.timed.in_time(future)).await.flatten()
     }
 
     /// What was timed has ended.

@@ -9,20 +9,19 @@ use core::pin::pin;
 use core::task::Poll;
 
 use cluster_sql::database::Database;
-use cluster_sql::sessions::{Activity, SessionStatus};
 use cluster_sql::{ENDED, Session, SqlError, SqlState, Status};
 
 use crate::client::{Client, Ended, Stop};
 use crate::extended::Extended;
 use crate::frontend::{Malformed, Message, Startup};
-use crate::registry::Entered;
+use crate::registry::{Entered, arrived};
 use crate::{Connection, Registry};
 
 /// The only user, who may do everything.
-const USER: &str = "relix";
+pub(crate) const USER: &str = "relix";
 
 /// The only database.
-const DATABASE: &str = "relix";
+pub(crate) const DATABASE: &str = "relix";
 
 /// The setting by which a client says what it is.
 const APPLICATION_NAME: &str = "application_name";
@@ -101,7 +100,7 @@ async fn begin<C: Connection, D: Database>(
     let Some((minor, parameters)) = introduced else { return Ok(None) };
     let entered = match check_startup(&parameters) {
         Ok(()) => arrival
-            .enter(secret, arrived(backend, &database))
+            .enter(secret, arrived("postgres", backend, &database))
             .ok_or_else(|| SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")),
         Err(error) => Err(error),
     };
@@ -134,24 +133,6 @@ async fn begin<C: Connection, D: Database>(
     client.out.ready_for_query(session.status());
     client.flush().await?;
     Ok(Some((session, entered)))
-}
-
-/// What is shown of a session that has just begun.
-fn arrived<D: Database>(backend: u32, database: &D) -> SessionStatus {
-    let now = database.wall_micros();
-    SessionStatus {
-        pid: backend.cast_signed(),
-        kind: "postgres",
-        user: USER.into(),
-        application_name: String::new(),
-        activity: Activity::Waiting(Status::Idle),
-        statement: "".into(),
-        started: now,
-        transaction_started: None,
-        statement_started: None,
-        changed: now,
-        block: None,
-    }
 }
 
 /// The version that the client speaks, and the parameters of its session; none if it wants another's statement cancelled.

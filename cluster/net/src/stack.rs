@@ -3,18 +3,17 @@
 //! smoltcp looks at every socket for every packet, so sockets are bounded: a few listen, and each that
 //! becomes a connection is replaced while there are fewer than the limit.
 
+mod connection;
 mod sockets;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::fmt;
-use core::future::poll_fn;
 use core::net::Ipv4Addr;
-use core::task::Poll;
 use core::time::Duration;
 
+pub use connection::{TcpConnection, TcpError};
 use drivers_api::{Frame, Instant, Mtu};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
@@ -23,9 +22,6 @@ use smoltcp::time::Instant as StackInstant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Cidr};
 pub use sockets::SocketStatus;
 use spin::Mutex;
-
-/// Sockets that wait for a connection, at most.
-const LISTENING_MAX: usize = 32;
 
 /// Dropped connections that still have something to say, at most; then the oldest is broken off.
 const CLOSING_MAX: usize = 32;
@@ -72,8 +68,7 @@ pub struct Stack {
     interface: Interface,
     sockets: SocketSet<'static>,
     wire: Wire,
-    port: u16,
-    listening: Vec<SocketHandle>,
+    ports: Vec<Port>,
     connections: usize,
     connections_max: usize,
     buffers_len_max: usize,
@@ -91,6 +86,13 @@ pub struct Stack {
     next_port: u16,
     hardware_address: [u8; 6],
     ip: Ipv4Addr,
+}
+
+/// A port that is listened at, and the sockets that wait for a connection there.
+struct Port {
+    number: u16,
+    listening: Vec<SocketHandle>,
+    listening_max: usize,
 }
 
 /// Frames between the stack and the NIC.
@@ -117,8 +119,7 @@ impl Stack {
             interface,
             sockets: SocketSet::new(vec![]),
             wire,
-            port: 0,
-            listening: vec![],
+            ports: vec![],
             connections: 0,
             connections_max: config.connections_max,
             buffers_len_max: config.buffers_len_max,
@@ -134,9 +135,10 @@ impl Stack {
         }
     }
 
-    /// Listens on `port`; connections come out of [`Stack::accept`].
-    pub fn listen(&mut self, port: u16) {
-        self.port = port;
+    /// Listens on `port`, as long as there may be further connections with so many sockets: as many clients may come at one
+    /// time. Connections come out of [`Stack::accept`].
+    pub fn listen(&mut self, port: u16, listening_max: usize) {
+        self.ports.push(Port { number: port, listening: vec![], listening_max });
         self.replenish();
     }
 
@@ -194,23 +196,26 @@ impl Stack {
         self.connections
     }
 
-    /// The next client that has connected.
-    pub fn accept(stack: &Arc<Mutex<Stack>>) -> Option<TcpConnection> {
+    /// The next client that has connected, and to which port.
+    pub fn accept(stack: &Arc<Mutex<Stack>>) -> Option<(u16, TcpConnection)> {
         let mut locked = stack.lock();
         if !locked.may_accept {
             return None;
         }
-        let index = locked.listening.iter().position(|handle| {
-            let state = locked.sockets.get::<tcp::Socket<'_>>(*handle).state();
-            !matches!(state, tcp::State::Listen | tcp::State::SynReceived)
+        let Stack { ports, sockets, .. } = &mut *locked;
+        let taken = ports.iter_mut().find_map(|port| {
+            let index = port.listening.iter().position(|handle| {
+                let state = sockets.get::<tcp::Socket<'_>>(*handle).state();
+                !matches!(state, tcp::State::Listen | tcp::State::SynReceived)
+            })?;
+            Some((port.number, port.listening.swap_remove(index)))
         });
-        locked.may_accept = index.is_some();
-        let index = index?;
-        let handle = locked.listening.swap_remove(index);
+        locked.may_accept = taken.is_some();
+        let (port, handle) = taken?;
         locked.connections += 1;
         locked.replenish();
         drop(locked);
-        Some(TcpConnection { stack: stack.clone(), handle })
+        Some((port, TcpConnection { stack: stack.clone(), handle }))
     }
 
     /// Connects to `ip`. The connection is established, or refused, later: reads and writes wait for it.
@@ -231,17 +236,26 @@ impl Stack {
         Ok(TcpConnection { stack: stack.clone(), handle })
     }
 
+    /// A socket for each client that may come. When few more may, each port has its turn.
     fn replenish(&mut self) {
-        while self.listening.len() < LISTENING_MAX
-            && self.connections + self.listening.len() < self.connections_max
-            && self.port != 0
-        {
+        loop {
+            let listening: usize = self.ports.iter().map(|port| port.listening.len()).sum();
+            let lacking = |port: &&Port| port.listening.len() < port.listening_max;
+            let Some(number) = (self.connections + listening < self.connections_max)
+                .then(|| self.ports.iter().filter(lacking).min_by_key(|port| port.listening.len()))
+                .flatten()
+                .map(|port| port.number)
+            else {
+                return;
+            };
             let mut socket = self.new_socket();
-            if socket.listen(self.port).is_err() {
+            if socket.listen(number).is_err() {
                 return;
             }
             let handle = self.add(socket);
-            self.listening.push(handle);
+            if let Some(port) = self.ports.iter_mut().find(|port| port.number == number) {
+                port.listening.push(handle);
+            }
         }
     }
 
@@ -287,117 +301,6 @@ fn new_socket(receive_len: usize, transmit_len: usize) -> tcp::Socket<'static> {
     socket.set_keep_alive(Some(smoltcp::time::Duration::from_secs(30)));
     socket.set_timeout(Some(smoltcp::time::Duration::from_secs(90)));
     socket
-}
-
-/// The other side is gone, or was never there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TcpError;
-
-impl fmt::Display for TcpError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection is closed")
-    }
-}
-
-/// One connection. Dropping it closes it, after what was written. One task may read while another writes.
-pub struct TcpConnection {
-    stack: Arc<Mutex<Stack>>,
-    handle: SocketHandle,
-}
-
-impl TcpConnection {
-    /// Waits until the other side has accepted the connection.
-    pub async fn established(&self) -> Result<(), TcpError> {
-        poll_fn(|context| {
-            let mut stack = self.stack.lock();
-            let socket = stack.sockets.get_mut::<tcp::Socket<'_>>(self.handle);
-            if is_opening(socket) {
-                socket.register_send_waker(context.waker());
-                return Poll::Pending;
-            }
-            Poll::Ready(if socket.may_send() { Ok(()) } else { Err(TcpError) })
-        })
-        .await
-    }
-
-    /// Appends what has arrived to `into`, at least a byte. Waits for it.
-    pub async fn read(&self, into: &mut Vec<u8>) -> Result<(), TcpError> {
-        poll_fn(|context| {
-            let mut stack = self.stack.lock();
-            let socket = stack.sockets.get_mut::<tcp::Socket<'_>>(self.handle);
-            let before = into.len();
-            while socket.can_recv() {
-                let taken = socket.recv(|bytes| {
-                    into.extend_from_slice(bytes);
-                    (bytes.len(), bytes.len())
-                });
-                if !matches!(taken, Ok(1..)) {
-                    break;
-                }
-            }
-            if into.len() > before {
-                // There is room again, which is to be announced.
-                stack.stirred = true;
-                return Poll::Ready(Ok(()));
-            }
-            if !socket.may_recv() && !is_opening(socket) {
-                return Poll::Ready(Err(TcpError));
-            }
-            socket.register_recv_waker(context.waker());
-            Poll::Pending
-        })
-        .await
-    }
-
-    /// Writes all of `bytes`. Waits while the buffer is full.
-    pub async fn write(&self, bytes: &[u8]) -> Result<(), TcpError> {
-        let mut written = 0;
-        poll_fn(|context| {
-            let mut stack = self.stack.lock();
-            let socket = stack.sockets.get_mut::<tcp::Socket<'_>>(self.handle);
-            if !socket.may_send() && !is_opening(socket) {
-                return Poll::Ready(Err(TcpError));
-            }
-            while written < bytes.len() && socket.can_send() {
-                match socket.send_slice(&bytes[written..]) {
-                    Ok(0) => break,
-                    Ok(len) => written += len,
-                    Err(_) => return Poll::Ready(Err(TcpError)),
-                }
-            }
-            let done = written == bytes.len();
-            if !done {
-                socket.register_send_waker(context.waker());
-            }
-            stack.stirred = true;
-            if done { Poll::Ready(Ok(())) } else { Poll::Pending }
-        })
-        .await
-    }
-
-    /// Says that nothing more will be written.
-    pub fn finish(&self) {
-        let mut stack = self.stack.lock();
-        stack.sockets.get_mut::<tcp::Socket<'_>>(self.handle).close();
-        stack.stirred = true;
-    }
-
-    /// Breaks the connection off.
-    pub fn abort(&self) {
-        let mut stack = self.stack.lock();
-        stack.sockets.get_mut::<tcp::Socket<'_>>(self.handle).abort();
-        stack.stirred = true;
-    }
-}
-
-impl Drop for TcpConnection {
-    fn drop(&mut self) {
-        self.stack.lock().release(self.handle);
-    }
-}
-
-fn is_opening(socket: &tcp::Socket<'_>) -> bool {
-    matches!(socket.state(), tcp::State::SynSent | tcp::State::SynReceived)
 }
 
 fn time(now: Instant) -> StackInstant {

@@ -49,4 +49,4 @@ pub use cluster_consensus::Raft;
 pub use cluster_format::Planted;
 pub use cluster_format::limits::{APPEND_LEN_MAX, CONNECTIONS_MAX, connections_max};
 pub use config::{ConfigError, NodeConfig};
-pub use node::{Health, Node, NodeOptions, REFUSALS_MAX};
+pub use node::{Health, Node, NodeOptions, Protocol, REFUSALS_MAX};

@@ -12,7 +12,7 @@ use cluster_store::yield_now;
 use cluster_tasks::{Answer, Call, FileCall, LogLevel, Run, Step, Trap};
 use spin::Mutex;
 
-use crate::files::{self, FileError, FileResult, Kind, New};
+use crate::files::{self, FileError, FileResult, Kind, New, SYSTEM};
 use crate::worker::{Stop, is_of_program, of_program, task};
 use crate::workflows;
 
@@ -29,8 +29,8 @@ const LINES_MAX: usize = 100;
 pub(crate) const TOOK_TOO_LONG: &str = "it took longer than its timeout";
 
 /// What programs make.
-const FILE: New<'_> = New { mode: 0o644, owner: "relix" };
-const DIRECTORY: New<'_> = New { mode: 0o755, owner: "relix" };
+const FILE: New<'_> = New { mode: 0o644, owner: SYSTEM };
+const DIRECTORY: New<'_> = New { mode: 0o755, owner: SYSTEM };
 
 const OUTSIDE_OF_STEPS: &str =
     "a program that has steps runs its statements within them: call step before, and step_done behind them";

@@ -17,6 +17,7 @@ pub mod cache;
 pub mod devices;
 mod drive;
 pub mod files;
+pub mod hooks;
 pub mod interrupts;
 pub mod links;
 pub mod log;
@@ -62,6 +63,7 @@ pub const SCHEMAS: &[ServiceSchema] = &[
     messages::SCHEMA,
     files::SCHEMA,
     workflows::SCHEMA,
+    hooks::SCHEMA,
     log::SCHEMA,
 ];
 

@@ -12,19 +12,15 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 
 use crate::Waiter;
-use crate::waiter::{LISTENER, STREAMS};
+use crate::waiter::LISTENERS;
 
 /// Bytes that are read at a time, at most.
 const READ_LEN: usize = 64 * 1024;
 
-/// A port that is listened at, and the connections that came by it.
+/// Ports that are listened at, and the connections that came by them.
 pub struct Streams {
-    listener: TcpListener,
+    listeners: Vec<Listener>,
     registry: Registry,
-    /// Clients may be waiting to be accepted.
-    waiting: bool,
-    /// One was, and could not be: the system is out of something.
-    refused: bool,
     open: HashMap<Token, Weak<Readiness>>,
     open_max: usize,
     next: usize,
@@ -32,44 +28,63 @@ pub struct Streams {
     arriving: Arc<Mutex<Vec<u8>>>,
 }
 
+struct Listener {
+    listener: TcpListener,
+    /// Clients may be waiting to be accepted.
+    waiting: bool,
+    /// One was, and could not be: the system is out of something.
+    refused: bool,
+}
+
 impl Streams {
-    /// Listens at `address`; at most `open_max` connections are open at once, and the others wait. Fails where
-    /// another process listens.
-    pub fn listen(waiter: &Waiter, address: SocketAddr, open_max: usize) -> io::Result<Streams> {
-        let mut listener = TcpListener::bind(address)?;
-        let registry = waiter.registry().try_clone()?;
-        registry.register(&mut listener, LISTENER, Interest::READABLE)?;
+    /// Listens at these addresses, as many as [`LISTENERS`] at most; at most `open_max` connections are open at once, and the
+    /// others wait. Fails with the address where another process listens.
+    pub fn listen(
+        waiter: &Waiter,
+        addresses: &[SocketAddr],
+        open_max: usize,
+    ) -> Result<Streams, (SocketAddr, io::Error)> {
+        let mut listeners = Vec::new();
+        let registry = waiter.registry().try_clone().map_err(|error| (addresses[0], error))?;
+        for (index, address) in addresses.iter().enumerate() {
+            let listen = || {
+                let mut listener = TcpListener::bind(*address)?;
+                registry.register(&mut listener, Token(LISTENERS.start + index), Interest::READABLE)?;
+                Ok(Listener { listener, waiting: true, refused: false })
+            };
+            listeners.push(listen().map_err(|error| (*address, error))?);
+        }
         Ok(Streams {
-            listener,
+            listeners,
             registry,
-            waiting: true,
-            refused: false,
             open: HashMap::new(),
             open_max,
-            next: STREAMS,
+            next: LISTENERS.end,
             arriving: Arc::new(Mutex::new(vec![0; READ_LEN])),
         })
     }
 
     /// Whether [`Streams::accept`] may have another client: no sleep is to come before it.
     pub fn may_accept(&mut self) -> bool {
-        self.waiting && self.has_room()
+        self.listeners.iter().any(|listener| listener.waiting) && self.has_room()
     }
 
-    /// The next client, if one waits and there is room for it.
-    pub fn accept(&mut self) -> Option<HostStream> {
+    /// The next client, if one waits and there is room for it, and which address it came to.
+    pub fn accept(&mut self) -> Option<(usize, HostStream)> {
         while self.may_accept() {
-            match self.listener.accept() {
+            let index = self.listeners.iter().position(|listener| listener.waiting)?;
+            let waiting = &mut self.listeners[index];
+            match waiting.listener.accept() {
                 Ok((stream, _)) => match self.stream(stream) {
-                    Ok(stream) => return Some(stream),
+                    Ok(stream) => return Some((index, stream)),
                     // It has gone again.
                     Err(_) => continue,
                 },
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     // Out of descriptors, perhaps: asking again helps when something has happened meanwhile.
-                    self.refused = error.kind() != io::ErrorKind::WouldBlock;
-                    self.waiting = false;
+                    waiting.refused = error.kind() != io::ErrorKind::WouldBlock;
+                    waiting.waiting = false;
                 }
             }
         }
@@ -95,12 +110,15 @@ impl Streams {
 
     /// Some time has passed.
     pub(crate) fn woken(&mut self) {
-        self.waiting |= core::mem::take(&mut self.refused);
+        for listener in &mut self.listeners {
+            listener.waiting |= core::mem::take(&mut listener.refused);
+        }
     }
 
     pub(crate) fn ready(&mut self, event: &Event) {
-        if event.token() == LISTENER {
-            self.waiting = true;
+        let Token(token) = event.token();
+        if let Some(listener) = token.checked_sub(LISTENERS.start).and_then(|at| self.listeners.get_mut(at)) {
+            listener.waiting = true;
         } else if let Some(readiness) = self.open.get(&event.token()).and_then(Weak::upgrade) {
             if event.is_readable() || event.is_error() {
                 readiness.input.set(event.is_read_closed() || event.is_error());
@@ -246,17 +264,22 @@ mod tests {
             let nic = HostNic::open(&ours, &theirs, [2, 0, 0, 0, 0, 1], Mtu::ETHERNET).unwrap();
             let _ = std::fs::remove_dir_all(&directory);
             let waiter = Waiter::new().unwrap();
-            let streams = Streams::listen(&waiter, (Ipv4Addr::LOCALHOST, 0).into(), open_max).unwrap();
+            let streams = Streams::listen(&waiter, &[(Ipv4Addr::LOCALHOST, 0).into(); 2], open_max).unwrap();
             Root { waiter, streams, nic, _wire: wire }
         }
 
         fn connect(&self) -> std::net::TcpStream {
-            std::net::TcpStream::connect(self.streams.listener.local_addr().unwrap()).unwrap()
+            self.connect_to(0)
+        }
+
+        fn connect_to(&self, index: usize) -> std::net::TcpStream {
+            let address = self.streams.listeners[index].listener.local_addr().unwrap();
+            std::net::TcpStream::connect(address).unwrap()
         }
 
         fn accept(&mut self) -> HostStream {
             loop {
-                if let Some(stream) = self.streams.accept() {
+                if let Some((_, stream)) = self.streams.accept() {
                     return stream;
                 }
                 self.sleep();
@@ -309,6 +332,21 @@ mod tests {
         assert!(root.run(stream.read(&mut received)).0.is_err());
         drop(stream);
         assert_eq!(client.read(&mut [0; 2]).unwrap(), 0);
+    }
+
+    #[test]
+    fn clients_come_to_each_address() {
+        let mut root = Root::new("addresses", 8);
+        let _clients = [root.connect_to(1), root.connect_to(0), root.connect_to(1)];
+        let mut came = vec![];
+        while came.len() < 3 {
+            match root.streams.accept() {
+                Some((index, _)) => came.push(index),
+                None => root.sleep(),
+            }
+        }
+        came.sort_unstable();
+        assert_eq!(came, [0, 1, 1]);
     }
 
     #[test]

@@ -14,9 +14,8 @@ use crate::streams::Streams;
 
 const BELL: Token = Token(0);
 const WIRE: Token = Token(1);
-pub(crate) const LISTENER: Token = Token(2);
-/// Streams have this and those behind.
-pub(crate) const STREAMS: usize = 3;
+/// Addresses that are listened at have one of these each, and streams those behind.
+pub(crate) const LISTENERS: std::ops::Range<usize> = 2..10;
 
 /// What is looked at in one go, at most; the rest keeps until the next.
 const EVENTS_MAX: usize = 256;

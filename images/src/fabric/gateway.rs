@@ -21,8 +21,8 @@ use crate::error::Failure;
 use crate::fabric::switch::GATEWAY_PORT;
 use crate::fabric::wire::Wires;
 
-/// The port of SQL in the virtual network.
-const SQL_PORT: u16 = 5432;
+/// The ports of SQL and of HTTP in the virtual network.
+const PORTS: [u16; 2] = [5432, 80];
 
 /// An attempt to connect is given this time at first, then a quarter more each time.
 const ATTEMPT_WITHIN: Duration = Duration::from_millis(100);
@@ -76,15 +76,17 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Listens on the port of the node behind the last, unless that does so itself, being a process.
+    /// Listens on the ports of the node behind the last, unless that does so itself, being a process.
     pub async fn add(&self, cluster: &Cluster, node: u8) -> Result<(), Failure> {
-        let port = cluster.sql_port(node);
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.map_err(|_| Failure::PortInUse(port))?;
         let ended = Rc::new(Notify::new());
-        self.0.ended.borrow_mut().push(ended.clone());
-        if cluster.runner != Runner::Host {
-            tokio::task::spawn_local(self.clone().listen(listener, node, ended));
+        for (port, inner) in cluster.ports(node).into_iter().zip(PORTS) {
+            let listener = TcpListener::bind(("127.0.0.1", port)).await;
+            let listener = listener.map_err(|_| Failure::PortInUse(port))?;
+            if cluster.runner != Runner::Host {
+                tokio::task::spawn_local(self.clone().listen(listener, (node, inner), ended.clone()));
+            }
         }
+        self.0.ended.borrow_mut().push(ended);
         Ok(())
     }
 
@@ -127,11 +129,11 @@ impl Gateway {
         deadline
     }
 
-    async fn listen(self, listener: TcpListener, node: u8, ended: Rc<Notify>) {
+    async fn listen(self, listener: TcpListener, to: (u8, u16), ended: Rc<Notify>) {
         loop {
             match listener.accept().await {
                 Ok((client, _)) => {
-                    drop(tokio::task::spawn_local(self.clone().carry(client, node, ended.clone())))
+                    drop(tokio::task::spawn_local(self.clone().carry(client, to, ended.clone())))
                 }
                 // Out of descriptors, perhaps: those in use will be freed.
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -141,13 +143,13 @@ impl Gateway {
 
     /// Connects to a node. One that is booting does not hear the first attempts; one that very many connect
     /// to at once refuses some.
-    async fn open(&self, node: u8) -> Option<TcpConnection> {
+    async fn open(&self, (node, port): (u8, u16)) -> Option<TcpConnection> {
         let start = self.0.clock.now().monotonic;
         let mut patience = ATTEMPT_WITHIN;
         while self.0.clock.now().monotonic.since(start) < OPENED_WITHIN {
             self.0.stack.lock().introduce(ip_of(node), hardware_address_of(node));
             self.turn(self.0.clock.now().monotonic);
-            let server = Stack::connect(&self.0.stack, ip_of(node), SQL_PORT).ok()?;
+            let server = Stack::connect(&self.0.stack, ip_of(node), port).ok()?;
             self.0.poked.notify_one();
             match tokio::time::timeout(patience, server.established()).await {
                 Ok(Ok(())) => return Some(server),
@@ -161,9 +163,9 @@ impl Gateway {
     }
 
     /// Carries one connection until either side ends it.
-    async fn carry(self, mut client: TcpStream, node: u8, ended: Rc<Notify>) {
+    async fn carry(self, mut client: TcpStream, to: (u8, u16), ended: Rc<Notify>) {
         let _ = client.set_nodelay(true);
-        let Some(server) = self.open(node).await else { return };
+        let Some(server) = self.open(to).await else { return };
         let (mut from_client, mut to_client) = client.split();
         let inward = async {
             let mut buffer = vec![0; 16 * 1024];

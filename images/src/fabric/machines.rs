@@ -210,6 +210,7 @@ fn host_command(layout: &Layout, cluster: &Cluster, node: u8) -> Result<Command,
     command.arg("--dir").arg(layout.dir()).arg("host-node");
     command.arg("--tables-len-max").arg((cluster.host_tables_mib << 20).to_string());
     command.arg("--sql-port").arg(cluster.sql_port(node).to_string());
+    command.arg("--http-port").arg(cluster.http_port(node).to_string());
     command.args(cluster.settings(node));
     Ok(command)
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use cluster_gateway::frontend::{decode as decode_message, decode_startup};
-use cluster_gateway::{Closed, Connection, Registry, serve};
+use cluster_gateway::http::{HEAD_LEN_MAX, Head, Malformed};
+use cluster_gateway::{Closed, Connection, Registry, serve, serve_http};
 use cluster_sql::ast::{CopyFormat, LineFormat};
 use cluster_sql::catalog::Descriptor;
 use cluster_sql::memory::MemoryDatabase;
@@ -179,12 +180,55 @@ pub fn session(bytes: &[u8]) {
     let database = MemoryDatabase::new(1_700_000_000_000_000);
     let registry = Arc::new(Registry::new());
     let connection = Script { bytes: script, at: 0, piece, written: 0 };
-    let mut serving = pin!(serve(connection, database, registry, 1, 2));
+    run(serve(connection, database, registry, 1, 2));
+}
+
+/// Serves until it ends, or has had its turns.
+fn run(serving: impl Future<Output = ()>) {
+    let mut serving = pin!(serving);
     for _ in 0..TURNS_MAX {
         if let Poll::Ready(()) = serving.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return;
         }
     }
+}
+
+/// Requests of HTTP, on tables in memory that no service has made.
+pub fn http(bytes: &[u8]) {
+    let mut input = Input::new(bytes);
+    let piece = 1 + usize::from(input.byte()) * 16;
+    let script = input.rest().to_vec();
+    if let Ok(Some((head, len))) = Head::decode(&script) {
+        assert!(len <= HEAD_LEN_MAX && head.path.starts_with('/'));
+        let body = |piece: usize| {
+            let (mut framing, mut body) = (head.framing, Vec::new());
+            let (mut at, mut end) = (len, len);
+            while !framing.is_over() {
+                let taken = framing.decode(&script[at..end], &mut body, 1 << 16)?;
+                at += taken;
+                if taken == 0 && !framing.is_over() {
+                    if end == script.len() || body.len() >= 1 << 16 {
+                        break;
+                    }
+                    end = script.len().min(end + piece);
+                }
+            }
+            Ok::<_, Malformed>(body)
+        };
+        assert_eq!(body(piece), body(script.len()), "however it is cut");
+    }
+    let (database, registry) = (MemoryDatabase::new(1_700_000_000_000_000), Arc::new(Registry::new()));
+    run(serve_http(Script { bytes: script, at: 0, piece, written: 0 }, database, registry, 1, 2));
+}
+
+pub fn http_seeds() -> Vec<Vec<u8>> {
+    let requests = [
+        "GET /files/a?stat HTTP/1.1\r\nHost: h\r\nRange: bytes=1-\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+        "PUT /files/a%20b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabcGET /events?channel=a HTTP/1.1\r\nHost: h\r\n\r\n",
+        "POST /hooks/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\n{}\r\n0\r\nT: 1\r\n\r\nMOVE /files/a HTTP/1.1\r\nHost: h\r\nDestination: http://h/files/b\r\n\r\n",
+        "PUT /programs/p?fuel_max=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\n\0asm\x01\0\0\0",
+    ];
+    requests.iter().map(|request| [&[9], request.as_bytes()].concat()).collect()
 }
 
 pub fn session_seeds() -> Vec<Vec<u8>> {

@@ -123,6 +123,13 @@ pub const TARGETS: &[Target] = &[
         len_max: 2048,
     },
     Target {
+        name: "client-http",
+        about: "requests of HTTP: heads, bodies and what is answered",
+        run: clients::http,
+        seeds: clients::http_seeds,
+        len_max: 2048,
+    },
+    Target {
         name: "program",
         about: "a module, which is run for a while if it is one: as a whole, and slice by slice",
         run: programs::program,

@@ -76,7 +76,7 @@ pub fn frames(bytes: &[u8]) {
         buffers_len_max: 0,
     };
     let mut stack = Stack::new(stack, now);
-    stack.listen(5432);
+    stack.listen(5432, 32);
     // What the node has said of itself, so that an answer can be made to it.
     let mut session = [0; 8];
     while !input.is_empty() {

@@ -97,6 +97,11 @@ impl Cluster {
         self.base_port + u16::from(node)
     }
 
+    /// The port of a node's HTTP.
+    pub fn http_port(&self, node: u8) -> u16 {
+        self.port(node) + 100
+    }
+
     /// Runs `relix` on this cluster.
     pub fn relix(&self, words: &[&str]) -> Outcome {
         run(Command::new(relix()).arg("--dir").arg(&self.dir).args(words))
@@ -243,11 +248,14 @@ pub fn scratch_dir(name: &str) -> PathBuf {
 pub fn free_base_port() -> u16 {
     // Below the ephemeral ports, so that no client's own port takes one.
     const FIRST: u16 = 20_000;
-    const STEP: u16 = 10;
-    const COUNT: u16 = 1_000;
+    const COUNT: u16 = 600;
+    // HTTP is a hundred ports beyond SQL: of each two hundred, ten clusters have the first half for the one, and the second
+    // for the other.
+    let base = |index: u16| FIRST + index / 10 * 200 + index % 10 * 10;
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let offset = (std::process::id() % u32::from(COUNT)) as u16;
     let bases = (0..COUNT).map(|_| NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(offset) % COUNT);
-    let free = |base: &u16| (1..=7).all(|node| TcpListener::bind(("127.0.0.1", base + node)).is_ok());
-    bases.map(|index| FIRST + index * STEP).find(free).expect("some free ports")
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    let free = |at: &u16| (1..=7).all(|node| is_free(at + node) && is_free(at + 100 + node));
+    bases.map(base).find(free).expect("some free ports")
 }

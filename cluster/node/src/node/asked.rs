@@ -8,7 +8,8 @@ use cluster_sql::sessions::Signal;
 use cluster_sql::types::Datum;
 use drivers_api::{Machine, Now};
 
-use super::{BACKEND_BITS, Node};
+use super::Node;
+use super::clients::BACKEND_BITS;
 use crate::message::PeerMessage;
 use crate::shared::{Reply, Request};
 

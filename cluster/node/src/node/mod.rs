@@ -1,6 +1,7 @@
 //! The member: one turn at a time.
 
 mod asked;
+mod clients;
 mod rows;
 mod showing;
 mod working;
@@ -12,9 +13,10 @@ use alloc::vec::Vec;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
+pub use clients::Protocol;
 use cluster_format::limits::CONNECTION_BUFFERS_LEN;
 use cluster_format::{ClusterId, Entry, Membership, NodeId, Payload, Planted, decode, encode};
-use cluster_gateway::{Connection, Registry};
+use cluster_gateway::Registry;
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
 use cluster_sql::database::Database;
 use cluster_sql::notifications;
@@ -32,15 +34,9 @@ use crate::marks::Mark;
 use crate::message::PeerMessage;
 use crate::replica::Replica;
 use crate::said::Said;
-use crate::session::{Client, Tasks};
+use crate::session::Tasks;
 use crate::shared::NodeDatabase;
 use crate::work::Work;
-
-/// Bits of a session's number that are its own; those above are its node's.
-const BACKEND_BITS: u32 = 23;
-
-/// The port for SQL.
-const SQL_PORT: u16 = 5432;
 
 /// Connections beyond the limit that are open at once, to be told so.
 pub const REFUSALS_MAX: usize = 8;
@@ -65,7 +61,7 @@ pub struct NodeOptions {
     pub log_len_max: usize,
     /// Bytes of entries in one message to a follower; `limits::APPEND_LEN_MAX`, but for tests.
     pub append_len_max: usize,
-    /// SQL connections at once.
+    /// Connections of clients at once.
     pub connections_max: usize,
     /// A mistake to make, in test builds.
     pub planted: Planted,
@@ -137,7 +133,7 @@ impl Node {
             buffers_len_max: options.connections_max * CONNECTION_BUFFERS_LEN,
         };
         let mut stack = Stack::new(stack, now.monotonic);
-        stack.listen(SQL_PORT);
+        clients::listen(&mut stack);
         let database = NodeDatabase::new(
             config.node,
             &config.cluster_name,
@@ -344,23 +340,6 @@ impl Node {
                 self.outbox.push((from, PeerMessage::LiveAnswer(number, rows)));
             }
         }
-    }
-
-    fn accept_clients(&mut self) {
-        while let Some(connection) = Stack::accept(&self.stack) {
-            self.serve(Client(connection));
-        }
-    }
-
-    /// Serves a client until it leaves. Those that come over the wire are accepted by the node itself; the root of a
-    /// node may bring others, which it has to bound: to as many as the node serves, and [`REFUSALS_MAX`].
-    pub fn serve(&mut self, connection: impl Connection + 'static) {
-        // Postgres clients take process ids for positive 32-bit integers, and know their own notifications by them.
-        let backend = u32::from(self.config.node.0) << BACKEND_BITS | self.next_backend;
-        self.next_backend = self.next_backend % ((1 << BACKEND_BITS) - 1) + 1;
-        let secret = self.rng.next_u32();
-        let (database, registry) = (self.database.clone(), self.registry.clone());
-        self.tasks.spawn(cluster_gateway::serve(connection, database, registry, backend, secret));
     }
 
     fn send(&mut self, now: Now, machine: &mut Machine<'_>) {

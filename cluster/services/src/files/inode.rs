@@ -19,7 +19,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) fn name(self) -> &'static str {
+    /// What its rows call it.
+    pub fn name(self) -> &'static str {
         match self {
             Kind::File => "file",
             Kind::Directory => "directory",

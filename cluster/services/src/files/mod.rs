@@ -38,6 +38,9 @@ pub const SCHEMA: ServiceSchema = ServiceSchema { number: 5, name: "files", sql:
 /// The inode of the root.
 pub const ROOT: i64 = 1;
 
+/// Whose what is that nobody in particular has made.
+pub const SYSTEM: &str = "relix";
+
 /// Longest path, in bytes, and what a symbolic link may say.
 pub const PATH_LEN_MAX: usize = 4096;
 

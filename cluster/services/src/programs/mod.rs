@@ -32,6 +32,56 @@ pub struct Ready {
     pub(crate) fuel_max: u64,
 }
 
+/// What a program may do, and how much; what is not said is as the columns of `sys.programs` have it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Allowance<'a> {
+    /// What it may ask for.
+    pub privileges: Option<&'a str>,
+    /// Bytes of memory that a run of it may take.
+    pub memory_max: Option<i64>,
+    /// Units of work that a run of it may take.
+    pub fuel_max: Option<i64>,
+}
+
+/// Adds a program, or a version of one; which. Nothing is added that no task could run: then, one line says why.
+pub async fn add<D: Database>(
+    session: &mut Session<D>,
+    name: &str,
+    module: &[u8],
+    allowance: Allowance<'_>,
+) -> SqlResult<Result<i32, String>> {
+    let privileges = allowance.privileges.map(str::parse::<Grants>).transpose();
+    let grants = match privileges {
+        Ok(grants) => grants.unwrap_or_else(Grants::all),
+        Err(error) => return Ok(Err(error.to_string())),
+    };
+    if let Err(error) = Program::new(module, grants) {
+        return Ok(Err(error.to_string()));
+    }
+    let said = [
+        ("privileges", allowance.privileges.map(|text| Datum::Text(text.into()))),
+        ("memory_max", allowance.memory_max.map(Datum::Int8)),
+        ("fuel_max", allowance.fuel_max.map(Datum::Int8)),
+    ];
+    let mut params = vec![Datum::Text(name.into()), Datum::Bytea(module.into())];
+    let (mut columns, mut values) = (String::new(), String::new());
+    for (column, value) in said {
+        let Some(value) = value else { continue };
+        params.push(value);
+        columns.push_str(&format!(", {column}"));
+        values.push_str(&format!(", ${}", params.len()));
+    }
+    let sql = format!(
+        "INSERT INTO sys.programs (name, version, module{columns}) \
+         SELECT $1, coalesce(max(version), 0) + 1, $2{values} FROM sys.programs WHERE name = $1 RETURNING version"
+    );
+    let answer = session.run(&sql, params).await?;
+    match answer.rows.first().and_then(|row| row.first()) {
+        Some(Datum::Int4(version)) => Ok(Ok(*version)),
+        _ => Ok(Err("the program was not added".into())),
+    }
+}
+
 /// A version of a program, as its row says.
 #[derive(Clone, PartialEq)]
 struct Row {

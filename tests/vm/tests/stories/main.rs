@@ -11,6 +11,7 @@ mod idle;
 mod maintenance;
 mod membership;
 mod network;
+mod services;
 mod serving;
 mod tables;
 mod workloads;
