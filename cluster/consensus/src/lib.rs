@@ -68,6 +68,7 @@ pub use log::Log;
 pub use marks::Mark;
 pub use membership::NotChanged;
 pub use message::{AppendOutcome, Message, MessageBody};
+pub use progress::MemberProgress;
 pub use raft::{Raft, Role};
 pub use replication::EntriesWanted;
 pub use snapshot::ChunkWanted;

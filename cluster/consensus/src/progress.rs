@@ -18,6 +18,7 @@ use alloc::collections::VecDeque;
 use cluster_format::{Incarnation, NodeId, Version};
 use drivers_api::Instant;
 
+use crate::raft::Raft;
 use crate::snapshot::Sending;
 
 /// How the leader sends to a member.
@@ -61,7 +62,43 @@ pub(crate) struct Progress {
     pub(crate) heard: Instant,
 }
 
+/// What the leader knows of a member, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemberProgress {
+    /// The member.
+    pub node: NodeId,
+    /// How it is sent to: `probing`, `streaming`, `fetching` or `snapshot`.
+    pub flow: &'static str,
+    /// What is known to be durable there.
+    pub matched: Version,
+    /// The next entry to send.
+    pub next: Version,
+    /// Up to where it was told that entries are committed.
+    pub committed: Version,
+    /// Bytes that are on their way.
+    pub in_flight: usize,
+    /// When it was heard last.
+    pub heard: Instant,
+}
+
 impl Progress {
+    fn shown(&self) -> MemberProgress {
+        MemberProgress {
+            node: self.node,
+            flow: match self.flow {
+                Flow::Probing { .. } => "probing",
+                Flow::Streaming => "streaming",
+                Flow::Fetching { .. } => "fetching",
+                Flow::Snapshot(_) => "snapshot",
+            },
+            matched: self.matched,
+            next: self.next,
+            committed: self.commit_sent,
+            in_flight: self.inflight_len,
+            heard: self.heard,
+        }
+    }
+
     pub(crate) fn new(node: NodeId) -> Progress {
         Progress {
             node,
@@ -106,5 +143,17 @@ impl Progress {
             self.inflight_len -= len;
             self.inflight.pop_front();
         }
+    }
+}
+
+impl Raft {
+    /// Leader: how far each other member is. Others know nothing of it.
+    pub fn progress(&self) -> impl Iterator<Item = MemberProgress> {
+        self.peers.iter().filter(|_| self.is_leader()).map(Progress::shown)
+    }
+
+    /// Up to where the log is durable here.
+    pub fn durable(&self) -> Version {
+        self.durable
     }
 }

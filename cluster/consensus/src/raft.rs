@@ -55,6 +55,8 @@ pub struct Raft {
     pub(crate) append_len_max: usize,
     pub(crate) write_len_max: usize,
     pub(crate) priority: u8,
+    /// Members that are not to lead if another one can.
+    pub(crate) avoided: Vec<NodeId>,
     pub(crate) planted: Planted,
     pub(crate) rng: ChaCha8Rng,
 
@@ -121,6 +123,7 @@ impl Raft {
             append_len_max: config.append_len_max,
             write_len_max: config.write_len_max,
             priority: config.priority,
+            avoided: Vec::new(),
             planted: config.planted,
             rng: ChaCha8Rng::from_seed(config.seed),
             role: Role::Follower { leader: None },

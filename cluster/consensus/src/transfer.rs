@@ -1,12 +1,14 @@
-//! Handing over leadership (thesis, 3.10): on request, to a preferred node, away from a stuck disk.
+//! Handing over leadership (thesis, 3.10): on request, to a preferred node, away from a stuck disk or a node that drains.
 //!
 //! The leader takes no more proposals, waits until the successor's log is as long as its own, and tells it
 //! to stand at once. If that does not come about within an election timeout, it goes on leading.
 
+use alloc::vec::Vec;
+
 use cluster_format::{NodeId, Version};
 use drivers_api::{Instant, Now};
 
-use crate::progress::Flow;
+use crate::progress::{Flow, Progress};
 use crate::raft::{Raft, Role};
 use crate::{Mark, MessageBody, NotChanged};
 
@@ -42,6 +44,12 @@ impl Raft {
         Ok(())
     }
 
+    /// Leadership is kept from these members, as far as others can take it. Each member may be told something else: who leads
+    /// hands over if it is one of them, and to none of them.
+    pub fn avoid(&mut self, members: Vec<NodeId>) {
+        self.avoided = members;
+    }
+
     fn begin_transfer(&mut self, now: Now, to: NodeId) {
         self.marks.hit(Mark::TransferStarted as u32);
         self.transfer = Some(Transfer { to, ends: now.monotonic + self.timing.election, told: false });
@@ -55,7 +63,8 @@ impl Raft {
         let membership = self.log.membership();
         let voters = self.peers.iter().filter(|peer| membership.voter(peer.node).is_some());
         let alive = voters.filter(|peer| self.is_heard(now, peer) && peer.flow == Flow::Streaming);
-        alive.max_by_key(|peer| (peer.matched, peer.priority)).map(|peer| peer.node)
+        let order = |peer: &&Progress| (!self.avoided.contains(&peer.node), peer.matched, peer.priority);
+        alive.max_by_key(order).map(|peer| peer.node)
     }
 
     pub(crate) fn hand_over_when_caught_up(&mut self) {
@@ -102,7 +111,7 @@ impl Raft {
         self.peers.iter().any(|peer| peer.node == best && further(&peer.matched)).then_some(best)
     }
 
-    /// A voter that is to be preferred and has caught up.
+    /// A voter that is to be preferred and has caught up: any, to a leader that is avoided.
     fn preferred(&self, now: Now) -> Option<NodeId> {
         let Role::Leader { term_start } = self.role else { return None };
         let settled = now.monotonic.since(self.elected_at) > self.timing.election * SETTLED_AFTER;
@@ -111,8 +120,13 @@ impl Raft {
         }
         let membership = self.log.membership();
         let voters = self.peers.iter().filter(|peer| membership.voter(peer.node).is_some());
+        let is_avoided = self.avoided.contains(&self.id);
         let better = voters.filter(|peer| {
-            peer.priority > self.priority && self.is_heard(now, peer) && peer.matched >= self.commit
+            let is_better = is_avoided || peer.priority > self.priority;
+            is_better
+                && !self.avoided.contains(&peer.node)
+                && self.is_heard(now, peer)
+                && peer.matched >= self.commit
         });
         better.max_by_key(|peer| (peer.priority, peer.matched)).map(|peer| peer.node)
     }

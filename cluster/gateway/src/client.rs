@@ -1,8 +1,9 @@
 //! Messages over a connection, in both directions.
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_sql::{Missed, SqlError};
+use cluster_sql::{CancelFlag, Missed, SqlError};
 
 use crate::backend::Output;
 use crate::frontend::{self, Malformed, Message, Startup};
@@ -21,6 +22,8 @@ pub(crate) enum Ended {
     Malformed(Malformed),
     /// The client has not been told all that it listens to.
     Missed(Missed),
+    /// Somebody wants the session to end.
+    Terminated,
     /// The client has said nothing for too long: in a transaction, or outside.
     Idle {
         in_transaction: bool,
@@ -73,11 +76,19 @@ pub(crate) struct Client<C> {
     /// How much of the input is done with.
     consumed: usize,
     pub(crate) out: Output,
+    /// Set when the session is to end: nothing is waited for then.
+    ending: Arc<CancelFlag>,
 }
 
 impl<C: Connection> Client<C> {
     pub(crate) fn new(connection: C) -> Client<C> {
-        Client { connection, input: Vec::new(), consumed: 0, out: Output::default() }
+        let (input, out, ending) = (Vec::new(), Output::default(), Arc::default());
+        Client { connection, input, consumed: 0, out, ending }
+    }
+
+    /// From now on, waiting for the client ends when `ending` says that the session does.
+    pub(crate) fn heed(&mut self, ending: Arc<CancelFlag>) {
+        self.ending = ending;
     }
 
     fn ahead(&self) -> &[u8] {
@@ -93,8 +104,8 @@ impl<C: Connection> Client<C> {
     async fn read(&mut self) -> Result<(), Ended> {
         self.input.drain(..self.consumed.min(self.input.len()));
         self.consumed = 0;
-        self.connection.read(&mut self.input).await?;
-        Ok(())
+        let read = self.ending.unless_ended(self.connection.read(&mut self.input)).await;
+        Ok(read.ok_or(Ended::Terminated)??)
     }
 
     fn consume(&mut self, len: usize) {
@@ -146,7 +157,9 @@ impl<C: Connection> Client<C> {
     /// Sends the output.
     pub(crate) async fn flush(&mut self) -> Result<(), Ended> {
         if !self.out.0.is_empty() {
-            self.connection.write(&self.out.0).await?;
+            // Whoever does not take what was begun to be sent is told nothing more.
+            let written = self.ending.unless_ended(self.connection.write(&self.out.0)).await;
+            written.ok_or(Ended::Closed)??;
             self.out.0.clear();
             self.out.0.shrink_to(4 * CHUNK_LEN);
         }

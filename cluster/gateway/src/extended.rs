@@ -4,10 +4,12 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_sql::database::Database;
+use cluster_sql::sessions::shown;
 use cluster_sql::types::{DataType, Datum};
 use cluster_sql::wire::Style;
 use cluster_sql::{Cursor, Mode, Outcome, Prepared, Row, SqlError, SqlResult, SqlState, Status, Tag, wire};
@@ -43,6 +45,8 @@ pub(crate) struct Extended {
 struct NamedStatement {
     /// None for an empty text.
     prepared: Option<Prepared>,
+    /// What is shown while it runs.
+    text: Arc<str>,
     /// The types of the parameters, as the client knows them.
     oids: Vec<u32>,
     len: usize,
@@ -50,6 +54,7 @@ struct NamedStatement {
 
 struct Portal {
     prepared: Option<Prepared>,
+    text: Arc<str>,
     params: Vec<Datum>,
     formats: Vec<i16>,
     progress: Progress,
@@ -164,7 +169,8 @@ impl<C: Connection, D: Database> Backend<C, D> {
     }
 
     async fn parse(&mut self, name: String, sql: &str, types: &[u32]) -> Result<(), Stop> {
-        self.entered.begin_statement();
+        let text = shown(sql);
+        self.begin_statement(text.clone());
         if name.is_empty() {
             self.extended.forget_unnamed();
         } else if self.extended.statements.contains_key(&name) {
@@ -192,7 +198,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
             Some(oid) => *oid,
         };
         let oids = params.iter().enumerate().map(known).collect();
-        self.extended.insert(name, NamedStatement { prepared, oids, len: sql.len() })?;
+        self.extended.insert(name, NamedStatement { prepared, text, oids, len: sql.len() })?;
         self.client.out.parse_complete();
         Ok(())
     }
@@ -220,7 +226,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
                 None => Datum::Null,
             });
         }
-        let prepared = statement.prepared.clone();
+        let (prepared, text) = (statement.prepared.clone(), statement.text.clone());
         if !bind.portal.is_empty() && self.extended.portals.contains_key(&bind.portal) {
             let message = format!("cursor \"{}\" already exists", bind.portal);
             return Err(SqlError::new(SqlState::DUPLICATE_CURSOR, message));
@@ -229,7 +235,8 @@ impl<C: Connection, D: Database> Backend<C, D> {
             let message = format!("a session of more than {PORTALS_MAX} portals exceeds the limit");
             return Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message));
         }
-        let portal = Portal { prepared, params, formats: bind.result_formats, progress: Progress::Bound };
+        let portal =
+            Portal { prepared, text, params, formats: bind.result_formats, progress: Progress::Bound };
         self.extended.portals.insert(bind.portal, Box::new(portal));
         self.client.out.bind_complete();
         Ok(())
@@ -255,7 +262,8 @@ impl<C: Connection, D: Database> Backend<C, D> {
     }
 
     async fn execute(&mut self, name: &str, rows_max: u32) -> Result<(), Stop> {
-        self.entered.begin_statement();
+        let text = self.extended.portals.get(name).map(|portal| portal.text.clone());
+        self.begin_statement(text.ok_or_else(|| no_portal(name))?);
         let portal = self.extended.portals.get_mut(name).ok_or_else(|| no_portal(name))?;
         let formats = portal.formats.clone();
         let progress = core::mem::replace(&mut portal.progress, Progress::Done);
@@ -347,6 +355,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
             }
             other => other,
         };
+        self.remark();
         self.client.out.command_complete(&tag.to_string());
         Ok(())
     }

@@ -6,16 +6,23 @@
 //! the pause between two.
 
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::{Poll, Waker};
 use core::time::Duration;
 
 use cluster_format::limits::CONNECTIONS_MAX;
-use cluster_sql::{CancelFlag, CancelReason};
+use cluster_sql::database::Database;
+use cluster_sql::sessions::{Activity, OpenBlock, SessionStatus, Signal};
+use cluster_sql::{CancelFlag, CancelReason, Status};
 use drivers_api::Instant;
 use spin::Mutex;
+
+use crate::client::Ended;
+use crate::serve::USER;
 
 /// A client must say who it is within this.
 pub const ARRIVED_WITHIN: Duration = Duration::from_secs(10);
@@ -38,7 +45,11 @@ struct Sessions {
 struct Registered {
     secret: u32,
     cancel: Arc<CancelFlag>,
+    shown: Shown,
 }
+
+/// What is shown of a session, which keeps it up to date.
+pub(crate) type Shown = Arc<Mutex<SessionStatus>>;
 
 struct Timer {
     at: Instant,
@@ -132,6 +143,21 @@ impl Registry {
         }
     }
 
+    /// What there is to say of each session.
+    pub fn sessions(&self) -> Vec<SessionStatus> {
+        self.sessions.lock().by_backend.values().map(|session| session.shown.lock().clone()).collect()
+    }
+
+    /// Tells a session to stop its statement, or to end; whether it is there.
+    pub fn signal(&self, signal: Signal) -> bool {
+        let sessions = self.sessions.lock();
+        let session = sessions.by_backend.get(&signal.pid.cast_unsigned());
+        session.is_some_and(|session| {
+            session.cancel.set(if signal.ends { CancelReason::End } else { CancelReason::Request });
+            true
+        })
+    }
+
     /// The time of a client that has yet to say who it is begins.
     pub(crate) fn arrive(self: &Arc<Self>, backend: u32) -> Timed {
         let timed = Timed { registry: self.clone(), backend };
@@ -165,8 +191,9 @@ pub(crate) struct Timed {
 }
 
 impl Timed {
-    /// Enters a session until the guard is dropped; none if there are too many, or one of this process id.
-    pub(crate) fn enter(self, secret: u32) -> Option<Entered> {
+    /// Enters a session, which shows `status`, until the guard is dropped; none if there are too many, or one of this
+    /// process id.
+    pub(crate) fn enter(self, secret: u32, status: SessionStatus) -> Option<Entered> {
         self.disarm();
         let cancel = Arc::new(CancelFlag::default());
         let mut sessions = self.registry.sessions.lock();
@@ -174,9 +201,10 @@ impl Timed {
         if by_backend.len() >= self.registry.connections_max || by_backend.contains_key(&self.backend) {
             return None;
         }
-        by_backend.insert(self.backend, Registered { secret, cancel: cancel.clone() });
+        let shown = Arc::new(Mutex::new(status));
+        by_backend.insert(self.backend, Registered { secret, cancel: cancel.clone(), shown: shown.clone() });
         drop(sessions);
-        Some(Entered { timed: self, cancel, armed: false })
+        Some(Entered { timed: self, cancel, shown, armed: false })
     }
 
     /// What `future` says, unless it takes longer than the client's time.
@@ -205,17 +233,70 @@ impl Drop for Timed {
     }
 }
 
+/// What is shown of a session that has just begun, whose client speaks `kind`.
+pub(crate) fn arrived<D: Database>(kind: &'static str, backend: u32, database: &D) -> SessionStatus {
+    let now = database.wall_micros();
+    SessionStatus {
+        pid: backend.cast_signed(),
+        kind,
+        user: USER.into(),
+        application_name: String::new(),
+        activity: Activity::Waiting(Status::Idle),
+        statement: "".into(),
+        started: now,
+        transaction_started: None,
+        statement_started: None,
+        changed: now,
+        block: None,
+    }
+}
+
 /// A session's place in the registry.
 pub(crate) struct Entered {
     timed: Timed,
     pub(crate) cancel: Arc<CancelFlag>,
+    shown: Shown,
     armed: bool,
 }
 
 impl Entered {
-    /// Something begins: what the last one was asked to do is forgotten.
-    pub(crate) fn begin_statement(&mut self) {
+    /// A statement begins, at `now`: what the last one was asked to do is forgotten.
+    pub(crate) fn begin_statement(&mut self, statement: Arc<str>, now: i64) {
         self.cancel.clear();
+        let mut shown = self.shown.lock();
+        if shown.activity != Activity::Running {
+            (shown.activity, shown.changed) = (Activity::Running, now);
+        }
+        shown.statement = statement;
+        shown.statement_started = Some(now);
+        shown.transaction_started.get_or_insert(now);
+    }
+
+    /// What the last step was asked to do is forgotten: another step of what is under way begins.
+    pub(crate) fn go_on(&self) {
+        self.cancel.clear();
+    }
+
+    /// The client may send the next one.
+    pub(crate) fn rest(&mut self, status: Status, block: Option<OpenBlock>, now: i64) {
+        let mut shown = self.shown.lock();
+        if shown.activity == Activity::Running {
+            (shown.activity, shown.changed) = (Activity::Waiting(status), now);
+        }
+        shown.block = block;
+        if status == Status::Idle {
+            shown.transaction_started = None;
+        }
+    }
+
+    /// The client calls itself something else.
+    pub(crate) fn rename(&mut self, application_name: String) {
+        self.shown.lock().application_name = application_name;
+    }
+
+    /// An end, if somebody wants the session to have one.
+    pub(crate) fn check_wanted(&self) -> Result<(), Ended> {
+        if self.cancel.ends() { Err(Ended::Terminated) } else { Ok(()) }
     }
 
     /// The time of a statement begins, unless it has.
@@ -237,9 +318,9 @@ impl Entered {
         self.timed.arm(timeout, ends);
     }
 
-    /// What `future` says, unless the pause takes too long.
+    /// What `future` says, unless the pause takes too long, or the session is to end.
     pub(crate) async fn in_time<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        self.timed.in_time(future).await
+        self.cancel.unless_ended(self.timed.in_time(future)).await.flatten()
     }
 
     /// What was timed has ended.

@@ -9,12 +9,12 @@ use core::pin::pin;
 use core::task::Poll;
 
 use cluster_sql::database::Database;
-use cluster_sql::{Session, SqlError, SqlState, Status};
+use cluster_sql::{ENDED, Session, SqlError, SqlState, Status};
 
 use crate::client::{Client, Ended, Stop};
 use crate::extended::Extended;
 use crate::frontend::{Malformed, Message, Startup};
-use crate::registry::Entered;
+use crate::registry::{Entered, arrived};
 use crate::{Connection, Registry};
 
 /// The only user, who may do everything.
@@ -22,6 +22,9 @@ pub(crate) const USER: &str = "relix";
 
 /// The only database.
 pub(crate) const DATABASE: &str = "relix";
+
+/// The setting by which a client says what it is.
+const APPLICATION_NAME: &str = "application_name";
 
 /// Serves one client until it leaves. `backend` is the process id the client is told and must be unique
 /// among the node's connections; `secret` is what it must show to cancel.
@@ -64,6 +67,7 @@ fn last_words(ended: Ended) -> Option<SqlError> {
         Ended::Malformed(Malformed::Encoding) => {
             SqlError::new(SqlState::BAD_CHARACTER, "invalid byte sequence for encoding \"UTF8\"")
         }
+        Ended::Terminated => SqlError::new(SqlState::ADMIN_SHUTDOWN, ENDED),
         Ended::Missed(missed) => {
             SqlError::new(SqlState::ADMIN_SHUTDOWN, format!("terminating connection: {missed}"))
                 .hint("Connect again, LISTEN, and look at the tables for what has changed.")
@@ -96,11 +100,11 @@ async fn begin<C: Connection, D: Database>(
     let Some((minor, parameters)) = introduced else { return Ok(None) };
     let entered = match check_startup(&parameters) {
         Ok(()) => arrival
-            .enter(secret)
+            .enter(secret, arrived("postgres", backend, &database))
             .ok_or_else(|| SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already")),
         Err(error) => Err(error),
     };
-    let entered = match entered {
+    let mut entered = match entered {
         Ok(entered) => entered,
         Err(error) => {
             client.out.error("FATAL", &error);
@@ -113,6 +117,7 @@ async fn begin<C: Connection, D: Database>(
     if minor > 0 || !options.is_empty() {
         client.out.negotiate_version(&options);
     }
+    client.heed(entered.cancel.clone());
     let mut session = Session::new(database, USER, DATABASE, backend, entered.cancel.clone());
     for (name, value) in &parameters {
         session.set_at_start(name, value);
@@ -120,6 +125,9 @@ async fn begin<C: Connection, D: Database>(
     client.out.authentication_ok();
     for (name, value) in session.reported_settings() {
         client.out.parameter_status(name, &value);
+        if name == APPLICATION_NAME {
+            entered.rename(value);
+        }
     }
     client.out.backend_key(backend, secret);
     client.out.ready_for_query(session.status());
@@ -209,6 +217,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
     /// Answers messages until the connection ends.
     async fn run(&mut self) -> Result<core::convert::Infallible, Ended> {
         loop {
+            self.entered.check_wanted()?;
             let message = self.next_message().await?;
             if self.extended.skipping && !matches!(message, Message::Sync | Message::Terminate) {
                 continue;
@@ -271,7 +280,10 @@ impl<C: Connection, D: Database> Backend<C, D> {
     pub(crate) fn report(&mut self, error: &SqlError) {
         self.session.fail();
         self.remark();
-        self.client.out.error("ERROR", error);
+        // Whoever is to end is told that, and nothing else.
+        if self.entered.check_wanted().is_ok() {
+            self.client.out.error("ERROR", error);
+        }
     }
 
     /// Tells the client what is worth a remark.
@@ -281,7 +293,15 @@ impl<C: Connection, D: Database> Backend<C, D> {
         }
         for (name, value) in self.session.take_changed_settings() {
             self.client.out.parameter_status(name, &value);
+            if name == APPLICATION_NAME {
+                self.entered.rename(value);
+            }
         }
+    }
+
+    /// A statement begins, of which this is shown.
+    pub(crate) fn begin_statement(&mut self, shown: Arc<str>) {
+        self.entered.begin_statement(shown, self.session.wall_micros());
     }
 
     /// Ends an implicit transaction and says that the next command may come.
@@ -291,6 +311,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
             Err(error) => self.report(&error),
         }
         self.entered.stop_timer();
+        self.entered.rest(self.session.status(), self.session.open_block(), self.session.wall_micros());
         self.at_rest = true;
         if self.session.status() == Status::Idle {
             self.notify()?;

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use cluster_sql::ast::CopyFormat;
 use cluster_sql::database::Database;
+use cluster_sql::sessions::shown;
 use cluster_sql::types::Datum;
 use cluster_sql::{CopyIn, Cursor, Mode, Outcome, Parsed, Prepared, SqlError, SqlState, Tag};
 
@@ -19,13 +20,14 @@ use crate::serve::{Backend, violation};
 impl<C: Connection, D: Database> Backend<C, D> {
     /// Runs the statements of one text, in one transaction unless they say otherwise.
     pub(crate) async fn simple_query(&mut self, sql: &str) -> Result<(), Ended> {
-        self.entered.begin_statement();
+        self.begin_statement(shown(sql));
         self.extended.forget_unnamed();
         match self.statements(sql).await {
             Ok(()) => {}
             Err(Stop::Ended(ended)) => return Err(ended),
             Err(Stop::Sql(error)) => self.report(&error),
         }
+        self.entered.check_wanted()?;
         self.ready().await
     }
 
@@ -86,6 +88,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
             }
             other => self.finish(other).await?,
         };
+        self.remark();
         self.client.out.command_complete(&tag.to_string());
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use cluster_gateway::{Closed, Connection, Registry, serve_http};
 use cluster_services::SCHEMAS;
 use cluster_sql::memory::MemoryDatabase;
+use cluster_sql::sessions::Signal;
 use cluster_sql::types::Datum;
 use cluster_sql::wire::{Style, text_of};
 use cluster_sql::{CancelFlag, Session};
@@ -385,4 +386,21 @@ fn what_is_not_understood_ends_the_connection() {
         }
     }
     assert!(server.talk("GET / HT").is_empty());
+}
+
+#[test]
+fn a_client_is_a_session_that_can_be_seen_and_ended() {
+    let server = Server::new();
+    let request = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n".to_vec();
+    let input = Arc::new(Mutex::new(VecDeque::from([request])));
+    let script = Script { input, output: Arc::default(), leaves: false };
+    let registry = Arc::new(Registry::new());
+    let mut serving = pin!(serve_http(script, server.database.clone(), registry.clone(), 7, 2));
+    let mut is_over = || serving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    (0..50).for_each(|_| assert!(!is_over()));
+    let session = registry.sessions().remove(0);
+    let shown = (session.pid, session.kind, session.activity.name(), &*session.statement);
+    assert_eq!(shown, (7, "http", "idle", "GET /health"));
+    assert!(registry.signal(Signal { pid: 7, ends: true }));
+    assert!(is_over() && registry.is_empty());
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use cluster_gateway::{ARRIVED_WITHIN, Closed, Connection, Registry, serve};
 use cluster_sql::memory::MemoryDatabase;
+use cluster_sql::sessions::Signal;
 use drivers_api::Instant;
 
 /// Both directions of a connection.
@@ -235,5 +236,39 @@ fn a_transaction_may_pause_for_its_time_and_no_longer() {
         let expected = "FATAL | 25P03 | terminating connection due to idle-in-transaction timeout";
         assert_eq!(client.answer(), expected);
         assert!(client.ended && client.registry.deadline().is_none());
+    });
+}
+
+/// What is shown of the only session.
+fn shown(client: &Client<'_>) -> (&'static str, String, bool, bool) {
+    let session = client.registry.sessions().remove(0);
+    let (activity, statement) = (session.activity.name(), session.statement.to_string());
+    (activity, statement, session.transaction_started.is_some(), session.block.is_some())
+}
+
+#[test]
+fn a_session_shows_what_it_does_and_ends_when_somebody_wants_it_to() {
+    with_client(|client| {
+        assert_eq!(shown(client), ("idle", "".into(), false, false));
+        client.query("BEGIN");
+        assert_eq!(shown(client), ("idle in transaction", "BEGIN".into(), true, true));
+        client.query("SELECT 1 / 0");
+        assert_eq!(shown(client), ("idle in transaction (aborted)", "SELECT 1 / 0".into(), true, true));
+        client.query("ROLLBACK");
+        assert_eq!(shown(client), ("idle", "ROLLBACK".into(), false, false));
+        client.query(&format!("SELECT '{}'", "ä".repeat(1000)));
+        assert_eq!(shown(client).1, format!("SELECT '{}", "ä".repeat(508)));
+        client.query("SET application_name = 'me'");
+        assert_eq!(client.registry.sessions()[0].application_name, "me");
+
+        assert!(!client.registry.signal(Signal { pid: 2, ends: true }), "there is no such session");
+        assert!(client.registry.signal(Signal { pid: 1, ends: false }));
+        client.turns(20);
+        assert_eq!(client.answer(), "", "nothing runs that could be stopped");
+        assert_eq!(client.query("SELECT 1"), "SELECT 1 | I");
+        assert!(client.registry.signal(Signal { pid: 1, ends: true }));
+        client.turns(20);
+        assert_eq!(client.answer(), "FATAL | 57P01 | terminating connection due to administrator command");
+        assert!(client.ended && client.registry.is_empty());
     });
 }

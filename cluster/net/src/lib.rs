@@ -16,9 +16,9 @@ mod peers;
 mod stack;
 mod wire;
 
-pub use link::{LinkError, LinkStatus};
+pub use link::{LinkError, LinkStatus, Traffic};
 pub use peers::{PeerEvent, Peers, PeersConfig, Refusal};
-pub use stack::{Stack, StackConfig, TcpConnection, TcpError};
+pub use stack::{SocketStatus, Stack, StackConfig, TcpConnection, TcpError};
 
 #[cfg(test)]
 mod tests;

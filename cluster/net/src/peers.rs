@@ -14,7 +14,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::LinkError;
 use crate::datagram::{HEADER_LEN, Header, Malformed, payload_len_max};
-use crate::link::{Fragment, Link};
+use crate::link::{Fragment, Link, LinkStatus};
 use crate::wire::{Address, emit, parse};
 
 /// Who this node is on the wire, and whom it looks for.
@@ -202,6 +202,12 @@ impl Peers {
     pub fn reachable(&self) -> Vec<NodeId> {
         let up = self.peers.iter().filter(|(_, peer)| peer.link.status().established);
         up.map(|(node, _)| *node).collect()
+    }
+
+    /// What there is to say of the links.
+    pub fn links(&self) -> impl Iterator<Item = (NodeId, Option<Ipv4Addr>, LinkStatus)> {
+        let address = |peer: &Peer| peer.address.map(|address| address.ip).or(peer.configured_ip);
+        self.peers.iter().map(move |(node, peer)| (*node, address(peer), peer.link.status()))
     }
 
     /// Queues a message for `to`.

@@ -4,6 +4,7 @@
 //! becomes a connection is replaced while there are fewer than the limit.
 
 mod connection;
+mod sockets;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
@@ -19,6 +20,7 @@ use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant as StackInstant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Cidr};
+pub use sockets::SocketStatus;
 use spin::Mutex;
 
 /// Dropped connections that still have something to say, at most; then the oldest is broken off.

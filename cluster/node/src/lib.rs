@@ -18,6 +18,7 @@
 
 extern crate alloc;
 
+mod activity;
 mod agreement;
 mod changes;
 mod config;
@@ -31,6 +32,7 @@ mod queue;
 mod rebuilding;
 mod recovery;
 mod replica;
+mod said;
 mod session;
 mod shared;
 mod work;

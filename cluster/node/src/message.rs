@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use cluster_consensus::Message;
 use cluster_format::{Commit, Entry, NodeId, RequestId, SnapshotChunk, SnapshotHead, Version};
+use cluster_sql::sessions::Signal;
 use cluster_sql::types::Datum;
 use cluster_store::{PatchPiece, PatchQuestion};
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,10 @@ pub enum PeerMessage {
     Live(u64, String),
     /// Here they are.
     LiveAnswer(u64, Vec<Vec<Datum>>),
+    /// One of your sessions is to stop its statement, or to end.
+    Signal(u64, Signal),
+    /// It was told to; or there is none.
+    SignalAnswer(u64, bool),
 }
 
 /// A change of the cluster itself.

@@ -9,8 +9,10 @@ use alloc::vec::Vec;
 use cluster_format::{Commit, NodeId, Origin, Version};
 use cluster_services::{LIVE_TABLES, tables};
 use cluster_sql::catalog::TableCache;
-use cluster_sql::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
-use cluster_sql::types::Datum;
+use cluster_sql::database::{
+    Database, DatabaseError, Freshness, LiveRows, LiveTable, Procedure, SequenceNumbers,
+};
+use cluster_sql::sessions::Signal;
 use cluster_sql::{Builders, Channels, Claims, Turns};
 use cluster_store::{MemoryPool, Mended, Mending, ReadError, Snapshot, Tables};
 use futures_channel::oneshot;
@@ -32,7 +34,9 @@ pub(crate) enum Request {
     Mended(ReadError, Reply<Snapshot>),
     Commit(Arc<Commit>, Reply<Version>),
     Change(Change, Reply<()>),
-    LiveRows(String, Reply<Vec<Vec<Datum>>>),
+    LiveRows(String, Reply<LiveRows>),
+    /// A session, of whatever node, is to stop its statement or to end.
+    Signal(Signal, Reply<bool>),
 }
 
 /// The common ground.
@@ -163,14 +167,19 @@ impl Database for NodeDatabase {
         LIVE_TABLES
     }
 
-    async fn live_rows(&self, name: &str) -> Result<Vec<Vec<Datum>>, DatabaseError> {
+    async fn live_rows(&self, name: &str) -> Result<LiveRows, DatabaseError> {
         if name == tables::TABLE.name {
             self.check_in_service()?;
             let snapshot = self.lock().newest.clone();
-            return tables::rows(&snapshot).await.map_err(DatabaseError::Unreadable);
+            let rows = tables::rows(&snapshot).await.map_err(DatabaseError::Unreadable)?;
+            return Ok(LiveRows { rows, silent: Vec::new() });
         }
         let name = name.to_string();
         self.asking.ask(|reply| Request::LiveRows(name, reply)).await
+    }
+
+    async fn signal(&self, signal: Signal) -> Result<bool, DatabaseError> {
+        self.asking.ask(|reply| Request::Signal(signal, reply)).await
     }
 
     fn memory(&self) -> &Arc<MemoryPool> {

@@ -28,10 +28,8 @@ use cluster_sql::{CancelFlag, Session, SqlResult, SqlState};
 use drivers_api::{Instant, Now};
 use spin::Mutex;
 
+use crate::activity::Activity;
 use crate::shared::NodeDatabase;
-
-/// After a failure, so long until the next attempt.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// After a round in which a policy has failed, so long until the next, if nothing else happens: it may have failed on rows that
 /// nobody is told of.
@@ -48,51 +46,6 @@ const GAUGED_MAX: usize = 1024;
 
 /// How often the leader looks who is silent: about as often as it hears from others.
 const MEMBERS_PAUSE: Duration = Duration::from_millis(100);
-
-/// Something that is done when it is due, once at a time.
-#[derive(Debug, Default)]
-pub(crate) struct Activity {
-    is_due: bool,
-    is_running: bool,
-    /// Due then, if not before.
-    at: Option<Instant>,
-    has_failed: bool,
-}
-
-impl Activity {
-    /// It is to be done, again if it is being done.
-    pub(crate) fn set_due(&mut self) {
-        self.is_due = true;
-    }
-
-    /// It is to be done then, if not before.
-    fn set_due_at(&mut self, at: Instant) {
-        self.at = Some(self.at.map_or(at, |known| known.min(at)));
-    }
-
-    /// Whether it is to be done now. [`Activity::end`] follows.
-    fn begin(&mut self, now: Now) -> bool {
-        if core::mem::take(&mut self.has_failed) {
-            self.at = Some(now.monotonic + PAUSE);
-        }
-        let is_due = self.is_due || self.at.is_some_and(|at| at <= now.monotonic);
-        if self.is_running || !is_due {
-            return false;
-        }
-        (self.is_due, self.is_running, self.at) = (false, true, None);
-        true
-    }
-
-    fn end(&mut self, done: bool) {
-        self.is_running = false;
-        self.has_failed |= !done;
-    }
-
-    /// When it is due, if that is known.
-    fn deadline(&self) -> Option<Instant> {
-        self.at.filter(|_| !self.is_running)
-    }
-}
 
 /// What is due, for the node and what it has begun.
 #[derive(Default)]
@@ -112,6 +65,10 @@ pub(crate) struct Due {
     full_may_be_others: bool,
     /// The node is to look which tasks it runs.
     pub(crate) look: Activity,
+    /// The node is to look which nodes drain.
+    pub(crate) drain: Activity,
+    /// Those that did.
+    pub(crate) draining: Vec<NodeId>,
     /// Attempts that are to be run.
     begun: Vec<Begun<NodeDatabase>>,
     /// When the next task is ready, in microseconds since the Unix epoch, as the last round has found it.
@@ -129,8 +86,10 @@ impl Due {
     /// The tables of services are there, or something was in the way.
     pub(crate) fn install_ended(&mut self, done: SqlResult<bool>) {
         self.is_installed = done.is_ok();
-        self.round.is_due |= done.is_ok();
-        self.tick.is_due |= done.is_ok();
+        if done.is_ok() {
+            self.round.set_due();
+            self.tick.set_due();
+        }
         let done = self.heed("make the tables of services", done);
         self.install.end(done.is_some());
     }
@@ -174,12 +133,29 @@ impl Due {
         self.begun.extend(begun.unwrap_or_default());
     }
 
+    fn workers_changed(&mut self) {
+        self.round.set_due();
+        self.drain.set_due();
+    }
+
+    /// Which nodes drain, as their workers' rows say.
+    pub(crate) fn found_draining(&mut self, found: SqlResult<Vec<NodeId>>) {
+        let found = match found {
+            Err(error) if error.state == SqlState::UNDEFINED_TABLE => Some(Vec::new()),
+            found => self.heed("look which nodes drain", found),
+        };
+        self.drain.end(found.is_some());
+        if let Some(found) = found {
+            self.draining = found;
+        }
+    }
+
     /// An attempt has ended, and whether the node is to look again.
     pub(crate) fn ran(&mut self, again: SqlResult<bool>) {
         match self.heed("run a task", again) {
             Some(true) => self.look.set_due(),
             Some(false) => {}
-            None => self.look.has_failed = true,
+            None => self.look.fail(),
         }
     }
 
@@ -242,6 +218,7 @@ impl Work {
         let mut due = Due::default();
         // What it was to run when it was stopped, it is to run still.
         due.look.set_due();
+        due.drain.set_due();
         Work {
             worker: Arc::new(Worker::new(database, node)),
             due: Arc::new(Mutex::new(due)),
@@ -268,7 +245,8 @@ impl Work {
                         self.due.lock().look.set_due();
                     }
                 }
-                Some(QUEUES | POLICIES | WORKERS) => self.due.lock().round.set_due(),
+                Some(WORKERS) => self.due.lock().workers_changed(),
+                Some(QUEUES | POLICIES) => self.due.lock().round.set_due(),
                 Some(SCHEDULES) => self.due.lock().tick.set_due(),
                 Some(MESSAGES | MAILBOXES) => self.due.lock().touch(leading_text(&write.key)),
                 Some(PROGRAMS) => self.worker.programs_changed(version),
@@ -280,7 +258,7 @@ impl Work {
             let has_any = |tables: &[u32]| tables.iter().any(|id| range.overlaps(&table_range(*id)));
             let mut due = self.due.lock();
             if has_any(&[TASKS_READY, TASKS_RUNNING, QUEUES, POLICIES, WORKERS]) {
-                due.round.set_due();
+                due.workers_changed();
                 due.look.set_due();
             }
             if has_any(&[PROGRAMS]) {
@@ -298,6 +276,7 @@ impl Work {
         self.worker.programs_changed(version);
         let mut due = self.due.lock();
         due.look.set_due();
+        due.drain.set_due();
         due.full_may_be_others = true;
     }
 
@@ -391,6 +370,11 @@ impl Work {
         self.due.lock().look.begin(now)
     }
 
+    /// Whether this node is to look now which nodes drain.
+    pub(crate) fn begins_drain(&self, now: Now) -> bool {
+        self.due.lock().drain.begin(now)
+    }
+
     /// Attempts that are to be run now.
     pub(crate) fn take_begun(&self) -> Vec<Begun<NodeDatabase>> {
         core::mem::take(&mut self.due.lock().begun)
@@ -411,7 +395,7 @@ impl Work {
         let install = due.install.deadline().filter(|_| leads);
         let of_leader = [&due.round, &due.tick, &due.gauge];
         let of_leader = of_leader.map(|one| one.deadline().filter(|_| leads && due.is_installed));
-        let others = [install, due.look.deadline(), self.attempts_at];
+        let others = [install, due.look.deadline(), due.drain.deadline(), self.attempts_at];
         of_leader.into_iter().chain(others).flatten().min()
     }
 }

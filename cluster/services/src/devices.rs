@@ -21,6 +21,7 @@ pub const TABLE: LiveTable = LiveTable {
         ("vector", DataType::Int4),
         ("interrupts", DataType::Int8),
     ],
+    configured: None,
 };
 
 /// The rows of one of `node`'s devices.

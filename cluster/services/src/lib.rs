@@ -13,26 +13,47 @@ extern crate alloc;
 mod attempts;
 #[cfg(test)]
 mod bench;
+pub mod cache;
 pub mod devices;
 mod drive;
 pub mod files;
 pub mod hooks;
+pub mod interrupts;
+pub mod links;
+pub mod log;
+pub mod memory;
 pub mod messages;
 pub mod nodes;
 pub mod programs;
+pub mod raft;
 pub mod scheduler;
 pub mod schedules;
+pub mod sockets;
 pub mod storage;
 pub mod tables;
+pub mod transactions;
 pub mod worker;
 pub mod workflows;
 
 use cluster_sql::database::{Database, Freshness, LiveTable};
 use cluster_sql::types::Datum;
-use cluster_sql::{ServiceSchema, Session, SqlResult};
+use cluster_sql::{ServiceSchema, Session, SqlResult, sessions};
 
 /// The live tables.
-pub const LIVE_TABLES: &[LiveTable] = &[nodes::TABLE, devices::TABLE, storage::TABLE, tables::TABLE];
+pub const LIVE_TABLES: &[LiveTable] = &[
+    nodes::TABLE,
+    devices::TABLE,
+    storage::TABLE,
+    tables::TABLE,
+    sessions::TABLE,
+    transactions::TABLE,
+    links::TABLE,
+    sockets::TABLE,
+    memory::TABLE,
+    raft::TABLE,
+    cache::TABLE,
+    interrupts::TABLE,
+];
 
 /// The stored tables, service by service.
 pub const SCHEMAS: &[ServiceSchema] = &[
@@ -43,6 +64,7 @@ pub const SCHEMAS: &[ServiceSchema] = &[
     files::SCHEMA,
     workflows::SCHEMA,
     hooks::SCHEMA,
+    log::SCHEMA,
 ];
 
 /// What `read` finds in the tables as this node has applied them, without asking anybody.

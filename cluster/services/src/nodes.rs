@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_format::{NodeId, Version};
-use cluster_sql::database::LiveTable;
+use cluster_sql::database::{Configured, LiveTable};
 use cluster_sql::types::{DataType, Datum};
 use drivers_api::MemoryInfo;
 
@@ -29,7 +29,10 @@ pub const TABLE: LiveTable = LiveTable {
         ("disk_total", DataType::Int8),
         ("connections", DataType::Int4),
         ("uptime_ms", DataType::Int8),
+        ("draining", DataType::Bool),
     ],
+    // What drains a node is its worker's row.
+    configured: Some(Configured { columns: &["draining"], table: "workers", key: ("id", "node") }),
 };
 
 /// What a node says of itself.
@@ -61,6 +64,8 @@ pub struct NodeStatus {
     pub connections: u32,
     /// Milliseconds since it started.
     pub uptime_ms: u64,
+    /// Whether it is to be given nothing: tasks go to others, and so does leadership.
+    pub draining: bool,
 }
 
 impl NodeStatus {
@@ -81,6 +86,7 @@ impl NodeStatus {
             int8(self.disk_total),
             Datum::Int4(i32::try_from(self.connections).unwrap_or(i32::MAX)),
             int8(self.uptime_ms),
+            Datum::Bool(self.draining),
         ]
     }
 }

@@ -26,6 +26,7 @@ pub const TABLE: LiveTable = LiveTable {
         ("files_damaged", DataType::Int8),
         ("files_mended", DataType::Int8),
     ],
+    configured: None,
 };
 
 /// What a node says of its data disk. Counts begin anew when it starts.

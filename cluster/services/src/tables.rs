@@ -20,6 +20,7 @@ pub const TABLE: LiveTable = LiveTable {
         ("columns", DataType::Int4),
         ("disk_bytes", DataType::Int8),
     ],
+    configured: None,
 };
 
 /// One row for each stored table that there is in `snapshot`.

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::Future;
 
-use cluster_format::{Commit, Origin, RequestId, Version};
+use cluster_format::{Commit, NodeId, Origin, RequestId, Version};
 use cluster_store::{Conflict, MemoryPool, ReadError, Snapshot};
 
 use spin::Mutex;
@@ -15,6 +15,7 @@ use crate::builders::Builders;
 use crate::catalog::TableCache;
 use crate::claims::Claims;
 use crate::notify::Channels;
+use crate::sessions::Signal;
 use crate::turns::Turns;
 use crate::types::{DataType, Datum};
 
@@ -57,6 +58,8 @@ pub enum DatabaseError {
     NoSuchNode,
     /// No node can take over leadership (55000).
     NoSuccessor,
+    /// That node has not answered: whether it has done what it was asked for is not known (57P03).
+    Silent(NodeId),
     /// Without that node, too few that vote would be up (55000).
     NoQuorumLeft,
 }
@@ -77,6 +80,28 @@ pub struct LiveTable {
     pub name: &'static str,
     /// Its columns.
     pub columns: &'static [(&'static str, DataType)],
+    /// Those that can be changed, if some can.
+    pub configured: Option<Configured>,
+}
+
+/// Columns of a live table that are configuration: a stored table of schema `sys` has them, under the same names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Configured {
+    /// The columns.
+    pub columns: &'static [&'static str],
+    /// Where they are stored.
+    pub table: &'static str,
+    /// What tells which row is which: a column of the live table, and one of the stored.
+    pub key: (&'static str, &'static str),
+}
+
+/// The rows of a live table, as far as they could be had.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LiveRows {
+    /// The rows of the nodes that have answered, in the order of the table's columns.
+    pub rows: Vec<Vec<Datum>>,
+    /// The nodes that have not, and whose rows are missed.
+    pub silent: Vec<NodeId>,
 }
 
 /// The node, as its sessions see it. Cheap to clone; every clone is the same node.
@@ -103,8 +128,11 @@ pub trait Database: Clone + Send + Sync + 'static {
     /// The live tables of schema `sys`.
     fn live_tables(&self) -> &'static [LiveTable];
 
-    /// The rows of one of them, in the order of its columns.
-    fn live_rows(&self, name: &str) -> impl Future<Output = Result<Vec<Vec<Datum>>, DatabaseError>> + Send;
+    /// The rows of one of them.
+    fn live_rows(&self, name: &str) -> impl Future<Output = Result<LiveRows, DatabaseError>> + Send;
+
+    /// Tells a session, of whatever node, to stop its statement or to end; whether it was there.
+    fn signal(&self, signal: Signal) -> impl Future<Output = Result<bool, DatabaseError>> + Send;
 
     /// The memory that this node's sessions share.
     fn memory(&self) -> &Arc<MemoryPool>;

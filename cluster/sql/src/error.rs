@@ -88,6 +88,8 @@ states! {
     INVALID_CATALOG_NAME = "3D000";
     /// savepoint exception: invalid_savepoint_specification
     INVALID_SAVEPOINT = "3B001";
+    /// warning
+    WARNING = "01000";
     /// invalid_schema_name
     INVALID_SCHEMA_NAME = "3F000";
     /// serialization_failure
@@ -368,6 +370,11 @@ impl From<DatabaseError> for SqlError {
             DatabaseError::NoSuchNode => {
                 SqlError::new(SqlState::UNDEFINED_OBJECT, "the cluster has no such node")
                     .hint("SELECT id FROM sys.nodes lists them.")
+            }
+            DatabaseError::Silent(node) => {
+                let message = alloc::format!("node {node} did not answer: whether its session was told is not known");
+                SqlError::new(SqlState::CANNOT_CONNECT_NOW, message)
+                    .hint("SELECT pid FROM sys.sessions shows whether it is still there.")
             }
             DatabaseError::NoQuorumLeft => {
                 let message = "without that node, too few of the others would be up to go on";

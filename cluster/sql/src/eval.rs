@@ -21,7 +21,7 @@ use crate::like::like;
 use crate::memo::{self, Memo};
 use crate::notify::Told;
 use crate::path::SearchPath;
-use crate::session::{AskedSetting, Settings};
+use crate::session::{AskedSetting, Notice, Settings};
 use crate::types::{Array, DataType, Datum, fit_explicitly};
 use crate::wire::Style;
 
@@ -76,6 +76,8 @@ pub(crate) struct SessionFacts {
     pub(crate) sequences: Arc<Mutex<SessionSequences>>,
     /// What its transaction is to tell.
     pub(crate) told: Arc<Mutex<Told>>,
+    /// What is worth a remark of what it has read.
+    pub(crate) remarks: Arc<Mutex<Vec<Notice>>>,
     /// How often routines have been called.
     pub(crate) calls: Arc<AtomicUsize>,
     /// The hidden ids of rows that it inserts.
@@ -102,6 +104,7 @@ impl SessionFacts {
             deferred: Arc::default(),
             sequences: Arc::default(),
             told: Arc::default(),
+            remarks: Arc::default(),
             calls: Arc::default(),
             row_ids: Arc::new(Mutex::new(RowIds::new(0))),
         }
@@ -149,6 +152,7 @@ impl Expr {
             Expr::Subquery(subquery) => Cow::Owned(memo::eval(subquery, row, env)?),
             Expr::Sequence(call) => Cow::Owned(memo::eval_sequence(call, row, env)?),
             Expr::Routine(call) => Cow::Owned(memo::eval_routine(call, row, env)?),
+            Expr::Signal(ends, pid) => Cow::Owned(memo::eval_signal(*ends, &*pid.eval(row, env)?, env)?),
             Expr::And(all) => known(all_of(all, row, env, false)?),
             Expr::Or(any) => known(all_of(any, row, env, true)?),
             Expr::Not(inner) => known(inner.test(row, env)?.map(|value| !value)),

@@ -53,6 +53,8 @@ pub(crate) enum Expr {
     Subquery(Arc<Subquery>),
     Sequence(Box<SequenceCall>),
     Routine(Box<RoutineCall>),
+    /// `pg_cancel_backend`, or `pg_terminate_backend` if true, of a session.
+    Signal(bool, Box<Expr>),
 }
 
 /// A call of a function or procedure that users have defined.
@@ -202,6 +204,7 @@ impl Expr {
             Expr::Aggregate(_) | Expr::Window(_) => Ok(()),
             Expr::Sequence(call) => call.name.iter_mut().chain(&mut call.arguments).try_for_each(visit),
             Expr::Routine(call) => call.arguments.iter_mut().try_for_each(visit),
+            Expr::Signal(_, pid) => visit(pid),
             Expr::Subquery(subquery) => {
                 let subquery = Arc::make_mut(subquery);
                 subquery.outer.iter_mut().chain(&mut subquery.operands).try_for_each(visit)
@@ -266,6 +269,7 @@ impl Expr {
             Expr::Aggregate(_) | Expr::Window(_) => Vec::new(),
             Expr::Sequence(call) => call.name.iter().chain(&call.arguments).collect(),
             Expr::Routine(call) => call.arguments.iter().collect(),
+            Expr::Signal(_, pid) => [&**pid].into(),
             Expr::Subquery(subquery) => subquery.outer.iter().chain(&subquery.operands).collect(),
             Expr::And(all)
             | Expr::Or(all)
@@ -312,20 +316,20 @@ impl Expr {
 
     /// Whether it is a function's call, or asks for the next number of a sequence.
     pub(crate) fn is_call(&self) -> bool {
-        matches!(self, Expr::Call(..) | Expr::Sequence(_) | Expr::Routine(_))
+        matches!(self, Expr::Call(..) | Expr::Sequence(_) | Expr::Routine(_) | Expr::Signal(..))
     }
 
     /// Whether it depends on whose session it is in, or when.
     pub(crate) fn is_of_session(&self) -> bool {
         matches!(self, Expr::Call(function, _) if function.is_of_session())
-            || matches!(self, Expr::Sequence(_) | Expr::Routine(_))
+            || matches!(self, Expr::Sequence(_) | Expr::Routine(_) | Expr::Signal(..))
     }
 
     /// Whether two evaluations may give different values, or do more than give one.
     pub(crate) fn is_volatile(&self) -> bool {
         self.any(&mut |expr| match expr {
             Expr::Call(function, _) => function.is_volatile(),
-            Expr::Sequence(_) => true,
+            Expr::Sequence(_) | Expr::Signal(..) => true,
             Expr::Routine(call) => call.routine.descriptor.is_volatile(),
             Expr::Subquery(subquery) => subquery.is_volatile,
             _ => false,
@@ -336,7 +340,7 @@ impl Expr {
     pub(crate) fn varies(&self) -> bool {
         self.any(&mut |expr| match expr {
             Expr::Call(function, _) => function.is_volatile(),
-            Expr::Sequence(_) => true,
+            Expr::Sequence(_) | Expr::Signal(..) => true,
             Expr::Routine(call) => call.routine.descriptor.is_volatile(),
             Expr::Subquery(subquery) => subquery.varies(),
             _ => false,

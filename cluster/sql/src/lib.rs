@@ -36,6 +36,7 @@ mod path;
 mod plan;
 pub mod row;
 mod session;
+pub mod sessions;
 mod settings;
 mod system;
 mod turns;
@@ -43,7 +44,7 @@ pub mod types;
 pub mod wire;
 
 pub use builders::Builders;
-pub use cancel::{CancelFlag, CancelReason};
+pub use cancel::{CancelFlag, CancelReason, ENDED};
 pub use claims::Claims;
 pub use error::{SqlError, SqlResult, SqlState};
 pub use exec::{Row, STATEMENT_MEMORY_MAX};

@@ -18,6 +18,7 @@ use crate::error::{SqlError, SqlResult};
 use crate::eval::{Env, compare};
 use crate::expr::{RoutineCall, SequenceCall, SequenceFunction, Subquery, SubqueryKind};
 use crate::key::{self, KeyOrder};
+use crate::sessions::Signal;
 use crate::system::Catalog;
 use crate::types::Datum;
 
@@ -39,6 +40,7 @@ pub(crate) enum Pending {
     Subquery(PendingSubquery),
     Sequence(SequenceRequest),
     Routine(RoutineRequest),
+    Signal(Signal),
     /// What there is.
     Catalog,
 }
@@ -79,6 +81,7 @@ struct Results {
 pub(crate) enum Asked {
     Sequence(SequenceFunction, Option<String>),
     Routine(Vec<u8>),
+    Signal(Signal),
 }
 
 impl Pending {
@@ -87,6 +90,7 @@ impl Pending {
         match self {
             Pending::Sequence(request) => Some(Asked::Sequence(request.function, request.name.clone())),
             Pending::Routine(request) => Some(Asked::Routine(request.routine.key.clone())),
+            Pending::Signal(signal) => Some(Asked::Signal(*signal)),
             Pending::Subquery(_) | Pending::Catalog => None,
         }
     }
@@ -307,6 +311,12 @@ pub(crate) fn eval_routine(call: &RoutineCall, row: &[Datum], env: &Env<'_>) -> 
     }
     let routine = call.routine.clone();
     env.memo.answer(|| Pending::Routine(RoutineRequest { routine, arguments }))
+}
+
+/// Whether the session called `pid` was there to be told to stop, or to end.
+pub(crate) fn eval_signal(ends: bool, pid: &Datum, env: &Env<'_>) -> SqlResult<Datum> {
+    let Datum::Int4(pid) = *pid else { return Ok(Datum::Null) };
+    env.memo.answer(|| Pending::Signal(Signal { pid, ends }))
 }
 
 fn quantified(

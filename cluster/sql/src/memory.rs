@@ -3,7 +3,6 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 
 use cluster_format::limits::TRANSACTION_LEN_MAX;
 use cluster_format::{Commit, Digest, Entry, LogPosition, NodeId, Origin, Payload, Version};
@@ -13,8 +12,9 @@ use spin::Mutex;
 use crate::builders::Builders;
 use crate::catalog::TableCache;
 use crate::claims::Claims;
-use crate::database::{Database, DatabaseError, Freshness, LiveTable, Procedure, SequenceNumbers};
+use crate::database::{Database, DatabaseError, Freshness, LiveRows, LiveTable, Procedure, SequenceNumbers};
 use crate::notify::{Channels, notifications};
+use crate::sessions::{self, Signal};
 use crate::turns::Turns;
 use crate::types::{DataType, Datum};
 
@@ -41,10 +41,14 @@ struct State {
     wall_micros: i64,
 }
 
-static LIVE_TABLES: [LiveTable; 1] = [LiveTable {
-    name: "nodes",
-    columns: &[("id", DataType::Int4), ("name", DataType::Text), ("applied", DataType::Int8)],
-}];
+static LIVE_TABLES: [LiveTable; 2] = [
+    LiveTable {
+        name: "nodes",
+        columns: &[("id", DataType::Int4), ("name", DataType::Text), ("applied", DataType::Int8)],
+        configured: None,
+    },
+    sessions::TABLE,
+];
 
 impl MemoryDatabase {
     /// An empty database whose clock stands at `wall_micros` (microseconds since the Unix epoch) until
@@ -128,14 +132,18 @@ impl Database for MemoryDatabase {
         &LIVE_TABLES
     }
 
-    async fn live_rows(&self, name: &str) -> Result<Vec<Vec<Datum>>, DatabaseError> {
-        match name {
-            "nodes" => {
-                let applied = i64::try_from(self.state.lock().tables.version().0).unwrap_or(i64::MAX);
-                Ok([[Datum::Int4(1), Datum::Text("memory".into()), Datum::Int8(applied)].into()].into())
-            }
-            _ => Ok(Vec::new()),
+    async fn live_rows(&self, name: &str) -> Result<LiveRows, DatabaseError> {
+        let mut live = LiveRows::default();
+        if name == "nodes" {
+            let applied = i64::try_from(self.state.lock().tables.version().0).unwrap_or(i64::MAX);
+            live.rows.push([Datum::Int4(1), Datum::Text("memory".into()), Datum::Int8(applied)].into());
         }
+        Ok(live)
+    }
+
+    async fn signal(&self, _signal: Signal) -> Result<bool, DatabaseError> {
+        // It knows nobody's sessions.
+        Ok(false)
     }
 
     fn memory(&self) -> &Arc<MemoryPool> {

@@ -26,6 +26,7 @@ pub(crate) static TABLE: LiveTable = LiveTable {
         ("permitted", DataType::Text),
         ("description", DataType::Text),
     ],
+    configured: None,
 };
 
 /// The column that can be changed.

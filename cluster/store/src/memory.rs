@@ -11,18 +11,24 @@ pub struct PoolEmpty;
 /// A number of bytes that is shared.
 #[derive(Debug)]
 pub struct MemoryPool {
+    len: usize,
     left: AtomicUsize,
 }
 
 impl MemoryPool {
     /// A pool of `len` bytes.
     pub fn new(len: usize) -> Arc<MemoryPool> {
-        Arc::new(MemoryPool { left: AtomicUsize::new(len) })
+        Arc::new(MemoryPool { len, left: AtomicUsize::new(len) })
     }
 
     /// A lease of nothing yet.
     pub fn lease(self: &Arc<Self>) -> Lease {
         Lease { pool: self.clone(), len: 0 }
+    }
+
+    /// All of its bytes, held or not.
+    pub fn size(&self) -> usize {
+        self.len
     }
 
     /// Bytes that nobody holds.

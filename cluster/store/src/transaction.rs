@@ -152,6 +152,11 @@ impl Transaction {
         Ok(self.snapshot.disk_len(range).await?)
     }
 
+    /// How many keys it has written, or ranges deleted, and the bytes of these.
+    pub fn written_size(&self) -> (usize, usize) {
+        (self.writes.len() + self.deletes.len(), self.writes_len)
+    }
+
     /// The keys that it has written, in order.
     pub fn written_keys(&self) -> impl Iterator<Item = &Arc<[u8]>> {
         self.writes.keys()

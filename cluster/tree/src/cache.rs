@@ -47,6 +47,18 @@ pub struct FrameCache {
     ghosts: HashSet<FrameId>,
     /// In the order they left, and some that have come back since.
     ghost_order: VecDeque<FrameId>,
+    counts: CacheCounts,
+}
+
+/// What a cache has been good for, since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheCounts {
+    /// Frames that were wanted and there.
+    pub hits: u64,
+    /// Frames that were wanted and not there.
+    pub misses: u64,
+    /// Frames that had to make room.
+    pub evictions: u64,
 }
 
 impl FrameCache {
@@ -61,12 +73,17 @@ impl FrameCache {
             main_len: 0,
             ghosts: HashSet::new(),
             ghost_order: VecDeque::new(),
+            counts: CacheCounts::default(),
         }
     }
 
     /// The payload of a frame, if it is there.
     pub fn get(&mut self, frame: FrameId) -> Option<Arc<[u8]>> {
-        let entry = self.entries.get_mut(&frame)?;
+        let Some(entry) = self.entries.get_mut(&frame) else {
+            self.counts.misses += 1;
+            return None;
+        };
+        self.counts.hits += 1;
         entry.reads = (entry.reads + 1).min(READS_MAX);
         Some(entry.payload.clone())
     }
@@ -89,6 +106,21 @@ impl FrameCache {
         while self.len_bytes() > self.len_max {
             self.evict();
         }
+    }
+
+    /// What it has been good for.
+    pub fn counts(&self) -> CacheCounts {
+        self.counts
+    }
+
+    /// How many frames are there.
+    pub fn frames(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many bytes it may take.
+    pub fn len_max(&self) -> usize {
+        self.len_max
     }
 
     /// How many bytes it takes.
@@ -121,6 +153,7 @@ impl FrameCache {
             return self.push(frame, len, true);
         }
         self.entries.remove(&frame);
+        self.counts.evictions += 1;
         if is_small {
             self.remember(frame);
         }

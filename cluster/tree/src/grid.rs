@@ -14,7 +14,8 @@ use spin::Mutex;
 
 use crate::cells::CELL_SECTORS;
 use crate::{
-    CellRun, Cells, Frame, FrameCache, FrameId, FrameKind, FrameRef, Frames, ReadError, Table, TableId,
+    CacheCounts, CellRun, Cells, Frame, FrameCache, FrameId, FrameKind, FrameRef, Frames, ReadError, Table,
+    TableId,
 };
 
 /// The low bits of the ids of all requests: whoever has other requests for the same disk uses others.
@@ -54,6 +55,23 @@ impl BlockReads {
 }
 
 type FrameReader = oneshot::Sender<Result<Arc<[u8]>, ReadError>>;
+
+/// The cache and the requests, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GridStatus {
+    /// What the cache has been good for.
+    pub counts: CacheCounts,
+    /// Frames in it.
+    pub frames: usize,
+    /// Their bytes.
+    pub len: usize,
+    /// How many these may be.
+    pub len_max: usize,
+    /// Requests that were made.
+    pub requests: u64,
+    /// Those that the disk has not done yet.
+    pub waiting: usize,
+}
 
 struct Shared {
     /// The sector that the first cell begins with.
@@ -111,6 +129,19 @@ impl Grid {
         let mut shared = self.shared.lock();
         let count = cells_between(shared.start, sectors);
         shared.cells.grow(count);
+    }
+
+    /// What there is to say of the cache and the requests.
+    pub fn status(&self) -> GridStatus {
+        let shared = self.shared.lock();
+        GridStatus {
+            counts: shared.cache.counts(),
+            frames: shared.cache.frames(),
+            len: shared.cache.len_bytes(),
+            len_max: shared.cache.len_max(),
+            requests: shared.requests_made,
+            waiting: shared.waiting.len(),
+        }
     }
 
     /// Requests for the disk. They may complete in any order.

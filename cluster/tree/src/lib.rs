@@ -61,9 +61,10 @@ mod varint;
 mod writer;
 mod yielding;
 
+pub use cache::CacheCounts;
 pub use cells::{CELL_SECTORS, CellRun};
 pub use frame::{FrameError, FrameRef, Sum, TableId};
-pub use grid::{BlockReads, Grid, REQUEST_TAG, REQUEST_TAG_BITS};
+pub use grid::{BlockReads, Grid, GridStatus, REQUEST_TAG, REQUEST_TAG_BITS};
 pub use levels::{Levels, Run};
 pub use manifest::{OpenError, Root};
 pub use memtable::WrittenSince;

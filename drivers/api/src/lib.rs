@@ -30,7 +30,7 @@ pub use console::{Console, Level};
 pub use device::{DeviceInfo, QueueInfo};
 pub use disk::{Disk, DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 pub use entropy::Entropy;
-pub use inventory::{Inventory, MemoryInfo};
+pub use inventory::{InterruptInfo, Inventory, MemoryInfo};
 pub use nic::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Mtu, Nic, NicQueueFull};
 
 /// The machine one node runs on: what its root lends it for one turn.

@@ -79,6 +79,11 @@ pub fn allocate() -> Option<Line> {
     NEXT_DEVICE.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok().map(Line::of)
 }
 
+/// The vectors that interrupts have arrived at, and how many.
+pub fn counts() -> impl Iterator<Item = (u8, u64)> {
+    (0..=u8::MAX).map(|vector| (vector, Line::of(vector).count())).filter(|(_, count)| *count > 0)
+}
+
 /// Called by the handler.
 pub(crate) fn mark(vector: u8) {
     let line = Line::of(vector).state();

@@ -8,12 +8,12 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted, connections_max};
-use drivers_api::{Console, DeviceInfo, Instant, Inventory, Level, Machine, MemoryInfo, Now};
+use drivers_api::{Console, DeviceInfo, Instant, InterruptInfo, Inventory, Level, Machine, MemoryInfo, Now};
 use drivers_virtio::{DeviceList, Devices};
 use kernel_arch::boot::BootInfo;
 use kernel_arch::console::SerialConsole;
 use kernel_arch::power::PanicAction;
-use kernel_arch::{clock, memory, power};
+use kernel_arch::{clock, interrupts, memory, power};
 use kernel_core::CommandLine;
 
 use crate::run::Deadline;
@@ -156,6 +156,16 @@ struct KernelInventory {
 impl Inventory for KernelInventory {
     fn devices(&self) -> Vec<DeviceInfo> {
         self.list.list()
+    }
+
+    fn interrupts(&self) -> Vec<InterruptInfo> {
+        let name = |vector| match vector {
+            interrupts::TIMER => Some("timer"),
+            interrupts::SPURIOUS => Some("spurious"),
+            _ => None,
+        };
+        let info = |(vector, count)| InterruptInfo { vector, name: name(vector), count };
+        interrupts::counts().map(info).collect()
     }
 
     fn memory(&self) -> MemoryInfo {

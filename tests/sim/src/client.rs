@@ -18,13 +18,17 @@ pub struct Client {
     received: Vec<u8>,
     /// What it was told beside answers.
     notified: VecDeque<String>,
+    /// Remarks of the server, and the process id that it has given.
+    noticed: Vec<String>,
+    pid: i32,
 }
 
 impl Client {
     /// Connects to a node.
     pub async fn connect(host: &Host, node: u8) -> Result<Client, Failure> {
         let connection = host.open(node).ok_or(Failure::Lost)?;
-        let mut client = Client { connection, received: Vec::new(), notified: VecDeque::new() };
+        let (received, notified, noticed) = (Vec::new(), VecDeque::new(), Vec::new());
+        let mut client = Client { connection, received, notified, noticed, pid: 0 };
         let mut startup = 196_608u32.to_be_bytes().to_vec();
         startup.extend_from_slice(b"user\0relix\0database\0relix\0\0");
         let mut message = (startup.len() as u32 + 4).to_be_bytes().to_vec();
@@ -32,6 +36,27 @@ impl Client {
         client.send(&message).await?;
         client.answer().await?;
         Ok(client)
+    }
+
+    /// The session's process id.
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// What the server has remarked since the last call.
+    pub fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.noticed)
+    }
+
+    /// Waits for the server's last words, which it says when it ends the session.
+    pub async fn last_words(&mut self) -> Failure {
+        loop {
+            match self.message().await {
+                Ok((b'E', body)) => return server_error(&body),
+                Ok(_) => {}
+                Err(lost) => return lost,
+            }
+        }
     }
 
     /// Runs statements.
@@ -97,7 +122,8 @@ impl Client {
         self.notified.push_back(String::from_utf8_lossy(payload).into_owned());
     }
 
-    async fn ask(&mut self, sql: &str) -> Result<(), Failure> {
+    /// Sends statements, and leaves it to others to wait for their answer.
+    pub async fn ask(&mut self, sql: &str) -> Result<(), Failure> {
         let mut message = vec![b'Q'];
         message.extend_from_slice(&(sql.len() as u32 + 5).to_be_bytes());
         message.extend_from_slice(sql.as_bytes());
@@ -126,8 +152,10 @@ impl Client {
                 b'A' => self.note(&body),
                 b'E' => error = Some(server_error(&body)),
                 b'Z' => return error.map_or(Ok(result), Err),
-                // Authentication, settings, the key for cancelling, an empty query, notices.
-                b'R' | b'S' | b'K' | b'I' | b'N' => {}
+                b'N' => self.noticed.extend(message_of(&body)),
+                b'K' => self.pid = body.first_chunk().map_or(0, |pid| i32::from_be_bytes(*pid)),
+                // Authentication, settings, an empty query.
+                b'R' | b'S' | b'I' => {}
                 other => {
                     let wrong = format!("a message of kind {other} answers a simple query");
                     error = Some(Failure::Server(PROTOCOL_VIOLATION.into(), wrong));
@@ -178,6 +206,14 @@ fn row(body: &[u8]) -> Row {
 fn affected(body: &[u8]) -> u64 {
     let tag = String::from_utf8_lossy(body);
     tag.trim_end_matches('\0').rsplit(' ').next().and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+/// The text of a remark.
+fn message_of(body: &[u8]) -> Option<String> {
+    match server_error(body) {
+        Failure::Server(_, message) => Some(message),
+        _ => None,
+    }
 }
 
 fn server_error(body: &[u8]) -> Failure {

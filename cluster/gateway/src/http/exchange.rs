@@ -1,5 +1,6 @@
 //! One request and its answer, over a connection.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -7,8 +8,9 @@ use core::time::Duration;
 use cluster_calendar::Timestamptz;
 use cluster_services::files::Inode;
 use cluster_sql::database::{Database, Freshness};
+use cluster_sql::sessions::shown;
 use cluster_sql::types::Datum;
-use cluster_sql::{Answer, Session, SqlResult};
+use cluster_sql::{Answer, Session, SqlResult, Status};
 
 use super::body::Framing;
 use super::change::{Change, Undone};
@@ -101,6 +103,8 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         self.is_head_only = head.method == "HEAD";
         self.knows_chunks = head.knows_chunks;
         self.is_kept = head.is_kept;
+        let shown = shown(&format!("{} {}", head.method, head.path));
+        self.entered.begin_statement(shown, self.database.wall_micros());
     }
 
     /// The head of the next request; none if the connection is not for another.
@@ -108,7 +112,9 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         if !self.is_kept {
             return Ok(None);
         }
+        let now = self.database.wall_micros();
         let Exchange { wire, entered, .. } = self;
+        entered.rest(Status::Idle, None, now);
         entered.time_pause(PATIENCE);
         let head = entered.in_time(wire.head()).await;
         entered.stop_timer();
@@ -295,7 +301,7 @@ impl<C: Connection, D: Database> Exchange<C, D> {
 
     /// What takes too long from here on is cancelled.
     pub(super) fn begin_work(&mut self) {
-        self.entered.begin_statement();
+        self.entered.go_on();
         self.entered.time_statement(Some(WORK_WITHIN));
     }
 

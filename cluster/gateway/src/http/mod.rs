@@ -33,6 +33,7 @@ use cluster_sql::database::{Database, Freshness};
 
 use self::exchange::{Exchange, Wire};
 use self::response::{Response, Stop};
+use crate::registry::arrived;
 use crate::serve::{DATABASE, USER};
 use crate::{Connection, Registry};
 
@@ -72,7 +73,7 @@ pub async fn serve_http<C: Connection, D: Database>(
         }
         Some(Err(Stop::Closed)) | None => return,
     };
-    let Some(entered) = arrival.enter(secret) else {
+    let Some(entered) = arrival.enter(secret, arrived("http", backend, &database)) else {
         let response = Response::error(503, "too many clients already", None).with("Retry-After", "1");
         let _ = wire.last(&response, now(&database)).await;
         return;

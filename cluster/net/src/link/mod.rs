@@ -63,10 +63,30 @@ pub struct LinkStatus {
     pub established: bool,
     /// Smoothed round trip, in microseconds; 0 if not measured yet.
     pub round_trip_micros: u64,
-    /// Datagrams sent again in this session.
+    /// Datagrams sent again.
     pub retransmits: u64,
     /// Sessions begun with the peer.
     pub sessions: u64,
+    /// Messages taken to be sent.
+    pub sent: Traffic,
+    /// Messages that have arrived whole.
+    pub received: Traffic,
+}
+
+/// So many messages, and how long they were together. Counts begin with the node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages.
+    pub messages: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl Traffic {
+    fn count(&mut self, message: &[u8]) {
+        self.messages += 1;
+        self.bytes += message.len() as u64;
+    }
 }
 
 /// What [`Link::poll`] emits: a datagram still without the names of its ends and of the cluster.
@@ -82,6 +102,16 @@ pub(crate) struct Fragment<'a> {
     pub(crate) payload: &'a [u8],
 }
 
+/// What is counted over all sessions.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    sessions: u64,
+    /// Of sessions that have ended.
+    retransmits: u64,
+    sent: Traffic,
+    received: Traffic,
+}
+
 /// One end of a link.
 pub(crate) struct Link {
     local_session: u64,
@@ -92,7 +122,7 @@ pub(crate) struct Link {
     in_doubt: bool,
     hello_due: Option<Instant>,
     hello_interval: Duration,
-    sessions: u64,
+    counts: Counts,
     /// Another session of the peer has greeted than the one that is known; 0 if none has.
     overtaken_by: u64,
     /// The session of the peer that this one was begun for; 0 if none.
@@ -111,7 +141,7 @@ impl Link {
             in_doubt: false,
             hello_due: Some(now),
             hello_interval: HELLO_MIN,
-            sessions: 0,
+            counts: Counts::default(),
             overtaken_by: 0,
             begun_for: 0,
             outbound: Outbound::new(now),
@@ -123,8 +153,10 @@ impl Link {
         LinkStatus {
             established: self.established,
             round_trip_micros: self.outbound.round_trip().map_or(0, |mean| mean.as_micros() as u64),
-            retransmits: self.outbound.retransmits,
-            sessions: self.sessions,
+            retransmits: self.counts.retransmits + self.outbound.retransmits,
+            sessions: self.counts.sessions,
+            sent: self.counts.sent,
+            received: self.counts.received,
         }
     }
 
@@ -140,12 +172,15 @@ impl Link {
         if !self.established {
             return Err(LinkError::NotEstablished);
         }
+        self.counts.sent.count(&message);
         self.outbound.push(message)
     }
 
     /// The next message that has arrived whole.
     pub(crate) fn take_message(&mut self) -> Option<Vec<u8>> {
-        self.inbound.take_message()
+        let message = self.inbound.take_message();
+        message.iter().for_each(|message| self.counts.received.count(message));
+        message
     }
 
     /// Whether a message is on its way from the peer in pieces.
@@ -217,7 +252,7 @@ impl Link {
     fn begin_with(&mut self, remote_session: u64, now: Instant) {
         self.restart(self.local_session, now);
         self.remote_session = remote_session;
-        self.sessions += 1;
+        self.counts.sessions += 1;
     }
 
     /// The peer has answered to this session.
@@ -231,8 +266,9 @@ impl Link {
 
     /// Forgets everything of the session with the peer.
     fn restart(&mut self, session: u64, now: Instant) {
-        let (hello_due, sessions) = (self.hello_due, self.sessions);
-        *self = Link { hello_due, sessions, ..Link::new(session, now) };
+        let (hello_due, mut counts) = (self.hello_due, self.counts);
+        counts.retransmits += self.outbound.retransmits;
+        *self = Link { hello_due, counts, ..Link::new(session, now) };
     }
 
     /// Emits what is due, in datagrams of at most `payload_len_max` bytes of payload. If the peer must be gone,

@@ -17,7 +17,7 @@ use cluster_sql::database::DatabaseError;
 use cluster_store::{RequestState, Snapshot, Tables};
 use commits::PendingCommit;
 use drivers_api::{Instant, Now};
-use live::PendingLive;
+use live::{PendingLive, PendingSignal};
 use reads::PendingRead;
 
 use crate::leader::Leader;
@@ -52,6 +52,7 @@ pub(crate) struct Coordinator {
     queue: Queue,
     changes: BTreeMap<u64, PendingChange>,
     live: BTreeMap<u64, PendingLive>,
+    signals: BTreeMap<u64, PendingSignal>,
     next_number: u64,
     /// The leader that unanswered requests were sent to.
     sent_to: Option<NodeId>,
@@ -71,6 +72,7 @@ impl Coordinator {
             queue: Queue::default(),
             changes: BTreeMap::new(),
             live: BTreeMap::new(),
+            signals: BTreeMap::new(),
             next_number: first_number,
             sent_to: None,
         }
@@ -145,7 +147,8 @@ impl Coordinator {
             None => due(pending.send_at, pending.give_up_at),
             Some(_) => pending.give_up_at,
         });
-        let live = self.live.values().map(|pending| pending.give_up_at);
+        let signals = self.signals.values().map(|pending| pending.give_up_at);
+        let live = self.live.values().map(|pending| pending.give_up_at).chain(signals);
         let changes = self.changes.values().map(|pending| due(pending.send_at, pending.give_up_at));
         commits.chain(reads).chain(live).chain(changes).chain(self.queue.deadline()).min()
     }

@@ -8,7 +8,7 @@ use super::Node;
 use crate::session::Client;
 
 /// Bits of a session's number that are its own; those above are its node's.
-const BACKEND_BITS: u32 = 23;
+pub(super) const BACKEND_BITS: u32 = 23;
 
 /// The port for SQL, and the sockets that wait there: a driver opens its connections at once.
 const SQL_PORT: u16 = 5432;

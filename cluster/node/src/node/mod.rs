@@ -1,6 +1,8 @@
 //! The member: one turn at a time.
 
+mod asked;
 mod clients;
+mod rows;
 mod showing;
 mod working;
 
@@ -16,10 +18,8 @@ use cluster_format::limits::CONNECTION_BUFFERS_LEN;
 use cluster_format::{ClusterId, Entry, Membership, NodeId, Payload, Planted, decode, encode};
 use cluster_gateway::Registry;
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
-use cluster_services::nodes;
 use cluster_sql::database::Database;
 use cluster_sql::notifications;
-use cluster_sql::types::Datum;
 use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Now};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -33,8 +33,9 @@ use crate::leader::Leader;
 use crate::marks::Mark;
 use crate::message::PeerMessage;
 use crate::replica::Replica;
+use crate::said::Said;
 use crate::session::Tasks;
-use crate::shared::{NodeDatabase, Request};
+use crate::shared::NodeDatabase;
 use crate::work::Work;
 
 /// Connections beyond the limit that are open at once, to be told so.
@@ -82,7 +83,9 @@ pub struct Node {
     database: NodeDatabase,
     changes: Arc<Mutex<Changes>>,
     work: Work,
+    said: Arc<Mutex<Said>>,
     rng: ChaCha8Rng,
+    log_len_max: usize,
     next_backend: u32,
     waiting_requests: VecDeque<DiskRequest>,
     outbox: Outbox,
@@ -149,7 +152,9 @@ impl Node {
             work: Work::new(database.clone(), config.node),
             database,
             changes: Arc::default(),
+            said: Arc::default(),
             rng,
+            log_len_max: options.log_len_max,
             next_backend: 1,
             waiting_requests: VecDeque::new(),
             outbox: Vec::new(),
@@ -171,7 +176,7 @@ impl Node {
                 break;
             }
         }
-        self.show(machine);
+        self.show(now, machine);
         if more {
             return now.monotonic;
         }
@@ -325,45 +330,16 @@ impl Node {
             }
             PeerMessage::ChangeAnswer(number, answer) => coordinator.change_answered(now, number, answer),
             PeerMessage::LiveAnswer(number, rows) => coordinator.live_answered(from, number, rows),
+            PeerMessage::Signal(number, signal) => {
+                let told = self.registry.signal(signal);
+                outbox.push((from, PeerMessage::SignalAnswer(number, told)));
+            }
+            PeerMessage::SignalAnswer(number, told) => coordinator.signal_answered(number, told),
             PeerMessage::Live(number, table) => {
                 let rows = self.own_rows(now, &table, machine);
                 self.outbox.push((from, PeerMessage::LiveAnswer(number, rows)));
             }
         }
-    }
-
-    fn take_requests(&mut self, now: Now, machine: &Machine<'_>) {
-        loop {
-            let Some(request) = self.database.lock().requests.pop_front() else { return };
-            match request {
-                Request::Commit(commit, reply) => self.coordinator.commit(now, commit, reply),
-                Request::Change(change, reply) => self.coordinator.change(now, change, reply),
-                Request::Snapshot(reply) => self.coordinator.read(reply),
-                Request::SnapshotAt(version, reply) => self.coordinator.read_at(now, version, reply),
-                Request::Mended(error, reply) => self.replica.await_mended(now, error, reply),
-                Request::LiveRows(table, reply) => {
-                    let rows = self.own_rows(now, &table, machine);
-                    let others = self.others();
-                    let row_if_down: Option<fn(NodeId) -> Vec<Datum>> =
-                        if table == nodes::TABLE.name { Some(nodes::down_row) } else { None };
-                    let number = self.coordinator.live_rows(now, rows, others.clone(), row_if_down, reply);
-                    let ask = |node| (node, PeerMessage::Live(number, table.clone()));
-                    self.outbox.extend(others.into_iter().map(ask));
-                }
-            }
-        }
-    }
-
-    /// The other members, and nodes that are not members and can be reached.
-    fn others(&self) -> Vec<NodeId> {
-        let mut others = self.peers.reachable();
-        if let Some(raft) = self.replica.raft() {
-            others.extend(raft.log().membership().members().map(|member| member.node));
-        }
-        others.sort_unstable();
-        others.dedup();
-        others.retain(|node| *node != self.config.node);
-        others
     }
 
     fn send(&mut self, now: Now, machine: &mut Machine<'_>) {
@@ -404,8 +380,17 @@ impl Node {
         let (replica, coordinator) = (self.replica.deadline(), self.coordinator.deadline());
         let analysis = self.changes.lock().deadline().filter(|_| self.analyzes());
         let registry = self.registry.deadline();
-        let deadlines =
-            [replica, coordinator, self.peers.deadline(), stack, registry, analysis, self.work.deadline()];
+        let said = self.said.lock().deadline().filter(|_| self.can_write_log());
+        let deadlines = [
+            replica,
+            coordinator,
+            self.peers.deadline(),
+            stack,
+            registry,
+            analysis,
+            said,
+            self.work.deadline(),
+        ];
         deadlines.into_iter().flatten().fold(far, Instant::min)
     }
 }

@@ -1,13 +1,7 @@
-//! What a node shows of itself: rows, lines on its console, and its health.
-
-use alloc::string::ToString;
-use alloc::vec::Vec;
+//! What a node shows of itself: lines on its console, and its health.
 
 use cluster_consensus::{Raft, Role};
 use cluster_format::{Digest, Version};
-use cluster_services::nodes::NodeStatus;
-use cluster_services::{devices, nodes, storage};
-use cluster_sql::types::Datum;
 use drivers_api::{Level, Machine, Now};
 
 use super::{LogLine, Node};
@@ -37,38 +31,6 @@ impl Health {
 }
 
 impl Node {
-    /// This node's rows of a live table.
-    pub(super) fn own_rows(&self, now: Now, table: &str, machine: &Machine<'_>) -> Vec<Vec<Datum>> {
-        let id = self.config.node;
-        if table == devices::TABLE.name {
-            return machine.inventory.devices().iter().flat_map(|device| devices::rows(id, device)).collect();
-        }
-        if table == storage::TABLE.name {
-            return [self.replica.storage(id).row()].into();
-        }
-        if table != nodes::TABLE.name {
-            return Vec::new();
-        }
-        let tables = &self.replica.tables;
-        let raft = self.replica.raft();
-        let status = NodeStatus {
-            id,
-            state: if self.replica.is_rebuilding() { "rebuilding" } else { "up" },
-            role: self.role(),
-            address: self.config.ip.to_string(),
-            term: raft.map_or(0, |raft| raft.term()),
-            applied: tables.version(),
-            committed: raft.map_or(tables.version(), |raft| raft.commit()),
-            table_bytes: tables.disk_len() + tables.memory_len() as u64,
-            memory: machine.inventory.memory(),
-            disk_free: tables.disk_space().0,
-            disk_total: tables.disk_space().1,
-            connections: self.stack.lock().connections() as u32,
-            uptime_ms: now.monotonic.since(self.started).as_millis() as u64,
-        };
-        [status.row()].into()
-    }
-
     pub(super) fn role(&self) -> &'static str {
         match &self.replica.phase {
             Phase::Opening(_) | Phase::Recovering(_) => "recovering",
@@ -83,7 +45,7 @@ impl Node {
         }
     }
 
-    pub(super) fn show(&mut self, machine: &mut Machine<'_>) {
+    pub(super) fn show(&mut self, now: Now, machine: &mut Machine<'_>) {
         let raft = self.replica.raft().map(|raft| (raft.term(), raft.leader()));
         let (term, leader) = raft.unwrap_or((0, None));
         let shown = (self.role(), term, leader);
@@ -102,7 +64,11 @@ impl Node {
             };
             self.replica.log_lines.push(LogLine(Level::Info, line));
         }
+        let mut said = self.said.lock();
         for LogLine(level, line) in self.replica.log_lines.drain(..) {
+            if level <= Level::Info {
+                said.note(now, level, &line);
+            }
             if level <= self.config.log_level {
                 machine.console.log(level, format_args!("{line}"));
             }

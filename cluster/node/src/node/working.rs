@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use cluster_services::{SCHEMAS, messages, scheduler, schedules};
+use cluster_services::{SCHEMAS, log, messages, scheduler, schedules};
 use cluster_sql::Session;
 use drivers_api::{Level, Now};
 
@@ -58,6 +58,17 @@ impl Node {
                 due.lock().looked(begun);
             });
         }
+        self.write_log(now);
+        if self.work.begins_drain(now) {
+            let (mut session, due) = (self.service_session(), self.work.due.clone());
+            self.tasks.spawn(async move {
+                let found = scheduler::draining(&mut session).await;
+                due.lock().found_draining(found);
+            });
+        }
+        if let Some(raft) = self.replica.raft_mut() {
+            raft.avoid(self.work.due.lock().draining.clone());
+        }
         for begun in self.work.take_begun() {
             let (worker, due) = (self.work.worker.clone(), self.work.due.clone());
             self.tasks.spawn(async move {
@@ -75,6 +86,25 @@ impl Node {
             };
             self.replica.log_lines.push(LogLine(level, line));
         }
+    }
+
+    /// Whether what was said can be written down.
+    pub(super) fn can_write_log(&self) -> bool {
+        let has_leader = self.replica.raft().is_some_and(|raft| raft.leader().is_some());
+        has_leader && self.replica.out_of_service().is_none()
+    }
+
+    /// Writes down what was said, if it is time.
+    fn write_log(&mut self, now: Now) {
+        if !self.can_write_log() {
+            return;
+        }
+        let Some(lines) = self.said.lock().begin(now) else { return };
+        let (mut session, said, node) = (self.service_session(), self.said.clone(), self.config.node);
+        self.tasks.spawn(async move {
+            let written = log::write(&mut session, node, &lines).await;
+            said.lock().end(lines, written.is_ok());
+        });
     }
 
     /// Makes the tables of services that are not there yet.

@@ -22,6 +22,7 @@ pub(crate) fn is_built_in(name: &str) -> bool {
     matches!(name, "coalesce" | "array" | "greatest" | "least" | "nullif" | "pg_typeof")
         || function::functions(name).next().is_some()
         || matches!(name, "nextval" | "currval" | "lastval" | "setval" | "relix_version")
+        || matches!(name, "pg_cancel_backend" | "pg_terminate_backend")
         || super::aggregate::is_aggregate(name)
         || super::window::is_window_function(name)
         || plan::gives_rows(name)
@@ -44,6 +45,9 @@ impl Binder<'_> {
         }
         if let Some(sequence) = self.sequence(call)? {
             return Ok(sequence);
+        }
+        if let Some(signal) = self.signal(call)? {
+            return Ok(signal);
         }
         let clause = match call {
             _ if call.star => Some("(*)"),

@@ -1,4 +1,4 @@
-//! Functions of sequences.
+//! Functions of sequences, and of other sessions.
 
 use alloc::boxed::Box;
 
@@ -51,5 +51,18 @@ impl Binder<'_> {
         }
         let call = SequenceCall { function, name, arguments: rest };
         typed(Expr::Sequence(Box::new(call)), DataType::Int8).map(Some)
+    }
+    /// Binds `call` if it tells another session to stop, or to end.
+    pub(super) fn signal(&mut self, call: &ast::Call) -> SqlResult<Option<Typed>> {
+        let (ends, [pid, rest @ ..]) = (call.name == "pg_terminate_backend", &call.arguments[..]) else {
+            return Ok(None);
+        };
+        // How long to wait for its end may be said: it is told, and that is that.
+        if rest.len() > usize::from(ends) || !ends && call.name != "pg_cancel_backend" {
+            return Ok(None);
+        }
+        let pid = self.bind(pid)?;
+        let pid = self.coerce(pid, DataType::Int4)?;
+        typed(Expr::Signal(ends, Box::new(pid)), DataType::Bool).map(Some)
     }
 }

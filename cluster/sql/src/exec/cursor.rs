@@ -1,6 +1,7 @@
 //! A plan in progress: each operator pulls batches of rows from those below it.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -25,8 +26,9 @@ use super::{Context, Row, row_len};
 use crate::ast::SetOperator;
 use crate::batch::{BATCH_LEN_MAX, Batch};
 use crate::database::{Database, LiveTable};
-use crate::error::SqlResult;
+use crate::error::{SqlResult, SqlState};
 use crate::plan::rel::{Called, Counters, JoinMethod, Rel, Shared, Values};
+use crate::session::Notice;
 use crate::settings;
 use crate::system::SystemTable;
 use crate::types::Datum;
@@ -229,11 +231,15 @@ impl Cursor {
                 Cursor::Rows(rows.into_iter())
             }
             Cursor::Live(table) => {
-                let rows = context.database.live_rows(table.name).await?;
-                for row in &rows {
+                let live = context.database.live_rows(table.name).await?;
+                for node in live.silent {
+                    let message = format!("node {node} did not answer; its rows are missing");
+                    context.env.session.remarks.lock().push(Notice::warning(SqlState::WARNING, message));
+                }
+                for row in &live.rows {
                     context.budget.charge_row(row)?;
                 }
-                Cursor::Rows(rows.into_iter())
+                Cursor::Rows(live.rows.into_iter())
             }
             Cursor::Settings => {
                 let mut rows = Vec::new();

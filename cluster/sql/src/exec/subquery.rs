@@ -1,6 +1,7 @@
 //! Running the subqueries that expressions ask for.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::Future;
@@ -13,6 +14,8 @@ use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::expr::{Subquery, SubqueryKind};
 use crate::memo::{Pending, SubqueryResult, comparable_form};
+use crate::session::Notice;
+use crate::sessions::Signal;
 use crate::system::{self, Catalog, SystemTable};
 use crate::types::Datum;
 
@@ -27,6 +30,12 @@ impl<D: Database> Context<'_, D> {
                 Some(Pending::Sequence(request)) => {
                     let number = self.sequence(&request).await?;
                     self.env.memo.note_answer(asked, Datum::Int8(number));
+                    self.env.memo.begin_again();
+                    return Ok(());
+                }
+                Some(Pending::Signal(signal)) => {
+                    let told = self.signal(signal).await?;
+                    self.env.memo.note_answer(asked, Datum::Bool(told));
                     self.env.memo.begin_again();
                     return Ok(());
                 }
@@ -62,6 +71,16 @@ impl<D: Database> Context<'_, D> {
 }
 
 impl<D: Database> Context<'_, D> {
+    /// Tells a session to stop, or to end; whether it was there. If not, that is worth a remark.
+    async fn signal(&self, signal: Signal) -> SqlResult<bool> {
+        let told = self.database.signal(signal).await?;
+        if !told {
+            let message = format!("PID {} is not a PostgreSQL backend process", signal.pid);
+            self.env.session.remarks.lock().push(Notice::warning(SqlState::WARNING, message));
+        }
+        Ok(told)
+    }
+
     /// What there is, read once for the statement.
     pub(super) async fn catalog(&mut self) -> SqlResult<Arc<Catalog>> {
         if let Ok(known) = self.env.memo.catalog() {

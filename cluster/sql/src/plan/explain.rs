@@ -31,6 +31,7 @@ pub(crate) fn explain(plan: &Plan) -> Vec<String> {
             Some(format!("Update on {table}"))
         }
         Plan::Delete(delete) => Some(format!("Delete on {}", delete.table.descriptor.name)),
+        Plan::End(_) => Some("Delete on sys.sessions".into()),
         _ => None,
     };
     let depth = usize::from(heading.is_some());
@@ -84,7 +85,7 @@ fn reset_rel(rel: &Rel) {
 /// What the rows of a statement come from.
 pub(super) fn rels_of(plan: &Plan) -> Vec<&Rel> {
     match plan {
-        Plan::Query(rel) => [rel].into(),
+        Plan::Query(rel) | Plan::End(rel) => [rel].into(),
         Plan::Insert(insert) => match &insert.rows {
             InsertRows::Query(rel, _) => [rel].into(),
             _ => Vec::new(),

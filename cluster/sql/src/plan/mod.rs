@@ -9,6 +9,7 @@ mod explain;
 mod from;
 mod general;
 mod group;
+mod live;
 mod name;
 mod optimize;
 mod planner;
@@ -68,6 +69,8 @@ pub(crate) enum Plan {
     Insert(InsertPlan),
     Update(UpdatePlan),
     Delete(DeletePlan),
+    /// `DELETE FROM sys.sessions`: the process ids of those that are to end.
+    End(Rel),
     With(Box<WithPlan>),
     CopyIn(CopyInPlan),
     CopyOut(Rel, Vec<OutputColumn>, CopyFormat),
@@ -205,11 +208,16 @@ fn plan_with(statement: &Statement, planner: &mut Planner) -> SqlResult<(Plan, O
             (Plan::Insert(plan), columns)
         }
         Statement::Update(update) => {
+            let configuring = live::of_configuration(update, planner)?;
+            let update = configuring.as_ref().unwrap_or(update);
             let plan = change::plan_update(update, planner)?;
             let columns = columns_of(&plan.returning);
             (Plan::Update(plan), columns)
         }
         Statement::Delete(delete) => {
+            if let Some(pids) = live::plan_end(delete, planner)? {
+                return Ok((Plan::End(pids), None));
+            }
             let plan = change::plan_delete(delete, planner)?;
             let columns = columns_of(&plan.returning);
             (Plan::Delete(plan), columns)

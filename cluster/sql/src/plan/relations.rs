@@ -145,6 +145,11 @@ pub(crate) async fn relations<D: Database>(
                 let name = (table.descriptor.schema.clone(), table.descriptor.name.clone());
                 relations.all.insert(name, relation.clone());
             }
+            Relation::Live(LiveTable { configured: Some(configured), .. })
+                if written.iter().any(|table| table.schema == schema && table.name == key.1) =>
+            {
+                waiting.tables.push((Some(SYS.into()), configured.table.into()));
+            }
             _ => {}
         }
         relations.all.insert(key, relation);
@@ -153,10 +158,14 @@ pub(crate) async fn relations<D: Database>(
         relations.look_up_routine(schema, name, transaction, database).await?;
     }
     for table in &written {
-        if let Ok(Relation::Stored(table)) = relations.find(table) {
-            let name = (table.descriptor.schema.clone(), table.descriptor.name.clone());
-            add_related(name, &mut relations, transaction, database).await?;
-        }
+        let name = match relations.find(table) {
+            Ok(Relation::Stored(table)) => (table.descriptor.schema.clone(), table.descriptor.name.clone()),
+            Ok(Relation::Live(LiveTable { configured: Some(configured), .. })) => {
+                (SYS.into(), configured.table.into())
+            }
+            _ => continue,
+        };
+        add_related(name, &mut relations, transaction, database).await?;
     }
     Ok(relations)
 }

@@ -38,7 +38,7 @@ pub(super) fn apart(plan: Plan) -> SqlResult<Plan> {
             explained.plan = apart(explained.plan)?;
             Ok(Plan::Explain(explained))
         }
-        Plan::CopyIn(_) | Plan::CopyOut(..) | Plan::Direct => {
+        Plan::End(_) | Plan::CopyIn(_) | Plan::CopyOut(..) | Plan::Direct => {
             Err(SqlError::not_supported("a call of a VOLATILE function in this statement"))
         }
     }

@@ -26,6 +26,7 @@ mod notify;
 mod replay;
 mod restore;
 mod run;
+mod seen;
 mod service;
 mod set;
 mod settings;
@@ -97,6 +98,12 @@ pub struct Notice {
     pub state: SqlState,
     /// One line.
     pub message: String,
+}
+
+impl Notice {
+    pub(crate) fn warning(state: SqlState, message: String) -> Notice {
+        Notice { severity: "WARNING", state, message }
+    }
 }
 
 /// A parsed statement, with its plan once there is one.
@@ -232,6 +239,7 @@ impl<D: Database> Session<D> {
             deferred: Arc::new(Mutex::new(Deferred::new(database.memory()))),
             sequences: Arc::default(),
             told: Arc::default(),
+            remarks: Arc::default(),
             calls: Arc::default(),
             row_ids: Arc::new(Mutex::new(RowIds::new(id))),
         };
@@ -277,7 +285,9 @@ impl<D: Database> Session<D> {
 
     /// The remarks since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
-        core::mem::take(&mut self.notices)
+        let mut notices = core::mem::take(&mut self.notices);
+        notices.append(&mut self.facts.remarks.lock());
+        notices
     }
 
     /// The statements of `sql`.

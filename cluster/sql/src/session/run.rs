@@ -93,6 +93,7 @@ impl<D: Database> Session<D> {
             },
             Plan::Explain(_) => Box::pin(self.explain(prepared, params, mode)).await,
             Plan::Query(_) | Plan::CopyOut(..) => self.query(prepared, params, mode, step).await,
+            Plan::End(_) => Box::pin(self.end_sessions(prepared, params, mode)).await,
             Plan::CopyIn(_) => {
                 self.state.check_writable("COPY FROM")?;
                 Box::pin(self.begin_copy_in(prepared, mode)).await
@@ -108,7 +109,7 @@ impl<D: Database> Session<D> {
     }
 
     /// Opens a query. Alone, it reads a snapshot of its own.
-    async fn query(
+    pub(super) async fn query(
         &mut self,
         prepared: &Prepared,
         params: Vec<Datum>,
@@ -129,6 +130,7 @@ impl<D: Database> Session<D> {
         let planned = current_plan(prepared, transaction, &self.database, mode, &self.facts.path).await?;
         let (rel, columns, format) = match &planned.plan {
             Plan::Query(rel) => (rel, planned.columns.clone().unwrap_or_default(), None),
+            Plan::End(rel) => (rel, Vec::new(), None),
             Plan::CopyOut(rel, columns, format) => (rel, columns.clone(), Some(format.clone())),
             _ => return Err(plan_changed()),
         };
@@ -331,7 +333,7 @@ impl<D: Database> Session<D> {
     }
 
     pub(super) fn warn(&mut self, state: SqlState, message: &str) {
-        self.notices.push(Notice { severity: "WARNING", state, message: message.into() });
+        self.notices.push(Notice::warning(state, message.into()));
     }
 }
 

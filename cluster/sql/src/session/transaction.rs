@@ -15,6 +15,7 @@ use crate::claims::BlockClaims;
 use crate::database::{Database, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::{OwnSequences, Waiting};
+use crate::sessions::OpenBlock;
 
 /// Most savepoints of a transaction: each is a copy of the write buffer's index.
 pub(crate) const SAVEPOINTS_MAX: usize = 32;
@@ -64,6 +65,15 @@ impl State {
             State::Explicit(_) => Status::Transaction,
             State::Failed(_) => Status::Failed,
         }
+    }
+
+    /// The block that was begun, if there is one.
+    pub(crate) fn open_block(&self) -> Option<OpenBlock> {
+        let (State::Explicit(explicit) | State::Failed(explicit)) = self else { return None };
+        let transaction = explicit.transaction.as_deref();
+        let (written, written_len) = transaction.map_or((0, 0), Transaction::written_size);
+        let version = transaction.map(Transaction::read_version);
+        Some(OpenBlock { version, written_len, written, read_only: explicit.read_only })
     }
 
     /// Whether a transaction is open.

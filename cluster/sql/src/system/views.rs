@@ -94,6 +94,18 @@ pub(super) static VIEWS: &[SystemView] = &[
          JOIN pg_catalog.pg_class c ON c.oid = r.prrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace",
     ),
+    view(
+        "pg_stat_activity",
+        "SELECT CAST(5 AS oid) AS datid, current_database() AS datname, s.pid, CAST(NULL AS integer) AS leader_pid, \
+         CAST(10 AS oid) AS usesysid, CAST(s.user_name AS name) AS usename, s.application_name, \
+         CAST(NULL AS text) AS client_addr, CAST(NULL AS text) AS client_hostname, \
+         CAST(NULL AS integer) AS client_port, s.started_at AS backend_start, \
+         s.transaction_started_at AS xact_start, s.statement_started_at AS query_start, \
+         s.state_changed_at AS state_change, CASE WHEN s.state <> 'active' THEN 'Client' END AS wait_event_type, \
+         CASE WHEN s.state <> 'active' THEN 'ClientRead' END AS wait_event, s.state, \
+         CAST(NULL AS bigint) AS backend_xid, CAST(NULL AS bigint) AS backend_xmin, CAST(NULL AS bigint) AS query_id, \
+         s.statement AS query, 'client backend' AS backend_type FROM sys.sessions s",
+    ),
     view("pg_prepared_xacts", "SELECT CAST(NULL AS text) AS gid WHERE false"),
     view("pg_available_extensions", "SELECT CAST('' AS name) AS name, '' AS default_version WHERE false"),
     view(

@@ -68,6 +68,7 @@ fn fold_expr(expr: &mut Expr) {
         // Casts have been computed already where they are the same in all sessions.
         Expr::Cast(..) | Expr::Call(..) | Expr::Resize(..) | Expr::Quantified(_) | Expr::Array(..) => {}
         Expr::Aggregate(_) | Expr::Window(_) | Expr::Subquery(_) | Expr::Sequence(_) | Expr::Routine(_) => {}
+        Expr::Signal(..) => {}
         // What fails is left to fail when it is asked for, if ever.
         other if other.has_only_constants() => {
             let (session, memo) = (SessionFacts::of_nobody(), Memo::default());

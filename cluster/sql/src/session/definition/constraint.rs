@@ -252,6 +252,9 @@ fn check(table: &TableDescriptor, given: Option<&String>, source: &Source) -> Sq
     if expr.any(&mut |expr| matches!(expr, Expr::Sequence(_))) {
         return Err(SqlError::not_supported("a function of a sequence in a check constraint"));
     }
+    if expr.any(&mut |expr| matches!(expr, Expr::Signal(..))) {
+        return Err(SqlError::not_supported("ending other sessions in a check constraint"));
+    }
     let mut columns: Vec<u16> = Vec::new();
     expr.any(&mut |expr| {
         if let Expr::Column(at) = expr
