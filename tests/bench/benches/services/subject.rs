@@ -1,0 +1,57 @@
+//! What is measured: a cluster, and how it keeps its promise.
+
+use tests_bench::load::connect;
+use tests_bench::report::print_aligned;
+use tests_vm::Cluster;
+use tokio_postgres::{Client, Error};
+
+use crate::session::take_conflicts;
+
+/// A cluster, and where its nodes serve.
+pub struct Subject {
+    pub name: &'static str,
+    pub cluster: Cluster,
+    pub ports: Vec<u16>,
+    /// The leader's port: what is asked there sees one clock, whatever the others' say.
+    pub leader: u16,
+}
+
+impl Subject {
+    /// Three nodes that `up_options` start, and that serve.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub fn start(name: &'static str, key: &str, up_options: &[&str]) -> Subject {
+        let cluster = Cluster::start(&format!("bench-services-{key}"), up_options);
+        let nodes: Vec<u8> = cluster.status().nodes.iter().map(|node| node.id).collect();
+        let ports = nodes.iter().map(|node| cluster.port(*node)).collect();
+        let leader = cluster.port(cluster.leader());
+        Subject { name, cluster, ports, leader }
+    }
+
+    /// The port that the client of this number is to use: they are spread over the nodes.
+    pub fn port(&self, client: usize) -> u16 {
+        self.ports[client % self.ports.len()]
+    }
+
+    /// As many clients as wanted, spread over the nodes.
+    pub async fn clients(&self, count: usize) -> Result<Vec<Client>, Error> {
+        let mut clients = Vec::with_capacity(count);
+        for number in 0..count {
+            clients.push(connect(self.port(number)).await?);
+        }
+        Ok(clients)
+    }
+
+    /// Prints a table of what was measured here, under a heading that says what stands behind each figure.
+    pub fn print(&self, part: &str, table: &[Vec<String>]) {
+        let replicas = self.ports.len();
+        println!();
+        println!(
+            "{part}: {}, {replicas} replicas, flushed by a majority before it is acknowledged",
+            self.name
+        );
+        print_aligned(table);
+        println!("statements sent again after a conflict (40001): {}", take_conflicts());
+    }
+}
