@@ -4,6 +4,7 @@
 //! `cargo bench -p tests-bench --bench services [-- --quick] [--only services] [--parts tasks,messages,files,workflows]
 //! [--subjects host,vm]`
 
+mod messages;
 mod session;
 mod spread;
 mod subject;
@@ -48,6 +49,23 @@ fn measure(runtime: &Runtime, subject: &Subject, options: &Options) {
             }
         };
         runtime.block_on(tasks::measure(subject, &effort)).expect(answered);
+    }
+    if options.wants("--parts", "messages") {
+        let effort = match is_quick {
+            true => messages::Effort {
+                load: Duration::from_millis(500),
+                lengths: 1,
+                outstanding: &[1, 10],
+                receivers: &[40],
+            },
+            false => messages::Effort {
+                load: Duration::from_millis(1500),
+                lengths: 3,
+                outstanding: &[1, 10, 100],
+                receivers: &[1, 10, 40],
+            },
+        };
+        runtime.block_on(messages::measure(subject, &effort)).expect(answered);
     }
 }
 
