@@ -4,11 +4,13 @@
 //! `cargo bench -p tests-bench --bench services [-- --quick] [--only services] [--parts tasks,messages,files,workflows]
 //! [--subjects host,vm]`
 
+mod files;
 mod messages;
 mod session;
 mod spread;
 mod subject;
 mod tasks;
+mod workflows;
 
 use std::time::Duration;
 
@@ -43,10 +45,15 @@ fn measure(runtime: &Runtime, subject: &Subject, options: &Options) {
     let answered = "the cluster does what it is asked";
     if options.wants("--parts", "tasks") {
         let effort = match is_quick {
-            true => tasks::Effort { policies: 1, queues: &[1, 40], tasks: 300, offered: Duration::from_secs(1) },
-            false => {
-                tasks::Effort { policies: 3, queues: &[1, 10, 40], tasks: 2000, offered: Duration::from_secs(4) }
+            true => {
+                tasks::Effort { policies: 1, queues: &[1, 40], tasks: 300, offered: Duration::from_secs(1) }
             }
+            false => tasks::Effort {
+                policies: 3,
+                queues: &[1, 10, 40],
+                tasks: 2000,
+                offered: Duration::from_secs(4),
+            },
         };
         runtime.block_on(tasks::measure(subject, &effort)).expect(answered);
     }
@@ -66,6 +73,20 @@ fn measure(runtime: &Runtime, subject: &Subject, options: &Options) {
             },
         };
         runtime.block_on(messages::measure(subject, &effort)).expect(answered);
+    }
+    if options.wants("--parts", "files") {
+        let effort = match is_quick {
+            true => files::Effort { short: 50, long: 5, summed: 1000, sums: 5 },
+            false => files::Effort { short: 400, long: 30, summed: 10_000, sums: 30 },
+        };
+        files::measure(subject, &effort).expect(answered);
+    }
+    if options.wants("--parts", "workflows") {
+        let effort = match is_quick {
+            true => workflows::Effort { load: Duration::from_secs(1), clients: &[1, 8] },
+            false => workflows::Effort { load: Duration::from_secs(4), clients: &[1, 8, 32] },
+        };
+        runtime.block_on(workflows::measure(subject, &effort)).expect(answered);
     }
 }
 

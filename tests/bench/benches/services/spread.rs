@@ -17,10 +17,6 @@ impl Spread {
         self.at_ms(0.99)
     }
 
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
     fn at_ms(&self, share: f64) -> f64 {
         let at = (self.0.len() as f64 * share) as usize;
         self.0.get(at).map_or(f64::NAN, |duration| duration.as_secs_f64() * 1e3)

@@ -1,9 +1,7 @@
 //! What is measured: a cluster, and how it keeps its promise.
 
-use tests_bench::load::connect;
 use tests_bench::report::print_aligned;
 use tests_vm::Cluster;
-use tokio_postgres::{Client, Error};
 
 use crate::session::take_conflicts;
 
@@ -32,15 +30,6 @@ impl Subject {
     /// The port that the client of this number is to use: they are spread over the nodes.
     pub fn port(&self, client: usize) -> u16 {
         self.ports[client % self.ports.len()]
-    }
-
-    /// As many clients as wanted, spread over the nodes.
-    pub async fn clients(&self, count: usize) -> Result<Vec<Client>, Error> {
-        let mut clients = Vec::with_capacity(count);
-        for number in 0..count {
-            clients.push(connect(self.port(number)).await?);
-        }
-        Ok(clients)
     }
 
     /// Prints a table of what was measured here, under a heading that says what stands behind each figure.

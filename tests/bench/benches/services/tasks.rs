@@ -185,7 +185,8 @@ async fn told_of_all(session: &mut Session, tasks: i64) -> BTreeMap<i64, Instant
 /// # Panics
 /// If any was not run to its end, once, at the first attempt.
 async fn clear(subject: &Subject, tasks: i64) -> Result<(), Error> {
-    let done = "SELECT count(*) FROM sys.tasks WHERE state = 'done' AND failures = 0 AND ended_at >= started_at";
+    let done =
+        "SELECT count(*) FROM sys.tasks WHERE state = 'done' AND failures = 0 AND ended_at >= started_at";
     assert_eq!(number(subject.leader, done).await?, tasks, "tasks that are done");
     assert_eq!(number(subject.leader, "SELECT count(*) FROM sys.tasks").await?, tasks, "tasks");
     run(subject.leader, "DELETE FROM sys.tasks").await
@@ -202,13 +203,20 @@ async fn offer(
     let mut session = Session::listen(subject.leader, CHANNEL).await?;
     let tasks = (per_second * duration.as_secs_f64()).max(1.0) as i64;
     let queues = setting.queues;
-    let sent = tokio::spawn(send_at_pace(subject.leader, insert(subject, "(SELECT $1 AS n) t"), tasks, queues, per_second));
+    let sent = tokio::spawn(send_at_pace(
+        subject.leader,
+        insert(subject, "(SELECT $1 AS n) t"),
+        tasks,
+        queues,
+        per_second,
+    ));
     let told = told_of_all(&mut session, tasks).await;
     let sent = sent.await.expect("no client panics")?;
     let ran = sent.iter().map(|(task, at)| told[task] - *at).collect();
     let micros = "SELECT (EXTRACT(epoch FROM started_at - created_at) * 1000000)::bigint FROM sys.tasks";
     let rows = session.client.query(micros, &[]).await?;
-    let assigned = rows.iter().map(|row| Duration::from_micros(row.get::<_, i64>(0).unsigned_abs())).collect();
+    let assigned =
+        rows.iter().map(|row| Duration::from_micros(row.get::<_, i64>(0).unsigned_abs())).collect();
     clear(subject, tasks).await?;
     Ok((assigned, ran))
 }
@@ -235,7 +243,8 @@ async fn send_at_pace(
         ticks.tick().await;
         sent.push((task, Instant::now()));
         let client = clients[task as usize % OFFERING].clone();
-        answers.push(tokio::spawn(async move { ask(&client.0, &client.1, &[&task, &queues]).await.map(drop) }));
+        answers
+            .push(tokio::spawn(async move { ask(&client.0, &client.1, &[&task, &queues]).await.map(drop) }));
     }
     for answer in answers {
         answer.await.expect("no client panics")?;

@@ -103,7 +103,8 @@ pub async fn measure(subject: &Subject, effort: &Effort) -> Result<(), String> {
 }
 
 fn line(shape: &Shape, ours: &Figures, theirs: &Figures) -> Vec<String> {
-    let figures = |figures: &Figures| [figures.messages_per_second, figures.rounds.p50_ms(), figures.rounds.p99_ms()];
+    let figures =
+        |figures: &Figures| [figures.messages_per_second, figures.rounds.p50_ms(), figures.rounds.p99_ms()];
     let (ours, theirs) = (figures(ours), figures(theirs));
     let ratios = [ours[0] / theirs[0], ours[1] / theirs[1]];
     let numbers = ours.into_iter().chain(theirs).chain(ratios);
@@ -121,13 +122,7 @@ fn shapes(effort: &Effort) -> Vec<Shape> {
             batch: 1,
             length,
         }));
-        shapes.push(Shape {
-            name: "ping20-pong20".into(),
-            requesters: 1,
-            receivers: 1,
-            batch: 20,
-            length,
-        });
+        shapes.push(Shape { name: "ping20-pong20".into(), requesters: 1, receivers: 1, batch: 20, length });
         shapes.extend(effort.receivers.iter().map(|receivers| Shape {
             name: format!("fan-out to {receivers}"),
             requesters: 1,
@@ -140,12 +135,18 @@ fn shapes(effort: &Effort) -> Vec<Shape> {
 }
 
 /// Lets the requesters send for `duration`.
-async fn drive<R: Requester>(requesters: Vec<R>, shape: &Shape, duration: Duration) -> Result<Figures, String> {
+async fn drive<R: Requester>(
+    requesters: Vec<R>,
+    shape: &Shape,
+    duration: Duration,
+) -> Result<Figures, String> {
     let warm = Arc::new(Barrier::new(requesters.len() + 1));
     let tasks: Vec<_> = requesters
         .into_iter()
         .zip(0_u64..)
-        .map(|(requester, number)| tokio::spawn(repeat(requester, shape.clone(), number << 32, duration, warm.clone())))
+        .map(|(requester, number)| {
+            tokio::spawn(repeat(requester, shape.clone(), number << 32, duration, warm.clone()))
+        })
         .collect();
     warm.wait().await;
     let started = Instant::now();

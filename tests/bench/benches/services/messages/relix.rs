@@ -40,9 +40,8 @@ impl Receivers {
             let mailbox = format!("to-{number}");
             let session = Session::listen(subject.port(number), &mailbox).await;
             let session = session.map_err(|error| error.to_string())?;
-            let sql = format!(
-                "WITH got AS ({TAKE}) SELECT sys.send(g.reply_to, g.body, NULL, g.about) FROM got g"
-            );
+            let sql =
+                format!("WITH got AS ({TAKE}) SELECT sys.send(g.reply_to, g.body, NULL, g.about) FROM got g");
             let answer = session.client.prepare_typed(&sql, &[Type::TEXT, Type::INT8]).await;
             let answer = answer.map_err(|error| error.to_string())?;
             tasks.push(tokio::spawn(answer_all(session, answer, mailbox, shape.batch as i64)));
@@ -61,7 +60,8 @@ impl Receivers {
 async fn answer_all(mut session: Session, answer: Statement, mailbox: String, batch: i64) {
     loop {
         let wanted = batch * session.times_told().await;
-        let answered = ask(&session.client, &answer, &[&mailbox, &wanted]).await.expect("messages are answered");
+        let answered =
+            ask(&session.client, &answer, &[&mailbox, &wanted]).await.expect("messages are answered");
         assert_eq!(answered.len() as i64, wanted, "messages that a receiver was told of");
     }
 }
@@ -90,7 +90,8 @@ impl MailboxRequester {
     async fn open(port: u16, mailbox: String, shape: &Shape) -> Result<MailboxRequester, Error> {
         let session = Session::listen(port, &mailbox).await?;
         let texts = Type::TEXT_ARRAY;
-        let send = session.client.prepare_typed(SEND, &[Type::TEXT, texts.clone(), texts.clone(), texts]).await?;
+        let send =
+            session.client.prepare_typed(SEND, &[Type::TEXT, texts.clone(), texts.clone(), texts]).await?;
         let take = format!("WITH got AS ({TAKE}) SELECT g.about, g.body #>> '{{}}' FROM got g");
         let take = session.client.prepare_typed(&take, &[Type::TEXT, Type::INT8]).await?;
         Ok(MailboxRequester { session, send, take, mailbox, batch: shape.batch as i64 })
