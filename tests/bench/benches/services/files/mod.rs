@@ -8,6 +8,7 @@ mod analytics;
 mod relix;
 mod system;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
@@ -30,9 +31,10 @@ const WORKERS: u64 = 8;
 
 /// How much work a run is.
 pub struct Effort {
-    /// Operations of each worker, of short ones and of long ones.
+    /// Operations of each worker, of short ones and of long ones; and when it is not to begin another long one.
     pub short: u64,
     pub long: u64,
+    pub long_within: Duration,
     /// Files whose sizes are summed, and how often.
     pub summed: i64,
     pub sums: u64,
@@ -64,6 +66,10 @@ impl Operation {
 
     fn read_len(self) -> usize {
         if let Operation::Read(length) = self { length } else { 0 }
+    }
+
+    fn is_long(self) -> bool {
+        self.written_len().max(self.read_len()) >= MANY * SHORT
     }
 }
 
@@ -115,21 +121,14 @@ pub fn measure(subject: &Subject, effort: &Effort) -> Result<(), String> {
     let (ours, theirs) = analytics::measure(subject, &directory, effort)?;
     let name = format!("sum by owner, {} files", effort.summed);
     table.push(line(&name, &ours, &theirs));
-    let (mut ours, mut theirs) = (Side::<relix::Worker>::open(subject.leader)?, side_of_system(&directory)?);
+    let mut ours = Side::<relix::Worker>::open(subject.leader)?;
+    let mut theirs = Side::<system::Worker>::open(directory)?;
     for (name, operation) in OPERATIONS {
-        let count = match operation {
-            Operation::Write(LONG) | Operation::Read(LONG) | Operation::CreateMany => effort.long,
-            _ => effort.short,
-        };
-        let (ours, theirs) = (ours.measure(operation, count)?, theirs.measure(operation, count)?);
+        let (ours, theirs) = (ours.measure(operation, effort)?, theirs.measure(operation, effort)?);
         table.push(line(name, &ours, &theirs));
     }
     subject.print("Files", &table);
     Ok(())
-}
-
-fn side_of_system(directory: &Path) -> Result<Side<system::Worker>, String> {
-    Side::open(directory.to_path_buf())
 }
 
 fn line(name: &str, ours: &Figures, theirs: &Figures) -> Vec<String> {
@@ -158,8 +157,12 @@ impl<W: Worker> Side<W> {
         Ok(Side { workers, used: 0, created: 0 })
     }
 
-    /// `count` operations of one worker, then as many of each at once.
-    fn measure(&mut self, operation: Operation, count: u64) -> Result<Figures, String> {
+    /// Operations of one worker, then as many of each at once.
+    fn measure(&mut self, operation: Operation, effort: &Effort) -> Result<Figures, String> {
+        let (count, within) = match operation.is_long() {
+            true => (effort.long, effort.long_within),
+            false => (effort.short, Duration::MAX),
+        };
         // What is removed has the numbers of what was created: those of one worker, then those of all.
         let first = match operation {
             Operation::Remove => self.created,
@@ -168,59 +171,75 @@ impl<W: Worker> Side<W> {
         if operation == Operation::Create {
             self.created = first;
         }
-        let (one, _) = self.run(1, operation, first, count)?;
-        let (all, elapsed) = self.run(WORKERS as usize, operation, first + count, count)?;
+        let one = self.run(1, operation, first..first + count, within)?;
+        let all = self.run(WORKERS as usize, operation, first + count..first + 2 * count, within)?;
         self.used = self.used.max(first + 2 * count);
-        Ok(Figures { one: one.into_iter().collect(), per_second: all.len() as f64 / elapsed.as_secs_f64() })
+        Ok(Figures { one: one.iter().map(|performed| performed.took).collect(), per_second: rate(&all) })
     }
 
-    /// The first `workers` perform as many operations each, with numbers from `first` on.
+    /// The first `workers` perform an operation each with these numbers.
     fn run(
         &mut self,
         workers: usize,
         operation: Operation,
-        first: u64,
-        count: u64,
-    ) -> Result<(Vec<Duration>, Duration), String> {
-        let begun = Arc::new(Barrier::new(workers + 1));
+        numbers: Range<u64>,
+        within: Duration,
+    ) -> Result<Vec<Performed>, String> {
+        let begun = Arc::new(Barrier::new(workers));
         let rest = self.workers.split_off(workers);
         let threads: Vec<_> = std::mem::take(&mut self.workers)
             .into_iter()
             .map(|worker| {
-                let begun = begun.clone();
-                std::thread::spawn(move || repeat(worker, operation, first..first + count, &begun))
+                let (begun, numbers) = (begun.clone(), numbers.clone());
+                std::thread::spawn(move || repeat(worker, operation, numbers, within, &begun))
             })
             .collect();
-        begun.wait();
-        let started = Instant::now();
-        let mut durations = Vec::new();
+        let mut operations = Vec::new();
         for thread in threads {
             let (worker, more) = thread.join().map_err(|_| "a worker panicked".to_string())??;
             self.workers.push(worker);
-            durations.extend(more);
+            operations.extend(more);
         }
-        let elapsed = started.elapsed();
         self.workers.extend(rest);
-        Ok((durations, elapsed))
+        Ok(operations)
     }
 }
 
-/// Performs an operation with each of these numbers: how long each took.
+/// An operation that was performed.
+struct Performed {
+    at: Instant,
+    took: Duration,
+}
+
+/// How many there were a second, from the beginning of the first to the end of the last.
+fn rate(all: &[Performed]) -> f64 {
+    let first = all.iter().map(|performed| performed.at).min();
+    let last = all.iter().map(|performed| performed.at + performed.took).max();
+    let elapsed = first.zip(last).map_or(Duration::ZERO, |(first, last)| last - first);
+    all.len() as f64 / elapsed.as_secs_f64()
+}
+
+/// Performs an operation with each of these numbers.
 fn repeat<W: Worker>(
     mut worker: W,
     operation: Operation,
-    numbers: std::ops::Range<u64>,
+    numbers: Range<u64>,
+    within: Duration,
     begun: &Barrier,
-) -> Result<(W, Vec<Duration>), String> {
+) -> Result<(W, Vec<Performed>), String> {
     begun.wait();
-    let mut durations = Vec::new();
-    let last = numbers.end - 1;
+    let mut performed = Vec::new();
+    let (started, mut last) = (Instant::now(), 0);
     for number in numbers {
+        if started.elapsed() > within {
+            break;
+        }
+        last = number;
         // What is written is made, and what was read is looked at, while no clock runs.
         let bytes = contents(number, operation.written_len());
-        let started = Instant::now();
+        let at = Instant::now();
         let read = worker.perform(operation, number, &bytes)?;
-        durations.push(started.elapsed());
+        performed.push(Performed { at, took: at.elapsed() });
         if read != contents(READ, operation.read_len()) {
             return Err(format!("{operation:?}: a file has other contents"));
         }
@@ -230,7 +249,7 @@ fn repeat<W: Worker>(
     {
         return Err(format!("{operation:?}: what is in the file is not what was written"));
     }
-    Ok((worker, durations))
+    Ok((worker, performed))
 }
 
 /// So many bytes, other ones for each number, that cannot be compressed.
