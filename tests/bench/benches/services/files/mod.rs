@@ -9,7 +9,6 @@ mod relix;
 mod system;
 
 use std::ops::Range;
-use std::path::Path;
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
