@@ -10,8 +10,6 @@ pub struct Subject {
     pub name: &'static str,
     pub cluster: Cluster,
     pub ports: Vec<u16>,
-    /// The leader's port: what is asked there sees one clock, whatever the others' say.
-    pub leader: u16,
 }
 
 impl Subject {
@@ -23,8 +21,12 @@ impl Subject {
         let cluster = Cluster::start(&format!("bench-services-{key}"), up_options);
         let nodes: Vec<u8> = cluster.status().nodes.iter().map(|node| node.id).collect();
         let ports = nodes.iter().map(|node| cluster.port(*node)).collect();
-        let leader = cluster.port(cluster.leader());
-        Subject { name, cluster, ports, leader }
+        Subject { name, cluster, ports }
+    }
+
+    /// The port of who leads now.
+    pub fn leader(&self) -> u16 {
+        self.cluster.port(self.cluster.leader())
     }
 
     /// The port that the client of this number is to use: they are spread over the nodes.

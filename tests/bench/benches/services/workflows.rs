@@ -67,9 +67,9 @@ async fn prepare(subject: &Subject, clients: usize) -> Result<(), Error> {
         "CREATE TABLE payments (number integer PRIMARY KEY); CREATE TABLE shipments (number integer PRIMARY KEY); \
          INSERT INTO sys.mailboxes (name) VALUES ('{MAILBOX}')"
     );
-    run(subject.leader, &tables).await?;
+    run(subject.leader(), &tables).await?;
     let program = add_order_program();
-    run(subject.leader, &program).await?;
+    run(subject.leader(), &program).await?;
     for client in 0..clients {
         let mailbox = own_mailbox(client);
         let own =
@@ -78,8 +78,8 @@ async fn prepare(subject: &Subject, clients: usize) -> Result<(), Error> {
             "INSERT INTO sys.mailboxes (name) VALUES ('{mailbox}'); \
              INSERT INTO sys.mailboxes (name, channel) VALUES ('ended-{client}', 'ended-{client}')"
         );
-        run(subject.leader, &own).await?;
-        run(subject.leader, &made).await?;
+        run(subject.leader(), &own).await?;
+        run(subject.leader(), &made).await?;
     }
     Ok(())
 }
@@ -116,10 +116,10 @@ async fn orders(
     for (what, rows) in
         [("payments", all), ("shipments", all), ("sys.steps", all * STEPS as i64), ("sys.messages", 0)]
     {
-        let found = number(subject.leader, &format!("SELECT count(*) FROM {what}")).await?;
+        let found = number(subject.leader(), &format!("SELECT count(*) FROM {what}")).await?;
         assert_eq!(found, rows, "rows of {what}");
     }
-    run(subject.leader, "DELETE FROM sys.tasks; DELETE FROM payments; DELETE FROM shipments").await?;
+    run(subject.leader(), "DELETE FROM sys.tasks; DELETE FROM payments; DELETE FROM shipments").await?;
     Ok((per_second, took.into_iter().collect()))
 }
 

@@ -30,7 +30,7 @@ pub fn measure(subject: &Subject, directory: &Path, effort: &Effort) -> Result<(
     make_tree(&root, effort.summed).map_err(|error| error.to_string())?;
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     let client =
-        runtime.block_on(make_rows(subject.leader, effort.summed)).map_err(|error| format!("{error:?}"))?;
+        runtime.block_on(make_rows(subject.leader(), effort.summed)).map_err(|error| format!("{error:?}"))?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..effort.sums {
         let started = Instant::now();
@@ -44,7 +44,7 @@ pub fn measure(subject: &Subject, directory: &Path, effort: &Effort) -> Result<(
         }
     }
     let clear = "DELETE FROM sys.entries; DELETE FROM sys.inodes WHERE id <> 1";
-    runtime.block_on(run(subject.leader, clear)).map_err(|error| format!("{error:?}"))?;
+    runtime.block_on(run(subject.leader(), clear)).map_err(|error| format!("{error:?}"))?;
     let figures = |durations: Vec<_>| Figures { one: durations.into_iter().collect(), per_second: f64::NAN };
     Ok((figures(ours), figures(theirs)))
 }

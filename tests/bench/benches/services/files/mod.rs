@@ -120,7 +120,7 @@ pub fn measure(subject: &Subject, effort: &Effort) -> Result<(), String> {
     let (ours, theirs) = analytics::measure(subject, &directory, effort)?;
     let name = format!("sum by owner, {} files", effort.summed);
     table.push(line(&name, &ours, &theirs));
-    let mut ours = Side::<relix::Worker>::open(subject.leader)?;
+    let mut ours = Side::<relix::Worker>::open(subject.leader())?;
     let mut theirs = Side::<system::Worker>::open(directory)?;
     for (name, operation) in OPERATIONS {
         let (ours, theirs) = (ours.measure(operation, effort)?, theirs.measure(operation, effort)?);

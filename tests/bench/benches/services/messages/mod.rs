@@ -92,7 +92,7 @@ pub async fn measure(subject: &Subject, effort: &Effort) -> Result<(), String> {
         let requesters = relix::requesters(subject, &shape).await?;
         let ours = drive(requesters, &shape, effort.load).await?;
         receivers.stop();
-        let left = number(subject.leader, "SELECT count(*) FROM sys.messages").await;
+        let left = number(subject.leader(), "SELECT count(*) FROM sys.messages").await;
         assert_eq!(left.map_err(|error| error.to_string())?, 0, "messages that nobody was to get");
         let servers = grpc::Servers::start(shape.receivers);
         let theirs = drive(servers.requesters(&shape).await?, &shape, effort.load).await?;

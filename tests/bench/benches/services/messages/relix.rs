@@ -34,7 +34,7 @@ impl Receivers {
              SELECT 'from-' || n, 'from-' || n FROM generate_series(0, {} - 1) n",
             shape.receivers, shape.requesters
         );
-        run(subject.leader, &mailboxes).await.map_err(|error| error.to_string())?;
+        run(subject.leader(), &mailboxes).await.map_err(|error| error.to_string())?;
         let mut tasks = Vec::new();
         for number in 0..shape.receivers {
             let mailbox = format!("to-{number}");
