@@ -53,6 +53,8 @@ struct Figures {
     assigned: Spread,
     /// From when it was sent to when the bench was told that it had run.
     ran: Spread,
+    /// Attempts that failed, and were made again.
+    failures: i64,
 }
 
 /// Measures and prints.
@@ -69,6 +71,7 @@ pub async fn measure(subject: &Subject, effort: &Effort) -> Result<(), Error> {
         "p99 ms to assigned",
         "p50 ms to told",
         "p99 ms to told",
+        "failed",
     ];
     let mut table = vec![heading.map(String::from).to_vec()];
     for policy in &POLICIES[..effort.policies] {
@@ -85,6 +88,7 @@ pub async fn measure(subject: &Subject, effort: &Effort) -> Result<(), Error> {
                 figures.ran.p99_ms(),
             ];
             line.extend(numbers.map(|number| shown(Some(number))));
+            line.push(figures.failures.to_string());
             table.push(line);
         }
     }
@@ -96,11 +100,11 @@ async fn figures(subject: &Subject, setting: &Setting, effort: &Effort) -> Resul
     prepare(subject, setting).await?;
     // The first ones wait for the program to be made ready, once in each node.
     burst(subject, setting, effort.tasks / 10).await?;
-    let ran = burst(subject, setting, effort.tasks).await?;
+    let (ran, failures) = burst(subject, setting, effort.tasks).await?;
     let ran_per_second = effort.tasks as f64 / ran.as_secs_f64();
     let offered_per_second = (ran_per_second / 4.0).max(1.0);
-    let (assigned_after, ran_after) = offer(subject, setting, offered_per_second, effort.offered).await?;
-    Ok(Figures { ran_per_second, offered_per_second, assigned: assigned_after, ran: ran_after })
+    let (assigned, ran, more) = offer(subject, setting, offered_per_second, effort.offered).await?;
+    Ok(Figures { ran_per_second, offered_per_second, assigned, ran, failures: failures + more })
 }
 
 /// Makes the queues, and no others but the default one, which stays empty.
@@ -122,8 +126,9 @@ fn insert(subject: &Subject, rows: &str) -> String {
     )
 }
 
-/// How long a burst of so many tasks took, from the release of its queues until the bench is told that all have run.
-async fn burst(subject: &Subject, setting: &Setting, tasks: i64) -> Result<Duration, Error> {
+/// How long a burst of so many tasks took, from the release of its queues until the bench is told that all have run; and
+/// how many attempts failed.
+async fn burst(subject: &Subject, setting: &Setting, tasks: i64) -> Result<(Duration, i64), Error> {
     let mut session = Session::listen(subject.leader(), CHANNEL).await?;
     run(subject.leader(), "UPDATE sys.queues SET paused = true WHERE name <> 'default'").await?;
     let sql = insert(subject, "generate_series(1, $1) n");
@@ -135,8 +140,8 @@ async fn burst(subject: &Subject, setting: &Setting, tasks: i64) -> Result<Durat
     ask(&session.client, &release, &[]).await?;
     told_of_all(&mut session, tasks).await;
     let ran = started.elapsed();
-    clear(subject, tasks).await?;
-    Ok(ran)
+    let failures = clear(subject, tasks).await?;
+    Ok((ran, failures))
 }
 
 /// When the bench was told of each of `tasks` tasks.
@@ -152,16 +157,17 @@ async fn told_of_all(session: &mut Session, tasks: i64) -> BTreeMap<i64, Instant
     told
 }
 
-/// Deletes the tasks.
+/// Deletes the tasks; how many attempts at them had failed before.
 ///
 /// # Panics
-/// If any was not run to its end, or has failed before.
-async fn clear(subject: &Subject, tasks: i64) -> Result<(), Error> {
-    let done =
-        "SELECT count(*) FROM sys.tasks WHERE state = 'done' AND failures = 0 AND ended_at >= started_at";
+/// If any was not run to its end.
+async fn clear(subject: &Subject, tasks: i64) -> Result<i64, Error> {
+    let done = "SELECT count(*) FROM sys.tasks WHERE state = 'done' AND ended_at IS NOT NULL";
     assert_eq!(number(subject.leader(), done).await?, tasks, "tasks that are done");
     assert_eq!(number(subject.leader(), "SELECT count(*) FROM sys.tasks").await?, tasks, "tasks");
-    run(subject.leader(), "DELETE FROM sys.tasks").await
+    let failures = number(subject.leader(), "SELECT sum(failures)::bigint FROM sys.tasks").await?;
+    run(subject.leader(), "DELETE FROM sys.tasks").await?;
+    Ok(failures)
 }
 
 /// Offers so many tasks a second: how long each waited to be assigned, by its row, and to be told of, by the bench's clock.
@@ -171,7 +177,7 @@ async fn offer(
     setting: &Setting,
     per_second: f64,
     duration: Duration,
-) -> Result<(Spread, Spread), Error> {
+) -> Result<(Spread, Spread, i64), Error> {
     let mut session = Session::listen(subject.leader(), CHANNEL).await?;
     let tasks = (per_second * duration.as_secs_f64()).max(1.0) as i64;
     let queues = setting.queues;
@@ -189,8 +195,8 @@ async fn offer(
     let rows = session.client.query(micros, &[]).await?;
     let assigned =
         rows.iter().map(|row| Duration::from_micros(row.get::<_, i64>(0).unsigned_abs())).collect();
-    clear(subject, tasks).await?;
-    Ok((assigned, ran))
+    let failures = clear(subject, tasks).await?;
+    Ok((assigned, ran, failures))
 }
 
 /// Inserts tasks at a pace: when each was sent.
