@@ -99,12 +99,18 @@ pub async fn measure(subject: &Subject, effort: &Effort) -> Result<(), Error> {
 async fn figures(subject: &Subject, setting: &Setting, effort: &Effort) -> Result<Figures, Error> {
     prepare(subject, setting).await?;
     // The first ones wait for the program to be made ready, once in each node.
-    burst(subject, setting, effort.tasks / 10).await?;
+    let (_, first_failures) = burst(subject, setting, effort.tasks / 10).await?;
     let (ran, failures) = burst(subject, setting, effort.tasks).await?;
     let ran_per_second = effort.tasks as f64 / ran.as_secs_f64();
     let offered_per_second = (ran_per_second / 4.0).max(1.0);
     let (assigned, ran, more) = offer(subject, setting, offered_per_second, effort.offered).await?;
-    Ok(Figures { ran_per_second, offered_per_second, assigned, ran, failures: failures + more })
+    Ok(Figures {
+        ran_per_second,
+        offered_per_second,
+        assigned,
+        ran,
+        failures: first_failures + failures + more,
+    })
 }
 
 /// Makes the queues, and no others but the default one, which stays empty.
