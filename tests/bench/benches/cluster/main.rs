@@ -17,12 +17,14 @@ fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let quick = words.iter().any(|word| word == "--quick");
     let only = words.iter().position(|word| word == "--only").and_then(|at| words.get(at + 1));
-    if only.is_some_and(|only| ["consensus", "store", "volume", "sql"].contains(&only.as_str())) {
+    if only.is_some_and(|only| ["consensus", "store", "volume", "sql", "services"].contains(&only.as_str())) {
         return;
     }
     let only = only.map(String::as_str);
     if let Some(unknown) = only.filter(|only| !["vm", "host", "failover"].contains(only)) {
-        eprintln!("--only {unknown}: there is vm, host, failover, sql, consensus, store and volume");
+        eprintln!(
+            "--only {unknown}: there is vm, host, failover, sql, services, consensus, store and volume"
+        );
         std::process::exit(2);
     }
     let mut effort = match quick {
