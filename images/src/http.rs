@@ -45,27 +45,26 @@ impl Http {
             // The nodes are on this machine, whatever the environment says of others.
             .proxy(None)
             .timeout_connect(Some(CONNECTED_WITHIN))
+            // A node that is asked whether it wants a body says so, or why it does not.
+            .timeout_await_100(Some(ANSWERED_WITHIN))
             .timeout_recv_response(Some(ANSWERED_WITHIN))
             .build();
         Http { agent: config.new_agent() }
     }
 
-    /// Asks the node at this port. `target` is a path, without escapes but in what is behind a question mark.
+    /// Asks the node at this port. The path is without escapes; what of the query needs any has them.
     pub fn ask(
         &self,
         port: u16,
         method: &str,
-        target: &str,
+        path: &str,
+        query: Option<&str>,
         fields: &[(&str, &str)],
         body: impl AsSendBody,
     ) -> Result<Answer, Problem> {
         let lost = |error: &dyn std::fmt::Display| Problem::Lost(error.to_string());
-        let (path, query) =
-            target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        let uri = format!("http://127.0.0.1:{port}{}{query}", escaped(path));
         let method = Method::from_bytes(method.as_bytes()).map_err(|error| lost(&error))?;
-        let mut request = Request::builder().method(method).uri(uri);
+        let mut request = Request::builder().method(method).uri(url(port, path, query));
         for (name, value) in fields {
             request = request.header(*name, *value);
         }
@@ -76,8 +75,14 @@ impl Http {
     }
 
     /// The same, and all that is answered is JSON.
-    pub fn ask_json(&self, port: u16, method: &str, target: &str) -> Result<Value, Problem> {
-        let answer = self.ask(port, method, target, &[], ())?;
+    pub fn ask_json(
+        &self,
+        port: u16,
+        method: &str,
+        path: &str,
+        query: Option<&str>,
+    ) -> Result<Value, Problem> {
+        let answer = self.ask(port, method, path, query, &[], ())?;
         let text = text_of(answer).map_err(Problem::Lost)?;
         serde_json::from_str(&text).map_err(|error| Problem::Lost(error.to_string()))
     }
@@ -108,6 +113,12 @@ fn words_of(answer: Answer) -> String {
         (Some(error), None) => error.into(),
         (None, _) => format!("the node answers {status}"),
     }
+}
+
+/// Where a node has what is at a path. Names are anybody's: only the query is behind a question mark.
+fn url(port: u16, path: &str, query: Option<&str>) -> String {
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("http://127.0.0.1:{port}{}{query}", escaped(path))
 }
 
 /// A path as it is part of a URL.
@@ -147,5 +158,12 @@ mod tests {
     #[test]
     fn a_path_is_one_part_of_a_url() {
         assert_eq!(super::escaped("/a b/é?#%.txt"), "/a%20b/%C3%A9%3F%23%25.txt");
+    }
+
+    #[test]
+    fn a_question_mark_in_a_name_begins_no_query() {
+        assert_eq!(super::url(80, "/files/notes?.txt", None), "http://127.0.0.1:80/files/notes%3F.txt");
+        let url = super::url(80, "/files/d?recursive", Some("stat"));
+        assert_eq!(url, "http://127.0.0.1:80/files/d%3Frecursive?stat");
     }
 }

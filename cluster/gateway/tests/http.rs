@@ -94,7 +94,7 @@ impl Server {
     /// The status and the body of the answer to one request.
     fn ask(&self, line: &str, fields: &str, body: &[u8]) -> String {
         let head = format!(
-            "{line} HTTP/1.1\r\nHost: h\r\n{}Content-Length: {}\r\n\r\n",
+            "{line} HTTP/1.1\r\nHost: localhost\r\n{}Content-Length: {}\r\n\r\n",
             fields.replace('\n', "\r\n"),
             body.len()
         );
@@ -107,7 +107,7 @@ impl Server {
 
     /// A field of the answer.
     fn field(&self, line: &str, name: &str) -> String {
-        let answer = self.talk(format!("{line} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        let answer = self.talk(format!("{line} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
         let (head, _) = parts(&answer);
         let mut fields = head.lines().filter_map(|line| line.split_once(": "));
         fields.find(|(known, _)| *known == name).map_or("-".into(), |(_, value)| value.into())
@@ -137,7 +137,7 @@ fn files_are_put_read_moved_and_removed() {
     assert_eq!(server.ask("PUT /files/a.txt", "", b"newer"), "204");
     assert_eq!(server.sql("SELECT mode, owner, size FROM sys.files WHERE path = '/a.txt'"), "0600 ann 5");
     assert_eq!(server.ask("MKCOL /files/d", "", b""), "201");
-    assert_eq!(server.ask("MOVE /files/a.txt", "Destination: http://h/files/d/b%20c\n", b""), "201");
+    assert_eq!(server.ask("MOVE /files/a.txt", "Destination: http://localhost/files/d/b%20c\n", b""), "201");
     assert_eq!(server.ask("PUT /files/x", "", b""), "201");
     assert_eq!(
         server.ask("MOVE /files/x", "Destination: /files/d/b%20c\nOverwrite: F\n", b""),
@@ -188,7 +188,8 @@ fn what_cannot_be_done_with_a_file_says_so() {
     ] {
         assert_eq!(server.ask(line, fields, b""), answer, "{line}");
     }
-    let long = format!("PUT /files/a HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", (1u64 << 30) + 1);
+    let long =
+        format!("PUT /files/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", (1u64 << 30) + 1);
     assert!(
         server.talk(long).is_empty(),
         "it has left before it was told: the rest of its body is waited for"
@@ -221,16 +222,17 @@ fn a_long_file_is_there_when_all_of_it_has_come() {
     assert_eq!(server.ask("PUT /files/a?mode=640", "", b"old"), "201");
     let bytes = long(3_500_000);
     assert_eq!(server.ask("PUT /files/a", "", &bytes), "204");
-    let answer = server.talk("GET /files/a HTTP/1.1\r\nHost: h\r\n\r\n");
+    let answer = server.talk("GET /files/a HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert!(parts(&answer).1 == bytes);
     assert_eq!(server.sql("SELECT path, mode, size FROM sys.files WHERE kind = 'file'"), "/a 0640 3500000");
     // In chunks, nobody knows how long it will be.
-    let head = b"PUT /files/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let head = b"PUT /files/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     let chunk = |piece: &[u8]| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
     let chunks = bytes.chunks(70_001).map(chunk);
     let pieces = std::iter::once(head.clone()).chain(chunks.clone()).chain([b"0\r\n\r\n".to_vec()]);
     assert!(server.talk_in_pieces(pieces).starts_with(b"HTTP/1.1 204 "));
-    let answer = server.talk("GET /files/a HTTP/1.1\r\nHost: h\r\nRange: bytes=2999999-3000000\r\n\r\n");
+    let answer =
+        server.talk("GET /files/a HTTP/1.1\r\nHost: localhost\r\nRange: bytes=2999999-3000000\r\n\r\n");
     assert_eq!(parts(&answer).1, &bytes[2_999_999..3_000_001]);
     // A client that leaves has changed nothing, and left nothing.
     let before = server.field("GET /files/a", "ETag");
@@ -296,7 +298,7 @@ fn a_program_is_checked_before_it_is_there() {
         server.sql("SELECT privileges, memory_max FROM sys.programs ORDER BY version"),
         "sql,log,time,random,sleep,files 16777216, log 65536"
     );
-    assert_eq!(parts(&server.talk("GET /programs/p HTTP/1.1\r\nHost: h\r\n\r\n")).1, module);
+    assert_eq!(parts(&server.talk("GET /programs/p HTTP/1.1\r\nHost: localhost\r\n\r\n")).1, module);
     assert!(server.ask("PUT /programs/p", "", b"garbage").starts_with("422 "));
     assert!(server.ask("PUT /programs/p?privileges=root", "", module).starts_with("422 "));
     assert!(server.ask("PUT /programs/p?memory_max=1", "", module).starts_with("400 "));
@@ -309,7 +311,7 @@ fn a_program_is_checked_before_it_is_there() {
 fn events_come_as_they_are_notified() {
     let mut server = Server::new();
     let script = Script { input: Arc::default(), output: Arc::default(), leaves: false };
-    let request = b"GET /events?channel=a&channel=B%22c HTTP/1.1\r\nHost: h\r\n\r\n".to_vec();
+    let request = b"GET /events?channel=a&channel=B%22c HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec();
     script.input.lock().unwrap().push_back(request);
     let registry = Arc::new(Registry::new());
     let mut serving = pin!(serve_http(script.clone(), server.database.clone(), registry.clone(), 1, 2));
@@ -343,11 +345,11 @@ fn events_come_as_they_are_notified() {
 #[test]
 fn requests_follow_each_other_on_a_connection() {
     let server = Server::new();
-    let requests = "PUT /files/a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx\
-                    GET /files/a HTTP/1.1\r\nHost: h\r\n\r\n\
-                    POST /nothing HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc\
-                    GET /files/a HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n\
-                    GET /files/a HTTP/1.1\r\nHost: h\r\n\r\n";
+    let requests = "PUT /files/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx\
+                    GET /files/a HTTP/1.1\r\nHost: localhost\r\n\r\n\
+                    POST /nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc\
+                    GET /files/a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n\
+                    GET /files/a HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let whole = server.talk(requests);
     let statuses = |answer: &[u8]| {
         let text = String::from_utf8_lossy(answer).into_owned();
@@ -356,7 +358,8 @@ fn requests_follow_each_other_on_a_connection() {
     assert_eq!(statuses(&whole), ["201", "200", "404", "200"]);
     let pieces = requests.as_bytes().iter().map(|byte| vec![*byte]);
     assert_eq!(statuses(&server.talk_in_pieces(pieces)), ["204", "200", "404", "200"]);
-    let waiting = "PUT /files/a HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
+    let waiting =
+        "PUT /files/a HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n";
     let answer = server.talk_in_pieces([waiting.as_bytes().to_vec(), b"y".to_vec()]);
     assert_eq!(statuses(&answer), ["100", "204"]);
     // Whoever is told "no" before the body is asked for does not send it.
@@ -372,11 +375,11 @@ fn what_is_not_understood_ends_the_connection() {
         ("GET / HTTP/1.1\r\n\r\n", "400"),
         ("GET / HTTP/3.0\r\n\r\n", "505"),
         (
-            "PUT /files/a HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "PUT /files/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
             "400",
         ),
-        ("PUT /files/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"),
-        ("GET /files/a HTTP/1.1\r\nHost: h\r\nOrigin: http://evil\r\n\r\n", "403"),
+        ("PUT /files/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"),
+        ("GET /files/a HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil\r\n\r\n", "403"),
     ] {
         let answer = server.talk(format!("{request}{request}"));
         assert!(answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{request}");
@@ -391,7 +394,7 @@ fn what_is_not_understood_ends_the_connection() {
 #[test]
 fn a_client_is_a_session_that_can_be_seen_and_ended() {
     let server = Server::new();
-    let request = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n".to_vec();
+    let request = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec();
     let input = Arc::new(Mutex::new(VecDeque::from([request])));
     let script = Script { input, output: Arc::default(), leaves: false };
     let registry = Arc::new(Registry::new());

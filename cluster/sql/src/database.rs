@@ -1,6 +1,5 @@
 //! What SQL asks of the node below it. Replication slides in behind this trait.
 
-use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -9,12 +8,11 @@ use core::future::Future;
 use cluster_format::{Commit, NodeId, Origin, RequestId, Version};
 use cluster_store::{Conflict, MemoryPool, ReadError, Snapshot};
 
-use spin::Mutex;
-
 use crate::builders::Builders;
 use crate::catalog::TableCache;
 use crate::claims::Claims;
 use crate::notify::Channels;
+pub use crate::numbers::SequenceNumbers;
 use crate::sessions::Signal;
 use crate::turns::Turns;
 use crate::types::{DataType, Datum};
@@ -157,29 +155,6 @@ pub trait Database: Clone + Send + Sync + 'static {
 
     /// The cluster's name, for people.
     fn cluster_name(&self) -> String;
-}
-
-/// Numbers of sequences that a node has taken, and not given to a session yet.
-#[derive(Debug, Default)]
-pub struct SequenceNumbers {
-    by_id: Mutex<BTreeMap<u32, VecDeque<i64>>>,
-}
-
-impl SequenceNumbers {
-    /// The next number of the sequence called `id`.
-    pub fn take(&self, id: u32) -> Option<i64> {
-        self.by_id.lock().get_mut(&id).and_then(VecDeque::pop_front)
-    }
-
-    /// Keeps numbers of the sequence called `id`, behind those there are.
-    pub fn keep(&self, id: u32, numbers: Vec<i64>) {
-        self.by_id.lock().entry(id).or_default().extend(numbers);
-    }
-
-    /// Gives up the numbers of the sequence called `id`.
-    pub fn forget(&self, id: u32) {
-        self.by_id.lock().remove(&id);
-    }
 }
 
 /// Counts a session's commits.

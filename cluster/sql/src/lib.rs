@@ -30,6 +30,7 @@ mod like;
 mod memo;
 pub mod memory;
 mod notify;
+mod numbers;
 mod operator;
 pub mod parse;
 mod path;

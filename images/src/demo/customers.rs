@@ -67,7 +67,8 @@ impl Customers {
         loop {
             // Whichever node it is that takes it, it is the same order.
             let port = self.ports[node % self.ports.len()];
-            let problem = match http.ask(port, "POST", "/hooks/order", &[("Idempotency-Key", &key)], &body) {
+            let fields = [("Idempotency-Key", key.as_str())];
+            let problem = match http.ask(port, "POST", "/hooks/order", None, &fields, &body) {
                 Ok(_) => {
                     self.taken.fetch_add(1, Ordering::SeqCst);
                     return Ok(());

@@ -98,7 +98,7 @@ fn open_shop(layout: &Layout, cluster: &Cluster) -> Result<(), Failure> {
     let (http, port) = (Http::new(), port_of(layout, None)?);
     for (name, text) in [("shop", SHOP), ("statement", STATEMENT)] {
         let module = wat::parse_str(text).map_err(|error| Failure::Argument(error.to_string()))?;
-        http.ask(port, "PUT", &format!("/programs/{name}"), &[], &module)?;
+        http.ask(port, "PUT", &format!("/programs/{name}"), None, &[], &module)?;
     }
     let Session { runtime, client, .. } = session::connect(layout, cluster, None)?;
     runtime.block_on(client.batch_execute(TABLES)).map_err(|error| Failure::sql(&error))
@@ -114,10 +114,10 @@ fn break_a_node(
     watch(shop, progress, CALM, "orders come in");
     let machines = control::machines(layout)?;
     let answers = status::ask_all(cluster, &machines, status::ANSWER_WITHIN)?;
-    let node = status::leader(&machines, &answers).unwrap_or(1);
+    let leader = status::leader(&machines, &answers);
+    let (node, which) = leader.map_or((1, ""), |leader| (leader, ", which led,"));
     control::send(layout, &Order::Fault(FaultOrder::Kill { node }))?;
-    progress
-        .suspend(|| println!("Node {node}, which led, is killed: {} orders are taken by now.", shop.taken()));
+    progress.suspend(|| println!("Node {node}{which} is killed: {} orders are taken by now.", shop.taken()));
     watch(shop, progress, DEAD, &format!("node {node} is dead"));
     control::send(layout, &Order::Fault(FaultOrder::Restart { node }))?;
     let start = Instant::now();

@@ -79,10 +79,13 @@ impl Gateway {
     /// Listens on the ports of the node behind the last, unless that does so itself, being a process.
     pub async fn add(&self, cluster: &Cluster, node: u8) -> Result<(), Failure> {
         let ended = Rc::new(Notify::new());
+        let mut listeners = Vec::new();
         for (port, inner) in cluster.ports(node).into_iter().zip(PORTS) {
             let listener = TcpListener::bind(("127.0.0.1", port)).await;
-            let listener = listener.map_err(|_| Failure::PortInUse(port))?;
-            if cluster.runner != Runner::Host {
+            listeners.push((listener.map_err(|_| Failure::PortInUse(port))?, inner));
+        }
+        if cluster.runner != Runner::Host {
+            for (listener, inner) in listeners {
                 tokio::task::spawn_local(self.clone().listen(listener, (node, inner), ended.clone()));
             }
         }

@@ -223,10 +223,10 @@ pub fn http(bytes: &[u8]) {
 
 pub fn http_seeds() -> Vec<Vec<u8>> {
     let requests = [
-        "GET /files/a?stat HTTP/1.1\r\nHost: h\r\nRange: bytes=1-\r\n\r\nGET / HTTP/1.0\r\n\r\n",
-        "PUT /files/a%20b HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabcGET /events?channel=a HTTP/1.1\r\nHost: h\r\n\r\n",
-        "POST /hooks/a HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\n{}\r\n0\r\nT: 1\r\n\r\nMOVE /files/a HTTP/1.1\r\nHost: h\r\nDestination: http://h/files/b\r\n\r\n",
-        "PUT /programs/p?fuel_max=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 8\r\n\r\n\0asm\x01\0\0\0",
+        "GET /files/a?stat HTTP/1.1\r\nHost: localhost\r\nRange: bytes=1-\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+        "PUT /files/a%20b HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\nabcGET /events?channel=a HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "POST /hooks/a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2;x\r\n{}\r\n0\r\nT: 1\r\n\r\nMOVE /files/a HTTP/1.1\r\nHost: localhost\r\nDestination: http://localhost/files/b\r\n\r\n",
+        "PUT /programs/p?fuel_max=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\n\0asm\x01\0\0\0",
     ];
     requests.iter().map(|request| [&[9], request.as_bytes()].concat()).collect()
 }

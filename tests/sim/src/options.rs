@@ -165,7 +165,20 @@ impl Options {
         }
         let kinds = dice.some_of(&WorkloadKind::SERVICES);
         let workloads = kinds.into_iter().map(|kind| (kind, dice.between(2, 4))).collect();
-        Options { workloads, ..self }
+        Options { workloads, ..self }.patient()
+    }
+
+    /// Tasks that write files all write to one of them: on disks that take a fifth of a second for each read, and with tables
+    /// that have no memory, they meet each other for hours.
+    pub fn patient(self) -> Options {
+        if !self.workloads.iter().any(|(kind, _)| *kind == WorkloadKind::Files) {
+            return self;
+        }
+        Options {
+            disk_latency: self.disk_latency.min(Duration::from_millis(8)),
+            tables_len_max: self.tables_len_max.max(256 << 10),
+            ..self
+        }
     }
 
     /// Some seeds draw a particular kind of trouble instead of any.

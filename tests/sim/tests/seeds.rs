@@ -20,7 +20,7 @@ fn a_few_seeds_find_nothing() {
 fn services_keep_what_they_promise() {
     for seed in 3000..3006 {
         let workloads = WorkloadKind::SERVICES.map(|kind| (kind, 3)).into();
-        let options = Options { workloads, ..Options::of_seed(seed, None) };
+        let options = Options { workloads, ..Options::of_seed(seed, None) }.patient();
         let outcome = Simulation::run(&options).unwrap_or_else(|failed| panic!("seed {seed}: {failed}"));
         assert!(outcome.tally.committed > 20, "seed {seed}: {:?}", outcome.tally);
     }

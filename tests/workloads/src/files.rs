@@ -1,5 +1,6 @@
 //! Files that tasks write: each job is one file and one line of a journal that all append to, and the tree stays one.
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use crate::expected::WatchedConnection;
@@ -102,10 +103,11 @@ impl<W: World> Workload<W> for Files {
             let lines = lines.map_err(|error| format!("a line of the journal is none: {error}"))?;
             self.jobs().check_done(&files, "file")?;
             self.jobs().check_done(&lines, "line")?;
-            if files.len() == lines.len() {
-                return Ok(());
+            let [files, lines] = [files, lines].map(BTreeSet::from_iter);
+            match files.symmetric_difference(&lines).next() {
+                Some(job) => Err(format!("of job {job} there is a file or a line, and not the other")),
+                None => Ok(()),
             }
-            Err(format!("there are {} files, and {} lines of them", files.len(), lines.len()))
         })
     }
 }

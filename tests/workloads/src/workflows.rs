@@ -1,21 +1,28 @@
 //! Workflows: orders that are paid, confirmed by a message and shipped, a step each, and each step once.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use crate::expected::WatchedConnection;
 use crate::jobs::Jobs;
 use crate::programs::{add_order_program, wait_until_done};
-use crate::transaction::single;
+use crate::transaction::{Fate, single};
 use crate::workload::{Step, Table, Task, Workload, numbers, query_anywhere, rows};
 use crate::world::{World, below};
 
 /// Each order takes one message, whichever it is. In the end there are enough for all.
 const SEND: &str = "SELECT sys.send('confirmed', 'true')";
 
+/// How often what is sent in the end may be sent again, because a node had not said that it was.
+const PERHAPS_AGAIN: i64 = 3;
+
 /// The workload.
 #[derive(Debug, Default)]
 pub struct Workflows {
     orders: Mutex<Jobs>,
+    /// Messages that were sent, as clients were told; and those that perhaps were.
+    sent: AtomicI64,
+    perhaps_sent: AtomicI64,
 }
 
 impl Workflows {
@@ -50,11 +57,16 @@ impl<W: World> Workload<W> for Workflows {
     fn step<'a>(&'a self, world: &'a W, connection: &'a mut WatchedConnection<W>, _: u64) -> Task<'a, Step> {
         Box::pin(async move {
             if below(world, 3) == 0 {
-                // One that nobody counts.
                 return match single(connection, SEND).await {
-                    crate::Fate::Committed(_) => crate::Fate::Committed(()),
-                    crate::Fate::Refused(failure) => crate::Fate::Refused(failure),
-                    crate::Fate::Unknown(failure) => crate::Fate::Unknown(failure),
+                    Fate::Committed(_) => {
+                        self.sent.fetch_add(1, Ordering::Relaxed);
+                        Fate::Committed(())
+                    }
+                    Fate::Refused(failure) => Fate::Refused(failure),
+                    Fate::Unknown(failure) => {
+                        self.perhaps_sent.fetch_add(1, Ordering::Relaxed);
+                        Fate::Unknown(failure)
+                    }
                 };
             }
             let order = self.orders().number();
@@ -72,6 +84,9 @@ impl<W: World> Workload<W> for Workflows {
             let lacking = lacking.first().and_then(|row| numbers(row)?.first().copied());
             for _ in 0..lacking.ok_or("a count is no number")? {
                 query_anywhere(world, SEND).await;
+                self.sent.fetch_add(1, Ordering::Relaxed);
+                // It may be asked for again when it was done.
+                self.perhaps_sent.fetch_add(PERHAPS_AGAIN, Ordering::Relaxed);
             }
             wait_until_done(world, connection, "order").await?;
             for (table, what) in [("payments", "payment"), ("shipments", "shipment")] {
@@ -80,7 +95,16 @@ impl<W: World> Workload<W> for Workflows {
                     found.iter().map(|row| numbers(row)?.first().copied()).collect();
                 self.orders().check_done(&found.ok_or("an order has no number")?, what)?;
             }
-            Ok(())
+            // Each order has taken one message, and no message was lost or doubled.
+            let there = "SELECT (SELECT count(*) FROM shipments) + (SELECT count(*) FROM sys.messages WHERE mailbox = 'confirmed')";
+            let there = rows(connection, there).await?.first().and_then(|row| numbers(row)?.first().copied());
+            let there = there.ok_or("a count is no number")?;
+            let sent = self.sent.load(Ordering::Relaxed);
+            let most = sent + self.perhaps_sent.load(Ordering::Relaxed);
+            if (sent..=most).contains(&there) {
+                return Ok(());
+            }
+            Err(format!("{there} messages were taken or are there, of {sent} to {most} that were sent"))
         })
     }
 }

@@ -101,7 +101,10 @@ impl Chunk {
                 [] | [b'\r'] => Ok(None),
                 _ => Err(malformed),
             },
+            // The parser takes no number for zero, and any line end within what follows one.
+            Chunk::Size if input.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) => Err(malformed),
             Chunk::Size => match httparse::parse_chunk_size(input) {
+                Ok(Status::Complete((len, _))) if input[..len - 2].contains(&b'\n') => Err(malformed),
                 Ok(Status::Complete((len, size))) => {
                     *self = if size == 0 { Chunk::Trailer(TRAILER_LEN_MAX) } else { Chunk::Data(size) };
                     Ok(Some(len))
@@ -163,7 +166,15 @@ mod tests {
 
     #[test]
     fn what_are_no_chunks_is_refused() {
-        for body in [&b"x\r\n"[..], b"5\r\nhellox", b"-1\r\n", b"fffffffffffffffff\r\n"] {
+        for body in [
+            &b"x\r\n"[..],
+            b"5\r\nhellox",
+            b"-1\r\n",
+            b"fffffffffffffffff\r\n",
+            b"\r\n",
+            b";x\r\n",
+            b"1;\n\r\n",
+        ] {
             assert_eq!(decode(Framing::CHUNKED, body, 1, 10).map_err(|error| error.0), Err(400));
         }
         let long = [b"1;".as_slice(), &[b'x'; 2 * LINE_LEN_MAX]].concat();

@@ -47,6 +47,8 @@ pub(super) enum Undone {
     Conflict(SqlError),
     /// It is given up.
     Stop(Stop),
+    /// It may have taken place: it must not be done again.
+    Over(SqlError),
 }
 
 impl Undone {
@@ -141,14 +143,24 @@ impl Change<'_> {
         Ok(found)
     }
 
-    /// What is at a path, if it is as the client expects.
+    /// What is at a path, if it is as the client expects. Who reads a symbolic link is shown what it leads to, so that is what
+    /// is expected of one.
     async fn expected<D: Database>(
         &self,
         session: &mut Session<D>,
         path: &str,
     ) -> Result<Option<Inode>, Undone> {
         let found = there(session, path).await?;
-        check(self.expects, found.as_ref())?;
+        let is_link = found.as_ref().is_some_and(|inode| inode.kind == Kind::Link);
+        if !is_link {
+            check(self.expects, found.as_ref())?;
+            return Ok(found);
+        }
+        match files::stat(session, path).await {
+            Ok(shown) => check(self.expects, Some(&shown))?,
+            Err(FileError::Path { .. }) => check(self.expects, None)?,
+            Err(error) => return Err(error.into()),
+        }
         Ok(found)
     }
 
@@ -235,6 +247,7 @@ impl<'a> Attributes<'a> {
 
     /// What the file is like that comes into the place of another: as that was, unless it is said.
     pub(super) fn of_file(self, found: Option<&'a Inode>) -> New<'a> {
+        let found = found.filter(|inode| inode.kind == Kind::File);
         New {
             mode: self.mode.or(found.map(|inode| inode.mode)).unwrap_or(0o644),
             owner: self.owner.or(found.map(|inode| inode.owner.as_str())).unwrap_or(SYSTEM),

@@ -39,7 +39,12 @@ impl<C: Connection, D: Database> Exchange<C, D> {
             return Err(Response::error(400, &message, None).into());
         }
         for channel in channels() {
-            self.run(&format!("LISTEN \"{}\"", channel.replace('"', "\"\"")), Default::default()).await?;
+            let listen = format!("LISTEN \"{}\"", channel.replace('"', "\"\""));
+            if let Err(error) = self.run(&listen, Default::default()).await {
+                // The next request is not to be told of what this one wanted.
+                self.session.forget();
+                return Err(error.into());
+            }
         }
         let response = Response::empty(200)
             .with("Content-Type", "text/event-stream")

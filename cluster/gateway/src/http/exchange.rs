@@ -10,7 +10,7 @@ use cluster_services::files::Inode;
 use cluster_sql::database::{Database, Freshness};
 use cluster_sql::sessions::shown;
 use cluster_sql::types::Datum;
-use cluster_sql::{Answer, Session, SqlResult, Status};
+use cluster_sql::{Answer, Session, SqlResult, SqlState, Status};
 
 use super::body::Framing;
 use super::change::{Change, Undone};
@@ -75,7 +75,6 @@ pub(super) struct Exchange<C, D: Database> {
     is_held_back: bool,
     /// Of the answer, only the head is wanted.
     is_head_only: bool,
-    knows_chunks: bool,
     is_kept: bool,
 }
 
@@ -90,7 +89,6 @@ impl<C: Connection, D: Database> Exchange<C, D> {
             framing,
             is_held_back: false,
             is_head_only: false,
-            knows_chunks: true,
             is_kept: true,
         }
     }
@@ -101,7 +99,6 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         let expects = head.field("expect").is_some_and(|what| what.eq_ignore_ascii_case("100-continue"));
         self.is_held_back = expects && head.knows_chunks && !head.framing.is_over();
         self.is_head_only = head.method == "HEAD";
-        self.knows_chunks = head.knows_chunks;
         self.is_kept = head.is_kept;
         let shown = shown(&format!("{} {}", head.method, head.path));
         self.entered.begin_statement(shown, self.database.wall_micros());
@@ -114,6 +111,9 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         }
         let now = self.database.wall_micros();
         let Exchange { wire, entered, .. } = self;
+        if entered.cancel.ends() {
+            return Err(Stop::Closed);
+        }
         entered.rest(Status::Idle, None, now);
         entered.time_pause(PATIENCE);
         let head = entered.in_time(wire.head()).await;
@@ -231,7 +231,8 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         Ok(!self.is_head_only)
     }
 
-    /// The client has gone, or has sent what nobody waits for; or `future` comes first, or the time.
+    /// What `wait` finds before the time is over. An error if the client has gone, has sent what nobody waits for, or its session
+    /// is to end.
     pub(super) async fn meanwhile<T>(
         &mut self,
         time: Duration,
@@ -250,6 +251,9 @@ impl<C: Connection, D: Database> Exchange<C, D> {
             entered.in_time(either).await
         };
         entered.stop_timer();
+        if entered.cancel.ends() {
+            return Err(Stop::Closed);
+        }
         either.transpose()
     }
 
@@ -290,7 +294,7 @@ impl<C: Connection, D: Database> Exchange<C, D> {
                 Ok(done) => break Ok(done),
                 Err(Undone::Conflict(_)) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 Err(Undone::Stop(_)) if freshness == Freshness::Local => {}
-                Err(Undone::Conflict(error)) => break Err(error.into()),
+                Err(Undone::Conflict(error) | Undone::Over(error)) => break Err(error.into()),
                 Err(Undone::Stop(stop)) => break Err(stop),
             }
             freshness = Freshness::Linearizable;
@@ -318,7 +322,10 @@ async fn transaction<D: Database>(
 ) -> Result<Option<Inode>, Undone> {
     session.begin_on(freshness).await.map_err(Undone::of)?;
     match change.apply(session).await {
-        Ok(found) => session.end_block().await.map(|()| found).map_err(Undone::of),
+        Ok(found) => session.end_block().await.map(|()| found).map_err(|error| match error.state {
+            SqlState::SERIALIZATION_FAILURE => Undone::Conflict(error),
+            _ => Undone::Over(error),
+        }),
         Err(undone) => {
             session.abandon_block();
             Err(undone)

@@ -177,7 +177,8 @@ impl<C: Connection, D: Database> Exchange<C, D> {
             let beside = self.name_beside(path);
             let put = self.gather(head, path, &beside, new, &mut piece).await;
             if put.is_err() {
-                // Whatever has happened, what has gathered is not wanted any more. A node that is lost leaves it behind.
+                // Whatever has happened, what has gathered is not wanted any more. A node that is lost leaves it behind, as a
+                // session does that somebody has ended.
                 let _ = self.change(change(What::Forget(&beside))).await;
             }
             put?
@@ -230,9 +231,11 @@ impl<C: Connection, D: Database> Exchange<C, D> {
             let message = format!("a part may have {PIECE_LEN} bytes");
             return Err(Response::error(413, &message, Some("Send several, one behind the other.")).into());
         }
-        self.body(&mut piece, PIECE_LEN).await?;
-        if piece.len() as u64 != len {
-            let message = format!("Content-Range promises {len} bytes, and the body has {}", piece.len());
+        let is_over = self.body(&mut piece, PIECE_LEN).await?;
+        if !is_over || piece.len() as u64 != len {
+            let more = if is_over { "" } else { " and more" };
+            let message =
+                format!("Content-Range promises {len} bytes, and the body has {}{more}", piece.len());
             return Err(Response::error(400, &message, None).into());
         }
         self.change(Change { path, what: What::Write(start, &piece), expects: head }).await?;

@@ -3,6 +3,7 @@
 use alloc::borrow::ToOwned;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use httparse::{EMPTY_HEADER, Request, Status};
 use percent_encoding::percent_decode_str;
@@ -124,11 +125,21 @@ impl Head {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether a page of another site has sent this, for whoever happens to look at it.
+    /// Whether a page of another site may have sent this, for whoever happens to look at it: it says so; or it calls this node by
+    /// a name, which whoever owns the name may have made lead here.
     pub fn is_of_another_site(&self) -> bool {
-        let Some(origin) = self.field("origin") else { return false };
-        let site = origin.split_once("://").map_or(origin, |(_, site)| site);
-        self.field("host") != Some(site)
+        let Some(host) = self.field("host") else { return false };
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        if address.is_err() && !name.eq_ignore_ascii_case("localhost") {
+            return true;
+        }
+        let is_other = |origin: &str| origin.split_once("://").map_or(origin, |(_, site)| site) != host;
+        self.field("origin").is_some_and(is_other)
+            || matches!(self.field("sec-fetch-site"), Some("cross-site" | "same-site"))
     }
 }
 
@@ -235,12 +246,21 @@ mod tests {
 
     #[test]
     fn pages_of_other_sites_are_known() {
-        let of = |origin: &str| {
-            head(&format!("GET / HTTP/1.1\r\nHost: 127.0.0.1:8\r\n{origin}\r\n")).is_of_another_site()
+        let from = |host: &str, fields: &str| {
+            head(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n")).is_of_another_site()
         };
+        let of = |fields: &str| from("127.0.0.1:8", fields);
         assert!(!of(""));
         assert!(!of("Origin: http://127.0.0.1:8\r\n"));
         assert!(of("Origin: https://elsewhere.example\r\n"));
         assert!(of("Origin: null\r\n"));
+        assert!(of("Sec-Fetch-Site: cross-site\r\n"));
+        assert!(!of("Sec-Fetch-Site: none\r\n"));
+        for host in ["localhost", "LOCALHOST:1", "10.77.0.1", "[::1]:80", "::1"] {
+            assert!(!from(host, ""), "{host}");
+        }
+        // A name may lead anywhere, and the browser takes what is there for the name's own.
+        assert!(from("evil.example:8", "Origin: http://evil.example:8\r\n"));
+        assert!(from("", ""));
     }
 }

@@ -28,6 +28,9 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         if head.method != "POST" {
             return Ok(super::not_allowed("POST"));
         }
+        let mut lease = self.lease();
+        let len = self.body_len().map_or(ARGUMENTS_LEN_MAX, |len| len.min(ARGUMENTS_LEN_MAX as u64) as usize);
+        lease.resize(len).map_err(|_| super::files::out_of_memory())?;
         let body = self.whole_body(ARGUMENTS_LEN_MAX).await?;
         let not_json = || {
             let message = "the body is not JSON, which the arguments of a task are";

@@ -108,8 +108,9 @@ pub async fn serve_http<C: Connection, D: Database>(
 
 async fn answer<C: Connection, D: Database>(exchange: &mut Exchange<C, D>, head: &Head) -> Result<(), Stop> {
     if head.is_of_another_site() {
-        let message = "a page of another site has asked for this";
-        return Err(Response::error(403, message, None).into());
+        let message = "a page of another site may have asked for this";
+        let hint = "Call the node by its address, or localhost.";
+        return Err(Response::error(403, message, Some(hint)).into());
     }
     let path = head.path.as_str();
     let name_in =

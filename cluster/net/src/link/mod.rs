@@ -83,9 +83,9 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    fn count(&mut self, message: &[u8]) {
+    fn count(&mut self, len: usize) {
         self.messages += 1;
-        self.bytes += message.len() as u64;
+        self.bytes += len as u64;
     }
 }
 
@@ -172,14 +172,16 @@ impl Link {
         if !self.established {
             return Err(LinkError::NotEstablished);
         }
-        self.counts.sent.count(&message);
-        self.outbound.push(message)
+        let len = message.len();
+        self.outbound.push(message)?;
+        self.counts.sent.count(len);
+        Ok(())
     }
 
     /// The next message that has arrived whole.
     pub(crate) fn take_message(&mut self) -> Option<Vec<u8>> {
         let message = self.inbound.take_message();
-        message.iter().for_each(|message| self.counts.received.count(message));
+        message.iter().for_each(|message| self.counts.received.count(message.len()));
         message
     }
 

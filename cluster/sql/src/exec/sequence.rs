@@ -8,7 +8,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use cluster_store::Transaction;
+use cluster_store::{Conflict, Transaction};
 
 use super::Context;
 use crate::catalog::{self, SequenceDescriptor, Stored, sequence_key};
@@ -109,8 +109,9 @@ pub(crate) async fn store_own_sequences<D: Database>(context: &mut Context<'_, D
     Ok(())
 }
 
-/// How many numbers a node takes at once.
-const NUMBERS_AT_ONCE: i64 = 32;
+/// How many numbers a node takes at once: so many, and when more sessions wait for some, as many as they are.
+const NUMBERS_MIN: usize = 32;
+const NUMBERS_MAX: usize = 1024;
 
 /// How often a range is tried for before the conflict is reported.
 const ATTEMPTS_MAX: usize = 100;
@@ -212,25 +213,31 @@ impl<D: Database> Context<'_, D> {
             self.env.session.sequences.lock().own.set(sequence.id, next);
             return Ok(number);
         }
-        if let Some(number) = self.database.sequences().take(sequence.id) {
-            return Ok(number);
-        }
+        let database = self.database;
+        let fetch = loop {
+            match self.cancel.unless_set(database.sequences().next(sequence.id)).await {
+                Some(Ok(number)) => return Ok(number),
+                Some(Err(fetch)) => break fetch,
+                None => self.check_cancel()?,
+            }
+        };
+        let count = (fetch.waiting() + 1).clamp(NUMBERS_MIN, NUMBERS_MAX) as i64;
         let within = |number: i64| (sequence.min..=sequence.max).contains(&number);
         let next = self
             .keep(schema, sequence, name, |next| {
                 let first = next.filter(|next| within(*next));
                 let first = if first.is_none() && sequence.cycle { Some(beginning(sequence)) } else { first };
-                let after = first?.checked_add(sequence.increment.checked_mul(NUMBERS_AT_ONCE)?);
+                let after = first?.checked_add(sequence.increment.checked_mul(count)?);
                 // The last range may be cut short.
                 after.or(Some(if sequence.increment > 0 { i64::MAX } else { i64::MIN }))
             })
             .await?;
         let first = usable(next, sequence, name)?;
-        let numbers = (1..NUMBERS_AT_ONCE).map_while(|at| {
+        let numbers = (1..count).map_while(|at| {
             let number = first.checked_add(sequence.increment.checked_mul(at)?)?;
             within(number).then_some(number)
         });
-        self.database.sequences().keep(sequence.id, numbers.collect());
+        fetch.keep(numbers);
         Ok(first)
     }
 
@@ -245,8 +252,9 @@ impl<D: Database> Context<'_, D> {
     ) -> SqlResult<Option<i64>> {
         let key = sequence_key(sequence.id);
         let mut ids = RequestIds::new(self.database.new_session_id());
+        let mut freshness = Freshness::Local;
         for _ in 0..ATTEMPTS_MAX {
-            let snapshot = self.database.snapshot(Freshness::Local).await?;
+            let snapshot = self.database.snapshot(freshness).await?;
             let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
             // Nothing is kept for one that has been dropped since.
             match catalog::find(&mut transaction, schema, name).await? {
@@ -265,7 +273,14 @@ impl<D: Database> Context<'_, D> {
             let (commit, _held) = transaction.into_commit(ids.take(), self.database.origin());
             match self.database.commit(commit).await {
                 Ok(_) => return Ok(before),
-                Err(DatabaseError::Conflict(_)) => self.check_cancel()?,
+                Err(DatabaseError::Conflict(conflict)) => {
+                    self.check_cancel()?;
+                    // What it met is to be seen, or it would be met again.
+                    freshness = match conflict {
+                        Conflict::Written(version) => Freshness::AtLeast(version),
+                        Conflict::TooOld => Freshness::Linearizable,
+                    };
+                }
                 Err(error) => return Err(error.into()),
             }
         }

@@ -37,12 +37,23 @@ fn files_come_and_go_by_the_command_on_vms() {
     assert!(listed.lines().count() == 3 && listed.contains("below/"), "{listed}");
     let refused = fs_command(&["rm", "/tree"]).expect_one_line_error("rm of a directory that is not empty");
     assert!(refused.contains("directory not empty"), "{refused}");
+    // What is behind a question mark is part of a name, too.
+    fs_command(&["cp", &path("tree/a.txt"), ":/a"]).expect_success("cp to a name");
+    fs_command(&["cp", &path("tree/below/long é"), ":/a?b"])
+        .expect_success("cp to a name with a question mark");
+    fs_command(&["cp", ":/a?b", &path("question")]).expect_success("cp from there");
+    assert!(fs::read(folder.join("question")).expect("the file") == long);
+    fs_command(&["rm", "/a?b"]).expect_success("rm of a name with a question mark");
+    assert_eq!(fs_command(&["cat", "/a"]).expect_success("cat of what was not named"), "hello");
+    fs_command(&["cat", "/a?b"]).expect_one_line_error("cat of what was");
     fs_command(&["rm", "-r", "/tree", "/b.txt"]).expect_success("rm");
     let gone = fs_command(&["cat", "/b.txt"]).expect_one_line_error("cat of what is gone");
     assert!(gone.contains("no such file"), "{gone}");
     for node in 1..=3 {
-        let answer =
-            ask(cluster.http_port(node), "GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+        let answer = ask(
+            cluster.http_port(node),
+            "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        );
         assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok\n"), "{answer}");
     }
     let _ = fs::remove_dir_all(&folder);
