@@ -14,6 +14,13 @@ pub(crate) enum Name<'a> {
     Routine(Option<&'a str>, &'a str),
 }
 
+impl Name<'_> {
+    /// Whether it may be that of the query that `WITH` calls `name`.
+    pub(crate) fn may_be_query(self, name: &str) -> bool {
+        matches!(self, Name::Table(table) if table.schema.is_none() && table.name == name)
+    }
+}
+
 /// What is called with each name.
 pub(crate) type Visit<'a> = &'a mut dyn FnMut(Name<'_>);
 
@@ -59,12 +66,7 @@ pub(crate) fn names(statement: &Statement, visit: Visit<'_>) {
             of_items(&delete.returning, visit);
         }
         Statement::With(with) => {
-            for item in &with.items {
-                match item {
-                    WithItem::Query(cte) => of_query(&cte.query, visit),
-                    WithItem::Change { statement, .. } => names(statement, visit),
-                }
-            }
+            with.items.iter().for_each(|item| of_with_item(item, visit));
             names(&with.statement, visit);
         }
         Statement::Copy(copy) => match &copy.source {
@@ -75,6 +77,14 @@ pub(crate) fn names(statement: &Statement, visit: Visit<'_>) {
         Statement::Declare(declare) => of_query(&declare.query, visit),
         Statement::Call(call) => of_call(call, visit),
         _ => {}
+    }
+}
+
+/// As [`names`], of what `WITH` names.
+pub(crate) fn of_with_item(item: &WithItem, visit: Visit<'_>) {
+    match item {
+        WithItem::Query(cte) => of_query(&cte.query, visit),
+        WithItem::Change { statement, .. } => names(statement, visit),
     }
 }
 

@@ -154,7 +154,7 @@ pub(crate) struct Planner {
     pub(crate) levels: Vec<Level>,
     /// What `WITH` names here, innermost last.
     pub(crate) named: Vec<Named>,
-    /// How often each shared query is read.
+    /// How often each shared query is read, as far as that is known. What is read once is no longer shared.
     pub(crate) uses: Vec<usize>,
     ids: usize,
     /// The plan after each pass, if that is wanted.
@@ -241,8 +241,13 @@ impl Planner {
         }
         let rel = match named.origin {
             NamedOrigin::Query(id) if !named.depends => {
+                // What a subquery or the step of a recursion reads may be read for each row, or each time.
+                let mut inner = self.named.iter().rev().take_while(|inner| inner.name != name);
+                let is_repeated = named.depth < self.levels.len()
+                    || inner.any(|inner| inner.origin == NamedOrigin::Recursion);
+                let reads = if is_repeated && named.rel.clone().is_volatile()? { 2 } else { 1 };
                 if let Some(uses) = self.uses.get_mut(id) {
-                    *uses += 1;
+                    *uses += reads;
                 }
                 Rel::Shared(Arc::new(super::rel::Shared {
                     id: super::rel::RunId(id),

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::planner::{Named, NamedOrigin, Planner};
 use super::rel::{Distinct, Limit, Recursive, Rel, RunId, Set, Sort, SortKey, Values};
 use super::{OutputColumn, select};
-use crate::ast::visit::{self, Name};
+use crate::ast::visit;
 use crate::ast::{Body, Cte, Expr as AstExpr, Query, SetOperation, SetOperator};
 use crate::bind::{Binder, Scope, Typed};
 use crate::error::{SqlError, SqlResult, SqlState};
@@ -247,9 +247,7 @@ pub(super) fn check_unnamed(name: &str, first: usize, planner: &Planner) -> SqlR
 
 fn reads_itself(cte: &Cte) -> bool {
     let mut reads = false;
-    visit::of_body(&cte.query.body, &mut |name| {
-        reads |= matches!(name, Name::Table(table) if table.schema.is_none() && table.name == cte.name);
-    });
+    visit::of_body(&cte.query.body, &mut |name| reads |= name.may_be_query(&cte.name));
     reads
 }
 

@@ -8,7 +8,7 @@ use super::planner::{Named, NamedOrigin, Planner};
 use super::query::{check_unnamed, plan_cte, rename};
 use super::rel::{Rel, RunId};
 use super::{OutputColumn, Plan, plan_with};
-use crate::ast::{With, WithItem};
+use crate::ast::{Cte, With, WithItem, visit};
 use crate::error::{SqlError, SqlResult};
 
 /// Statements that see the same rows, those that were there before any of them, and what those before them return.
@@ -51,9 +51,16 @@ pub(super) fn plan_with_clause(
     let first = planner.named.len();
     let mut plan = || {
         let mut parts = Vec::new();
-        for item in &with.items {
+        for (at, item) in with.items.iter().enumerate() {
             match item {
-                WithItem::Query(cte) => plan_cte(cte, with.recursive, first, planner)?,
+                WithItem::Query(cte) => {
+                    plan_cte(cte, with.recursive, first, planner)?;
+                    // Each part is planned to its end before the next is looked at: that others read the query, too, is to
+                    // be known to the first.
+                    if let Some(uses) = planner.uses.last_mut() {
+                        *uses = reads_behind(at, cte, with).saturating_sub(1);
+                    }
+                }
                 WithItem::Change { name, columns, statement } => {
                     check_unnamed(name, first, planner)?;
                     let (plan, returned) = plan_with(statement, planner)?;
@@ -78,4 +85,13 @@ pub(super) fn plan_with_clause(
     let planned = plan();
     planner.named.truncate(first);
     planned
+}
+
+/// How often what stands behind `cte`, which is item `at`, may read it.
+fn reads_behind(at: usize, cte: &Cte, with: &With) -> usize {
+    let mut reads = 0;
+    let mut count = |name: visit::Name<'_>| reads += usize::from(name.may_be_query(&cte.name));
+    with.items.iter().skip(at + 1).for_each(|item| visit::of_with_item(item, &mut count));
+    visit::names(&with.statement, &mut count);
+    reads
 }
