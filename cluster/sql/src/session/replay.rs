@@ -211,7 +211,7 @@ impl<D: Database> Session<D> {
         Err(DatabaseError::Conflict(Conflict::TooOld).into())
     }
 
-    /// Claims what the open block has written; whether others had some of it, and have ended.
+    /// Claims what the open block has written; whether others had some of it, and have changed it.
     async fn claim_written(&mut self) -> SqlResult<bool> {
         let Session { state, database, cancel, .. } = self;
         let State::Explicit(Explicit { transaction: Some(transaction), savepoints, history, claims, .. }) =
@@ -233,7 +233,8 @@ impl<D: Database> Session<D> {
                 Some(Taken::GivenUp) => break,
             }
         }
-        Ok(has_waited)
+        // What others have given up is as it was.
+        Ok(has_waited && claims.newest().is_some_and(|newest| newest > transaction.read_version()))
     }
 
     /// Puts a newer transaction in the place of the open block's, in which all but its last statement has been done again;
