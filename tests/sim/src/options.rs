@@ -50,7 +50,7 @@ impl WorkloadKind {
         WorkloadKind::Tasks,
     ];
 
-    /// Those of the other services, which some seeds draw instead.
+    /// Those of the other services.
     pub const SERVICES: [WorkloadKind; 3] =
         [WorkloadKind::Mail, WorkloadKind::Files, WorkloadKind::Workflows];
 
@@ -155,25 +155,18 @@ impl Options {
         }
         .or_worse(&mut dice);
         let mtus = *dice.one_of(&MTUS);
-        Options { mtus, ..options }.or_services(&mut dice)
+        Options { mtus, ..options }
     }
 
-    /// Some seeds go on with the workloads of services, beside whatever befalls the nodes.
-    fn or_services(self, dice: &mut Dice) -> Options {
-        if dice.between(0, 4) > 0 {
-            return self;
-        }
-        let kinds = dice.some_of(&WorkloadKind::SERVICES);
-        let workloads = kinds.into_iter().map(|kind| (kind, dice.between(2, 4))).collect();
+    /// The same with the workloads of services, which take some twenty times as long: tests run a few.
+    pub fn with_services(self) -> Options {
+        let workloads = WorkloadKind::SERVICES.map(|kind| (kind, 3)).into();
         Options { workloads, ..self }.patient()
     }
 
     /// Tasks that write files all write to one of them: on disks that take a fifth of a second for each read, and with tables
     /// that have no memory, they meet each other for hours.
-    pub fn patient(self) -> Options {
-        if !self.workloads.iter().any(|(kind, _)| *kind == WorkloadKind::Files) {
-            return self;
-        }
+    fn patient(self) -> Options {
         Options {
             disk_latency: self.disk_latency.min(Duration::from_millis(8)),
             tables_len_max: self.tables_len_max.max(256 << 10),

@@ -1,6 +1,6 @@
 //! A few seeds of the whole simulation. `relix sim` runs as many as there is time for.
 
-use tests_sim::{FaultKind, Fleet, Options, Simulation, WorkloadKind, run_fleet};
+use tests_sim::{FaultKind, Fleet, Options, Simulation, run_fleet};
 
 #[test]
 fn a_few_seeds_find_nothing() {
@@ -19,8 +19,7 @@ fn a_few_seeds_find_nothing() {
 #[test]
 fn services_keep_what_they_promise() {
     for seed in 3000..3003 {
-        let workloads = WorkloadKind::SERVICES.map(|kind| (kind, 3)).into();
-        let options = Options { workloads, ..Options::of_seed(seed, None) }.patient();
+        let options = Options::of_seed(seed, None).with_services();
         let outcome = Simulation::run(&options).unwrap_or_else(|failed| panic!("seed {seed}: {failed}"));
         assert!(outcome.tally.committed > 20, "seed {seed}: {:?}", outcome.tally);
     }

@@ -16,7 +16,7 @@ const SQL_LISTENING_MAX: usize = 32;
 
 /// The port for HTTP, and the sockets that wait there.
 const HTTP_PORT: u16 = 80;
-const HTTP_LISTENING_MAX: usize = 8;
+pub(super) const HTTP_LISTENING_MAX: usize = 8;
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -129,7 +129,8 @@ impl Node {
             ip: config.ip,
             prefix_len: config.prefix_len,
             seed: rng.next_u64(),
-            connections_max: options.connections_max + REFUSALS_MAX,
+            // Sockets that wait for HTTP do not take the places of those that tell clients of SQL that there is none left.
+            connections_max: options.connections_max + REFUSALS_MAX + clients::HTTP_LISTENING_MAX,
             buffers_len_max: options.connections_max * CONNECTION_BUFFERS_LEN,
         };
         let mut stack = Stack::new(stack, now.monotonic);
