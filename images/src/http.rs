@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use ureq::http::{Method, Request, Response};
 use ureq::{Agent, AsSendBody, Body};
@@ -121,18 +122,12 @@ fn url(port: u16, path: &str, query: Option<&str>) -> String {
     format!("http://127.0.0.1:{port}{}{query}", escaped(path))
 }
 
+/// What is escaped of a path that is part of a URL.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 /// A path as it is part of a URL.
 pub fn escaped(path: &str) -> String {
-    let mut out = String::new();
-    for byte in path.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'/' | b'-' | b'.' | b'_' | b'~' => {
-                out.push(byte.into())
-            }
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    utf8_percent_encode(path, ESCAPED).to_string()
 }
 
 /// The port of `node`; else of the first that is up.

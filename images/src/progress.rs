@@ -8,6 +8,16 @@ use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 /// Without a terminal, progress is printed this often.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// What takes a while, nobody knows how long: a message that turns.
+pub fn spinner(message: &'static str) -> ProgressBar {
+    let progress = ProgressBar::new_spinner().with_message(message);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {wide_msg}") {
+        progress.set_style(style);
+    }
+    progress.enable_steady_tick(Duration::from_millis(100));
+    progress
+}
+
 /// The progress of one step, in bytes and rows.
 pub struct Progress {
     bar: Option<ProgressBar>,

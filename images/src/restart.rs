@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use tokio_postgres::NoTls;
-
 use crate::cluster::Cluster;
 use crate::control;
 use crate::error::Failure;
@@ -55,18 +53,5 @@ pub fn hand_over(layout: &Layout, node: u8) -> Result<(), Failure> {
 
 /// False if it refuses: it is alone, or without a quorum.
 fn ask_to_hand_over(port: u16, to: u8) -> bool {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-        return false;
-    };
-    runtime.block_on(async {
-        let call = async {
-            let (client, connection) = status::config(port).connect(NoTls).await.ok()?;
-            let driver = tokio::spawn(connection);
-            let called = client.simple_query(&format!("CALL sys.transfer_leadership({to})")).await.ok();
-            drop(client);
-            let _ = driver.await;
-            called.map(drop)
-        };
-        tokio::time::timeout(HANDED_OVER_WITHIN, call).await.is_ok_and(|called| called.is_some())
-    })
+    status::does(port, &format!("CALL sys.transfer_leadership({to})"), HANDED_OVER_WITHIN)
 }

@@ -165,19 +165,24 @@ async fn ask(port: u16, node: u8) -> Option<NodeAnswer> {
 /// Whether the tables of the services are there, as the node at this port sees it. The first leader makes them, all in one
 /// transaction, as soon as it leads.
 pub fn services_are_there(port: u16, within: Duration) -> bool {
+    does(port, "SELECT FROM sys.hooks LIMIT 0", within)
+}
+
+/// Whether the node at this port does what it is asked within that time.
+pub fn does(port: u16, sql: &str, within: Duration) -> bool {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return false;
     };
     runtime.block_on(async {
-        let look = async {
+        let ask = async {
             let (client, connection) = config(port).connect(NoTls).await.ok()?;
             let driver = tokio::spawn(connection);
-            let looked = client.simple_query("SELECT FROM sys.hooks LIMIT 0").await.ok();
+            let done = client.simple_query(sql).await.ok();
             drop(client);
             let _ = driver.await;
-            looked.map(drop)
+            done.map(drop)
         };
-        tokio::time::timeout(within, look).await.is_ok_and(|looked| looked.is_some())
+        tokio::time::timeout(within, ask).await.is_ok_and(|done| done.is_some())
     })
 }
 

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use cluster_format::limits::VOTERS_MAX;
 use drivers_api::Entropy;
 use drivers_host::HostEntropy;
-use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::{Accel, UpOptions};
 use crate::cluster::{Cluster, NODES_MAX, Runner};
@@ -18,6 +17,7 @@ use crate::control::{self, MachineState, Order};
 use crate::disks::DISK_MIB;
 use crate::error::Failure;
 use crate::layout::Layout;
+use crate::progress::spinner;
 use crate::{disks, down, kernel_image, logs, packages, shell, status};
 
 /// How many nodes a new cluster has, unless told otherwise.
@@ -254,15 +254,6 @@ fn wait_until_serving(layout: &Layout, cluster: &Cluster, started: Instant) -> R
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-}
-
-fn spinner(message: &'static str) -> ProgressBar {
-    let progress = ProgressBar::new_spinner().with_message(message);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {wide_msg}") {
-        progress.set_style(style);
-    }
-    progress.enable_steady_tick(Duration::from_millis(100));
-    progress
 }
 
 #[cfg(test)]

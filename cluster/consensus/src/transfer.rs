@@ -3,8 +3,6 @@
 //! The leader takes no more proposals, waits until the successor's log is as long as its own, and tells it
 //! to stand at once. If that does not come about within an election timeout, it goes on leading.
 
-use alloc::vec::Vec;
-
 use cluster_format::{NodeId, Version};
 use drivers_api::{Instant, Now};
 
@@ -46,8 +44,10 @@ impl Raft {
 
     /// Leadership is kept from these members, as far as others can take it. Each member may be told something else: who leads
     /// hands over if it is one of them, and to none of them.
-    pub fn avoid(&mut self, members: Vec<NodeId>) {
-        self.avoided = members;
+    pub fn avoid(&mut self, members: &[NodeId]) {
+        if self.avoided != members {
+            self.avoided = members.to_vec();
+        }
     }
 
     fn begin_transfer(&mut self, now: Now, to: NodeId) {

@@ -323,6 +323,14 @@ impl Entered {
         self.cancel.unless_ended(self.timed.in_time(future)).await.flatten()
     }
 
+    /// What `future` says, unless it takes longer than that.
+    pub(crate) async fn within<T>(&mut self, time: Duration, future: impl Future<Output = T>) -> Option<T> {
+        self.time_pause(time);
+        let said = self.in_time(future).await;
+        self.stop_timer();
+        said
+    }
+
     /// What was timed has ended.
     pub(crate) fn stop_timer(&mut self) {
         if core::mem::take(&mut self.armed) {

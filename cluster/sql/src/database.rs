@@ -157,6 +157,20 @@ pub trait Database: Clone + Send + Sync + 'static {
     fn cluster_name(&self) -> String;
 }
 
+/// A snapshot that holds what a commit met a conflict with.
+pub(crate) async fn snapshot_after<D: Database>(
+    database: &D,
+    conflict: Conflict,
+) -> Result<Snapshot, DatabaseError> {
+    // It may be on its way still; if it is lost on that, what is newest will do.
+    if let Conflict::Written(version) = conflict
+        && let Ok(snapshot) = database.snapshot(Freshness::AtLeast(version)).await
+    {
+        return Ok(snapshot);
+    }
+    database.snapshot(Freshness::Linearizable).await
+}
+
 /// Counts a session's commits.
 #[derive(Debug)]
 pub struct RequestIds {

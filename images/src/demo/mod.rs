@@ -11,7 +11,7 @@ mod customers;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use tokio_postgres::Row;
 
 use self::customers::Customers;
@@ -21,6 +21,7 @@ use crate::control::{self, FaultOrder, Order};
 use crate::error::Failure;
 use crate::http::{Http, port_of};
 use crate::layout::Layout;
+use crate::progress::spinner;
 use crate::session::{self, Session};
 use crate::{down, status, table, up};
 
@@ -75,7 +76,7 @@ fn show(layout: &Layout, options: &DemoOptions) -> Result<(), Failure> {
     );
     let shop = Arc::new(Customers::new(cluster.node_ids().map(|node| cluster.http_port(node)).collect()));
     let threads = customers::start(&shop);
-    let progress = spinner();
+    let progress = spinner("orders come in");
     let broken = (0..options.kills).try_for_each(|_| break_a_node(layout, &cluster, &shop, &progress));
     if broken.is_ok() {
         watch(&shop, &progress, CALM, "orders come in");
@@ -196,15 +197,6 @@ fn report(layout: &Layout, cluster: &Cluster, shop: &Customers, kills: u8) -> Re
 
 fn number(row: &Row, at: usize) -> Result<i64, Failure> {
     row.try_get(at).map_err(|error| Failure::Sql(error.to_string()))
-}
-
-fn spinner() -> ProgressBar {
-    let progress = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {wide_msg}") {
-        progress.set_style(style);
-    }
-    progress.enable_steady_tick(Duration::from_millis(100));
-    progress
 }
 
 #[cfg(test)]

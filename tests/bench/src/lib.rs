@@ -12,3 +12,4 @@ pub mod chance;
 pub mod load;
 pub mod relix;
 pub mod report;
+pub mod spread;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::spread::Spread;
 use tokio::sync::Barrier;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Config, Error, NoTls, Statement};
@@ -38,11 +39,16 @@ pub struct Load {
     pub failed: usize,
 }
 
-/// Connects to a port of 127.0.0.1.
-pub async fn connect(port: u16) -> Result<Client, Error> {
+/// How to connect to a port of 127.0.0.1.
+pub fn config(port: u16) -> Config {
     let mut config = Config::new();
     config.host("127.0.0.1").port(port).user("relix").dbname("relix");
-    let (client, connection) = config.connect(NoTls).await?;
+    config
+}
+
+/// Connects to a port of 127.0.0.1.
+pub async fn connect(port: u16) -> Result<Client, Error> {
+    let (client, connection) = config(port).connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
 }
@@ -126,11 +132,9 @@ pub async fn measure<S: Session>(
         failed += failures;
     }
     let elapsed = started.elapsed();
-    latencies.sort();
-    let at = |share: f64| latencies.get((latencies.len() as f64 * share) as usize).copied();
-    let ms = |latency: Option<Duration>| latency.map_or(f64::NAN, |latency| latency.as_secs_f64() * 1e3);
     let per_second = latencies.len() as f64 / elapsed.as_secs_f64();
-    Ok(Load { per_second, p50_ms: ms(at(0.5)), p99_ms: ms(at(0.99)), failed })
+    let spread: Spread = latencies.into_iter().collect();
+    Ok(Load { per_second, p50_ms: spread.p50_ms(), p99_ms: spread.p99_ms(), failed })
 }
 
 /// One client, which asks again as soon as it is answered: how long each answer took, and how many failed.

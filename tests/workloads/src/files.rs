@@ -7,7 +7,7 @@ use crate::expected::WatchedConnection;
 use crate::jobs::Jobs;
 use crate::programs::{add_program, wait_until_done};
 use crate::transaction::single;
-use crate::workload::{Step, Table, Task, Workload, numbers, query_anywhere, rows};
+use crate::workload::{Step, Table, Task, Workload, column, query_anywhere, rows};
 use crate::world::World;
 
 /// What the tree of files must not show: no rows are what is well.
@@ -89,13 +89,9 @@ impl<W: World> Workload<W> for Files {
                     return Err(format!("{what}: {row:?}"));
                 }
             }
-            let jobs = |found: Vec<crate::world::Row>| -> Result<Vec<i64>, String> {
-                let numbers: Option<_> = found.iter().map(|row| numbers(row)?.first().copied()).collect();
-                numbers.ok_or("a job is no number".into())
-            };
             let files = "SELECT e.name::bigint FROM sys.entries e JOIN sys.entries d ON d.inode = e.directory \
                          WHERE d.name = 'jobs'";
-            let files = jobs(rows(connection, files).await?)?;
+            let files = column(connection, files).await?;
             let journal = "SELECT convert_from(string_agg(b.data, ''::bytea ORDER BY b.number), 'UTF8') \
                            FROM sys.blocks b JOIN sys.entries e ON e.inode = b.inode WHERE e.name = 'journal'";
             let journal = rows(connection, journal).await?.into_iter().flatten().next().flatten();

@@ -40,16 +40,11 @@ impl Jobs {
 
     /// What became of giving `job`.
     pub(crate) fn note<T>(&mut self, job: i64, fate: Fate<T>) -> Step {
-        match fate {
-            Fate::Committed(_) => {
-                self.acknowledged.insert(job);
-                Fate::Committed(())
-            }
-            Fate::Refused(failure) => {
-                self.refused.insert(job);
-                Fate::Refused(failure)
-            }
-            Fate::Unknown(failure) => Fate::Unknown(failure),
+        match &fate {
+            Fate::Committed(_) => drop(self.acknowledged.insert(job)),
+            Fate::Refused(_) => drop(self.refused.insert(job)),
+            Fate::Unknown(_) => {}
         }
+        fate.done()
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use crate::expected::WatchedConnection;
 use crate::jobs::Jobs;
 use crate::transaction::{Fate, single};
-use crate::workload::{Step, Table, Task, Workload, numbers, query_anywhere, rows};
+use crate::workload::{Step, Table, Task, Workload, column, query_anywhere, rows};
 use crate::world::World;
 
 /// The workload.
@@ -47,11 +47,7 @@ impl Mail {
     async fn receive<W: World>(connection: &mut WatchedConnection<W>) -> Step {
         let receive = "INSERT INTO received (sender, message, version) \
                        SELECT (body ->> 0)::bigint, (body ->> 1)::bigint, relix_version() FROM sys.receive('mail')";
-        match single(connection, receive).await {
-            Fate::Committed(_) => Fate::Committed(()),
-            Fate::Refused(failure) => Fate::Refused(failure),
-            Fate::Unknown(failure) => Fate::Unknown(failure),
-        }
+        single(connection, receive).await.done()
     }
 }
 
@@ -86,9 +82,8 @@ impl<W: World> Workload<W> for Mail {
         Box::pin(async move {
             let there = "SELECT message FROM received UNION ALL \
                          SELECT (body ->> 1)::bigint FROM sys.messages WHERE mailbox = 'mail'";
-            let there = rows(connection, there).await?;
-            let there: Option<Vec<i64>> = there.iter().map(|row| numbers(row)?.first().copied()).collect();
-            self.sent().messages.check_done(&there.ok_or("a message has no number")?, "message")?;
+            let there = column(connection, there).await?;
+            self.sent().messages.check_done(&there, "message")?;
             let overtaken = "SELECT sender, message FROM ( \
                              SELECT sender, message, version, lag(version) OVER (PARTITION BY sender ORDER BY message) AS before \
                              FROM received) r WHERE version <= before LIMIT 1";

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::workload::{numbers, rows};
+use crate::workload::{number, rows};
 use crate::world::World;
 
 /// If no task is done within this, on a cluster that is well, they are stuck. A disk that takes a sixth of a second for each
@@ -45,11 +45,7 @@ pub(crate) async fn wait_until_done<W: World>(
     let (mut least, mut since) = (i64::MAX, world.now());
     loop {
         let of = format!("FROM sys.tasks WHERE program = '{program}' AND state <> 'done'");
-        let left = rows(connection, &format!("SELECT count(*) {of}"))
-            .await?
-            .first()
-            .and_then(|row| numbers(row)?.first().copied());
-        let left = left.ok_or("a count is no number")?;
+        let left = number(connection, &format!("SELECT count(*) {of}")).await?;
         if left == 0 {
             return Ok(());
         }

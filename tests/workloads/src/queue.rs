@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use crate::expected::WatchedConnection;
 use crate::jobs::Jobs;
 use crate::transaction::{Fate, single, transaction};
-use crate::workload::{Step, Table, Task, Verdict, Workload, numbers, query_anywhere, rows};
+use crate::workload::{Step, Table, Task, Verdict, Workload, column, query_anywhere};
 use crate::world::{Connection, World};
 
 /// The workload.
@@ -94,9 +94,7 @@ impl<W: World> Workload<W> for Queue {
 
     fn check<'a>(&'a self, _: &'a W, connection: &'a mut W::Connection) -> Task<'a, Result<(), String>> {
         Box::pin(async move {
-            let rows = rows(connection, "SELECT id FROM jobs ORDER BY id").await?;
-            let left: Option<BTreeSet<i64>> = rows.iter().map(|row| numbers(row)?.first().copied()).collect();
-            let left = left.ok_or("a job has no number")?;
+            let left = BTreeSet::from_iter(column(connection, "SELECT id FROM jobs ORDER BY id").await?);
             let jobs = self.jobs();
             if let Some(job) = left.intersection(&jobs.taken).next() {
                 return Err(format!("job {job} was taken and is still there"));

@@ -6,7 +6,7 @@ use crate::expected::WatchedConnection;
 use crate::jobs::Jobs;
 use crate::programs::{add_statement_program, wait_until_done};
 use crate::transaction::single;
-use crate::workload::{Step, Table, Task, Verdict, Workload, numbers, query_anywhere, rows};
+use crate::workload::{Step, Table, Task, Verdict, Workload, column, query_anywhere};
 use crate::world::{World, below};
 
 /// Rows that all tasks change, so that they meet.
@@ -25,10 +25,9 @@ impl Tasks {
     }
 
     /// Whether each job was done once, and nothing else was.
-    fn check_effects(&self, effects: &[Vec<i64>], totals: &[Vec<i64>]) -> Result<(), String> {
-        let done: Vec<i64> = effects.iter().filter_map(|row| row.first().copied()).collect();
-        self.jobs().check_done(&done, "task")?;
-        let counted: i64 = totals.iter().filter_map(|row| row.first()).sum();
+    fn check_effects(&self, done: &[i64], totals: &[i64]) -> Result<(), String> {
+        self.jobs().check_done(done, "task")?;
+        let counted: i64 = totals.iter().sum();
         if counted != done.len() as i64 {
             return Err(format!("{} tasks were done, and {counted} counted", done.len()));
         }
@@ -79,15 +78,9 @@ impl<W: World> Workload<W> for Tasks {
     fn check<'a>(&'a self, world: &'a W, connection: &'a mut W::Connection) -> Task<'a, Result<(), String>> {
         Box::pin(async move {
             wait_until_done(world, connection, "statement").await?;
-            let number = |found: Vec<crate::world::Row>| -> Option<Vec<Vec<i64>>> {
-                found.iter().map(numbers).collect()
-            };
-            let effects = number(rows(connection, "SELECT job FROM effects").await?);
-            let totals = number(rows(connection, "SELECT done FROM totals").await?);
-            self.check_effects(
-                &effects.ok_or("an effect is no number")?,
-                &totals.ok_or("a total is no number")?,
-            )
+            let effects = column(connection, "SELECT job FROM effects").await?;
+            let totals = column(connection, "SELECT done FROM totals").await?;
+            self.check_effects(&effects, &totals)
         })
     }
 

@@ -13,6 +13,17 @@ pub enum Fate<T> {
     Unknown(Failure),
 }
 
+impl<T> Fate<T> {
+    /// Without what it gave.
+    pub(crate) fn done(self) -> Fate<()> {
+        match self {
+            Fate::Committed(_) => Fate::Committed(()),
+            Fate::Refused(failure) => Fate::Refused(failure),
+            Fate::Unknown(failure) => Fate::Unknown(failure),
+        }
+    }
+}
+
 /// Runs one statement as a transaction of its own.
 pub async fn single<C: Connection>(connection: &mut C, sql: &str) -> Fate<Answer> {
     match connection.query(sql).await {

@@ -7,7 +7,7 @@ use crate::expected::WatchedConnection;
 use crate::jobs::Jobs;
 use crate::programs::{add_order_program, wait_until_done};
 use crate::transaction::{Fate, single};
-use crate::workload::{Step, Table, Task, Workload, numbers, query_anywhere, rows};
+use crate::workload::{Step, Table, Task, Workload, column, number, query_anywhere};
 use crate::world::{World, below};
 
 /// Each order takes one message, whichever it is. In the end there are enough for all.
@@ -57,17 +57,13 @@ impl<W: World> Workload<W> for Workflows {
     fn step<'a>(&'a self, world: &'a W, connection: &'a mut WatchedConnection<W>, _: u64) -> Task<'a, Step> {
         Box::pin(async move {
             if below(world, 3) == 0 {
-                return match single(connection, SEND).await {
-                    Fate::Committed(_) => {
-                        self.sent.fetch_add(1, Ordering::Relaxed);
-                        Fate::Committed(())
-                    }
-                    Fate::Refused(failure) => Fate::Refused(failure),
-                    Fate::Unknown(failure) => {
-                        self.perhaps_sent.fetch_add(1, Ordering::Relaxed);
-                        Fate::Unknown(failure)
-                    }
-                };
+                let fate = single(connection, SEND).await;
+                match &fate {
+                    Fate::Committed(_) => drop(self.sent.fetch_add(1, Ordering::Relaxed)),
+                    Fate::Refused(_) => {}
+                    Fate::Unknown(_) => drop(self.perhaps_sent.fetch_add(1, Ordering::Relaxed)),
+                }
+                return fate.done();
             }
             let order = self.orders().number();
             let add = format!("INSERT INTO sys.tasks (program, arguments) VALUES ('order', '[{order}]')");
@@ -80,9 +76,7 @@ impl<W: World> Workload<W> for Workflows {
         Box::pin(async move {
             let lacking = "SELECT greatest((SELECT count(*) FROM sys.tasks WHERE program = 'order' AND state <> 'done') \
                            - (SELECT count(*) FROM sys.messages WHERE mailbox = 'confirmed'), 0)";
-            let lacking = rows(connection, lacking).await?;
-            let lacking = lacking.first().and_then(|row| numbers(row)?.first().copied());
-            for _ in 0..lacking.ok_or("a count is no number")? {
+            for _ in 0..number(connection, lacking).await? {
                 query_anywhere(world, SEND).await;
                 self.sent.fetch_add(1, Ordering::Relaxed);
                 // It may be asked for again when it was done.
@@ -90,15 +84,12 @@ impl<W: World> Workload<W> for Workflows {
             }
             wait_until_done(world, connection, "order").await?;
             for (table, what) in [("payments", "payment"), ("shipments", "shipment")] {
-                let found = rows(connection, &format!("SELECT number FROM {table}")).await?;
-                let found: Option<Vec<i64>> =
-                    found.iter().map(|row| numbers(row)?.first().copied()).collect();
-                self.orders().check_done(&found.ok_or("an order has no number")?, what)?;
+                let found = column(connection, &format!("SELECT number FROM {table}")).await?;
+                self.orders().check_done(&found, what)?;
             }
             // Each order has taken one message, and no message was lost or doubled.
             let there = "SELECT (SELECT count(*) FROM shipments) + (SELECT count(*) FROM sys.messages WHERE mailbox = 'confirmed')";
-            let there = rows(connection, there).await?.first().and_then(|row| numbers(row)?.first().copied());
-            let there = there.ok_or("a count is no number")?;
+            let there = number(connection, there).await?;
             let sent = self.sent.load(Ordering::Relaxed);
             let most = sent + self.perhaps_sent.load(Ordering::Relaxed);
             if (sent..=most).contains(&there) {

@@ -197,6 +197,18 @@ pub(crate) async fn rows<C: Connection>(connection: &mut C, sql: &str) -> Result
     answer.map(|answer| answer.rows).map_err(|failure| format!("{sql}: {failure}"))
 }
 
+/// The numbers that a query of a check gives, one a row.
+pub(crate) async fn column<C: Connection>(connection: &mut C, sql: &str) -> Result<Vec<i64>, String> {
+    let found = rows(connection, sql).await?;
+    let column: Option<_> = found.iter().map(|row| numbers(row)?.first().copied()).collect();
+    column.ok_or_else(|| format!("{sql}: a row holds no number"))
+}
+
+/// The number that a query of a check gives.
+pub(crate) async fn number<C: Connection>(connection: &mut C, sql: &str) -> Result<i64, String> {
+    column(connection, sql).await?.first().copied().ok_or_else(|| format!("{sql}: there is no row"))
+}
+
 /// The numbers in a row; none if it holds anything else.
 pub(crate) fn numbers(row: &Row) -> Option<Vec<i64>> {
     row.iter().map(|cell| cell.as_ref()?.parse().ok()).collect()

@@ -130,7 +130,7 @@ impl Change<'_> {
             }
             What::Move { to, may_replace } => {
                 if self.expected(session, path).await?.is_none() {
-                    return Err(FileError::Path { path: path.into(), problem: Problem::NotFound }.into());
+                    return Err(FileError::new(path, Problem::NotFound).into());
                 }
                 let replaced = there(session, to).await?;
                 if replaced.is_some() && !may_replace {
@@ -169,7 +169,7 @@ impl Change<'_> {
         let found = self.expected(session, self.path).await?;
         match &found {
             Some(inode) if inode.kind == Kind::Directory => {
-                Err(FileError::Path { path: self.path.into(), problem: Problem::IsDirectory }.into())
+                Err(FileError::new(self.path, Problem::IsDirectory).into())
             }
             Some(_) => Ok(found),
             None => {

@@ -10,7 +10,8 @@ use cluster_services::files::Inode;
 use cluster_sql::database::{Database, Freshness};
 use cluster_sql::sessions::shown;
 use cluster_sql::types::Datum;
-use cluster_sql::{Answer, Session, SqlResult, SqlState, Status};
+use cluster_sql::{Answer, Session, SqlError, SqlResult, SqlState, Status};
+use cluster_store::Lease;
 
 use super::body::Framing;
 use super::change::{Change, Undone};
@@ -97,7 +98,7 @@ impl<C: Connection, D: Database> Exchange<C, D> {
     pub(super) fn begin(&mut self, head: &Head) {
         self.framing = head.framing;
         let expects = head.field("expect").is_some_and(|what| what.eq_ignore_ascii_case("100-continue"));
-        self.is_held_back = expects && head.knows_chunks && !head.framing.is_over();
+        self.is_held_back = expects && head.is_1_1 && !head.framing.is_over();
         self.is_head_only = head.method == "HEAD";
         self.is_kept = head.is_kept;
         let shown = shown(&format!("{} {}", head.method, head.path));
@@ -115,10 +116,7 @@ impl<C: Connection, D: Database> Exchange<C, D> {
             return Err(Stop::Closed);
         }
         entered.rest(Status::Idle, None, now);
-        entered.time_pause(PATIENCE);
-        let head = entered.in_time(wire.head()).await;
-        entered.stop_timer();
-        head.unwrap_or(Err(Stop::Closed)).map(Some)
+        entered.within(PATIENCE, wire.head()).await.unwrap_or(Err(Stop::Closed)).map(Some)
     }
 
     /// Nothing more is understood of what the client sends.
@@ -164,18 +162,14 @@ impl<C: Connection, D: Database> Exchange<C, D> {
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n").await?;
         }
         let Exchange { wire, entered, .. } = self;
-        entered.time_pause(PATIENCE);
-        let read = entered.in_time(wire.connection.read(&mut wire.input)).await;
-        entered.stop_timer();
+        let read = entered.within(PATIENCE, wire.connection.read(&mut wire.input)).await;
         Ok(read.unwrap_or(Err(Closed))?)
     }
 
     /// Sends bytes of the answer.
     pub(super) async fn write(&mut self, bytes: &[u8]) -> Result<(), Stop> {
         let Exchange { wire, entered, .. } = self;
-        entered.time_pause(PATIENCE);
-        let written = entered.in_time(wire.connection.write(bytes)).await;
-        entered.stop_timer();
+        let written = entered.within(PATIENCE, wire.connection.write(bytes)).await;
         Ok(written.unwrap_or(Err(Closed))?)
     }
 
@@ -241,16 +235,14 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         use core::task::Poll;
         let (mut wait, mut ignored) = (wait, Vec::new());
         let Exchange { wire, entered, session, .. } = self;
-        entered.time_pause(time);
         let either = {
             let mut read = core::pin::pin!(wire.connection.read(&mut ignored));
             let either = core::future::poll_fn(|context| match wait(session, context) {
                 Poll::Ready(found) => Poll::Ready(Ok(found)),
                 Poll::Pending => read.as_mut().poll(context).map(|_| Err(Stop::Closed)),
             });
-            entered.in_time(either).await
+            entered.within(time, either).await
         };
-        entered.stop_timer();
         if entered.cancel.ends() {
             return Err(Stop::Closed);
         }
@@ -258,8 +250,7 @@ impl<C: Connection, D: Database> Exchange<C, D> {
     }
 
     pub(super) fn now(&self) -> Timestamptz {
-        // The clock of a machine may stand anywhere.
-        Timestamptz::from_unix_micros(self.database.wall_micros()).unwrap_or(Timestamptz::INFINITY)
+        now(&self.database)
     }
 
     /// A number that nobody else is given.
@@ -267,9 +258,22 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         self.database.new_session_id()
     }
 
-    /// A lease on the memory that this node's sessions share.
-    pub(super) fn lease(&self) -> cluster_store::Lease {
-        self.database.memory().lease()
+    /// So much of the memory that this node's sessions share.
+    pub(super) fn lease(&self, len: usize) -> Result<Lease, Stop> {
+        let mut lease = self.database.memory().lease();
+        match lease.resize(len) {
+            Ok(()) => Ok(lease),
+            Err(_) => {
+                let message = "this node has no memory left for another transfer";
+                Err(SqlError::new(SqlState::OUT_OF_MEMORY, message).into())
+            }
+        }
+    }
+
+    /// The same for a body that has `most` bytes at most, or of which so many are in memory at once.
+    pub(super) fn lease_for_body(&self, most: usize) -> Result<Lease, Stop> {
+        let len = self.framing.left().and_then(|len| usize::try_from(len).ok());
+        self.lease(len.unwrap_or(most).min(most))
     }
 
     /// Runs a statement, a transaction of its own.
@@ -280,7 +284,7 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         if let Err(error) = self.session.sync().await {
             answer = answer.and(Err(error));
         }
-        self.entered.stop_timer();
+        self.end_work();
         answer
     }
 
@@ -299,7 +303,7 @@ impl<C: Connection, D: Database> Exchange<C, D> {
             }
             freshness = Freshness::Linearizable;
         };
-        self.entered.stop_timer();
+        self.end_work();
         done
     }
 
@@ -313,6 +317,11 @@ impl<C: Connection, D: Database> Exchange<C, D> {
     pub(super) fn end_work(&mut self) {
         self.entered.stop_timer();
     }
+}
+
+/// What time it is: the clock of a machine may stand anywhere.
+pub(super) fn now<D: Database>(database: &D) -> Timestamptz {
+    Timestamptz::from_unix_micros(database.wall_micros()).unwrap_or(Timestamptz::INFINITY)
 }
 
 async fn transaction<D: Database>(

@@ -18,9 +18,9 @@ use alloc::vec::Vec;
 use cluster_services::files::{
     self, FILE_LEN_MAX, FileError, Inode, Kind, LIST_MAX, NAME_LEN_MAX, New, Problem, READ_LEN_MAX,
 };
+use cluster_sql::Session;
 use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::Json;
-use cluster_sql::{Session, SqlError, SqlState};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::change::{Attributes, Change, What, check, tag};
@@ -137,9 +137,8 @@ impl<C: Connection, D: Database> Exchange<C, D> {
     }
 
     async fn send_file(&mut self, path: &str, start: u64, len: u64) -> Result<(), Stop> {
-        let mut lease = self.lease();
         let piece_len = usize::try_from(len).unwrap_or(usize::MAX).min(READ_LEN_MAX);
-        lease.resize(piece_len).map_err(|_| out_of_memory())?;
+        let _lease = self.lease(piece_len)?;
         let (mut at, end) = (start, start + len);
         while at < end {
             let most = usize::try_from(end - at).unwrap_or(usize::MAX).min(piece_len);
@@ -153,15 +152,12 @@ impl<C: Connection, D: Database> Exchange<C, D> {
     }
 
     async fn put_file(&mut self, head: &Head, path: &str) -> Result<Response, Stop> {
-        let mut lease = self.lease();
         let known = self.body_len();
         if known.is_some_and(|len| len > FILE_LEN_MAX) {
-            return Err(FileError::Path { path: path.into(), problem: Problem::TooLarge }.into());
+            return Err(FileError::new(path, Problem::TooLarge).into());
         }
-        let first_len =
-            known.map_or(PIECE_LEN, |len| usize::try_from(len).unwrap_or(PIECE_LEN).min(PIECE_LEN));
-        lease.resize(first_len).map_err(|_| out_of_memory())?;
-        let mut piece = Vec::with_capacity(first_len);
+        let lease = self.lease_for_body(PIECE_LEN)?;
+        let mut piece = Vec::with_capacity(lease.len());
         if let Some(range) = head.field("content-range") {
             return self.put_part(head, path, range, piece).await;
         }
@@ -266,10 +262,6 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         let status = if replaced.is_some() { 204 } else { 201 };
         Ok(Response::empty(status).with("Location", location(to)))
     }
-}
-
-pub(super) fn out_of_memory() -> Stop {
-    SqlError::new(SqlState::OUT_OF_MEMORY, "this node has no memory left for another transfer").into()
 }
 
 /// The entries of a directory, from the first behind `after` on.

@@ -35,8 +35,8 @@ pub struct Head {
     pub framing: Framing,
     /// Whether the connection is for further requests too.
     pub is_kept: bool,
-    /// Whether the client may be sent a body in chunks.
-    pub knows_chunks: bool,
+    /// Whether it is of HTTP/1.1, and not of HTTP/1.0.
+    pub is_1_1: bool,
 }
 
 impl Head {
@@ -76,7 +76,7 @@ impl Head {
             fields,
             framing: Framing::Length(0),
             is_kept: is_1_1,
-            knows_chunks: is_1_1,
+            is_1_1,
         };
         if is_1_1 && head.all("host").count() != 1 {
             return Err(Malformed(400, "one field Host is wanted"));
@@ -100,7 +100,7 @@ impl Head {
                 length.parse().map(Framing::Length).map_err(|_| Malformed(413, "the body is too long"))
             }
             (Some(coding), None, None, _) if coding.eq_ignore_ascii_case("chunked") => {
-                if self.knows_chunks {
+                if self.is_1_1 {
                     Ok(Framing::CHUNKED)
                 } else {
                     Err(Malformed(400, "HTTP/1.0 has no chunks"))

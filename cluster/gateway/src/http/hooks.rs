@@ -28,9 +28,7 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         if head.method != "POST" {
             return Ok(super::not_allowed("POST"));
         }
-        let mut lease = self.lease();
-        let len = self.body_len().map_or(ARGUMENTS_LEN_MAX, |len| len.min(ARGUMENTS_LEN_MAX as u64) as usize);
-        lease.resize(len).map_err(|_| super::files::out_of_memory())?;
+        let _lease = self.lease_for_body(ARGUMENTS_LEN_MAX)?;
         let body = self.whole_body(ARGUMENTS_LEN_MAX).await?;
         let not_json = || {
             let message = "the body is not JSON, which the arguments of a task are";
@@ -70,7 +68,7 @@ impl<C: Connection, D: Database> Exchange<C, D> {
         let not_found = || Response::error(404, &format!("there is no task {id}"), None);
         let number: i64 = id.parse().map_err(|_| not_found())?;
         let answer = self.run(sql, vec![Datum::Int8(number)]).await?;
-        match answer.rows.first().and_then(|row| row.first()) {
+        match answer.value() {
             Some(Datum::Jsonb(task)) => Ok(Response::json(200, task)),
             _ => Err(not_found().into()),
         }
@@ -89,7 +87,7 @@ impl<C: Connection, D: Database> Exchange<C, D> {
                 let sql = "SELECT module FROM sys.programs WHERE name = $1 AND ($2::integer IS NULL OR version = $2) \
                            ORDER BY version DESC LIMIT 1";
                 let answer = self.run(sql, vec![Datum::Text(name.into()), version]).await?;
-                match answer.rows.first().and_then(|row| row.first()) {
+                match answer.value() {
                     Some(Datum::Bytea(module)) => Ok(Response::new(200, "application/wasm", module.to_vec())),
                     _ => {
                         Err(Response::error(404, &format!("there is no such program as \"{name}\""), None)
@@ -112,13 +110,7 @@ impl<C: Connection, D: Database> Exchange<C, D> {
             memory_max: number("memory_max")?,
             fuel_max: number("fuel_max")?,
         };
-        let mut lease = self.lease();
-        if lease
-            .resize(self.body_len().map_or(MODULE_LEN_MAX, |len| (len as usize).min(MODULE_LEN_MAX)))
-            .is_err()
-        {
-            return Err(super::files::out_of_memory());
-        }
+        let _lease = self.lease_for_body(MODULE_LEN_MAX)?;
         let module = self.whole_body(MODULE_LEN_MAX).await?;
         self.begin_work();
         let added = programs::add(&mut self.session, name, &module, allowance).await;

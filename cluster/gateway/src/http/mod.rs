@@ -27,11 +27,10 @@ mod response;
 use alloc::format;
 use alloc::sync::Arc;
 
-use cluster_calendar::Timestamptz;
 use cluster_sql::Session;
 use cluster_sql::database::{Database, Freshness};
 
-use self::exchange::{Exchange, Wire};
+use self::exchange::{Exchange, Wire, now};
 use self::response::{Response, Stop};
 use crate::registry::arrived;
 use crate::serve::{DATABASE, USER};
@@ -61,8 +60,6 @@ pub async fn serve_http<C: Connection, D: Database>(
     secret: u32,
 ) {
     let mut wire = Wire::new(connection);
-    let now =
-        |database: &D| Timestamptz::from_unix_micros(database.wall_micros()).unwrap_or(Timestamptz::INFINITY);
     // Nothing is said to a client that says nothing.
     let arrival = registry.arrive(backend);
     let head = match arrival.in_time(wire.head()).await {

@@ -67,7 +67,7 @@ impl Node {
             });
         }
         if let Some(raft) = self.replica.raft_mut() {
-            raft.avoid(self.work.due.lock().draining.clone());
+            raft.avoid(&self.work.due.lock().draining);
         }
         for begun in self.work.take_begun() {
             let (worker, due) = (self.work.worker.clone(), self.work.due.clone());

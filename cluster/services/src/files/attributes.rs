@@ -32,7 +32,7 @@ pub async fn links<D: Database>(session: &mut Session<D>, path: &str) -> FileRes
         return Ok(1);
     }
     let answer = session.run(statements::NAMES, [Datum::Int8(id)].into()).await?;
-    match answer.rows.first().and_then(|row| row.first()) {
+    match answer.value() {
         Some(Datum::Int8(names)) => Ok(names.unsigned_abs()),
         _ => Err(damaged()),
     }

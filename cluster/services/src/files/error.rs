@@ -59,7 +59,8 @@ pub enum Problem {
 }
 
 impl FileError {
-    pub(super) fn new(path: &str, problem: Problem) -> FileError {
+    /// What is wrong with a path.
+    pub fn new(path: &str, problem: Problem) -> FileError {
         // Who gives too long a path gets the beginning back.
         let path = path[..path.floor_char_boundary(PATH_LEN_MAX)].into();
         FileError::Path { path, problem }

@@ -86,7 +86,7 @@ pub(super) async fn remove_blocks<D: Database>(
         // Where there is nothing for long, nothing is looked for.
         let params = [id.clone(), Datum::Int8(from)];
         let answer = session.run(statements::NEXT_BLOCK, params.into()).await?;
-        let Some(Datum::Int8(first)) = answer.rows.first().and_then(|row| row.first()) else {
+        let Some(Datum::Int8(first)) = answer.value() else {
             return Ok(());
         };
         let end = first.saturating_add(run);

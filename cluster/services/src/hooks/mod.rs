@@ -1,7 +1,5 @@
 //! Hooks: requests from outside that become tasks, `sys.hooks`.
 
-use alloc::string::String;
-
 use cluster_sql::database::Database;
 use cluster_sql::types::Datum;
 use cluster_sql::{ServiceSchema, Session, SqlError, SqlResult, SqlState};
@@ -29,55 +27,30 @@ pub async fn call<D: Database>(
     body: &str,
     key: Option<&str>,
 ) -> SqlResult<Option<Called>> {
-    // Who has met a task of its key may find that it is gone by now: then, one is made.
+    let name = Datum::Text(hook.into());
+    // Other hooks, and whoever else has tasks in the queue, have keys of their own.
+    let key = key.map_or(Datum::Null, |key| Datum::Text(["hook ", hook, " ", key].concat()));
+    let make = "INSERT INTO sys.tasks (queue, program, version, entry, priority, tenant, attempts_max, backoff, timeout, \
+                arguments, deduplication_key) \
+                SELECT queue, program, version, entry, priority, tenant, attempts_max, backoff, timeout, $2::jsonb, $3 \
+                FROM sys.hooks WHERE name = $1 \
+                ON CONFLICT (queue, deduplication_key) DO NOTHING RETURNING id";
+    let find = "SELECT t.id FROM sys.hooks h LEFT JOIN sys.tasks t ON t.queue = h.queue AND t.deduplication_key = $2 \
+                WHERE h.name = $1";
     for _ in 0..ATTEMPTS_MAX {
-        let called = call_once(session, hook, body, key).await?;
-        if called.is_some() || !is_there(session, hook).await? {
-            return Ok(called);
+        let params = [name.clone(), Datum::Text(body.into()), key.clone()];
+        if let Some(Datum::Int8(task)) = session.run(make, params.into()).await?.value() {
+            return Ok(Some(Called { task: *task, is_new: true }));
+        }
+        match session.run(find, [name.clone(), key.clone()].into()).await?.value() {
+            None => return Ok(None),
+            Some(Datum::Int8(task)) => return Ok(Some(Called { task: *task, is_new: false })),
+            // The task that was met is gone by now: then, one is made.
+            Some(_) => {}
         }
     }
     let message = "tasks of this key come and go: it is not known whether one was made";
     Err(SqlError::new(SqlState::SERIALIZATION_FAILURE, message))
-}
-
-async fn is_there<D: Database>(session: &mut Session<D>, hook: &str) -> SqlResult<bool> {
-    let sql = "SELECT FROM sys.hooks WHERE name = $1";
-    Ok(!session.run(sql, [Datum::Text(hook.into())].into()).await?.rows.is_empty())
-}
-
-async fn call_once<D: Database>(
-    session: &mut Session<D>,
-    hook: &str,
-    body: &str,
-    key: Option<&str>,
-) -> SqlResult<Option<Called>> {
-    let name = Datum::Text(hook.into());
-    // Other hooks, and whoever else has tasks in the queue, have keys of their own.
-    let key = key.map_or(Datum::Null, |key| Datum::Text(["hook ", hook, " ", key].concat()));
-    let made = session
-        .run(
-            "INSERT INTO sys.tasks (queue, program, version, entry, priority, tenant, attempts_max, backoff, timeout, \
-             arguments, deduplication_key) \
-             SELECT queue, program, version, entry, priority, tenant, attempts_max, backoff, timeout, $2::jsonb, $3 \
-             FROM sys.hooks WHERE name = $1 \
-             ON CONFLICT (queue, deduplication_key) DO NOTHING RETURNING id",
-            [name.clone(), Datum::Text(String::from(body)), key.clone()].into(),
-        )
-        .await?;
-    if let Some(Datum::Int8(task)) = made.rows.first().and_then(|row| row.first()) {
-        return Ok(Some(Called { task: *task, is_new: true }));
-    }
-    let known = session
-        .run(
-            "SELECT t.id FROM sys.hooks h JOIN sys.tasks t ON t.queue = h.queue AND t.deduplication_key = $2 \
-             WHERE h.name = $1",
-            [name, key].into(),
-        )
-        .await?;
-    Ok(match known.rows.first().and_then(|row| row.first()) {
-        Some(Datum::Int8(task)) => Some(Called { task: *task, is_new: false }),
-        _ => None,
-    })
 }
 
 #[cfg(test)]

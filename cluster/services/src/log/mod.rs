@@ -60,7 +60,7 @@ async fn write_once<D: Database>(
 ) -> SqlResult<()> {
     session.begin_on(freshness).await?;
     let last = session.run("SELECT id FROM sys.log ORDER BY id DESC LIMIT 1", vec![]).await?;
-    let last = match last.rows.first().and_then(|row| row.first()) {
+    let last = match last.value() {
         Some(Datum::Int8(id)) => *id,
         _ => 0,
     };

@@ -40,7 +40,7 @@ pub async fn gauge<D: Database>(session: &mut Session<D>, mailboxes: Vec<String>
             let sql = "SELECT count(*) FROM (SELECT FROM sys.messages WHERE mailbox = $1 LIMIT $2) m";
             let limit = Datum::Int8(i64::from(*capacity));
             let count = session.run(sql, [name.clone(), limit].into()).await?;
-            let count = count.rows.first().and_then(|row| row.first()).and_then(|count| match count {
+            let count = count.value().and_then(|count| match count {
                 Datum::Int8(count) => Some(*count),
                 _ => None,
             });

@@ -76,7 +76,7 @@ pub async fn add<D: Database>(
          SELECT $1, coalesce(max(version), 0) + 1, $2{values} FROM sys.programs WHERE name = $1 RETURNING version"
     );
     let answer = session.run(&sql, params).await?;
-    match answer.rows.first().and_then(|row| row.first()) {
+    match answer.value() {
         Some(Datum::Int4(version)) => Ok(Ok(*version)),
         _ => Ok(Err("the program was not added".into())),
     }
@@ -135,7 +135,7 @@ impl Programs {
         let params = vec![Datum::Text(name.into()), Datum::Int4(row.version)];
         let answer =
             session.run("SELECT module FROM sys.programs WHERE name = $1 AND version = $2", params).await?;
-        let Some(Datum::Bytea(module)) = answer.rows.first().and_then(|row| row.first()) else {
+        let Some(Datum::Bytea(module)) = answer.value() else {
             return Ok(Err(format!("there is no program \"{name}\"")));
         };
         Ok(self.make(row, module, at))

@@ -103,7 +103,7 @@ async fn due<D: Database>(session: &mut Session<D>) -> SqlResult<Vec<Schedule>> 
 async fn next<D: Database>(session: &mut Session<D>) -> SqlResult<Option<i64>> {
     let sql = "SELECT min(next_at) FROM sys.schedules WHERE NOT paused AND next_at < 'infinity'";
     let answer = session.run(sql, Vec::new()).await?;
-    Ok(match answer.rows.first().and_then(|row| row.first()) {
+    Ok(match answer.value() {
         Some(Datum::Timestamptz(next)) => Some(next.unix_micros()),
         _ => None,
     })

@@ -8,11 +8,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use cluster_store::{Conflict, Transaction};
+use cluster_store::Transaction;
 
 use super::Context;
 use crate::catalog::{self, SequenceDescriptor, Stored, sequence_key};
-use crate::database::{Database, DatabaseError, Freshness, RequestIds};
+use crate::database::{Database, DatabaseError, Freshness, RequestIds, snapshot_after};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::SessionSequences;
 use crate::expr::SequenceFunction;
@@ -252,9 +252,12 @@ impl<D: Database> Context<'_, D> {
     ) -> SqlResult<Option<i64>> {
         let key = sequence_key(sequence.id);
         let mut ids = RequestIds::new(self.database.new_session_id());
-        let mut freshness = Freshness::Local;
+        let mut met = None;
         for _ in 0..ATTEMPTS_MAX {
-            let snapshot = self.database.snapshot(freshness).await?;
+            let snapshot = match met {
+                None => self.database.snapshot(Freshness::Local).await?,
+                Some(conflict) => snapshot_after(self.database, conflict).await?,
+            };
             let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
             // Nothing is kept for one that has been dropped since.
             match catalog::find(&mut transaction, schema, name).await? {
@@ -275,11 +278,7 @@ impl<D: Database> Context<'_, D> {
                 Ok(_) => return Ok(before),
                 Err(DatabaseError::Conflict(conflict)) => {
                     self.check_cancel()?;
-                    // What it met is to be seen, or it would be met again.
-                    freshness = match conflict {
-                        Conflict::Written(version) => Freshness::AtLeast(version),
-                        Conflict::TooOld => Freshness::Linearizable,
-                    };
+                    met = Some(conflict);
                 }
                 Err(error) => return Err(error.into()),
             }

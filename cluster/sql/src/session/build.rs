@@ -24,7 +24,7 @@ use super::{Mode, Outcome, Prepared, Session};
 use crate::ast::{AlterTable, ConstraintKind, CreateIndex, Statement, TableChange, TableName};
 use crate::builders;
 use crate::catalog::{self, Deferral, Descriptor, Index, IndexConstraint, IndexState, Stored, StoredTable};
-use crate::database::{Database, DatabaseError, Freshness};
+use crate::database::{Database, DatabaseError, Freshness, snapshot_after};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{Budget, Context, delete_all, ensure_in_index};
@@ -106,7 +106,7 @@ impl<D: Database> Session<D> {
         loop {
             self.cancel.check()?;
             let snapshot = match conflict.take() {
-                Some(conflict) => self.snapshot_after(conflict).await?,
+                Some(conflict) => snapshot_after(&self.database, conflict).await?,
                 None => self.database.snapshot(Freshness::Local).await?,
             };
             let step = self.build_step(builder, snapshot, &mut progress, step_rows).await?;

@@ -9,7 +9,7 @@ use super::run::ATTEMPTS_MAX;
 use super::{Mode, Outcome, Session, Tag, analyze};
 use crate::ast::{Maintenance, TableName};
 use crate::catalog::{self, Descriptor, Stored, StoredTable};
-use crate::database::{Database, DatabaseError, Freshness};
+use crate::database::{Database, DatabaseError, Freshness, snapshot_after};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{Budget, Context};
@@ -96,7 +96,7 @@ impl<D: Database> Session<D> {
     ) -> SqlResult<()> {
         for _ in 1..ATTEMPTS_MAX {
             match self.store_once(snapshot, statistics).await {
-                Ok(Err(conflict)) => snapshot = self.snapshot_after(conflict).await?,
+                Ok(Err(conflict)) => snapshot = snapshot_after(&self.database, conflict).await?,
                 done => return done.map(drop),
             }
         }

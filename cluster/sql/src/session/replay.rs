@@ -10,14 +10,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_format::Version;
-use cluster_store::{Conflict, MemoryPool, Snapshot, Transaction};
+use cluster_store::{Conflict, MemoryPool, Transaction};
 
 use super::run::{ATTEMPTS_MAX, Written, current_plan, write_once};
 use super::transaction::{Explicit, State};
 use super::{Mode, Outcome, Prepared, Session, Tag};
 use crate::ast::Statement;
 use crate::claims::{BlockClaims, Taken};
-use crate::database::{Database, DatabaseError, Freshness};
+use crate::database::{Database, DatabaseError, snapshot_after};
 use crate::error::{SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{self, Budget, Context, Row};
@@ -162,7 +162,7 @@ impl<D: Database> Session<D> {
         let mut turn = None;
         for _ in 0..ATTEMPTS_MAX {
             self.cancel.check()?;
-            let snapshot = self.snapshot_after(last).await?;
+            let snapshot = snapshot_after(&self.database, last).await?;
             let mut transaction = Transaction::new(snapshot, self.database.memory().lease());
             let is_the_same = self.says_the_same(&history.steps, &mut transaction).await?;
             if !is_the_same || self.check_at_end(&mut transaction).await.is_err() {
@@ -245,7 +245,7 @@ impl<D: Database> Session<D> {
             _ => None,
         };
         let conflict = newest.map_or(Conflict::TooOld, Conflict::Written);
-        let snapshot = self.snapshot_after(conflict).await?;
+        let snapshot = snapshot_after(&self.database, conflict).await?;
         let State::Explicit(explicit) = &mut self.state else { return Ok(()) };
         let mut steps = core::mem::take(&mut explicit.history.steps);
         let last = steps.pop();
@@ -259,17 +259,6 @@ impl<D: Database> Session<D> {
         }
         explicit.transaction = Some(Box::new(renewed));
         Ok(())
-    }
-
-    /// A snapshot that holds what a commit met a conflict with.
-    pub(super) async fn snapshot_after(&mut self, conflict: Conflict) -> Result<Snapshot, DatabaseError> {
-        // It may be on its way still; if it is lost on that, what is newest will do.
-        if let Conflict::Written(version) = conflict
-            && let Ok(snapshot) = self.database.snapshot(Freshness::AtLeast(version)).await
-        {
-            return Ok(snapshot);
-        }
-        self.database.snapshot(Freshness::Linearizable).await
     }
 
     /// Remembers a statement of a transaction block. Returns its number, if it can be done again.

@@ -15,7 +15,7 @@ use super::{
     CopyIn, Cursor, CursorRows, Mode, Notice, Outcome, Prepared, Query, Session, Settings, Tag, definition,
 };
 use crate::ast::{Statement, WithItem};
-use crate::database::{Database, DatabaseError, Freshness};
+use crate::database::{Database, DatabaseError, Freshness, snapshot_after};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::exec::{
@@ -185,7 +185,7 @@ impl<D: Database> Session<D> {
         loop {
             attempt += 1;
             let snapshot = match conflict.take() {
-                Some(conflict) => self.snapshot_after(conflict).await?,
+                Some(conflict) => snapshot_after(&self.database, conflict).await?,
                 None => self.database.snapshot(freshness).await?,
             };
             let Session { database, facts, cancel, .. } = &mut *self;

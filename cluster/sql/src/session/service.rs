@@ -53,6 +53,13 @@ pub struct Answer {
     pub count: u64,
 }
 
+impl Answer {
+    /// The first value of its first row, if there is one.
+    pub fn value(&self) -> Option<&Datum> {
+        self.rows.first().and_then(|row| row.first())
+    }
+}
+
 impl<D: Database> Session<D> {
     /// A session of the system itself, that stops when `cancel` is set.
     pub fn of_system(database: D, cancel: Arc<CancelFlag>) -> Session<D> {

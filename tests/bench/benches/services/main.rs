@@ -7,7 +7,6 @@
 mod files;
 mod messages;
 mod session;
-mod spread;
 mod subject;
 mod tasks;
 mod workflows;

@@ -4,12 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
-use tests_bench::load::connect;
+use tests_bench::load::{config, connect};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{AsyncMessage, Client, Config, Error, NoTls, Row, Statement};
+use tokio_postgres::{AsyncMessage, Client, Error, NoTls, Row, Statement};
 
 /// How long anything may take before the bench gives up on it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -31,9 +31,7 @@ pub struct Session {
 impl Session {
     /// Connects to a port of 127.0.0.1 and listens to `channel`.
     pub async fn listen(port: u16, channel: &str) -> Result<Session, Error> {
-        let mut config = Config::new();
-        config.host("127.0.0.1").port(port).user("relix").dbname("relix");
-        let (client, mut connection) = config.connect(NoTls).await?;
+        let (client, mut connection) = config(port).connect(NoTls).await?;
         let (tell, told) = unbounded_channel();
         tokio::spawn(async move {
             let mut messages = stream::poll_fn(move |context| connection.poll_message(context));

@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tests_bench::report::shown;
+use tests_bench::spread::Spread;
 use tests_workloads::add_statement_program;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use crate::session::{Session, ask, number, run};
-use crate::spread::Spread;
 use crate::subject::Subject;
 
 /// The policies that DBOS measured.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tests_bench::report::shown;
+use tests_bench::spread::Spread;
 use tests_workloads::add_order_program;
 use tokio::sync::Barrier;
 use tokio_postgres::Error;
 use tokio_postgres::types::Type;
 
 use crate::session::{Session, ask, number, run};
-use crate::spread::Spread;
 use crate::subject::Subject;
 
 /// Steps of an order.

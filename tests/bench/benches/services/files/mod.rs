@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use tests_bench::chance::scramble;
 use tests_bench::report::shown;
+use tests_bench::spread::Spread;
 
-use crate::spread::Spread;
 use crate::subject::Subject;
 
 /// Files that one transaction makes.

@@ -12,10 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tests_bench::report::shown;
+use tests_bench::spread::Spread;
 use tokio::sync::Barrier;
 
 use crate::session::number;
-use crate::spread::Spread;
 use crate::subject::Subject;
 
 /// Rounds of each requester before the clock runs.
