@@ -12,6 +12,7 @@ use cluster_sql::catalog::TableCache;
 use cluster_sql::database::{
     Database, DatabaseError, Freshness, LiveRows, LiveTable, Procedure, SequenceNumbers,
 };
+use cluster_sql::programs::Programs;
 use cluster_sql::sessions::Signal;
 use cluster_sql::{Builders, Channels, Claims, Turns};
 use cluster_store::{MemoryPool, Mended, Mending, ReadError, Snapshot, Tables};
@@ -81,6 +82,7 @@ pub(crate) struct NodeDatabase {
     builders: Arc<Builders>,
     turns: Arc<Turns>,
     channels: Arc<Channels>,
+    programs: Arc<Programs>,
 }
 
 impl NodeDatabase {
@@ -103,6 +105,7 @@ impl NodeDatabase {
             builders: Arc::default(),
             turns: Arc::default(),
             channels: Arc::default(),
+            programs: Arc::default(),
         }
     }
 
@@ -208,6 +211,10 @@ impl Database for NodeDatabase {
 
     fn sequences(&self) -> &SequenceNumbers {
         &self.sequences
+    }
+
+    fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     fn cluster_name(&self) -> String {

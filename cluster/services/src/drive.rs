@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use cluster_calendar::Timestamptz;
 use cluster_format::NodeId;
 use cluster_sql::database::{Database, Freshness};
+use cluster_sql::programs::{ANSWER_LEN_MAX, SLICE_FUEL};
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
 use cluster_store::yield_now;
@@ -13,14 +14,8 @@ use cluster_tasks::{Answer, Call, FileCall, LogLevel, Run, Step, Trap};
 use spin::Mutex;
 
 use crate::files::{self, FileError, FileResult, Kind, New, SYSTEM};
-use crate::worker::{Stop, is_of_program, of_program, task};
+use crate::worker::{Stop, of_program, task};
 use crate::workflows;
-
-/// Units of work of a program before others may run: about a tenth of a millisecond.
-const SLICE_FUEL: u64 = 50_000;
-
-/// Longest answer that a program is given at once, in bytes.
-const ANSWER_LEN_MAX: usize = 4 << 20;
 
 /// Lines that one attempt may log; those beyond are lost.
 const LINES_MAX: usize = 100;
@@ -136,7 +131,7 @@ impl<'a, D: Database> Drive<'a, D> {
     async fn statement(&mut self, text: &str, parameters: &str) -> Result<Answer, Stop> {
         match self.session.run_json(text, parameters, ANSWER_LEN_MAX).await {
             Ok(response) => Ok(Answer::Response(response)),
-            Err(error) if is_of_program(&error) => Ok(Answer::Failed(error.to_string())),
+            Err(error) if error.is_of_statement() => Ok(Answer::Failed(error.to_string())),
             Err(error) => Err(error.into()),
         }
     }

@@ -9,7 +9,6 @@
 //! The attempt reads that the row says "running, here". Whoever takes the task away, because this node seemed lost or
 //! somebody has cancelled it, changes the row; then the commit meets a conflict, and the next attempt finds the task gone.
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -21,14 +20,14 @@ use cluster_format::{NodeId, Version};
 use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
-use cluster_store::{Lease, yield_now};
-use cluster_tasks::{Facts, Limits, LogLevel, Memory, Run};
+use cluster_store::yield_now;
+use cluster_tasks::{Facts, LogLevel};
 use drivers_api::Instant;
 use spin::Mutex;
 
 use crate::attempts::Attempts;
 use crate::drive::{Drive, TOOK_TOO_LONG};
-use crate::programs::Programs;
+use crate::programs;
 use crate::reading;
 
 /// How often an attempt is repeated because of conflicts before that counts as a failure.
@@ -40,22 +39,11 @@ const IDLE_MAX: usize = 16;
 /// Bytes of a failure's text that are kept.
 const ERROR_LEN_MAX: usize = 4096;
 
-/// The memory of a run, of that which all sessions share.
-struct Leased(Lease);
-
-impl Memory for Leased {
-    fn resize(&mut self, len: usize) -> bool {
-        // The interpreter doubles what it has when that is not enough.
-        self.0.resize(len.saturating_mul(2)).is_ok()
-    }
-}
-
 /// What runs the tasks of a node. All of its clones are the same worker.
 pub struct Worker<D: Database> {
     database: D,
     node: NodeId,
     attempts: Attempts,
-    programs: Programs,
     /// Sessions that nobody uses: they know the statements that attempts run.
     idle: Mutex<Vec<Slot<D>>>,
     /// Lines that programs have logged, once what they did has taken place.
@@ -104,13 +92,13 @@ impl From<SqlError> for Stop {
 impl<D: Database> Worker<D> {
     /// A worker of `node`.
     pub fn new(database: D, node: NodeId) -> Worker<D> {
-        let (attempts, programs) = (Attempts::default(), Programs::default());
-        Worker { database, node, attempts, programs, idle: Mutex::default(), lines: Mutex::default() }
+        let attempts = Attempts::default();
+        Worker { database, node, attempts, idle: Mutex::default(), lines: Mutex::default() }
     }
 
     /// The entry at this version, which was just applied, has changed programs: those that are ready may be others.
     pub fn programs_changed(&self, version: Version) {
-        self.programs.note_changed(version);
+        self.database.programs().note_changed(version);
     }
 
     /// The lines that programs have logged since the last call.
@@ -219,16 +207,15 @@ impl<D: Database> Worker<D> {
         let task = task(session, self.node, id).await.map_err(of_program)?.ok_or(Stop::Gone)?;
         *number = Some(task.attempt);
         self.attempts.set_timeout(id, task.timeout);
-        let loaded = self.programs.load(session, &task.program, task.version).await;
+        let programs = self.database.programs();
+        let loaded = programs::load(session, programs, &task.program, task.version).await;
         let ready = loaded.map_err(of_program)?.map_err(Stop::Failed)?;
-        let limits = Limits { memory_len_max: ready.memory_len_max, fuel_max: ready.fuel_max };
         let facts = Facts {
             arguments: task.arguments,
             time_micros: session.transaction_micros(),
             seed: id.cast_unsigned(),
         };
-        let memory = Box::new(Leased(self.database.memory().lease()));
-        let run = Run::new(&ready.program, &task.entry, limits, facts, memory);
+        let run = ready.run(&task.entry, facts, self.database.memory());
         let mut run = run.map_err(|trap| Stop::Failed(trap.to_string()))?;
         Drive::new(session, cancel, self.node, (id, task.attempt), &self.lines).run(&mut run).await
     }
@@ -236,16 +223,7 @@ impl<D: Database> Worker<D> {
 
 /// What a statement has failed with: because of the program, or else of this node or the cluster as they are now.
 pub(crate) fn of_program(error: SqlError) -> Stop {
-    if is_of_program(&error) { Stop::Failed(error.to_string()) } else { Stop::Sql(error) }
-}
-
-/// Whether what has failed would fail anywhere and at any time: the fault is the program's, or its data's.
-pub(crate) fn is_of_program(error: &SqlError) -> bool {
-    let class = error.state.0.get(..2).unwrap_or_default();
-    // Connections, rollbacks, resources, operators, the system itself. A statement that wants too much memory is likely to
-    // want it again.
-    let is_of_statement = matches!(error.state, SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY);
-    is_of_statement || !matches!(class, "08" | "40" | "53" | "57" | "58" | "XX")
+    if error.is_of_statement() { Stop::Failed(error.to_string()) } else { Stop::Sql(error) }
 }
 
 /// The tasks that `node` is to run, sorted; no more than a worker may be given at once.

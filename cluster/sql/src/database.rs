@@ -13,6 +13,7 @@ use crate::catalog::TableCache;
 use crate::claims::Claims;
 use crate::notify::Channels;
 pub use crate::numbers::SequenceNumbers;
+use crate::programs::Programs;
 use crate::sessions::Signal;
 use crate::turns::Turns;
 use crate::types::{DataType, Datum};
@@ -152,6 +153,9 @@ pub trait Database: Clone + Send + Sync + 'static {
 
     /// The numbers of sequences that this node has taken for its sessions.
     fn sequences(&self) -> &SequenceNumbers;
+
+    /// The programs that this node has ready to run.
+    fn programs(&self) -> &Programs;
 
     /// The cluster's name, for people.
     fn cluster_name(&self) -> String;

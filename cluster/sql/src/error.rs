@@ -20,6 +20,10 @@ macro_rules! states {
 }
 
 states! {
+    /// successful_completion
+    SUCCESS = "00000";
+    /// external_routine_exception
+    EXTERNAL_ROUTINE = "38000";
     /// protocol_violation
     PROTOCOL_VIOLATION = "08P01";
     /// transaction_resolution_unknown
@@ -252,6 +256,15 @@ impl SqlError {
     pub fn at(mut self, position: Option<u32>) -> SqlError {
         self.position = self.position.or(position);
         self
+    }
+
+    /// Whether what has failed would fail anywhere and at any time: the fault is the statement's, or its data's.
+    pub fn is_of_statement(&self) -> bool {
+        let class = self.state.0.get(..2).unwrap_or_default();
+        // Connections, rollbacks, resources, operators, the system itself. A statement that wants too much memory is likely
+        // to want it again.
+        let is_of_statement = matches!(self.state, SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY);
+        is_of_statement || !matches!(class, "08" | "40" | "53" | "57" | "58" | "XX")
     }
 
     /// It has happened in a statement of a routine. Where in that, is nowhere in the statement that the client sees.

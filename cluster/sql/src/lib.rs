@@ -35,6 +35,7 @@ mod operator;
 pub mod parse;
 mod path;
 mod plan;
+pub mod programs;
 pub mod row;
 mod session;
 pub mod sessions;

@@ -14,6 +14,7 @@ use crate::catalog::TableCache;
 use crate::claims::Claims;
 use crate::database::{Database, DatabaseError, Freshness, LiveRows, LiveTable, Procedure, SequenceNumbers};
 use crate::notify::{Channels, notifications};
+use crate::programs::Programs;
 use crate::sessions::{self, Signal};
 use crate::turns::Turns;
 use crate::types::{DataType, Datum};
@@ -29,6 +30,7 @@ pub struct MemoryDatabase {
     builders: Arc<Builders>,
     turns: Arc<Turns>,
     channels: Arc<Channels>,
+    programs: Arc<Programs>,
 }
 
 /// What its sessions share, in bytes.
@@ -69,6 +71,7 @@ impl MemoryDatabase {
             builders: Arc::default(),
             turns: Arc::default(),
             channels: Arc::default(),
+            programs: Arc::default(),
         }
     }
 
@@ -172,6 +175,10 @@ impl Database for MemoryDatabase {
 
     fn sequences(&self) -> &SequenceNumbers {
         &self.sequences
+    }
+
+    fn programs(&self) -> &Programs {
+        &self.programs
     }
 
     fn cluster_name(&self) -> String {

@@ -17,7 +17,6 @@ use cluster_sql::{ServiceSchema, Session, SqlResult, SqlState};
 use cluster_store::yield_now;
 
 use crate::reading;
-use crate::worker::is_of_program;
 
 /// Its table.
 pub const SCHEMA: ServiceSchema =
@@ -57,7 +56,7 @@ pub async fn tick<D: Database>(session: &mut Session<D>) -> SqlResult<Option<i64
         match ticks(schedule, session.transaction_micros()).await {
             Ok((ticks, next)) => match plan(session, schedule, ticks, Some(next), None).await {
                 // Its queue does not take the task: whoever has made it so is to mend it. The next may be taken.
-                Err(error) if is_of_program(&error) && error.state != SqlState::OUT_OF_MEMORY => {
+                Err(error) if error.is_of_statement() && error.state != SqlState::OUT_OF_MEMORY => {
                     plan(session, schedule, VecDeque::new(), Some(next), Some(error.to_string())).await?;
                 }
                 planned => planned?,

@@ -1,5 +1,6 @@
 //! Attempts at tasks, and what befalls them, on a database in memory.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -3,6 +3,7 @@
 //! A routine's descriptor stands beside those of tables, under its name and a pair of parentheses, so that a table may have
 //! the same name. There is one of each name.
 
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -17,6 +18,7 @@ use crate::error::SqlResult;
 use crate::parse;
 use crate::path::SearchPath;
 use crate::plan::Planned;
+use crate::programs::{FIND, MODULE};
 use crate::types::DataType;
 
 /// A function, or a procedure.
@@ -40,7 +42,7 @@ pub struct RoutineDescriptor {
     pub strict: bool,
     /// What its body is.
     pub language: Language,
-    /// As it was written.
+    /// As it was written: statements, or the name of a program.
     pub body: String,
     /// What is said of it.
     #[serde(skip)]
@@ -83,10 +85,25 @@ pub enum Volatility {
 }
 
 /// What the body of a routine is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Language {
     /// Statements, one after the other; the last one says what it gives.
     Sql,
+    /// A program of `sys.programs`, whose result is what it gives.
+    Wasm {
+        /// The export that a call begins at.
+        entry: String,
+    },
+}
+
+impl Language {
+    /// Its name.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Language::Sql => "sql",
+            Language::Wasm { .. } => "wasm",
+        }
+    }
 }
 
 /// A routine, with the bytes it was read from: equal bytes, equal routine.
@@ -95,7 +112,10 @@ pub(crate) struct StoredRoutine {
     pub(crate) key: Vec<u8>,
     pub(crate) bytes: Arc<[u8]>,
     pub(crate) descriptor: RoutineDescriptor,
+    /// Of a program, those that find it.
     pub(crate) body: Vec<BodyStatement>,
+    /// The statements that a program has run, by their text, those used last at the end.
+    pub(crate) of_program: Mutex<VecDeque<(String, Arc<BodyStatement>)>>,
     /// What parameters are that are not given.
     pub(crate) defaults: Vec<Option<Expr>>,
 }
@@ -145,11 +165,15 @@ impl StoredRoutine {
         bytes: Arc<[u8]>,
         descriptor: RoutineDescriptor,
     ) -> SqlResult<StoredRoutine> {
-        let body = parse::parse(&descriptor.body)?;
+        let body = match &descriptor.language {
+            Language::Sql => parse::parse(&descriptor.body)?,
+            Language::Wasm { .. } => parse::parse(&format!("{FIND}; {MODULE}"))?,
+        };
         let body = body.into_iter().map(|statement| BodyStatement::new(Arc::new(statement)));
         let default = |parameter: &Parameter| parameter.default.as_deref().map(parse::expression).transpose();
         let defaults = descriptor.parameters.iter().map(default).collect::<SqlResult<_>>()?;
-        Ok(StoredRoutine { key, bytes, body: body.collect(), defaults, descriptor })
+        let (body, of_program) = (body.collect(), Mutex::default());
+        Ok(StoredRoutine { key, bytes, body, of_program, defaults, descriptor })
     }
 }
 

@@ -13,6 +13,7 @@ mod foreign;
 mod insert;
 mod join;
 mod limit;
+mod program;
 mod project;
 mod recursive;
 mod routine;
@@ -41,6 +42,7 @@ pub(crate) use deferred::{
     Deferred, Waiting, check_deferred, check_not_pending, find_constraint, settle_keys,
 };
 pub(crate) use foreign::References;
+pub(crate) use program::check_program;
 pub(crate) use routine::{Body, NEW, OLD, plan_body};
 pub(crate) use sequence::{OwnSequences, store_own_sequences};
 pub(crate) use store::{

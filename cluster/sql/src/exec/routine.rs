@@ -16,7 +16,7 @@ use core::sync::atomic::Ordering;
 use super::{Budget, Context, Cursor, Row, collect, run_change};
 use crate::ast::Statement;
 use crate::cast;
-use crate::catalog::{BodyStatement, Returns, RoutineDescriptor, StoredRoutine, TableDescriptor};
+use crate::catalog::{BodyStatement, Language, Returns, RoutineDescriptor, StoredRoutine, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
@@ -42,12 +42,37 @@ pub(crate) struct Body<'a> {
     pub(crate) row_of: Option<&'a TableDescriptor>,
 }
 
-/// What the last statement of a body has given.
+/// What a body has given: its last statement, or its program.
 #[derive(Default)]
 pub(super) struct Given {
     pub(super) rows: Vec<Row>,
-    /// Its plan; none if there was no statement.
-    pub(super) planned: Option<Arc<Planned>>,
+    pub(super) columns: Columns,
+}
+
+/// What the columns of the rows are that a body has given.
+#[derive(Default)]
+pub(super) enum Columns {
+    /// It gives no rows.
+    #[default]
+    None,
+    /// Those of a plan, if it has any.
+    Planned(Arc<Planned>),
+    /// Those of these names.
+    Named(Vec<String>),
+}
+
+impl Columns {
+    /// Their names, if it gives rows.
+    pub(super) fn names(&self) -> Option<Vec<&str>> {
+        match self {
+            Columns::None => None,
+            Columns::Planned(planned) => {
+                let columns = planned.columns.as_ref()?;
+                Some(columns.iter().map(|column| column.name.as_str()).collect())
+            }
+            Columns::Named(names) => Some(names.iter().map(String::as_str).collect()),
+        }
+    }
 }
 
 impl<D: Database> Context<'_, D> {
@@ -75,7 +100,10 @@ impl<D: Database> Context<'_, D> {
         // Calls of calls may be many, and none of them need read a row.
         self.breathe(self.env.session.calls.fetch_add(1, Ordering::Relaxed)).await?;
         let parts = self.transaction.put_parts_aside();
-        let given = self.run_statements(body, arguments).await;
+        let given = match &body.routine.descriptor.language {
+            Language::Sql => self.run_statements(body, arguments).await,
+            Language::Wasm { entry } => self.run_program(body, entry, arguments).await,
+        };
         self.transaction.bring_parts_back(parts);
         given
     }
@@ -127,7 +155,7 @@ async fn run_statement<D: Database>(
         Plan::Query(rel) => collect(rel, context).await?,
         plan => run_change(plan, context).await?.returned,
     };
-    Ok(Given { rows, planned: Some(planned) })
+    Ok(Given { rows, columns: Columns::Planned(planned) })
 }
 
 async fn first_row<D: Database>(rel: &Rel, context: &mut Context<'_, D>) -> SqlResult<Vec<Row>> {
@@ -170,16 +198,22 @@ async fn plan_statement<D: Database>(
         let message = format!("there is no parameter ${}", planned.params.len());
         return Err(SqlError::new(SqlState("42P02"), message));
     }
+    check_fits(&planned, body.routine)?;
+    Ok(planned)
+}
+
+/// 0A000 if a statement is none that a routine may run.
+pub(super) fn check_fits(planned: &Planned, routine: &StoredRoutine) -> SqlResult<()> {
     let writes = match &planned.plan {
         Plan::Query(_) => false,
         Plan::Insert(_) | Plan::Update(_) | Plan::Delete(_) | Plan::With(_) => true,
         _ => return Err(SqlError::not_supported("this statement in a function")),
     };
-    if writes && !body.routine.descriptor.is_volatile() {
+    if writes && !routine.descriptor.is_volatile() {
         let message = "a function that is not VOLATILE cannot change tables, or call one that is";
         return Err(SqlError::new(SqlState::NOT_SUPPORTED, message));
     }
-    Ok(planned)
+    Ok(())
 }
 
 impl Body<'_> {

@@ -7,17 +7,19 @@
 //! ```
 //! A trigger's function sees the row as it was as `old.column`, and as it becomes as `new.column`. Where it is called before a
 //! row is changed, its last statement says what is to become of it, if that is a query: its columns take the places of the
-//! row's of the same names, and if it gives no row, the row is left alone.
+//! row's of the same names, and if it gives no row, the row is left alone. The result of a program does the same: see
+//! [`super::program`].
 
 use alloc::format;
 use alloc::vec::Vec;
 
+use super::program::check_program;
 use super::routine::{Body, Given, become_type, plan_body};
 use super::{Context, Row, row_len};
-use crate::catalog::{Event, Returns, Stored, StoredTable, Timing, Trigger, find, routine_name};
+use crate::catalog::{Event, Language, Returns, Stored, StoredTable, Timing, Trigger, find, routine_name};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::plan::{BoundTrigger, OutputColumn, Related, bind_trigger};
+use crate::plan::{BoundTrigger, Related, bind_trigger};
 use crate::types::Datum;
 
 /// What triggers are still to be called for, when a statement has changed its rows.
@@ -149,11 +151,11 @@ pub(crate) async fn before_row<D: Database>(
             continue;
         }
         let called = call(trigger, &triggers.table, event, Some((old, &new)), context).await?;
-        let Some(Given { rows, planned: Some(planned) }) = called else { continue };
-        let Some(columns) = &planned.columns else { continue };
+        let Some(Given { rows, columns }) = called else { continue };
+        let Some(names) = columns.names() else { continue };
         let Some(row) = rows.into_iter().next() else { return Ok(None) };
         if event != Event::Delete {
-            take_over(&triggers.table, columns, row, &mut new, context)?;
+            take_over(&triggers.table, &names, row, &mut new, context)?;
         }
     }
     Ok(Some(new))
@@ -162,13 +164,13 @@ pub(crate) async fn before_row<D: Database>(
 /// Puts the values of `row` in the places of those in `new` whose columns have their names.
 fn take_over<D>(
     table: &StoredTable,
-    columns: &[OutputColumn],
+    names: &[&str],
     row: Row,
     new: &mut Row,
     context: &Context<'_, D>,
 ) -> SqlResult<()> {
-    for (mut value, output) in row.into_iter().zip(columns) {
-        let Some((at, column)) = table.descriptor.column(&output.name) else { continue };
+    for (mut value, name) in row.into_iter().zip(names) {
+        let Some((at, column)) = table.descriptor.column(name) else { continue };
         become_type(&mut value, column.data_type, context)?;
         if let Some(slot) = new.get_mut(at) {
             *slot = value;
@@ -222,6 +224,10 @@ pub(crate) async fn check_trigger<D: Database>(
     if routine.descriptor.returns != Returns::Trigger {
         let message = format!("function {name} must return type trigger");
         return Err(SqlError::new(SqlState::INVALID_OBJECT, message));
+    }
+    if let Language::Wasm { entry } = &routine.descriptor.language {
+        bind_trigger(&table.descriptor, trigger, routine.clone())?;
+        return check_program(&routine, entry, context).await;
     }
     let bound = bind_trigger(&table.descriptor, trigger, routine)?;
     let body = Body {

@@ -15,6 +15,9 @@ use crate::catalog::{Events, Language, Parameter, Returns, Timing, Trigger, Vola
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::types::DataType;
 
+/// Where a call of a program begins, unless something else is said.
+const ENTRY: &str = "run";
+
 /// Whether the statement makes a procedure. The parser knows these by another dialect's grammar, so it is shown a function.
 pub(super) fn makes_procedure(tokens: &mut [TokenWithSpan]) -> bool {
     let keyword = |token: &TokenWithSpan| match &token.token {
@@ -68,28 +71,7 @@ impl Translator<'_> {
         refuse(create.temporary || create.if_not_exists, "this form of CREATE FUNCTION")?;
         refuse(!create.set_params.is_empty(), "SET in CREATE FUNCTION")?;
         refuse(matches!(create.security, Some(ast::FunctionSecurity::Definer)), "SECURITY DEFINER")?;
-        let language = create.language.as_ref().map(fold);
-        let body = match create.function_body {
-            Some(ast::CreateFunctionBody::AsBeforeOptions { body, link_symbol: None }) => text(body)?,
-            Some(ast::CreateFunctionBody::Return(expr)) => format!("SELECT {expr}"),
-            None => {
-                let message = "no function body specified";
-                return Err(SqlError::new(SqlState::INVALID_FUNCTION_DEFINITION, message));
-            }
-            Some(_) => return Err(SqlError::not_supported("this form of a function's body")),
-        };
-        let language = match language.as_deref() {
-            Some("sql") => Language::Sql,
-            None => {
-                let message = "no language specified";
-                return Err(SqlError::new(SqlState::INVALID_FUNCTION_DEFINITION, message)
-                    .hint("There is LANGUAGE sql."));
-            }
-            Some(other) => {
-                let message = format!("language \"{other}\" does not exist");
-                return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).hint("There is LANGUAGE sql."));
-            }
-        };
+        let (language, body) = body(create.language.as_ref().map(fold).as_deref(), create.function_body)?;
         let mut parameters = Vec::new();
         for parameter in create.args.unwrap_or_default() {
             parameters.push(self.parameter(parameter)?);
@@ -232,6 +214,35 @@ fn within(mut expr: ast::Expr) -> ast::Expr {
 
 fn single_name(name: &ast::ObjectName) -> String {
     name.0.last().and_then(|part| part.as_ident()).map_or_else(String::new, fold)
+}
+
+/// The language of a function, and its body.
+fn body(language: Option<&str>, body: Option<ast::CreateFunctionBody>) -> SqlResult<(Language, String)> {
+    const HINT: &str = "There are LANGUAGE sql and LANGUAGE wasm.";
+    use ast::CreateFunctionBody as B;
+    match (language, body) {
+        (None, _) => {
+            let message = "no language specified";
+            Err(SqlError::new(SqlState::INVALID_FUNCTION_DEFINITION, message).hint(HINT))
+        }
+        (_, None) => {
+            let message = "no function body specified";
+            Err(SqlError::new(SqlState::INVALID_FUNCTION_DEFINITION, message))
+        }
+        (Some("sql"), Some(B::AsBeforeOptions { body, link_symbol: None })) => {
+            Ok((Language::Sql, text(body)?))
+        }
+        (Some("sql"), Some(B::Return(expr))) => Ok((Language::Sql, format!("SELECT {expr}"))),
+        (Some("wasm"), Some(B::AsBeforeOptions { body, link_symbol })) => {
+            let entry = link_symbol.map_or_else(|| Ok(ENTRY.into()), text)?;
+            Ok((Language::Wasm { entry }, text(body)?))
+        }
+        (Some("sql" | "wasm"), Some(_)) => Err(SqlError::not_supported("this form of a function's body")),
+        (Some(other), Some(_)) => {
+            let message = format!("language \"{other}\" does not exist");
+            Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).hint(HINT))
+        }
+    }
 }
 
 /// The text that a function's body is.

@@ -10,7 +10,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -26,10 +26,9 @@ use crate::catalog;
 use crate::database::{Database, Freshness};
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::{Row, row_len};
-use crate::function::write_json;
 use crate::plan::OutputColumn;
-use crate::types::{DataType, Datum, Json, parse_json, quote_json};
-use crate::wire::parse_text;
+use crate::programs::json;
+use crate::types::Datum;
 
 /// The tables of a service.
 #[derive(Clone, Copy, Debug)]
@@ -230,7 +229,7 @@ impl<D: Database> Session<D> {
                 {
                     len += rows.iter().map(row_len).sum::<usize>();
                     if len > most.len {
-                        return Err(too_long(most.len));
+                        return Err(json::too_long(most.len));
                     }
                     answer.rows.extend(rows);
                 }
@@ -260,56 +259,11 @@ impl<D: Database> Session<D> {
         let statement = self.only_statement(sql)?;
         check_of_program(statement.statement())?;
         let prepared = self.prepare(&statement, &[]).await?;
-        let values = match params.trim_ascii() {
-            "" => Vec::new(),
-            params => match parse_json(params)? {
-                Json::Array(items) => items,
-                _ => {
-                    let message = "parameters are to be an array";
-                    return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
-                }
-            },
-        };
-        let mut texts = Vec::with_capacity(values.len());
-        for (value, data_type) in values.iter().zip(prepared.params()) {
-            texts.push(match value {
-                Json::Null => Datum::Null,
-                Json::String(text) if !matches!(data_type, DataType::Json | DataType::Jsonb) => {
-                    parse_text(*data_type, text, &self.facts.style)?
-                }
-                other => parse_text(*data_type, &other.to_string(), &self.facts.style)?,
-            });
-        }
-        // A parameter too many has no type; it is counted, and refused.
-        texts.resize(values.len(), Datum::Null);
+        let values = json::parameters(params, prepared.params(), &self.facts.style)?;
         let most = Most { rows: usize::MAX, len: len_max };
-        let answer = self.run_prepared(&prepared, texts, most).await?;
-        let json = self.json_of(&answer);
-        if json.len() > len_max { Err(too_long(len_max)) } else { Ok(json) }
-    }
-
-    fn json_of(&self, answer: &Answer) -> String {
-        let style = &self.facts.style;
-        let mut out = String::from("{\"columns\":[");
-        for (at, column) in answer.columns.iter().enumerate() {
-            if at > 0 {
-                out.push(',');
-            }
-            quote_json(&column.name, &mut out);
-        }
-        out.push_str("],\"rows\":[");
-        for (at, row) in answer.rows.iter().enumerate() {
-            out.push_str(if at == 0 { "[" } else { ",[" });
-            for (at, value) in row.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_json(value, style, &mut out);
-            }
-            out.push(']');
-        }
-        out.push_str(&format!("],\"count\":{}}}", answer.count));
-        out
+        let answer = self.run_prepared(&prepared, values, most).await?;
+        let json = json::answer(&answer.columns, &answer.rows, answer.count, &self.facts.style);
+        if json.len() > len_max { Err(json::too_long(len_max)) } else { Ok(json) }
     }
 }
 
@@ -328,12 +282,6 @@ fn check_of_program(statement: &Statement) -> SqlResult<()> {
         _ => Err(SqlError::new(SqlState::NOT_SUPPORTED, "a program cannot run this statement")
             .hint("It can query, change and define tables; its transaction begins and ends with its task.")),
     }
-}
-
-fn too_long(len_max: usize) -> SqlError {
-    let message = format!("the rows take more than the {len_max} bytes that a program is given at once");
-    SqlError::new(SqlState::LIMIT_EXCEEDED, message)
-        .hint("Ask for fewer, with WHERE or LIMIT, and go on from the last.")
 }
 
 /// 42501, if the transaction has defined anything in schema `sys`, which only services may.

@@ -89,13 +89,21 @@ pub(super) fn collations(_: &Catalog, rows: &mut Rows) {
     }
 }
 
+/// What functions may be written in; Postgres has no number for the last.
+const LANGUAGES: [(u32, &str); 4] = [(12, "internal"), (13, "c"), (14, "sql"), (15, "wasm")];
+
+/// The object id of a language.
+pub(super) fn language_oid(name: &str) -> u32 {
+    LANGUAGES.iter().find(|(_, known)| *known == name).map_or(0, |(id, _)| *id)
+}
+
 pub(super) fn languages(_: &Catalog, rows: &mut Rows) {
-    for (id, name) in [(12, "internal"), (13, "c"), (14, "sql")] {
+    for (id, name) in LANGUAGES {
         rows.add([
             ("oid", oid(id)),
             ("lanname", text(name)),
             ("lanowner", oid(OWNER)),
-            ("lanpltrusted", flag(name == "sql")),
+            ("lanpltrusted", flag(name == "sql" || name == "wasm")),
         ]);
     }
 }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::snapshot::{PG_CATALOG_OID, oid_of};
 use super::value::{flag, oid, oids, small, text};
 use super::{Catalog, Rows, cluster, quote_ident, types};
-use crate::catalog::{Parameter, Returns, RoutineDescriptor, Volatility};
+use crate::catalog::{Language, Parameter, Returns, RoutineDescriptor, Volatility};
 use crate::function::{self, Kind, Mode, Signature};
 use crate::types::{Array, DataType, Datum, Scalar};
 
@@ -44,7 +44,7 @@ fn add_of_user(routine: &RoutineDescriptor, catalog: &Catalog, rows: &mut Rows) 
         ("proname", text(&routine.name)),
         ("pronamespace", oid(catalog.schema_oid(&routine.schema))),
         ("proowner", oid(cluster::OWNER)),
-        ("prolang", oid(14)),
+        ("prolang", oid(cluster::language_oid(routine.language.name()))),
         ("procost", Datum::Float4(100.0)),
         ("prorows", Datum::Float4(if matches!(routine.returns, Returns::Rows(_)) { 1000.0 } else { 0.0 })),
         ("prokind", text(if routine.is_procedure { "p" } else { "f" })),
@@ -67,7 +67,18 @@ fn add_of_user(routine: &RoutineDescriptor, catalog: &Catalog, rows: &mut Rows) 
             "proargnames",
             if parameters.iter().any(|parameter| !parameter.name.is_empty()) { names } else { Datum::Null },
         ),
-        ("prosrc", text(&routine.body)),
+        // As a library and the name of what is called in it.
+        (
+            "prosrc",
+            text(if let Language::Wasm { entry } = &routine.language { entry } else { &routine.body }),
+        ),
+        (
+            "probin",
+            match &routine.language {
+                Language::Wasm { .. } => text(&routine.body),
+                Language::Sql => Datum::Null,
+            },
+        ),
     ]);
 }
 

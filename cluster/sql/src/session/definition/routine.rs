@@ -10,11 +10,11 @@ use crate::ast::CreateRoutine;
 use crate::bind::{Binder, Scope, is_built_in};
 use crate::cast;
 use crate::catalog::{
-    self, Descriptor, Returns, RoutineDescriptor, Stored, StoredRoutine, Volatility, routine_name,
+    self, Descriptor, Language, Returns, RoutineDescriptor, Stored, StoredRoutine, Volatility, routine_name,
 };
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::exec::{Body, Context, plan_body};
+use crate::exec::{Body, Context, check_program, plan_body};
 use crate::parse;
 use crate::plan::{OutputColumn, Planner, Relations};
 use crate::session::Notice;
@@ -30,7 +30,9 @@ pub(super) async fn create<D: Database>(
     let schema = schema_of(&create.name, context).await?;
     let name = &create.name.name;
     check_declaration(create)?;
-    parse::parse(&create.body).map_err(|error| error.within(format!("body of \"{name}\"")))?;
+    if create.language == Language::Sql {
+        parse::parse(&create.body).map_err(|error| error.within(format!("body of \"{name}\"")))?;
+    }
     let known = match catalog::find(context.transaction, &schema, &routine_name(name)).await? {
         Some(Stored::Routine(known)) => Some(known),
         Some(other) => {
@@ -55,7 +57,7 @@ pub(super) async fn create<D: Database>(
         returns: create.returns.clone(),
         volatility: create.volatility,
         strict: create.strict,
-        language: create.language,
+        language: create.language.clone(),
         body: create.body.clone(),
         comment,
     };
@@ -107,8 +109,12 @@ fn check_declaration(create: &CreateRoutine) -> SqlResult<()> {
             let nothing = Scope::default();
             let mut planner = Planner::new(Relations::default(), &[]);
             let mut binder = Binder::new(&nothing, &mut planner, "DEFAULT expressions");
-            let (_, from) = binder.output(&parse::expression(default)?)?;
-            check_gives(from, parameter.data_type, "a parameter's default")?;
+            let bound = binder.bind(&parse::expression(default)?)?;
+            match bound.data_type {
+                Some(from) => check_gives(from, parameter.data_type, "a parameter's default")?,
+                // Such as NULL, or a text that is to be a date.
+                None => drop(binder.coerce_unknown(bound, parameter.data_type)?),
+            }
         }
     }
     Ok(())
@@ -142,6 +148,9 @@ async fn check_body<D: Database>(
     context: &mut Context<'_, D>,
 ) -> SqlResult<()> {
     let descriptor = &routine.descriptor;
+    if let Language::Wasm { entry } = &descriptor.language {
+        return check_program(routine, entry, context).await;
+    }
     if descriptor.returns == Returns::Trigger {
         return Ok(());
     }
