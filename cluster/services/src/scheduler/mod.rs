@@ -19,7 +19,6 @@ use cluster_sql::types::{Array, Datum, Scalar};
 use cluster_sql::{CancelFlag, CancelReason, ServiceSchema, Session, SqlResult};
 
 use crate::reading;
-use crate::worker::is_of_program;
 
 /// Its tables.
 pub const SCHEMA: ServiceSchema =
@@ -91,7 +90,7 @@ pub async fn round<D: Database>(
         match given {
             Ok(given) => round.given += given,
             // Whoever has written the policy is to mend it; other queues go on.
-            Err(error) if is_of_program(&error) => {
+            Err(error) if error.is_of_statement() => {
                 cancel.clear();
                 let Queue { name, policy, .. } = &queue;
                 round.problems.push(format!("queue \"{name}\": policy \"{policy}\": {error}"));
@@ -154,7 +153,10 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
              WHERE t.state = 'running' AND t.worker > 0 AND (t.queue = q.name) IS TRUE) END, \
              EXISTS (SELECT FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at <= now()), \
              (SELECT t.run_at FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at > now() \
-              ORDER BY t.run_at LIMIT 1) \
+              ORDER BY t.run_at LIMIT 1), \
+             CASE WHEN q.rate_limit IS NOT NULL THEN floor(q.rate_limit * (1 - extract(epoch FROM \
+             greatest(q.rate_taken_until, now()) - now()) / extract(epoch FROM q.rate_period)) + 0.00001)::bigint END, \
+             q.rate_taken_until - q.rate_period + q.rate_period / q.rate_limit \
              FROM sys.queues q JOIN sys.policies p ON p.name = q.policy WHERE NOT q.paused ORDER BY q.name",
             Vec::new(),
         )
@@ -169,18 +171,26 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
             Datum::Int8(round),
             room,
             Datum::Bool(is_ready),
-            next,
+            due_at,
+            rate_room,
+            rate_room_at,
         ] = &row[..]
         else {
             continue;
         };
-        if let Datum::Timestamptz(next) = next {
-            next_micros = Some(next_micros.map_or(next.unix_micros(), |known| known.min(next.unix_micros())));
-        }
-        let tasks_max = match room {
-            Datum::Int8(room) => i32::try_from(*room).unwrap_or(0).min(ROUND_TASKS_MAX),
-            _ => ROUND_TASKS_MAX,
+        // So many there is room for, of those that run and of those that begin.
+        let least = |most: i32, room: &Datum| match room {
+            Datum::Int8(room) => i32::try_from(*room).unwrap_or(0).min(most),
+            _ => most,
         };
+        let tasks_max = least(least(ROUND_TASKS_MAX, room), rate_room);
+        let waits_for_rate = *is_ready && least(1, rate_room) < 1;
+        for next in [Some(due_at), waits_for_rate.then_some(rate_room_at)] {
+            if let Some(Datum::Timestamptz(next)) = next {
+                let next = next.unix_micros();
+                next_micros = Some(next_micros.map_or(next, |known| known.min(next)));
+            }
+        }
         if *is_ready && tasks_max > 0 {
             queues.push(Queue {
                 name: name.clone(),
@@ -211,8 +221,10 @@ async fn give<D: Database>(
     // IS TRUE keeps each task from being looked for among all that are ready: its id says where it is.
     let answer = session
         .run(
-            "WITH mine AS (UPDATE sys.queues SET round = round + 1 WHERE name = $1 AND round = $2 \
-             AND NOT paused RETURNING name) \
+            "WITH mine AS (UPDATE sys.queues SET round = round + 1, rate_taken_until = CASE \
+             WHEN rate_limit IS NULL THEN rate_taken_until \
+             ELSE greatest(rate_taken_until, now()) + rate_period / rate_limit * cardinality($3::bigint[]) END \
+             WHERE name = $1 AND round = $2 AND NOT paused RETURNING name) \
              UPDATE sys.tasks t SET state = 'running', worker = g.node, attempt = attempt + 1, started_at = now(), \
              waits_for = NULL \
              FROM (SELECT unnest($3::bigint[]) AS id, unnest($4::integer[]) AS node) g \

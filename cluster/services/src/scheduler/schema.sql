@@ -147,3 +147,10 @@ ALTER TABLE sys.tasks ADD COLUMN waits_for text;
 ALTER TABLE sys.tasks ADD COLUMN reply_to text;
 
 CREATE INDEX tasks_waiting ON sys.tasks (waits_for, id) WHERE waits_for IS NOT NULL;
+
+-- Tasks of the queue that may begin in each period, all at once or one after the other; as many as there is room for if
+-- nothing is said. Each that has begun takes its part of the period, from when those before it have taken theirs (GCRA: ITU-T
+-- I.371), so that what was not used is not saved up.
+ALTER TABLE sys.queues ADD COLUMN rate_limit integer CHECK (rate_limit BETWEEN 1 AND 1000000);
+ALTER TABLE sys.queues ADD COLUMN rate_period interval NOT NULL DEFAULT '1 s' CHECK (rate_period > '0');
+ALTER TABLE sys.queues ADD COLUMN rate_taken_until timestamptz NOT NULL DEFAULT '-infinity';

@@ -251,3 +251,33 @@ fn policies_can_do_with_more_tasks_than_a_statement_has_memory_for() {
         assert_eq!(bench.round(&[1]), Round { given: 1, ..Round::default() }, "{policy}");
     }
 }
+
+#[test]
+fn a_queue_with_a_rate_begins_so_many_in_each_period() {
+    let mut bench = Bench::new();
+    bench.round(&[1]);
+    bench.run("UPDATE sys.workers SET capacity = 100");
+    assert_eq!(bench.run("UPDATE sys.queues SET rate_limit = 3, rate_period = '1 min'"), "");
+    bench.run("INSERT INTO sys.tasks (program) SELECT 'p' FROM generate_series(1, 10)");
+    let begin = 1_000_000_000_000_000;
+    let mut given = |second: i64| {
+        bench.database.set_wall_micros(begin + second * 1_000_000);
+        let Round { given, next_micros, .. } = bench.round(&[1]);
+        let rest = bench.round(&[1]);
+        (given, rest.given, rest.next_micros.or(next_micros).map(|next| (next - begin) / 1_000_000))
+    };
+    assert_eq!(given(0), (3, 0, Some(20)));
+    assert_eq!(given(19), (0, 0, Some(20)));
+    assert_eq!(given(20), (1, 0, Some(40)));
+    // What was not used in a long time is not saved up.
+    assert_eq!(given(1000), (3, 0, Some(1020)));
+    assert_eq!(given(1045), (2, 0, Some(1060)));
+    assert_eq!(given(1060), (1, 0, None));
+    assert_eq!(bench.run("UPDATE sys.queues SET rate_limit = NULL"), "");
+    bench.run("INSERT INTO sys.tasks (program) SELECT 'p' FROM generate_series(1, 10)");
+    assert_eq!(bench.round(&[1]).given, 10);
+    for wrong in ["rate_limit = 0", "rate_period = '0'", "rate_period = '-1 s'"] {
+        let error = bench.run(&format!("UPDATE sys.queues SET {wrong}"));
+        assert!(error.contains("23514"), "{wrong}: {error}");
+    }
+}
