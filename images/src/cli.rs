@@ -193,15 +193,15 @@ pub struct ProgramOptions {
     pub name: String,
     /// A WebAssembly module: FILE.wasm, or FILE.wat in the text format.
     pub file: PathBuf,
-    /// What it may ask for.
-    #[arg(long, value_name = "LIST", default_value = "sql,log,time,random,sleep")]
-    pub privileges: String,
-    /// Bytes of memory that a run of it may take.
-    #[arg(long, value_name = "BYTES", default_value_t = 16 << 20)]
-    pub memory_max: i64,
-    /// Units of work, about one for each instruction, that a run of it may take.
-    #[arg(long, value_name = "UNITS", default_value_t = 10_000_000_000)]
-    pub fuel_max: i64,
+    /// What it may ask for, of sql, log, time, random, sleep and files; all of it if nothing is said.
+    #[arg(long, value_name = "LIST")]
+    pub privileges: Option<String>,
+    /// Bytes of memory that a run of it may take [default: 16777216]
+    #[arg(long, value_name = "BYTES")]
+    pub memory_max: Option<i64>,
+    /// Units of work, about one for each instruction, that a run of it may take [default: 10000000000]
+    #[arg(long, value_name = "UNITS")]
+    pub fuel_max: Option<i64>,
     /// Asks this node; else the first that answers.
     #[arg(long)]
     pub node: Option<u8>,

@@ -83,7 +83,19 @@ impl Http {
         path: &str,
         query: Option<&str>,
     ) -> Result<Value, Problem> {
-        let answer = self.ask(port, method, path, query, &[], ())?;
+        self.ask_with_json(port, method, path, query, ())
+    }
+
+    /// The same, with a body.
+    pub fn ask_with_json(
+        &self,
+        port: u16,
+        method: &str,
+        path: &str,
+        query: Option<&str>,
+        body: impl AsSendBody,
+    ) -> Result<Value, Problem> {
+        let answer = self.ask(port, method, path, query, &[], body)?;
         let text = text_of(answer).map_err(Problem::Lost)?;
         serde_json::from_str(&text).map_err(|error| Problem::Lost(error.to_string()))
     }

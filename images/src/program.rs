@@ -3,35 +3,34 @@
 use std::path::Path;
 
 use cluster_tasks::limits::MODULE_LEN_MAX;
-use cluster_tasks::{Grants, Program};
 
 use crate::cli::ProgramOptions;
-use crate::cluster::Cluster;
 use crate::error::Failure;
+use crate::http::{Http, Problem, escaped, port_of};
 use crate::layout::Layout;
-use crate::session::{self, Session};
 
 /// Longest file that is read: as text, a module is longer than as bytes.
 const FILE_LEN_MAX: u64 = 16 * MODULE_LEN_MAX as u64;
 
-/// Adds a program, or a new version of it.
+/// Adds a program, or a new version of it: the node checks that a task could run it.
 pub fn add(layout: &Layout, options: &ProgramOptions) -> Result<(), Failure> {
-    let module = read(&options.file)?;
-    check(&options.file, &module, &options.privileges)?;
-    let cluster = Cluster::expect(layout)?;
-    let Session { runtime, client, .. } = session::connect(layout, &cluster, options.node)?;
-    let sql = "INSERT INTO sys.programs (name, version, module, privileges, memory_max, fuel_max) \
-               SELECT $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5 FROM sys.programs WHERE name = $1 \
-               RETURNING version";
-    let ProgramOptions { name, privileges, memory_max, fuel_max, .. } = options;
-    let row = runtime.block_on(client.query_one(sql, &[name, &module, privileges, memory_max, fuel_max]));
-    let row = row.map_err(|error| Failure::sql(&error))?;
-    let version: i32 = row.try_get(0).map_err(|error| Failure::Sql(error.to_string()))?;
-    println!("Program \"{}\" has version {version}. A task that runs it:", options.name);
-    println!(
-        "  INSERT INTO sys.tasks (program, arguments) VALUES ('{}', '{{}}');",
-        options.name.replace('\'', "''")
-    );
+    let ProgramOptions { name, file, privileges, memory_max, fuel_max, node } = options;
+    let module = read(file)?;
+    let port = port_of(layout, *node)?;
+    let mut said = Vec::new();
+    if let Some(privileges) = privileges {
+        said.push(format!("privileges={}", escaped(privileges)));
+    }
+    said.extend(memory_max.map(|max| format!("memory_max={max}")));
+    said.extend(fuel_max.map(|max| format!("fuel_max={max}")));
+    let (path, query) = (format!("/programs/{name}"), said.join("&"));
+    let added = Http::new().ask_with_json(port, "PUT", &path, Some(&query), &module[..]);
+    let added = added.map_err(|problem| match problem {
+        Problem::Refused(422, why) => Failure::Argument(format!("{}: {why}", file.display())),
+        problem => problem.into(),
+    })?;
+    println!("Program \"{name}\" has version {}. A task that runs it:", added["version"]);
+    println!("  INSERT INTO sys.tasks (program, arguments) VALUES ('{}', '{{}}');", name.replace('\'', "''"));
     Ok(())
 }
 
@@ -53,11 +52,4 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         });
     }
     Ok(bytes)
-}
-
-/// Nothing is added that no task could run.
-fn check(path: &Path, module: &[u8], privileges: &str) -> Result<(), Failure> {
-    let wrong = |error: &dyn std::fmt::Display| Failure::Argument(format!("{}: {error}", path.display()));
-    let grants: Grants = privileges.parse().map_err(|error| wrong(&error))?;
-    Program::new(module, grants).map(drop).map_err(|error| wrong(&error))
 }

@@ -21,6 +21,7 @@ use cluster_services::messages::{MAILBOXES, MESSAGES};
 use cluster_services::programs::PROGRAMS;
 use cluster_services::scheduler::{POLICIES, QUEUES, Round, TASKS_READY, TASKS_RUNNING, WORKERS};
 use cluster_services::schedules::SCHEDULES;
+use cluster_services::upkeep::{PLACEMENTS, Placement};
 use cluster_services::worker::{Begun, Worker};
 use cluster_sql::key::{KeyOrder, leading_text, table_id, table_prefix, table_range, write};
 use cluster_sql::types::Datum;
@@ -65,10 +66,10 @@ pub(crate) struct Due {
     full_may_be_others: bool,
     /// The node is to look which tasks it runs.
     pub(crate) look: Activity,
-    /// The node is to look which nodes drain.
-    pub(crate) drain: Activity,
-    /// Those that did.
-    pub(crate) draining: Vec<NodeId>,
+    /// The node is to look where leadership is to be.
+    pub(crate) place: Activity,
+    /// Where it was to be.
+    pub(crate) placement: Placement,
     /// Attempts that are to be run.
     begun: Vec<Begun<NodeDatabase>>,
     /// When the next task is ready, in microseconds since the Unix epoch, as the last round has found it.
@@ -135,18 +136,21 @@ impl Due {
 
     fn workers_changed(&mut self) {
         self.round.set_due();
-        self.drain.set_due();
+        self.place.set_due();
     }
 
-    /// Which nodes drain, as their workers' rows say.
-    pub(crate) fn found_draining(&mut self, found: SqlResult<Vec<NodeId>>) {
+    /// Where leadership is to be, as the tables say.
+    pub(crate) fn placed(&mut self, found: SqlResult<Placement>) {
         let found = match found {
-            Err(error) if error.state == SqlState::UNDEFINED_TABLE => Some(Vec::new()),
-            found => self.heed("look which nodes drain", found),
+            Err(error) if error.state == SqlState::UNDEFINED_TABLE => Some(Placement::default()),
+            found => self.heed("look who is to lead", found),
         };
-        self.drain.end(found.is_some());
-        if let Some(found) = found {
-            self.draining = found;
+        self.place.end(found.is_some());
+        if let Some(mut found) = found {
+            if let Some(problem) = found.problem.take() {
+                self.say(problem);
+            }
+            self.placement = found;
         }
     }
 
@@ -218,7 +222,7 @@ impl Work {
         let mut due = Due::default();
         // What it was to run when it was stopped, it is to run still.
         due.look.set_due();
-        due.drain.set_due();
+        due.place.set_due();
         Work {
             worker: Arc::new(Worker::new(database, node)),
             due: Arc::new(Mutex::new(due)),
@@ -246,6 +250,7 @@ impl Work {
                     }
                 }
                 Some(WORKERS) => self.due.lock().workers_changed(),
+                Some(PLACEMENTS) => self.due.lock().place.set_due(),
                 Some(QUEUES | POLICIES) => self.due.lock().round.set_due(),
                 Some(SCHEDULES) => self.due.lock().tick.set_due(),
                 Some(MESSAGES | MAILBOXES) => self.due.lock().touch(leading_text(&write.key)),
@@ -264,6 +269,9 @@ impl Work {
             if has_any(&[PROGRAMS]) {
                 self.worker.programs_changed(version);
             }
+            if has_any(&[PLACEMENTS]) {
+                due.place.set_due();
+            }
             if has_any(&[SCHEDULES]) {
                 due.tick.set_due();
             }
@@ -276,7 +284,7 @@ impl Work {
         self.worker.programs_changed(version);
         let mut due = self.due.lock();
         due.look.set_due();
-        due.drain.set_due();
+        due.place.set_due();
         due.full_may_be_others = true;
     }
 
@@ -370,9 +378,9 @@ impl Work {
         self.due.lock().look.begin(now)
     }
 
-    /// Whether this node is to look now which nodes drain.
-    pub(crate) fn begins_drain(&self, now: Now) -> bool {
-        self.due.lock().drain.begin(now)
+    /// Whether this node is to look now where leadership is to be.
+    pub(crate) fn begins_place(&self, now: Now) -> bool {
+        self.due.lock().place.begin(now)
     }
 
     /// Attempts that are to be run now.
@@ -395,7 +403,7 @@ impl Work {
         let install = due.install.deadline().filter(|_| leads);
         let of_leader = [&due.round, &due.tick, &due.gauge];
         let of_leader = of_leader.map(|one| one.deadline().filter(|_| leads && due.is_installed));
-        let others = [install, due.look.deadline(), due.drain.deadline(), self.attempts_at];
+        let others = [install, due.look.deadline(), due.place.deadline(), self.attempts_at];
         of_leader.into_iter().chain(others).flatten().min()
     }
 }

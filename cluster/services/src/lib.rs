@@ -32,6 +32,7 @@ pub mod sockets;
 pub mod storage;
 pub mod tables;
 pub mod transactions;
+pub mod upkeep;
 pub mod worker;
 pub mod workflows;
 
@@ -65,6 +66,7 @@ pub const SCHEMAS: &[ServiceSchema] = &[
     workflows::SCHEMA,
     hooks::SCHEMA,
     log::SCHEMA,
+    upkeep::SCHEMA,
 ];
 
 /// What `read` finds in the tables as this node has applied them, without asking anybody.

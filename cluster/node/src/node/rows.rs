@@ -69,7 +69,7 @@ impl Node {
             disk_total: tables.disk_space().1,
             connections: self.stack.lock().connections() as u32,
             uptime_ms: now.monotonic.since(self.started).as_millis() as u64,
-            draining: self.work.due.lock().draining.contains(&id),
+            draining: self.work.due.lock().placement.draining.contains(&id),
         }
     }
 

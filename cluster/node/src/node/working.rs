@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use cluster_services::{SCHEMAS, log, messages, scheduler, schedules};
+use cluster_services::{SCHEMAS, log, messages, scheduler, schedules, upkeep};
 use cluster_sql::Session;
 use drivers_api::{Level, Now};
 
@@ -59,15 +59,15 @@ impl Node {
             });
         }
         self.write_log(now);
-        if self.work.begins_drain(now) {
+        if self.work.begins_place(now) {
             let (mut session, due) = (self.service_session(), self.work.due.clone());
             self.tasks.spawn(async move {
-                let found = scheduler::draining(&mut session).await;
-                due.lock().found_draining(found);
+                let found = upkeep::placement(&mut session).await;
+                due.lock().placed(found);
             });
         }
         if let Some(raft) = self.replica.raft_mut() {
-            raft.avoid(&self.work.due.lock().draining);
+            raft.avoid(&self.work.due.lock().placement.avoided);
         }
         for begun in self.work.take_begun() {
             let (worker, due) = (self.work.worker.clone(), self.work.due.clone());

@@ -205,9 +205,11 @@ fn a_program_that_its_own_transaction_has_changed_is_nothing_to_others() {
         answer.value().cloned()
     };
     assert_eq!(bench.run("BEGIN"), "");
-    let replaced = block_on(
-        bench.session.run("UPDATE sys.programs SET module = $1", [Datum::Bytea(module.into())].into()),
-    );
+    let replaced =
+        block_on(bench.session.run(
+            "UPDATE sys.programs SET module = $1 WHERE name = 'p'",
+            [Datum::Bytea(module.into())].into(),
+        ));
     assert_eq!(replaced.map(|answer| answer.count), Ok(1));
     assert!(bench.run("SELECT nothing()") != "-");
     assert_eq!(other(&mut bench), Some(Datum::Null));

@@ -101,17 +101,6 @@ pub async fn round<D: Database>(
     Ok(round)
 }
 
-/// The nodes that drain: they are given no tasks, and are not to lead.
-pub async fn draining<D: Database>(session: &mut Session<D>) -> SqlResult<Vec<NodeId>> {
-    let sql = "SELECT node FROM sys.workers WHERE draining ORDER BY node";
-    let answer = reading(session, async |session| session.run(sql, Vec::new()).await).await?;
-    let node = |row: &Vec<Datum>| match row.first() {
-        Some(Datum::Int4(node)) => u8::try_from(*node).ok().map(NodeId),
-        _ => None,
-    };
-    Ok(answer.rows.iter().filter_map(node).collect())
-}
-
 /// What `asked` says, which is cancelled if it takes too many turns.
 async fn in_its_turns<T>(cancel: &CancelFlag, asked: impl Future<Output = T>) -> T {
     let mut asked = pin!(asked);
