@@ -178,6 +178,27 @@ fn a_node_that_drains_hands_leadership_over_and_does_not_get_it_back() {
 }
 
 #[test]
+fn who_is_preferred_leads_while_it_is_up() {
+    let mut cluster = Cluster::new(3, 86);
+    until(&mut cluster, 1, |cluster| {
+        let workers = ask(cluster, 1, "SELECT count(*) FROM sys.workers WHERE state = 'up'");
+        (workers.ok().and_then(number) == Some(3)).then_some(())
+    });
+    ask(&mut cluster, 1, "UPDATE sys.workers SET leader_preference = node").expect("done");
+    until(&mut cluster, 1, |cluster| (cluster.leader() == Some(3)).then_some(()));
+    cluster.crash(3);
+    until(&mut cluster, 1, |cluster| (cluster.leader() == Some(2)).then_some(()));
+    cluster.start(3);
+    until(&mut cluster, 1, |cluster| (cluster.leader() == Some(3)).then_some(()));
+    // A query that means nothing leaves everything as it is.
+    ask(&mut cluster, 1, "UPDATE sys.placements SET query = 'SELECT node FROM nowhere'").expect("done");
+    cluster.run(Duration::from_secs(20));
+    assert_eq!(cluster.leader(), Some(3));
+    let said = ask(&mut cluster, 1, "SELECT count(*) FROM sys.log WHERE text LIKE 'placement \"leader\":%'");
+    assert!(said.ok().and_then(number).is_some_and(|count| count > 0));
+}
+
+#[test]
 fn live_tables_show_what_nodes_are_at() {
     let mut cluster = Cluster::new(3, 85);
     until(&mut cluster, 1, |cluster| ask(cluster, 1, "CREATE TABLE t (a integer)").ok());

@@ -3,9 +3,15 @@
 //! The leader gives ready tasks to workers in rounds, each a few statements on the tables: a node that is woken by what it
 //! applies runs one, and nothing of the scheduler is kept anywhere else. Two leaders at a time, for a moment, do no harm:
 //! what one gives out it gives out if it has seen all that was given out before.
+//!
+//! ```text
+//! note who is up ──► queues with ready tasks ──► ask their policies, in a block ──► give, in one transaction ──╮
+//!                                                ▲   that is not committed                                     │
+//!                                                ╰──────────────────── until all were asked ───────────────────╯
+//! ```
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -14,9 +20,9 @@ use core::pin::pin;
 
 use cluster_format::NodeId;
 use cluster_sql::catalog::service_id;
-use cluster_sql::database::Database;
+use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::{Array, Datum, Scalar};
-use cluster_sql::{CancelFlag, CancelReason, ServiceSchema, Session, SqlResult};
+use cluster_sql::{CancelFlag, CancelReason, ServiceSchema, Session, SqlError, SqlResult, SqlState, Status};
 
 use crate::reading;
 
@@ -39,6 +45,9 @@ pub const TASKS_RUNNING: u32 = service_id(SCHEMA.number, 6);
 
 /// Most tasks of a queue that are given out at a time.
 const ROUND_TASKS_MAX: i32 = 256;
+
+/// Tasks that are given out in one transaction, but for what the queue has more that reaches that.
+const GIVEN_MAX: usize = 512;
 
 /// Tasks whose worker there is not.
 const STRAYS: &str = "FROM sys.tasks t LEFT JOIN sys.workers w ON w.node = t.worker \
@@ -78,27 +87,91 @@ pub async fn round<D: Database>(
 ) -> SqlResult<Round> {
     note_members(session, members).await?;
     let (queues, next_micros) = reading(session, queues).await?;
-    // Who gives out tasks makes sure that nobody else has since.
     let mut round = Round { next_micros, ..Round::default() };
-    for queue in queues {
-        let asked = reading(session, async |session| wanted(session, &queue).await);
-        let given = match in_its_turns(cancel, asked).await {
-            Ok((tasks, _)) if tasks.is_empty() => continue,
-            Ok((tasks, nodes)) => give(session, &queue, tasks, nodes).await,
-            Err(error) => Err(error),
-        };
-        match given {
+    let mut queues = VecDeque::from(queues);
+    while !queues.is_empty() {
+        session.begin_on(Freshness::Local).await?;
+        let asked = ask(session, cancel, &mut queues, &mut round.problems).await;
+        session.abandon_block();
+        let gifts = asked?;
+        match give(session, &gifts).await {
             Ok(given) => round.given += given,
-            // Whoever has written the policy is to mend it; other queues go on.
+            // Each for itself, to see whose it is.
             Err(error) if error.is_of_statement() => {
-                cancel.clear();
-                let Queue { name, policy, .. } = &queue;
-                round.problems.push(format!("queue \"{name}\": policy \"{policy}\": {error}"));
+                for gift in gifts {
+                    match give(session, core::slice::from_ref(&gift)).await {
+                        Ok(given) => round.given += given,
+                        Err(error) if error.is_of_statement() => {
+                            round.problems.push(gift.queue.problem(&error))
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
             }
             Err(error) => return Err(error),
         }
     }
     Ok(round)
+}
+
+/// Tasks of a queue that workers are given.
+struct Gift {
+    queue: Queue,
+    tasks: Vec<Datum>,
+    nodes: Vec<Datum>,
+}
+
+impl Queue {
+    /// Whoever has written its policy is to mend it; other queues go on.
+    fn problem(&self, error: &SqlError) -> String {
+        format!("queue \"{}\": policy \"{}\": {error}", self.name, self.policy)
+    }
+}
+
+/// Asks the policies of queues what is to be given, one after the other, until there is enough for a transaction. Each of them
+/// sees what those before it have given, which is written in the block that is open, and goes with it.
+async fn ask<D: Database>(
+    session: &mut Session<D>,
+    cancel: &CancelFlag,
+    queues: &mut VecDeque<Queue>,
+    problems: &mut Vec<String>,
+) -> SqlResult<Vec<Gift>> {
+    let (mut gifts, mut count) = (Vec::new(), 0);
+    while count < GIVEN_MAX
+        && let Some(queue) = queues.pop_front()
+    {
+        let asked = match in_its_turns(cancel, wanted(session, &queue)).await {
+            Ok(_) if session.status() != Status::Transaction => {
+                let message = "it ends the transaction in which it is asked";
+                problems.push(queue.problem(&SqlError::new(SqlState::NOT_SUPPORTED, message)));
+                break;
+            }
+            Ok((tasks, nodes)) if !tasks.is_empty() => {
+                gifts.push(Gift { queue, tasks, nodes });
+                let gift = gifts.last().map(core::slice::from_ref).unwrap_or_default();
+                count += gift.first().map_or(0, |gift| gift.tasks.len());
+                // What nobody sees need not be written.
+                if count >= GIVEN_MAX || queues.is_empty() {
+                    break;
+                }
+                give(session, gift).await.map(drop)
+            }
+            Ok(_) => Ok(()),
+            Err(error) if error.is_of_statement() => {
+                cancel.clear();
+                problems.push(queue.problem(&error));
+                break;
+            }
+            Err(error) => Err(error),
+        };
+        match asked {
+            Ok(()) => {}
+            // It is met again where it counts.
+            Err(error) if error.is_of_statement() => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(gifts)
 }
 
 /// What `asked` says, which is cancelled if it takes too many turns.
@@ -193,32 +266,37 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
     Ok((queues, next_micros))
 }
 
-/// Gives tasks to workers, unless somebody else has given out any of that queue since; how many.
-async fn give<D: Database>(
-    session: &mut Session<D>,
-    queue: &Queue,
-    tasks: Vec<Datum>,
-    nodes: Vec<Datum>,
-) -> SqlResult<u64> {
+/// Gives tasks to workers, but those of queues of which somebody else has given out any since; how many.
+async fn give<D: Database>(session: &mut Session<D>, gifts: &[Gift]) -> SqlResult<u64> {
+    if gifts.is_empty() {
+        return Ok(0);
+    }
     let array = |scalar, items| Datum::Array(Box::new(Array::new(scalar, items)));
+    let of_queues = |value: fn(&Gift) -> Datum| gifts.iter().map(value).collect::<Vec<Datum>>();
+    let count = |gift: &Gift| Datum::Int4(i32::try_from(gift.tasks.len()).unwrap_or(i32::MAX));
+    let of_tasks = |gift: &Gift| core::iter::repeat_n(Datum::Text(gift.queue.name.clone()), gift.tasks.len());
     let params = [
-        Datum::Text(queue.name.clone()),
-        Datum::Int8(queue.round),
-        array(Scalar::Int8, tasks),
-        array(Scalar::Int4, nodes),
+        array(Scalar::Text, of_queues(|gift| Datum::Text(gift.queue.name.clone()))),
+        array(Scalar::Int8, of_queues(|gift| Datum::Int8(gift.queue.round))),
+        array(Scalar::Int4, of_queues(count)),
+        array(Scalar::Text, gifts.iter().flat_map(of_tasks).collect()),
+        array(Scalar::Int8, gifts.iter().flat_map(|gift| gift.tasks.clone()).collect()),
+        array(Scalar::Int4, gifts.iter().flat_map(|gift| gift.nodes.clone()).collect()),
     ];
     // IS TRUE keeps each task from being looked for among all that are ready: its id says where it is.
     let answer = session
         .run(
-            "WITH mine AS (UPDATE sys.queues SET round = round + 1, rate_taken_until = CASE \
+            "WITH mine AS (UPDATE sys.queues q SET round = q.round + 1, rate_taken_until = CASE \
              WHEN rate_limit IS NULL THEN rate_taken_until \
-             ELSE greatest(rate_taken_until, now()) + rate_period / rate_limit * cardinality($3::bigint[]) END \
-             WHERE name = $1 AND round = $2 AND NOT paused RETURNING name) \
+             ELSE greatest(rate_taken_until, now()) + rate_period / rate_limit * g.tasks END \
+             FROM (SELECT unnest($1::text[]) AS name, unnest($2::bigint[]) AS round, unnest($3::integer[]) AS tasks) g \
+             WHERE q.name = g.name AND q.round = g.round AND NOT paused RETURNING q.name) \
              UPDATE sys.tasks t SET state = 'running', worker = g.node, attempt = attempt + 1, started_at = now(), \
              waits_for = NULL \
-             FROM (SELECT unnest($3::bigint[]) AS id, unnest($4::integer[]) AS node) g \
-             WHERE t.id = g.id AND (t.state = 'ready' AND t.queue = $1 AND t.run_at <= now()) IS TRUE \
-             AND EXISTS (SELECT FROM mine) \
+             FROM (SELECT unnest($4::text[]) AS queue, unnest($5::bigint[]) AS id, \
+             unnest($6::integer[]) AS node) g \
+             WHERE t.id = g.id AND (t.state = 'ready' AND t.queue = g.queue AND t.run_at <= now()) IS TRUE \
+             AND g.queue IN (SELECT name FROM mine) \
              AND EXISTS (SELECT FROM sys.workers w WHERE w.node = g.node AND w.state = 'up')",
             params.into(),
         )

@@ -281,3 +281,28 @@ fn a_queue_with_a_rate_begins_so_many_in_each_period() {
         assert!(error.contains("23514"), "{wrong}: {error}");
     }
 }
+
+#[test]
+fn queues_of_a_round_share_what_room_there_is() {
+    let mut bench = Bench::new();
+    bench.round(&[1, 2]);
+    bench.run("UPDATE sys.workers SET capacity = 5");
+    bench.run("INSERT INTO sys.queues (name, policy, concurrency) SELECT 'q' || g, 'least_loaded', 3 FROM generate_series(1, 40) g");
+    bench.run(
+        "INSERT INTO sys.tasks (queue, program) SELECT 'q' || g % 40 + 1, 'p' FROM generate_series(1, 400) g",
+    );
+    let before = bench.run("SELECT sum(round) FROM sys.queues");
+    assert_eq!(bench.round(&[1, 2]).given, 10);
+    let of_each =
+        "SELECT worker, count(*) FROM sys.tasks WHERE state = 'running' GROUP BY worker ORDER BY worker";
+    assert_eq!(bench.run(of_each), "1 5, 2 5");
+    assert_eq!(before, "0");
+    assert_eq!(bench.run("SELECT count(*) FROM sys.queues WHERE round = 1"), "4");
+    // A policy that ends the block in which it is asked: what those before it have given is given, and once.
+    bench.run("UPDATE sys.workers SET capacity = 6");
+    bench.run("INSERT INTO sys.policies (name, query) VALUES ('ends', 'COMMIT')");
+    bench.run("UPDATE sys.queues SET policy = 'ends' WHERE name = 'q13'");
+    let round = bench.round(&[1, 2]);
+    assert_eq!((round.given, round.problems.len()), (0, 1));
+    assert_eq!(bench.run("SELECT count(*) FROM sys.tasks WHERE state = 'running'"), "12");
+}
