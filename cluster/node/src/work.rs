@@ -137,6 +137,7 @@ impl Due {
     fn workers_changed(&mut self) {
         self.round.set_due();
         self.place.set_due();
+        self.look.set_due();
     }
 
     /// Where leadership is to be, as the tables say.

@@ -135,7 +135,9 @@ impl<D: Database> Worker<D> {
         let assigned = assigned(&mut slot.session, self.node).await;
         self.put_back(slot);
         let mut begun = Vec::new();
-        self.attempts.begin(&assigned?, |task| {
+        // If it holds back what it is given, it goes on with what it has begun.
+        let Some(assigned) = assigned? else { return Ok(begun) };
+        self.attempts.begin(&assigned, |task| {
             let slot = self.slot();
             let cancel = slot.cancel.clone();
             begun.push(Begun { task, slot });
@@ -226,13 +228,18 @@ pub(crate) fn of_program(error: SqlError) -> Stop {
     if error.is_of_statement() { Stop::Failed(error.to_string()) } else { Stop::Sql(error) }
 }
 
-/// The tasks that `node` is to run, sorted; no more than a worker may be given at once.
-async fn assigned<D: Database>(session: &mut Session<D>, node: NodeId) -> SqlResult<Vec<i64>> {
-    let sql = "SELECT id FROM sys.tasks WHERE state = 'running' AND worker = $1 ORDER BY id LIMIT 256";
+/// The tasks that `node` is to run, sorted; no more than a worker may be given at once. None if it is not to begin any.
+async fn assigned<D: Database>(session: &mut Session<D>, node: NodeId) -> SqlResult<Option<Vec<i64>>> {
+    let sql = "SELECT id, EXISTS (SELECT FROM sys.workers WHERE node = $1 AND holding) FROM sys.tasks \
+               WHERE state = 'running' AND worker = $1 ORDER BY id LIMIT 256";
     let node = vec![Datum::Int4(node.0.into())];
     let answer = reading(session, async |session| session.run(sql, node).await).await?;
-    let id = |row: &Vec<Datum>| if let Some(Datum::Int8(id)) = row.first() { Some(*id) } else { None };
-    Ok(answer.rows.iter().filter_map(id).collect())
+    let id = |row: &Vec<Datum>| match row[..] {
+        [Datum::Int8(id), Datum::Bool(false)] => Some(id),
+        _ => None,
+    };
+    let ids: Vec<i64> = answer.rows.iter().filter_map(id).collect();
+    Ok((ids.len() == answer.rows.len()).then_some(ids))
 }
 
 /// The task `id`, if `node` is to run it.

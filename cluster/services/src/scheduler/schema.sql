@@ -154,3 +154,6 @@ CREATE INDEX tasks_waiting ON sys.tasks (waits_for, id) WHERE waits_for IS NOT N
 ALTER TABLE sys.queues ADD COLUMN rate_limit integer CHECK (rate_limit BETWEEN 1 AND 1000000);
 ALTER TABLE sys.queues ADD COLUMN rate_period interval NOT NULL DEFAULT '1 s' CHECK (rate_period > '0');
 ALTER TABLE sys.queues ADD COLUMN rate_taken_until timestamptz NOT NULL DEFAULT '-infinity';
+
+-- Whether it is given tasks and does not begin them: to look at what it is to run, or to stop for a moment.
+ALTER TABLE sys.workers ADD COLUMN holding boolean NOT NULL DEFAULT false;

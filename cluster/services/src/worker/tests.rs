@@ -307,3 +307,18 @@ fn a_module_that_is_replaced_under_its_version_is_the_new_one() {
             .starts_with("done -, failed program \"one\", version 1: this is no WebAssembly module")
     );
 }
+
+#[test]
+fn a_worker_that_holds_begins_nothing_and_goes_on_when_it_does_not() {
+    let mut works = Works::new();
+    works.bench.round(&[1]);
+    works.bench.run("UPDATE sys.workers SET holding = true");
+    works.task("statement", "INSERT INTO t VALUES (1)");
+    works.work();
+    assert_eq!(works.bench.run("SELECT state, worker FROM sys.tasks"), "running 1");
+    assert_eq!(works.bench.run("SELECT a FROM t"), "");
+    works.bench.run("UPDATE sys.workers SET holding = false");
+    works.work();
+    assert_eq!(works.states(), "done -");
+    assert_eq!(works.bench.run("SELECT a FROM t"), "1");
+}

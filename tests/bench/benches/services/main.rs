@@ -44,12 +44,17 @@ fn measure(runtime: &Runtime, subject: &Subject, options: &Options) {
     let answered = "the cluster does what it is asked";
     if options.wants("--parts", "tasks") {
         let effort = match is_quick {
-            true => {
-                tasks::Effort { policies: 1, queues: &[1, 40], tasks: 300, offered: Duration::from_secs(1) }
-            }
+            true => tasks::Effort {
+                policies: 1,
+                queues: &[1, 40],
+                bursts: 1,
+                tasks: 300,
+                offered: Duration::from_secs(1),
+            },
             false => tasks::Effort {
                 policies: 3,
                 queues: &[1, 10, 40],
+                bursts: 5,
                 tasks: 2000,
                 offered: Duration::from_secs(4),
             },

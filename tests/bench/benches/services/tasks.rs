@@ -4,8 +4,7 @@
 //! task. A burst is inserted while its queues are paused, and its clock runs from their release. What is *offered* comes one
 //! task at a time, at a pace that does not heed how long they take.
 //!
-//! There is no table that would let a task be assigned and not run: a worker without a node is lost in the next round. And a row
-//! says when the transaction began that assigned it, not when that was durable, so no rate is made of it.
+//! *Assigned/s* is of bursts that workers are given while they hold, so that they begin none of it: the scheduler alone.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -33,6 +32,8 @@ const OFFERING: usize = 4;
 pub struct Effort {
     pub policies: usize,
     pub queues: &'static [i64],
+    /// Bursts that are assigned and not run.
+    pub bursts: u32,
     /// Tasks of a burst that is run.
     pub tasks: i64,
     /// How long tasks are offered.
@@ -47,6 +48,7 @@ struct Setting {
 
 /// What came of it.
 struct Figures {
+    assigned_per_second: f64,
     ran_per_second: f64,
     offered_per_second: f64,
     /// From a task's insertion to its assignment, as its row says.
@@ -63,8 +65,11 @@ struct Figures {
 /// If a task is not run, or more than once.
 pub async fn measure(subject: &Subject, effort: &Effort) -> Result<(), Error> {
     run(subject.leader(), &add_statement_program()).await?;
+    // A chore of the cluster would be one task more.
+    run(subject.leader(), "DELETE FROM sys.schedules").await?;
     let heading = [
         "policy, queues",
+        "assigned/s",
         "run/s",
         "offered/s",
         "p50 ms to assigned",
@@ -80,6 +85,7 @@ pub async fn measure(subject: &Subject, effort: &Effort) -> Result<(), Error> {
             let figures = figures(subject, &setting, effort).await?;
             let mut line = vec![format!("{policy}, {queues}")];
             let numbers = [
+                figures.assigned_per_second,
                 figures.ran_per_second,
                 figures.offered_per_second,
                 figures.assigned.p50_ms(),
@@ -98,6 +104,7 @@ pub async fn measure(subject: &Subject, effort: &Effort) -> Result<(), Error> {
 
 async fn figures(subject: &Subject, setting: &Setting, effort: &Effort) -> Result<Figures, Error> {
     prepare(subject, setting).await?;
+    let assigned_per_second = assign(subject, setting, effort.bursts).await?;
     // The first ones wait for the program to be made ready, once in each node.
     let (_, first_failures) = burst(subject, setting, effort.tasks / 10).await?;
     let (ran, failures) = burst(subject, setting, effort.tasks).await?;
@@ -105,6 +112,7 @@ async fn figures(subject: &Subject, setting: &Setting, effort: &Effort) -> Resul
     let offered_per_second = (ran_per_second / 4.0).max(1.0);
     let (assigned, ran, more) = offer(subject, setting, offered_per_second, effort.offered).await?;
     Ok(Figures {
+        assigned_per_second,
         ran_per_second,
         offered_per_second,
         assigned,
@@ -116,7 +124,7 @@ async fn figures(subject: &Subject, setting: &Setting, effort: &Effort) -> Resul
 /// Makes the queues, and no others but the default one, which stays empty.
 async fn prepare(subject: &Subject, Setting { policy, queues }: &Setting) -> Result<(), Error> {
     let sql = format!(
-        "DELETE FROM sys.queues WHERE name <> 'default'; \
+        "DELETE FROM sys.queues WHERE name ~ '^[0-9]'; \
          INSERT INTO sys.queues (name, policy) SELECT n::text, '{policy}' FROM generate_series(0, {queues} - 1) n"
     );
     run(subject.leader(), &sql).await
@@ -132,16 +140,44 @@ fn insert(subject: &Subject, rows: &str) -> String {
     )
 }
 
+/// Tasks that workers of three nodes have room for at once, if they hold.
+const HELD: i64 = 700;
+
+/// How many tasks a second are given to workers that hold them, in so many bursts.
+async fn assign(subject: &Subject, setting: &Setting, bursts: u32) -> Result<f64, Error> {
+    run(subject.leader(), "UPDATE sys.workers SET holding = true, capacity = 256").await?;
+    let client = tests_bench::load::connect(subject.leader()).await?;
+    let statement =
+        client.prepare_typed(&insert(subject, "generate_series(1, $1) n"), &[Type::INT8, Type::INT8]);
+    let statement = statement.await?;
+    let held =
+        client.prepare("SELECT count(*) FROM sys.tasks WHERE state = 'running' AND worker > 0").await?;
+    let mut taken = Duration::ZERO;
+    for _ in 0..bursts {
+        run(subject.leader(), "UPDATE sys.queues SET paused = true WHERE name ~ '^[0-9]'").await?;
+        ask(&client, &statement, &[&HELD, &setting.queues]).await?;
+        let started = Instant::now();
+        run(subject.leader(), "UPDATE sys.queues SET paused = false WHERE name ~ '^[0-9]'").await?;
+        while client.query_one(&held, &[]).await?.get::<_, i64>(0) < HELD {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        taken += started.elapsed();
+        run(subject.leader(), "DELETE FROM sys.tasks").await?;
+    }
+    run(subject.leader(), "UPDATE sys.workers SET holding = false, capacity = 8").await?;
+    Ok(HELD as f64 * f64::from(bursts) / taken.as_secs_f64())
+}
+
 /// How long a burst of so many tasks took, from the release of its queues until the bench is told that all have run; and
 /// how many attempts failed.
 async fn burst(subject: &Subject, setting: &Setting, tasks: i64) -> Result<(Duration, i64), Error> {
     let mut session = Session::listen(subject.leader(), CHANNEL).await?;
-    run(subject.leader(), "UPDATE sys.queues SET paused = true WHERE name <> 'default'").await?;
+    run(subject.leader(), "UPDATE sys.queues SET paused = true WHERE name ~ '^[0-9]'").await?;
     let sql = insert(subject, "generate_series(1, $1) n");
     let statement = session.client.prepare_typed(&sql, &[Type::INT8, Type::INT8]).await?;
     ask(&session.client, &statement, &[&tasks, &setting.queues]).await?;
     let release =
-        session.client.prepare("UPDATE sys.queues SET paused = false WHERE name <> 'default'").await?;
+        session.client.prepare("UPDATE sys.queues SET paused = false WHERE name ~ '^[0-9]'").await?;
     let started = Instant::now();
     ask(&session.client, &release, &[]).await?;
     told_of_all(&mut session, tasks).await;
