@@ -1,4 +1,4 @@
-//! The functions that a node lends to a program: raw below, safe from here on. All unsafe code of the crate is here.
+//! The functions that a node lends to a program: raw in here, safe outside.
 //!
 //! An import is called with pointers into texts that live as long as the call, and reads no further than it is told; so it
 //! is safe to call with any text. What it answers is the response, which is copied at once.

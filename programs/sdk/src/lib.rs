@@ -15,7 +15,7 @@
 //!    run ends. If the run fails, by an `Err`, a panic or [`fail`], nothing does.
 //! 2. **A workflow has steps.** What [`step`] does is done once, however often the run is begun again.
 //! 3. **What ends a run does not return.** [`fail`], [`sleep_until`] and [`wait_for`] have the type `!`.
-//! 4. **Unsafe code is one file.** `imports.rs` is the door to the node; a program needs none.
+//! 4. **Unsafe code has an address.** `imports.rs` is the door to the node, `memory.rs` the allocator; a program has none.
 //!
 //! Compile it as a `cdylib` for `wasm32-unknown-unknown`. Elsewhere it can be checked and tested as far as it asks nothing of a
 //! node: what does, panics.

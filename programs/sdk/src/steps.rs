@@ -13,7 +13,7 @@ use crate::{fail, imports};
 /// again, and give what they gave, so the run goes on behind the last of them. What a step does takes place when it ends. A
 /// step that gives an error, or panics, is undone, and the run fails: there is nothing to go on with.
 ///
-/// A program with steps has all its statements and files within them. A step has none within it.
+/// A program with steps has all its statements and files within them. Each has a name of its own, and none within it.
 ///
 /// ```no_run
 /// # use relix_program::{execute, query, step};

@@ -36,11 +36,12 @@ fn build() -> PathBuf {
     let mut command = Command::new(cargo);
     command.args(["build", "--package", "relix-program", "--examples", "--profile", "program", "--quiet"]);
     command.args(["--target", TARGET, "--target-dir"]).arg(&kept).current_dir(repository());
+    command.env("RUSTC", &compiler.rustc);
     if compiler.from_source {
         println!("{TARGET} is compiled from source, with {}", compiler.rustc.display());
         // Cargo and the compiler let sources be compiled if they are told that they are not the stable ones.
         command.args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features="]);
-        command.env("RUSTC_BOOTSTRAP", "1").env("RUSTC", &compiler.rustc);
+        command.env("RUSTC_BOOTSTRAP", "1");
         if let Some(linker) = linker() {
             command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
         }
@@ -50,28 +51,40 @@ fn build() -> PathBuf {
     kept.join(TARGET).join("program/examples")
 }
 
-/// A compiler that is new enough and has the target, or what the target is compiled from.
+/// A compiler that has the target, or else one that has what the target is compiled from; or else the target is installed.
 fn find() -> Result<Compiler, String> {
-    let known = ["rustc", OF_DEBIAN].map(PathBuf::from).into_iter().filter(|rustc| is_new_enough(rustc));
-    let known: Vec<PathBuf> = known.collect();
-    let has_target = |rustc: &&PathBuf| {
-        said(rustc, &["--print", "target-libdir", "--target", TARGET])
-            .is_some_and(|dir| Path::new(&dir).is_dir())
-    };
-    let has_sources = |rustc: &&PathBuf| {
-        let sysroot = said(rustc, &["--print", "sysroot"]);
-        sysroot.is_some_and(|dir| Path::new(&dir).join("lib/rustlib/src/rust/library/Cargo.lock").is_file())
-    };
-    let found = |rustc: &PathBuf, from_source| Compiler { rustc: rustc.clone(), from_source };
-    let ready = known.iter().find(has_target).map(|rustc| found(rustc, false));
-    let ready = ready.or_else(|| known.iter().find(has_sources).map(|rustc| found(rustc, true)));
-    ready.ok_or_else(|| {
+    if let Some(found) = ready().or_else(from_source) {
+        return Ok(found);
+    }
+    println!("The target {TARGET} is installed, because it is missing: rustup target add {TARGET}");
+    let _ = said(Path::new("rustup"), &["target", "add", TARGET]);
+    ready().ok_or_else(|| {
         format!(
             "no Rust {} for {TARGET}: rustup target add {TARGET}, or on Debian: \
              apt-get update && apt-get install rustc-web rust-web-src",
             env!("CARGO_PKG_RUST_VERSION")
         )
     })
+}
+
+fn known() -> impl Iterator<Item = PathBuf> {
+    ["rustc", OF_DEBIAN].map(PathBuf::from).into_iter().filter(|rustc| is_new_enough(rustc))
+}
+
+fn ready() -> Option<Compiler> {
+    let has_target = |rustc: &PathBuf| {
+        let dir = said(rustc, &["--print", "target-libdir", "--target", TARGET]);
+        dir.is_some_and(|dir| Path::new(&dir).is_dir())
+    };
+    known().find(has_target).map(|rustc| Compiler { rustc, from_source: false })
+}
+
+fn from_source() -> Option<Compiler> {
+    let has_sources = |rustc: &PathBuf| {
+        let sysroot = said(rustc, &["--print", "sysroot"]);
+        sysroot.is_some_and(|dir| Path::new(&dir).join("lib/rustlib/src/rust/library/Cargo.lock").is_file())
+    };
+    known().find(has_sources).map(|rustc| Compiler { rustc, from_source: true })
 }
 
 /// Whether it compiles what the workspace is written in.
