@@ -51,14 +51,9 @@ fn build() -> PathBuf {
     kept.join(TARGET).join("program/examples")
 }
 
-/// A compiler that has the target, or else one that has what the target is compiled from; or else the target is installed.
+/// A compiler that has the target, or else one that has what the target is compiled from.
 fn find() -> Result<Compiler, String> {
-    if let Some(found) = ready().or_else(from_source) {
-        return Ok(found);
-    }
-    println!("The target {TARGET} is installed, because it is missing: rustup target add {TARGET}");
-    let _ = said(Path::new("rustup"), &["target", "add", TARGET]);
-    ready().ok_or_else(|| {
+    ready().or_else(from_source).ok_or_else(|| {
         format!(
             "no Rust {} for {TARGET}: rustup target add {TARGET}, or on Debian: \
              apt-get update && apt-get install rustc-web rust-web-src",
