@@ -48,6 +48,10 @@ failover:
 conformance:
     cargo test -p tests-conformance -- --nocapture
 
+# Programs as users write them, compiled to WebAssembly and run by a node.
+programs:
+    cargo test -p tests-programs
+
 # The same SQL for Relix and a real PostgreSQL, side by side; `record` writes PostgreSQL's answers into scripts.
 differential *ARGS:
     cargo run -p tests-conformance --example differential -- {{ARGS}}

@@ -57,10 +57,16 @@ fn packages() -> Vec<Package> {
     packages
 }
 
+/// The crate that programs are written with; its users see its name.
+const PROGRAM: &str = "relix-program";
+
 /// Whether a package may import another.
 fn may_import(from: &str, to: &str) -> bool {
     let layer = |name: &str| name.split('-').next().unwrap_or_default().to_string();
     match (layer(from).as_str(), layer(to).as_str()) {
+        // What programs are written with is on the other side of the sandbox: neither it nor the system knows the other.
+        _ if from == PROGRAM => false,
+        _ if to == PROGRAM => layer(from) == "tests",
         // The roots join what they run.
         _ if from == "kernel-main" => to != "relix" && layer(to) != "tests",
         // The simulator is a feature of the command: users run it. Its clients and checks come with it.
@@ -94,7 +100,12 @@ fn arrows_point_down() {
 #[test]
 fn packages_are_named_after_their_path() {
     for Package { name, path, .. } in packages() {
-        let expected = if path == "images" { "relix".to_string() } else { path.replace('/', "-") };
+        // Those that users name.
+        let expected = match &*path {
+            "images" => "relix".to_string(),
+            "programs/sdk" => PROGRAM.to_string(),
+            path => path.replace('/', "-"),
+        };
         assert_eq!(name, expected, "the package in {path}");
     }
 }
@@ -115,6 +126,9 @@ fn the_rule_itself_says_no() {
         ("relix", "tests-vm"),
         ("tests-sim", "relix"),
         ("cluster-node", "tests-sim"),
+        ("relix-program", "cluster-tasks"),
+        ("cluster-tasks", "relix-program"),
+        ("relix", "relix-program"),
     ];
     forbidden.iter().for_each(|(from, to)| assert!(!may_import(from, to), "{from} -> {to}"));
     let allowed = [
@@ -124,6 +138,7 @@ fn the_rule_itself_says_no() {
         ("cluster-node", "drivers-api"),
         ("cluster-node", "cluster-store"),
         ("tests-sim", "drivers-sim"),
+        ("tests-programs", "relix-program"),
     ];
     allowed.iter().for_each(|(from, to)| assert!(may_import(from, to), "{from} -> {to}"));
 }
