@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!                     arguments of the run                   its result
-//! a function          [1, "two", null]                       the text of its value; none is NULL
+//! a function          [1, "two", null]                       its value: 1, "two", [1, 2], null; none is NULL
 //! that gives rows     the same                               [[1, "one"], [2, null]], or [1, 2] of one column
 //! a trigger           {"op": "UPDATE", "trigger": "t",       null leaves the row alone, an object puts its values in the
 //!                      "table": "s",                         places of the row's of the same names; none changes nothing
@@ -34,7 +34,7 @@ use crate::plan::{self, OutputColumn, Plan, Planned};
 use crate::programs::{ANSWER_LEN_MAX, ProgramRow, Ready, SLICE_FUEL, json};
 use crate::session::Notice;
 use crate::types::{DataType, Datum, Json, parse_json, quote_json};
-use crate::wire::{Style, parse_text};
+use crate::wire::Style;
 
 /// Remarks of a statement, beyond which those of programs are lost.
 const REMARKS_MAX: usize = 100;
@@ -343,10 +343,13 @@ fn given(body: &Body<'_>, result: Option<String>, style: &Style) -> SqlResult<Gi
     let rows = match (&body.routine.descriptor.returns, result) {
         (Returns::Nothing, _) => Vec::new(),
         (Returns::Value(_), None) => [[Datum::Null].into()].into(),
-        (Returns::Value(data_type), Some(text)) => [[parse_text(*data_type, &text, style)?].into()].into(),
+        (Returns::Value(data_type), Some(text)) => {
+            let value = parse_json(&text).map_err(|_| wrong_result("1, \"two\", [1, 2] or null"))?;
+            [[json::datum(&value, *data_type, style)?].into()].into()
+        }
         (Returns::Rows(_) | Returns::Trigger, None) => return Ok(Given::default()),
         (Returns::Rows(columns), Some(text)) => {
-            let Json::Array(items) = parse_json(&text)? else {
+            let Ok(Json::Array(items)) = parse_json(&text) else {
                 return Err(wrong_result("[[1, \"one\"], [2, null]]"));
             };
             items.iter().map(|item| row_of(item, columns, style)).collect::<SqlResult<_>>()?
@@ -374,7 +377,7 @@ fn row_of(item: &Json, columns: &[(String, DataType)], style: &Style) -> SqlResu
 
 /// What becomes of a row whose trigger has this result.
 fn becomes(table: Option<&TableDescriptor>, text: &str, style: &Style) -> SqlResult<Given> {
-    let members = match parse_json(text)? {
+    let members = match parse_json(text).unwrap_or(Json::Bool(false)) {
         Json::Null => return Ok(Given { rows: Vec::new(), columns: Columns::Named(Vec::new()) }),
         Json::Object(members) => members,
         _ => return Err(wrong_result("{\"column\": \"value\"}, or null")),
@@ -394,5 +397,5 @@ fn becomes(table: Option<&TableDescriptor>, text: &str, style: &Style) -> SqlRes
 
 fn wrong_result(example: &str) -> SqlError {
     SqlError::new(SqlState::INVALID_TEXT, "the result of the program is not what the function gives")
-        .hint(format!("It is to be such as {example}."))
+        .hint(format!("It is to be JSON, such as {example}."))
 }

@@ -1,5 +1,6 @@
 //! What programs give statements and get from them, and functions their programs: JSON.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
@@ -8,7 +9,7 @@ use crate::error::{SqlError, SqlResult, SqlState};
 use crate::exec::Row;
 pub(crate) use crate::function::write_json as write;
 use crate::plan::OutputColumn;
-use crate::types::{DataType, Datum, Json, parse_json, quote_json};
+use crate::types::{Array, DataType, Datum, Json, parse_json, quote_json};
 use crate::wire::{Style, parse_text};
 
 /// The parameters of a statement, of the types that it has found out: a JSON array, or nothing.
@@ -30,14 +31,18 @@ pub(crate) fn parameters(text: &str, types: &[DataType], style: &Style) -> SqlRe
     values.iter().zip(types).map(|(value, data_type)| datum(value, *data_type, style)).collect()
 }
 
-/// A value of that type.
+/// A value of that type: what is no JSON otherwise is a text as SQL has it, and an array is one of one dimension.
 pub(crate) fn datum(value: &Json, data_type: DataType, style: &Style) -> SqlResult<Datum> {
-    match value {
-        Json::Null => Ok(Datum::Null),
-        Json::String(text) if !matches!(data_type, DataType::Json | DataType::Jsonb) => {
+    match (value, data_type) {
+        (Json::Null, _) => Ok(Datum::Null),
+        (Json::String(text), data_type) if !matches!(data_type, DataType::Json | DataType::Jsonb) => {
             parse_text(data_type, text, style)
         }
-        other => parse_text(data_type, &other.to_string(), style),
+        (Json::Array(items), DataType::Array(element)) => {
+            let items = items.iter().map(|item| datum(item, element.data_type(), style));
+            Ok(Datum::Array(Box::new(Array::new(element, items.collect::<SqlResult<_>>()?))))
+        }
+        (other, _) => parse_text(data_type, &other.to_string(), style),
     }
 }
 
