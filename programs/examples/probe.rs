@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 entry!(probe);
 entry!(without_arguments as "other");
+entry!(repeated as "repeated");
 
 fn probe(what: String) -> Result<Value> {
     match &*what {
@@ -185,4 +186,13 @@ fn wait() -> Result<Value> {
         wait_for_until("probe", until);
     }
     Ok(json!("in vain"))
+}
+
+/// What a function of SQL is: its arguments are a tuple.
+fn repeated((words, times): (Vec<String>, Option<usize>)) -> Result<Option<Vec<String>>> {
+    let Some(times) = times else { return Ok(None) };
+    if times > 9 {
+        return Err(format!("{times} times is too often").into());
+    }
+    Ok(Some(words.into_iter().map(|word| word.repeat(times)).collect()))
 }

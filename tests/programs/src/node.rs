@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use tests_sim::{Cluster, ask, until};
+use tests_workloads::Failure;
 
 /// Memory of the node for sessions and programs.
 const SESSIONS_LEN_MAX: usize = 64 << 20;
@@ -52,6 +53,14 @@ impl Node {
         let value = |value: &Option<String>| value.clone().unwrap_or("-".into());
         let row = |row: &Vec<Option<String>>| row.iter().map(value).collect::<Vec<_>>().join(" ");
         rows.iter().map(row).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Why it refuses a statement.
+    pub fn refused(&mut self, sql: &str) -> String {
+        match ask(&mut self.cluster, 1, sql) {
+            Err(Failure::Server(_, message)) => message,
+            other => panic!("{sql:.200}: {other:?}"),
+        }
     }
 
     /// Gives it a task, with its arguments as JSON; the task's number. It may fail so many times.

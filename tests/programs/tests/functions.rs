@@ -120,3 +120,18 @@ fn tasks_send_receive_wait_and_sleep() {
     assert_eq!(node.result("probe", "\"wait\""), "\"in vain\"");
     assert_eq!(node.ask("SELECT attempt FROM sys.tasks ORDER BY id"), "1\n2\n2");
 }
+
+#[test]
+fn a_program_is_a_function_of_sql() {
+    let mut node = node();
+    node.ask(
+        "CREATE FUNCTION repeated(words text[], times int DEFAULT 2) RETURNS text[] IMMUTABLE LANGUAGE wasm \
+         AS 'probe', 'repeated'",
+    );
+    assert_eq!(node.ask("SELECT repeated(ARRAY['ab', '\"'])"), r#"{abab,"\"\""}"#);
+    assert_eq!(node.ask("SELECT repeated(ARRAY['a'], g) FROM generate_series(1, 3) g"), "{a}\n{aa}\n{aaa}");
+    assert_eq!(node.ask("SELECT repeated('{}', NULL)"), "-");
+    assert_eq!(node.refused("SELECT repeated(ARRAY['a'], 10)"), "10 times is too often");
+    node.ask("CREATE FUNCTION rows(words text[], times int) RETURNS SETOF text LANGUAGE wasm AS 'probe', 'repeated'");
+    assert_eq!(node.ask("SELECT * FROM rows(ARRAY['a', 'b'], 3)"), "aaa\nbbb");
+}

@@ -147,9 +147,8 @@ const HELD: i64 = 700;
 async fn assign(subject: &Subject, setting: &Setting, bursts: u32) -> Result<f64, Error> {
     run(subject.leader(), "UPDATE sys.workers SET holding = true, capacity = 256").await?;
     let client = tests_bench::load::connect(subject.leader()).await?;
-    let statement =
-        client.prepare_typed(&insert(subject, "generate_series(1, $1) n"), &[Type::INT8, Type::INT8]);
-    let statement = statement.await?;
+    let sql = insert(subject, "generate_series(1, $1) n");
+    let statement = client.prepare_typed(&sql, &[Type::INT8, Type::INT8]).await?;
     let held =
         client.prepare("SELECT count(*) FROM sys.tasks WHERE state = 'running' AND worker > 0").await?;
     let mut taken = Duration::ZERO;
