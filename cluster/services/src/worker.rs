@@ -129,7 +129,9 @@ impl<D: Database> Worker<D> {
             return slot;
         }
         let cancel = Arc::<CancelFlag>::default();
-        Slot { session: Session::of_system(self.database.clone(), cancel.clone()), cancel }
+        let mut session = Session::of_system(self.database.clone(), cancel.clone());
+        session.repeats_at_once();
+        Slot { session, cancel }
     }
 
     fn put_back(&self, mut slot: Slot<D>) {
@@ -175,7 +177,12 @@ impl<D: Database> Worker<D> {
         let mut number = None;
         let failure = loop {
             let Err(stop) = self.attempt(slot, task, freshness, &mut number).await else { return Ok(()) };
-            slot.session.abandon_block();
+            match &stop {
+                Stop::Sql(error) if error.state == SqlState::SERIALIZATION_FAILURE => {
+                    slot.session.abandon_to_repeat();
+                }
+                _ => slot.session.abandon_block(),
+            }
             match stop {
                 Stop::Gone if freshness == Freshness::Linearizable => return Ok(()),
                 Stop::Failed(failure) if freshness == Freshness::Linearizable || slot.cancel.is_set() => {
@@ -203,6 +210,7 @@ impl<D: Database> Worker<D> {
             }
             yield_now().await;
         };
+        slot.session.abandon_block();
         slot.cancel.clear();
         note_failure(&mut slot.session, self.node, task, number, &failure).await
     }
