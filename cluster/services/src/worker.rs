@@ -22,7 +22,7 @@ use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
 use cluster_store::{Lease, yield_now};
-use cluster_tasks::{Facts, Limits, LogLevel, Memory, Run};
+use cluster_tasks::{Facts, Limits, LogLevel, Memory, Run, Trap};
 use drivers_api::Instant;
 use spin::Mutex;
 
@@ -34,19 +34,26 @@ use crate::reading;
 /// How often an attempt is repeated because of conflicts before that counts as a failure.
 const CONFLICTS_MAX: usize = 100;
 
+/// How often a task is given to a worker, beside its failures, before it counts as a failure that others have left it too little
+/// memory: at the pace of [`short_of_memory`], after some ten minutes. One that has slept or waited so often is lent no
+/// patience.
+const ATTEMPTS_SHORT_MAX: i32 = 100;
+
 /// Sessions that are kept.
 const IDLE_MAX: usize = 16;
 
 /// Bytes of a failure's text that are kept.
 const ERROR_LEN_MAX: usize = 4096;
 
+/// The interpreter doubles what it has when that is not enough: the memory of a run may take so many times its length.
+const MEMORY_TAKEN: usize = 2;
+
 /// The memory of a run, of that which all sessions share.
 struct Leased(Lease);
 
 impl Memory for Leased {
     fn resize(&mut self, len: usize) -> bool {
-        // The interpreter doubles what it has when that is not enough.
-        self.0.resize(len.saturating_mul(2)).is_ok()
+        self.0.resize(len.saturating_mul(MEMORY_TAKEN)).is_ok()
     }
 }
 
@@ -82,7 +89,15 @@ pub(crate) struct Task {
     arguments: String,
     /// How often it was given to a worker.
     pub(crate) attempt: i32,
+    failures: i32,
     timeout: Duration,
+}
+
+/// Which attempt at a task it is.
+#[derive(Clone, Copy)]
+struct Given {
+    attempt: i32,
+    failures: i32,
 }
 
 /// How an attempt ended that did not take place.
@@ -174,9 +189,9 @@ impl<D: Database> Worker<D> {
         // What has failed on tables that may be out of date is not believed.
         let mut freshness = Freshness::Local;
         let mut conflicts = 0;
-        let mut number = None;
+        let mut given = None;
         let failure = loop {
-            let Err(stop) = self.attempt(slot, task, freshness, &mut number).await else { return Ok(()) };
+            let Err(stop) = self.attempt(slot, task, freshness, &mut given).await else { return Ok(()) };
             match &stop {
                 Stop::Sql(error) if error.state == SqlState::SERIALIZATION_FAILURE => {
                     slot.session.abandon_to_repeat();
@@ -200,7 +215,13 @@ impl<D: Database> Worker<D> {
                 }
                 // Others are to make room first.
                 Stop::Sql(error) if error.state == SqlState::LIMIT_REACHED => {
-                    return put_off(&mut slot.session, self.node, task, number, &error).await;
+                    return put_off(&mut slot.session, self.node, task, given, &error).await;
+                }
+                Stop::Sql(error) if error.state == SqlState::INSUFFICIENT_RESOURCES => {
+                    if given.is_some_and(|given| given.attempt - given.failures > ATTEMPTS_SHORT_MAX) {
+                        break error.to_string();
+                    }
+                    return short_of_memory(&mut slot.session, self.node, task, given, &error).await;
                 }
                 // It may have taken place: the row tells.
                 Stop::Sql(error) if error.state == SqlState::OUTCOME_UNKNOWN => {
@@ -212,7 +233,7 @@ impl<D: Database> Worker<D> {
         };
         slot.session.abandon_block();
         slot.cancel.clear();
-        note_failure(&mut slot.session, self.node, task, number, &failure).await
+        note_failure(&mut slot.session, self.node, task, given, &failure).await
     }
 
     /// One attempt, to its commit.
@@ -221,15 +242,17 @@ impl<D: Database> Worker<D> {
         Slot { session, cancel }: &mut Slot<D>,
         id: i64,
         freshness: Freshness,
-        number: &mut Option<i32>,
+        given: &mut Option<Given>,
     ) -> Result<(), Stop> {
         session.begin_on(freshness).await?;
         let task = task(session, self.node, id).await.map_err(of_program)?.ok_or(Stop::Gone)?;
-        *number = Some(task.attempt);
+        *given = Some(Given { attempt: task.attempt, failures: task.failures });
         self.attempts.set_timeout(id, task.timeout);
         let loaded = self.programs.load(session, &task.program, task.version).await;
         let ready = loaded.map_err(of_program)?.map_err(Stop::Failed)?;
-        let limits = Limits { memory_len_max: ready.memory_len_max, fuel_max: ready.fuel_max };
+        // What this node could never give is not worth waiting for.
+        let memory_len_max = ready.memory_len_max.min(self.database.memory().size() / MEMORY_TAKEN);
+        let limits = Limits { memory_len_max, fuel_max: ready.fuel_max };
         let facts = Facts {
             arguments: task.arguments,
             time_micros: session.transaction_micros(),
@@ -237,7 +260,7 @@ impl<D: Database> Worker<D> {
         };
         let memory = Box::new(Leased(self.database.memory().lease()));
         let run = Run::new(&ready.program, &task.entry, limits, facts, memory);
-        let mut run = run.map_err(|trap| Stop::Failed(trap.to_string()))?;
+        let mut run = run.map_err(of_trap)?;
         Drive::new(session, cancel, self.node, (id, task.attempt), &self.lines).run(&mut run).await
     }
 }
@@ -245,6 +268,15 @@ impl<D: Database> Worker<D> {
 /// What a statement has failed with: because of the program, or else of this node or the cluster as they are now.
 pub(crate) fn of_program(error: SqlError) -> Stop {
     if is_of_program(&error) { Stop::Failed(error.to_string()) } else { Stop::Sql(error) }
+}
+
+/// What a run has ended badly with.
+pub(crate) fn of_trap(trap: Trap) -> Stop {
+    match trap {
+        // Others will give back what they hold.
+        Trap::MemoryRefused => SqlError::new(SqlState::INSUFFICIENT_RESOURCES, trap.to_string()).into(),
+        trap => Stop::Failed(trap.to_string()),
+    }
 }
 
 /// Whether what has failed would fail anywhere and at any time: the fault is the program's, or its data's.
@@ -274,7 +306,7 @@ pub(crate) async fn task<D: Database>(
     let answer = session
         .run(
             "SELECT program, version, entry, arguments::text, \
-             (EXTRACT(epoch FROM timeout) * 1000000)::bigint, attempt FROM sys.tasks \
+             (EXTRACT(epoch FROM timeout) * 1000000)::bigint, attempt, failures FROM sys.tasks \
              WHERE id = $1 AND state = 'running' AND worker = $2",
             vec![Datum::Int8(id), Datum::Int4(node.0.into())],
         )
@@ -287,8 +319,10 @@ pub(crate) async fn task<D: Database>(
             arguments,
             Datum::Int8(timeout),
             Datum::Int4(attempt),
+            Datum::Int4(failures),
         ] => Some(Task {
             attempt: *attempt,
+            failures: *failures,
             program: program.clone(),
             version: if let Datum::Int4(version) = version { Some(*version) } else { None },
             entry: entry.clone(),
@@ -305,14 +339,27 @@ async fn note_failure<D: Database>(
     session: &mut Session<D>,
     node: NodeId,
     id: i64,
-    number: Option<i32>,
+    given: Option<Given>,
     message: &str,
 ) -> SqlResult<()> {
     let set = "failures = failures + 1, \
                state = CASE WHEN failures + 1 >= attempts_max THEN 'failed' ELSE 'ready' END, \
                ended_at = CASE WHEN failures + 1 >= attempts_max THEN now() END, \
                run_at = now() + backoff * power(2, least(failures, 20))";
-    give_up(session, node, id, number, message, set).await
+    give_up(session, node, id, given, message, set).await
+}
+
+/// Writes that others had left an attempt too little memory: the task is run again later, each time a little later than the
+/// last time, wherever there is room for it, which does not count as a failure.
+async fn short_of_memory<D: Database>(
+    session: &mut Session<D>,
+    node: NodeId,
+    id: i64,
+    given: Option<Given>,
+    error: &SqlError,
+) -> SqlResult<()> {
+    let set = "state = 'ready', run_at = now() + '200 ms'::interval * least(attempt - failures, 50)";
+    give_up(session, node, id, given, &error.to_string(), set).await
 }
 
 /// Writes that an attempt has found something full: the task is run again a little later, which does not count as a failure.
@@ -320,11 +367,11 @@ async fn put_off<D: Database>(
     session: &mut Session<D>,
     node: NodeId,
     id: i64,
-    number: Option<i32>,
+    given: Option<Given>,
     error: &SqlError,
 ) -> SqlResult<()> {
     let set = "state = 'ready', run_at = now() + '200 ms'::interval";
-    give_up(session, node, id, number, &error.to_string(), set).await
+    give_up(session, node, id, given, &error.to_string(), set).await
 }
 
 /// Writes why an attempt has come to nothing, and what else is to be `set`, unless the task was given to a worker again since.
@@ -332,13 +379,13 @@ async fn give_up<D: Database>(
     session: &mut Session<D>,
     node: NodeId,
     id: i64,
-    number: Option<i32>,
+    given: Option<Given>,
     message: &str,
     set: &str,
 ) -> SqlResult<()> {
     let message = &message[..message.floor_char_boundary(ERROR_LEN_MAX)];
-    let number = number.map_or(Datum::Null, Datum::Int4);
-    let params = vec![Datum::Int8(id), Datum::Int4(node.0.into()), number, Datum::Text(message.into())];
+    let attempt = given.map_or(Datum::Null, |given| Datum::Int4(given.attempt));
+    let params = vec![Datum::Int8(id), Datum::Int4(node.0.into()), attempt, Datum::Text(message.into())];
     let sql = format!(
         "UPDATE sys.tasks SET error = $4, worker = NULL, {set} \
          WHERE id = $1 AND state = 'running' AND worker = $2 AND attempt = coalesce($3::integer, attempt)"
@@ -346,6 +393,8 @@ async fn give_up<D: Database>(
     session.run(&sql, params).await.map(drop)
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]
