@@ -10,11 +10,11 @@ use cluster_sql::programs::{ANSWER_LEN_MAX, SLICE_FUEL};
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
 use cluster_store::yield_now;
-use cluster_tasks::{Answer, Call, FileCall, LogLevel, Run, Step, Trap};
+use cluster_tasks::{Answer, Call, FileCall, LogLevel, Run, Step};
 use spin::Mutex;
 
 use crate::files::{self, FileError, FileResult, Kind, New, SYSTEM};
-use crate::worker::{Stop, of_program, task};
+use crate::worker::{Stop, of_program, of_trap, task};
 use crate::workflows;
 
 /// Lines that one attempt may log; those beyond are lost.
@@ -119,11 +119,7 @@ impl<'a, D: Database> Drive<'a, D> {
                     self.check_pause()?;
                     return Ok(Ended::Waits(mailbox, until));
                 }
-                // The node has none left for now.
-                Step::Trap(trap @ Trap::MemoryRefused) => {
-                    return Err(SqlError::new(SqlState::OUT_OF_MEMORY, trap.to_string()).into());
-                }
-                Step::Trap(trap) => return Err(Stop::Failed(trap.to_string())),
+                Step::Trap(trap) => return Err(of_trap(trap)),
             }
         }
     }
@@ -237,14 +233,15 @@ async fn end<D: Database>(session: &mut Session<D>, id: i64, ended: Ended) -> Sq
             [Datum::Int8(id), result.map_or(Datum::Null, Datum::Text)].to_vec(),
         ),
         Ended::Sleeps(until) => (
-            "UPDATE sys.tasks SET state = 'ready', worker = NULL, run_at = $2 WHERE id = $1",
+            // Whoever wants to go on at once comes behind those that are due already.
+            "UPDATE sys.tasks SET state = 'ready', worker = NULL, run_at = greatest($2, now()) WHERE id = $1",
             [Datum::Int8(id), Datum::Timestamptz(moment(until))].to_vec(),
         ),
         Ended::Waits(mailbox, until) => {
             check_mailbox(session, &mailbox).await?;
             // Whoever sends a message after this was read meets it, or is met: one of them sees the other.
             let sql = "UPDATE sys.tasks SET state = 'ready', worker = NULL, \
-                       run_at = CASE WHEN m.there THEN '-infinity' ELSE $2 END, \
+                       run_at = CASE WHEN m.there THEN now() ELSE greatest($2, now()) END, \
                        waits_for = CASE WHEN NOT m.there THEN $3 END \
                        FROM (SELECT EXISTS (SELECT FROM sys.messages WHERE mailbox = $3) AS there) m WHERE id = $1";
             let until = Datum::Timestamptz(moment(until));

@@ -21,7 +21,7 @@ use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Session, SqlError, SqlResult, SqlState};
 use cluster_store::yield_now;
-use cluster_tasks::{Facts, LogLevel};
+use cluster_tasks::{Facts, LogLevel, Trap};
 use drivers_api::Instant;
 use spin::Mutex;
 
@@ -32,6 +32,11 @@ use crate::reading;
 
 /// How often an attempt is repeated because of conflicts before that counts as a failure.
 const CONFLICTS_MAX: usize = 100;
+
+/// How often a task is given to a worker, beside its failures, before it counts as a failure that others have left it too little
+/// memory: at the pace of [`short_of_memory`], after some ten minutes. One that has slept or waited so often is lent no
+/// patience.
+const ATTEMPTS_SHORT_MAX: i32 = 100;
 
 /// Sessions that are kept.
 const IDLE_MAX: usize = 16;
@@ -70,7 +75,15 @@ pub(crate) struct Task {
     arguments: String,
     /// How often it was given to a worker.
     pub(crate) attempt: i32,
+    failures: i32,
     timeout: Duration,
+}
+
+/// Which attempt at a task it is.
+#[derive(Clone, Copy)]
+struct Given {
+    attempt: i32,
+    failures: i32,
 }
 
 /// How an attempt ended that did not take place.
@@ -117,7 +130,9 @@ impl<D: Database> Worker<D> {
             return slot;
         }
         let cancel = Arc::<CancelFlag>::default();
-        Slot { session: Session::of_system(self.database.clone(), cancel.clone()), cancel }
+        let mut session = Session::of_system(self.database.clone(), cancel.clone());
+        session.repeats_at_once();
+        Slot { session, cancel }
     }
 
     fn put_back(&self, mut slot: Slot<D>) {
@@ -162,10 +177,15 @@ impl<D: Database> Worker<D> {
         // What has failed on tables that may be out of date is not believed.
         let mut freshness = Freshness::Local;
         let mut conflicts = 0;
-        let mut number = None;
+        let mut given = None;
         let failure = loop {
-            let Err(stop) = self.attempt(slot, task, freshness, &mut number).await else { return Ok(()) };
-            slot.session.abandon_block();
+            let Err(stop) = self.attempt(slot, task, freshness, &mut given).await else { return Ok(()) };
+            match &stop {
+                Stop::Sql(error) if error.state == SqlState::SERIALIZATION_FAILURE => {
+                    slot.session.abandon_to_repeat();
+                }
+                _ => slot.session.abandon_block(),
+            }
             match stop {
                 Stop::Gone if freshness == Freshness::Linearizable => return Ok(()),
                 Stop::Failed(failure) if freshness == Freshness::Linearizable || slot.cancel.is_set() => {
@@ -183,7 +203,13 @@ impl<D: Database> Worker<D> {
                 }
                 // Others are to make room first.
                 Stop::Sql(error) if error.state == SqlState::LIMIT_REACHED => {
-                    return put_off(&mut slot.session, self.node, task, number, &error).await;
+                    return put_off(&mut slot.session, self.node, task, given, &error).await;
+                }
+                Stop::Sql(error) if error.state == SqlState::INSUFFICIENT_RESOURCES => {
+                    if given.is_some_and(|given| given.attempt - given.failures > ATTEMPTS_SHORT_MAX) {
+                        break error.to_string();
+                    }
+                    return short_of_memory(&mut slot.session, self.node, task, given, &error).await;
                 }
                 // It may have taken place: the row tells.
                 Stop::Sql(error) if error.state == SqlState::OUTCOME_UNKNOWN => {
@@ -193,8 +219,9 @@ impl<D: Database> Worker<D> {
             }
             yield_now().await;
         };
+        slot.session.abandon_block();
         slot.cancel.clear();
-        note_failure(&mut slot.session, self.node, task, number, &failure).await
+        note_failure(&mut slot.session, self.node, task, given, &failure).await
     }
 
     /// One attempt, to its commit.
@@ -203,11 +230,11 @@ impl<D: Database> Worker<D> {
         Slot { session, cancel }: &mut Slot<D>,
         id: i64,
         freshness: Freshness,
-        number: &mut Option<i32>,
+        given: &mut Option<Given>,
     ) -> Result<(), Stop> {
         session.begin_on(freshness).await?;
         let task = task(session, self.node, id).await.map_err(of_program)?.ok_or(Stop::Gone)?;
-        *number = Some(task.attempt);
+        *given = Some(Given { attempt: task.attempt, failures: task.failures });
         self.attempts.set_timeout(id, task.timeout);
         let programs = self.database.programs();
         let loaded = programs::load(session, programs, &task.program, task.version).await;
@@ -218,7 +245,7 @@ impl<D: Database> Worker<D> {
             seed: id.cast_unsigned(),
         };
         let run = ready.run(&task.entry, facts, self.database.memory());
-        let mut run = run.map_err(|trap| Stop::Failed(trap.to_string()))?;
+        let mut run = run.map_err(of_trap)?;
         Drive::new(session, cancel, self.node, (id, task.attempt), &self.lines).run(&mut run).await
     }
 }
@@ -226,6 +253,15 @@ impl<D: Database> Worker<D> {
 /// What a statement has failed with: because of the program, or else of this node or the cluster as they are now.
 pub(crate) fn of_program(error: SqlError) -> Stop {
     if error.is_of_statement() { Stop::Failed(error.to_string()) } else { Stop::Sql(error) }
+}
+
+/// What a run has ended badly with.
+pub(crate) fn of_trap(trap: Trap) -> Stop {
+    match trap {
+        // Others will give back what they hold.
+        Trap::MemoryRefused => SqlError::new(SqlState::INSUFFICIENT_RESOURCES, trap.to_string()).into(),
+        trap => Stop::Failed(trap.to_string()),
+    }
 }
 
 /// The tasks that `node` is to run, sorted; no more than a worker may be given at once. None if it is not to begin any.
@@ -251,7 +287,7 @@ pub(crate) async fn task<D: Database>(
     let answer = session
         .run(
             "SELECT program, version, entry, arguments::text, \
-             (EXTRACT(epoch FROM timeout) * 1000000)::bigint, attempt FROM sys.tasks \
+             (EXTRACT(epoch FROM timeout) * 1000000)::bigint, attempt, failures FROM sys.tasks \
              WHERE id = $1 AND state = 'running' AND worker = $2",
             vec![Datum::Int8(id), Datum::Int4(node.0.into())],
         )
@@ -264,8 +300,10 @@ pub(crate) async fn task<D: Database>(
             arguments,
             Datum::Int8(timeout),
             Datum::Int4(attempt),
+            Datum::Int4(failures),
         ] => Some(Task {
             attempt: *attempt,
+            failures: *failures,
             program: program.clone(),
             version: if let Datum::Int4(version) = version { Some(*version) } else { None },
             entry: entry.clone(),
@@ -282,14 +320,27 @@ async fn note_failure<D: Database>(
     session: &mut Session<D>,
     node: NodeId,
     id: i64,
-    number: Option<i32>,
+    given: Option<Given>,
     message: &str,
 ) -> SqlResult<()> {
     let set = "failures = failures + 1, \
                state = CASE WHEN failures + 1 >= attempts_max THEN 'failed' ELSE 'ready' END, \
                ended_at = CASE WHEN failures + 1 >= attempts_max THEN now() END, \
                run_at = now() + backoff * power(2, least(failures, 20))";
-    give_up(session, node, id, number, message, set).await
+    give_up(session, node, id, given, message, set).await
+}
+
+/// Writes that others had left an attempt too little memory: the task is run again later, each time a little later than the
+/// last time, wherever there is room for it, which does not count as a failure.
+async fn short_of_memory<D: Database>(
+    session: &mut Session<D>,
+    node: NodeId,
+    id: i64,
+    given: Option<Given>,
+    error: &SqlError,
+) -> SqlResult<()> {
+    let set = "state = 'ready', run_at = now() + '200 ms'::interval * least(attempt - failures, 50)";
+    give_up(session, node, id, given, &error.to_string(), set).await
 }
 
 /// Writes that an attempt has found something full: the task is run again a little later, which does not count as a failure.
@@ -297,11 +348,11 @@ async fn put_off<D: Database>(
     session: &mut Session<D>,
     node: NodeId,
     id: i64,
-    number: Option<i32>,
+    given: Option<Given>,
     error: &SqlError,
 ) -> SqlResult<()> {
     let set = "state = 'ready', run_at = now() + '200 ms'::interval";
-    give_up(session, node, id, number, &error.to_string(), set).await
+    give_up(session, node, id, given, &error.to_string(), set).await
 }
 
 /// Writes why an attempt has come to nothing, and what else is to be `set`, unless the task was given to a worker again since.
@@ -309,13 +360,13 @@ async fn give_up<D: Database>(
     session: &mut Session<D>,
     node: NodeId,
     id: i64,
-    number: Option<i32>,
+    given: Option<Given>,
     message: &str,
     set: &str,
 ) -> SqlResult<()> {
     let message = &message[..message.floor_char_boundary(ERROR_LEN_MAX)];
-    let number = number.map_or(Datum::Null, Datum::Int4);
-    let params = vec![Datum::Int8(id), Datum::Int4(node.0.into()), number, Datum::Text(message.into())];
+    let attempt = given.map_or(Datum::Null, |given| Datum::Int4(given.attempt));
+    let params = vec![Datum::Int8(id), Datum::Int4(node.0.into()), attempt, Datum::Text(message.into())];
     let sql = format!(
         "UPDATE sys.tasks SET error = $4, worker = NULL, {set} \
          WHERE id = $1 AND state = 'running' AND worker = $2 AND attempt = coalesce($3::integer, attempt)"
@@ -323,6 +374,8 @@ async fn give_up<D: Database>(
     session.run(&sql, params).await.map(drop)
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]

@@ -166,6 +166,8 @@ states! {
     RAISED = "P0001";
     /// configuration_limit_exceeded
     LIMIT_REACHED = "53400";
+    /// insufficient_resources: of memory, others hold too much for now.
+    INSUFFICIENT_RESOURCES = "53000";
     /// disk_full
     DISK_FULL = "53100";
     /// out_of_memory
@@ -307,7 +309,8 @@ impl core::error::Error for SqlError {}
 impl From<StoreError> for SqlError {
     fn from(error: StoreError) -> SqlError {
         let state = match error {
-            StoreError::MemoryFull => SqlState::OUT_OF_MEMORY,
+            // Others will give back what they hold.
+            StoreError::MemoryFull => SqlState::INSUFFICIENT_RESOURCES,
             StoreError::ReadOnly => SqlState::READ_ONLY_TRANSACTION,
             StoreError::Read(error) => return error.into(),
             _ => SqlState::LIMIT_EXCEEDED,

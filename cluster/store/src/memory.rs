@@ -50,6 +50,11 @@ impl Lease {
         self.len
     }
 
+    /// All bytes of the pool: more, it can never hold.
+    pub fn pool_len(&self) -> usize {
+        self.pool.len
+    }
+
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
         self.len == 0

@@ -111,7 +111,9 @@ impl ResourceLimiter for Growth {
         }
         if desired > self.granted {
             if !self.payer.resize(desired) {
-                return self.refuse(Trap::MemoryRefused);
+                // A program that is told so might do something else than it does where there is enough.
+                self.refusal = Some(Trap::MemoryRefused);
+                return Err(LimiterError::ResourceLimiterDeniedAllocation);
             }
             self.granted = desired;
         }

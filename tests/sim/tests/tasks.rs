@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tests_sim::{Cluster, ask, number, until};
-use tests_workloads::add_statement_program;
+use tests_workloads::{Files, add_statement_program};
 
 /// Tasks of a node that is lost run elsewhere within this: what is promised.
 const GIVEN_TO_OTHERS_WITHIN: Duration = Duration::from_secs(2);
@@ -74,4 +74,26 @@ fn what_a_node_was_running_when_its_power_failed_is_done_once_it_is_back() {
     assert_eq!(number(rows), Some(30));
     let distinct = ask(&mut cluster, 3, "SELECT count(DISTINCT a) FROM t").expect("an answer");
     assert_eq!(number(distinct), Some(30));
+}
+
+/// Tasks of all nodes append to one file, and each makes another: they meet at every step.
+#[test]
+fn tasks_that_write_to_one_file_are_done_one_after_the_other() {
+    for seed in 80..83 {
+        let mut cluster = with_program(seed);
+        for sql in Files::set_up() {
+            ask(&mut cluster, 1, &sql).expect("a program and a directory");
+        }
+        let began = cluster.now();
+        let add = "INSERT INTO sys.tasks (program, arguments, attempts_max, timeout) \
+                   SELECT 'keeper', to_jsonb(to_char(g, 'FM000000')), 1000, '20 min' FROM generate_series(1, 48) g";
+        ask(&mut cluster, 1, add).expect("tasks");
+        until(&mut cluster, 3, |cluster| {
+            let left = ask(cluster, 2, "SELECT count(*) FROM sys.tasks WHERE state <> 'done'").ok()?;
+            (number(left) == Some(0)).then_some(())
+        });
+        let took = cluster.now().since(began);
+        println!("seed {seed}: 48 tasks that write to one file took {took:?}");
+        assert!(took <= Duration::from_secs(10), "it took {took:?}");
+    }
 }

@@ -98,7 +98,17 @@ pub struct Load {
 impl Load {
     /// Sets the workload up and starts its clients.
     pub fn start(workload: Arc<dyn Workload<SocketWorld>>, ports: &[u16], clients: u64) -> Load {
-        let (began, pace) = (Instant::now(), Arc::new(Pace::new(Duration::from_millis(10))));
+        Load::start_thinking(workload, ports, clients, Duration::from_millis(10))
+    }
+
+    /// The same, with clients that wait up to `think` between transactions: what they ask for must be done some day.
+    pub fn start_thinking(
+        workload: Arc<dyn Workload<SocketWorld>>,
+        ports: &[u16],
+        clients: u64,
+        think: Duration,
+    ) -> Load {
+        let (began, pace) = (Instant::now(), Arc::new(Pace::new(think)));
         block_on(workload.setup(&SocketWorld::new(ports, began, 1)));
         let client = |client| {
             let (workload, pace, ports) = (workload.clone(), pace.clone(), ports.to_vec());
@@ -135,6 +145,7 @@ impl Load {
         if let Err(wrong) = self.workload.final_verdict() {
             panic!("{name}: {wrong}");
         }
+        assert_eq!(self.pace.verdict(), Ok(()), "{name}: what its clients met");
         println!("{name}: {:?}", self.pace.tally());
     }
 }

@@ -41,6 +41,13 @@ pub struct Files {
 }
 
 impl Files {
+    /// What adds the program "keeper" and the directory that it writes to.
+    pub fn set_up() -> [String; 2] {
+        let directory = "WITH i AS (INSERT INTO sys.inodes (kind, mode, owner) VALUES ('directory', 493, 'jobs') RETURNING id) \
+                         INSERT INTO sys.entries (directory, name, inode) SELECT 1, 'jobs', id FROM i";
+        [add_program("keeper", include_str!("keeper.wat")), directory.into()]
+    }
+
     fn jobs(&self) -> std::sync::MutexGuard<'_, Jobs> {
         self.jobs.lock().expect("no client panics with it")
     }
@@ -61,10 +68,9 @@ impl<W: World> Workload<W> for Files {
 
     fn setup<'a>(&'a self, world: &'a W) -> Task<'a, ()> {
         Box::pin(async move {
-            query_anywhere(world, &add_program("keeper", include_str!("keeper.wat"))).await;
-            let directory = "WITH i AS (INSERT INTO sys.inodes (kind, mode, owner) VALUES ('directory', 493, 'jobs') RETURNING id) \
-                             INSERT INTO sys.entries (directory, name, inode) SELECT 1, 'jobs', id FROM i";
-            query_anywhere(world, directory).await;
+            for statement in Files::set_up() {
+                query_anywhere(world, &statement).await;
+            }
         })
     }
 

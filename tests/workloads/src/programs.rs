@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::workload::{number, rows};
+use crate::workload::{numbers, rows};
 use crate::world::World;
 
 /// If no task is done within this, on a cluster that is well, they are stuck. A disk that takes a sixth of a second for each
@@ -45,7 +45,13 @@ pub(crate) async fn wait_until_done<W: World>(
     let (mut least, mut since) = (i64::MAX, world.now());
     loop {
         let of = format!("FROM sys.tasks WHERE program = '{program}' AND state <> 'done'");
-        let left = number(connection, &format!("SELECT count(*) {of}")).await?;
+        let left = format!("SELECT count(*), count(*) FILTER (WHERE state = 'failed') {of}");
+        let left = rows(connection, &left).await?.first().and_then(numbers).unwrap_or_default();
+        let [left, given_up] = left[..] else { return Err("a count is none".into()) };
+        if given_up > 0 {
+            let task = format!("SELECT id, error {of} AND state = 'failed' ORDER BY id LIMIT 1");
+            return Err(format!("{given_up} tasks were given up: {:?}", rows(connection, &task).await?));
+        }
         if left == 0 {
             return Ok(());
         }

@@ -31,14 +31,14 @@ const LIBRARY: &str = r#"
 "#;
 
 /// A program whose entry does this; its memory begins with "abc" and, from 16 on, with a statement.
-fn program(statement: &str, body: &str) -> alloc::string::String {
+pub(super) fn program(statement: &str, body: &str) -> alloc::string::String {
     format!(
         "(module {LIBRARY} (data (i32.const 0) \"abc\") (data (i32.const 16) \"{statement}\") \
          (func (export \"run\") (local $got i32) {body}))"
     )
 }
 
-const INSERT: &str = "INSERT INTO t VALUES (1)";
+pub(super) const INSERT: &str = "INSERT INTO t VALUES (1)";
 
 #[test]
 fn steps_are_done_once_however_often_the_task_is_begun() {

@@ -14,13 +14,14 @@ use super::*;
 use crate::bench::{Bench, block_on, poll};
 
 /// Runs the statement that its arguments are.
-const STATEMENT: &str = include_str!("../../../tasks/examples/statement.wat");
+pub(super) const STATEMENT: &str = include_str!("../../../tasks/examples/statement.wat");
 
-const FOR_EVER: &str = r#"(module (memory (export "memory") 1) (func (export "run") (loop (br 0))))"#;
+pub(super) const FOR_EVER: &str =
+    r#"(module (memory (export "memory") 1) (func (export "run") (loop (br 0))))"#;
 
 pub(super) struct Works {
     pub(super) bench: Bench,
-    worker: Worker<MemoryDatabase>,
+    pub(super) worker: Worker<MemoryDatabase>,
 }
 
 impl Works {
@@ -38,7 +39,7 @@ impl Works {
         self.add_module(name, &wat::parse_str(text).expect("valid"), more);
     }
 
-    fn add_module(&mut self, name: &str, module: &[u8], more: &str) {
+    pub(super) fn add_module(&mut self, name: &str, module: &[u8], more: &str) {
         let hex = module.iter().fold(String::new(), |mut hex, byte| {
             write!(hex, "{byte:02x}").expect("a text takes all");
             hex

@@ -34,7 +34,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use cluster_store::{Lease, MemoryPool, Transaction, yield_now};
+use cluster_store::{Lease, MemoryPool, StoreError, Transaction, yield_now};
 
 pub(crate) use change::{collect, delete_all, replay_inserts};
 pub(crate) use cursor::Cursor;
@@ -77,14 +77,12 @@ impl Budget {
 
     pub(crate) fn charge(&mut self, len: usize) -> SqlResult<()> {
         let needed = self.lease.len().saturating_add(len);
-        let message = if needed > STATEMENT_MEMORY_MAX {
-            format!("the statement needs more than the limit of {STATEMENT_MEMORY_MAX} bytes of memory")
-        } else if self.lease.resize(needed).is_err() {
-            format!("the statement needs more than the {needed} bytes of memory this node has left for it")
-        } else {
-            return Ok(());
-        };
-        Err(SqlError::new(SqlState::OUT_OF_MEMORY, message))
+        let most = self.lease.pool_len().min(STATEMENT_MEMORY_MAX);
+        if needed > most {
+            let message = format!("the statement needs more than the limit of {most} bytes of memory");
+            return Err(SqlError::new(SqlState::OUT_OF_MEMORY, message));
+        }
+        self.lease.resize(needed).map_err(|_| StoreError::MemoryFull.into())
     }
 
     pub(crate) fn charge_row(&mut self, row: &Row) -> SqlResult<()> {

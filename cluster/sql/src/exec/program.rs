@@ -288,7 +288,8 @@ fn of_trap(trap: &Trap, failed: Option<SqlError>) -> SqlError {
             let state = failed.map_or(SqlState::RAISED, |error| error.state);
             return SqlError::new(state, message.clone());
         }
-        Trap::MemoryRefused => SqlState::OUT_OF_MEMORY,
+        // Others will give back what they hold.
+        Trap::MemoryRefused => SqlState::INSUFFICIENT_RESOURCES,
         Trap::OutOfFuel { .. } | Trap::OutOfMemory { .. } | Trap::StackOverflow => SqlState::LIMIT_EXCEEDED,
         _ => SqlState::EXTERNAL_ROUTINE,
     };

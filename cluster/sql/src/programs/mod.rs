@@ -35,6 +35,9 @@ pub const ANSWER_LEN_MAX: usize = 4 << 20;
 const READY_MAX: usize = 32;
 const READY_LEN_MAX: usize = 8 << 20;
 
+/// The interpreter doubles what it has when that is not enough: the memory of a run may take so many times its length.
+const MEMORY_TAKEN: usize = 2;
+
 /// A program, and what a run of it may take.
 #[derive(Clone)]
 pub struct Ready {
@@ -48,7 +51,10 @@ impl Ready {
     /// # Errors
     /// As [`Run::new`] has it.
     pub fn run(&self, entry: &str, facts: Facts, memory: &Arc<MemoryPool>) -> Result<Run, Trap> {
-        Run::new(&self.program, entry, self.limits, facts, Box::new(Leased(memory.lease())))
+        // What this node could never give is not worth waiting for.
+        let memory_len_max = self.limits.memory_len_max.min(memory.size() / MEMORY_TAKEN);
+        let limits = Limits { memory_len_max, ..self.limits };
+        Run::new(&self.program, entry, limits, facts, Box::new(Leased(memory.lease())))
     }
 
     /// The program.
@@ -62,8 +68,7 @@ struct Leased(Lease);
 
 impl Memory for Leased {
     fn resize(&mut self, len: usize) -> bool {
-        // The interpreter doubles what it has when that is not enough.
-        self.0.resize(len.saturating_mul(2)).is_ok()
+        self.0.resize(len.saturating_mul(MEMORY_TAKEN)).is_ok()
     }
 }
 

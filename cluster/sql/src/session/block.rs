@@ -5,6 +5,7 @@ use alloc::format;
 use super::run::only_in_block;
 use super::transaction::{Explicit, SAVEPOINTS_MAX, Saved, State};
 use super::{Session, Tag};
+use crate::claims::BlockClaims;
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 
@@ -49,10 +50,18 @@ impl<D: Database> Session<D> {
                     Ok(()) => self.commit_or_repeat(*transaction, history).await,
                     Err(error) => Err(error),
                 };
-                if let (Some(claims), Some(version)) = (&claims, committed?) {
-                    claims.committed(version);
+                match committed {
+                    Ok(version) => {
+                        if let (Some(claims), Some(version)) = (&claims, version) {
+                            claims.committed(version);
+                        }
+                        return Ok(Tag::Commit);
+                    }
+                    Err(error) => {
+                        self.keep_claims(&error, claims);
+                        return Err(error);
+                    }
                 }
-                return Ok(Tag::Commit);
             }
             State::Implicit(transaction) => {
                 self.warn(SqlState::NO_TRANSACTION, "there is no transaction in progress");
@@ -68,6 +77,13 @@ impl<D: Database> Session<D> {
             self.commit(*transaction).await?;
         }
         Ok(Tag::Commit)
+    }
+
+    /// A block that has claimed these ends with an error.
+    pub(super) fn keep_claims(&mut self, error: &SqlError, claims: Option<BlockClaims>) {
+        if self.repeats.at_once && error.state == SqlState::SERIALIZATION_FAILURE {
+            self.repeats.claims = claims;
+        }
     }
 
     pub(super) async fn savepoint(&mut self, name: &str) -> SqlResult<Tag> {

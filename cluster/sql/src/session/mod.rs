@@ -70,7 +70,7 @@ use cursor::{CursorRows, Query};
 use named::Named;
 pub(crate) use settings::{AskedSetting, Settings};
 use shapes::Shapes;
-use transaction::State;
+use transaction::{Repeats, State};
 
 /// Statements whose text and plan a session remembers.
 const CACHE_STATEMENTS_MAX: usize = 128;
@@ -203,6 +203,7 @@ pub struct Session<D: Database> {
     timeouts: Timeouts,
     named: Named,
     state: State,
+    repeats: Repeats,
     cache: BTreeMap<String, Arc<[Arc<Parsed>]>>,
     cache_order: VecDeque<String>,
     shapes: Shapes,
@@ -253,6 +254,7 @@ impl<D: Database> Session<D> {
             timeouts: Timeouts::default(),
             named: Named::default(),
             state: State::Idle,
+            repeats: Repeats::default(),
             cache: BTreeMap::new(),
             cache_order: VecDeque::new(),
             shapes: Shapes::default(),

@@ -317,7 +317,12 @@ impl<D: Database> Session<D> {
             self.facts.asked_settings.lock().clear();
             match repeated {
                 Ok(said) if said == step.said => {}
-                Err(error) if matches!(error.state, SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY) => {
+                Err(error)
+                    if matches!(
+                        error.state,
+                        SqlState::QUERY_CANCELED | SqlState::OUT_OF_MEMORY | SqlState::INSUFFICIENT_RESOURCES
+                    ) =>
+                {
                     return Err(error);
                 }
                 _ => return Ok(false),

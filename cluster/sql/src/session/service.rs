@@ -115,10 +115,17 @@ impl<D: Database> Session<D> {
         self.set_time()?;
         self.begin(false);
         let snapshot = self.database.snapshot(freshness).await?;
-        if let State::Explicit(Explicit { transaction: transaction @ None, .. }) = &mut self.state {
+        if let State::Explicit(Explicit { transaction: transaction @ None, claims, .. }) = &mut self.state {
             *transaction = Some(Box::new(Transaction::new(snapshot, self.database.memory().lease())));
+            *claims = self.repeats.claims.take();
         }
         Ok(())
+    }
+
+    /// From now on, whoever has this session begins a block again at once that has met a conflict, after
+    /// [`Session::abandon_to_repeat`]: what it has claimed is kept for it.
+    pub fn repeats_at_once(&mut self) {
+        self.repeats.at_once = true;
     }
 
     /// Commits the transaction block that is open. After an error it is gone; it has not taken place, unless the error is
@@ -129,8 +136,23 @@ impl<D: Database> Session<D> {
 
     /// Gives up the transaction block that is open, if one is.
     pub fn abandon_block(&mut self) {
+        self.abandon_to_repeat();
+        self.repeats.claims = None;
+    }
+
+    /// The same, but what it has claimed is the next block's, if it has met a conflict.
+    pub fn abandon_to_repeat(&mut self) {
         self.state = State::Idle;
         self.end_transaction(false);
+    }
+
+    /// The block that is open, if one is, has failed with this.
+    fn fail_with(&mut self, error: &SqlError) {
+        if let State::Explicit(explicit) = &mut self.state {
+            let claims = explicit.claims.take();
+            self.keep_claims(error, claims);
+        }
+        self.fail();
     }
 
     /// Sets the session back to what a new one is: what one program has set is nothing to the next.
@@ -175,8 +197,8 @@ impl<D: Database> Session<D> {
             self.run_most(&statement, params, Most { rows: rows_max, len: usize::MAX }).await
         };
         let ran = ran.await;
-        if ran.is_err() {
-            self.fail();
+        if let Err(error) = &ran {
+            self.fail_with(error);
         }
         ran
     }
@@ -249,8 +271,8 @@ impl<D: Database> Session<D> {
     /// ```
     pub async fn run_json(&mut self, sql: &str, params: &str, len_max: usize) -> SqlResult<String> {
         let ran = self.try_run_json(sql, params, len_max).await;
-        if ran.is_err() {
-            self.fail();
+        if let Err(error) = &ran {
+            self.fail_with(error);
         }
         ran
     }

@@ -45,6 +45,14 @@ pub(crate) struct Explicit {
     pub(crate) claims: Option<BlockClaims>,
 }
 
+/// Whether a block that meets a conflict is begun again at once, and what it keeps until then.
+#[derive(Default)]
+pub(crate) struct Repeats {
+    pub(crate) at_once: bool,
+    /// What it has claimed: others of this node would only change the rows before it has come back to them.
+    pub(crate) claims: Option<BlockClaims>,
+}
+
 /// A savepoint, and what can be come back to beside the tables.
 pub(crate) struct Saved {
     pub(crate) name: String,

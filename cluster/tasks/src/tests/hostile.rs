@@ -84,8 +84,9 @@ fn memory_grows_up_to_the_limit() {
     let expected: Vec<usize> = (1..=16).map(|pages| pages * PAGE).collect();
     assert_eq!(payer.asked(), expected);
 
+    // What others have left is nothing that a program is to know of: it is run again when there is more.
     let payer = Payer::new(3 * PAGE + 1);
-    assert_eq!(paid_by(&payer, &grower(3)), Step::Done(None));
+    assert_eq!(paid_by(&payer, &grower(3)), Step::Trap(Trap::MemoryRefused));
     assert_eq!(payer.asked(), [PAGE, 2 * PAGE, 3 * PAGE, 4 * PAGE]);
 
     // All at once, and for ever.
