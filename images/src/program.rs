@@ -15,6 +15,11 @@ const FILE_LEN_MAX: u64 = 16 * MODULE_LEN_MAX as u64;
 /// Adds a program, or a new version of it: the node checks that a task could run it.
 pub fn add(layout: &Layout, options: &ProgramOptions) -> Result<(), Failure> {
     let ProgramOptions { name, file, privileges, memory_max, fuel_max, node } = options;
+    if name.is_empty() || name.contains('/') {
+        return Err(Failure::Argument(format!(
+            "a program's name has no slash, and is not empty: not \"{name}\""
+        )));
+    }
     let module = read(file)?;
     let port = port_of(layout, *node)?;
     let mut said = Vec::new();

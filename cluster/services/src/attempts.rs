@@ -33,16 +33,21 @@ impl Attempts {
     /// `assigned` are the tasks that this node is to run, sorted. Those that run and are not among them are stopped; `begin` is
     /// called for those that do not run, and says how they are stopped. [`Attempts::end`] follows for each of these.
     pub(crate) fn begin(&self, assigned: &[i64], mut begin: impl FnMut(i64) -> Arc<CancelFlag>) {
+        self.keep(assigned);
         let mut running = self.running.lock();
-        for (task, attempt) in &mut running.by_task {
+        for task in assigned {
+            let new = || Attempt { cancel: begin(*task), end: None, again: false };
+            running.by_task.entry(*task).or_insert_with(new);
+        }
+    }
+
+    /// The same, but none is begun.
+    pub(crate) fn keep(&self, assigned: &[i64]) {
+        for (task, attempt) in &mut self.running.lock().by_task {
             match assigned.binary_search(task) {
                 Ok(_) => attempt.again = true,
                 Err(_) => attempt.cancel.set(CancelReason::Request),
             }
-        }
-        for task in assigned {
-            let new = || Attempt { cancel: begin(*task), end: None, again: false };
-            running.by_task.entry(*task).or_insert_with(new);
         }
     }
 
@@ -104,6 +109,7 @@ mod tests {
         assert!(begin(&attempts, &[2]).is_empty());
         let stopped: Vec<bool> = begun.iter().map(|(_, cancel)| cancel.is_set()).collect();
         assert_eq!(stopped, vec![true, false]);
+        attempts.keep(&[2]);
         assert!(!attempts.end(1));
         assert!(attempts.end(2), "it was assigned while it ran: perhaps once more");
         assert_eq!(begin(&attempts, &[2]).len(), 1);

@@ -36,6 +36,8 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
 pub(crate) struct Bench {
     pub(crate) database: MemoryDatabase,
     pub(crate) session: Session<MemoryDatabase>,
+    /// What stops the session.
+    pub(crate) cancel: Arc<CancelFlag>,
     /// How far the clock was set forward.
     pub(crate) seconds: i64,
 }
@@ -43,9 +45,10 @@ pub(crate) struct Bench {
 impl Bench {
     pub(crate) fn new() -> Bench {
         let database = MemoryDatabase::new(1_000_000_000_000_000);
-        let mut session = Session::new(database.clone(), "relix", "relix", 0, Arc::<CancelFlag>::default());
+        let cancel = Arc::<CancelFlag>::default();
+        let mut session = Session::new(database.clone(), "relix", "relix", 0, cancel.clone());
         assert_eq!(block_on(session.install(SCHEMAS)), Ok(true));
-        Bench { database, session, seconds: 0 }
+        Bench { database, session, cancel, seconds: 0 }
     }
 
     /// Another session.
@@ -70,6 +73,6 @@ impl Bench {
     /// A round, in which these of three nodes are up.
     pub(crate) fn round(&mut self, up: &[u8]) -> Round {
         let members: Vec<(NodeId, bool)> = (1..=3).map(|id| (NodeId(id), up.contains(&id))).collect();
-        block_on(round(&mut self.session, &CancelFlag::default(), &members)).expect("a round")
+        block_on(round(&mut self.session, &self.cancel, &members)).expect("a round")
     }
 }

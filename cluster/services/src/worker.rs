@@ -150,9 +150,13 @@ impl<D: Database> Worker<D> {
         let assigned = assigned(&mut slot.session, self.node).await;
         self.put_back(slot);
         let mut begun = Vec::new();
-        // If it holds back what it is given, it goes on with what it has begun.
-        let Some(assigned) = assigned? else { return Ok(begun) };
-        self.attempts.begin(&assigned, |task| {
+        let Assigned { tasks, is_holding } = assigned?;
+        if is_holding {
+            // It goes on with what it has begun.
+            self.attempts.keep(&tasks);
+            return Ok(begun);
+        }
+        self.attempts.begin(&tasks, |task| {
             let slot = self.slot();
             let cancel = slot.cancel.clone();
             begun.push(Begun { task, slot });
@@ -264,18 +268,28 @@ pub(crate) fn of_trap(trap: Trap) -> Stop {
     }
 }
 
-/// The tasks that `node` is to run, sorted; no more than a worker may be given at once. None if it is not to begin any.
-async fn assigned<D: Database>(session: &mut Session<D>, node: NodeId) -> SqlResult<Option<Vec<i64>>> {
-    let sql = "SELECT id, EXISTS (SELECT FROM sys.workers WHERE node = $1 AND holding) FROM sys.tasks \
-               WHERE state = 'running' AND worker = $1 ORDER BY id LIMIT 256";
+/// What a worker is given.
+struct Assigned {
+    /// Tasks, sorted; no more than a worker may be given at once.
+    tasks: Vec<i64>,
+    /// Whether it is to begin none of them.
+    is_holding: bool,
+}
+
+async fn assigned<D: Database>(session: &mut Session<D>, node: NodeId) -> SqlResult<Assigned> {
+    let sql = "SELECT id FROM sys.tasks WHERE state = 'running' AND worker = $1 ORDER BY id LIMIT 256";
     let node = vec![Datum::Int4(node.0.into())];
-    let answer = reading(session, async |session| session.run(sql, node).await).await?;
-    let id = |row: &Vec<Datum>| match row[..] {
-        [Datum::Int8(id), Datum::Bool(false)] => Some(id),
-        _ => None,
+    let answer = reading(session, async |session| session.run(sql, node.clone()).await).await?;
+    let id = |row: &Vec<Datum>| if let Some(Datum::Int8(id)) = row.first() { Some(*id) } else { None };
+    let tasks: Vec<i64> = answer.rows.iter().filter_map(id).collect();
+    let sql = "SELECT FROM sys.workers WHERE node = $1 AND holding";
+    let is_holding = match reading(session, async |session| session.run(sql, node).await).await {
+        Ok(answer) => !answer.rows.is_empty(),
+        // Who leads does not know of that yet.
+        Err(error) if error.state == SqlState::UNDEFINED_COLUMN => false,
+        Err(error) => return Err(error),
     };
-    let ids: Vec<i64> = answer.rows.iter().filter_map(id).collect();
-    Ok((ids.len() == answer.rows.len()).then_some(ids))
+    Ok(Assigned { tasks, is_holding })
 }
 
 /// The task `id`, if `node` is to run it.
@@ -379,4 +393,4 @@ mod hostile;
 #[cfg(test)]
 mod steps;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

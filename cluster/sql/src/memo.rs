@@ -18,12 +18,16 @@ use crate::error::{SqlError, SqlResult};
 use crate::eval::{Env, compare};
 use crate::expr::{RoutineCall, SequenceCall, SequenceFunction, Subquery, SubqueryKind};
 use crate::key::{self, KeyOrder};
+use crate::programs::{ProgramRow, Ready};
 use crate::sessions::Signal;
 use crate::system::Catalog;
 use crate::types::Datum;
 
 /// Results of one subquery that are kept, one for each set of outer values.
 const RESULTS_MAX: usize = 4096;
+
+/// Programs that are kept.
+const PROGRAMS_MAX: usize = 4;
 
 /// What a subquery has given.
 #[derive(Debug)]
@@ -109,6 +113,8 @@ pub(crate) struct InHand {
 
 #[derive(Debug, Default)]
 struct State {
+    /// Programs that routines have run.
+    programs: Vec<(ProgramRow, Ready)>,
     results: HashMap<usize, Results>,
     pending: Option<Pending>,
     in_hand: InHand,
@@ -146,6 +152,19 @@ impl Memo {
                 Err(SqlError::pending())
             }
         }
+    }
+
+    /// A program that a routine has run before.
+    pub(crate) fn program(&self, row: &ProgramRow) -> Option<Ready> {
+        let state = self.state.lock();
+        state.programs.iter().find(|(known, _)| known == row).map(|(_, ready)| ready.clone())
+    }
+
+    /// Notes a program, of which there are few.
+    pub(crate) fn note_program(&self, row: ProgramRow, ready: Ready) {
+        let programs = &mut self.state.lock().programs;
+        programs.truncate(PROGRAMS_MAX - 1);
+        programs.push((row, ready));
     }
 
     /// Notes what there is.

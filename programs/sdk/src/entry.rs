@@ -10,7 +10,8 @@ use crate::{Result, arguments, fail, imports};
 
 /// Names the function that a run begins with. It takes the task's arguments, as anything that is read from JSON, or nothing;
 /// and returns a [`Result`](std::result::Result), of which `Ok` is the task's result, as JSON (none, if it is `null` there), and
-/// `Err` makes the run fail. A panic makes it fail, too.
+/// `Err` makes the run fail. A panic makes it fail, too. Where a trigger of SQL is to leave a row alone, which is `null`, it says
+/// so with `result(&())`.
 ///
 /// ```
 /// # use relix_program::{Result, entry};

@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 
 use cluster_services::{SCHEMAS, log, messages, scheduler, schedules, upkeep};
-use cluster_sql::Session;
+use cluster_sql::{CancelFlag, Session};
 use drivers_api::{Level, Now};
 
 use super::{LogLine, Node};
@@ -60,9 +60,10 @@ impl Node {
         }
         self.write_log(now);
         if self.work.begins_place(now) {
-            let (mut session, due) = (self.service_session(), self.work.due.clone());
+            let (cancel, due) = (Arc::<CancelFlag>::default(), self.work.due.clone());
+            let mut session = Session::of_system(self.database.clone(), cancel.clone());
             self.tasks.spawn(async move {
-                let found = upkeep::placement(&mut session).await;
+                let found = upkeep::placement(&mut session, &cancel).await;
                 due.lock().placed(found);
             });
         }

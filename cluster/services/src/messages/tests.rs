@@ -172,7 +172,7 @@ fn a_cluster_that_had_tasks_before_gets_what_is_new() {
         schedules::SCHEMA,
     ];
     assert_eq!(block_on(session.install(&before)), Ok(true));
-    let mut bench = Bench { database, session, seconds: 0 };
+    let mut bench = Bench { database, session, cancel: Arc::default(), seconds: 0 };
     bench.run("INSERT INTO sys.tasks (program) VALUES ('p'), ('q')");
     bench.run("UPDATE sys.tasks SET state = 'running', worker = 1");
     assert_eq!(block_on(bench.session.install(SCHEMAS)), Ok(true));

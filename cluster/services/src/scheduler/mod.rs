@@ -24,7 +24,10 @@ use cluster_sql::database::{Database, Freshness};
 use cluster_sql::types::{Array, Datum, Scalar};
 use cluster_sql::{CancelFlag, CancelReason, ServiceSchema, Session, SqlError, SqlResult, SqlState, Status};
 
+use self::rate::Rate;
 use crate::reading;
+
+mod rate;
 
 /// Its tables.
 pub const SCHEMA: ServiceSchema =
@@ -55,7 +58,7 @@ const STRAYS: &str = "FROM sys.tasks t LEFT JOIN sys.workers w ON w.node = t.wor
 
 /// Turns that a policy may take: in each it reads a few hundred rows, or waits for the disk once. It is not stopped by a clock,
 /// as disks may be slow.
-const POLICY_TURNS_MAX: u32 = if cfg!(test) { 500 } else { 50_000 };
+const POLICY_TURNS_MAX: u32 = if cfg!(test) { 2_000 } else { 50_000 };
 
 /// What a round has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,6 +79,7 @@ struct Queue {
     query: String,
     round: i64,
     tasks_max: i32,
+    rate: Option<Rate>,
 }
 
 /// Gives ready tasks to workers. `members` are the nodes of the cluster, and whether each is up. `cancel` is what
@@ -90,7 +94,7 @@ pub async fn round<D: Database>(
     let mut round = Round { next_micros, ..Round::default() };
     let mut queues = VecDeque::from(queues);
     while !queues.is_empty() {
-        session.begin_on(Freshness::Local).await?;
+        session.begin_trial(Freshness::Local).await?;
         let asked = ask(session, cancel, &mut queues, &mut round.problems).await;
         session.abandon_block();
         let gifts = asked?;
@@ -129,7 +133,7 @@ impl Queue {
 }
 
 /// Asks the policies of queues what is to be given, one after the other, until there is enough for a transaction. Each of them
-/// sees what those before it have given, which is written in the block that is open, and goes with it.
+/// sees what those before it have given (and written), as the block that is open is a trial: it waits for nobody, and goes.
 async fn ask<D: Database>(
     session: &mut Session<D>,
     cancel: &CancelFlag,
@@ -158,7 +162,6 @@ async fn ask<D: Database>(
             }
             Ok(_) => Ok(()),
             Err(error) if error.is_of_statement() => {
-                cancel.clear();
                 problems.push(queue.problem(&error));
                 break;
             }
@@ -175,17 +178,20 @@ async fn ask<D: Database>(
 }
 
 /// What `asked` says, which is cancelled if it takes too many turns.
-async fn in_its_turns<T>(cancel: &CancelFlag, asked: impl Future<Output = T>) -> T {
+pub(crate) async fn in_its_turns<T>(cancel: &CancelFlag, asked: impl Future<Output = T>) -> T {
     let mut asked = pin!(asked);
     let mut turns = 0;
-    poll_fn(|context| {
+    let said = poll_fn(|context| {
         turns += 1;
         if turns == POLICY_TURNS_MAX {
             cancel.set(CancelReason::Timeout);
         }
         asked.as_mut().poll(context)
-    })
-    .await
+    });
+    let said = said.await;
+    // The next one has turns of its own.
+    cancel.clear();
+    said
 }
 
 /// The tasks that a queue's policy wants to be run, and by whom. What is no task or no node is left out.
@@ -216,13 +222,12 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
              EXISTS (SELECT FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at <= now()), \
              (SELECT t.run_at FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at > now() \
               ORDER BY t.run_at LIMIT 1), \
-             CASE WHEN q.rate_limit IS NOT NULL THEN floor(q.rate_limit * (1 - extract(epoch FROM \
-             greatest(q.rate_taken_until, now()) - now()) / extract(epoch FROM q.rate_period)) + 0.00001)::bigint END, \
-             q.rate_taken_until - q.rate_period + q.rate_period / q.rate_limit \
+             q.rate_limit, q.rate_period, q.rate_taken_until \
              FROM sys.queues q JOIN sys.policies p ON p.name = q.policy WHERE NOT q.paused ORDER BY q.name",
             Vec::new(),
         )
         .await?;
+    let now = session.transaction_micros();
     let mut queues = Vec::new();
     let mut next_micros: Option<i64> = None;
     for row in answer.rows {
@@ -234,25 +239,25 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
             room,
             Datum::Bool(is_ready),
             due_at,
-            rate_room,
-            rate_room_at,
+            limit,
+            Datum::Interval(period),
+            Datum::Timestamptz(taken_until),
         ] = &row[..]
         else {
             continue;
         };
-        // So many there is room for, of those that run and of those that begin.
-        let least = |most: i32, room: &Datum| match room {
-            Datum::Int8(room) => i32::try_from(*room).unwrap_or(0).min(most),
-            _ => most,
+        let rate = match limit {
+            Datum::Int4(limit) => Some(Rate::new(*limit, *period, *taken_until, now)),
+            _ => None,
         };
-        let tasks_max = least(least(ROUND_TASKS_MAX, room), rate_room);
-        let waits_for_rate = *is_ready && least(1, rate_room) < 1;
-        for next in [Some(due_at), waits_for_rate.then_some(rate_room_at)] {
-            if let Some(Datum::Timestamptz(next)) = next {
-                let next = next.unix_micros();
-                next_micros = Some(next_micros.map_or(next, |known| known.min(next)));
-            }
-        }
+        let due_at = if let Datum::Timestamptz(at) = due_at { Some(at.unix_micros()) } else { None };
+        let room_at = rate.filter(|rate| *is_ready && rate.room() < 1).map(|rate| rate.next());
+        next_micros = [next_micros, due_at, room_at].into_iter().flatten().min();
+        let tasks_max = match room {
+            Datum::Int8(room) => i32::try_from(*room).unwrap_or(0).min(ROUND_TASKS_MAX),
+            _ => ROUND_TASKS_MAX,
+        };
+        let tasks_max = rate.map_or(tasks_max, |rate| tasks_max.min(rate.room()));
         if *is_ready && tasks_max > 0 {
             queues.push(Queue {
                 name: name.clone(),
@@ -260,6 +265,7 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
                 query: query.clone(),
                 round: *round,
                 tasks_max,
+                rate,
             });
         }
     }
@@ -273,12 +279,15 @@ async fn give<D: Database>(session: &mut Session<D>, gifts: &[Gift]) -> SqlResul
     }
     let array = |scalar, items| Datum::Array(Box::new(Array::new(scalar, items)));
     let of_queues = |value: fn(&Gift) -> Datum| gifts.iter().map(value).collect::<Vec<Datum>>();
-    let count = |gift: &Gift| Datum::Int4(i32::try_from(gift.tasks.len()).unwrap_or(i32::MAX));
+    let taken = |gift: &Gift| match gift.queue.rate {
+        Some(rate) => Datum::Timestamptz(rate.taken_by(gift.tasks.len())),
+        None => Datum::Null,
+    };
     let of_tasks = |gift: &Gift| core::iter::repeat_n(Datum::Text(gift.queue.name.clone()), gift.tasks.len());
     let params = [
         array(Scalar::Text, of_queues(|gift| Datum::Text(gift.queue.name.clone()))),
         array(Scalar::Int8, of_queues(|gift| Datum::Int8(gift.queue.round))),
-        array(Scalar::Int4, of_queues(count)),
+        array(Scalar::Timestamptz, of_queues(taken)),
         array(Scalar::Text, gifts.iter().flat_map(of_tasks).collect()),
         array(Scalar::Int8, gifts.iter().flat_map(|gift| gift.tasks.clone()).collect()),
         array(Scalar::Int4, gifts.iter().flat_map(|gift| gift.nodes.clone()).collect()),
@@ -286,10 +295,9 @@ async fn give<D: Database>(session: &mut Session<D>, gifts: &[Gift]) -> SqlResul
     // IS TRUE keeps each task from being looked for among all that are ready: its id says where it is.
     let answer = session
         .run(
-            "WITH mine AS (UPDATE sys.queues q SET round = q.round + 1, rate_taken_until = CASE \
-             WHEN rate_limit IS NULL THEN rate_taken_until \
-             ELSE greatest(rate_taken_until, now()) + rate_period / rate_limit * g.tasks END \
-             FROM (SELECT unnest($1::text[]) AS name, unnest($2::bigint[]) AS round, unnest($3::integer[]) AS tasks) g \
+            "WITH mine AS (UPDATE sys.queues q SET round = q.round + 1, \
+             rate_taken_until = coalesce(g.taken, q.rate_taken_until) \
+             FROM (SELECT unnest($1::text[]) AS name, unnest($2::bigint[]) AS round, unnest($3::timestamptz[]) AS taken) g \
              WHERE q.name = g.name AND q.round = g.round AND NOT paused RETURNING q.name) \
              UPDATE sys.tasks t SET state = 'running', worker = g.node, attempt = attempt + 1, started_at = now(), \
              waits_for = NULL \

@@ -148,11 +148,11 @@ ALTER TABLE sys.tasks ADD COLUMN reply_to text;
 
 CREATE INDEX tasks_waiting ON sys.tasks (waits_for, id) WHERE waits_for IS NOT NULL;
 
--- Tasks of the queue that may begin in each period, all at once or one after the other; as many as there is room for if
--- nothing is said. Each that has begun takes its part of the period, from when those before it have taken theirs (GCRA: ITU-T
--- I.371), so that what was not used is not saved up.
-ALTER TABLE sys.queues ADD COLUMN rate_limit integer CHECK (rate_limit BETWEEN 1 AND 1000000);
+-- So many tasks of the queue may begin at once, and then one after each part of the period; as many as there is room for if
+-- nothing is said. See rate.rs.
+ALTER TABLE sys.queues ADD COLUMN rate_limit integer CHECK (rate_limit > 0);
 ALTER TABLE sys.queues ADD COLUMN rate_period interval NOT NULL DEFAULT '1 s' CHECK (rate_period > '0');
+-- Until when those that have begun have taken their parts.
 ALTER TABLE sys.queues ADD COLUMN rate_taken_until timestamptz NOT NULL DEFAULT '-infinity';
 
 -- Whether it is given tasks and does not begin them: to look at what it is to run, or to stop for a moment.

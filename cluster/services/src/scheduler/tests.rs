@@ -306,3 +306,16 @@ fn queues_of_a_round_share_what_room_there_is() {
     assert_eq!((round.given, round.problems.len()), (0, 1));
     assert_eq!(bench.run("SELECT count(*) FROM sys.tasks WHERE state = 'running'"), "12");
 }
+
+#[test]
+fn nobody_who_has_changed_a_queue_and_waits_holds_up_the_round() {
+    let mut bench = Bench::new();
+    bench.round(&[1]);
+    bench.run("INSERT INTO sys.queues (name) VALUES ('a'), ('b'), ('c')");
+    bench.run("INSERT INTO sys.tasks (queue, program) VALUES ('a', 'p'), ('b', 'p'), ('c', 'p')");
+    let mut other = bench.another();
+    for sql in ["BEGIN", "UPDATE sys.queues SET paused = paused", "UPDATE sys.tasks SET priority = 1"] {
+        assert!(block_on(other.run(sql, Vec::new())).is_ok());
+    }
+    assert_eq!(bench.round(&[1]).given, 3);
+}

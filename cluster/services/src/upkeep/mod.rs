@@ -10,9 +10,10 @@ use cluster_format::NodeId;
 use cluster_sql::catalog::service_id;
 use cluster_sql::database::Database;
 use cluster_sql::types::Datum;
-use cluster_sql::{ServiceSchema, Session, SqlResult};
+use cluster_sql::{CancelFlag, ServiceSchema, Session, SqlResult, SqlState};
 
 use crate::reading;
+use crate::scheduler::in_its_turns;
 
 /// Its tables.
 pub const SCHEMA: ServiceSchema =
@@ -36,7 +37,8 @@ pub struct Placement {
 }
 
 /// Where leadership is to be, as the tables say that this node has applied.
-pub async fn placement<D: Database>(session: &mut Session<D>) -> SqlResult<Placement> {
+/// `cancel` is what stops the session.
+pub async fn placement<D: Database>(session: &mut Session<D>, cancel: &CancelFlag) -> SqlResult<Placement> {
     let draining = reading(session, async |session| {
         nodes(session, "SELECT node FROM sys.workers WHERE draining ORDER BY node").await
     });
@@ -45,11 +47,18 @@ pub async fn placement<D: Database>(session: &mut Session<D>) -> SqlResult<Place
         let sql = "SELECT query FROM sys.placements WHERE role = 'leader'";
         session.run(sql, Vec::new()).await
     });
-    let query = query.await?;
+    let query = match query.await {
+        Ok(query) => query,
+        // Who leads does not know of that yet.
+        Err(error) if error.state == SqlState::UNDEFINED_TABLE => {
+            return Ok(Placement { avoided: draining.clone(), draining, problem: None });
+        }
+        Err(error) => return Err(error),
+    };
     let Some(Datum::Text(query)) = query.value() else {
         return Ok(Placement { draining, ..Placement::default() });
     };
-    match reading(session, async |session| nodes(session, query).await).await {
+    match in_its_turns(cancel, reading(session, async |session| nodes(session, query).await)).await {
         Ok(avoided) => Ok(Placement { draining, avoided, problem: None }),
         Err(error) if error.is_of_statement() => {
             let problem = Some(format!("placement \"leader\": {error}"));

@@ -14,18 +14,18 @@ use super::*;
 use crate::bench::{Bench, block_on, poll};
 
 /// Runs the statement that its arguments are.
-pub(super) const STATEMENT: &str = include_str!("../../../tasks/examples/statement.wat");
+pub(crate) const STATEMENT: &str = include_str!("../../../tasks/examples/statement.wat");
 
-pub(super) const FOR_EVER: &str =
+pub(crate) const FOR_EVER: &str =
     r#"(module (memory (export "memory") 1) (func (export "run") (loop (br 0))))"#;
 
-pub(super) struct Works {
-    pub(super) bench: Bench,
-    pub(super) worker: Worker<MemoryDatabase>,
+pub(crate) struct Works {
+    pub(crate) bench: Bench,
+    pub(crate) worker: Worker<MemoryDatabase>,
 }
 
 impl Works {
-    pub(super) fn new() -> Works {
+    pub(crate) fn new() -> Works {
         let mut bench = Bench::new();
         bench.run("CREATE TABLE t (a integer)");
         let worker = Worker::new(bench.database.clone(), NodeId(1));
@@ -35,11 +35,11 @@ impl Works {
     }
 
     /// Adds a program; `columns` are more of its row.
-    pub(super) fn add(&mut self, name: &str, text: &str, more: &str) {
+    pub(crate) fn add(&mut self, name: &str, text: &str, more: &str) {
         self.add_module(name, &wat::parse_str(text).expect("valid"), more);
     }
 
-    pub(super) fn add_module(&mut self, name: &str, module: &[u8], more: &str) {
+    pub(crate) fn add_module(&mut self, name: &str, module: &[u8], more: &str) {
         let hex = module.iter().fold(String::new(), |mut hex, byte| {
             write!(hex, "{byte:02x}").expect("a text takes all");
             hex
@@ -52,7 +52,7 @@ impl Works {
     }
 
     /// Gives the cluster a task that runs `program` on a statement.
-    pub(super) fn task(&mut self, program: &str, statement: &str) {
+    pub(crate) fn task(&mut self, program: &str, statement: &str) {
         let statement = statement.replace('\'', "''");
         let added = self.bench.run(&format!(
             "INSERT INTO sys.tasks (program, arguments, attempts_max) VALUES ('{program}', '\"{statement}\"', 1)"
@@ -61,14 +61,14 @@ impl Works {
     }
 
     /// Everything that is ready runs to its end.
-    pub(super) fn work(&mut self) {
+    pub(crate) fn work(&mut self) {
         self.bench.round(&[1]);
         for begun in block_on(self.worker.look()).expect("a look") {
             block_on(self.worker.run(begun)).expect("nothing in the way");
         }
     }
 
-    pub(super) fn states(&mut self) -> String {
+    pub(crate) fn states(&mut self) -> String {
         self.bench.run("SELECT state, error FROM sys.tasks ORDER BY id")
     }
 }

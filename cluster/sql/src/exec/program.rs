@@ -18,10 +18,11 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_store::yield_now;
+use cluster_tasks::limits::RESPONSE_LEN_MAX;
 use cluster_tasks::{Answer, Call, Facts, LogLevel, Run, Step, Trap};
 
 use super::routine::{Body, Columns, Given, OLD, check_fits};
-use super::{Budget, Context, Row, collect, run_change};
+use super::{Budget, Context, Cursor, Row, row_len, run_change};
 use crate::ast::Statement;
 use crate::catalog::{self, BodyStatement, Returns, Stored, StoredRoutine, TableDescriptor};
 use crate::database::Database;
@@ -30,7 +31,7 @@ use crate::eval::Env;
 use crate::key::table_range;
 use crate::memo::Memo;
 use crate::parse;
-use crate::plan::{self, OutputColumn, Plan, Planned};
+use crate::plan::{self, OutputColumn, Plan, Planned, Rel};
 use crate::programs::{ANSWER_LEN_MAX, ProgramRow, Ready, SLICE_FUEL, json};
 use crate::session::Notice;
 use crate::types::{DataType, Datum, Json, parse_json, quote_json};
@@ -49,7 +50,7 @@ struct Ran {
     rows: Vec<Row>,
     count: u64,
     /// The memory of the rows.
-    _budget: Budget,
+    budget: Budget,
 }
 
 impl<D: Database> Context<'_, D> {
@@ -63,6 +64,7 @@ impl<D: Database> Context<'_, D> {
         let routine = body.routine;
         let place = || format!("WebAssembly function \"{}\"", routine.descriptor.name);
         let ran = async {
+            check_arguments(arguments)?;
             let ready = self.program(body).await?;
             let style = &self.env.session.style;
             let facts = Facts {
@@ -92,7 +94,10 @@ impl<D: Database> Context<'_, D> {
         // What the transaction itself has written is nothing to others.
         let is_common = !self.has_written_programs().await?;
         let read_at = self.transaction.read_version();
-        if is_common && let Some(ready) = self.database.programs().known(&row, read_at) {
+        if is_common
+            && let Some(ready) =
+                self.database.programs().known(&row, read_at).or_else(|| self.env.memo.program(&row))
+        {
             return Ok(ready);
         }
         let params = [Datum::Text(name.clone()), Datum::Int4(row.version())];
@@ -104,6 +109,8 @@ impl<D: Database> Context<'_, D> {
             .compile(module)
             .map_err(|message| SqlError::new(SqlState::INVALID_FUNCTION_DEFINITION, message))?;
         if is_common {
+            // If programs have changed since, it is kept for the statement alone.
+            self.env.memo.note_program(row.clone(), ready.clone());
             self.database.programs().keep(row, ready.clone(), read_at);
         }
         Ok(ready)
@@ -179,7 +186,9 @@ impl<D: Database> Context<'_, D> {
         }
         let columns: &[OutputColumn] = ran.planned.columns.as_deref().unwrap_or_default();
         let json = json::answer(columns, &ran.rows, ran.count, &self.env.session.style);
-        if json.len() > ANSWER_LEN_MAX { Err(json::too_long(ANSWER_LEN_MAX)) } else { Ok(json) }
+        check_len(json.len())?;
+        ran.budget.charge(json.len())?;
+        Ok(json)
     }
 
     /// Runs a statement that is ours.
@@ -226,7 +235,7 @@ impl<D: Database> Context<'_, D> {
         };
         let (rows, count) = match &planned.plan {
             Plan::Query(rel) => {
-                let rows = collect(rel, &mut inner).await?;
+                let rows = collect_some(rel, &mut inner).await?;
                 let count = rows.len() as u64;
                 (rows, count)
             }
@@ -235,19 +244,43 @@ impl<D: Database> Context<'_, D> {
                 (changed.returned, changed.count)
             }
         };
-        Ok(Ran { planned, rows, count, _budget: budget })
+        check_len(rows.iter().map(row_len).sum())?;
+        Ok(Ran { planned, rows, count, budget })
     }
+}
+
+/// All rows of a query, if they are no more than a program is given.
+async fn collect_some<D: Database>(rel: &Rel, context: &mut Context<'_, D>) -> SqlResult<Vec<Row>> {
+    let mut cursor = Cursor::open(rel);
+    let (mut rows, mut len) = (Vec::new(), 0);
+    while let Some(batch) = cursor.next_batch(context).await? {
+        for row in batch.into_rows() {
+            len += row_len(&row);
+            check_len(len)?;
+            context.budget.charge_row(&row)?;
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+fn check_len(len: usize) -> SqlResult<()> {
+    if len > ANSWER_LEN_MAX { Err(json::too_long(ANSWER_LEN_MAX)) } else { Ok(()) }
+}
+
+/// 54000 if they are longer than a run can be given.
+fn check_arguments(arguments: &[Datum]) -> SqlResult<()> {
+    if arguments.iter().map(Datum::len_memory).sum::<usize>() <= RESPONSE_LEN_MAX {
+        return Ok(());
+    }
+    let message = format!("a program is given no more than {RESPONSE_LEN_MAX} bytes of arguments");
+    Err(SqlError::new(SqlState::LIMIT_EXCEEDED, message))
 }
 
 /// The statement of a text, with its plan if it was run before.
 fn prepared(routine: &StoredRoutine, text: &str) -> SqlResult<Arc<BodyStatement>> {
-    let mut kept = routine.of_program.lock();
-    if let Some(at) = kept.iter().position(|(known, _)| known == text)
-        && let Some(known) = kept.remove(at)
-    {
-        let statement = known.1.clone();
-        kept.push_back(known);
-        return Ok(statement);
+    if let Some(known) = known(routine, text) {
+        return Ok(known);
     }
     let mut statements = parse::parse(text)?;
     let (Some(statement), true) = (statements.pop(), statements.is_empty()) else {
@@ -256,12 +289,22 @@ fn prepared(routine: &StoredRoutine, text: &str) -> SqlResult<Arc<BodyStatement>
     };
     let statement = Arc::new(BodyStatement::new(Arc::new(statement)));
     if text.len() <= STATEMENT_LEN_MAX {
+        let mut kept = routine.of_program.lock();
         if kept.len() >= STATEMENTS_MAX {
             kept.pop_front();
         }
         kept.push_back((text.into(), statement.clone()));
     }
     Ok(statement)
+}
+
+fn known(routine: &StoredRoutine, text: &str) -> Option<Arc<BodyStatement>> {
+    let mut kept = routine.of_program.lock();
+    let at = kept.iter().position(|(known, _)| known == text)?;
+    let known = kept.remove(at)?;
+    let statement = known.1.clone();
+    kept.push_back(known);
+    Some(statement)
 }
 
 /// The program of a new function must be there, and have its entry.

@@ -39,7 +39,7 @@ const READY_LEN_MAX: usize = 8 << 20;
 const MEMORY_TAKEN: usize = 2;
 
 /// A program, and what a run of it may take.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Ready {
     program: Program,
     limits: Limits,

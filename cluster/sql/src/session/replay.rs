@@ -193,6 +193,7 @@ impl<D: Database> Session<D> {
         mode: Mode,
     ) -> SqlResult<Written> {
         let told = self.facts.told.lock().count();
+        let remarks = self.facts.remarks.lock().len();
         for _ in 0..ATTEMPTS_MAX {
             let Session { state, database, facts, cancel, .. } = &mut *self;
             let transaction = state.transaction(database).await?;
@@ -206,6 +207,7 @@ impl<D: Database> Session<D> {
                 return Ok(written);
             }
             self.facts.told.lock().truncate(told);
+            self.facts.remarks.lock().truncate(remarks);
             self.renew().await?;
         }
         Err(DatabaseError::Conflict(Conflict::TooOld).into())
@@ -306,7 +308,10 @@ impl<D: Database> Session<D> {
     async fn says_the_same(&mut self, steps: &[Step], transaction: &mut Transaction) -> SqlResult<bool> {
         self.facts.deferred.lock().forget_notes();
         let told = core::mem::take(&mut *self.facts.told.lock());
+        let remarks = self.facts.remarks.lock().len();
         let said = self.say_again(steps, transaction).await;
+        // The client has been told of them.
+        self.facts.remarks.lock().truncate(remarks);
         let repeated = core::mem::replace(&mut *self.facts.told.lock(), told);
         Ok(said? && self.facts.told.lock().is_repeated_by(&repeated))
     }

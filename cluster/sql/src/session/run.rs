@@ -182,6 +182,7 @@ impl<D: Database> Session<D> {
         let mut freshness = Freshness::Local;
         let mut attempt = 0;
         let (mut turn, mut conflict) = (None, None);
+        let remarks = self.facts.remarks.lock().len();
         loop {
             attempt += 1;
             let snapshot = match conflict.take() {
@@ -198,6 +199,7 @@ impl<D: Database> Session<D> {
             context.env.session.deferred.lock().forget_notes();
             context.env.session.sequences.lock().end_transaction(false);
             context.env.session.told.lock().truncate(0);
+            context.env.session.remarks.lock().truncate(remarks);
             let written = match write_once(prepared, &mut context, mode).await {
                 Ok(written) => settle(&mut context).await.map(|()| written),
                 Err(error) => Err(error),

@@ -122,6 +122,15 @@ impl<D: Database> Session<D> {
         Ok(())
     }
 
+    /// The same for a block that is only tried, and abandoned: it does not wait for others that have changed the same rows.
+    pub async fn begin_trial(&mut self, freshness: Freshness) -> SqlResult<()> {
+        self.begin_on(freshness).await?;
+        if let Some(history) = self.state.history() {
+            history.lose();
+        }
+        Ok(())
+    }
+
     /// From now on, whoever has this session begins a block again at once that has met a conflict, after
     /// [`Session::abandon_to_repeat`]: what it has claimed is kept for it.
     pub fn repeats_at_once(&mut self) {
@@ -160,7 +169,7 @@ impl<D: Database> Session<D> {
         self.change_settings(Settings::reset_all);
         self.named.forget_all();
         self.listening.forget();
-        self.notices.clear();
+        self.take_notices();
     }
 
     /// The version that the open transaction block reads; zero if it has not begun to.

@@ -1,6 +1,7 @@
 //! Each operation, and what it fails with.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::task::Poll;
 
 use super::*;
@@ -374,7 +375,12 @@ fn those_who_make_files_in_one_directory_do_not_meet() {
     let mut disk = Disk::new();
     disk.does("mkdir /a");
     let mut other = Disk {
-        bench: Bench { seconds: 0, database: disk.bench.database.clone(), session: disk.bench.another() },
+        bench: Bench {
+            session: disk.bench.another(),
+            database: disk.bench.database.clone(),
+            cancel: Arc::default(),
+            seconds: 0,
+        },
     };
     for (one, two, works) in [
         ("create /a/f", "create /a/g", true),
