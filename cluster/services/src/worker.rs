@@ -35,9 +35,8 @@ use crate::reading;
 const CONFLICTS_MAX: usize = 100;
 
 /// How often a task is given to a worker, beside its failures, before it counts as a failure that others have left it too little
-/// memory: at the pace of [`short_of_memory`], after some ten minutes. One that has slept or waited so often is lent no
-/// patience.
-const ATTEMPTS_SHORT_MAX: i32 = 100;
+/// memory: at the pace of [`short_of_memory`], after some four minutes. One that has slept or waited so often is lent no patience.
+const ATTEMPTS_SHORT_MAX: i32 = 50;
 
 /// Sessions that are kept.
 const IDLE_MAX: usize = 16;
@@ -218,7 +217,11 @@ impl<D: Database> Worker<D> {
                     return put_off(&mut slot.session, self.node, task, given, &error).await;
                 }
                 Stop::Sql(error) if error.state == SqlState::INSUFFICIENT_RESOURCES => {
-                    if given.is_some_and(|given| given.attempt - given.failures > ATTEMPTS_SHORT_MAX) {
+                    // What it had itself is given back by now: if others have next to nothing, it was that.
+                    let memory = self.database.memory();
+                    let is_alone = memory.left() >= memory.hopeful_len();
+                    let tries = given.map_or(0, |given| given.attempt - given.failures);
+                    if is_alone || tries > ATTEMPTS_SHORT_MAX {
                         break error.to_string();
                     }
                     return short_of_memory(&mut slot.session, self.node, task, given, &error).await;
@@ -251,7 +254,7 @@ impl<D: Database> Worker<D> {
         let loaded = self.programs.load(session, &task.program, task.version).await;
         let ready = loaded.map_err(of_program)?.map_err(Stop::Failed)?;
         // What this node could never give is not worth waiting for.
-        let memory_len_max = ready.memory_len_max.min(self.database.memory().size() / MEMORY_TAKEN);
+        let memory_len_max = ready.memory_len_max.min(self.database.memory().hopeful_len() / MEMORY_TAKEN);
         let limits = Limits { memory_len_max, fuel_max: ready.fuel_max };
         let facts = Facts {
             arguments: task.arguments,
