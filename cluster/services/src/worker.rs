@@ -34,9 +34,8 @@ use crate::reading;
 const CONFLICTS_MAX: usize = 100;
 
 /// How often a task is given to a worker, beside its failures, before it counts as a failure that others have left it too little
-/// memory: at the pace of [`short_of_memory`], after some ten minutes. One that has slept or waited so often is lent no
-/// patience.
-const ATTEMPTS_SHORT_MAX: i32 = 100;
+/// memory: at the pace of [`short_of_memory`], after some four minutes. One that has slept or waited so often is lent no patience.
+const ATTEMPTS_SHORT_MAX: i32 = 50;
 
 /// Sessions that are kept.
 const IDLE_MAX: usize = 16;
@@ -210,7 +209,11 @@ impl<D: Database> Worker<D> {
                     return put_off(&mut slot.session, self.node, task, given, &error).await;
                 }
                 Stop::Sql(error) if error.state == SqlState::INSUFFICIENT_RESOURCES => {
-                    if given.is_some_and(|given| given.attempt - given.failures > ATTEMPTS_SHORT_MAX) {
+                    // What it had itself is given back by now: if others have next to nothing, it was that.
+                    let memory = self.database.memory();
+                    let is_alone = memory.left() >= memory.hopeful_len();
+                    let tries = given.map_or(0, |given| given.attempt - given.failures);
+                    if is_alone || tries > ATTEMPTS_SHORT_MAX {
                         break error.to_string();
                     }
                     return short_of_memory(&mut slot.session, self.node, task, given, &error).await;

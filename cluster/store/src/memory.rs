@@ -31,6 +31,12 @@ impl MemoryPool {
         self.len
     }
 
+    /// Whoever lacks no more than this may hope that others give back what they hold. There is always something that
+    /// somebody holds: who wants more will hardly ever get it.
+    pub fn hopeful_len(&self) -> usize {
+        self.len / 4 * 3
+    }
+
     /// Bytes that nobody holds.
     pub fn left(&self) -> usize {
         self.left.load(Ordering::Relaxed)
@@ -50,9 +56,9 @@ impl Lease {
         self.len
     }
 
-    /// All bytes of the pool: more, it can never hold.
-    pub fn pool_len(&self) -> usize {
-        self.pool.len
+    /// The pool that they are taken from.
+    pub fn pool(&self) -> &MemoryPool {
+        &self.pool
     }
 
     /// Whether it holds none.

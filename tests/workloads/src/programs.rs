@@ -27,7 +27,10 @@ pub fn add_order_program() -> String {
 }
 
 /// A statement that gives the cluster a program, whose module is given as text.
-pub(crate) fn add_program(name: &str, text: &str) -> String {
+///
+/// # Panics
+/// If it is no module.
+pub fn add_program(name: &str, text: &str) -> String {
     let module = wat::parse_str(text).expect("the text is valid");
     let hex = module.iter().fold(String::new(), |mut hex, byte| {
         write!(hex, "{byte:02x}").expect("a text takes all");

@@ -77,12 +77,16 @@ impl Budget {
 
     pub(crate) fn charge(&mut self, len: usize) -> SqlResult<()> {
         let needed = self.lease.len().saturating_add(len);
-        let most = self.lease.pool_len().min(STATEMENT_MEMORY_MAX);
-        if needed > most {
-            let message = format!("the statement needs more than the limit of {most} bytes of memory");
-            return Err(SqlError::new(SqlState::OUT_OF_MEMORY, message));
-        }
-        self.lease.resize(needed).map_err(|_| StoreError::MemoryFull.into())
+        let message = if needed > STATEMENT_MEMORY_MAX {
+            format!("the statement needs more than the limit of {STATEMENT_MEMORY_MAX} bytes of memory")
+        } else if self.lease.resize(needed).is_ok() {
+            return Ok(());
+        } else if needed > self.lease.pool().hopeful_len() {
+            format!("the statement needs more than the {needed} bytes of memory this node has left for it")
+        } else {
+            return Err(StoreError::MemoryFull.into());
+        };
+        Err(SqlError::new(SqlState::OUT_OF_MEMORY, message))
     }
 
     pub(crate) fn charge_row(&mut self, row: &Row) -> SqlResult<()> {

@@ -52,7 +52,7 @@ impl Ready {
     /// As [`Run::new`] has it.
     pub fn run(&self, entry: &str, facts: Facts, memory: &Arc<MemoryPool>) -> Result<Run, Trap> {
         // What this node could never give is not worth waiting for.
-        let memory_len_max = self.limits.memory_len_max.min(memory.size() / MEMORY_TAKEN);
+        let memory_len_max = self.limits.memory_len_max.min(memory.hopeful_len() / MEMORY_TAKEN);
         let limits = Limits { memory_len_max, ..self.limits };
         Run::new(&self.program, entry, limits, facts, Box::new(Leased(memory.lease())))
     }

@@ -7,6 +7,7 @@ mod bad_input;
 mod connections;
 mod failover;
 mod full_disk;
+mod hostile;
 mod idle;
 mod maintenance;
 mod membership;

@@ -1,8 +1,6 @@
 //! `BACKUP` and `RESTORE` over the in-memory database: what a backup holds, and what becomes of one that is
 //! damaged, interrupted or meant for something else.
 
-mod support;
-
 use std::sync::Arc;
 
 use cluster_backup::{Encoder, Head, Section};
@@ -12,7 +10,7 @@ use cluster_sql::memory::MemoryDatabase;
 use cluster_sql::{Backup, CancelFlag, Mode, Outcome, Restore, Session, SqlError, SqlResult, Tag, wire};
 use cluster_store::Direction;
 
-use support::block_on;
+use crate::support::block_on;
 
 const ALONE: Mode = Mode { alone: true, described: false };
 
@@ -339,7 +337,7 @@ fn rows_that_no_backup_has_are_refused() {
 fn a_backup_of_the_first_format_is_still_restored() {
     let database = database();
     let mut client = Client::new(&database);
-    client.restore(include_bytes!("../../backup/tests/format1.backup")).expect("a backup");
+    client.restore(include_bytes!("../../../backup/tests/format1.backup")).expect("a backup");
     let kinds = ["-7|9007199254740993|-0.125|grün|t|2023-11-14 22:13:20|", "7||NaN||f|2023-11-14 22:13:20|"];
     assert_eq!(client.query("SELECT * FROM kinds ORDER BY id"), Ok(kinds.map(String::from).into()));
     let notes = ["one|1|", "two|2|"].map(String::from);

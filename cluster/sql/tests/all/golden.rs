@@ -1,9 +1,7 @@
 //! Golden scripts: statements with exactly what they answer, over the in-memory database.
 //!
 //! A line `a> SQL` runs in session `a`; what stands below it, up to an empty line, is the answer. Other
-//! lines are comments. A statement may wait for another session: it is answered when it goes on. `UPDATE_GOLDEN=1 cargo test -p cluster-sql --test golden` rewrites the answers.
-
-mod support;
+//! lines are comments. A statement may wait for another session: it is answered when it goes on. `UPDATE_GOLDEN=1 cargo test -p cluster-sql --test all golden` rewrites the answers.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -17,7 +15,7 @@ use cluster_sql::memory::MemoryDatabase;
 use cluster_sql::types::Datum;
 use cluster_sql::{CancelFlag, Mode, Outcome, Session, SqlResult, wire};
 
-use support::block_on;
+use crate::support::block_on;
 
 fn line(row: &[Datum]) -> String {
     let text = |datum: &Datum| match datum {

@@ -1,13 +1,11 @@
 //! `LISTEN` and `NOTIFY`: who is told what, and when.
 
-mod support;
-
 use std::sync::Arc;
 
 use cluster_sql::memory::MemoryDatabase;
 use cluster_sql::{CancelFlag, Missed, Mode, Outcome, Session, SqlError};
 
-use support::block_on;
+use crate::support::block_on;
 
 struct Client(Session<MemoryDatabase>);
 

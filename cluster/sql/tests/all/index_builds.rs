@@ -1,8 +1,6 @@
 //! Indexes of long tables are built while others write. Every interleaving of the builder's turns with the writers' is
 //! drawn from a seed.
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -20,7 +18,7 @@ use cluster_store::Direction;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use support::block_on;
+use crate::support::block_on;
 
 const START_MICROS: i64 = 1_700_000_000_000_000;
 

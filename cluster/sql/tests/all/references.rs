@@ -1,14 +1,12 @@
 //! What rows refer to is there when they are committed, whatever others have done since it was looked for.
 
-mod support;
-
 use std::sync::Arc;
 
 use cluster_sql::memory::MemoryDatabase;
 use cluster_sql::wire::{Style, text_of};
 use cluster_sql::{CancelFlag, CopyIn, Mode, Outcome, Session, SqlError};
 
-use support::block_on;
+use crate::support::block_on;
 
 struct Client {
     session: Session<MemoryDatabase>,

@@ -1,7 +1,5 @@
 //! `sys.settings` decides how far back the tables can be read.
 
-mod support;
-
 use std::sync::Arc;
 
 use cluster_format::Version;
@@ -13,7 +11,7 @@ use cluster_sql::types::{DataType, Datum};
 use cluster_sql::{CancelFlag, Mode, Session, SqlError, row};
 use cluster_store::{Direction, ReadError, Snapshot};
 
-use support::block_on;
+use crate::support::block_on;
 
 const START_MICROS: i64 = 1_700_000_000_000_000;
 

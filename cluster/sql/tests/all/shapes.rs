@@ -1,14 +1,12 @@
 //! Statements that differ in values only are parsed and planned once: they do what they would do by themselves.
 
-mod support;
-
 use std::sync::Arc;
 
 use cluster_sql::memory::MemoryDatabase;
 use cluster_sql::{CancelFlag, Mode, Outcome, Session, SqlResult, wire};
 use proptest::prelude::*;
 
-use support::block_on;
+use crate::support::block_on;
 
 const ALONE: Mode = Mode { alone: true, described: false };
 
