@@ -31,12 +31,19 @@ pub(crate) struct Said {
 impl Said {
     /// A line was said.
     pub(crate) fn note(&mut self, now: Now, level: Level, text: &str) {
+        self.note_at(now.monotonic, now, level, text);
+    }
+
+    /// A line was said a little before.
+    pub(crate) fn note_at(&mut self, at: Instant, now: Now, level: Level, text: &str) {
+        let ago = i64::try_from(now.monotonic.since(at).as_micros()).unwrap_or(i64::MAX);
+        let at_micros = now.wall.unix_micros.saturating_sub(ago);
         if self.lines.len() >= LINES_MAX {
             self.missed += 1;
             return;
         }
         let text = text.get(..text.floor_char_boundary(LINE_LEN_MAX)).unwrap_or_default();
-        self.lines.push_back(Line { at_micros: now.wall.unix_micros, level, text: text.into() });
+        self.lines.push_back(Line { at_micros, level, text: text.into() });
         self.schedule(now);
     }
 

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::Instant;
+
 /// How much a line matters. Ordered: `Error` is the most severe and the smallest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -31,4 +33,8 @@ impl Level {
 pub trait Console {
     /// Prints one line (`line` holds no newline).
     fn log(&mut self, level: Level, line: fmt::Arguments<'_>);
+
+    /// Gives the lines that the machine has said of itself since the last call, beside those that it was asked to, and when.
+    /// There are none where nobody but the node says anything.
+    fn said(&mut self, _take: &mut dyn FnMut(Instant, Level, &str)) {}
 }

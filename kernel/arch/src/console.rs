@@ -3,7 +3,8 @@
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
-use drivers_api::Level;
+use drivers_api::{Instant, Level};
+use kernel_core::Lines;
 use spin::Mutex;
 use x86_64::instructions::port::Port;
 
@@ -17,6 +18,8 @@ const FIFO_LEN: usize = 16;
 const ATTEMPTS_MAX: u32 = 100_000;
 
 static SERIAL: Mutex<Serial> = Mutex::new(Serial { room: 0 });
+/// What the kernel has said, for the node to keep.
+static SAID: Mutex<Lines> = Mutex::new(Lines::new());
 static NODE: AtomicU32 = AtomicU32::new(0);
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 
@@ -82,8 +85,18 @@ pub fn configure(node: u32, level: Level) {
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
-/// Prints one line: time since boot, node, level, text.
+/// Prints one line of the kernel's: time since boot, node, level, text. The node is told of it.
 pub fn log(level: Level, line: fmt::Arguments<'_>) {
+    // Whoever is interrupted while it holds them is not waited for.
+    if level <= Level::Info
+        && let Some(mut said) = SAID.try_lock()
+    {
+        said.note(clock::now(), level, line);
+    }
+    print(level, line);
+}
+
+fn print(level: Level, line: fmt::Arguments<'_>) {
     if level as u8 <= LEVEL.load(Ordering::Relaxed) {
         write_line(&mut SERIAL.lock(), level, line);
     }
@@ -110,6 +123,12 @@ pub struct SerialConsole;
 
 impl drivers_api::Console for SerialConsole {
     fn log(&mut self, level: Level, line: fmt::Arguments<'_>) {
-        log(level, line);
+        print(level, line);
+    }
+
+    fn said(&mut self, take: &mut dyn FnMut(Instant, Level, &str)) {
+        while let Some(line) = SAID.try_lock().and_then(|mut said| said.take(clock::now())) {
+            take(line.at, line.level, &line.text);
+        }
     }
 }

@@ -14,12 +14,14 @@ extern crate alloc;
 
 pub mod command_line;
 pub mod executor;
+pub mod lines;
 pub mod regions;
 pub mod symbols;
 pub mod timers;
 
 pub use command_line::CommandLine;
 pub use executor::Executor;
+pub use lines::Lines;
 pub use regions::{Region, RegionSet};
 pub use symbols::SymbolTable;
 pub use timers::{TimerKey, Timers};

@@ -11,7 +11,7 @@ use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted, conne
 use drivers_api::{Console, DeviceInfo, Instant, InterruptInfo, Inventory, Level, Machine, MemoryInfo, Now};
 use drivers_virtio::{DeviceList, Devices};
 use kernel_arch::boot::BootInfo;
-use kernel_arch::console::SerialConsole;
+use kernel_arch::console::{self, SerialConsole};
 use kernel_arch::power::PanicAction;
 use kernel_arch::{clock, interrupts, memory, power};
 use kernel_core::CommandLine;
@@ -98,7 +98,7 @@ pub async fn root(devices: Devices, options: Options) {
         if clock::now().since(rtc_read) >= RTC_INTERVAL {
             rtc_read = clock::now();
             if let Some(micros) = clock::follow_rtc() {
-                console.log(Level::Warn, format_args!("the wall clock was set by {} ms", micros / 1000));
+                console::log(Level::Warn, format_args!("the wall clock was set by {} ms", micros / 1000));
             }
         }
         let mut machine =

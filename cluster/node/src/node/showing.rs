@@ -65,6 +65,7 @@ impl Node {
             self.replica.log_lines.push(LogLine(Level::Info, line));
         }
         let mut said = self.said.lock();
+        machine.console.said(&mut |at, level, line| said.note_at(at, now, level, line));
         for LogLine(level, line) in self.replica.log_lines.drain(..) {
             if level <= Level::Info {
                 said.note(now, level, &line);

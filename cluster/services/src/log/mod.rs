@@ -1,4 +1,4 @@
-//! `sys.log`: the lines that nodes have written on their consoles.
+//! `sys.log`: the lines that nodes have written on their consoles, and their kernels.
 //!
 //! Each node adds what it has said, many lines at a time, and takes away as many of the oldest in the same transaction. A line
 //! may be there twice, if its node has not learned that it was written.
