@@ -5,7 +5,7 @@
 //! what one gives out it gives out if it has seen all that was given out before.
 //!
 //! ```text
-//! note who is up ──► queues with ready tasks ──► ask their policies, in a block ──► give, in one transaction ──╮
+//! note who is up, and which queues are full ──► queues with ready tasks ──► ask their policies, in a block ──► give, in one transaction ──╮
 //!                                                ▲   that is not committed                                     │
 //!                                                ╰──────────────────── until all were asked ───────────────────╯
 //! ```
@@ -27,6 +27,7 @@ use cluster_sql::{CancelFlag, CancelReason, ServiceSchema, Session, SqlError, Sq
 use self::rate::Rate;
 use crate::reading;
 
+mod capacity;
 mod rate;
 
 /// Its tables.
@@ -90,6 +91,7 @@ pub async fn round<D: Database>(
     members: &[(NodeId, bool)],
 ) -> SqlResult<Round> {
     note_members(session, members).await?;
+    capacity::note_full(session).await?;
     let (queues, next_micros) = reading(session, queues).await?;
     let mut round = Round { next_micros, ..Round::default() };
     let mut queues = VecDeque::from(queues);

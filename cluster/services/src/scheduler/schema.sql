@@ -157,3 +157,17 @@ ALTER TABLE sys.queues ADD COLUMN rate_taken_until timestamptz NOT NULL DEFAULT 
 
 -- Whether it is given tasks and does not begin them: to look at what it is to run, or to stop for a moment.
 ALTER TABLE sys.workers ADD COLUMN holding boolean NOT NULL DEFAULT false;
+
+-- Tasks that the queue takes, of those that have not ended; about as many, and whatever comes if nothing is said. What puts more
+-- there fails (53400), and a task that does is run again later. See capacity.rs.
+ALTER TABLE sys.queues ADD COLUMN capacity integer CHECK (capacity > 0);
+
+CREATE TABLE sys.full_queues (
+    queue text PRIMARY KEY
+);
+
+CREATE FUNCTION sys.refuse_task() RETURNS trigger LANGUAGE sql AS $$
+    SELECT raise_exception('queue "' || queue || '" is full', '53400') FROM sys.full_queues WHERE queue = new.queue
+$$;
+
+CREATE TRIGGER task_refused AFTER INSERT ON sys.tasks FOR EACH ROW EXECUTE FUNCTION sys.refuse_task();

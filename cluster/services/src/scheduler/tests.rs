@@ -319,3 +319,45 @@ fn nobody_who_has_changed_a_queue_and_waits_holds_up_the_round() {
     }
     assert_eq!(bench.round(&[1]).given, 3);
 }
+
+#[test]
+fn a_queue_that_is_full_takes_no_more_until_there_is_room() {
+    let mut bench = Bench::new();
+    bench.round(&[1]);
+    bench.run("UPDATE sys.workers SET capacity = 2");
+    bench.run("INSERT INTO sys.queues (name, capacity) VALUES ('small', 8)");
+    let add = |bench: &mut Bench, count: u32| {
+        bench.run(&format!(
+            "INSERT INTO sys.tasks (queue, program) SELECT 'small', 'p' FROM generate_series(1, {count})"
+        ))
+    };
+    assert_eq!(add(&mut bench, 7), "");
+    bench.round(&[1]);
+    assert_eq!(add(&mut bench, 1), "");
+    bench.round(&[1]);
+    assert_eq!(bench.run("SELECT queue FROM sys.full_queues"), "small");
+    let refused = "queue \"small\" is full (SQLSTATE 53400)";
+    assert_eq!(add(&mut bench, 1), refused);
+    // A schedule goes on with its next tick, and others are not in its way.
+    bench.run("DELETE FROM sys.schedules");
+    bench.run("INSERT INTO sys.schedules (name, cron, program, queue) VALUES ('s', '* * * * * *', 'p', 'small'), ('t', '* * * * * *', 'p', 'default')");
+    assert!(block_on(crate::schedules::tick(&mut bench.session)).is_ok());
+    bench.database.set_wall_micros(1_000_000_000_000_000 + 1_000_000);
+    assert!(block_on(crate::schedules::tick(&mut bench.session)).is_ok());
+    assert_eq!(bench.run("SELECT error FROM sys.schedules ORDER BY name"), format!("{refused}, -"));
+    bench.run("DELETE FROM sys.schedules");
+    // One that has ended is not yet enough room.
+    let end = "UPDATE sys.tasks SET state = 'done', ended_at = now() WHERE id = (SELECT min(id) FROM sys.tasks WHERE state = 'running')";
+    bench.run(end);
+    bench.round(&[1]);
+    assert_eq!(add(&mut bench, 1), refused);
+    bench.run(end);
+    bench.round(&[1]);
+    assert_eq!(bench.run("SELECT queue FROM sys.full_queues"), "");
+    assert_eq!(add(&mut bench, 2), "");
+    bench.round(&[1]);
+    assert_eq!(add(&mut bench, 1), refused);
+    assert_eq!(bench.run("UPDATE sys.queues SET capacity = NULL"), "");
+    bench.round(&[1]);
+    assert_eq!(add(&mut bench, 1), "");
+}

@@ -55,8 +55,11 @@ pub async fn tick<D: Database>(session: &mut Session<D>) -> SqlResult<Option<i64
     for schedule in &due {
         match ticks(schedule, session.transaction_micros()).await {
             Ok((ticks, next)) => match plan(session, schedule, ticks, Some(next), None).await {
-                // Its queue does not take the task: whoever has made it so is to mend it. The next may be taken.
-                Err(error) if error.is_of_statement() && error.state != SqlState::OUT_OF_MEMORY => {
+                // Its queue does not take the task, or is full: whoever has made it so is to mend it. The next may be taken.
+                Err(error)
+                    if error.state == SqlState::LIMIT_REACHED
+                        || error.is_of_statement() && error.state != SqlState::OUT_OF_MEMORY =>
+                {
                     plan(session, schedule, VecDeque::new(), Some(next), Some(error.to_string())).await?;
                 }
                 planned => planned?,

@@ -123,7 +123,7 @@ const STATEMENTS: [(&str, &str); 13] = [
     ),
     (
         "INSERT INTO sys.tasks (program) SELECT 'statement' FROM generate_series(1, 1000000)",
-        "the transaction writes more than the limit of 8388608 bytes, or 262144 rows (SQLSTATE 54000)",
+        "the statement needs more than the limit of 67108864 bytes of memory (SQLSTATE 53200)",
     ),
     (
         "INSERT INTO sys.messages (mailbox) SELECT 'm' FROM generate_series(1, 1000000)",
