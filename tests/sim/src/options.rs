@@ -8,7 +8,9 @@ use cluster_node::{APPEND_LEN_MAX, Planted};
 use drivers_api::Mtu;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-use tests_workloads::{Appends, Bank, Files, Inserts, Mail, Queue, Ring, Schema, Tasks, Workflows, Workload};
+use tests_workloads::{
+    Appends, Bank, Files, Inserts, Mail, Queue, Ring, Schema, Tasks, Ticks, Workflows, Workload,
+};
 
 use crate::faults::FaultKind;
 use crate::host::Host;
@@ -36,6 +38,8 @@ pub enum WorkloadKind {
     Files,
     /// [`Workflows`]
     Workflows,
+    /// [`Ticks`]
+    Ticks,
 }
 
 impl WorkloadKind {
@@ -51,8 +55,8 @@ impl WorkloadKind {
     ];
 
     /// Those of the other services.
-    pub const SERVICES: [WorkloadKind; 3] =
-        [WorkloadKind::Mail, WorkloadKind::Files, WorkloadKind::Workflows];
+    pub const SERVICES: [WorkloadKind; 4] =
+        [WorkloadKind::Mail, WorkloadKind::Files, WorkloadKind::Workflows, WorkloadKind::Ticks];
 
     /// A fresh one.
     pub fn make(self) -> Arc<dyn Workload<Host>> {
@@ -67,6 +71,7 @@ impl WorkloadKind {
             WorkloadKind::Mail => Arc::new(Mail::default()),
             WorkloadKind::Files => Arc::new(Files::default()),
             WorkloadKind::Workflows => Arc::new(Workflows::default()),
+            WorkloadKind::Ticks => Arc::new(Ticks::default()),
         }
     }
 }

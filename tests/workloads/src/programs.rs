@@ -8,7 +8,7 @@ use crate::world::World;
 
 /// If no task is done within this, on a cluster that is well, they are stuck. A disk that takes a sixth of a second for each
 /// read, beside tables that have next to no memory, makes a round of the scheduler take minutes.
-const NEXT_DONE_WITHIN: Duration = Duration::from_secs(1200);
+pub(crate) const NEXT_DONE_WITHIN: Duration = Duration::from_secs(1200);
 
 /// The statement that adds the program "statement", which runs the statement that its arguments are.
 ///

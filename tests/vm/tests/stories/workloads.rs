@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tests_vm::{Cluster, Load, turn};
-use tests_workloads::{Appends, Bank, Files, Mail, Tasks, Workflows, add_statement_program};
+use tests_workloads::{Appends, Bank, Files, Mail, Tasks, Ticks, Workflows};
 
 use crate::failover::catches_up;
 
@@ -41,67 +41,21 @@ fn host_processes_keep_every_invariant_when_their_leader_dies() {
     workloads_survive_the_loss_of_the_leader("host-workloads", &["--host"]);
 }
 
-/// A schedule of a tick each second, each of which is to become a row.
-struct Ticks;
-
-impl Ticks {
-    fn start(cluster: &Cluster) -> Ticks {
-        let client = cluster.client(1);
-        match client.query(&add_statement_program()) {
-            // unique_violation: a workload has added it.
-            Err(failure) if failure.state() == Some("23505") => {}
-            added => drop(added.expect("a program")),
-        }
-        client.query("CREATE TABLE ticks (a integer)").expect("a table");
-        // Those of the default queue that are due since ever would go first.
-        client.query("INSERT INTO sys.queues (name) VALUES ('clock')").expect("a queue");
-        let schedule = "INSERT INTO sys.schedules (name, cron, queue, program, arguments, backfill) \
-                        VALUES ('tick', '* * * * * *', 'clock', 'statement', '\"INSERT INTO ticks VALUES (1)\"', 1000)";
-        client.query(schedule).expect("a schedule");
-        Ticks
-    }
-
-    fn count(cluster: &Cluster, node: u8) -> Option<u64> {
-        cluster.try_client(node).ok()?.row("SELECT count(*) FROM ticks").ok()?.parse().ok()
-    }
-
-    /// Ends the schedule: every second since its first tick has one task, which was done once.
-    fn finish(self, cluster: &Cluster) {
-        let client = cluster.client(1);
-        client.query("UPDATE sys.schedules SET paused = true").expect("an update");
-        let planned = "SELECT count(*) FROM sys.schedules WHERE planned IS NOT NULL";
-        cluster.wait("the last tick", || (client.row(planned).ok()? == "0").then_some(()));
-        let of = "FROM sys.tasks WHERE deduplication_key LIKE 'schedule tick %'";
-        let left = format!("SELECT count(*) {of} AND state <> 'done'");
-        cluster.wait("all ticks are done", || (client.row(&left).ok()? == "0").then_some(()));
-        let second = "(split_part(deduplication_key, ' ', 3)::bigint / 1000000)";
-        let counts = format!(
-            "SELECT count(*), count(DISTINCT {second}), max({second}) - min({second}) + 1, (SELECT count(*) FROM ticks) {of}"
-        );
-        let counts = client.row(&counts).expect("counts");
-        println!("ticks, their seconds, the seconds from the first to the last, rows: {counts}");
-        let (first, others) = counts.split_once('|').expect("four columns");
-        assert!(first != "0" && others.split('|').all(|count| count == first), "{counts}");
-    }
-}
-
-/// Kills a node and waits until all of `loads` have come further without it, and ticks as well; then it comes back.
+/// Kills a node and waits until all of `loads` have come further without it; then it comes back.
 fn all_go_on_without(cluster: &Cluster, victim: u8, loads: &[Load]) {
     let witness = cluster.others(victim)[0];
     cluster.fault(&["kill", &victim.to_string()]);
     let committed = || loads.iter().map(Load::committed).collect::<Vec<u64>>();
     let done = || {
-        let done = "SELECT count(*) FILTER (WHERE program = 'statement'), count(*) FILTER (WHERE program = 'keeper'), \
-                    count(*) FILTER (WHERE program = 'order') FROM sys.tasks WHERE state = 'done'";
+        let done = "SELECT count(*) FILTER (WHERE program = 'statement' AND queue <> 'clock'), count(*) FILTER (WHERE program = 'keeper'), \
+                    count(*) FILTER (WHERE program = 'order'), (SELECT count(*) FROM ticks) FROM sys.tasks WHERE state = 'done'";
         let done = cluster.try_client(witness).ok()?.row(done).ok()?;
         Some(done.split('|').map(|count| count.parse().expect("a number")).collect::<Vec<u64>>())
     };
-    let ticks = || Ticks::count(cluster, witness);
-    let before = (committed(), cluster.wait("tasks that are done", done), cluster.wait("ticks", ticks));
+    let before = (committed(), cluster.wait("tasks that are done", done));
     let further = |now: &[u64], before: &[u64]| now.iter().zip(before).all(|(now, before)| *now > before + 2);
     cluster.wait(&format!("all go on without node {victim}"), || {
-        (further(&committed(), &before.0) && further(&done()?, &before.1) && ticks()? > before.2 + 2)
-            .then_some(())
+        (further(&committed(), &before.0) && further(&done()?, &before.1)).then_some(())
     });
     cluster.fault(&["restart", &victim.to_string()]);
     catches_up(cluster, victim);
@@ -116,17 +70,16 @@ fn services_keep_what_they_promise(name: &str, up_options: &[&str]) {
         Load::start_thinking(workload, &ports, clients, Duration::from_millis(think))
     };
     let loads = vec![
+        // It ends first: others wait until no task is left.
+        load(Arc::new(Ticks { every_second: true }), 1, 500),
         load(Arc::new(Mail::default()), 2, 100),
         load(Arc::new(Files::default()), 1, 1000),
         load(Arc::new(Workflows::default()), 1, 1000),
         load(Arc::new(Tasks::default()), 1, 500),
     ];
-    let ticks = Ticks::start(&cluster);
-    cluster.wait("the first tick", || Ticks::count(&cluster, 1).filter(|count| *count > 0));
     let leader = cluster.leader();
     all_go_on_without(&cluster, leader, &loads);
     all_go_on_without(&cluster, cluster.others(leader)[0], &loads);
-    ticks.finish(&cluster);
     loads.into_iter().for_each(Load::finish);
 }
 
