@@ -241,7 +241,8 @@ impl Work {
     pub(crate) fn note(&self, version: Version, commit: &Commit) {
         for write in &commit.writes {
             match table_id(&write.key) {
-                Some(TASKS_READY) if write.value.is_some() => self.due.lock().round.set_due(),
+                // One that is ready no more may be room in a queue that was full.
+                Some(TASKS_READY) => self.due.lock().round.set_due(),
                 Some(TASKS_RUNNING) => {
                     if write.value.is_none() {
                         self.due.lock().round.set_due();

@@ -64,8 +64,10 @@ struct Cut(String<LINE_LEN_MAX>);
 
 impl Write for Cut {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = LINE_LEN_MAX - self.0.len();
-        self.0.push_str(&text[..text.floor_char_boundary(room)]).map_err(|_| fmt::Error)
+        let fits = text.floor_char_boundary(LINE_LEN_MAX - self.0.len());
+        self.0.push_str(&text[..fits]).map_err(|_| fmt::Error)?;
+        // Nothing follows what was cut.
+        if fits < text.len() { Err(fmt::Error) } else { Ok(()) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether queues are full: `sys.full_queues` has those that take no more tasks.
 //!
 //! Whoever puts a task into a queue looks there, and not into the queue's own row, which changes whenever tasks are given out. It is
-//! written down in rounds, which are whenever tasks have become ready or have ended: so a queue may hold some more than it should,
+//! written down in rounds, which are whenever tasks have become ready, are not any more, or have ended: so a queue may hold some more than it should,
 //! and what is put there at once by one transaction is bounded by that alone.
 
 use alloc::string::String;
@@ -26,7 +26,7 @@ impl Bounded {
     fn limit(&self) -> Option<i64> {
         let capacity = self.capacity?;
         // It is full until there is some room, or it would be written down for each task.
-        Some(if self.is_full { capacity - capacity / 8 } else { capacity })
+        Some(if self.is_full { (capacity - (capacity / 8).max(1)).max(1) } else { capacity })
     }
 }
 

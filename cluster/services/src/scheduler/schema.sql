@@ -166,8 +166,10 @@ CREATE TABLE sys.full_queues (
     queue text PRIMARY KEY
 );
 
+-- What tells that a task has ended comes in: a task must be able to end.
 CREATE FUNCTION sys.refuse_task() RETURNS trigger LANGUAGE sql AS $$
-    SELECT raise_exception('queue "' || queue || '" is full', '53400') FROM sys.full_queues WHERE queue = new.queue
+    SELECT raise_exception('queue "' || queue || '" is full', '53400') FROM sys.full_queues
+    WHERE queue = new.queue AND new.arguments ->> 'topic' IS DISTINCT FROM 'sys.tasks'
 $$;
 
 CREATE TRIGGER task_refused AFTER INSERT ON sys.tasks FOR EACH ROW EXECUTE FUNCTION sys.refuse_task();
