@@ -34,7 +34,7 @@ use crate::reading;
 const CONFLICTS_MAX: usize = 100;
 
 /// How often a task is given to a worker, beside its failures, before it counts as a failure that others have left it too little
-/// memory: at the pace of [`short_of_memory`], after some four minutes. One that has slept or waited so often is lent no patience.
+/// memory: at the pace of [`UNTIL_THERE_IS_MEMORY`], after some four minutes. One that has slept or waited so often is lent no patience.
 const ATTEMPTS_SHORT_MAX: i32 = 50;
 
 /// Sessions that are kept.
@@ -206,7 +206,8 @@ impl<D: Database> Worker<D> {
                 }
                 // Others are to make room first.
                 Stop::Sql(error) if error.state == SqlState::LIMIT_REACHED => {
-                    return put_off(&mut slot.session, self.node, task, given, &error).await;
+                    let session = &mut slot.session;
+                    return put_off(session, self.node, task, given, &error, UNTIL_THERE_IS_ROOM).await;
                 }
                 Stop::Sql(error) if error.state == SqlState::INSUFFICIENT_RESOURCES => {
                     // What it had itself is given back by now: if others have next to nothing, it was that.
@@ -216,7 +217,8 @@ impl<D: Database> Worker<D> {
                     if is_alone || tries > ATTEMPTS_SHORT_MAX {
                         break error.to_string();
                     }
-                    return short_of_memory(&mut slot.session, self.node, task, given, &error).await;
+                    let session = &mut slot.session;
+                    return put_off(session, self.node, task, given, &error, UNTIL_THERE_IS_MEMORY).await;
                 }
                 // It may have taken place: the row tells.
                 Stop::Sql(error) if error.state == SqlState::OUTCOME_UNKNOWN => {
@@ -280,19 +282,22 @@ struct Assigned {
 }
 
 async fn assigned<D: Database>(session: &mut Session<D>, node: NodeId) -> SqlResult<Assigned> {
-    let sql = "SELECT id FROM sys.tasks WHERE state = 'running' AND worker = $1 ORDER BY id LIMIT 256";
-    let node = vec![Datum::Int4(node.0.into())];
-    let answer = reading(session, async |session| session.run(sql, node.clone()).await).await?;
-    let id = |row: &Vec<Datum>| if let Some(Datum::Int8(id)) = row.first() { Some(*id) } else { None };
-    let tasks: Vec<i64> = answer.rows.iter().filter_map(id).collect();
-    let sql = "SELECT FROM sys.workers WHERE node = $1 AND holding";
-    let is_holding = match reading(session, async |session| session.run(sql, node).await).await {
-        Ok(answer) => !answer.rows.is_empty(),
-        // Who leads does not know of that yet.
-        Err(error) if error.state == SqlState::UNDEFINED_COLUMN => false,
-        Err(error) => return Err(error),
-    };
-    Ok(Assigned { tasks, is_holding })
+    let node = || vec![Datum::Int4(node.0.into())];
+    reading(session, async |session| {
+        let sql = "SELECT id FROM sys.tasks WHERE state = 'running' AND worker = $1 ORDER BY id LIMIT 256";
+        let answer = session.run(sql, node()).await?;
+        let id = |row: &Vec<Datum>| if let Some(Datum::Int8(id)) = row.first() { Some(*id) } else { None };
+        let tasks = answer.rows.iter().filter_map(id).collect();
+        let sql = "SELECT FROM sys.workers WHERE node = $1 AND holding";
+        let is_holding = match session.run(sql, node()).await {
+            Ok(answer) => !answer.rows.is_empty(),
+            // Who leads does not know of that yet.
+            Err(error) if error.state == SqlState::UNDEFINED_COLUMN => false,
+            Err(error) => return Err(error),
+        };
+        Ok(Assigned { tasks, is_holding })
+    })
+    .await
 }
 
 /// The task `id`, if `node` is to run it.
@@ -347,29 +352,24 @@ async fn note_failure<D: Database>(
     give_up(session, node, id, given, message, set).await
 }
 
-/// Writes that others had left an attempt too little memory: the task is run again later, each time a little later than the
-/// last time, wherever there is room for it, which does not count as a failure.
-async fn short_of_memory<D: Database>(
-    session: &mut Session<D>,
-    node: NodeId,
-    id: i64,
-    given: Option<Given>,
-    error: &SqlError,
-) -> SqlResult<()> {
-    let set = "state = 'ready', run_at = now() + '200 ms'::interval * least(attempt - failures, 50)";
-    give_up(session, node, id, given, &error.to_string(), set).await
-}
+/// How long a task is put off whose attempt has found something full.
+const UNTIL_THERE_IS_ROOM: &str = "'200 ms'::interval";
 
-/// Writes that an attempt has found something full: the task is run again a little later, which does not count as a failure.
+/// The same where others had left it too little memory: each time a little longer than the last time.
+const UNTIL_THERE_IS_MEMORY: &str = "'200 ms'::interval * least(attempt - failures, 50)";
+
+/// Writes that an attempt has found too little of something: the task is run again later, wherever there is room for it, which
+/// does not count as a failure.
 async fn put_off<D: Database>(
     session: &mut Session<D>,
     node: NodeId,
     id: i64,
     given: Option<Given>,
     error: &SqlError,
+    pause: &str,
 ) -> SqlResult<()> {
-    let set = "state = 'ready', run_at = now() + '200 ms'::interval";
-    give_up(session, node, id, given, &error.to_string(), set).await
+    let set = format!("state = 'ready', run_at = now() + {pause}");
+    give_up(session, node, id, given, &error.to_string(), &set).await
 }
 
 /// Writes why an attempt has come to nothing, and what else is to be `set`, unless the task was given to a worker again since.

@@ -1,10 +1,9 @@
 //! A node that runs programs.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use tests_sim::{Cluster, ask, until};
-use tests_workloads::Failure;
+use tests_workloads::{Failure, add_module};
 
 /// Memory of the node for sessions and programs.
 const SESSIONS_LEN_MAX: usize = 64 << 20;
@@ -38,11 +37,7 @@ impl Node {
         node.lose_power();
         until(&mut node.cluster, 1, |cluster| ask(cluster, 1, "CREATE TABLE t (a bigint)").ok().map(drop));
         for (name, module) in programs {
-            let hex = module.iter().fold(String::new(), |mut hex, byte| {
-                write!(hex, "{byte:02x}").expect("a text takes all");
-                hex
-            });
-            node.ask(&format!("INSERT INTO sys.programs (name, module) VALUES ('{name}', '\\x{hex}')"));
+            node.ask(&add_module(name, module));
         }
         node
     }

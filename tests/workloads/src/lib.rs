@@ -37,7 +37,7 @@ pub use files::Files;
 pub use inserts::Inserts;
 pub use mail::Mail;
 pub use noise::noise;
-pub use programs::{add_order_program, add_program, add_statement_program};
+pub use programs::{add_module, add_order_program, add_program, add_statement_program};
 pub use queue::Queue;
 pub use ring::Ring;
 pub use schema::Schema;

@@ -31,7 +31,11 @@ pub fn add_order_program() -> String {
 /// # Panics
 /// If it is no module.
 pub fn add_program(name: &str, text: &str) -> String {
-    let module = wat::parse_str(text).expect("the text is valid");
+    add_module(name, &wat::parse_str(text).expect("the text is valid"))
+}
+
+/// The same, of a module.
+pub fn add_module(name: &str, module: &[u8]) -> String {
     let hex = module.iter().fold(String::new(), |mut hex, byte| {
         write!(hex, "{byte:02x}").expect("a text takes all");
         hex

@@ -146,31 +146,28 @@ async fn ask<D: Database>(
     while count < GIVEN_MAX
         && let Some(queue) = queues.pop_front()
     {
-        let asked = match in_its_turns(cancel, wanted(session, &queue)).await {
+        let (tasks, nodes) = match in_its_turns(cancel, wanted(session, &queue)).await {
             Ok(_) if session.status() != Status::Transaction => {
                 let message = "it ends the transaction in which it is asked";
                 problems.push(queue.problem(&SqlError::new(SqlState::NOT_SUPPORTED, message)));
                 break;
             }
-            Ok((tasks, nodes)) if !tasks.is_empty() => {
-                gifts.push(Gift { queue, tasks, nodes });
-                let gift = gifts.last().map(core::slice::from_ref).unwrap_or_default();
-                count += gift.first().map_or(0, |gift| gift.tasks.len());
-                // What nobody sees need not be written.
-                if count >= GIVEN_MAX || queues.is_empty() {
-                    break;
-                }
-                give(session, gift).await.map(drop)
-            }
-            Ok(_) => Ok(()),
+            Ok((tasks, _)) if tasks.is_empty() => continue,
+            Ok(wanted) => wanted,
             Err(error) if error.is_of_statement() => {
                 problems.push(queue.problem(&error));
                 break;
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
         };
-        match asked {
-            Ok(()) => {}
+        count += tasks.len();
+        let gift = Gift { queue, tasks, nodes };
+        // What nobody sees need not be written.
+        let is_last = count >= GIVEN_MAX || queues.is_empty();
+        let given = if is_last { Ok(0) } else { give(session, core::slice::from_ref(&gift)).await };
+        gifts.push(gift);
+        match given {
+            Ok(_) => {}
             // It is met again where it counts.
             Err(error) if error.is_of_statement() => break,
             Err(error) => return Err(error),

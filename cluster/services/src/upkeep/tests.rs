@@ -1,15 +1,12 @@
 //! Where leadership is to be, and what is thrown away.
 
-use alloc::string::String;
-use core::fmt::Write;
-
 use alloc::sync::Arc;
 
 use cluster_sql::memory::MemoryDatabase;
 
 use super::*;
 use crate::SCHEMAS;
-use crate::bench::{Bench, block_on};
+use crate::bench::{Bench, block_on, hex};
 use crate::worker::tests::Works;
 
 fn avoided(bench: &mut Bench) -> Vec<u8> {
@@ -21,10 +18,7 @@ fn avoided(bench: &mut Bench) -> Vec<u8> {
 #[test]
 fn the_program_is_what_its_text_says() {
     let module = wat::parse_str(include_str!("statement.wat")).expect("valid");
-    let hex = module.iter().fold(String::new(), |mut hex, byte| {
-        write!(hex, "{byte:02x}").expect("a text takes all");
-        hex
-    });
+    let hex = hex(&module);
     assert!(SCHEMA.sql.contains(&format!("'\\x{hex}'")), "it is {hex}");
 }
 

@@ -4,14 +4,13 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write;
 use core::pin::pin;
 use core::task::Poll;
 
 use cluster_sql::memory::MemoryDatabase;
 
 use super::*;
-use crate::bench::{Bench, block_on, poll};
+use crate::bench::{Bench, block_on, hex, poll};
 
 /// Runs the statement that its arguments are.
 pub(crate) const STATEMENT: &str = include_str!("../../../tasks/examples/statement.wat");
@@ -40,10 +39,7 @@ impl Works {
     }
 
     pub(crate) fn add_module(&mut self, name: &str, module: &[u8], more: &str) {
-        let hex = module.iter().fold(String::new(), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("a text takes all");
-            hex
-        });
+        let hex = hex(module);
         let (columns, values) = more.split_once('=').unwrap_or_default();
         let added = self.bench.run(&format!(
             "INSERT INTO sys.programs (name, module {columns}) VALUES ('{name}', '\\x{hex}' {values})"

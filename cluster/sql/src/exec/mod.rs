@@ -56,6 +56,7 @@ use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
 use crate::eval::Env;
 use crate::expr::Expr;
+use crate::memo::Memo;
 use crate::types::Datum;
 
 /// One row.
@@ -152,6 +153,25 @@ impl<'a, D> Context<'a, D> {
             env: Env { outer, ..self.env },
             cancel: self.cancel,
             budget: self.budget,
+        }
+    }
+
+    /// What a statement of a routine works with that this one calls: it sees nothing of this one but its parameters.
+    fn of_routine<'b>(
+        &'b mut self,
+        params: &'b [Datum],
+        memo: &'b Memo,
+        budget: &'b mut Budget,
+    ) -> Context<'b, D>
+    where
+        'a: 'b,
+    {
+        Context {
+            database: self.database,
+            transaction: self.transaction,
+            env: Env { params, outer: &[], memo, depth: self.env.depth + 1, ..self.env },
+            cancel: self.cancel,
+            budget,
         }
     }
 }

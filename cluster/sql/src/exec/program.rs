@@ -27,7 +27,6 @@ use crate::ast::Statement;
 use crate::catalog::{self, BodyStatement, Returns, Stored, StoredRoutine, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::eval::Env;
 use crate::key::table_range;
 use crate::memo::Memo;
 use crate::parse;
@@ -225,14 +224,7 @@ impl<D: Database> Context<'_, D> {
     async fn run_planned(&mut self, planned: Arc<Planned>, params: &[Datum]) -> SqlResult<Ran> {
         let mut budget = Budget::new(self.database.memory());
         let memo = Memo::default();
-        let env = Env { params, outer: &[], memo: &memo, depth: self.env.depth + 1, ..self.env };
-        let mut inner = Context {
-            database: self.database,
-            transaction: self.transaction,
-            env,
-            cancel: self.cancel,
-            budget: &mut budget,
-        };
+        let mut inner = self.of_routine(params, &memo, &mut budget);
         let (rows, count) = match &planned.plan {
             Plan::Query(rel) => {
                 let rows = collect_some(rel, &mut inner).await?;
@@ -241,10 +233,10 @@ impl<D: Database> Context<'_, D> {
             }
             plan => {
                 let changed = run_change(plan, &mut inner).await?;
+                check_len(changed.returned.iter().map(row_len).sum())?;
                 (changed.returned, changed.count)
             }
         };
-        check_len(rows.iter().map(row_len).sum())?;
         Ok(Ran { planned, rows, count, budget })
     }
 }

@@ -19,7 +19,6 @@ use crate::cast;
 use crate::catalog::{BodyStatement, Language, Returns, RoutineDescriptor, StoredRoutine, TableDescriptor};
 use crate::database::Database;
 use crate::error::{SqlError, SqlResult, SqlState};
-use crate::eval::Env;
 use crate::memo::Memo;
 use crate::plan::{self, Arguments, Plan, Planned, Rel};
 use crate::types::{DataType, Datum};
@@ -114,15 +113,7 @@ impl<D: Database> Context<'_, D> {
         for (at, statement) in body.statements.iter().enumerate() {
             budget.return_to(0);
             let memo = Memo::default();
-            let env =
-                Env { params: arguments, outer: &[], memo: &memo, depth: self.env.depth + 1, ..self.env };
-            let mut inner = Context {
-                database: self.database,
-                transaction: self.transaction,
-                env,
-                cancel: self.cancel,
-                budget: &mut budget,
-            };
+            let mut inner = self.of_routine(arguments, &memo, &mut budget);
             let is_last = at + 1 == body.statements.len();
             let ran = run_statement(body, statement, is_last, &mut inner).await;
             last = ran.map_err(|error| error.within(place(body.routine, at)))?;
