@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a connection may take to open.
 const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
 
+/// Last lines of each node's console that are shown where a story fails: a backtrace and a boot after it.
+const LINES_SHOWN: usize = 80;
+
 /// The machine has few cores: stories run one at a time.
 pub fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
@@ -215,7 +218,7 @@ impl Drop for Cluster {
             for node in 1..=7 {
                 let log = self.log(node);
                 let lines: Vec<&str> = log.lines().collect();
-                lines[lines.len().saturating_sub(15)..]
+                lines[lines.len().saturating_sub(LINES_SHOWN)..]
                     .iter()
                     .for_each(|line| eprintln!("node {node}: {line}"));
             }

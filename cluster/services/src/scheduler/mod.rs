@@ -78,6 +78,8 @@ struct Queue {
     /// The name of its policy, and what that is.
     policy: String,
     query: String,
+    /// Whether it is asked although no worker has room.
+    overcommits: bool,
     round: i64,
     tasks_max: i32,
     rate: Option<Rate>,
@@ -143,9 +145,13 @@ async fn ask<D: Database>(
     problems: &mut Vec<String>,
 ) -> SqlResult<Vec<Gift>> {
     let (mut gifts, mut count) = (Vec::new(), 0);
+    let mut has_room = workers_have_room(session).await?;
     while count < GIVEN_MAX
         && let Some(queue) = queues.pop_front()
     {
+        if !has_room && !queue.overcommits {
+            continue;
+        }
         let (tasks, nodes) = match in_its_turns(cancel, wanted(session, &queue)).await {
             Ok(_) if session.status() != Status::Transaction => {
                 let message = "it ends the transaction in which it is asked";
@@ -167,6 +173,7 @@ async fn ask<D: Database>(
         let given = if is_last { Ok(0) } else { give(session, core::slice::from_ref(&gift)).await };
         gifts.push(gift);
         match given {
+            Ok(given) if given > 0 => has_room = workers_have_room(session).await?,
             Ok(_) => {}
             // It is met again where it counts.
             Err(error) if error.is_of_statement() => break,
@@ -174,6 +181,12 @@ async fn ask<D: Database>(
         }
     }
     Ok(gifts)
+}
+
+/// Whether a worker has room for a task.
+async fn workers_have_room<D: Database>(session: &mut Session<D>) -> SqlResult<bool> {
+    let answer = session.run("SELECT EXISTS (SELECT FROM sys.slots)", Vec::new()).await?;
+    Ok(answer.value() == Some(&Datum::Bool(true)))
 }
 
 /// What `asked` says, which is cancelled if it takes too many turns.
@@ -210,19 +223,20 @@ async fn wanted<D: Database>(session: &mut Session<D>, queue: &Queue) -> SqlResu
     Ok(answer.rows.iter().filter_map(pair).unzip())
 }
 
-/// The queues in which tasks are ready, and when the next task of any is due.
+/// The queues in which tasks are ready, first those that were not given any for the longest time, and when the next task of any is due.
 async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>, Option<i64>)> {
     // Said in this way, those that run are counted in the index of running tasks.
     let answer = session
         .run(
-            "SELECT q.name, p.name, p.query, q.round, \
+            "SELECT q.name, p.name, p.query, p.overcommits, q.round, \
              CASE WHEN q.concurrency IS NOT NULL THEN q.concurrency - (SELECT count(*) FROM sys.tasks t \
              WHERE t.state = 'running' AND t.worker > 0 AND (t.queue = q.name) IS TRUE) END, \
              EXISTS (SELECT FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at <= now()), \
              (SELECT t.run_at FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at > now() \
               ORDER BY t.run_at LIMIT 1), \
              q.rate_limit, q.rate_period, q.rate_taken_until \
-             FROM sys.queues q JOIN sys.policies p ON p.name = q.policy WHERE NOT q.paused ORDER BY q.name",
+             FROM sys.queues q JOIN sys.policies p ON p.name = q.policy WHERE NOT q.paused \
+             ORDER BY q.given_at, q.name",
             Vec::new(),
         )
         .await?;
@@ -234,6 +248,7 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
             Datum::Text(name),
             Datum::Text(policy),
             Datum::Text(query),
+            Datum::Bool(overcommits),
             Datum::Int8(round),
             room,
             Datum::Bool(is_ready),
@@ -262,6 +277,7 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
                 name: name.clone(),
                 policy: policy.clone(),
                 query: query.clone(),
+                overcommits: *overcommits,
                 round: *round,
                 tasks_max,
                 rate,
@@ -294,7 +310,7 @@ async fn give<D: Database>(session: &mut Session<D>, gifts: &[Gift]) -> SqlResul
     // IS TRUE keeps each task from being looked for among all that are ready: its id says where it is.
     let answer = session
         .run(
-            "WITH mine AS (UPDATE sys.queues q SET round = q.round + 1, \
+            "WITH mine AS (UPDATE sys.queues q SET round = q.round + 1, given_at = now(), \
              rate_taken_until = coalesce(g.taken, q.rate_taken_until) \
              FROM (SELECT unnest($1::text[]) AS name, unnest($2::bigint[]) AS round, unnest($3::timestamptz[]) AS taken) g \
              WHERE q.name = g.name AND q.round = g.round AND NOT paused RETURNING q.name) \

@@ -173,3 +173,9 @@ CREATE FUNCTION sys.refuse_task() RETURNS trigger LANGUAGE sql AS $$
 $$;
 
 CREATE TRIGGER task_refused AFTER INSERT ON sys.tasks FOR EACH ROW EXECUTE FUNCTION sys.refuse_task();
+
+-- When tasks of the queue were last given out: queues take turns.
+ALTER TABLE sys.queues ADD COLUMN given_at timestamptz NOT NULL DEFAULT '-infinity';
+
+-- Whether it is asked although no worker has room: it gives workers more than sys.slots has.
+ALTER TABLE sys.policies ADD COLUMN overcommits boolean NOT NULL DEFAULT false;

@@ -104,6 +104,40 @@ fn tenants_have_fair_shares_of_what_becomes_free_one_by_one() {
 }
 
 #[test]
+fn a_queue_that_is_never_empty_leaves_room_for_others() {
+    let mut bench = Bench::new();
+    bench.run("INSERT INTO sys.queues (name) VALUES ('a'), ('z')");
+    bench.round(&[1]);
+    bench.run("UPDATE sys.workers SET capacity = 2");
+    bench.run("INSERT INTO sys.tasks (queue, program) SELECT 'a', 'p' FROM generate_series(1, 100)");
+    bench.run("INSERT INTO sys.tasks (queue, program) VALUES ('z', 'p')");
+    bench.round(&[1]);
+    assert_eq!(bench.running(), "1 1, 2 1");
+    bench.run("UPDATE sys.tasks SET state = 'done' WHERE state = 'running'");
+    bench.round(&[1]);
+    assert_eq!(bench.running(), "3 1, 101 1");
+}
+
+#[test]
+fn only_a_policy_that_overcommits_is_asked_when_there_is_no_room() {
+    let mut bench = Bench::new();
+    bench.run(
+        "INSERT INTO sys.policies (name, query) VALUES \
+         ('mine', 'SELECT id, 1 FROM sys.tasks WHERE state = ''ready'' AND queue = $1 ORDER BY id LIMIT 1')",
+    );
+    bench.policy("mine");
+    bench.round(&[1]);
+    bench.run("UPDATE sys.workers SET capacity = 1");
+    bench.run("INSERT INTO sys.tasks (program) VALUES ('p'), ('p'), ('p')");
+    bench.round(&[1]);
+    bench.round(&[1]);
+    assert_eq!(bench.running(), "1 1");
+    bench.run("UPDATE sys.policies SET overcommits = true");
+    bench.round(&[1]);
+    assert_eq!(bench.running(), "1 1, 2 1");
+}
+
+#[test]
 fn a_policy_of_ones_own_takes_effect_by_one_update() {
     let mut bench = Bench::new();
     bench.run(
@@ -299,12 +333,12 @@ fn queues_of_a_round_share_what_room_there_is() {
     assert_eq!(before, "0");
     assert_eq!(bench.run("SELECT count(*) FROM sys.queues WHERE round = 1"), "4");
     // A policy that ends the block in which it is asked: what those before it have given is given, and once.
-    bench.run("UPDATE sys.workers SET capacity = 6");
+    bench.run("UPDATE sys.workers SET capacity = 7");
     bench.run("INSERT INTO sys.policies (name, query) VALUES ('ends', 'COMMIT')");
-    bench.run("UPDATE sys.queues SET policy = 'ends' WHERE name = 'q13'");
+    bench.run("UPDATE sys.queues SET policy = 'ends' WHERE name = 'q14'");
     let round = bench.round(&[1, 2]);
-    assert_eq!((round.given, round.problems.len()), (0, 1));
-    assert_eq!(bench.run("SELECT count(*) FROM sys.tasks WHERE state = 'running'"), "12");
+    assert_eq!((round.given, round.problems.len()), (1, 1));
+    assert_eq!(bench.run("SELECT count(*) FROM sys.tasks WHERE state = 'running'"), "14");
 }
 
 #[test]
