@@ -8,7 +8,7 @@ use cluster_format::{KeyRange, Version};
 
 use crate::block::order_of;
 use crate::cursor::Within;
-use crate::dead::{ASKED_EVERY, DEAD_MIN};
+use crate::dead::{ASKED_EVERY, DEAD_MIN, DeadRun, RANGE_KEYS};
 use crate::source::Held;
 use crate::{
     Direction, FrameError, Frames, MemTable, Merge, Position, RangeTombstones, ReadError, Source,
@@ -97,14 +97,6 @@ impl Dead<'_> {
         // Nothing is sought beyond the range.
         Some(end.min(asked.range.end.clone()))
     }
-}
-
-/// Keys without a row, one behind the other, that a read has passed over.
-#[derive(Default)]
-struct DeadRun {
-    keys: usize,
-    /// From where on there is no row, once that may be worth remembering.
-    from: Option<Arc<[u8]>>,
 }
 
 /// A read in progress: what it has given, and what is known so far of the key that it is at.
@@ -258,7 +250,7 @@ impl<S: RowSink> Reading<'_, S> {
                     return Ok(Pause::End);
                 }
                 self.enter(position.key);
-                if self.dead_run.keys.is_multiple_of(ASKED_EVERY) && self.is_ordered && !is_backward {
+                if self.dead_run.keys >= self.dead_run.asks_at && self.is_ordered && !is_backward {
                     return Ok(Pause::Dead);
                 }
             }
@@ -316,14 +308,27 @@ impl<S: RowSink> Reading<'_, S> {
     /// Many keys in a row had none, that it is at among them, unless it turns out to have one; where the next may be that has,
     /// if that is known.
     fn dead_end(&mut self) -> Option<Arc<[u8]>> {
-        let from = || if self.rows == 0 { self.asked.range.start.clone() } else { self.key[..].into() };
-        self.dead_run.from.get_or_insert_with(from);
-        self.dead.end_at(&self.key, &self.asked)
+        let end = self.dead.end_at(&self.key, &self.asked);
+        // A few deleted keys here and there are not worth the memory.
+        if end.is_some() || self.dead_run.keys >= ASKED_EVERY {
+            let from = || if self.rows == 0 { self.asked.range.start.clone() } else { self.key[..].into() };
+            self.dead_run.from.get_or_insert_with(from);
+        }
+        if self.dead_run.keys > RANGE_KEYS {
+            let here: Arc<[u8]> = self.key[..].into();
+            self.end_dead_run(here.clone());
+            (self.dead_run.keys, self.dead_run.from) = (1, Some(here));
+        }
+        match end {
+            Some(_) => self.dead_run.has_learned(),
+            None => self.dead_run.asked_in_vain(),
+        }
+        end
     }
 
     /// There was no row since the last, up to `end`.
     fn end_dead_run(&mut self, end: Arc<[u8]>) {
-        let DeadRun { keys, from } = core::mem::take(&mut self.dead_run);
+        let DeadRun { keys, from, .. } = core::mem::take(&mut self.dead_run);
         let Some(start) = from.filter(|_| keys >= DEAD_MIN && self.asked.version >= self.dead.newest) else {
             return;
         };
@@ -334,7 +339,7 @@ impl<S: RowSink> Reading<'_, S> {
         if self.dead_run.from.is_some() {
             self.end_dead_run(self.key[..].into());
         }
-        self.dead_run.keys = 0;
+        self.dead_run = DeadRun::default();
         self.len += self.key.len() + value_len;
         self.rows += 1;
     }
