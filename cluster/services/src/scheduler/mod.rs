@@ -231,8 +231,7 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
             "SELECT q.name, p.name, p.query, p.overcommits, q.round, \
              CASE WHEN q.concurrency IS NOT NULL THEN q.concurrency - (SELECT count(*) FROM sys.tasks t \
              WHERE t.state = 'running' AND t.worker > 0 AND (t.queue = q.name) IS TRUE) END, \
-             EXISTS (SELECT FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at <= now()), \
-             (SELECT t.run_at FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name AND t.run_at > now() \
+             (SELECT t.run_at FROM sys.tasks t WHERE t.state = 'ready' AND t.queue = q.name \
               ORDER BY t.run_at LIMIT 1), \
              q.rate_limit, q.rate_period, q.rate_taken_until \
              FROM sys.queues q JOIN sys.policies p ON p.name = q.policy WHERE NOT q.paused \
@@ -251,8 +250,7 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
             Datum::Bool(overcommits),
             Datum::Int8(round),
             room,
-            Datum::Bool(is_ready),
-            due_at,
+            first_at,
             limit,
             Datum::Interval(period),
             Datum::Timestamptz(taken_until),
@@ -264,15 +262,18 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
             Datum::Int4(limit) => Some(Rate::new(*limit, *period, *taken_until, now)),
             _ => None,
         };
-        let due_at = if let Datum::Timestamptz(at) = due_at { Some(at.unix_micros()) } else { None };
-        let room_at = rate.filter(|rate| *is_ready && rate.room() < 1).map(|rate| rate.next());
+        let first_at = if let Datum::Timestamptz(at) = first_at { Some(at.unix_micros()) } else { None };
+        let is_ready = first_at.is_some_and(|at| at <= now);
+        // Once what is ready has gone there is another round, which sees what is due next.
+        let due_at = first_at.filter(|_| !is_ready);
+        let room_at = rate.filter(|rate| is_ready && rate.room() < 1).map(|rate| rate.next());
         next_micros = [next_micros, due_at, room_at].into_iter().flatten().min();
         let tasks_max = match room {
             Datum::Int8(room) => i32::try_from(*room).unwrap_or(0).min(ROUND_TASKS_MAX),
             _ => ROUND_TASKS_MAX,
         };
         let tasks_max = rate.map_or(tasks_max, |rate| tasks_max.min(rate.room()));
-        if *is_ready && tasks_max > 0 {
+        if is_ready && tasks_max > 0 {
             queues.push(Queue {
                 name: name.clone(),
                 policy: policy.clone(),
