@@ -16,6 +16,7 @@ use crate::error::SqlResult;
 use crate::eval::Env;
 use crate::expr::Expr;
 use crate::key::{self, KeyOrder};
+use crate::plan::selectivity;
 use crate::types::{DataType, Datum};
 
 /// The part of a table that a statement reads.
@@ -40,7 +41,7 @@ const KEYS_MAX: usize = 10_000;
 const UNKNOWN_RANGE: f64 = 0.1;
 
 /// What it costs to read a whole table, beside its rows: a transaction that has read all of it meets a conflict with whoever
-/// changes any, and looks at the old versions of rows that are changed often.
+/// changes any.
 const FULL_COST: f64 = 100.0;
 
 /// What it costs to read a row that an index leads to.
@@ -117,7 +118,10 @@ impl Access {
             },
         };
         let known = |at: usize| table.column_statistics(usize::from(column(at)?));
-        let mut part = 1.0;
+        // Of a partial index, the rows that are in it.
+        let predicate = self.index.and_then(|index| table.bound.indexes.get(index)?.predicate.as_ref());
+        let mut part =
+            predicate.map_or(1.0, |predicate| selectivity(predicate, &|at| table.column_statistics(at)));
         let mut keys = 1.0;
         for (at, (_, values)) in self.prefix.iter().enumerate() {
             let each =
@@ -135,8 +139,12 @@ impl Access {
                 None => UNKNOWN_RANGE,
             };
         }
-        let read = if self.complete { keys } else { (table.rows() * part).max(keys) };
         let each = if index.is_some() { INDEXED_COST } else { 1.0 };
+        let read = match (self.is_full(), self.complete) {
+            (true, _) if index.is_none() => table.passed_rows(),
+            (_, true) => keys,
+            (_, false) => (table.rows() * part).max(keys),
+        };
         read * each + if self.is_full() { FULL_COST } else { 0.0 }
     }
 

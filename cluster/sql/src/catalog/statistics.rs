@@ -22,12 +22,15 @@ pub(crate) fn statistics_key(id: u32) -> Vec<u8> {
 pub fn analyzed(key: &[u8], value: Option<&[u8]>) -> Option<(u32, u64)> {
     let [SYSTEM_SPACE, STATISTICS, id @ ..] = key else { return None };
     let id = u32::from_be_bytes(id.try_into().ok()?);
-    let statistics = value.and_then(|bytes| cluster_format::decode::<TableStatistics>(bytes).ok());
+    let statistics = value.and_then(TableStatistics::read);
     Some((id, statistics.map_or(0, |statistics| statistics.rows)))
 }
 
 /// Rows of a table of which nothing is known.
 const UNKNOWN_ROWS: f64 = 10_000.0;
+
+/// About how many bytes of the disk a record of no great length takes.
+const RECORD_LEN: f64 = 128.0;
 
 /// The part of the rows in which a column of which nothing is known has a value.
 pub(crate) const UNKNOWN_EQUAL: f64 = 0.01;
@@ -36,6 +39,12 @@ impl StoredTable {
     /// About how many rows it has.
     pub(crate) fn rows(&self) -> f64 {
         self.statistics.as_ref().map_or(UNKNOWN_ROWS, |statistics| statistics.table.rows as f64)
+    }
+
+    /// About how many rows a read of all of it passes: old versions of rows are among them, and deleted ones.
+    pub(crate) fn passed_rows(&self) -> f64 {
+        let disk_len = self.statistics.as_ref().map_or(0, |statistics| statistics.table.disk_len);
+        self.rows().max(disk_len as f64 / RECORD_LEN)
     }
 
     /// What is known of the column at `at`.
@@ -49,6 +58,25 @@ impl StoredTable {
 pub(crate) struct TableStatistics {
     pub(crate) rows: u64,
     pub(crate) columns: Vec<ColumnStatistics>,
+    /// Bytes of the disk that the rows took, with all versions that were kept.
+    pub(crate) disk_len: u64,
+}
+
+/// The same as it was stored before it had all of its fields.
+#[derive(Deserialize)]
+struct TableStatisticsBefore {
+    rows: u64,
+    columns: Vec<ColumnStatistics>,
+}
+
+impl TableStatistics {
+    /// Those in `bytes`; none if they cannot be read.
+    pub(super) fn read(bytes: &[u8]) -> Option<TableStatistics> {
+        cluster_format::decode(bytes).ok().or_else(|| {
+            let TableStatisticsBefore { rows, columns } = cluster_format::decode(bytes).ok()?;
+            Some(TableStatistics { rows, columns, disk_len: 0 })
+        })
+    }
 }
 
 /// What was found out about a column. Parts are of all rows, from 0 to 1.

@@ -39,7 +39,7 @@ pub(crate) struct StoredStatistics {
 impl StoredStatistics {
     /// Those in `bytes`; none if they cannot be read, as nothing but speed depends on them.
     pub(super) fn read(bytes: Arc<[u8]>) -> Option<Arc<StoredStatistics>> {
-        let table = cluster_format::decode(&bytes).ok()?;
+        let table = TableStatistics::read(&bytes)?;
         Some(Arc::new(StoredStatistics { bytes, table }))
     }
 }

@@ -31,6 +31,7 @@ use core::cell::RefCell;
 
 pub(crate) use change::{Conflict, DeletePlan, InsertPlan, InsertRows, Returning, TargetRows, UpdatePlan};
 pub(crate) use explain::{explain, reset};
+pub(crate) use optimize::selectivity;
 pub(crate) use planner::{Arguments, Level, Planner, Relations};
 pub(crate) use query::{QueryPlan, plan_query};
 pub(crate) use rel::Rel;

@@ -38,7 +38,8 @@ pub(super) async fn analyze<D: Database>(
     context: &mut Context<'_, D>,
 ) -> SqlResult<(Vec<u8>, Vec<u8>)> {
     let held = context.budget.in_use();
-    let (rows, sample) = sample(table, context).await?;
+    let disk_len = context.transaction.disk_len(&table_range(table.descriptor.id)).await?;
+    let (rows, sample) = sample(table, disk_len, context).await?;
     let mut columns: Vec<ColumnSample> = table.types.iter().map(|_| ColumnSample::default()).collect();
     for row in sample {
         for (column, value) in columns.iter_mut().zip(row) {
@@ -52,7 +53,7 @@ pub(super) async fn analyze<D: Database>(
     let mut detail = DETAIL;
     let statistics = loop {
         let summaries = columns.iter_mut().map(|column| column.summary(rows, detail)).collect();
-        let bytes = cluster_format::encode(&TableStatistics { rows, columns: summaries });
+        let bytes = cluster_format::encode(&TableStatistics { rows, columns: summaries, disk_len });
         if bytes.len() <= STATISTICS_LEN_MAX || detail.bounds_max == 0 {
             break bytes;
         }
@@ -70,15 +71,15 @@ struct Sample {
     chance: Chance,
 }
 
-/// How many rows there are, and some of them. Of a long table only slices are read, and the rest taken to be like them.
+/// How many rows there are, and some of them; they take `total` bytes of the disk. Of a long table only slices are read, and the rest taken to be like them.
 async fn sample<D: Database>(
     table: &StoredTable,
+    total: u64,
     context: &mut Context<'_, D>,
 ) -> SqlResult<(u64, Vec<Sampled>)> {
     let range = table_range(table.descriptor.id);
     let chance = Chance::new(u64::from(table.descriptor.id), 0);
     let mut sample = Sample { rows: Vec::new(), rows_max: SAMPLE_ROWS, met: 0, chance };
-    let total = context.transaction.disk_len(&range).await?;
     let slices = match total < slices::WHOLE_LEN_MAX {
         true => None,
         false => slices::of(&range, total, &*context.transaction).await?,

@@ -177,7 +177,7 @@ fn column(rel: &Rel, at: usize) -> Option<&ColumnStatistics> {
 }
 
 /// The part of the rows for which `expr` holds, over columns of which this is known.
-pub(super) fn selectivity<'a>(expr: &Expr, known: &dyn Fn(usize) -> Option<&'a ColumnStatistics>) -> f64 {
+pub(crate) fn selectivity<'a>(expr: &Expr, known: &dyn Fn(usize) -> Option<&'a ColumnStatistics>) -> f64 {
     let of = |column: &Expr| match column {
         Expr::Column(at) => known(*at),
         _ => None,

@@ -29,6 +29,7 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+pub(crate) use estimate::selectivity;
 pub(super) use estimate::{origin, rows, weighs};
 
 use super::explain::explain_rel;
