@@ -99,7 +99,7 @@ pub async fn round<D: Database>(
     let mut queues = VecDeque::from(queues);
     while !queues.is_empty() {
         session.begin_trial(Freshness::Local).await?;
-        let asked = ask(session, cancel, &mut queues, &mut round.problems).await;
+        let asked = ask(session, cancel, &mut queues, &mut round).await;
         session.abandon_block();
         let gifts = asked?;
         match give(session, &gifts).await {
@@ -136,13 +136,14 @@ impl Queue {
     }
 }
 
-/// Asks the policies of queues what is to be given, one after the other, until there is enough for a transaction. Each of them
+/// Asks the policies of queues what is to be given, one after the other, until there is enough for a transaction. Once no worker has
+/// room, only those are asked that overcommit. Each of them
 /// sees what those before it have given (and written), as the block that is open is a trial: it waits for nobody, and goes.
 async fn ask<D: Database>(
     session: &mut Session<D>,
     cancel: &CancelFlag,
     queues: &mut VecDeque<Queue>,
-    problems: &mut Vec<String>,
+    round: &mut Round,
 ) -> SqlResult<Vec<Gift>> {
     let (mut gifts, mut count) = (Vec::new(), 0);
     let mut has_room = workers_have_room(session).await?;
@@ -155,13 +156,18 @@ async fn ask<D: Database>(
         let (tasks, nodes) = match in_its_turns(cancel, wanted(session, &queue)).await {
             Ok(_) if session.status() != Status::Transaction => {
                 let message = "it ends the transaction in which it is asked";
-                problems.push(queue.problem(&SqlError::new(SqlState::NOT_SUPPORTED, message)));
+                round.problems.push(queue.problem(&SqlError::new(SqlState::NOT_SUPPORTED, message)));
                 break;
             }
-            Ok((tasks, _)) if tasks.is_empty() => continue,
+            Ok((tasks, _)) if tasks.is_empty() => {
+                // What is ready stays, and may do so for long: what is due meanwhile would be looked for by nobody.
+                let due_at = due_behind(session, &queue.name).await?;
+                round.next_micros = [round.next_micros, due_at].into_iter().flatten().min();
+                continue;
+            }
             Ok(wanted) => wanted,
             Err(error) if error.is_of_statement() => {
-                problems.push(queue.problem(&error));
+                round.problems.push(queue.problem(&error));
                 break;
             }
             Err(error) => return Err(error),
@@ -181,6 +187,17 @@ async fn ask<D: Database>(
         }
     }
     Ok(gifts)
+}
+
+/// When the next task of a queue is due that is not yet, in microseconds since the Unix epoch.
+async fn due_behind<D: Database>(session: &mut Session<D>, queue: &str) -> SqlResult<Option<i64>> {
+    let sql = "SELECT run_at FROM sys.tasks WHERE state = 'ready' AND queue = $1 AND run_at > now() \
+               ORDER BY run_at LIMIT 1";
+    let answer = session.run(sql, [Datum::Text(queue.into())].into()).await?;
+    Ok(match answer.value() {
+        Some(Datum::Timestamptz(at)) => Some(at.unix_micros()),
+        _ => None,
+    })
 }
 
 /// Whether a worker has room for a task.
@@ -223,7 +240,7 @@ async fn wanted<D: Database>(session: &mut Session<D>, queue: &Queue) -> SqlResu
     Ok(answer.rows.iter().filter_map(pair).unzip())
 }
 
-/// The queues in which tasks are ready, first those that were not given any for the longest time, and when the next task of any is due.
+/// The queues in which tasks are ready, first those that were given none for the longest time, and when the next task of any is due.
 async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>, Option<i64>)> {
     // Said in this way, those that run are counted in the index of running tasks.
     let answer = session
@@ -264,7 +281,7 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
         };
         let first_at = if let Datum::Timestamptz(at) = first_at { Some(at.unix_micros()) } else { None };
         let is_ready = first_at.is_some_and(|at| at <= now);
-        // Once what is ready has gone there is another round, which sees what is due next.
+        // Once what is ready has gone there is another round, which sees what is due next; or else see ask.
         let due_at = first_at.filter(|_| !is_ready);
         let room_at = rate.filter(|rate| is_ready && rate.room() < 1).map(|rate| rate.next());
         next_micros = [next_micros, due_at, room_at].into_iter().flatten().min();

@@ -273,6 +273,21 @@ fn a_home_that_is_full_holds_up_no_other() {
 }
 
 #[test]
+fn what_is_due_later_is_waited_for_behind_what_is_ready_and_not_wanted() {
+    let mut bench = Bench::new();
+    bench.policy("locality");
+    bench.round(&[1, 2]);
+    bench.run("UPDATE sys.workers SET capacity = 1");
+    bench.run("INSERT INTO sys.tasks (program, home) VALUES ('p', 1)");
+    assert_eq!(bench.round(&[1, 2]).given, 1);
+    bench.run("INSERT INTO sys.tasks (program, home) VALUES ('p', 1)");
+    bench.run("INSERT INTO sys.tasks (program, home, run_at) VALUES ('p', 2, now() + interval '5 s')");
+    let due = bench.run("SELECT (EXTRACT(epoch FROM run_at) * 1000000)::bigint FROM sys.tasks WHERE id = 3");
+    let round = bench.round(&[1, 2]);
+    assert_eq!((round.given, round.next_micros.map(|at| format!("{at}"))), (0, Some(due)));
+}
+
+#[test]
 fn policies_can_do_with_more_tasks_than_a_statement_has_memory_for() {
     let mut bench = Bench::new();
     bench.round(&[1]);

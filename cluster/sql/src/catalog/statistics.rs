@@ -29,9 +29,6 @@ pub fn analyzed(key: &[u8], value: Option<&[u8]>) -> Option<(u32, u64)> {
 /// Rows of a table of which nothing is known.
 const UNKNOWN_ROWS: f64 = 10_000.0;
 
-/// About how many bytes of the disk a record of no great length takes.
-const RECORD_LEN: f64 = 128.0;
-
 /// The part of the rows in which a column of which nothing is known has a value.
 pub(crate) const UNKNOWN_EQUAL: f64 = 0.01;
 
@@ -43,8 +40,8 @@ impl StoredTable {
 
     /// About how many rows a read of all of it passes: old versions of rows are among them, and deleted ones.
     pub(crate) fn passed_rows(&self) -> f64 {
-        let disk_len = self.statistics.as_ref().map_or(0, |statistics| statistics.table.disk_len);
-        self.rows().max(disk_len as f64 / RECORD_LEN)
+        let records = self.statistics.as_ref().map_or(0, |statistics| statistics.table.records);
+        self.rows().max(records as f64)
     }
 
     /// What is known of the column at `at`.
@@ -58,8 +55,8 @@ impl StoredTable {
 pub(crate) struct TableStatistics {
     pub(crate) rows: u64,
     pub(crate) columns: Vec<ColumnStatistics>,
-    /// Bytes of the disk that the rows took, with all versions that were kept.
-    pub(crate) disk_len: u64,
+    /// About how many records that was on the disk, with all versions that were kept; fewer, as they are compressed.
+    pub(crate) records: u64,
 }
 
 /// The same as it was stored before it had all of its fields.
@@ -74,7 +71,7 @@ impl TableStatistics {
     pub(super) fn read(bytes: &[u8]) -> Option<TableStatistics> {
         cluster_format::decode(bytes).ok().or_else(|| {
             let TableStatisticsBefore { rows, columns } = cluster_format::decode(bytes).ok()?;
-            Some(TableStatistics { rows, columns, disk_len: 0 })
+            Some(TableStatistics { rows, columns, records: 0 })
         })
     }
 }

@@ -20,6 +20,9 @@ const SAMPLE_ROWS: usize = 10_000;
 /// As many at least, however wide they are.
 const SAMPLE_ROWS_MIN: usize = 100;
 
+/// Bytes of the disk that a record is taken to have at least, with its key.
+const RECORD_LEN_MIN: u64 = 128;
+
 /// Longer values are not kept, in bytes of memory.
 const VALUE_LEN_MAX: usize = 128;
 
@@ -39,7 +42,8 @@ pub(super) async fn analyze<D: Database>(
 ) -> SqlResult<(Vec<u8>, Vec<u8>)> {
     let held = context.budget.in_use();
     let disk_len = context.transaction.disk_len(&table_range(table.descriptor.id)).await?;
-    let (rows, sample) = sample(table, disk_len, context).await?;
+    let (rows, row_len, sample) = sample(table, disk_len, context).await?;
+    let records = disk_len / row_len.max(RECORD_LEN_MIN);
     let mut columns: Vec<ColumnSample> = table.types.iter().map(|_| ColumnSample::default()).collect();
     for row in sample {
         for (column, value) in columns.iter_mut().zip(row) {
@@ -53,7 +57,7 @@ pub(super) async fn analyze<D: Database>(
     let mut detail = DETAIL;
     let statistics = loop {
         let summaries = columns.iter_mut().map(|column| column.summary(rows, detail)).collect();
-        let bytes = cluster_format::encode(&TableStatistics { rows, columns: summaries, disk_len });
+        let bytes = cluster_format::encode(&TableStatistics { rows, columns: summaries, records });
         if bytes.len() <= STATISTICS_LEN_MAX || detail.bounds_max == 0 {
             break bytes;
         }
@@ -68,35 +72,42 @@ struct Sample {
     rows: Vec<Sampled>,
     rows_max: usize,
     met: u64,
+    /// Bytes of all that were met.
+    len: u64,
     chance: Chance,
 }
 
-/// How many rows there are, and some of them; they take `total` bytes of the disk. Of a long table only slices are read, and the rest taken to be like them.
+/// How many rows there are, their mean length, and some of them; they take `total` bytes of the disk. Of a long table only slices are read, and the rest taken to be like them.
 async fn sample<D: Database>(
     table: &StoredTable,
     total: u64,
     context: &mut Context<'_, D>,
-) -> SqlResult<(u64, Vec<Sampled>)> {
+) -> SqlResult<(u64, u64, Vec<Sampled>)> {
     let range = table_range(table.descriptor.id);
     let chance = Chance::new(u64::from(table.descriptor.id), 0);
-    let mut sample = Sample { rows: Vec::new(), rows_max: SAMPLE_ROWS, met: 0, chance };
+    let mut sample = Sample { rows: Vec::new(), rows_max: SAMPLE_ROWS, met: 0, len: 0, chance };
     let slices = match total < slices::WHOLE_LEN_MAX {
         true => None,
         false => slices::of(&range, total, &*context.transaction).await?,
     };
     let Some(slices) = slices else {
         sample.take_in(range, table, context).await?;
-        return Ok((sample.met, sample.rows));
+        return Ok((sample.met, sample.row_len(), sample.rows));
     };
     let read: u64 = slices.iter().map(|(_, len)| len).sum();
     for (slice, _) in slices {
         sample.take_in(slice, table, context).await?;
     }
     let rows = sample.met as f64 * total as f64 / read.max(1) as f64;
-    Ok((rows as u64, sample.rows))
+    Ok((rows as u64, sample.row_len(), sample.rows))
 }
 
 impl Sample {
+    /// The mean.
+    fn row_len(&self) -> u64 {
+        self.len / self.met.max(1)
+    }
+
     /// Meets all rows in `range`.
     async fn take_in<D: Database>(
         &mut self,
@@ -127,6 +138,7 @@ impl Sample {
         context: &mut Context<'_, D>,
     ) -> SqlResult<()> {
         self.met += 1;
+        self.len += value.len() as u64;
         let place = if self.rows.len() < self.rows_max {
             self.rows.len()
         } else {
