@@ -80,6 +80,11 @@ async fn reading<D: Database, T>(
     found
 }
 
+/// The moment that `value` is, in microseconds since the Unix epoch; none if it is none.
+fn micros_of(value: Option<&Datum>) -> Option<i64> {
+    if let Some(Datum::Timestamptz(at)) = value { Some(at.unix_micros()) } else { None }
+}
+
 fn int8(number: u64) -> Datum {
     Datum::Int8(i64::try_from(number).unwrap_or(i64::MAX))
 }

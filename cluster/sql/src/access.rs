@@ -140,12 +140,15 @@ impl Access {
             };
         }
         let each = if index.is_some() { INDEXED_COST } else { 1.0 };
-        let read = match (self.is_full(), self.complete) {
-            (true, _) if index.is_none() => table.passed_rows(),
-            (_, true) => keys,
-            (_, false) => (table.rows() * part).max(keys),
+        let is_full = self.is_full();
+        let read = if is_full && index.is_none() {
+            table.passed_rows()
+        } else if self.complete {
+            keys
+        } else {
+            (table.rows() * part).max(keys)
         };
-        read * each + if self.is_full() { FULL_COST } else { 0.0 }
+        read * each + if is_full { FULL_COST } else { 0.0 }
     }
 
     /// How much it narrows down what is read, by rules of thumb.

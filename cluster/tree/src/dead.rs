@@ -68,30 +68,21 @@ impl DeadRanges {
         let ends = core::iter::once(&range.start).chain(known.iter().map(|(_, dead)| &dead.end));
         let starts = known.iter().map(|(start, _)| start).chain([&range.end]);
         let gaps = ends.zip(starts).filter(|(end, start)| end < start).count();
-        let gap = |start: Arc<[u8]>| (start, since, keys / gaps.max(1));
+        let gap = |start, end| (start, DeadRange { end, since, keys: keys / gaps.max(1) });
         let mut pieces = Vec::new();
         let mut at = range.start.clone();
         for (start, dead) in known {
             if at < start {
-                pieces.push(gap(at));
+                pieces.push(gap(at, start.clone()));
             }
-            pieces.push((start, dead.since, dead.keys));
-            at = dead.end;
+            at = dead.end.clone();
+            pieces.push((start, dead));
         }
-        let mut end = at.clone().max(range.end.clone());
         if at < range.end {
-            pieces.push(gap(at));
+            pieces.push(gap(at, range.end.clone()));
         }
-        // From the last one on, small neighbours become one.
-        while let Some((mut start, mut since, mut keys)) = pieces.pop() {
-            while let Some((before, earlier, more)) =
-                pieces.last().filter(|(.., more)| keys + more <= RANGE_KEYS)
-            {
-                (start, since, keys) = (before.clone(), since.max(*earlier), keys + more);
-                pieces.pop();
-            }
-            self.insert(start.clone(), DeadRange { end, since, keys });
-            end = start;
+        for (start, dead) in join_neighbours(pieces, RANGE_KEYS) {
+            self.insert(start, dead);
         }
     }
 
@@ -142,7 +133,7 @@ impl DeadRanges {
         let mut keys_max = RANGE_KEYS;
         while self.0.len() > RANGES_KEPT && keys_max <= all {
             keys_max *= 2;
-            self.join_neighbours(keys_max);
+            self.0 = join_neighbours(core::mem::take(&mut self.0), keys_max).into_iter().collect();
         }
         let mut by_keys: Vec<_> = self.0.iter().map(|(start, dead)| (dead.keys, start.clone())).collect();
         by_keys.sort_unstable();
@@ -150,21 +141,24 @@ impl DeadRanges {
             self.0.remove(start);
         }
     }
+}
 
-    /// Ranges that are next to each other become one, as long as that has no more than so many keys.
-    fn join_neighbours(&mut self, keys_max: usize) {
-        let mut joined: Vec<(Arc<[u8]>, DeadRange)> = Vec::new();
-        for (start, dead) in core::mem::take(&mut self.0) {
-            match joined.last_mut() {
-                Some((_, last)) if last.end == start && last.keys + dead.keys <= keys_max => {
-                    let (since, keys) = (last.since.max(dead.since), last.keys + dead.keys);
-                    *last = DeadRange { since, keys, ..dead };
-                }
-                _ => joined.push((start, dead)),
+/// These ranges, in order, but those that are next to each other have become one, as long as that has no more than so many keys.
+fn join_neighbours(
+    ranges: impl IntoIterator<Item = (Arc<[u8]>, DeadRange)>,
+    keys_max: usize,
+) -> Vec<(Arc<[u8]>, DeadRange)> {
+    let mut joined: Vec<(Arc<[u8]>, DeadRange)> = Vec::new();
+    for (start, dead) in ranges {
+        match joined.last_mut() {
+            Some((_, last)) if last.end == start && last.keys + dead.keys <= keys_max => {
+                let (since, keys) = (last.since.max(dead.since), last.keys + dead.keys);
+                *last = DeadRange { since, keys, ..dead };
             }
+            _ => joined.push((start, dead)),
         }
-        self.0 = joined.into_iter().collect();
     }
+    joined
 }
 
 /// Keys without a row, one behind the other, that a read has passed over.

@@ -1,8 +1,8 @@
 //! Whether queues are full: `sys.full_queues` has those that take no more tasks.
 //!
 //! Whoever puts a task into a queue looks there, and not into the queue's own row, which changes whenever tasks are given out. It is
-//! written down in rounds, which are whenever tasks have become ready, are not any more, or have ended: so a queue may hold some more than it should,
-//! and what is put there at once by one transaction is bounded by that alone.
+//! written down in rounds, which are whenever tasks have become ready, are not any more, or have ended: so a queue may hold some
+//! more than it should, and what is put there at once by one transaction is bounded by that alone.
 
 use alloc::string::String;
 use alloc::vec::Vec;

@@ -25,7 +25,7 @@ use cluster_sql::types::{Array, Datum, Scalar};
 use cluster_sql::{CancelFlag, CancelReason, ServiceSchema, Session, SqlError, SqlResult, SqlState, Status};
 
 use self::rate::Rate;
-use crate::reading;
+use crate::{micros_of, reading};
 
 mod capacity;
 mod rate;
@@ -136,9 +136,9 @@ impl Queue {
     }
 }
 
-/// Asks the policies of queues what is to be given, one after the other, until there is enough for a transaction. Once no worker has
-/// room, only those are asked that overcommit. Each of them
-/// sees what those before it have given (and written), as the block that is open is a trial: it waits for nobody, and goes.
+/// Asks the policies of queues what is to be given, one after the other, until there is enough for a transaction. Once no worker
+/// has room, only those are asked that overcommit. Each of them sees what those before it have given (and written), as the block
+/// that is open is a trial: it waits for nobody, and goes.
 async fn ask<D: Database>(
     session: &mut Session<D>,
     cancel: &CancelFlag,
@@ -194,10 +194,7 @@ async fn due_behind<D: Database>(session: &mut Session<D>, queue: &str) -> SqlRe
     let sql = "SELECT run_at FROM sys.tasks WHERE state = 'ready' AND queue = $1 AND run_at > now() \
                ORDER BY run_at LIMIT 1";
     let answer = session.run(sql, [Datum::Text(queue.into())].into()).await?;
-    Ok(match answer.value() {
-        Some(Datum::Timestamptz(at)) => Some(at.unix_micros()),
-        _ => None,
-    })
+    Ok(micros_of(answer.value()))
 }
 
 /// Whether a worker has room for a task.
@@ -240,7 +237,8 @@ async fn wanted<D: Database>(session: &mut Session<D>, queue: &Queue) -> SqlResu
     Ok(answer.rows.iter().filter_map(pair).unzip())
 }
 
-/// The queues in which tasks are ready, first those that were given none for the longest time, and when the next task of any is due.
+/// The queues in which tasks are ready, first those that were given none for the longest time, and when the next task of any is
+/// due.
 async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>, Option<i64>)> {
     // Said in this way, those that run are counted in the index of running tasks.
     let answer = session
@@ -279,7 +277,7 @@ async fn queues<D: Database>(session: &mut Session<D>) -> SqlResult<(Vec<Queue>,
             Datum::Int4(limit) => Some(Rate::new(*limit, *period, *taken_until, now)),
             _ => None,
         };
-        let first_at = if let Datum::Timestamptz(at) = first_at { Some(at.unix_micros()) } else { None };
+        let first_at = micros_of(Some(first_at));
         let is_ready = first_at.is_some_and(|at| at <= now);
         // Once what is ready has gone there is another round, which sees what is due next; or else see ask.
         let due_at = first_at.filter(|_| !is_ready);

@@ -16,7 +16,7 @@ use cluster_sql::types::{Array, Datum, Scalar};
 use cluster_sql::{ServiceSchema, Session, SqlResult, SqlState};
 use cluster_store::yield_now;
 
-use crate::reading;
+use crate::{micros_of, reading};
 
 /// Its table.
 pub const SCHEMA: ServiceSchema =
@@ -105,10 +105,7 @@ async fn due<D: Database>(session: &mut Session<D>) -> SqlResult<Vec<Schedule>> 
 async fn next<D: Database>(session: &mut Session<D>) -> SqlResult<Option<i64>> {
     let sql = "SELECT min(next_at) FROM sys.schedules WHERE NOT paused AND next_at < 'infinity'";
     let answer = session.run(sql, Vec::new()).await?;
-    Ok(match answer.value() {
-        Some(Datum::Timestamptz(next)) => Some(next.unix_micros()),
-        _ => None,
-    })
+    Ok(micros_of(answer.value()))
 }
 
 /// The ticks that are due at `now`, as many as are made up for, and the one after them; or why there is none.

@@ -59,18 +59,12 @@ pub(crate) struct TableStatistics {
     pub(crate) records: u64,
 }
 
-/// The same as it was stored before it had all of its fields.
-#[derive(Deserialize)]
-struct TableStatisticsBefore {
-    rows: u64,
-    columns: Vec<ColumnStatistics>,
-}
-
 impl TableStatistics {
     /// Those in `bytes`; none if they cannot be read.
     pub(super) fn read(bytes: &[u8]) -> Option<TableStatistics> {
         cluster_format::decode(bytes).ok().or_else(|| {
-            let TableStatisticsBefore { rows, columns } = cluster_format::decode(bytes).ok()?;
+            // As they were stored before that.
+            let (rows, columns) = cluster_format::decode(bytes).ok()?;
             Some(TableStatistics { rows, columns, records: 0 })
         })
     }

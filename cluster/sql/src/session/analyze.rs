@@ -42,10 +42,10 @@ pub(super) async fn analyze<D: Database>(
 ) -> SqlResult<(Vec<u8>, Vec<u8>)> {
     let held = context.budget.in_use();
     let disk_len = context.transaction.disk_len(&table_range(table.descriptor.id)).await?;
-    let (rows, row_len, sample) = sample(table, disk_len, context).await?;
-    let records = disk_len / row_len.max(RECORD_LEN_MIN);
+    let (rows, sample) = sample(table, disk_len, context).await?;
+    let records = disk_len / sample.row_len().max(RECORD_LEN_MIN);
     let mut columns: Vec<ColumnSample> = table.types.iter().map(|_| ColumnSample::default()).collect();
-    for row in sample {
+    for row in sample.rows {
         for (column, value) in columns.iter_mut().zip(row) {
             match value {
                 None => column.long += 1,
@@ -77,12 +77,13 @@ struct Sample {
     chance: Chance,
 }
 
-/// How many rows there are, their mean length, and some of them; they take `total` bytes of the disk. Of a long table only slices are read, and the rest taken to be like them.
+/// How many rows there are, which take `total` bytes of the disk, and some of them. Of a long table only slices are read, and the
+/// rest taken to be like them.
 async fn sample<D: Database>(
     table: &StoredTable,
     total: u64,
     context: &mut Context<'_, D>,
-) -> SqlResult<(u64, u64, Vec<Sampled>)> {
+) -> SqlResult<(u64, Sample)> {
     let range = table_range(table.descriptor.id);
     let chance = Chance::new(u64::from(table.descriptor.id), 0);
     let mut sample = Sample { rows: Vec::new(), rows_max: SAMPLE_ROWS, met: 0, len: 0, chance };
@@ -92,18 +93,18 @@ async fn sample<D: Database>(
     };
     let Some(slices) = slices else {
         sample.take_in(range, table, context).await?;
-        return Ok((sample.met, sample.row_len(), sample.rows));
+        return Ok((sample.met, sample));
     };
     let read: u64 = slices.iter().map(|(_, len)| len).sum();
     for (slice, _) in slices {
         sample.take_in(slice, table, context).await?;
     }
     let rows = sample.met as f64 * total as f64 / read.max(1) as f64;
-    Ok((rows as u64, sample.row_len(), sample.rows))
+    Ok((rows as u64, sample))
 }
 
 impl Sample {
-    /// The mean.
+    /// The mean length of those that were met.
     fn row_len(&self) -> u64 {
         self.len / self.met.max(1)
     }
