@@ -14,6 +14,7 @@ extern crate alloc;
 
 pub mod command_line;
 pub mod executor;
+pub mod frames;
 pub mod lines;
 pub mod regions;
 pub mod symbols;
@@ -21,6 +22,7 @@ pub mod timers;
 
 pub use command_line::CommandLine;
 pub use executor::Executor;
+pub use frames::Frames;
 pub use lines::Lines;
 pub use regions::{Region, RegionSet};
 pub use symbols::SymbolTable;

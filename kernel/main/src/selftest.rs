@@ -1,4 +1,4 @@
-//! The self-test: proves memory functions, disk, wire and clock of the machine it boots on, then switches it off.
+//! The self-test: proves memory functions, heap, disk, wire and clock of the machine it boots on, then switches it off.
 //!
 //! ```text
 //!   ONE BY ONE (durable) -> WRITE (durable, all at once) -> READ -> FLUSH -> WIRE (half a second) -> off
@@ -15,6 +15,8 @@ use drivers_api::{
 };
 use drivers_virtio::ChaChaEntropy;
 use kernel_arch::{memory, power};
+
+use crate::memory_check;
 
 /// Requests of each kind, together: more than any queue holds.
 const REQUESTS: u64 = 600;
@@ -219,9 +221,13 @@ impl super::root::Member for SelfTest {
         }
         self.receive(now, machine, context);
         let next = match self.step {
-            Step::Start if !crate::memory_check::passes() => {
+            Step::Start if !memory_check::functions_pass() => {
                 self.fail(machine, "a memory function does something else")
             }
+            Step::Start if !memory_check::heap_passes() => self.fail(
+                machine,
+                "the heap leaves itself in pieces, loses something, or does not move it whole",
+            ),
             Step::Start => Some(Step::OneByOne(0)),
             Step::OneByOne(_) if ended => Some(Step::Writing(0)),
             Step::Writing(_) if ended => Some(Step::Reading(0)),

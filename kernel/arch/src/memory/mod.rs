@@ -140,11 +140,9 @@ pub fn init(info: &BootInfo) {
     tables.activate(DIRECT_MAP);
     *TABLES.lock() = Some(tables);
 
-    for region in free.as_slice() {
-        // SAFETY: the region is RAM that nothing else uses (image, modules and page tables were taken
-        // out), it is mapped read-write in the direct map, and it is given away once.
-        unsafe { heap::claim((DIRECT_MAP + region.start) as *mut u8, region.len() as usize) };
-    }
+    // SAFETY: it is RAM that nothing else uses (image, modules and page tables were taken out), it is mapped
+    // read-write in the direct map, and it is given away once.
+    unsafe { heap::init(free) };
 }
 
 fn map_image(tables: &mut PageTables, take: &mut impl FnMut() -> u64) {

@@ -12,6 +12,7 @@ mod idle;
 mod maintenance;
 mod membership;
 mod network;
+mod selftest;
 mod services;
 mod serving;
 mod tables;
