@@ -45,8 +45,9 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     log_fatal(format_args!("{}", info.message()));
     let heap = memory::try_statistics();
     if let Some(heap) = heap {
-        let (used, total, longest) = (heap.used_bytes, heap.total_bytes, heap.longest_free_bytes);
-        log_fatal(format_args!("heap: {used} of {total} bytes in use, {longest} free in one piece"));
+        log_fatal(format_args!("heap: {} of {} bytes in use", heap.used_bytes, heap.total_bytes));
+        let (free, longest) = (heap.free_bytes, heap.longest_free_bytes);
+        log_fatal(format_args!("heap: {free} bytes in free pages, {longest} of them in one piece"));
     }
     log_fatal(format_args!("rsp {rsp:016x} rbp {rbp:016x} cr3 {:016x}", cr3()));
     backtrace(rsp);

@@ -1,5 +1,5 @@
-//! Which page frames are taken. Runs of them are taken from both ends: what is small and stays goes to the
-//! bottom, what is long goes to the top, so that the one does not leave the other in pieces. First fit by
+//! Which page frames are taken. Runs of them are taken from both ends: short ones from the bottom, long ones
+//! from the top, so that the former do not leave the latter in pieces. First fit by
 //! address from either end, over bitmaps (Wilson and others, *Dynamic Storage Allocation*, 1995, section 3).
 
 use core::ops::Range;
@@ -15,8 +15,6 @@ pub const fn words_of(frames: usize) -> usize {
 pub struct Frames<'a> {
     /// A bit for each frame, set where it is taken.
     taken: &'a mut [u64],
-    /// A bit for each frame, set where it was taken from the bottom.
-    low: &'a mut [u64],
     len: usize,
     free: usize,
     /// No frame below is free.
@@ -26,24 +24,18 @@ pub struct Frames<'a> {
 }
 
 impl<'a> Frames<'a> {
-    /// `len` frames, all of them taken, from the top as it were; `taken` and `low` have [`words_of`]`(len)` words.
+    /// `len` frames, all of them taken; `bitmap` has [`words_of`]`(len)` words.
     ///
-    /// Panics if they have fewer.
-    pub fn new(len: usize, taken: &'a mut [u64], low: &'a mut [u64]) -> Self {
-        assert!(taken.len().min(low.len()) >= words_of(len), "a bitmap for {len} frames");
-        taken.fill(u64::MAX);
-        low.fill(0);
-        Frames { taken, low, len, free: 0, bottom: len, top: 0 }
+    /// Panics if it has fewer.
+    pub fn new(len: usize, bitmap: &'a mut [u64]) -> Self {
+        assert!(bitmap.len() >= words_of(len), "a bitmap for {len} frames");
+        bitmap.fill(u64::MAX);
+        Frames { taken: bitmap, len, free: 0, bottom: len, top: 0 }
     }
 
     /// Frames that are free.
     pub fn free(&self) -> usize {
         self.free
-    }
-
-    /// Whether `frame` was taken by [`take_low`](Self::take_low).
-    pub fn is_low(&self, frame: usize) -> bool {
-        bit(self.low, frame)
     }
 
     /// Takes the lowest `count` frames that lie next to each other.
@@ -53,7 +45,7 @@ impl<'a> Frames<'a> {
             let start = self.next(from, false)?;
             let end = self.next(start, true).unwrap_or(self.len);
             if end - start >= count {
-                self.mark(start..start + count, true, true);
+                self.mark(start..start + count, true);
                 return Some(start);
             }
             from = end;
@@ -69,15 +61,14 @@ impl<'a> Frames<'a> {
             let start = self.previous(end, true).map_or(0, |taken| taken + 1);
             let at = end.checked_sub(count).and_then(|at| at.checked_sub((at + base) % align));
             if let Some(at) = at.filter(|at| *at >= start) {
-                self.mark(at..at + count, true, false);
+                self.mark(at..at + count, true);
                 return Some(at);
             }
             to = start;
         }
     }
 
-    /// Makes the run that begins at `start` and was taken from the top `new` frames long instead of `old`, where
-    /// it is. False, and nothing has changed, if the frames behind it are not free.
+    /// Makes the run that begins at `start` `new` frames long instead of `old`, where it is. False, and nothing has changed, if the frames behind it are not free.
     pub fn resize(&mut self, start: usize, old: usize, new: usize) -> bool {
         if new <= old {
             self.give(start + new..start + old);
@@ -87,14 +78,14 @@ impl<'a> Frames<'a> {
         if more.end > self.len || self.next(more.start, true).is_some_and(|taken| taken < more.end) {
             return false;
         }
-        self.mark(more, true, false);
+        self.mark(more, true);
         true
     }
 
     /// Gives frames back, or at first.
     pub fn give(&mut self, run: Range<usize>) {
         debug_assert!(run.clone().all(|frame| bit(self.taken, frame)), "{run:?} is not taken");
-        self.mark(run, false, false);
+        self.mark(run, false);
     }
 
     /// The longest run that is free: goes through all of them.
@@ -107,12 +98,11 @@ impl<'a> Frames<'a> {
         longest
     }
 
-    fn mark(&mut self, run: Range<usize>, taken: bool, low: bool) {
+    fn mark(&mut self, run: Range<usize>, taken: bool) {
         if run.is_empty() {
             return;
         }
         set(self.taken, run.clone(), taken);
-        set(self.low, run.clone(), low);
         if !taken {
             self.free += run.len();
             self.bottom = self.bottom.min(run.start);
@@ -181,16 +171,15 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn small_and_long_come_from_their_ends() {
-        let (mut taken, mut low) = ([0; 3], [0; 3]);
-        let mut frames = Frames::new(180, &mut taken, &mut low);
+    fn short_and_long_runs_come_from_their_ends() {
+        let mut bitmap = [0; 3];
+        let mut frames = Frames::new(180, &mut bitmap);
         assert_eq!((frames.take_low(1), frames.take_high(1, 1, 0)), (None, None));
         frames.give(10..180);
         assert_eq!(frames.take_low(4), Some(10));
         assert_eq!(frames.take_high(100, 1, 0), Some(80));
         assert_eq!(frames.take_high(66, 1, 0), Some(14));
         assert_eq!((frames.free(), frames.take_low(1)), (0, None));
-        assert!(frames.is_low(13) && !frames.is_low(14));
         frames.give(80..180);
         assert!(frames.resize(14, 66, 70) && !frames.resize(14, 70, 167));
         assert_eq!((frames.free(), frames.longest_free()), (96, 96));
@@ -200,8 +189,8 @@ mod tests {
 
     #[test]
     fn a_run_is_aligned_to_addresses() {
-        let (mut taken, mut low) = ([0], [0]);
-        let mut frames = Frames::new(64, &mut taken, &mut low);
+        let mut bitmap = [0];
+        let mut frames = Frames::new(64, &mut bitmap);
         frames.give(0..64);
         // Frame 59 is at 64 then, the last multiple of 8 with room for three.
         assert_eq!(frames.take_high(3, 8, 5), Some(59));
@@ -217,10 +206,10 @@ mod tests {
             hole in (0usize..300, 0usize..80),
             steps in prop::collection::vec((0u8..4, 1usize..90, 0usize..6), 0..60),
         ) {
-            let (mut taken, mut low) = (vec![0; words_of(len)], vec![0; words_of(len)]);
-            let mut frames = Frames::new(len, &mut taken, &mut low);
+            let mut bitmap = vec![0; words_of(len)];
+            let mut frames = Frames::new(len, &mut bitmap);
             let mut model = vec![true; len];
-            let mut runs: Vec<(Range<usize>, bool)> = Vec::new();
+            let mut runs: Vec<Range<usize>> = Vec::new();
             for frame in (0..len).filter(|frame| !(hole.0..hole.0 + hole.1).contains(frame)) {
                 frames.give(frame..frame + 1);
                 model[frame] = false;
@@ -231,27 +220,24 @@ mod tests {
                     0 => {
                         let at = frames.take_low(count);
                         prop_assert_eq!(at, (0..len).find(|at| fits(*at)));
-                        runs.extend(at.map(|at| (at..at + count, true)));
+                        runs.extend(at.map(|at| at..at + count));
                     }
                     1 => {
                         let align = 1 << (pick % 3);
                         let at = frames.take_high(count, align, pick);
                         let aligned = |at: &usize| (at + pick).is_multiple_of(align);
                         prop_assert_eq!(at, (0..len).rev().filter(aligned).find(|at| fits(*at)));
-                        runs.extend(at.map(|at| (at..at + count, false)));
+                        runs.extend(at.map(|at| at..at + count));
                     }
                     _ if runs.is_empty() => continue,
                     2 => {
-                        let (run, _) = runs.swap_remove(pick % runs.len());
+                        let run = runs.swap_remove(pick % runs.len());
                         frames.give(run.clone());
                         model[run].fill(false);
                     }
                     _ => {
                         let index = pick % runs.len();
-                        let (run, is_low) = &mut runs[index];
-                        if *is_low {
-                            continue;
-                        }
+                        let run = &mut runs[index];
                         let end = run.start + count;
                         let fits = end <= len && !model[run.end.min(end)..end].contains(&true);
                         prop_assert_eq!(frames.resize(run.start, run.len(), count), fits || end <= run.end);
@@ -261,10 +247,7 @@ mod tests {
                         }
                     }
                 }
-                for (run, is_low) in &runs {
-                    model[run.clone()].fill(true);
-                    prop_assert!(run.clone().all(|frame| frames.is_low(frame) == *is_low));
-                }
+                runs.iter().for_each(|run| model[run.clone()].fill(true));
                 prop_assert_eq!(frames.free(), model.iter().filter(|taken| !**taken).count());
                 let longest = model.split(|taken| *taken).map(<[bool]>::len).max();
                 prop_assert_eq!(Some(frames.longest_free()), longest);

@@ -1,16 +1,19 @@
 //! The heap: all RAM the kernel does not occupy itself.
 //!
-//! Allocations of [`LONG_LEN`] bytes and more are page frames of their own, from the top of RAM down. Short ones
-//! share frames that [`Talc`] takes from the bottom up. A short one that stays would otherwise lie in the way
-//! of long ones for ever: after hours of both, there is no mebibyte in one piece in a heap that is half empty.
-//! Only if no run of frames is left is a long one looked for between the short ones.
+//! ```text
+//!   below 16 KiB     a part of some frames that Talc manages; it gives those back that are wholly free
+//!   below 64 KiB     page frames of its own, the lowest
+//!   beyond           page frames of its own, the highest
+//! ```
+//!
+//! With one kind for all there is, after some hours, no mebibyte in one piece in a heap that is half empty: what is
+//! small and stays lies everywhere.
 
 use alloc::alloc::{GlobalAlloc, Layout, alloc};
-use core::ptr::{self, NonNull};
-use core::slice;
+use core::{ptr, slice};
 
+use kernel_core::RegionSet;
 use kernel_core::frames::{Frames, words_of};
-use kernel_core::{Region, RegionSet};
 use spin::Mutex;
 use talc::TalcLock;
 use talc::base::Talc;
@@ -19,19 +22,21 @@ use talc::source::Source;
 
 use super::{DIRECT_MAP, PAGE_SIZE, physical};
 
-/// From here on an allocation has frames of its own: at most an eighth of it is lost to rounding.
-const LONG_LEN: usize = 32 << 10;
-/// Frames the short ones take at a time.
-const STEP: usize = 64;
 const FRAME_LEN: usize = PAGE_SIZE as usize;
+/// From here on an allocation has frames of its own, of which less than a fifth is lost to rounding.
+const WHOLE_LEN: usize = 16 << 10;
+/// From here on they are the highest.
+const LONG_LEN: usize = 64 << 10;
+/// Frames that Talc takes at a time.
+const STEP: usize = 32;
 
 #[global_allocator]
-static HEAP: Heap = Heap { short: TalcLock::new(Lowest { end: None }), frames: Mutex::new(None) };
+static HEAP: Heap = Heap { small: TalcLock::new(Lowest), ram: Mutex::new(None) };
 
 struct Heap {
-    /// Locked before `frames`, if both are.
-    short: TalcLock<spin::Mutex<()>, Lowest>,
-    frames: Mutex<Option<Ram>>,
+    /// Locked before `ram`, if both are.
+    small: TalcLock<spin::Mutex<()>, Lowest>,
+    ram: Mutex<Option<Ram>>,
 }
 
 /// The frames of the heap.
@@ -41,9 +46,9 @@ struct Ram {
     base: usize,
     /// Bytes that the heap was given.
     len: usize,
-    /// What was asked for, of those allocations that have frames of their own.
-    long_len: usize,
-    long_count: usize,
+    /// Bytes asked for, of those allocations that have frames of their own.
+    used: usize,
+    count: usize,
 }
 
 /// How the heap stands.
@@ -55,31 +60,33 @@ pub struct HeapStatistics {
     pub used_bytes: usize,
     /// Allocations in use.
     pub allocations: usize,
-    /// Bytes in the longest run of free frames: what can be had in one piece for sure.
+    /// Bytes in page frames that nobody has.
+    pub free_bytes: usize,
+    /// Bytes in the longest run of them: the longest allocation that is possible now.
     pub longest_free_bytes: usize,
 }
 
 /// Counts the heap.
 pub fn statistics() -> HeapStatistics {
-    let short = HEAP.short.lock();
-    count(short.counters(), HEAP.frames.lock().as_ref())
+    let small = HEAP.small.lock();
+    count(small.counters(), HEAP.ram.lock().as_ref())
 }
 
 /// Counts the heap, unless it is in use this moment: for a dying kernel, which must not wait.
 pub(crate) fn try_statistics() -> Option<HeapStatistics> {
-    let short = HEAP.short.try_lock()?;
-    let ram = HEAP.frames.try_lock()?;
-    Some(count(short.counters(), ram.as_ref()))
+    let small = HEAP.small.try_lock()?;
+    let ram = HEAP.ram.try_lock()?;
+    Some(count(small.counters(), ram.as_ref()))
 }
 
-fn count(short: &talc::base::Counters, ram: Option<&Ram>) -> HeapStatistics {
-    let (total_bytes, long_len, long_count, longest) =
-        ram.map_or((0, 0, 0, 0), |ram| (ram.len, ram.long_len, ram.long_count, ram.frames.longest_free()));
+fn count(small: &talc::base::Counters, ram: Option<&Ram>) -> HeapStatistics {
+    let of_ram = |what: fn(&Ram) -> usize| ram.map_or(0, what);
     HeapStatistics {
-        total_bytes,
-        used_bytes: short.allocated_bytes + long_len,
-        allocations: short.allocation_count + long_count,
-        longest_free_bytes: longest * FRAME_LEN,
+        total_bytes: of_ram(|ram| ram.len),
+        used_bytes: small.allocated_bytes + of_ram(|ram| ram.used),
+        allocations: small.allocation_count + of_ram(|ram| ram.count),
+        free_bytes: of_ram(|ram| ram.frames.free()) * FRAME_LEN,
+        longest_free_bytes: of_ram(|ram| ram.frames.longest_free()) * FRAME_LEN,
     }
 }
 
@@ -94,23 +101,25 @@ pub(super) unsafe fn init<const N: usize>(mut free: RegionSet<N>) {
         panic!("no RAM is left for the heap");
     };
     let (base, end) = (first.start / PAGE_SIZE, last.end / PAGE_SIZE);
-    let count = (end - base) as usize;
-    let words = words_of(count);
-    let maps_len = (2 * words * size_of::<u64>()) as u64;
-    let maps_len = Region::sized(0, maps_len).grow_to(PAGE_SIZE).len();
-    let maps = free.take(maps_len, PAGE_SIZE, u64::MAX).expect("no RAM for the map of page frames");
-    let maps = (DIRECT_MAP + maps) as *mut u64;
-    // SAFETY: the caller's promise; the maps were taken out of what the heap gets, and are two.
-    let (taken, low) = unsafe {
-        ptr::write_bytes(maps, 0, 2 * words);
-        (slice::from_raw_parts_mut(maps, words), slice::from_raw_parts_mut(maps.add(words), words))
+    let words = words_of((end - base) as usize);
+    let bitmap_len = (words * size_of::<u64>()).next_multiple_of(FRAME_LEN) as u64;
+    let bitmap = free.take(bitmap_len, PAGE_SIZE, u64::MAX).expect("no RAM for the map of page frames");
+    let bitmap = (DIRECT_MAP + bitmap) as *mut u64;
+    // SAFETY: the caller's promise; the bitmap was taken out of what the heap gets.
+    let bitmap = unsafe {
+        ptr::write_bytes(bitmap, 0, words);
+        slice::from_raw_parts_mut(bitmap, words)
     };
-    let mut frames = Frames::new(count, taken, low);
+    let mut frames = Frames::new((end - base) as usize, bitmap);
     for region in free.as_slice() {
         frames.give((region.start / PAGE_SIZE - base) as usize..(region.end / PAGE_SIZE - base) as usize);
     }
-    let ram = Ram { frames, base: base as usize, len: free.total() as usize, long_len: 0, long_count: 0 };
-    *HEAP.frames.lock() = Some(ram);
+    let ram = Ram { frames, base: base as usize, len: free.total() as usize, used: 0, count: 0 };
+    *HEAP.ram.lock() = Some(ram);
+}
+
+fn frames_of(len: usize) -> usize {
+    len.div_ceil(FRAME_LEN)
 }
 
 impl Ram {
@@ -118,76 +127,81 @@ impl Ram {
         (DIRECT_MAP as usize + (self.base + frame) * FRAME_LEN) as *mut u8
     }
 
-    /// The frame that holds `pointer`.
     fn frame_of(&self, pointer: *const u8) -> usize {
         (pointer as usize - DIRECT_MAP as usize) / FRAME_LEN - self.base
     }
 
-    fn take_long(&mut self, layout: Layout) -> Option<NonNull<u8>> {
-        let align = layout.align().div_ceil(FRAME_LEN);
-        let start = self.frames.take_high(frames_of(layout.size()), align, self.base)?;
-        self.long_len += layout.size();
-        self.long_count += 1;
-        NonNull::new(self.address(start))
+    fn allocate(&mut self, layout: Layout) -> Option<*mut u8> {
+        let count = frames_of(layout.size());
+        let start = if layout.size() < LONG_LEN && layout.align() <= FRAME_LEN {
+            self.frames.take_low(count)?
+        } else {
+            self.frames.take_high(count, frames_of(layout.align()), self.base)?
+        };
+        self.used += layout.size();
+        self.count += 1;
+        Some(self.address(start))
     }
 
-    fn give_long(&mut self, pointer: *mut u8, len: usize) {
+    fn deallocate(&mut self, pointer: *mut u8, len: usize) {
         let start = self.frame_of(pointer);
         self.frames.give(start..start + frames_of(len));
-        self.long_len -= len;
-        self.long_count -= 1;
+        self.used -= len;
+        self.count -= 1;
     }
 
-    fn resize_long(&mut self, pointer: *mut u8, old: usize, new: usize) -> bool {
+    /// Makes an allocation longer or shorter where it is, if there is room.
+    fn resize(&mut self, pointer: *mut u8, old: usize, new: usize) -> bool {
         let done = self.frames.resize(self.frame_of(pointer), frames_of(old), frames_of(new));
         if done {
-            self.long_len = self.long_len - old + new;
+            self.used = self.used - old + new;
         }
         done
     }
 }
 
-fn frames_of(len: usize) -> usize {
-    len.div_ceil(FRAME_LEN)
-}
-
 impl Heap {
     fn with_ram<T>(&self, body: impl FnOnce(&mut Ram) -> T) -> Option<T> {
-        self.frames.lock().as_mut().map(body)
+        self.ram.lock().as_mut().map(body)
+    }
+}
+
+/// Whether an allocation of so many bytes has frames of its own.
+const fn is_whole(len: usize) -> bool {
+    len >= WHOLE_LEN
+}
+
+// SAFETY: frames belong to one allocation, or to Talc, which is sound; by the length one sees which.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if is_whole(layout.size()) {
+            return self.with_ram(|ram| ram.allocate(layout)).flatten().unwrap_or(ptr::null_mut());
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.small.alloc(layout) }
     }
 
-    /// Whether the allocation has frames of its own.
-    fn is_long(&self, pointer: *const u8, len: usize) -> bool {
-        len >= LONG_LEN && self.with_ram(|ram| !ram.frames.is_low(ram.frame_of(pointer))) == Some(true)
-    }
-
-    /// Gives back the frames behind the last short allocation.
-    fn trim(&self) {
-        let mut short = self.short.lock();
-        let Some(end) = short.source.end else { return };
-        // SAFETY: `end` is where the last heap ends, as claimed, extended or truncated.
-        let reserved = unsafe { short.reserved(end) };
-        // One frame is kept: a heap that is empty would be deleted.
-        let keep = (reserved.up_to.as_ptr() as usize).next_multiple_of(FRAME_LEN) + FRAME_LEN;
-        if keep >= end.as_ptr() as usize {
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        if is_whole(layout.size()) {
+            self.with_ram(|ram| ram.deallocate(pointer, layout.size()));
             return;
         }
-        // SAFETY: as above; what lies behind `keep` is free.
-        let Some(kept) = (unsafe { short.truncate(end, keep as *mut u8) }) else { return };
-        short.source.end = Some(kept);
-        self.with_ram(|ram| {
-            let run = ram.frame_of(keep as *const u8)..ram.frame_of(end.as_ptr());
-            ram.frames.give(run);
-        });
+        // SAFETY: the caller's promise.
+        unsafe { self.small.dealloc(pointer, layout) }
     }
 
-    /// Copies an allocation to a place of the other kind, or where there is room.
-    ///
-    /// # Safety
-    ///
-    /// As for [`GlobalAlloc::realloc`].
-    unsafe fn move_to(&self, pointer: *mut u8, layout: Layout, new_len: usize) -> *mut u8 {
-        // SAFETY: the caller's promise.
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_len: usize) -> *mut u8 {
+        match (is_whole(layout.size()), is_whole(new_len)) {
+            // SAFETY: the caller's promise.
+            (false, false) => return unsafe { self.small.realloc(pointer, layout, new_len) },
+            (true, true)
+                if self.with_ram(|ram| ram.resize(pointer, layout.size(), new_len)) == Some(true) =>
+            {
+                return pointer;
+            }
+            _ => {}
+        }
+        // SAFETY: the caller's promise; the two do not overlap.
         unsafe {
             let moved = self.alloc(Layout::from_size_align_unchecked(new_len, layout.align()));
             if !moved.is_null() {
@@ -199,81 +213,39 @@ impl Heap {
     }
 }
 
-// SAFETY: frames belong to one allocation, or to Talc, which is one.
-unsafe impl GlobalAlloc for Heap {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.size() >= LONG_LEN {
-            let take = || self.with_ram(|ram| ram.take_long(layout)).flatten();
-            let long = take().or_else(|| {
-                self.trim();
-                take()
-            });
-            if let Some(long) = long {
-                return long.as_ptr();
-            }
-        }
-        // SAFETY: the caller's promise.
-        unsafe { self.short.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        if self.is_long(pointer, layout.size()) {
-            self.with_ram(|ram| ram.give_long(pointer, layout.size()));
-            return;
-        }
-        // SAFETY: the caller's promise; it is none of the long ones.
-        unsafe { self.short.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_len: usize) -> *mut u8 {
-        let in_place = match (self.is_long(pointer, layout.size()), new_len >= LONG_LEN) {
-            // SAFETY: the caller's promise.
-            (false, false) => return unsafe { self.short.realloc(pointer, layout, new_len) },
-            (true, true) => {
-                self.with_ram(|ram| ram.resize_long(pointer, layout.size(), new_len)) == Some(true)
-            }
-            _ => false,
-        };
-        if in_place {
-            return pointer;
-        }
-        // SAFETY: the caller's promise.
-        unsafe { self.move_to(pointer, layout, new_len) }
-    }
-}
-
-/// Where the short allocations get frames from: the lowest.
+/// Where Talc gets frames from, and gives them back to: the lowest that there are.
 #[derive(Debug)]
-struct Lowest {
-    /// Where the frames end that were taken last.
-    end: Option<NonNull<u8>>,
-}
+struct Lowest;
 
-// SAFETY: `end` is an address in RAM, which is every core's.
-unsafe impl Send for Lowest {}
-
-// SAFETY: takes frames from their map, never from an allocator.
+// SAFETY: takes frames from their map, never from an allocator, and gives back what `acquire` took.
 unsafe impl Source for Lowest {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
         // What a heap needs beside the allocation itself: its ends, and the first one the lists of gaps.
         let beside = layout.align() + talc::min_first_heap_layout::<B>().size();
         let least = frames_of(layout.size().checked_add(beside).ok_or(())?);
         let taken = HEAP.with_ram(|ram| {
-            let steps = [STEP.max(least), least];
-            let (start, count) =
-                steps.into_iter().find_map(|count| Some((ram.frames.take_low(count)?, count)))?;
+            let mut counts = [STEP.max(least), least].into_iter();
+            let (start, count) = counts.find_map(|count| Some((ram.frames.take_low(count)?, count)))?;
             Some((ram.address(start), count * FRAME_LEN))
         });
         let (start, len) = taken.flatten().ok_or(())?;
         // SAFETY: the frames are free RAM, mapped, and were taken for this.
-        let end = unsafe {
-            match talc.source.end {
-                Some(end) if end.as_ptr() == start => Some(talc.extend(end, start.add(len))),
-                _ => talc.claim(start, len),
-            }
-        };
-        talc.source.end = end.or(talc.source.end);
-        end.map(drop).ok_or(())
+        unsafe { talc.claim(start, len) }.map(drop).ok_or(())
+    }
+
+    const TRACK_HEAP_END: bool = true;
+
+    unsafe fn resize(&mut self, chunk_base: *mut u8, heap_end: *mut u8, is_heap_base: bool) -> *mut u8 {
+        if !is_heap_base {
+            return heap_end;
+        }
+        // The heap began at a frame, not further below `chunk_base` than Talc's unit.
+        let start = (chunk_base as usize - 1) / FRAME_LEN * FRAME_LEN;
+        HEAP.with_ram(|ram| {
+            let run = ram.frame_of(start as *const u8)..ram.frame_of(heap_end);
+            ram.frames.give(run);
+        });
+        chunk_base
     }
 }
 
