@@ -46,8 +46,8 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     let heap = memory::try_statistics();
     if let Some(heap) = heap {
         log_fatal(format_args!("heap: {} of {} bytes in use", heap.used_bytes, heap.total_bytes));
-        let (free, longest) = (heap.free_bytes, heap.longest_free_bytes);
-        log_fatal(format_args!("heap: {free} bytes in free pages, {longest} of them in one piece"));
+        let (pooled, free, longest) = (heap.pooled_bytes, heap.free_bytes, heap.longest_free_bytes);
+        log_fatal(format_args!("heap: {pooled} bytes in pools, {free} free, {longest} of them in one piece"));
     }
     log_fatal(format_args!("rsp {rsp:016x} rbp {rbp:016x} cr3 {:016x}", cr3()));
     backtrace(rsp);

@@ -130,10 +130,11 @@ fn member(
     }
 }
 
-/// How RAM is shared out: what is left is for buffers and the kernel.
+/// How RAM is shared out: half of it. What is in flight takes about a quarter at its most, the last is for what page frames
+/// lose to rounding, and pools to what has been.
 fn shares_of(total: usize) -> NodeOptions {
     NodeOptions {
-        tables_len_max: total * 3 / 8,
+        tables_len_max: total / 4,
         sessions_len_max: total / 8,
         log_len_max: total / 8,
         append_len_max: APPEND_LEN_MAX,

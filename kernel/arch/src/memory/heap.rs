@@ -1,13 +1,14 @@
 //! The heap: all RAM the kernel does not occupy itself.
 //!
 //! ```text
-//!   below 16 KiB     a part of some frames that Talc manages; it gives those back that are wholly free
+//!   up to 4 KiB      a part of some page frames, which one of several pools manages, by length; frames that are wholly
+//!                    free are given back
 //!   below 64 KiB     page frames of its own, the lowest
 //!   beyond           page frames of its own, the highest
 //! ```
 //!
-//! With one kind for all there is, after some hours, no mebibyte in one piece in a heap that is half empty: what is
-//! small and stays lies everywhere.
+//! With one pool for all there is, after some minutes, no mebibyte in one piece in a heap that is half empty: what is
+//! small and stays lies everywhere, and keeps the frames around it.
 
 use alloc::alloc::{GlobalAlloc, Layout, alloc};
 use core::{ptr, slice};
@@ -23,19 +24,29 @@ use talc::source::Source;
 use super::{DIRECT_MAP, PAGE_SIZE, physical};
 
 const FRAME_LEN: usize = PAGE_SIZE as usize;
-/// From here on an allocation has frames of its own, of which less than a fifth is lost to rounding.
-const WHOLE_LEN: usize = 16 << 10;
-/// From here on they are the highest.
+/// The longest allocations of each pool, and how many frames it takes at a time: few, as one allocation that stays
+/// keeps all of them. What is longer has frames of its own.
+const POOLS: [(usize, usize); 4] = [(64, 4), (256, 4), (1 << 10, 4), (4 << 10, 16)];
+/// From here on frames of one's own are the highest.
 const LONG_LEN: usize = 64 << 10;
-/// Frames that Talc takes at a time.
-const STEP: usize = 32;
+
+type Pool = TalcLock<spin::Mutex<()>, Lowest>;
 
 #[global_allocator]
-static HEAP: Heap = Heap { small: TalcLock::new(Lowest), ram: Mutex::new(None) };
+static HEAP: Heap = Heap { pools: pools(), ram: Mutex::new(None) };
+
+const fn pools() -> [Pool; POOLS.len()] {
+    let [tiny, small, medium, large] = POOLS;
+    [new_pool(tiny), new_pool(small), new_pool(medium), new_pool(large)]
+}
+
+const fn new_pool((_, step): (usize, usize)) -> Pool {
+    TalcLock::new(Lowest { step })
+}
 
 struct Heap {
-    /// Locked before `ram`, if both are.
-    small: TalcLock<spin::Mutex<()>, Lowest>,
+    /// Each is locked before `ram`, if both are.
+    pools: [Pool; POOLS.len()],
     ram: Mutex<Option<Ram>>,
 }
 
@@ -52,7 +63,7 @@ struct Ram {
 }
 
 /// How the heap stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HeapStatistics {
     /// Bytes of RAM it was given.
     pub total_bytes: usize,
@@ -60,6 +71,8 @@ pub struct HeapStatistics {
     pub used_bytes: usize,
     /// Allocations in use.
     pub allocations: usize,
+    /// Bytes that pools for what is small have, in use or not.
+    pub pooled_bytes: usize,
     /// Bytes in page frames that nobody has.
     pub free_bytes: usize,
     /// Bytes in the longest run of them: the longest allocation that is possible now.
@@ -68,25 +81,25 @@ pub struct HeapStatistics {
 
 /// Counts the heap.
 pub fn statistics() -> HeapStatistics {
-    let small = HEAP.small.lock();
-    count(small.counters(), HEAP.ram.lock().as_ref())
+    let mut counted = HEAP.ram.lock().as_ref().map_or(HeapStatistics::default(), Ram::statistics);
+    HEAP.pools.iter().for_each(|pool| counted.add(pool.lock().counters()));
+    counted
 }
 
 /// Counts the heap, unless it is in use this moment: for a dying kernel, which must not wait.
 pub(crate) fn try_statistics() -> Option<HeapStatistics> {
-    let small = HEAP.small.try_lock()?;
-    let ram = HEAP.ram.try_lock()?;
-    Some(count(small.counters(), ram.as_ref()))
+    let mut counted = HEAP.ram.try_lock()?.as_ref().map_or(HeapStatistics::default(), Ram::statistics);
+    for pool in &HEAP.pools {
+        counted.add(pool.try_lock()?.counters());
+    }
+    Some(counted)
 }
 
-fn count(small: &talc::base::Counters, ram: Option<&Ram>) -> HeapStatistics {
-    let of_ram = |what: fn(&Ram) -> usize| ram.map_or(0, what);
-    HeapStatistics {
-        total_bytes: of_ram(|ram| ram.len),
-        used_bytes: small.allocated_bytes + of_ram(|ram| ram.used),
-        allocations: small.allocation_count + of_ram(|ram| ram.count),
-        free_bytes: of_ram(|ram| ram.frames.free()) * FRAME_LEN,
-        longest_free_bytes: of_ram(|ram| ram.frames.longest_free()) * FRAME_LEN,
+impl HeapStatistics {
+    fn add(&mut self, pool: &talc::base::Counters) {
+        self.used_bytes += pool.allocated_bytes;
+        self.allocations += pool.allocation_count;
+        self.pooled_bytes += pool.claimed_bytes;
     }
 }
 
@@ -131,6 +144,17 @@ impl Ram {
         (pointer as usize - DIRECT_MAP as usize) / FRAME_LEN - self.base
     }
 
+    fn statistics(&self) -> HeapStatistics {
+        HeapStatistics {
+            total_bytes: self.len,
+            used_bytes: self.used,
+            allocations: self.count,
+            pooled_bytes: 0,
+            free_bytes: self.frames.free() * FRAME_LEN,
+            longest_free_bytes: self.frames.longest_free() * FRAME_LEN,
+        }
+    }
+
     fn allocate(&mut self, layout: Layout) -> Option<*mut u8> {
         let count = frames_of(layout.size());
         let start = if layout.size() < LONG_LEN && layout.align() <= FRAME_LEN {
@@ -166,35 +190,36 @@ impl Heap {
     }
 }
 
-/// Whether an allocation of so many bytes has frames of its own.
-const fn is_whole(len: usize) -> bool {
-    len >= WHOLE_LEN
+/// The pool for allocations of so many bytes; none if they have frames of their own.
+fn pool_of(len: usize) -> Option<usize> {
+    POOLS.iter().position(|(longest, _)| len <= *longest)
 }
 
-// SAFETY: frames belong to one allocation, or to Talc, which is sound; by the length one sees which.
+// SAFETY: frames belong to one allocation, or to one pool, which is sound; by the length one sees to whom.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if is_whole(layout.size()) {
-            return self.with_ram(|ram| ram.allocate(layout)).flatten().unwrap_or(ptr::null_mut());
+        match pool_of(layout.size()) {
+            // SAFETY: the caller's promise.
+            Some(pool) => unsafe { self.pools[pool].alloc(layout) },
+            None => self.with_ram(|ram| ram.allocate(layout)).flatten().unwrap_or(ptr::null_mut()),
         }
-        // SAFETY: the caller's promise.
-        unsafe { self.small.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        if is_whole(layout.size()) {
-            self.with_ram(|ram| ram.deallocate(pointer, layout.size()));
-            return;
+        match pool_of(layout.size()) {
+            // SAFETY: the caller's promise.
+            Some(pool) => unsafe { self.pools[pool].dealloc(pointer, layout) },
+            None => drop(self.with_ram(|ram| ram.deallocate(pointer, layout.size()))),
         }
-        // SAFETY: the caller's promise.
-        unsafe { self.small.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_len: usize) -> *mut u8 {
-        match (is_whole(layout.size()), is_whole(new_len)) {
-            // SAFETY: the caller's promise.
-            (false, false) => return unsafe { self.small.realloc(pointer, layout, new_len) },
-            (true, true)
+        match (pool_of(layout.size()), pool_of(new_len)) {
+            (Some(old), Some(new)) if old == new => {
+                // SAFETY: the caller's promise.
+                return unsafe { self.pools[old].realloc(pointer, layout, new_len) };
+            }
+            (None, None)
                 if self.with_ram(|ram| ram.resize(pointer, layout.size(), new_len)) == Some(true) =>
             {
                 return pointer;
@@ -213,9 +238,12 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// Where Talc gets frames from, and gives them back to: the lowest that there are.
+/// Where pools get frames from, and give them back to: the lowest that there are.
 #[derive(Debug)]
-struct Lowest;
+struct Lowest {
+    /// How many at a time.
+    step: usize,
+}
 
 // SAFETY: takes frames from their map, never from an allocator, and gives back what `acquire` took.
 unsafe impl Source for Lowest {
@@ -223,8 +251,9 @@ unsafe impl Source for Lowest {
         // What a heap needs beside the allocation itself: its ends, and the first one the lists of gaps.
         let beside = layout.align() + talc::min_first_heap_layout::<B>().size();
         let least = frames_of(layout.size().checked_add(beside).ok_or(())?);
+        let step = talc.source.step;
         let taken = HEAP.with_ram(|ram| {
-            let mut counts = [STEP.max(least), least].into_iter();
+            let mut counts = [step.max(least), least].into_iter();
             let (start, count) = counts.find_map(|count| Some((ram.frames.take_low(count)?, count)))?;
             Some((ram.address(start), count * FRAME_LEN))
         });
