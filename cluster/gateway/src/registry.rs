@@ -158,6 +158,11 @@ impl Registry {
         })
     }
 
+    /// Tells all sessions to end.
+    pub fn end_all(&self) {
+        self.sessions.lock().by_backend.values().for_each(|session| session.cancel.set(CancelReason::End));
+    }
+
     /// The time of a client that has yet to say who it is begins.
     pub(crate) fn arrive(self: &Arc<Self>, backend: u32) -> Timed {
         let timed = Timed { registry: self.clone(), backend };

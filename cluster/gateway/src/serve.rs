@@ -217,7 +217,10 @@ impl<C: Connection, D: Database> Backend<C, D> {
     /// Answers messages until the connection ends.
     async fn run(&mut self) -> Result<core::convert::Infallible, Ended> {
         loop {
-            self.entered.check_wanted()?;
+            // What was done is told before the session ends.
+            if self.at_rest {
+                self.entered.check_wanted()?;
+            }
             let message = self.next_message().await?;
             if self.extended.skipping && !matches!(message, Message::Sync | Message::Terminate) {
                 continue;
@@ -280,10 +283,21 @@ impl<C: Connection, D: Database> Backend<C, D> {
     pub(crate) fn report(&mut self, error: &SqlError) {
         self.session.fail();
         self.remark();
-        // Whoever is to end is told that, and nothing else.
-        if self.entered.check_wanted().is_ok() {
+        if !self.is_end(error) {
             self.client.out.error("ERROR", error);
         }
+    }
+
+    /// Tells the client of a failure, after which it is told that the next command may come, unless that is the session's
+    /// end.
+    pub(crate) fn failed(&mut self, error: &SqlError) -> Result<(), Ended> {
+        self.report(error);
+        if self.is_end(error) { Err(Ended::Terminated) } else { Ok(()) }
+    }
+
+    /// Whether an error says no more than that the session is to end, which the client is told last of all.
+    fn is_end(&self, error: &SqlError) -> bool {
+        error.state == SqlState::ADMIN_SHUTDOWN && self.entered.check_wanted().is_err()
     }
 
     /// Tells the client what is worth a remark.
@@ -308,7 +322,7 @@ impl<C: Connection, D: Database> Backend<C, D> {
     pub(crate) async fn ready(&mut self) -> Result<(), Ended> {
         match self.session.sync().await {
             Ok(()) => self.remark(),
-            Err(error) => self.report(&error),
+            Err(error) => self.failed(&error)?,
         }
         self.entered.stop_timer();
         self.entered.rest(self.session.status(), self.session.open_block(), self.session.wall_micros());

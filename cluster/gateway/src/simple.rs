@@ -25,9 +25,8 @@ impl<C: Connection, D: Database> Backend<C, D> {
         match self.statements(sql).await {
             Ok(()) => {}
             Err(Stop::Ended(ended)) => return Err(ended),
-            Err(Stop::Sql(error)) => self.report(&error),
+            Err(Stop::Sql(error)) => self.failed(&error)?,
         }
-        self.entered.check_wanted()?;
         self.ready().await
     }
 
