@@ -308,7 +308,7 @@ pub struct SimOptions {
 pub enum FaultCommand {
     /// Ends a node at once, as a power failure does.
     Kill { node: u8 },
-    /// Starts a node again, ending it first if it runs; a leader hands over before.
+    /// Starts a node again. One that runs is asked to stop before, by its power button: a leader hands over.
     Restart { node: u8 },
     /// Stops a node in its tracks.
     Pause { node: u8 },

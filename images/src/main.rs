@@ -27,7 +27,6 @@ mod part_file;
 mod program;
 mod progress;
 mod qemu;
-mod restart;
 mod restore;
 mod session;
 mod shell;
@@ -98,10 +97,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
 fn fault_command(layout: &Layout, fault: FaultCommand) -> Result<(), Failure> {
     let order = match fault {
         FaultCommand::Kill { node } => FaultOrder::Kill { node },
-        FaultCommand::Restart { node } => {
-            restart::hand_over(layout, node)?;
-            FaultOrder::Restart { node }
-        }
+        FaultCommand::Restart { node } => FaultOrder::Restart { node },
         FaultCommand::Pause { node } => FaultOrder::Pause { node },
         FaultCommand::Resume { node } => FaultOrder::Resume { node },
         FaultCommand::Partition { groups } => FaultOrder::Partition { groups: groups.0 },

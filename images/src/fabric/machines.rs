@@ -24,11 +24,15 @@ use crate::qemu;
 /// How long a machine may take to end when asked.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
+/// What a host process is told: its disk's file is longer, or it is to stop.
+const MEASURE: u8 = 0;
+pub const STOP: u8 = 1;
+
 #[derive(Default)]
 struct Machine {
     child: Option<Child>,
     paused: bool,
-    /// A host process measures its disk's file whenever something comes here.
+    /// Where a host process is told something.
     bell: Option<UnixStream>,
 }
 
@@ -125,6 +129,27 @@ impl Machines {
         }
     }
 
+    /// Asks one to stop in order, as its power button does, and ends it if it has not within a while; one that is down
+    /// stays so.
+    pub async fn stop(&self, node: u8) {
+        let Inner { layout, cluster, machines } = &*self.0;
+        let is_vm = matches!(cluster.borrow().runner, Runner::Vm { .. });
+        let machine = {
+            let machine = &mut machines.borrow_mut()[usize::from(node) - 1];
+            if machine.paused { None } else { machine.child.take().map(|child| (child, machine.bell.take())) }
+        };
+        // One that stands still hears nothing.
+        let Some((mut child, bell)) = machine else { return self.kill(node).await };
+        let asked = match bell {
+            _ if is_vm => monitor::press_power_button(&layout.monitor_socket(node)).await.is_ok(),
+            Some(mut bell) => bell.write(&[STOP]).is_ok(),
+            None => false,
+        };
+        if !asked || tokio::time::timeout(END_WITHIN, child.wait()).await.is_err() {
+            let _ = child.kill().await;
+        }
+    }
+
     /// Stops one in its tracks, or lets it go on.
     pub fn pause(&self, node: u8, paused: bool) -> Result<(), Failure> {
         let machine = &mut self.0.machines.borrow_mut()[usize::from(node) - 1];
@@ -147,7 +172,7 @@ impl Machines {
             let machine = &mut machines.borrow_mut()[usize::from(node) - 1];
             if let Some(mut bell) = machine.bell.as_ref() {
                 // It has ended, or has not heard earlier ones yet.
-                let _ = bell.write(&[0]);
+                let _ = bell.write(&[MEASURE]);
             }
             machine.pid().is_some() && !machine.paused
         };

@@ -28,6 +28,7 @@ use crate::disks;
 use crate::error::Failure;
 use crate::fabric::gateway::Gateway;
 use crate::fabric::machines::Machines;
+pub use crate::fabric::machines::STOP;
 use crate::fabric::switch::Switch;
 use crate::fabric::wire::Wires;
 use crate::layout::Layout;

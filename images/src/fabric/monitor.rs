@@ -18,12 +18,20 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// ended, or does not listen yet, has not opened the file: it will find it as it is. An error if QEMU refuses, or does not
 /// answer in time.
 pub async fn resize_disk(socket: &Path, len: u64) -> Result<(), Failure> {
+    let arguments = json!({ "device": DRIVE, "size": len });
+    tell(socket, json!({ "execute": "block_resize", "arguments": arguments })).await
+}
+
+/// Presses the power button of the VM whose QEMU listens on `socket`; nothing, if it has ended. Errors as above.
+pub async fn press_power_button(socket: &Path) -> Result<(), Failure> {
+    tell(socket, json!({ "execute": "system_powerdown" })).await
+}
+
+/// Gives a command, unless QEMU has ended.
+async fn tell(socket: &Path, command: Value) -> Result<(), Failure> {
     let Ok(stream) = UnixStream::connect(socket).await else { return Ok(()) };
     let mut stream = BufReader::new(stream);
-    let commands = [
-        json!({ "execute": "qmp_capabilities" }),
-        json!({ "execute": "block_resize", "arguments": { "device": DRIVE, "size": len } }),
-    ];
+    let commands = [json!({ "execute": "qmp_capabilities" }), command];
     let told = async {
         for command in commands {
             match execute(&mut stream, &command).await {

@@ -65,7 +65,7 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<(), Failure> {
         }
         FaultOrder::Restart { node } => {
             cluster.check_node(node)?;
-            machines.kill(node).await;
+            machines.stop(node).await;
             gateway.node_ended(node);
             machines.start(node)?;
         }

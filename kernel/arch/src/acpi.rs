@@ -10,6 +10,7 @@ use ::acpi::mcfg::Mcfg;
 use ::acpi::{AcpiHandler, AcpiTables, PhysicalMapping};
 use kernel_core::Region;
 
+use crate::button::ButtonInfo;
 use crate::memory;
 
 /// An I/O APIC.
@@ -69,6 +70,8 @@ pub struct Tables {
     pub hardware_reduced: bool,
     /// Power control.
     pub power: PowerInfo,
+    /// The power button, where it is fixed hardware.
+    pub button: Option<ButtonInfo>,
     /// The port of the ACPI timer.
     pub pm_timer: Option<u16>,
 }
@@ -100,6 +103,7 @@ pub fn read(rsdp: Option<u64>) -> Option<Tables> {
     };
     let acpi = acpi.ok()?;
     let mut tables = Tables::default();
+    let mut overrides = Vec::new();
     if let Ok(madt) = acpi.find_table::<Madt>() {
         for entry in madt.get().entries() {
             match entry {
@@ -108,6 +112,9 @@ pub fn read(rsdp: Option<u64>) -> Option<Tables> {
                     address: u64::from(entry.io_apic_address),
                     first_gsi: entry.global_system_interrupt_base,
                 }),
+                MadtEntry::InterruptSourceOverride(entry) => {
+                    overrides.push((entry.irq, entry.global_system_interrupt));
+                }
                 _ => {}
             }
         }
@@ -121,7 +128,7 @@ pub fn read(rsdp: Option<u64>) -> Option<Tables> {
         });
     }
     if let Ok(fadt) = acpi.find_table::<Fadt>() {
-        read_fadt(&fadt, &mut tables);
+        read_fadt(&fadt, &overrides, &mut tables);
     }
     if let Ok(dsdt) = acpi.dsdt() {
         let region = Region::sized(dsdt.address as u64, u64::from(dsdt.length));
@@ -130,7 +137,8 @@ pub fn read(rsdp: Option<u64>) -> Option<Tables> {
     Some(tables)
 }
 
-fn read_fadt(fadt: &Fadt, tables: &mut Tables) {
+/// `overrides` are the interrupts of old whose global numbers are others.
+fn read_fadt(fadt: &Fadt, overrides: &[(u8, u32)], tables: &mut Tables) {
     let flags = fadt.flags;
     tables.hardware_reduced = flags.system_is_hw_reduced_acpi();
     let power = &mut tables.power;
@@ -147,6 +155,26 @@ fn read_fadt(fadt: &Fadt, tables: &mut Tables) {
     if let Some(Register::Port(port)) = timer {
         tables.pm_timer = Some(port);
     }
+    if !flags.power_button_is_control_method() {
+        tables.button = button(fadt, overrides);
+    }
+}
+
+/// The status register is the first half of the event block, the enable register the second.
+fn button(fadt: &Fadt, overrides: &[(u8, u32)]) -> Option<ButtonInfo> {
+    let events = fadt.pm1a_event_block().ok()?;
+    let half = u16::from(events.bit_width) / 8 / 2;
+    let (Register::Port(status), Register::Port(control)) =
+        (register(events)?, register(fadt.pm1a_control_block().ok()?)?)
+    else {
+        return None;
+    };
+    let interrupt = fadt.sci_interrupt;
+    let gsi = overrides.iter().find(|(irq, _)| u16::from(*irq) == interrupt).map(|(_, gsi)| *gsi);
+    let gsi = gsi.unwrap_or_else(|| interrupt.into());
+    let take = u16::try_from(fadt.smi_cmd_port).ok().filter(|port| *port != 0);
+    let take = take.map(|port| (port, fadt.acpi_enable));
+    (half >= 2).then_some(ButtonInfo::Fixed { gsi, status, enable: status.checked_add(half)?, control, take })
 }
 
 fn register(address: GenericAddress) -> Option<Register> {

@@ -19,6 +19,7 @@ extern crate alloc;
 pub mod acpi;
 pub mod apic;
 pub mod boot;
+pub mod button;
 pub mod clock;
 pub mod console;
 pub mod core_local;

@@ -8,6 +8,7 @@ use core::task::Waker;
 use drivers_api::{Disk, Level};
 use drivers_virtio::{CacheMode, Devices, Ecam, InterruptMessage, MmioSlot, Platform, discover};
 use kernel_arch::acpi::{IoApicInfo, Tables};
+use kernel_arch::button::{self, ButtonInfo};
 use kernel_arch::interrupts::{self, Line};
 use kernel_arch::{apic, clock, console, core_local, entropy, ioapic, memory, pci_ports};
 use kernel_core::Region;
@@ -20,6 +21,8 @@ const IO_APIC_ADDRESS: u64 = 0xfec0_0000;
 /// microvm's virtio-mmio slots, which only its byte code would tell.
 const MICROVM_SLOTS: u64 = 0xfeb0_0000;
 const MICROVM_SLOT_LEN: u64 = 512;
+/// Its event device, likewise.
+const MICROVM_EVENTS: ButtonInfo = ButtonInfo::Events { gsi: 9, address: 0xfea0_0000 };
 /// Inputs of an I/O APIC: microvm's slots begin at the second, if there is one.
 const IO_APIC_INPUTS: u32 = 24;
 
@@ -47,6 +50,14 @@ pub fn announce(tables: &Tables, time_source: &str, symbols: Option<usize>) {
         if apic::has_tsc_deadline() { "TSC deadline" } else { "one-shot timer" },
         clock::both().wall.unix_micros / 1_000_000,
     ));
+}
+
+/// Lets the power button tell when it is pressed.
+pub fn find_button(tables: &Tables) {
+    let button = tables.button.or_else(|| tables.hardware_reduced.then_some(MICROVM_EVENTS));
+    if !button.is_some_and(button::init) {
+        console::log(Level::Info, format_args!("this machine has no power button that can be waited for"));
+    }
 }
 
 /// Finds the devices and starts their drivers.

@@ -62,6 +62,7 @@ extern "C" fn kernel_main(start_info: u32) -> ! {
 
     // The devices; then interrupts may arrive, for there is someone to mark them for.
     let devices = hardware::find_devices(&tables, &options);
+    hardware::find_button(&tables);
     interrupts::enable();
     console::log(Level::Info, format_args!("machine ready"));
 

@@ -13,7 +13,7 @@ use drivers_virtio::{DeviceList, Devices};
 use kernel_arch::boot::BootInfo;
 use kernel_arch::console::{self, SerialConsole};
 use kernel_arch::power::PanicAction;
-use kernel_arch::{clock, interrupts, memory, power};
+use kernel_arch::{button, clock, interrupts, memory, power};
 use kernel_core::CommandLine;
 
 use crate::run::Deadline;
@@ -77,9 +77,16 @@ pub trait Member {
     /// One turn: does what can be done now, leaves `context`'s waker with every device it waits for, and says
     /// when to be called again at the latest.
     fn poll(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> Option<Instant>;
+
+    /// Asks it to stop in order.
+    fn leave(&mut self, now: Now);
+
+    /// Whether it has, so that the machine may be switched off.
+    fn has_left(&self) -> bool;
 }
 
-/// Runs the node, for ever: a turn whenever a device interrupts or the node's own deadline passes.
+/// Runs the node, until it has left because the power button was pressed: a turn whenever a device interrupts or the
+/// node's own deadline passes.
 pub async fn root(devices: Devices, options: Options) {
     let Devices { mut disks, mut nics, entropy, list, .. } = devices;
     if disks.is_empty() || nics.is_empty() {
@@ -103,7 +110,13 @@ pub async fn root(devices: Devices, options: Options) {
         }
         let mut machine =
             Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &inventory };
+        if button::was_pressed(context.waker()) {
+            member.leave(clock::both());
+        }
         let next = member.poll(clock::both(), &mut machine, context);
+        if member.has_left() {
+            power::off(0);
+        }
         deadline.set(next, context.waker());
         Poll::<()>::Pending
     })
@@ -146,6 +159,14 @@ fn shares_of(total: usize) -> NodeOptions {
 impl Member for Node {
     fn poll(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> Option<Instant> {
         Some(Node::poll(self, now, machine, context))
+    }
+
+    fn leave(&mut self, now: Now) {
+        Node::leave(self, now);
+    }
+
+    fn has_left(&self) -> bool {
+        Node::has_left(self)
     }
 }
 

@@ -213,6 +213,13 @@ impl SelfTest {
 }
 
 impl super::root::Member for SelfTest {
+    /// It stops by itself.
+    fn leave(&mut self, _: Now) {}
+
+    fn has_left(&self) -> bool {
+        false
+    }
+
     fn poll(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> Option<Instant> {
         let now = now.monotonic;
         let ended = self.collect(machine, context);

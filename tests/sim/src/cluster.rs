@@ -305,6 +305,12 @@ impl Cluster {
         self.host.host.set_power(id, false);
     }
 
+    /// Presses a node's power button: it is off once it has left.
+    pub fn press_power_button(&mut self, id: u8) {
+        let now = self.now;
+        self.member(id).press_power_button(now);
+    }
+
     /// Ends a node as a power failure does, when it has submitted this many more requests to its disk.
     pub fn crash_after_requests(&mut self, id: u8, requests: u32) {
         self.member(id).crash_after_requests(requests);
@@ -401,6 +407,10 @@ impl Cluster {
                 self.host.host.set_power(port as u8, false);
             }
             self.network.collect(port, &mut self.nics);
+            if self.members[index].has_left() {
+                self.members[index].crash(&mut self.nics[port]);
+                self.host.host.set_power(port as u8, false);
+            }
         }
         drop(trace);
         if self.has_frames[0] || self.host.next_due(now).is_some_and(|due| due <= now) {

@@ -99,6 +99,19 @@ impl Member {
         all.into_iter()
     }
 
+    /// Asks the node to leave.
+    pub(crate) fn press_power_button(&mut self, now: Instant) {
+        if let Some(node) = &mut self.node {
+            node.leave(self.clock.now(now));
+            self.deadline = now;
+        }
+    }
+
+    /// Whether the node has left since.
+    pub(crate) fn has_left(&self) -> bool {
+        self.node.as_ref().is_some_and(Node::has_left)
+    }
+
     /// Takes the machine's power amid a burst of requests to its disk.
     pub(crate) fn crash_after_requests(&mut self, requests: u32) {
         self.dies_after_requests = Some(requests);

@@ -2,6 +2,7 @@
 
 mod asked;
 mod clients;
+mod leaving;
 mod rows;
 mod showing;
 mod working;
@@ -21,6 +22,7 @@ use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
 use cluster_sql::database::Database;
 use cluster_sql::notifications;
 use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Now};
+use leaving::Leaving;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 pub use showing::Health;
@@ -93,6 +95,8 @@ pub struct Node {
     members: Option<Arc<Membership>>,
     shown_role: Option<(&'static str, u64, Option<NodeId>)>,
     next_refusal_at: Instant,
+    /// Whether it was asked to stop.
+    leaving: Option<Leaving>,
 }
 
 impl Node {
@@ -162,6 +166,7 @@ impl Node {
             members: None,
             shown_role: None,
             next_refusal_at: Instant::ZERO,
+            leaving: None,
             config,
         }
     }
@@ -196,6 +201,7 @@ impl Node {
         more |= self.tasks.run();
         self.take_requests(now, machine);
         self.look_for_members(now);
+        self.advance_leaving(now);
         self.coordinator.advance(now, &mut self.replica, &mut self.outbox);
         let applied = self.replica.advance(now);
         let replaced = self.replica.take_replaced();
@@ -391,6 +397,7 @@ impl Node {
             analysis,
             said,
             self.work.deadline(),
+            self.leaving_deadline(),
         ];
         deadlines.into_iter().flatten().fold(far, Instant::min)
     }

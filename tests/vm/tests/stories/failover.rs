@@ -130,3 +130,38 @@ fn every_member_may_die_in_turn() {
     let records = stream.finish();
     check_every_outcome(&cluster, &records, "written");
 }
+
+/// The power button is pressed, not the plug pulled.
+fn a_leader_is_restarted_in_order(name: &str, up_options: &[&str]) {
+    let _turn = turn();
+    let cluster = Cluster::start(name, up_options);
+    let leader = cluster.leader();
+    let streams = Streams::start(&cluster, leader);
+    std::thread::sleep(Duration::from_secs(1));
+    let restarted = Instant::now();
+    cluster.fault(&["restart", &leader.to_string()]);
+    streams.go_on(&cluster);
+    catches_up(&cluster, leader);
+    let (records, silence) = streams.finish(restarted);
+    println!("{name}: leader restarted, longest silence at the others: {silence:.2?}");
+    check_every_outcome(&cluster, &records, "written");
+    let log = cluster.log(leader);
+    assert!(log.contains("asked to stop") && log.contains("stops: may be switched off"), "{log}");
+    let others = cluster.others(leader);
+    assert!(others.iter().any(|node| cluster.log(*node).contains("leader in term 2")), "one has taken over");
+}
+
+#[test]
+fn a_leader_with_a_power_button_hands_over() {
+    a_leader_is_restarted_in_order("restarted", &[]);
+}
+
+#[test]
+fn a_leader_with_a_power_button_of_another_kind_hands_over() {
+    a_leader_is_restarted_in_order("restarted-microvm", &["--machine", "microvm"]);
+}
+
+#[test]
+fn a_leader_that_is_a_host_process_hands_over() {
+    a_leader_is_restarted_in_order("restarted-host", &["--host"]);
+}
