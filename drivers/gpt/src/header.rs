@@ -87,11 +87,13 @@ impl Header {
             PRIMARY => self.entries > PRIMARY && entries_end <= self.first_usable,
             _ => self.entries > self.last_usable && entries_end <= backup,
         };
+        // Each copy's entries have room beside what is usable, wherever they are by now: they may be written anew.
+        let room = self.entries_sectors();
         primary == PRIMARY
             && entries_fit
-            && PRIMARY < self.first_usable
+            && PRIMARY + room < self.first_usable
             && self.first_usable <= self.last_usable
-            && self.last_usable < backup
+            && self.last_usable < backup.saturating_sub(room)
             && backup < u64::MAX / SECTOR_SIZE as u64
     }
 

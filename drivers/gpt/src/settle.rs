@@ -53,8 +53,7 @@ fn grown(table: &Table, sectors: u64, kind: Guid) -> Table {
     let header = &mut grown.header;
     header.other = header.other.max(sectors.saturating_sub(1));
     header.last_usable = header.other - header.entries_sectors() - 1;
-    let last_usable = header.last_usable.max(table.header.last_usable);
-    header.last_usable = last_usable;
+    let last_usable = header.last_usable;
     let last = table.partitions().max_by_key(|partition| partition.first);
     if last.is_some_and(|partition| partition.kind == kind && partition.last < last_usable) {
         grown.set_last(kind, last_usable);

@@ -153,6 +153,27 @@ fn huge_lists_of_entries_are_not_read() {
     }
 }
 
+#[test]
+fn a_header_whose_partitions_may_reach_into_the_backup_does_not_count() {
+    let (mut disk, table) = formatted(SECTORS);
+    let places = [
+        (34, SECTORS - 34, true),
+        (34, SECTORS - 33, false),
+        (33, SECTORS - 34, false),
+        (34, SECTORS, false),
+    ];
+    for (first_usable, last_usable, counts) in places {
+        let mut header = table.header;
+        (header.first_usable, header.last_usable) = (first_usable, last_usable);
+        disk.write(&Write { sector: 1, bytes: header.to_bytes() });
+        assert_eq!(
+            disk.found().damaged != Some(Copy::Primary),
+            counts,
+            "from {first_usable} to {last_usable}"
+        );
+    }
+}
+
 /// Every state that a crash amid `writes` can leave: between sectors, in any order of one write's sectors from the front or
 /// from the back.
 fn crashes(disk: &Memory, writes: &[Write], mut check: impl FnMut(&Memory)) {

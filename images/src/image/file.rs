@@ -152,7 +152,7 @@ mod tests {
                 let mut window = disk.window(0, sectors * SECTOR_LEN);
                 window.seek(SeekFrom::Start(sector * SECTOR_LEN)).expect("a place");
                 io::Read::read_exact(&mut window, &mut expected).expect("bytes");
-                prop_assert_eq!(bytes, expected);
+                prop_assert!(bytes == expected, "sectors from {sector} on differ");
             }
         }
 
