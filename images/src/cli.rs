@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cluster::HOST_TABLES_MIB;
 use crate::control::LinkOrder;
-use crate::disks::DISK_MIB_RANGE;
+use crate::disks::{DISK_MIB_RANGE, IMAGE_MIB_RANGE};
 use crate::error::Failure;
 
 /// A database-oriented operating system for virtual clusters.
@@ -51,6 +51,9 @@ pub enum Command {
     /// Shows what Relix does, on a cluster of its own.
     #[command(subcommand)]
     Demo(DemoCommand),
+    /// Disk images that boot on any hypervisor.
+    #[command(subcommand)]
+    Image(ImageCommand),
     /// Breaks something, or mends it.
     #[command(subcommand)]
     Fault(FaultCommand),
@@ -286,6 +289,45 @@ pub struct RestoreOptions {
     /// Sends it to this node; else to the first that answers.
     #[arg(long)]
     pub node: Option<u8>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Makes a disk that boots, by BIOS and by EFI, with a blank partition for data, which grows to the end of whatever disk
+    /// the image is copied to.
+    Build(ImageBuildOptions),
+    /// Shows what is on an image, or on the data disk of a node that is down.
+    Inspect {
+        /// A disk image, raw or qcow2.
+        file: PathBuf,
+    },
+}
+
+/// How an image is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ImageFormat {
+    /// The bytes of the disk.
+    #[default]
+    Raw,
+    /// QEMU's format, without what is zero.
+    Qcow2,
+}
+
+#[derive(Debug, Args)]
+pub struct ImageBuildOptions {
+    /// The file to write. It must not be there yet; until it is whole, it is called FILE.part.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t = ImageFormat::Raw)]
+    pub format: ImageFormat,
+    /// The size of the disk, in MiB.
+    #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(IMAGE_MIB_RANGE))]
+    pub size: u64,
+    /// Settings of its node, as 'relix.node=1 relix.size=3 relix.ip=10.77.0.1/24'. QEMU's fw_cfg may give those that are
+    /// not here, in a file opt/relix/settings.
+    #[arg(long, value_name = "WORDS", default_value = "")]
+    pub settings: String,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,9 @@ pub const DISK_MIB: u64 = 4096;
 /// The sizes that a disk may have, in MiB: from the least that a node takes to the most that it makes use of.
 pub const DISK_MIB_RANGE: RangeInclusive<u64> = 8..=256 << 20;
 
+/// The sizes that an image may have, in MiB: it has 66 before the data, and some beside them.
+pub const IMAGE_MIB_RANGE: RangeInclusive<u64> = 80..=256 << 20;
+
 /// Makes the disk of a node that has none yet.
 pub fn make(layout: &Layout, cluster: &Cluster, node: u8) -> Result<(), Failure> {
     let path = layout.disk(node);

@@ -62,7 +62,12 @@ fn executable(messages: &str) -> Option<PathBuf> {
 /// Writes the kernel's function symbols in the form its backtraces read.
 pub fn write_symbols(kernel: &Path, to: &Path) -> Result<(), Failure> {
     let bytes = std::fs::read(kernel).map_err(Failure::file("read", kernel))?;
-    let file = object::File::parse(&*bytes).map_err(|error| Failure::Program {
+    std::fs::write(to, symbols(&bytes)?).map_err(Failure::file("write", to))
+}
+
+/// The function symbols of a kernel, whose file is `bytes`, in that form.
+pub fn symbols(bytes: &[u8]) -> Result<Vec<u8>, Failure> {
+    let file = object::File::parse(bytes).map_err(|error| Failure::Program {
         program: "the kernel image".into(),
         problem: error.to_string(),
     })?;
@@ -70,6 +75,5 @@ pub fn write_symbols(kernel: &Path, to: &Path) -> Result<(), Failure> {
     let named = functions.filter_map(|symbol| Some((symbol.address(), symbol.name().ok()?)));
     let named: Vec<(u64, String)> =
         named.map(|(address, name)| (address, format!("{:#}", rustc_demangle::demangle(name)))).collect();
-    let table = kernel_core::symbols::encode(named.iter().map(|(address, name)| (*address, name.as_str())));
-    std::fs::write(to, table).map_err(Failure::file("write", to))
+    Ok(kernel_core::symbols::encode(named.iter().map(|(address, name)| (*address, name.as_str()))))
 }

@@ -19,6 +19,7 @@ mod fabric;
 mod fs;
 mod host_node;
 mod http;
+mod image;
 mod kernel_image;
 mod layout;
 mod logs;
@@ -39,7 +40,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, DemoCommand, FaultCommand, ProgramCommand};
+use crate::cli::{Cli, Command, DemoCommand, FaultCommand, ImageCommand, ProgramCommand};
 use crate::control::{FaultOrder, Order};
 use crate::error::Failure;
 use crate::layout::Layout;
@@ -82,6 +83,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Program(ProgramCommand::Add(options)) => program::add(&layout, &options)?,
         Command::Fs { node, command } => fs::run(&layout, node, &command)?,
         Command::Demo(DemoCommand::Orders(options)) => demo::orders(&layout, &options)?,
+        Command::Image(ImageCommand::Build(options)) => image::build(&options)?,
+        Command::Image(ImageCommand::Inspect { file }) => image::inspect(&file)?,
         Command::Fault(fault) => fault_command(&layout, fault)?,
         Command::Logs { node, follow } => logs::run(&layout, node, follow)?,
         Command::Sim(options) => return sim::run(&options),

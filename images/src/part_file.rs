@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
@@ -46,6 +46,16 @@ impl PartFile {
     /// Appends `bytes`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.file.write_all(bytes).map_err(Failure::file("write", &self.part))
+    }
+
+    /// Writes `bytes` where they belong; between such pieces, the file may have holes.
+    pub fn write_at(&mut self, at: u64, bytes: &[u8]) -> Result<(), Failure> {
+        self.file.write_all_at(bytes, at).map_err(Failure::file("write", &self.part))
+    }
+
+    /// It has so many bytes, zeros where nothing is written.
+    pub fn set_len(&mut self, len: u64) -> Result<(), Failure> {
+        self.file.set_len(len).map_err(Failure::file("write", &self.part))
     }
 
     /// It is whole: it reaches the disk, and gets its name.

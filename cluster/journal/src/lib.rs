@@ -62,7 +62,7 @@ pub use error::JournalError;
 pub use journal::{Journal, JournalEvent};
 pub use marks::Mark;
 pub use record::{LogEnd, Record, RecordState};
-pub use superblock::{Beginning, Identity, RECORDS_START, ROOT_LEN_MAX};
+pub use superblock::{Beginning, Heading, Identity, RECORDS_START, ROOT_LEN_MAX, SUPERBLOCK_LEN, heading};
 
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,7 @@ use crate::reader::{BLANK, Piece, Reader, UNREADABLE};
 use crate::record::{Header, Record};
 use crate::ring::Ring;
 use crate::scanner::{self, Next, Scanner};
-use crate::superblock::{COPIES, Found, RECORDS_START, Superblock, copy_at, is_of_copy};
+use crate::superblock::{COPIES, Found, RECORDS_START, Superblock, choose, copy_at, is_of_copy};
 use crate::{JournalError, JournalEvent, Mark};
 
 /// How far behind the superblocks a blank disk is searched for records: 1 MiB.
@@ -262,18 +262,6 @@ impl Journal {
         let record = Record { state: header.state, entries, end: header.end, after_damage };
         self.events.push(JournalEvent::Recovered(record));
     }
-}
-
-/// The newest superblock; of several that are as new, as a disk that was put together of two may have, the one that
-/// most copies hold.
-fn choose(found: &[Found]) -> Option<&Superblock> {
-    let valid = found.iter().filter_map(|copy| match copy {
-        Found::Valid(superblock) => Some((found.iter().filter(|other| *other == copy).count(), superblock)),
-        _ => None,
-    });
-    valid
-        .max_by_key(|(copies, superblock)| (superblock.sequence, *copies))
-        .map(|(_, superblock)| &**superblock)
 }
 
 /// Looks through what has been read of a disk without a superblock: its first mebibyte and the first

@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_format::limits::COUNT_MAX;
-use cluster_format::{ClusterId, NodeId, crc32c, decode, encode};
+use cluster_format::{ClusterId, Incarnation, NodeId, crc32c, decode, encode};
 use drivers_api::SECTOR_SIZE;
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ use crate::scanner::Chain;
 pub(crate) const COPIES: [u64; 4] = [0, 512, 8, 1024];
 
 /// Bytes of a copy.
-pub(crate) const SUPERBLOCK_LEN: usize = 4096;
+pub const SUPERBLOCK_LEN: usize = 4096;
 
 /// The same in sectors.
 const SUPERBLOCK_SECTORS: u64 = (SUPERBLOCK_LEN / SECTOR_SIZE) as u64;
@@ -185,6 +185,40 @@ impl Superblock {
             _ => Found::Damaged,
         }
     }
+}
+
+/// What a disk says of itself, without being opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heading {
+    /// Whose it is.
+    pub identity: Identity,
+    /// The format of everything on it.
+    pub format: u16,
+    /// How many sectors it has had at most, when that was written.
+    pub sectors: u64,
+    /// Drawn when it was formatted.
+    pub incarnation: Incarnation,
+}
+
+/// What the disk says of itself whose copies of the superblock `read` gives: a place is a sector, and each has
+/// [`SUPERBLOCK_LEN`] bytes. `None` if there is none of this format that is intact; why is said by whoever opens the disk.
+pub fn heading(mut read: impl FnMut(u64) -> Option<Box<[u8]>>) -> Option<Heading> {
+    let found =
+        COPIES.map(|sector| read(sector).map_or(Found::Unreadable, |bytes| Superblock::parse(&bytes)));
+    let Superblock { identity, journal, sectors, .. } = choose(&found)?.clone();
+    Some(Heading { identity, format: FORMAT, sectors, incarnation: Incarnation(journal) })
+}
+
+/// The newest superblock; of several that are as new, as a disk that was put together of two may have, the one that
+/// most copies hold.
+pub(crate) fn choose(found: &[Found]) -> Option<&Superblock> {
+    let valid = found.iter().filter_map(|copy| match copy {
+        Found::Valid(superblock) => Some((found.iter().filter(|other| *other == copy).count(), superblock)),
+        _ => None,
+    });
+    valid
+        .max_by_key(|(copies, superblock)| (superblock.sequence, *copies))
+        .map(|(_, superblock)| &**superblock)
 }
 
 /// The longest name a cluster may have, so that the superblock fits its sectors.

@@ -35,7 +35,7 @@ pub use cluster_tree::{
 };
 pub use error::ApplyError;
 pub use event::TablesEvent;
-pub use mark::Through;
+pub use mark::{Through, root_says};
 pub use memory::{Lease, MemoryPool, PoolEmpty};
 pub use mending::{Mended, Mending};
 pub use requests::RequestState;

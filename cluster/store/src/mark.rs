@@ -27,6 +27,13 @@ pub(crate) struct TablesRoot {
     pub(crate) membership: Arc<Membership>,
 }
 
+/// Up to where tables have taken the ledger in, and who is a member then: by a disk's root of them. `None` if that has no
+/// meaning, as where there are no tables.
+pub fn root_says(root: &[u8]) -> Option<(Through, Arc<Membership>)> {
+    let root = decode::<TablesRoot>(root).ok().filter(|root| root.through.last.is_plausible())?;
+    Some((root.through, root.membership))
+}
+
 /// What has to be known of tables beside their rows, to go on from them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mark {

@@ -26,6 +26,7 @@ pub mod core_local;
 pub mod descriptors;
 pub mod entropy;
 mod fatal;
+pub mod fw_cfg;
 pub mod interrupts;
 pub mod ioapic;
 pub mod memory;

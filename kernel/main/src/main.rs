@@ -1,6 +1,7 @@
 //! The root of the kernel: boots on one screen, then runs one node until the machine is switched off.
 //!
-//! Options on the kernel's command line:
+//! Options on the kernel's command line, or in the file `opt/relix/settings` of QEMU's `fw_cfg`, where the command line
+//! wins key by key (see `relix.` settings of the node in `cluster/node/src/config.rs`, too):
 //!
 //! ```text
 //! relix.node=K               the node's number, in every log line
@@ -19,6 +20,7 @@
 extern crate alloc;
 
 mod crash;
+mod data_disk;
 mod hardware;
 mod memory_check;
 mod root;
@@ -33,29 +35,30 @@ use kernel_arch::{
 /// Entered from the boot assembly, on the main stack, interrupts off.
 // SAFETY: the boot assembly calls this symbol, and no other is named like it.
 #[unsafe(no_mangle)]
-extern "C" fn kernel_main(start_info: u32) -> ! {
+extern "C" fn kernel_main(handover: u32, magic: u32) -> ! {
     // Time starts now, and from here on everything can be read about.
     clock::start();
     console::init();
 
     // What the loader left, before its memory is used; then page tables and heap.
-    let info = boot::BootInfo::read(start_info);
-    memory::init(&info);
+    let handover = boot::read(handover, magic);
+    memory::init(&handover);
 
     // Faults are reported from here on: by the core's own data, on stacks of their own.
     core_local::init();
     descriptors::init();
-    let symbols = info.symbols().and_then(|module| kernel_arch::set_symbols(memory::module_bytes(module)));
+    let symbols = handover.symbols();
+    let symbols = symbols.and_then(|module| kernel_arch::set_symbols(memory::module_bytes(module)));
 
     // What the machine is made of, how it is switched off, who interrupts whom.
-    let tables = acpi::read(info.rsdp).unwrap_or_else(hardware::without_tables);
+    let tables = acpi::read(handover.rsdp).unwrap_or_else(hardware::without_tables);
     power::init(&tables.power);
     apic::init();
     ioapic::init(&tables.io_apics);
     let time_source = clock::init(&tables);
 
     // The user's wishes; before the devices, which some of them concern.
-    let options = root::Options::read(&info);
+    let options = root::Options::read(&handover);
     console::configure(options.node, options.log_level);
     power::configure(options.after_panic, options.exit_port);
     hardware::announce(&tables, time_source, symbols);

@@ -10,25 +10,28 @@ use core::time::Duration;
 use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted, connections_max};
 use drivers_api::{Console, DeviceInfo, Instant, InterruptInfo, Inventory, Level, Machine, MemoryInfo, Now};
 use drivers_virtio::{DeviceList, Devices};
-use kernel_arch::boot::BootInfo;
 use kernel_arch::console::{self, SerialConsole};
 use kernel_arch::power::PanicAction;
-use kernel_arch::{button, clock, interrupts, memory, power};
-use kernel_core::CommandLine;
+use kernel_arch::{boot, button, clock, fw_cfg, interrupts, memory, power};
+use kernel_core::settings::{self, SettingsError};
+use kernel_core::{CommandLine, Handover};
 
+use crate::data_disk;
 use crate::run::Deadline;
 use crate::selftest::SelfTest;
-
-/// Settings of the kernel itself: the node passes them over.
-const KERNEL_OPTIONS: &[&str] = &["panic", "exit-port", "disk-cache", "selftest", "crash"];
 
 /// How often the wall clock is compared with the RTC, at most: a pause of the virtual machine leaves it
 /// behind.
 const RTC_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What the command line asks for.
+/// The file among those of QEMU's `fw_cfg` that has settings.
+const SETTINGS_FILE: &str = "opt/relix/settings";
+
+/// What the command line asks for, and what the hypervisor does where the command line says nothing.
 pub struct Options {
     text: String,
+    /// Whether the hypervisor's settings could not be understood: then `text` is the command line alone.
+    settings_error: Option<SettingsError>,
     /// The node's number.
     pub node: u32,
     /// The least severe level that is printed.
@@ -40,9 +43,15 @@ pub struct Options {
 }
 
 impl Options {
-    /// Reads the loader's command line.
-    pub fn read(info: &BootInfo) -> Options {
-        let text = info.command_line();
+    /// Reads the loader's command line, and the hypervisor's settings.
+    pub fn read(handover: &Handover) -> Options {
+        let line = boot::command_line(handover);
+        let file = fw_cfg::read(SETTINGS_FILE, settings::LEN_MAX);
+        let (text, settings_error) = match file.map(|file| settings::merge(&file, &line)) {
+            None => (line, None),
+            Some(Ok(merged)) => (merged, None),
+            Some(Err(error)) => (line, Some(error)),
+        };
         let line = CommandLine::new(&text);
         let log_level = match line.get("relix.log") {
             Some("error") => Level::Error,
@@ -63,10 +72,10 @@ impl Options {
         };
         let node = line.number("relix.node").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         let exit_port = line.number("relix.exit-port").and_then(|n| u16::try_from(n).ok()).unwrap_or(0);
-        Options { node, log_level, after_panic, exit_port, text }
+        Options { node, log_level, after_panic, exit_port, text, settings_error }
     }
 
-    /// The command line itself.
+    /// The command line itself, with the settings.
     pub fn line(&self) -> CommandLine<'_> {
         CommandLine::new(&self.text)
     }
@@ -89,15 +98,20 @@ pub trait Member {
 /// node's own deadline passes.
 pub async fn root(devices: Devices, options: Options) {
     let Devices { mut disks, mut nics, entropy, list, .. } = devices;
-    if disks.is_empty() || nics.is_empty() {
-        let line = format_args!("this machine has no virtio disk or no virtio NIC: give it both");
-        SerialConsole.log(Level::Error, line);
-        power::off(1)
+    if let Some(error) = &options.settings_error {
+        give_up(format_args!("{SETTINGS_FILE}: {error}"));
     }
-    let (mut disk, mut nic, mut console) = (disks.remove(0), nics.remove(0), SerialConsole);
+    if disks.is_empty() || nics.is_empty() {
+        give_up(format_args!("this machine has no virtio disk or no virtio NIC: give it both"));
+    }
+    let mut disk = match data_disk::of(disks.remove(0)).await {
+        Ok(disk) => disk,
+        Err(error) => give_up(format_args!("{error}")),
+    };
+    let (mut nic, mut console) = (nics.remove(0), SerialConsole);
     let inventory = KernelInventory { list };
     let mut machine =
-        Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &inventory };
+        Machine { disk: &mut *disk, nic: &mut nic, console: &mut console, inventory: &inventory };
     let mut member = member(&options, entropy, &mut machine);
     let mut deadline = Deadline::default();
     let mut rtc_read = clock::now();
@@ -109,7 +123,7 @@ pub async fn root(devices: Devices, options: Options) {
             }
         }
         let mut machine =
-            Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &inventory };
+            Machine { disk: &mut *disk, nic: &mut nic, console: &mut console, inventory: &inventory };
         if button::was_pressed(context.waker()) {
             member.leave(clock::both());
         }
@@ -123,6 +137,12 @@ pub async fn root(devices: Devices, options: Options) {
     .await;
 }
 
+/// Says why nothing can be run, and switches the machine off.
+fn give_up(why: core::fmt::Arguments<'_>) -> ! {
+    SerialConsole.log(Level::Error, why);
+    power::off(1)
+}
+
 fn member(
     options: &Options,
     mut entropy: drivers_virtio::ChaChaEntropy,
@@ -131,7 +151,7 @@ fn member(
     if options.line().is_set("relix.selftest") {
         return Box::new(SelfTest::new(entropy));
     }
-    match NodeConfig::parse(&options.text, KERNEL_OPTIONS) {
+    match NodeConfig::parse(&options.text, settings::KERNEL_KEYS) {
         Ok(config) => {
             let node_options = shares_of(machine.inventory.memory().total as usize);
             Box::new(Node::new(config, node_options, clock::both(), machine, &mut entropy))

@@ -9,6 +9,7 @@ mod clients;
 mod disk;
 mod input;
 mod journal;
+mod partitions;
 mod peers;
 mod programs;
 mod store;
@@ -79,6 +80,13 @@ pub const TARGETS: &[Target] = &[
         run: journal::disk,
         seeds: journal::seeds,
         len_max: 8192,
+    },
+    Target {
+        name: "partitions",
+        about: "a disk's partition tables with any changes, behind right checksums or not: found, and grown",
+        run: partitions::table,
+        seeds: partitions::seeds,
+        len_max: 1024,
     },
     Target {
         name: "store-tables",

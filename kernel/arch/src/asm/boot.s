@@ -1,4 +1,27 @@
-# From the PVH entry (32-bit, flat segments, paging off, ebx = start info) to kernel_main(start_info).
+# From one of two entries (32-bit, flat segments, paging off, ebx = what the loader hands over) to
+# kernel_main(handover, magic).
+
+# Multiboot2 Specification 2.0, section 3.1: within the first 32 KiB of the file.
+.section .multiboot2, "a"
+.balign 8
+multiboot2_header:
+    .long 0xe85250d6
+    .long 0                     # enter in 32-bit protected mode
+    .long multiboot2_header_end - multiboot2_header
+    .long 0x100000000 - 0xe85250d6 - (multiboot2_header_end - multiboot2_header)
+    .word 1, 0                  # the memory map must be told
+    .long 12
+    .long 6
+.balign 8
+    .word 3, 0                  # the entry, which is not the file's
+    .long 12
+    .long multiboot2_entry
+.balign 8
+    .word 6, 0                  # modules begin on pages
+    .long 8
+    .word 0, 0                  # the end
+    .long 8
+multiboot2_header_end:
 
 .section .note.pvh, "a", @note
 .balign 4
@@ -12,9 +35,16 @@
 .code32
 .globl pvh_entry
 pvh_entry:
+    xor %esi, %esi
+    jmp enter
+
+multiboot2_entry:
+    mov %eax, %esi              # the loader's magic
+
+enter:
     cli
     cld
-    mov %ebx, %ebp              # keep the start info; ebx, edi are used below
+    mov %ebx, %ebp              # keep what is handed over, and esi; ebx, edi are used below
 
     mov $__bss_start, %edi
     mov $__bss_end, %ecx
@@ -23,18 +53,23 @@ pvh_entry:
     xor %eax, %eax
     rep stosl
 
-    # The first GiB, identity-mapped by 2 MiB pages, until the real tables exist.
+    # The first 4 GiB, identity-mapped by 2 MiB pages, until the real tables exist: loaders put things high.
     mov $(boot_pdpt + 3), %eax
     mov %eax, boot_pml4
     mov $(boot_pd + 3), %eax
-    mov %eax, boot_pdpt
-    mov $boot_pd, %edi
-    mov $0x83, %eax
-    mov $512, %ecx
+    mov $boot_pdpt, %edi
+    mov $4, %ecx
 1:  mov %eax, (%edi)
     add $8, %edi
-    add $0x200000, %eax
+    add $0x1000, %eax
     loop 1b
+    mov $boot_pd, %edi
+    mov $0x83, %eax
+    mov $2048, %ecx
+2:  mov %eax, (%edi)
+    add $8, %edi
+    add $0x200000, %eax
+    loop 2b
 
     mov %cr4, %eax
     or $0x6a0, %eax             # PAE, global pages, SSE and its exceptions
@@ -63,6 +98,7 @@ long_mode:
     mov %eax, %gs
     mov $__main_stack_top, %rsp
     mov %ebp, %edi
+    mov %esi, %esi
     xor %ebp, %ebp
     fninit
     call kernel_main
@@ -82,5 +118,5 @@ boot_gdt_pointer:
 .balign 4096
 boot_pml4: .skip 4096
 boot_pdpt: .skip 4096
-boot_pd:   .skip 4096
+boot_pd:   .skip 4 * 4096
 .text

@@ -12,10 +12,10 @@ mod paging;
 
 use core::mem::size_of;
 
-use kernel_core::{Region, RegionSet};
+use kernel_core::handover::{RAM_REGIONS_MAX, RESERVED_MAX};
+use kernel_core::{Handover, Region, RegionSet};
 use spin::Mutex;
 
-use crate::boot::{BootInfo, REGIONS_MAX};
 use paging::{PageTables, Rights};
 
 pub(crate) use heap::try_statistics;
@@ -30,7 +30,10 @@ pub const PAGE_SIZE: u64 = 4096;
 /// RAM below is left alone: firmware, and later the other cores' first instructions.
 const LOW_MEMORY_END: u64 = 1 << 20;
 /// The boot page tables reach this far: the first tables must lie below.
-const BOOT_MAP_END: u64 = 1 << 30;
+const BOOT_MAP_END: u64 = 1 << 32;
+/// The most pieces RAM is in once what is in use is taken out: each of those makes one more. The image and low
+/// memory are two.
+const REGIONS_MAX: usize = RAM_REGIONS_MAX + RESERVED_MAX + 2;
 
 static TABLES: Mutex<Option<PageTables>> = Mutex::new(None);
 
@@ -113,16 +116,16 @@ pub(crate) fn stack_around(address: u64) -> Option<Region> {
 }
 
 /// Builds the kernel's page tables, switches to them and gives the free RAM to the heap. Call it once,
-/// right after [`BootInfo::read`].
-pub fn init(info: &BootInfo) {
+/// right after [`boot::read`](crate::boot::read).
+pub fn init(handover: &Handover) {
     let image = Region::new(symbol!(__image_start), symbol!(__image_end)).grow_to(PAGE_SIZE);
     let mut free = RegionSet::<REGIONS_MAX>::new();
-    for region in info.ram.as_slice() {
+    for region in handover.ram.as_slice() {
         let usable = Region::new(region.start, region.end.min(PHYSICAL_LIMIT));
         free.insert(usable.shrink_to(PAGE_SIZE)).expect("as many regions as RAM has");
     }
     let mut mapped = free.clone();
-    let reserved = info.reserved().map(|region| region.grow_to(PAGE_SIZE));
+    let reserved = handover.reserved().map(|region| region.grow_to(PAGE_SIZE));
     for region in reserved.chain([image, Region::new(0, LOW_MEMORY_END)]) {
         free.remove(region).expect("memory map of too many pieces");
     }
@@ -133,7 +136,7 @@ pub fn init(info: &BootInfo) {
     for region in mapped.as_slice() {
         tables.map(DIRECT_MAP + region.start, *region, Rights::ReadWrite, &mut take);
     }
-    for region in info.reserved().map(|region| region.grow_to(PAGE_SIZE)) {
+    for region in handover.reserved().map(|region| region.grow_to(PAGE_SIZE)) {
         tables.map(DIRECT_MAP + region.start, region, Rights::Read, &mut take);
     }
     map_image(&mut tables, &mut take);

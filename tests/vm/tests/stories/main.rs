@@ -9,6 +9,7 @@ mod failover;
 mod full_disk;
 mod hostile;
 mod idle;
+mod images;
 mod maintenance;
 mod membership;
 mod network;

@@ -1,0 +1,104 @@
+//! Settings beside the command line: `relix.KEY=VALUE` words in a file that the hypervisor gives.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+use core::fmt;
+
+const PREFIX: &str = "relix.";
+
+/// Keys of the kernel itself, without their prefix: a node passes them over.
+pub const KERNEL_KEYS: &[&str] = &["panic", "exit-port", "disk-cache", "selftest", "crash"];
+
+/// The longest file of settings, in bytes.
+pub const LEN_MAX: usize = 4096;
+
+/// What is wrong with a file of settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SettingsError {
+    /// It is longer than [`LEN_MAX`].
+    TooLong,
+    /// It is not UTF-8.
+    NotText,
+    /// A word that is no setting.
+    NoSetting(String),
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SettingsError::TooLong => {
+                write!(f, "the settings are longer than {LEN_MAX} bytes: make them shorter")
+            }
+            SettingsError::NotText => f.write_str("the settings are not UTF-8: write them as text"),
+            SettingsError::NoSetting(word) => {
+                write!(f, "'{word}' among the settings is no {PREFIX}KEY=VALUE: remove or correct it")
+            }
+        }
+    }
+}
+
+/// The words of `file` and of the command line, as one command line: where words of one key follow each other, the
+/// last one counts, so that the command line wins key by key.
+pub fn merge(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
+    if file.len() > LEN_MAX {
+        return Err(SettingsError::TooLong);
+    }
+    // A file may have been written as a string of C.
+    let file = file.strip_suffix(&[0]).unwrap_or(file);
+    let text = core::str::from_utf8(file).map_err(|_| SettingsError::NotText)?;
+    let is_setting = |word: &&str| word.starts_with(PREFIX) && word.contains('=');
+    match text.split_whitespace().find(|word| !is_setting(word)) {
+        Some(word) => Err(SettingsError::NoSetting(word.escape_debug().to_string())),
+        None => Ok(format!("{} {command_line}", text.trim())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CommandLine;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_command_line_wins_key_by_key() {
+        let text =
+            merge(b" relix.node=1\nrelix.ip=10.0.0.1/24\r\n\0", "quiet relix.node=2").expect("settings");
+        let line = CommandLine::new(&text);
+        assert_eq!(line.get("relix.node"), Some("2"));
+        assert_eq!(line.get("relix.ip"), Some("10.0.0.1/24"));
+        assert_eq!(merge(b"", "a=b").expect("nothing").trim(), "a=b");
+    }
+
+    #[test]
+    fn what_is_no_setting_is_named() {
+        let error = |file: &[u8]| merge(file, "").unwrap_err().to_string();
+        assert_eq!(
+            error(b"relix.node=1 relx.ip=10.0.0.1/24"),
+            "'relx.ip=10.0.0.1/24' among the settings is no relix.KEY=VALUE: remove or correct it"
+        );
+        assert_eq!(
+            error(b"relix.node"),
+            "'relix.node' among the settings is no relix.KEY=VALUE: remove or correct it"
+        );
+        assert_eq!(error(&[0xff, 0xfe]), "the settings are not UTF-8: write them as text");
+        assert_eq!(error(&[b' '; 4097]), "the settings are longer than 4096 bytes: make them shorter");
+    }
+
+    proptest! {
+        /// Each key has its value of the command line, or else the one of the file.
+        #[test]
+        fn a_model_of_two_maps(
+            file in prop::collection::btree_map("[a-d]", "[0-9]{0,3}", 0..4),
+            line in prop::collection::btree_map("[a-d]", "[0-9]{0,3}", 0..4),
+        ) {
+            let words = |map: &alloc::collections::BTreeMap<String, String>| {
+                map.iter().map(|(key, value)| format!("relix.{key}={value} ")).collect::<String>()
+            };
+            let text = merge(words(&file).as_bytes(), &words(&line)).expect("settings");
+            for key in ["a", "b", "c", "d"] {
+                let expected = line.get(key).or(file.get(key)).map(String::as_str);
+                prop_assert_eq!(CommandLine::new(&text).get(&format!("relix.{key}")), expected);
+            }
+        }
+    }
+}

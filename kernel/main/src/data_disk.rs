@@ -1,0 +1,107 @@
+//! The disk that the node gets: all of it, or the data partition of a disk that has a partition table.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::poll_fn;
+
+use drivers_api::{Disk, DiskCompletion, DiskError, DiskOperation, DiskRequest, Level, SECTOR_SIZE};
+use drivers_gpt::{Copy, GptError, PartitionDisk, RELIX_DATA, Search, Settled};
+use drivers_virtio::BlockDevice;
+use kernel_arch::console;
+
+/// Why there is none.
+pub enum DataDiskError {
+    /// Its partition table does not give one.
+    Table(GptError),
+    /// Its partition table cannot be written.
+    Device(DiskError),
+}
+
+impl fmt::Display for DataDiskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DataDiskError::Table(error) => write!(f, "{error}"),
+            DataDiskError::Device(error) => {
+                write!(f, "the disk's partition table cannot be written: {error}")
+            }
+        }
+    }
+}
+
+/// What the node may use of `disk`. A data partition that is the last one reaches to the disk's end by then.
+pub async fn of(mut disk: BlockDevice) -> Result<Box<dyn Disk>, DataDiskError> {
+    let sectors = disk.geometry().sectors;
+    let mut search = Search::new(sectors);
+    while let Some(span) = search.wanted() {
+        let bytes = read(&mut disk, span.sector, span.sectors as usize * SECTOR_SIZE).await;
+        search.arrived(bytes.as_deref());
+    }
+    let Some(found) = search.finish().map_err(DataDiskError::Table)? else { return Ok(Box::new(disk)) };
+    let earlier = found.table.find(RELIX_DATA).map_err(DataDiskError::Table)?;
+    let Settled { table, writes } = found.settle(sectors, RELIX_DATA);
+    for part in writes {
+        write(&mut disk, part.sector, &part.bytes).await.map_err(DataDiskError::Device)?;
+    }
+    let partition = table.find(RELIX_DATA).map_err(DataDiskError::Table)?;
+    let mebibytes = partition.sectors() >> 11;
+    if let Some(copy) = found.damaged {
+        let which = if copy == Copy::Primary { "first" } else { "second" };
+        console::log(
+            Level::Warn,
+            format_args!("the {which} copy of the partition table was damaged or late: it is written anew"),
+        );
+    }
+    if partition.last > earlier.last {
+        let before = earlier.sectors() >> 11;
+        console::log(Level::Info, format_args!("the data partition grows from {before} to {mebibytes} MiB"));
+    }
+    console::log(
+        Level::Info,
+        format_args!("the node's disk is the partition at sector {}, {mebibytes} MiB", partition.first),
+    );
+    Ok(Box::new(PartitionDisk::new(disk, partition.first, partition.sectors())))
+}
+
+/// The bytes from `sector` on; `None` if they cannot be read.
+async fn read(disk: &mut BlockDevice, mut sector: u64, len: usize) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(len);
+    while bytes.len() < len {
+        let part = (len - bytes.len()).min(transfer_len_max(disk));
+        let operation = DiskOperation::Read { sector, buffer: vec![0; part].into() };
+        let DiskCompletion { operation: DiskOperation::Read { buffer, .. }, result: Ok(()), .. } =
+            request(disk, operation).await
+        else {
+            return None;
+        };
+        bytes.extend_from_slice(&buffer);
+        sector += (part / SECTOR_SIZE) as u64;
+    }
+    Some(bytes)
+}
+
+/// Writes `bytes`, which are durable once it is done.
+async fn write(disk: &mut BlockDevice, sector: u64, bytes: &[u8]) -> Result<(), DiskError> {
+    let most = transfer_len_max(disk);
+    for (index, part) in bytes.chunks(most).enumerate() {
+        let sector = sector + (index * most / SECTOR_SIZE) as u64;
+        let operation = DiskOperation::Write { sector, buffer: part.into(), durable: true };
+        request(disk, operation).await.result?;
+    }
+    Ok(())
+}
+
+/// What one request may carry. A disk that takes less than a sector refuses that.
+fn transfer_len_max(disk: &BlockDevice) -> usize {
+    disk.geometry().transfer_len_max.max(SECTOR_SIZE)
+}
+
+/// One request, of which there is no other at the time.
+async fn request(disk: &mut BlockDevice, operation: DiskOperation) -> DiskCompletion {
+    if let Err(DiskRequest { id, operation }) = disk.submit(DiskRequest { id: 0, operation }) {
+        return DiskCompletion { id, operation, result: Err(DiskError::Device) };
+    }
+    disk.kick();
+    poll_fn(|context| disk.poll_completion(context)).await
+}
