@@ -40,9 +40,9 @@ sim *ARGS:
 vm *ARGS:
     cargo test -p tests-vm -- --nocapture {{ARGS}}
 
-# The story of the leader that dies.
-failover:
-    cargo test -p tests-vm -- --nocapture failover
+# What befalls clusters under load, and how long clients are without service: just failover --list, --repeats 5.
+failover *ARGS:
+    cargo run -q -p tests-failover -- {{ARGS}}
 
 # What Postgres clients expect.
 conformance:

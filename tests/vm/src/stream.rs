@@ -50,6 +50,12 @@ impl InsertStream {
         self.acknowledged.load(Ordering::Relaxed)
     }
 
+    /// Reads, from any thread, how many inserts were acknowledged so far.
+    pub fn counter(&self) -> Box<dyn Fn() -> u64 + Send> {
+        let acknowledged = self.acknowledged.clone();
+        Box::new(move || acknowledged.load(Ordering::Relaxed) as u64)
+    }
+
     /// Ends it; what became of every insert.
     ///
     /// # Panics

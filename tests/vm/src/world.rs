@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tests_workloads::{Answer, Connection, Failure, Pace, Workload, World, run_client};
+use tests_workloads::{Answer, Connection, Failure, Pace, Tally, Workload, World, run_client};
 
 use crate::client::{Client, SqlFailure};
 
@@ -126,26 +126,41 @@ impl Load {
         self.pace.tally().committed
     }
 
+    /// Reads, from any thread, how many transactions took place so far.
+    pub fn counter(&self) -> Box<dyn Fn() -> u64 + Send> {
+        let pace = self.pace.clone();
+        Box::new(move || pace.tally().committed)
+    }
+
     /// Ends the clients and checks what every node shows.
     ///
     /// # Panics
     /// If a client did, or a check finds something wrong.
     pub fn finish(self) {
+        let name = self.workload.name();
+        match self.verdict() {
+            Ok(tally) => println!("{name}: {tally:?}"),
+            Err(wrong) => panic!("{name}: {wrong}"),
+        }
+    }
+
+    /// Ends the clients and checks what every node shows: how much was done, or what was found wrong first.
+    ///
+    /// # Panics
+    /// If a client did.
+    pub fn verdict(self) -> Result<Tally, String> {
         self.pace.stop();
         self.clients.into_iter().for_each(|client| client.join().expect("the client ends in order"));
         let world = SocketWorld::new(&self.ports, self.began, 1);
-        let name = self.workload.name();
         for node in 1..=world.nodes() {
             let checked = block_on(async {
                 let mut client = world.connect(node).await.map_err(|failure| failure.to_string())?;
                 self.workload.check(&world, &mut client).await
             });
-            assert_eq!(checked, Ok(()), "{name} at node {node}");
+            checked.map_err(|wrong| format!("at node {node}: {wrong}"))?;
         }
-        if let Err(wrong) = self.workload.final_verdict() {
-            panic!("{name}: {wrong}");
-        }
-        assert_eq!(self.pace.verdict(), Ok(()), "{name}: what its clients met");
-        println!("{name}: {:?}", self.pace.tally());
+        self.workload.final_verdict()?;
+        self.pace.verdict().map_err(|met| format!("what its clients met: {met}"))?;
+        Ok(self.pace.tally())
     }
 }
