@@ -1,14 +1,12 @@
 //! The command line. Scripts rely on it.
 
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::cluster::HOST_TABLES_MIB;
-use crate::control::LinkOrder;
 use crate::disks::{DISK_MIB_RANGE, IMAGE_MIB_RANGE};
-use crate::error::Failure;
+use crate::fault::FaultCommand;
 
 /// A database-oriented operating system for virtual clusters.
 #[derive(Debug, Parser)]
@@ -159,6 +157,9 @@ pub struct UpOptions {
     /// What the tables of a new cluster's host processes may take of memory, in MiB.
     #[arg(long, hide = true, default_value_t = HOST_TABLES_MIB, value_parser = clap::value_parser!(u64).range(1..))]
     pub host_tables_mib: u64,
+    /// Where the dice of 'relix fault link' begin, so that a run can be repeated.
+    #[arg(long, value_name = "SEED")]
+    pub fault_seed: Option<u64>,
 }
 
 impl Default for UpOptions {
@@ -346,89 +347,6 @@ pub struct SimOptions {
     pub nodes: Option<u8>,
 }
 
-#[derive(Debug, Subcommand)]
-pub enum FaultCommand {
-    /// Ends a node at once, as a power failure does.
-    Kill { node: u8 },
-    /// Starts a node again. One that runs is asked to stop before, by its power button: a leader hands over.
-    Restart { node: u8 },
-    /// Stops a node in its tracks.
-    Pause { node: u8 },
-    /// Lets a paused node go on.
-    Resume { node: u8 },
-    /// Cuts the network into groups, as 1,2/3.
-    Partition { groups: Groups },
-    /// Ends every partition and link fault.
-    Heal,
-    /// Makes links bad.
-    Link(LinkOptions),
-}
-
-/// Groups of nodes that can hear each other.
-#[derive(Clone, Debug)]
-pub struct Groups(pub Vec<Vec<u8>>);
-
-impl FromStr for Groups {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Groups, String> {
-        let node = |word: &str| word.trim().parse::<u8>().map_err(|_| format!("'{word}' is not a node"));
-        let group = |part: &str| part.split(',').map(node).collect();
-        text.split('/').map(group).collect::<Result<_, _>>().map(Groups)
-    }
-}
-
-#[derive(Debug, Args)]
-pub struct LinkOptions {
-    /// Only between these two nodes, as 1,2; else between all.
-    #[arg(long)]
-    pub between: Option<String>,
-    /// Share of frames lost, 0 to 1.
-    #[arg(long, default_value_t = 0.0)]
-    pub loss: f64,
-    /// Delay of each frame, in milliseconds.
-    #[arg(long, default_value_t = 0)]
-    pub delay_ms: u64,
-    /// Random addition to the delay, up to this.
-    #[arg(long, default_value_t = 0)]
-    pub jitter_ms: u64,
-    /// Share of frames sent twice, 0 to 1.
-    #[arg(long, default_value_t = 0.0)]
-    pub duplicate: f64,
-    /// Loses everything.
-    #[arg(long, conflicts_with = "up")]
-    pub down: bool,
-    /// Mends the link.
-    #[arg(long)]
-    pub up: bool,
-}
-
-impl TryFrom<LinkOptions> for LinkOrder {
-    type Error = Failure;
-
-    fn try_from(options: LinkOptions) -> Result<LinkOrder, Failure> {
-        let share = |name: &str, share: f64| match (0.0..=1.0).contains(&share) {
-            true => Ok(share),
-            false => Err(Failure::Argument(format!("--{name} is a share from 0 to 1, not {share}"))),
-        };
-        let between = match options.between.as_deref().map(Groups::from_str) {
-            None => None,
-            Some(Ok(Groups(groups))) if groups.len() == 1 && groups[0].len() == 2 => {
-                Some((groups[0][0], groups[0][1]))
-            }
-            Some(_) => return Err(Failure::Argument("--between takes two nodes, as 1,2".into())),
-        };
-        let loss = if options.down { 1.0 } else { share("loss", options.loss)? };
-        Ok(LinkOrder {
-            between,
-            loss,
-            delay_ms: options.delay_ms,
-            jitter_ms: options.jitter_ms,
-            duplicate: share("duplicate", options.duplicate)?,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -438,11 +356,5 @@ mod tests {
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
         assert_eq!(UpOptions::default().nodes, None);
-    }
-
-    #[test]
-    fn groups_are_read() {
-        assert_eq!("1,2/3".parse::<Groups>().unwrap().0, [vec![1, 2], vec![3]]);
-        assert!("1,x".parse::<Groups>().is_err());
     }
 }

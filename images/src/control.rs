@@ -2,11 +2,13 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
 use crate::layout::Layout;
+use crate::links::{FaultChange, LinkSelection, LinkStatus};
 
 /// What the fabric is told.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,20 +34,28 @@ pub enum FaultOrder {
     Restart { node: u8 },
     Pause { node: u8 },
     Resume { node: u8 },
-    Partition { groups: Vec<Vec<u8>> },
-    Heal,
-    Link(LinkOrder),
+    Network(NetworkOrder),
 }
 
-/// How a link is to behave from now on.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LinkOrder {
-    /// The two ends; all links without.
-    pub between: Option<(u8, u8)>,
-    pub loss: f64,
-    pub delay_ms: u64,
-    pub jitter_ms: u64,
-    pub duplicate: f64,
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkOrder {
+    /// One way: what the first group sends to the others is lost, and all else arrives.
+    Partition { groups: Vec<Vec<u8>>, one_way: bool },
+    /// End all faults of the network.
+    Heal,
+    /// Some links are to behave otherwise.
+    Link { links: LinkSelection, change: FaultChange },
+    /// Tell how all links are.
+    Links,
+    /// Write what arrives on these links to a file, named by an absolute path.
+    Capture { links: LinkSelection, path: PathBuf },
+    /// That is enough.
+    StopCapture,
+    /// Unplug a node's network card, or plug it in.
+    Nic { node: u8, up: bool },
+    /// Dice begin anew.
+    Seed { seed: u64 },
 }
 
 /// What the fabric answers.
@@ -55,6 +65,8 @@ pub enum Answer {
     Done,
     Refused(String),
     Machines(Vec<MachineStatus>),
+    Links(LinksStatus),
+    Captured(Captured),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +82,26 @@ pub struct MachineStatus {
     pub id: u8,
     pub state: MachineState,
     pub pid: Option<u32>,
+}
+
+/// How all links are; `relix fault links --json`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinksStatus {
+    /// Where the dice began.
+    pub seed: u64,
+    /// The file that frames are captured in just now.
+    pub capture: Option<PathBuf>,
+    pub links: Vec<LinkStatus>,
+}
+
+/// What a capture has come to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Captured {
+    pub path: PathBuf,
+    /// Frames in the file.
+    pub frames: u64,
+    /// Frames that are not, since they came faster than they were written.
+    pub lost: u64,
 }
 
 /// Gives an order and waits for the answer.
@@ -92,6 +124,19 @@ pub fn send(layout: &Layout, order: &Order) -> Result<Answer, Failure> {
 pub fn machines(layout: &Layout) -> Result<Vec<MachineStatus>, Failure> {
     match send(layout, &Order::Status)? {
         Answer::Machines(machines) => Ok(machines),
-        _ => Err(Failure::Refused("the fabric gave an unexpected answer".into())),
+        _ => Err(unexpected()),
     }
+}
+
+/// How all links are.
+pub fn links(layout: &Layout) -> Result<LinksStatus, Failure> {
+    match send(layout, &Order::Fault(FaultOrder::Network(NetworkOrder::Links)))? {
+        Answer::Links(links) => Ok(links),
+        _ => Err(unexpected()),
+    }
+}
+
+/// The fabric was started by another version of the command.
+fn unexpected() -> Failure {
+    Failure::Refused("the fabric gave an unexpected answer".into())
 }

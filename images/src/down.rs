@@ -6,6 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::control::{self, Order};
 use crate::error::Failure;
+use crate::fault;
 use crate::layout::Layout;
 
 /// How long the fabric may take to go.
@@ -14,7 +15,15 @@ const GONE_WITHIN: Duration = Duration::from_secs(15);
 /// Stops the cluster; with `wipe`, removes its data.
 pub fn run(layout: &Layout, wipe: bool) -> Result<(), Failure> {
     let stopped = match control::send(layout, &Order::Down) {
-        Ok(_) => wait_until_gone(layout)?,
+        Ok(answer) => {
+            fault::say_captured(&answer);
+            wait_until_gone(layout)?
+        }
+        // A capture could not be written to its end. The cluster stops all the same.
+        Err(failure @ Failure::Refused(_)) => {
+            eprintln!("relix: {failure}");
+            wait_until_gone(layout)?
+        }
         Err(Failure::NotRunning) => false,
         Err(other) => return Err(other),
     };

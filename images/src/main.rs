@@ -16,12 +16,14 @@ mod disks;
 mod down;
 mod error;
 mod fabric;
+mod fault;
 mod fs;
 mod host_node;
 mod http;
 mod image;
 mod kernel_image;
 mod layout;
+mod links;
 mod logs;
 mod packages;
 mod part_file;
@@ -40,8 +42,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::cli::{Cli, Command, DemoCommand, FaultCommand, ImageCommand, ProgramCommand};
-use crate::control::{FaultOrder, Order};
+use crate::cli::{Cli, Command, DemoCommand, ImageCommand, ProgramCommand};
 use crate::error::Failure;
 use crate::layout::Layout;
 
@@ -85,7 +86,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(DemoCommand::Orders(options)) => demo::orders(&layout, &options)?,
         Command::Image(ImageCommand::Build(options)) => image::build(&options)?,
         Command::Image(ImageCommand::Inspect { file }) => image::inspect(&file)?,
-        Command::Fault(fault) => fault_command(&layout, fault)?,
+        Command::Fault(command) => fault::run(&layout, command)?,
         Command::Logs { node, follow } => logs::run(&layout, node, follow)?,
         Command::Sim(options) => return sim::run(&options),
         Command::Down { wipe } => down::run(&layout, wipe)?,
@@ -95,18 +96,4 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn fault_command(layout: &Layout, fault: FaultCommand) -> Result<(), Failure> {
-    let order = match fault {
-        FaultCommand::Kill { node } => FaultOrder::Kill { node },
-        FaultCommand::Restart { node } => FaultOrder::Restart { node },
-        FaultCommand::Pause { node } => FaultOrder::Pause { node },
-        FaultCommand::Resume { node } => FaultOrder::Resume { node },
-        FaultCommand::Partition { groups } => FaultOrder::Partition { groups: groups.0 },
-        FaultCommand::Heal => FaultOrder::Heal,
-        FaultCommand::Link(link) => FaultOrder::Link(link.try_into()?),
-    };
-    control::send(layout, &Order::Fault(order))?;
-    Ok(())
 }

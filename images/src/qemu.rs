@@ -13,6 +13,9 @@ pub const PROGRAM: &str = "qemu-system-x86_64";
 /// What QEMU calls the disk.
 pub const DRIVE: &str = "data";
 
+/// What QEMU calls the network card.
+pub const NIC: &str = "nic";
+
 /// The arguments for `node`.
 pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsString>> {
     let Runner::Vm { kernel, symbols, machine, kvm, memory_mib, cpus } = &cluster.runner else { return None };
@@ -53,7 +56,7 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
     ]);
     let mac = hardware_address_of(node).map(|byte| format!("{byte:02x}")).join(":");
     let mtu = MTU.bytes();
-    add(&["-device", &format!("virtio-net-{bus},netdev=wire,mac={mac},host_mtu={mtu}")]);
+    add(&["-device", &format!("virtio-net-{bus},id={NIC},netdev=wire,mac={mac},host_mtu={mtu}")]);
     add(&["-device", &format!("virtio-rng-{bus}")]);
     Some(arguments)
 }

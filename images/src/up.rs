@@ -13,7 +13,7 @@ use drivers_host::HostEntropy;
 
 use crate::cli::{Accel, UpOptions};
 use crate::cluster::{Cluster, NODES_MAX, Runner};
-use crate::control::{self, MachineState, Order};
+use crate::control::{self, FaultOrder, MachineState, NetworkOrder, Order};
 use crate::disks::DISK_MIB;
 use crate::error::Failure;
 use crate::layout::Layout;
@@ -55,6 +55,7 @@ pub fn run(layout: &Layout, options: &UpOptions) -> Result<(), Failure> {
     cluster.node_ids().try_for_each(|node| check_ports(&cluster, node))?;
     cluster.save(layout)?;
     start_fabric(layout)?;
+    set_fault_seed(layout, options)?;
     let started = Instant::now();
     control::send(layout, &Order::Start)?;
     finish(layout, &cluster, options, started)
@@ -87,11 +88,17 @@ fn go_on(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<(), Failure>
     }
     let disk_mib = options.disk_mib.unwrap_or(cluster.disk_mib);
     check_growth(layout, &cluster, nodes, disk_mib)?;
+    set_fault_seed(layout, options)?;
     let started = Instant::now();
     control::send(layout, &Order::Grow { nodes, disk_mib })?;
     say_growth(&cluster, nodes, disk_mib);
     (cluster.nodes, cluster.disk_mib) = (nodes, disk_mib);
     finish(layout, &cluster, options, started)
+}
+
+fn set_fault_seed(layout: &Layout, options: &UpOptions) -> Result<(), Failure> {
+    let Some(seed) = options.fault_seed else { return Ok(()) };
+    control::send(layout, &Order::Fault(FaultOrder::Network(NetworkOrder::Seed { seed }))).map(drop)
 }
 
 /// An error if the cluster cannot have so many nodes, or its disks so many MiB.

@@ -18,8 +18,8 @@ use crate::cluster::{
     Cluster, MTU, PREFIX_LEN, Runner, gateway_hardware_address, gateway_ip, hardware_address_of, ip_of,
 };
 use crate::error::Failure;
-use crate::fabric::switch::GATEWAY_PORT;
 use crate::fabric::wire::Wires;
+use crate::links::GATEWAY_PORT;
 
 /// The ports of SQL and of HTTP in the virtual network.
 const PORTS: [u16; 2] = [5432, 80];

@@ -193,6 +193,19 @@ impl Machines {
         result
     }
 
+    /// Tells a VM whether its network card is plugged in. One that is down or paused will be told once it goes on.
+    pub async fn set_link(&self, node: u8, up: bool) -> Result<(), Failure> {
+        let is_vm = matches!(self.0.cluster.borrow().runner, Runner::Vm { .. });
+        let is_listening = {
+            let machine = &mut self.0.machines.borrow_mut()[usize::from(node) - 1];
+            machine.pid().is_some() && !machine.paused
+        };
+        match is_vm && is_listening {
+            true => monitor::set_link(&self.0.layout.monitor_socket(node), up).await,
+            false => Ok(()),
+        }
+    }
+
     /// Ends all, each with a little time to end by itself.
     pub async fn stop_all(&self) {
         let children: Vec<Child> =

@@ -3,22 +3,21 @@
 //! ```text
 //!   psql ── 127.0.0.1:port ── Gateway (TCP stack) ─┐
 //!                                                  │ port 0
-//!   VM 1 ── socket ── port 1 ────────────────── Switch ── faults, per pair of nodes
+//!   VM 1 ── socket ── port 1 ────────────────── Switch ── faults, per link and direction
 //!   VM 2 ── socket ── port 2 ──────────────────────┘
 //! ```
 //! Nodes that are processes of this machine have the same sockets for their peers, and listen for clients themselves.
 //!
 //! One thread: frames are few microseconds of work, and their order is kept.
 
+mod capture;
 mod gateway;
 mod machines;
 mod monitor;
 mod orders;
+mod pcap;
 mod switch;
 mod wire;
-
-use std::cell::RefCell;
-use std::rc::Rc;
 
 use tokio::net::UnixListener;
 use tokio::task::LocalSet;
@@ -29,14 +28,12 @@ use crate::error::Failure;
 use crate::fabric::gateway::Gateway;
 use crate::fabric::machines::Machines;
 pub use crate::fabric::machines::STOP;
-use crate::fabric::switch::Switch;
 use crate::fabric::wire::Wires;
 use crate::layout::Layout;
 
 /// What orders act on.
 struct Parts {
     machines: Machines,
-    switch: Rc<RefCell<Switch>>,
     gateway: Gateway,
     wires: Wires,
     layout: Layout,
@@ -73,8 +70,7 @@ pub fn run(layout: &Layout) -> Result<(), Failure> {
 }
 
 async fn serve(layout: Layout, cluster: Cluster) -> Result<(), Failure> {
-    let switch = Rc::new(RefCell::new(Switch::new(cluster.nodes)));
-    let wires = Wires::open(&layout, &cluster, switch.clone())?;
+    let wires = Wires::open(&layout, &cluster)?;
     let gateway = Gateway::start(&cluster, &wires).await?;
     wires.start(gateway.clone());
     let machines = Machines::new(layout.clone(), cluster);
@@ -83,7 +79,7 @@ async fn serve(layout: Layout, cluster: Cluster) -> Result<(), Failure> {
     let listener = UnixListener::bind(&path).map_err(Failure::file("listen on", path))?;
     let pid_path = layout.fabric_pid();
     std::fs::write(&pid_path, std::process::id().to_string()).map_err(Failure::file("write", &pid_path))?;
-    let parts = Parts { machines: machines.clone(), switch, gateway, wires, layout: layout.clone() };
+    let parts = Parts { machines: machines.clone(), gateway, wires, layout: layout.clone() };
     orders::serve(&listener, &parts).await;
     machines.stop_all().await;
     let _ = std::fs::remove_file(&pid_path);

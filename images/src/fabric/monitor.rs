@@ -9,10 +9,16 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::error::Failure;
-use crate::qemu::DRIVE;
+use crate::qemu::{DRIVE, NIC};
 
 /// How long QEMU may take for a command.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long one that has just been started may take to listen.
+const LISTENING_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long it is left alone until it is tried again.
+const TRIED_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// Tells the QEMU that listens on `socket` that the file of its disk has `len` bytes, and the VM with it. One that has
 /// ended, or does not listen yet, has not opened the file: it will find it as it is. An error if QEMU refuses, or does not
@@ -27,9 +33,28 @@ pub async fn press_power_button(socket: &Path) -> Result<(), Failure> {
     tell(socket, json!({ "execute": "system_powerdown" })).await
 }
 
-/// Gives a command, unless QEMU has ended.
+/// Gives a command to a QEMU that listens.
 async fn tell(socket: &Path, command: Value) -> Result<(), Failure> {
     let Ok(stream) = UnixStream::connect(socket).await else { return Ok(()) };
+    tell_over(socket, stream, command).await
+}
+
+/// Tells the QEMU of `socket` to plug its VM's network card in, or to unplug it, and the VM with it. One that has just been
+/// started is waited for; one that has ended is told nothing. An error as above.
+pub async fn set_link(socket: &Path, up: bool) -> Result<(), Failure> {
+    let connected = async {
+        loop {
+            match UnixStream::connect(socket).await {
+                Ok(stream) => return stream,
+                Err(_) => tokio::time::sleep(TRIED_AGAIN_AFTER).await,
+            }
+        }
+    };
+    let Ok(stream) = tokio::time::timeout(LISTENING_WITHIN, connected).await else { return Ok(()) };
+    tell_over(socket, stream, json!({ "execute": "set_link", "arguments": { "name": NIC, "up": up } })).await
+}
+
+async fn tell_over(socket: &Path, stream: UnixStream, command: Value) -> Result<(), Failure> {
     let mut stream = BufReader::new(stream);
     let commands = [json!({ "execute": "qmp_capabilities" }), command];
     let told = async {
@@ -84,8 +109,12 @@ mod tests {
     use super::*;
     use tokio::net::UnixListener;
 
-    /// What the command comes to if QEMU answers in this way, one line for each command.
-    fn answered(name: &str, answers: &[&str]) -> (Vec<Value>, Result<(), Failure>) {
+    /// What `tells` comes to if QEMU answers in this way, one line for each command.
+    fn answered(
+        name: &str,
+        answers: &[&str],
+        tells: impl AsyncFnOnce(&Path) -> Result<(), Failure>,
+    ) -> (Vec<Value>, Result<(), Failure>) {
         let path = std::env::temp_dir().join(format!("relix-monitor-{name}-{}", std::process::id()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let result = runtime.block_on(async {
@@ -103,7 +132,7 @@ mod tests {
                 }
                 commands
             };
-            tokio::join!(qemu, resize_disk(&path, 4096))
+            tokio::join!(qemu, tells(&path))
         });
         std::fs::remove_file(&path).expect("it is removed");
         result
@@ -112,17 +141,28 @@ mod tests {
     #[test]
     fn the_disk_is_resized_once_capabilities_are_negotiated() {
         let event = "{\"event\": \"RESUME\"}\r\n{\"return\": {}}\r\n";
-        let (commands, told) = answered("done", &["{\"return\": {}}\r\n", event]);
+        let answers = ["{\"return\": {}}\r\n", event];
+        let (commands, told) = answered("done", &answers, async |path| resize_disk(path, 4096).await);
         assert!(told.is_ok());
         let resize = json!({ "execute": "block_resize", "arguments": { "device": "data", "size": 4096 } });
         assert_eq!(commands, [json!({ "execute": "qmp_capabilities" }), resize]);
     }
 
     #[test]
+    fn a_network_card_is_unplugged_by_name() {
+        let answers = ["{\"return\": {}}\r\n"; 2];
+        let (commands, told) = answered("link", &answers, async |path| set_link(path, false).await);
+        assert!(told.is_ok());
+        let unplug = json!({ "execute": "set_link", "arguments": { "name": "nic", "up": false } });
+        assert_eq!(commands[1], unplug);
+    }
+
+    #[test]
     fn a_refusal_is_an_error_and_a_vm_that_has_ended_is_none() {
-        let (_, told) = answered("refused", &["{\"return\": {}}\r\n", "{\"error\": {\"desc\": \"no\"}}\r\n"]);
-        let said = told.expect_err("it was refused").to_string();
+        let resize = async |path: &Path| resize_disk(path, 4096).await;
+        let refusal = ["{\"return\": {}}\r\n", "{\"error\": {\"desc\": \"no\"}}\r\n"];
+        let said = answered("refused", &refusal, resize).1.expect_err("it was refused").to_string();
         assert!(said.contains("block_resize") && said.contains("\"desc\":\"no\""), "{said}");
-        assert!(answered("ended", &[""]).1.is_ok());
+        assert!(answered("ended", &[""], resize).1.is_ok());
     }
 }

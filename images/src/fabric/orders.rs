@@ -1,13 +1,17 @@
 //! Orders, one connection after the other.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
-use crate::control::{Answer, FaultOrder, Order};
+use crate::cluster::Cluster;
+use crate::control::{Answer, FaultOrder, LinksStatus, NetworkOrder, Order};
 use crate::error::Failure;
 use crate::fabric::Parts;
+use crate::fabric::switch::Switch;
+use crate::links::{GATEWAY_PORT, LinkSelection, Port};
 
 /// A client that says nothing does not keep others waiting for longer.
 const ORDER_WITHIN: Duration = Duration::from_secs(2);
@@ -46,16 +50,27 @@ async fn read(stream: &mut UnixStream) -> Option<Order> {
 async fn perform(order: Order, parts: &Parts) -> Result<Answer, Failure> {
     match order {
         Order::Status => return Ok(Answer::Machines(parts.machines.status())),
-        Order::Start => parts.machines.start_all()?,
-        Order::Grow { nodes, disk_mib } => parts.grow(nodes, disk_mib).await?,
-        Order::Fault(fault) => inflict(fault, parts).await?,
-        Order::Down => parts.machines.stop_all().await,
+        Order::Start => {
+            parts.machines.start_all()?;
+            tell_unplugged(parts).await?;
+        }
+        Order::Grow { nodes, disk_mib } => {
+            parts.grow(nodes, disk_mib).await?;
+            tell_unplugged(parts).await?;
+        }
+        Order::Fault(fault) => return inflict(fault, parts).await,
+        Order::Down => {
+            parts.machines.stop_all().await;
+            if let Some(captured) = parts.wires.stop_capture().await {
+                return captured.map(Answer::Captured);
+            }
+        }
     }
     Ok(Answer::Done)
 }
 
-async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<(), Failure> {
-    let Parts { machines, switch, gateway, .. } = parts;
+async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<Answer, Failure> {
+    let Parts { machines, gateway, .. } = parts;
     let cluster = machines.cluster();
     match fault {
         FaultOrder::Kill { node } => {
@@ -68,6 +83,7 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<(), Failure> {
             machines.stop(node).await;
             gateway.node_ended(node);
             machines.start(node)?;
+            tell_unplugged(parts).await?;
         }
         FaultOrder::Pause { node } => {
             cluster.check_node(node)?;
@@ -77,18 +93,100 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<(), Failure> {
             cluster.check_node(node)?;
             machines.pause(node, false)?;
             machines.measure_disk(node).await?;
+            let is_unplugged = unplugged(parts).contains(&node);
+            machines.set_link(node, !is_unplugged).await?;
         }
-        FaultOrder::Partition { groups } => {
-            groups.iter().flatten().try_for_each(|node| cluster.check_node(*node))?;
-            switch.borrow_mut().partition(&groups);
+        FaultOrder::Network(order) => return inflict_on_network(order, parts).await,
+    }
+    Ok(Answer::Done)
+}
+
+async fn inflict_on_network(order: NetworkOrder, parts: &Parts) -> Result<Answer, Failure> {
+    let Parts { machines, wires, .. } = parts;
+    let cluster = machines.cluster();
+    match order {
+        NetworkOrder::Partition { groups, one_way } => {
+            check_groups(&cluster, &groups, one_way)?;
+            wires.with_switch(|switch, _| match &groups[..] {
+                [first, others @ ..] if one_way => switch.partition_one_way(first, &others.concat()),
+                _ => switch.partition(&groups),
+            });
         }
-        FaultOrder::Heal => switch.borrow_mut().heal(),
-        FaultOrder::Link(order) => {
-            if let Some((a, b)) = order.between {
-                [a, b].into_iter().try_for_each(|node| cluster.check_node(node))?;
+        NetworkOrder::Heal => {
+            let unplugged = wires.with_switch(|switch, now| {
+                let unplugged = switch.unplugged();
+                switch.heal(now);
+                unplugged
+            });
+            for node in unplugged {
+                machines.set_link(node, true).await?;
             }
-            switch.borrow_mut().set_links(&order);
+        }
+        NetworkOrder::Link { links, change } => {
+            check_links(&cluster, &links)?;
+            change.check()?;
+            wires.with_switch(|switch, now| switch.set_links(now, &links, &change));
+        }
+        NetworkOrder::Links => {
+            let capture = wires.captured_in();
+            let status = |switch: &mut Switch, _| (switch.seed(), switch.status());
+            let (seed, links) = wires.with_switch(status);
+            return Ok(Answer::Links(LinksStatus { seed, capture, links }));
+        }
+        NetworkOrder::Seed { seed } => wires.with_switch(|switch, _| switch.set_seed(seed)),
+        NetworkOrder::Capture { links, path } => {
+            check_links(&cluster, &links)?;
+            wires.start_capture(links, &path)?;
+        }
+        NetworkOrder::StopCapture => match wires.stop_capture().await {
+            Some(captured) => return captured.map(Answer::Captured),
+            None => {
+                let why = "no frames are captured: begin with 'relix fault capture --out FILE'";
+                return Err(Failure::Refused(why.into()));
+            }
+        },
+        NetworkOrder::Nic { node, up } => {
+            cluster.check_node(node)?;
+            wires.with_switch(|switch, _| switch.plug(node, up));
+            machines.set_link(node, up).await?;
         }
     }
+    Ok(Answer::Done)
+}
+
+fn unplugged(parts: &Parts) -> Vec<Port> {
+    parts.wires.with_switch(|switch, _| switch.unplugged())
+}
+
+/// Tells VMs whose network cards are unplugged: those that have just been started do not know.
+async fn tell_unplugged(parts: &Parts) -> Result<(), Failure> {
+    for node in unplugged(parts) {
+        parts.machines.set_link(node, false).await?;
+    }
     Ok(())
+}
+
+/// An error unless each node is in one group at most, and there are two groups for one way.
+fn check_groups(cluster: &Cluster, groups: &[Vec<u8>], one_way: bool) -> Result<(), Failure> {
+    let mut seen = BTreeSet::new();
+    for node in groups.iter().flatten() {
+        cluster.check_node(*node)?;
+        if !seen.insert(node) {
+            return Err(Failure::Argument(format!(
+                "node {node} is named twice: it can be in one group only"
+            )));
+        }
+    }
+    if one_way && groups.len() < 2 {
+        let why = "--one-way takes two groups, those whose frames are lost and those who miss them, as 1/2,3";
+        return Err(Failure::Argument(why.into()));
+    }
+    Ok(())
+}
+
+/// An error unless the ends of these links are two ports that there are.
+fn check_links(cluster: &Cluster, links: &LinkSelection) -> Result<(), Failure> {
+    let mut ends = [links.from, links.to].into_iter().flatten().filter(|port| *port != GATEWAY_PORT);
+    ends.try_for_each(|node| cluster.check_node(node))?;
+    links.check()
 }

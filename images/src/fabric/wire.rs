@@ -1,19 +1,25 @@
 //! The sockets that are the nodes' wires, and the carrying of frames between them.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
+use drivers_api::Instant;
+use drivers_host::HostClock;
 use tokio::net::UnixDatagram;
 use tokio::sync::Notify;
 
 use crate::cluster::{Cluster, MTU};
+use crate::control::Captured;
 use crate::error::Failure;
+use crate::fabric::capture::Capture;
 use crate::fabric::gateway::Gateway;
-use crate::fabric::switch::{Delivery, GATEWAY_PORT, Port, Switch};
+use crate::fabric::switch::{Arrival, Switch};
 use crate::layout::Layout;
+use crate::links::{GATEWAY_PORT, LinkSelection, Port};
 
 /// Frames that wait for a node to take them, at most; then they are lost.
 const QUEUE_MAX: usize = 2048;
@@ -23,7 +29,8 @@ struct Wire {
     socket: UnixDatagram,
     /// The node's end.
     node: PathBuf,
-    waiting: RefCell<VecDeque<Rc<[u8]>>>,
+    /// With the ports that they came from.
+    waiting: RefCell<VecDeque<(Port, Rc<[u8]>)>>,
     filled: Notify,
 }
 
@@ -32,10 +39,13 @@ struct Wire {
 pub struct Wires(Rc<Inner>);
 
 struct Inner {
-    switch: Rc<RefCell<Switch>>,
+    clock: HostClock,
+    switch: RefCell<Switch>,
     wires: RefCell<Vec<Rc<Wire>>>,
     gateway: RefCell<Option<Gateway>>,
-    dice: Cell<u64>,
+    capture: RefCell<Option<Capture>>,
+    /// The next frame that is late is due at another time than before.
+    rescheduled: Notify,
 }
 
 impl Wire {
@@ -51,17 +61,34 @@ impl Wire {
 
 impl Wires {
     /// Binds the switch's end of each wire.
-    pub fn open(layout: &Layout, cluster: &Cluster, switch: Rc<RefCell<Switch>>) -> Result<Wires, Failure> {
+    pub fn open(layout: &Layout, cluster: &Cluster) -> Result<Wires, Failure> {
         let wires = cluster.node_ids().map(|port| Wire::open(layout, port).map(Rc::new));
         let wires = RefCell::new(wires.collect::<Result<_, Failure>>()?);
-        let dice = Cell::new(0x9e37_79b9_7f4a_7c15);
-        Ok(Wires(Rc::new(Inner { switch, wires, gateway: RefCell::default(), dice })))
+        let inner = Inner {
+            clock: HostClock::new(),
+            switch: RefCell::new(Switch::new(cluster.nodes)),
+            wires,
+            gateway: RefCell::default(),
+            capture: RefCell::default(),
+            rescheduled: Notify::new(),
+        };
+        Ok(Wires(Rc::new(inner)))
     }
 
     /// Starts to carry frames.
     pub fn start(&self, gateway: Gateway) {
         *self.0.gateway.borrow_mut() = Some(gateway);
         self.0.wires.borrow().iter().for_each(|wire| self.carry(wire));
+        tokio::task::spawn_local(self.clone().deliver_late());
+    }
+
+    /// Reads or changes the switch; what is due by that arrives.
+    pub fn with_switch<T>(&self, act: impl FnOnce(&mut Switch, Instant) -> T) -> T {
+        let now = self.0.clock.now().monotonic;
+        let result = act(&mut self.0.switch.borrow_mut(), now);
+        self.deliver_due(now);
+        self.0.rescheduled.notify_one();
+        result
     }
 
     /// A further node's wire.
@@ -73,6 +100,30 @@ impl Wires {
         Ok(())
     }
 
+    /// Captures what arrives on these links, in a file that must not be there. There is one capture at a time.
+    pub fn start_capture(&self, links: LinkSelection, path: &Path) -> Result<(), Failure> {
+        let mut capture = self.0.capture.borrow_mut();
+        if let Some(running) = &*capture {
+            let path = running.path().display();
+            return Err(Failure::Refused(format!(
+                "frames are captured in {path} already: end that with 'relix fault capture --stop'"
+            )));
+        }
+        *capture = Some(Capture::start(links, path)?);
+        Ok(())
+    }
+
+    /// Ends the capture, if there is one; what it has come to.
+    pub async fn stop_capture(&self) -> Option<Result<Captured, Failure>> {
+        let capture = self.0.capture.borrow_mut().take();
+        Some(capture?.stop().await)
+    }
+
+    /// The file of the capture that runs.
+    pub fn captured_in(&self) -> Option<PathBuf> {
+        self.0.capture.borrow().as_ref().map(|capture| capture.path().into())
+    }
+
     fn carry(&self, wire: &Rc<Wire>) {
         tokio::task::spawn_local(self.clone().receive(wire.clone()));
         tokio::task::spawn_local(self.clone().drain(wire.clone()));
@@ -80,51 +131,74 @@ impl Wires {
 
     /// A frame has come in at `from`.
     pub fn forward(&self, from: Port, frame: &[u8]) {
-        let deliveries = self.0.switch.borrow_mut().route(from, frame, &mut || self.roll());
-        for Delivery { to, delay } in deliveries {
-            if delay.is_zero() {
-                self.deliver(to, frame);
-            } else {
-                let (wires, frame) = (self.clone(), Rc::<[u8]>::from(frame));
-                tokio::task::spawn_local(async move {
-                    tokio::time::sleep(delay).await;
-                    wires.deliver(to, &frame);
-                });
+        let now = self.0.clock.now().monotonic;
+        self.deliver_due(now);
+        let mut switch = self.0.switch.borrow_mut();
+        let deadline = switch.deadline();
+        let ports = switch.route(now, from, frame);
+        let is_rescheduled = switch.deadline() != deadline;
+        drop(switch);
+        ports.into_iter().for_each(|to| self.deliver(from, to, frame));
+        if is_rescheduled {
+            self.0.rescheduled.notify_one();
+        }
+    }
+
+    /// Delivers frames that are late, whenever one is due.
+    async fn deliver_late(self) {
+        loop {
+            let now = self.0.clock.now().monotonic;
+            self.deliver_due(now);
+            let deadline = self.0.switch.borrow().deadline();
+            let pause = deadline.map_or(Duration::from_secs(3600), |deadline| deadline.since(now));
+            tokio::select! {
+                () = self.0.rescheduled.notified() => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }
 
-    /// A number from 0 to 1: xorshift64* (Marsaglia 2003), whose start is constant.
-    fn roll(&self) -> f64 {
-        let mut state = self.0.dice.get();
-        state ^= state >> 12;
-        state ^= state << 25;
-        state ^= state >> 27;
-        self.0.dice.set(state);
-        (state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11) as f64 / (1u64 << 53) as f64
+    fn deliver_due(&self, now: Instant) {
+        loop {
+            let due = self.0.switch.borrow_mut().take_due(now);
+            let Some(Arrival { from, to, frame }) = due else { return };
+            self.deliver(from, to, &frame);
+        }
     }
 
-    fn deliver(&self, to: Port, frame: &[u8]) {
+    fn deliver(&self, from: Port, to: Port, frame: &[u8]) {
+        if !self.hand_over(from, to, frame) {
+            self.0.switch.borrow_mut().count_untaken(from, to);
+        } else if let Some(capture) = &*self.0.capture.borrow() {
+            capture.see(from, to, self.0.clock.now().wall, frame);
+        }
+    }
+
+    /// Whether the receiver takes it, or may once it is ready.
+    fn hand_over(&self, from: Port, to: Port, frame: &[u8]) -> bool {
         if to == GATEWAY_PORT {
             if let Some(gateway) = &*self.0.gateway.borrow() {
                 gateway.receive(frame);
             }
-            return;
+            return true;
         }
         let wires = self.0.wires.borrow();
-        let Some(wire) = wires.iter().find(|wire| wire.port == to) else { return };
+        let Some(wire) = wires.iter().find(|wire| wire.port == to) else { return false };
         let mut waiting = wire.waiting.borrow_mut();
         if waiting.is_empty() {
             match wire.socket.try_send_to(frame, &wire.node) {
+                Ok(_) => return true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // A node that is down loses its frames.
-                _ => return,
+                Err(_) => return false,
             }
         }
-        if waiting.len() < QUEUE_MAX {
-            waiting.push_back(frame.into());
-            wire.filled.notify_one();
+        if waiting.len() >= QUEUE_MAX {
+            return false;
         }
+        waiting.push_back((from, frame.into()));
+        wire.filled.notify_one();
+        true
     }
 
     async fn receive(self, wire: Rc<Wire>) {
@@ -146,8 +220,10 @@ impl Wires {
             let next = wire.waiting.borrow().front().cloned();
             match next {
                 None => wire.filled.notified().await,
-                Some(frame) => {
-                    let _ = wire.socket.send_to(&frame, &wire.node).await;
+                Some((from, frame)) => {
+                    if wire.socket.send_to(&frame, &wire.node).await.is_err() {
+                        self.0.switch.borrow_mut().count_untaken(from, wire.port);
+                    }
                     wire.waiting.borrow_mut().pop_front();
                 }
             }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
 use tests_vm::{Cluster, InsertStream, State, turn};
 
 use crate::failover::{Streams, catches_up, check_every_outcome};
@@ -90,4 +91,101 @@ fn bad_links_slow_but_lose_nothing() {
     cluster.fault(&["heal"]);
     check_every_outcome(&cluster, &records, "written");
     assert!(records.iter().any(|record| record.outcome.is_ok()), "writes go on");
+}
+
+/// A line of `relix fault links --json`.
+#[derive(Clone, Debug, Deserialize)]
+struct LinkLine {
+    from: u8,
+    to: u8,
+    state: String,
+    sent: u64,
+    arrived: u64,
+    lost: u64,
+    dropped: u64,
+    duplicated: u64,
+    in_flight: u64,
+    untaken: u64,
+}
+
+#[derive(Deserialize)]
+struct Links {
+    seed: u64,
+    links: Vec<LinkLine>,
+}
+
+fn links(cluster: &Cluster) -> Links {
+    let text = cluster.relix(&["fault", "links", "--json"]).expect_success("relix fault links");
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("fault links gave {text}: {error}"))
+}
+
+fn link(cluster: &Cluster, from: u8, to: u8) -> LinkLine {
+    let found = links(cluster).links.into_iter().find(|link| (link.from, link.to) == (from, to));
+    found.unwrap_or_else(|| panic!("there is a link from {from} to {to}"))
+}
+
+/// The last byte of each frame's source and destination, of a file in pcap's format.
+fn captured(file: &[u8]) -> Vec<(u8, u8)> {
+    assert_eq!(file[..4], 0xa1b2_c3d4u32.to_le_bytes());
+    let (mut rest, mut frames) = (&file[24..], Vec::new());
+    while !rest.is_empty() {
+        let len = u32::from_le_bytes(rest[8..12].try_into().expect("four bytes")) as usize;
+        let frame = &rest[16..16 + len];
+        frames.push((frame[11], frame[5]));
+        rest = &rest[16 + len..];
+    }
+    frames
+}
+
+/// Who hears the leader no more elects another, though the leader hears them; the lab tells how it came.
+#[test]
+fn a_leader_that_is_not_heard_is_replaced_and_the_lab_shows_why() {
+    let _turn = turn();
+    let cluster = Cluster::start("one-way", &["--host", "--fault-seed", "7"]);
+    assert_eq!(links(&cluster).seed, 7);
+    let leader = cluster.leader();
+    let others = cluster.others(leader);
+    let (leader_text, others_text) = (leader.to_string(), format!("{},{}", others[0], others[1]));
+    cluster.client(1).query("CREATE TABLE written (id bigint)").expect("CREATE TABLE");
+    let path = cluster.dir().join("one-way.pcap");
+    let file = path.to_str().expect("a path of letters");
+    let before = link(&cluster, others[0], leader);
+    cluster.fault(&["capture", "--from", &others[0].to_string(), "--to", &leader_text, "--out", file]);
+    let started = link(&cluster, others[0], leader);
+    let again = ["fault", "capture", "--out", file];
+    assert!(cluster.relix(&again).expect_one_line_error("a second capture").contains("--stop"));
+
+    cluster.fault(&["partition", &format!("{leader}/{others_text}"), "--one-way"]);
+    cluster.wait("another leader", || cluster.status().leader.filter(|id| *id != leader));
+    let client = cluster.client(others[0]).with_patience(Duration::from_secs(20));
+    client.query("INSERT INTO written (id) VALUES (1)").expect("the others go on");
+    let cut = link(&cluster, leader, others[0]);
+    assert!(cut.state == "cut" && cut.lost > 0, "{cut:?}");
+    let heard = link(&cluster, others[0], leader);
+    assert!(heard.state == "up" && heard.lost == 0 && heard.arrived > before.arrived, "{heard:?}");
+
+    cluster.fault(&["heal"]);
+    assert_eq!(link(&cluster, leader, others[0]).state, "up");
+    let rows = cluster.client(leader).row("SELECT count(*) FROM written");
+    assert_eq!(rows, Ok("1".into()), "the old leader has what the others wrote");
+    catches_up(&cluster, leader);
+    let said = cluster.relix(&["fault", "capture", "--stop"]).expect_success("the capture ends");
+    let after = link(&cluster, others[0], leader);
+    let frames = captured(&std::fs::read(&path).expect("the capture is there"));
+    assert!(said.starts_with(&format!("{} frames", frames.len())), "{said}");
+    let least = heard.arrived - heard.untaken - (started.arrived - started.untaken);
+    let most = after.arrived - after.untaken - (before.arrived - before.untaken);
+    assert!(
+        (least..=most).contains(&(frames.len() as u64)),
+        "{least} to {most} frames, not {}",
+        frames.len()
+    );
+    // Those for all are captured where they arrive, too.
+    assert!(frames.iter().all(|(from, to)| *from == others[0] && [leader, 0xff].contains(to)), "{frames:?}");
+    assert!(cluster.relix(&again).expect_one_line_error("the file is there").contains(file));
+
+    for link in links(&cluster).links {
+        let accounted = link.arrived + link.lost + link.dropped + link.in_flight;
+        assert_eq!(link.sent + link.duplicated, accounted, "{link:?}");
+    }
 }

@@ -1,0 +1,273 @@
+//! The command line of `relix fault`. Scripts rely on it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::control::NetworkOrder;
+use crate::error::Failure;
+use crate::links::{FaultChange, LinkSelection, Port};
+
+#[derive(Debug, Subcommand)]
+pub enum FaultCommand {
+    /// Ends a node at once, as a power failure does.
+    Kill { node: u8 },
+    /// Starts a node again. One that runs is asked to stop before, by its power button: a leader hands over.
+    Restart { node: u8 },
+    /// Stops a node in its tracks.
+    Pause { node: u8 },
+    /// Lets a paused node go on.
+    Resume { node: u8 },
+    /// Shows how all links are, and what has come of their frames: 0 is the gateway.
+    Links {
+        /// As JSON, for scripts.
+        #[arg(long)]
+        json: bool,
+    },
+    #[command(flatten)]
+    Network(NetworkCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum NetworkCommand {
+    /// Cuts the network into groups, as 1,2/3; nodes in none are alone. An earlier partition ends.
+    Partition {
+        groups: Groups,
+        /// Only what the first group sends to the others is lost. Nodes in none hear and are heard.
+        #[arg(long)]
+        one_way: bool,
+    },
+    /// Ends every partition and link fault, and plugs all network cards in. What is on its way arrives at once.
+    Heal,
+    /// Makes links bad, each direction on its own.
+    ///
+    /// Only what is given changes; 'relix fault heal' and --up end what is no longer wanted. What is on its way arrives at
+    /// once. Links of the gateway, by which clients come to VMs, are meant only where they are named: it is 0. Clients of
+    /// 'relix up --host' do not come by the gateway.
+    Link(LinkOptions),
+    /// Unplugs a node's network card, or plugs it in: a VM is told, and all frames are lost.
+    Nic {
+        node: u8,
+        #[arg(value_enum)]
+        state: NicState,
+    },
+    /// Captures frames as they arrive in a file for tcpdump or Wireshark; one capture at a time.
+    Capture(CaptureOptions),
+    /// Lets the dice of all links begin anew: the same frames then meet the same.
+    Seed { seed: u64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NicState {
+    Down,
+    Up,
+}
+
+#[derive(Debug, Args)]
+pub struct CaptureOptions {
+    #[command(flatten)]
+    pub links: LinkArguments,
+    /// The file to write. It must not be there yet.
+    #[arg(long, value_name = "FILE", required_unless_present = "stop")]
+    pub out: Option<PathBuf>,
+    /// Ends the capture, and says how many frames are in the file; 'relix down' does the same.
+    #[arg(long, conflicts_with_all = ["out", "between", "from", "to"])]
+    pub stop: bool,
+}
+
+impl TryFrom<NetworkCommand> for NetworkOrder {
+    type Error = Failure;
+
+    /// The order, checked as far as nobody must be asked for it.
+    fn try_from(command: NetworkCommand) -> Result<NetworkOrder, Failure> {
+        Ok(match command {
+            NetworkCommand::Partition { groups, one_way } => {
+                NetworkOrder::Partition { groups: groups.0, one_way }
+            }
+            NetworkCommand::Heal => NetworkOrder::Heal,
+            NetworkCommand::Link(options) => {
+                let (links, change) = (LinkSelection::from(options.links), FaultChange::from(options));
+                links.check()?;
+                change.check()?;
+                NetworkOrder::Link { links, change }
+            }
+            NetworkCommand::Nic { node, state } => NetworkOrder::Nic { node, up: state == NicState::Up },
+            NetworkCommand::Capture(CaptureOptions { links, out: Some(out), .. }) => {
+                let links = LinkSelection::from(links);
+                links.check()?;
+                // The fabric has a working directory of its own.
+                let path = std::path::absolute(&out).map_err(Failure::file("use", out))?;
+                NetworkOrder::Capture { links, path }
+            }
+            NetworkCommand::Capture(CaptureOptions { out: None, .. }) => NetworkOrder::StopCapture,
+            NetworkCommand::Seed { seed } => NetworkOrder::Seed { seed },
+        })
+    }
+}
+
+/// Groups of nodes that can hear each other.
+#[derive(Clone, Debug)]
+pub struct Groups(pub Vec<Vec<u8>>);
+
+impl FromStr for Groups {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Groups, String> {
+        let node = |word: &str| word.trim().parse::<u8>().map_err(|_| format!("'{word}' is not a node"));
+        let group = |part: &str| part.split(',').map(node).collect();
+        text.split('/').map(group).collect::<Result<_, _>>().map(Groups)
+    }
+}
+
+/// Two ports.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair(Port, Port);
+
+impl FromStr for Pair {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Pair, String> {
+        let ends = text.split_once(',').map(|(a, b)| (a.trim().parse(), b.trim().parse()));
+        match ends {
+            Some((Ok(a), Ok(b))) => Ok(Pair(a, b)),
+            _ => Err("it takes two nodes, as 1,2".into()),
+        }
+    }
+}
+
+/// Which links.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct LinkArguments {
+    /// Only between these two, in both directions; else between all nodes.
+    #[arg(long, value_name = "A,B", conflicts_with_all = ["from", "to"])]
+    between: Option<Pair>,
+    /// Only what this one sends.
+    #[arg(long, value_name = "A")]
+    from: Option<Port>,
+    /// Only what is sent to this one.
+    #[arg(long, value_name = "B")]
+    to: Option<Port>,
+}
+
+impl From<LinkArguments> for LinkSelection {
+    fn from(arguments: LinkArguments) -> LinkSelection {
+        match arguments.between {
+            Some(Pair(a, b)) => LinkSelection::between(a, b),
+            None => LinkSelection { from: arguments.from, to: arguments.to, both_ways: false },
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub struct LinkOptions {
+    #[command(flatten)]
+    pub links: LinkArguments,
+    /// Share of frames lost, 0 to 1.
+    #[arg(long, value_name = "SHARE")]
+    pub loss: Option<f64>,
+    /// Delay of each frame, in milliseconds.
+    #[arg(long, value_name = "MS")]
+    pub delay_ms: Option<u64>,
+    /// Random addition to the delay, up to this: frames pass each other.
+    #[arg(long, value_name = "MS")]
+    pub jitter_ms: Option<u64>,
+    /// Share of frames sent twice, 0 to 1.
+    #[arg(long, value_name = "SHARE")]
+    pub duplicate: Option<f64>,
+    /// Share of frames held back, 0 to 1, while those behind them pass.
+    #[arg(long, value_name = "SHARE")]
+    pub reorder: Option<f64>,
+    /// How long those are held back, in milliseconds [default: 10]
+    #[arg(long, value_name = "MS")]
+    pub reorder_ms: Option<u64>,
+    /// Carries so much, in kbit/s; 128 KiB wait, and what comes then is lost.
+    #[arg(long, value_name = "RATE")]
+    pub rate_kbit: Option<u64>,
+    /// Loses everything.
+    #[arg(long, conflicts_with = "up")]
+    pub down: bool,
+    /// Mends the link: it has no faults but those given with this.
+    #[arg(long)]
+    pub up: bool,
+}
+
+impl From<LinkOptions> for FaultChange {
+    fn from(options: LinkOptions) -> FaultChange {
+        FaultChange {
+            up: (options.up || options.down).then_some(options.up),
+            loss: options.loss,
+            delay_ms: options.delay_ms,
+            jitter_ms: options.jitter_ms,
+            duplicate: options.duplicate,
+            reorder: options.reorder,
+            reorder_ms: options.reorder_ms,
+            rate_kbit: options.rate_kbit,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn parse(line: &str) -> Result<NetworkOrder, String> {
+        let words = ["relix", "fault"].into_iter().chain(line.split(' '));
+        match Cli::try_parse_from(words).map_err(|error| error.to_string())?.command {
+            Some(Command::Fault(FaultCommand::Network(command))) => {
+                command.try_into().map_err(|failure: Failure| failure.to_string())
+            }
+            other => panic!("{line} is {other:?}"),
+        }
+    }
+
+    fn link(line: &str) -> (LinkSelection, FaultChange) {
+        match parse(line) {
+            Ok(NetworkOrder::Link { links, change }) => (links, change),
+            other => panic!("{line} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn groups_are_read() {
+        assert_eq!("1,2/3".parse::<Groups>().unwrap().0, [vec![1, 2], vec![3]]);
+        assert!("1,x".parse::<Groups>().is_err());
+    }
+
+    #[test]
+    fn a_link_is_named_in_one_direction_or_in_both() {
+        let (links, change) = link("link --between 1,2 --loss 0.05 --delay-ms 10 --down");
+        assert_eq!(links, LinkSelection::between(1, 2));
+        let down =
+            FaultChange { up: Some(false), loss: Some(0.05), delay_ms: Some(10), ..Default::default() };
+        assert_eq!(change, down);
+        let (links, change) = link("link --from 1 --to 3 --rate-kbit 64 --reorder 0.1");
+        assert_eq!(links, LinkSelection { from: Some(1), to: Some(3), both_ways: false });
+        assert_eq!((change.rate_kbit, change.reorder, change.up), (Some(64), Some(0.1), None));
+        assert_eq!(link("link --up").1, FaultChange { up: Some(true), ..Default::default() });
+        for wrong in ["link --between 1,2 --from 1 --down", "link --between 1 --down", "link --up --down"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+        assert!(parse("link --from 1").expect_err("nothing changes").contains("--loss"));
+        assert!(parse("link --between 2,2 --down").expect_err("one end").contains("two ends"));
+    }
+
+    #[test]
+    fn a_capture_has_a_file_until_it_ends() {
+        match parse("capture --from 2 --out some.pcap") {
+            Ok(NetworkOrder::Capture { links, path }) => {
+                assert_eq!(links, LinkSelection { from: Some(2), ..Default::default() });
+                assert!(path.is_absolute() && path.ends_with("some.pcap"));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(matches!(parse("capture --stop"), Ok(NetworkOrder::StopCapture)));
+        assert!(matches!(parse("nic 2 down"), Ok(NetworkOrder::Nic { node: 2, up: false })));
+        for wrong in ["capture", "capture --stop --out x", "capture --stop --from 1", "nic 2 off"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}
