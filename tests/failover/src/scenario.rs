@@ -10,8 +10,6 @@ pub struct Scenario {
     pub name: &'static str,
     /// What happens, in a line.
     pub story: &'static str,
-    /// Whether it needs VMs: host processes have no such part.
-    pub needs_vms: bool,
     /// Makes it happen.
     pub play: fn(&mut Stage),
 }
@@ -20,23 +18,20 @@ pub struct Scenario {
 const LASTS: Duration = Duration::from_secs(3);
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 14] = [
+pub const SCENARIOS: [Scenario; 15] = [
     Scenario {
         name: "leader-killed",
         story: "The leader loses its power, and comes back.",
-        needs_vms: false,
         play: |stage| killed(stage, stage.leader()),
     },
     Scenario {
         name: "follower-killed",
         story: "A follower loses its power, and comes back.",
-        needs_vms: false,
         play: |stage| killed(stage, stage.followers()[0]),
     },
     Scenario {
         name: "leader-paused",
         story: "The leader stands still for three seconds, and goes on as if nothing had been.",
-        needs_vms: false,
         play: |stage| {
             let leader = stage.leader();
             stage.fault_node("pause", leader);
@@ -49,31 +44,26 @@ pub const SCENARIOS: [Scenario; 14] = [
     Scenario {
         name: "leader-cut-off",
         story: "A partition with the leader on the minority's side.",
-        needs_vms: false,
         play: |stage| cut_off(stage, stage.leader()),
     },
     Scenario {
         name: "follower-cut-off",
         story: "A partition with the leader on the majority's side.",
-        needs_vms: false,
         play: |stage| cut_off(stage, stage.followers()[0]),
     },
     Scenario {
         name: "leader-unheard",
         story: "A partition in one direction: the leader hears the others, who do not hear it.",
-        needs_vms: false,
-        play: |stage| one_way(stage, true),
+        play: |stage| one_way(stage, |leader, others| format!("{leader}/{others}")),
     },
     Scenario {
         name: "leader-deaf",
         story: "A partition in one direction: the others hear the leader, who does not hear them.",
-        needs_vms: false,
-        play: |stage| one_way(stage, false),
+        play: |stage| one_way(stage, |leader, others| format!("{others}/{leader}")),
     },
     Scenario {
         name: "link-flaps",
         story: "The link between the leader and a follower goes down and up, five times.",
-        needs_vms: false,
         play: |stage| {
             let (leader, follower) = (stage.leader(), stage.followers()[0]);
             let ends = format!("{leader},{follower}");
@@ -87,9 +77,19 @@ pub const SCENARIOS: [Scenario; 14] = [
         },
     },
     Scenario {
+        name: "leader-unplugged",
+        story: "The leader's network card is unplugged, from its clients too, and plugged in again.",
+        play: |stage| {
+            let leader = stage.leader().to_string();
+            stage.fault(&["nic", &leader, "down"]);
+            stage.passes(LASTS);
+            stage.goes_on();
+            stage.fault(&["nic", &leader, "up"]);
+        },
+    },
+    Scenario {
         name: "loss",
         story: "Every link loses a frame in twenty, for five seconds.",
-        needs_vms: false,
         play: |stage| {
             stage.fault(&["link", "--loss", "0.05"]);
             stage.passes(Duration::from_secs(5));
@@ -100,7 +100,6 @@ pub const SCENARIOS: [Scenario; 14] = [
     Scenario {
         name: "slow-leader",
         story: "The leader stands still for nine tenths of the time, for some seconds.",
-        needs_vms: false,
         play: |stage| {
             let leader = stage.leader();
             for _ in 0..20 {
@@ -116,7 +115,6 @@ pub const SCENARIOS: [Scenario; 14] = [
     Scenario {
         name: "two-in-turn",
         story: "The leader is killed, and the next one as soon as the first has caught up.",
-        needs_vms: false,
         play: |stage| {
             killed(stage, stage.leader());
             killed(stage, stage.leader());
@@ -125,7 +123,6 @@ pub const SCENARIOS: [Scenario; 14] = [
     Scenario {
         name: "all-killed",
         story: "All nodes lose their power at once, and come back.",
-        needs_vms: false,
         play: |stage| {
             (1..=3).for_each(|node| stage.fault_node("kill", node));
             (1..=3).for_each(|node| stage.fault_node("restart", node));
@@ -135,7 +132,6 @@ pub const SCENARIOS: [Scenario; 14] = [
     Scenario {
         name: "follower-wiped",
         story: "A follower comes back with a blank disk, and is given everything anew.",
-        needs_vms: false,
         play: |stage| {
             let follower = stage.followers()[0];
             stage.wipe(follower);
@@ -145,7 +141,6 @@ pub const SCENARIOS: [Scenario; 14] = [
     Scenario {
         name: "rolling-restart",
         story: "Every node is restarted, one after the other, the leader last; a leader hands over before.",
-        needs_vms: false,
         play: |stage| {
             let leader = stage.leader();
             for node in stage.followers().into_iter().chain([leader]) {
@@ -166,26 +161,23 @@ fn killed(stage: &mut Stage, node: u8) {
 }
 
 fn cut_off(stage: &mut Stage, node: u8) {
-    let groups = groups_of(node);
-    stage.fault(&["partition", &groups]);
+    stage.fault(&["partition", &format!("{node}/{}", others_than(node))]);
     stage.passes(LASTS);
     stage.goes_on();
     stage.fault(&["heal"]);
     stage.catches_up(node);
 }
 
-/// A node, and the others.
-fn groups_of(node: u8) -> String {
+/// The others than a node.
+fn others_than(node: u8) -> String {
     let others: Vec<String> = (1..=3).filter(|other| *other != node).map(|other| other.to_string()).collect();
-    format!("{node}/{}", others.join(","))
+    others.join(",")
 }
 
-fn one_way(stage: &mut Stage, leader_is_unheard: bool) {
+/// What the first of two groups sends, the second does not get.
+fn one_way(stage: &mut Stage, groups: fn(u8, &str) -> String) {
     let leader = stage.leader();
-    for follower in stage.followers() {
-        let (from, to) = if leader_is_unheard { (leader, follower) } else { (follower, leader) };
-        stage.fault(&["link", "--from", &from.to_string(), "--to", &to.to_string(), "--down"]);
-    }
+    stage.fault(&["partition", &groups(leader, &others_than(leader)), "--one-way"]);
     stage.passes(LASTS);
     stage.goes_on();
     stage.fault(&["heal"]);
