@@ -77,9 +77,9 @@ fn run(options: &Options) -> std::result::Result<bool, String> {
         for _ in 0..options.repeats {
             progress.set_message(scenario.name);
             let outcome = tests_failover::play(scenario, up_options, &workloads);
-            for wrong in &outcome.anomalies {
-                progress.println(format!("{}: {wrong}", scenario.name));
-            }
+            progress.suspend(|| {
+                outcome.anomalies.iter().for_each(|wrong| println!("{}: {wrong}", scenario.name));
+            });
             outcomes.push(outcome);
             progress.inc(1);
         }

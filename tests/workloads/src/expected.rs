@@ -4,9 +4,10 @@ use crate::world::{Answer, Connection, Failure, World};
 
 /// What a statement of a workload, none of which is wrong, may fail with while the cluster is disturbed or
 /// others are at work. Full disks are not among them: no workload fills one.
-const EXPECTED: [(&str, &str); 5] = [
+const EXPECTED: [(&str, &str); 6] = [
     ("40001", "serialization_failure"),
     ("57P03", "cannot_connect_now: no quorum, or the node is not ready"),
+    ("57P01", "admin_shutdown: the node is about to be switched off, and has not done what was asked"),
     ("08007", "transaction_resolution_unknown"),
     ("58030", "io_error: the node's disk does not give what it should, and it is about to stop serving"),
     ("XX001", "data_corrupted: the same, where the disk gives something else"),

@@ -146,8 +146,12 @@ pub async fn run_client<W: World>(workload: &dyn Workload<W>, world: &W, client:
             }
             match step {
                 Fate::Committed(()) => refusals = 0,
-                // cannot_connect_now: there is no use in asking this node again.
-                Fate::Refused(failure) if failure == Failure::Lost || failure.is("57P03") => break,
+                // cannot_connect_now, admin_shutdown: there is no use in asking this node again.
+                Fate::Refused(failure)
+                    if failure == Failure::Lost || failure.is("57P03") || failure.is("57P01") =>
+                {
+                    break;
+                }
                 Fate::Refused(_) => refusals += 1,
                 _ => break,
             }

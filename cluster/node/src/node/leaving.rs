@@ -14,6 +14,9 @@ const HANDED_OVER_WITHIN: Duration = Duration::from_secs(3);
 /// How long sessions may take to tell their clients.
 const ENDED_WITHIN: Duration = Duration::from_millis(300);
 
+/// What is said last has left the machine after this.
+const SAID_WITHIN: Duration = Duration::from_millis(50);
+
 /// How far a node has come that leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leaving {
@@ -21,6 +24,8 @@ pub(super) enum Leaving {
     HandsOver { until: Instant },
     /// Its sessions end, until then.
     EndsSessions { until: Instant },
+    /// Their last words are on the wire.
+    Lingers { until: Instant },
     /// It is done.
     Left,
 }
@@ -52,6 +57,10 @@ impl Node {
                 self.registry.end_all();
             }
             Leaving::EndsSessions { .. } => {
+                self.leaving = Some(Leaving::Lingers { until: time + SAID_WITHIN });
+            }
+            Leaving::Lingers { until } if time < until => {}
+            Leaving::Lingers { .. } => {
                 self.replica.log_lines.push(LogLine(Level::Info, "stops: may be switched off".into()));
                 self.leaving = Some(Leaving::Left);
             }
@@ -75,7 +84,9 @@ impl Node {
     /// When leaving must go on.
     pub(super) fn leaving_deadline(&self) -> Option<Instant> {
         match self.leaving? {
-            Leaving::HandsOver { until } | Leaving::EndsSessions { until } => Some(until),
+            Leaving::HandsOver { until } | Leaving::EndsSessions { until } | Leaving::Lingers { until } => {
+                Some(until)
+            }
             Leaving::Left => None,
         }
     }
