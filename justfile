@@ -42,7 +42,7 @@ vm *ARGS:
 
 # What befalls clusters under load, and how long clients are without service: just failover --list, --repeats 5.
 failover *ARGS:
-    cargo run -q -p tests-failover -- {{ARGS}}
+    cargo run -q -p tests-failover --example failover -- {{ARGS}}
 
 # What Postgres clients expect.
 conformance:
