@@ -109,6 +109,12 @@ pub trait Nic {
     /// The longest packet it sends and takes. Longer ones are lost.
     fn mtu(&self) -> Mtu;
 
+    /// Whether something is plugged in, as far as the device tells. Its word is new once the waker of
+    /// [`Nic::poll_receive`] is woken.
+    fn link_is_up(&self) -> bool {
+        true
+    }
+
     /// Whether [`Nic::transmit`] has room for another frame.
     fn can_transmit(&self) -> bool;
 

@@ -6,16 +6,18 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cell::Cell;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, Waker};
 
 use drivers_api::{FRAME_HEADROOM, Frame, Mtu, Nic, NicQueueFull, QueueInfo};
 
 use crate::platform::PlatformRef;
 use crate::ring::WRITE;
-use crate::transport::{self, InitError, Queue, Transport, read_config};
+use crate::transport::{self, InitError, Interrupts, Queue, Transport, read_config};
 
 const QUEUE_RECEIVE: u16 = 0;
 const QUEUE_TRANSMIT: u16 = 1;
+/// The device's interrupt behind those of its queues.
+const CONFIG_INTERRUPT: u16 = QUEUE_TRANSMIT + 1;
 const QUEUE_SIZE_MAX: u16 = 256;
 
 /// The device's header, before every frame.
@@ -26,6 +28,10 @@ const HEADER_AT: usize = FRAME_HEADROOM - HEADER_LEN;
 /// Bytes of all receive buffers, at most: the longer frames may be, the fewer there are. (Whoever carries frames to
 /// the device keeps those that find none: QEMU and the switch behind it do.)
 const RECEIVE_LEN_MAX: usize = 576 << 10;
+
+/// Where the status is in the configuration, behind the address, and what of it says that the link is up.
+const CONFIG_STATUS: usize = 6;
+const STATUS_LINK_UP: u16 = 1;
 
 /// Where the MTU is in the configuration, behind the address, the status and the number of queues.
 const CONFIG_MTU: usize = 10;
@@ -41,6 +47,11 @@ pub struct NetworkDevice {
     transport: Box<dyn Transport>,
     address: [u8; 6],
     mtu: Mtu,
+    /// Whether the device tells of its link.
+    has_status: bool,
+    link_is_up: bool,
+    /// Those of a changed configuration, where they do not share the queues'.
+    config_interrupts: Option<Interrupts>,
     receive: Queue,
     /// Buffer i is in descriptor i, while the device has it.
     receive_buffers: Vec<Option<Vec<u8>>>,
@@ -60,7 +71,9 @@ impl NetworkDevice {
     ) -> Result<NetworkDevice, InitError> {
         let mac = virtio_spec::net::F::MAC.bits().to_ne() as u64;
         let mtu = virtio_spec::net::F::MTU.bits().to_ne() as u64;
-        let features = transport::negotiate(&*transport, transport::common_features() | mac | mtu)?;
+        let status = virtio_spec::net::F::STATUS.bits().to_ne() as u64;
+        let supported = transport::common_features() | mac | mtu | status;
+        let features = transport::negotiate(&*transport, supported)?;
         if features & mac == 0 {
             return Err(InitError::Incomplete);
         }
@@ -78,12 +91,17 @@ impl NetworkDevice {
         let receive_max = (RECEIVE_LEN_MAX / buffer_len(mtu)).min(QUEUE_SIZE_MAX.into()) as u16;
         let receive = Queue::new(platform, &mut *transport, QUEUE_RECEIVE, receive_max, features)?;
         let transmit = Queue::new(platform, &mut *transport, QUEUE_TRANSMIT, QUEUE_SIZE_MAX, features)?;
+        let config_interrupts = transport.enable_config_interrupt(CONFIG_INTERRUPT);
+        let config_interrupts = config_interrupts.map(|vector| Interrupts::of(platform, vector));
         let (receive_size, transmit_size) = (receive.ring.size(), transmit.ring.size());
         let mut device = NetworkDevice {
             platform,
             transport,
             address,
             mtu,
+            has_status: features & status != 0,
+            link_is_up: true,
+            config_interrupts,
             receive,
             receive_buffers: (0..receive_size).map(|_| None).collect(),
             transmit,
@@ -96,6 +114,8 @@ impl NetworkDevice {
         device.transmit.ring.disable_interrupts();
         transport::start(&*device.transport);
         device.receive.kick();
+        // Of changes from now on, the device tells.
+        device.read_link();
         Ok(device)
     }
 
@@ -108,6 +128,26 @@ impl NetworkDevice {
             interrupts: 0,
         };
         alloc::vec![info("receive", &self.receive), info("transmit", &self.transmit)]
+    }
+
+    fn read_link(&mut self) {
+        if self.has_status {
+            let status = read_config(&*self.transport, |config| config.read::<u16>(CONFIG_STATUS));
+            self.link_is_up = status & STATUS_LINK_UP != 0;
+        }
+    }
+
+    /// Has `waker` woken by what is received, and looks at the link if the device has told that it changed.
+    fn take_interrupts(&mut self, waker: &Waker) {
+        self.receive.interrupts.register(waker);
+        let mut has_changed = self.receive.acknowledge(&*self.transport);
+        if let Some(interrupts) = &mut self.config_interrupts {
+            interrupts.register(waker);
+            has_changed |= interrupts.take_new();
+        }
+        if has_changed && !self.broken {
+            self.read_link();
+        }
     }
 
     /// Gives the device a buffer to receive into.
@@ -188,6 +228,10 @@ impl Nic for NetworkDevice {
         self.mtu
     }
 
+    fn link_is_up(&self) -> bool {
+        self.link_is_up
+    }
+
     fn can_transmit(&self) -> bool {
         let room = !self.transmit_free.is_empty() || self.transmit.ring.has_used();
         self.transmit_awaited.set(self.transmit_awaited.get() || !room);
@@ -219,8 +263,7 @@ impl Nic for NetworkDevice {
     }
 
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Frame> {
-        self.receive.interrupts.register(context.waker());
-        self.receive.acknowledge(&*self.transport);
+        self.take_interrupts(context.waker());
         self.reclaim();
         if let Some(frame) = self.take_frame() {
             // Fresh buffers are shown in batches, unless the device may be short of them.

@@ -94,6 +94,8 @@ pub struct Node {
     /// The members that are being looked for.
     members: Option<Arc<Membership>>,
     shown_role: Option<(&'static str, u64, Option<NodeId>)>,
+    /// Whether the NIC's link was up when it was last looked at.
+    link_is_up: bool,
     next_refusal_at: Instant,
     /// Whether it was asked to stop.
     leaving: Option<Leaving>,
@@ -165,6 +167,7 @@ impl Node {
             outbox: Vec::new(),
             members: None,
             shown_role: None,
+            link_is_up: true,
             next_refusal_at: Instant::ZERO,
             leaving: None,
             config,

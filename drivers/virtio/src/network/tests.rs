@@ -1,9 +1,8 @@
 use super::*;
-use crate::fake::{FakeDevice, FakePlatform, FakeTransport, peek, poke};
+use crate::fake::{CONFIG_VECTOR, FakeDevice, FakePlatform, FakeTransport, QUEUE_VECTOR, peek, poke};
 use alloc::rc::Rc;
 use alloc::vec;
 use core::cell::RefCell;
-use core::task::Waker;
 
 /// The device's side: the rings of its receive queue, and what it takes and offers.
 struct FakeNic {
@@ -42,14 +41,25 @@ fn feature(feature: virtio_spec::net::F) -> u64 {
 
 /// A device that has `mtu` in its configuration, and says so if `features` do.
 fn nic(features: u64, mtu: u16) -> (NetworkDevice, Shared) {
+    nic_on(FakePlatform::leaked(), features, mtu, true)
+}
+
+/// The same on this platform; its link is up.
+fn nic_on(
+    platform: &'static FakePlatform,
+    features: u64,
+    mtu: u16,
+    has_config_vector: bool,
+) -> (NetworkDevice, Shared) {
     let config: &'static mut [u64] = vec![0; 2].leak();
+    config[0] = u64::from(STATUS_LINK_UP) << (8 * CONFIG_STATUS);
     config[1] = u64::from(mtu) << 16;
     let offered =
         virtio_spec::F::VERSION_1.bits().to_ne() as u64 | feature(virtio_spec::net::F::MAC) | features;
-    let device = FakeDevice::new(offered, config, 1024);
+    let device = FakeDevice { has_config_vector, ..FakeDevice::new(offered, config, 1024) };
     let fake = Rc::new(RefCell::new(FakeNic { device, delivered: 0 }));
     let transport = Box::new(FakeTransport(Rc::clone(&fake)));
-    (NetworkDevice::new(FakePlatform::leaked(), transport).expect("a NIC"), fake)
+    (NetworkDevice::new(platform, transport).expect("a NIC"), fake)
 }
 
 fn receive(nic: &mut NetworkDevice) -> Option<Frame> {
@@ -96,4 +106,36 @@ fn frames_as_long_as_the_mtu_come_and_go_and_longer_ones_do_not() {
         nic.transmit(Frame::zeroed(mtu.frame_len())).unwrap();
         assert_eq!(nic.transmit_buffers.iter().flatten().count(), 1);
     }
+}
+
+#[test]
+fn a_link_that_goes_down_says_so_by_an_interrupt_of_its_own_or_by_the_wire() {
+    for has_vector in [true, false] {
+        let platform = FakePlatform::leaked();
+        let (mut nic, fake) = nic_on(platform, feature(virtio_spec::net::F::STATUS), 1500, has_vector);
+        assert!(nic.link_is_up());
+        for status in [0, STATUS_LINK_UP] {
+            fake.borrow().device.config.write(CONFIG_STATUS, status);
+            platform.interrupt(QUEUE_VECTOR);
+            assert!(receive(&mut nic).is_none());
+            assert_eq!(nic.link_is_up(), status == 0, "nothing told of it");
+            if has_vector {
+                platform.interrupt(CONFIG_VECTOR);
+            } else {
+                fake.borrow().device.wire_tells_config.set(true);
+                platform.interrupt(QUEUE_VECTOR);
+            }
+            assert!(receive(&mut nic).is_none());
+            assert_eq!(nic.link_is_up(), status == STATUS_LINK_UP);
+        }
+    }
+}
+
+#[test]
+fn a_device_that_tells_nothing_of_its_link_has_one() {
+    let platform = FakePlatform::leaked();
+    let (mut nic, fake) = nic_on(platform, 0, 1500, true);
+    fake.borrow().device.config.write(CONFIG_STATUS, 0u16);
+    platform.interrupt(CONFIG_VECTOR);
+    assert!(receive(&mut nic).is_none() && nic.link_is_up());
 }

@@ -189,3 +189,27 @@ fn a_leader_that_is_not_heard_is_replaced_and_the_lab_shows_why() {
         assert_eq!(link.sent + link.duplicated, accounted, "{link:?}");
     }
 }
+
+/// An unplugged network card is a link that is down for its VM, which says so, also when it is started without one.
+#[test]
+fn a_vm_that_is_unplugged_knows_and_catches_up() {
+    let _turn = turn();
+    let cluster = Cluster::start("unplugged", &[]);
+    let leader = cluster.leader();
+    let others = cluster.others(leader);
+    let node = others[0].to_string();
+    let said = |line: &str| cluster.log(others[0]).matches(line).count();
+    cluster.client(leader).query("CREATE TABLE written (id bigint)").expect("CREATE TABLE");
+    cluster.fault(&["nic", &node, "down"]);
+    cluster.wait("the VM says that its link is down", || (said("nic0: link down") == 1).then_some(()));
+    assert_eq!(link(&cluster, leader, others[0]).state, "unplugged");
+    cluster.client(leader).query("INSERT INTO written (id) VALUES (1)").expect("the others go on");
+    cluster.fault(&["restart", &node]);
+    cluster.wait("so it does when it starts", || (said("nic0: link down") == 2).then_some(()));
+    assert_eq!(said("nic0: link up"), 0);
+    cluster.fault(&["nic", &node, "up"]);
+    cluster.wait("the VM says that its link is up", || (said("nic0: link up") == 1).then_some(()));
+    let rows = cluster.client(others[0]).row("SELECT count(*) FROM written");
+    assert_eq!(rows, Ok("1".into()), "it has what the others wrote");
+    catches_up(&cluster, others[0]);
+}
