@@ -236,7 +236,8 @@ impl<C: Connection, D: Database> Backend<C, D> {
                     Ok(()) => {}
                     Err(Stop::Ended(ended)) => return Err(ended),
                     Err(Stop::Sql(error)) => {
-                        self.report(&error);
+                        // Or the Sync behind it would be answered as if this had been done.
+                        self.failed(&error)?;
                         self.extended.skipping = true;
                         // A client that has sent Flush rather than Sync waits for this before it sends Sync.
                         self.client.flush().await?;

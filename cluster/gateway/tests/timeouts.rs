@@ -272,3 +272,18 @@ fn a_session_shows_what_it_does_and_ends_when_somebody_wants_it_to() {
         assert!(client.ended && client.registry.is_empty());
     });
 }
+
+#[test]
+fn a_pipelined_statement_that_is_stopped_by_the_end_of_its_session_does_not_look_done() {
+    with_client(|client| {
+        client.send(b'P', b"\0SELECT count(*) FROM generate_series(1, 1000000)\0\0\0");
+        client.send(b'B', b"\0\0\0\0\0\0\0\0");
+        client.send(b'E', b"\0\0\0\0\0");
+        client.send(b'S', b"");
+        assert!(client.registry.signal(Signal { pid: 1, ends: true }));
+        client.turns(2000);
+        // No word of a next command before it, as the Sync would have.
+        assert_eq!(client.answer(), "FATAL | 57P01 | terminating connection due to administrator command");
+        assert!(client.ended);
+    });
+}
