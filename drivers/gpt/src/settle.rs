@@ -55,7 +55,9 @@ fn grown(table: &Table, sectors: u64, kind: Guid) -> Table {
     header.last_usable = header.other - header.entries_sectors() - 1;
     let last_usable = header.last_usable;
     let last = table.partitions().max_by_key(|partition| partition.first);
-    if last.is_some_and(|partition| partition.kind == kind && partition.last < last_usable) {
+    // Of several of the type, the one that is used is the first entry: it may lie before others, and must not grow over them.
+    let used = table.find(kind).ok().map(|partition| partition.first);
+    if last.is_some_and(|last| Some(last.first) == used && last.last < last_usable) {
         grown.set_last(kind, last_usable);
     }
     grown

@@ -143,6 +143,19 @@ fn a_partition_behind_the_data_keeps_it_from_growing() {
 }
 
 #[test]
+fn of_two_data_partitions_none_grows_over_the_other() {
+    let mut disk = Memory(vec![0; SECTORS as usize * SECTOR_SIZE]);
+    let data = NewPartition { sectors: Some(100), ..partitions()[2] };
+    let behind = NewPartition { first: 3000, id: OTHER, ..data };
+    let table = Table::new(SECTORS, OTHER, &[data, behind]).expect("they fit");
+    table.format(&[0; BOOT_CODE_LEN]).iter().for_each(|write| disk.write(write));
+    disk.grow(SECTORS + 1000);
+    let ends = disk.settle().table.partitions().map(|partition| partition.last).collect::<Vec<_>>();
+    assert_eq!(ends, [2147, 3099]);
+    assert_eq!(disk.found().damaged, None);
+}
+
+#[test]
 fn huge_lists_of_entries_are_not_read() {
     let (mut disk, table) = formatted(SECTORS);
     for (count, len) in [(u32::MAX, 128), (513, 128), (1, 1 << 31), (4, 64), (4, 136), (0, 128)] {
