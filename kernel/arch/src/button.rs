@@ -82,7 +82,9 @@ pub fn was_pressed(waker: &Waker) -> bool {
         },
         // SAFETY: init mapped it in the direct map.
         ButtonInfo::Events { address, .. } => unsafe {
-            ((memory::DIRECT_MAP + address) as *const u32).read_volatile() & EVENT_BUTTON != 0
+            let events = ((memory::DIRECT_MAP + address) as *const u32).read_volatile();
+            // All ones are what is read where there is no device.
+            events != u32::MAX && events & EVENT_BUTTON != 0
         },
     }
 }
