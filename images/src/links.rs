@@ -3,6 +3,7 @@
 
 use std::ops::RangeInclusive;
 
+use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Failure;
@@ -99,17 +100,32 @@ impl Fault {
     }
 }
 
-/// What is to change about a link; the rest stays.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What is to change about a link; the rest stays. All but `up` are options of `relix fault link` as they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
 pub struct FaultChange {
     /// True ends all faults that the link has so far.
+    #[arg(skip)]
     pub up: Option<bool>,
+    /// Share of frames lost, 0 to 1.
+    #[arg(long, value_name = "SHARE")]
     pub loss: Option<f64>,
+    /// Delay of each frame, in milliseconds.
+    #[arg(long, value_name = "MS")]
     pub delay_ms: Option<u64>,
+    /// Random addition to the delay, up to this: frames pass each other.
+    #[arg(long, value_name = "MS")]
     pub jitter_ms: Option<u64>,
+    /// Share of frames sent twice, 0 to 1.
+    #[arg(long, value_name = "SHARE")]
     pub duplicate: Option<f64>,
+    /// Share of frames held back, 0 to 1, while those behind them pass.
+    #[arg(long, value_name = "SHARE")]
     pub reorder: Option<f64>,
+    /// How long those are held back, in milliseconds [default: 10]
+    #[arg(long, value_name = "MS")]
     pub reorder_ms: Option<u64>,
+    /// Carries so much, in kbit/s; 128 KiB wait, and what comes then is lost.
+    #[arg(long, value_name = "RATE")]
     pub rate_kbit: Option<u64>,
 }
 

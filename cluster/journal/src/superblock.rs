@@ -7,7 +7,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_format::limits::COUNT_MAX;
-use cluster_format::{ClusterId, Incarnation, NodeId, crc32c, decode, encode};
+use cluster_format::{ClusterId, NodeId, crc32c, decode, encode};
 use drivers_api::SECTOR_SIZE;
 use serde::{Deserialize, Serialize};
 
@@ -196,8 +196,6 @@ pub struct Heading {
     pub format: u16,
     /// How many sectors it has had at most, when that was written.
     pub sectors: u64,
-    /// Drawn when it was formatted.
-    pub incarnation: Incarnation,
 }
 
 /// What the disk says of itself whose copies of the superblock `read` gives: a place is a sector, and each has
@@ -205,8 +203,8 @@ pub struct Heading {
 pub fn heading(mut read: impl FnMut(u64) -> Option<Box<[u8]>>) -> Option<Heading> {
     let found =
         COPIES.map(|sector| read(sector).map_or(Found::Unreadable, |bytes| Superblock::parse(&bytes)));
-    let Superblock { identity, journal, sectors, .. } = choose(&found)?.clone();
-    Some(Heading { identity, format: FORMAT, sectors, incarnation: Incarnation(journal) })
+    let Superblock { identity, sectors, .. } = choose(&found)?.clone();
+    Some(Heading { identity, format: FORMAT, sectors })
 }
 
 /// The newest superblock; of several that are as new, as a disk that was put together of two may have, the one that

@@ -7,6 +7,7 @@
 //! ```
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use drivers_api::SECTOR_SIZE;
 
@@ -30,6 +31,15 @@ pub enum Copy {
     Primary,
     /// That at its end.
     Backup,
+}
+
+impl fmt::Display for Copy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Copy::Primary => "first",
+            Copy::Backup => "second",
+        })
+    }
 }
 
 /// A disk's table, as it was found.

@@ -54,10 +54,8 @@ fn grown(table: &Table, sectors: u64, kind: Guid) -> Table {
     header.other = header.other.max(sectors.saturating_sub(1));
     header.last_usable = header.other - header.entries_sectors() - 1;
     let last_usable = header.last_usable;
-    let last = table.partitions().max_by_key(|partition| partition.first);
-    // Of several of the type, the one that is used is the first entry: it may lie before others, and must not grow over them.
-    let used = table.find(kind).ok().map(|partition| partition.first);
-    if last.is_some_and(|last| Some(last.first) == used && last.last < last_usable) {
+    let nothing_behind = |place: u64| table.partitions().all(|other| other.first <= place);
+    if table.find(kind).is_ok_and(|used| used.last < last_usable && nothing_behind(used.first)) {
         grown.set_last(kind, last_usable);
     }
     grown

@@ -99,8 +99,7 @@ impl BlockDevice {
             0 => TRANSFER_LEN_MAX,
             _ => (config.read::<u32>(CONFIG_SIZE_MAX) as usize).min(TRANSFER_LEN_MAX),
         });
-        let config_interrupts = transport.enable_config_interrupt(CONFIG_INTERRUPT);
-        let config_interrupts = config_interrupts.map(|vector| Interrupts::of(platform, vector));
+        let config_interrupts = Interrupts::of_config(platform, &mut *transport, CONFIG_INTERRUPT);
         let mut geometry = DiskGeometry {
             sectors: 0,
             queue_depth: depth,
@@ -204,12 +203,7 @@ impl BlockDevice {
 
     /// Has `waker` woken by the device, and looks how large the disk is if the device has told that it changed.
     fn take_interrupts(&mut self, waker: &Waker) {
-        self.queue.interrupts.register(waker);
-        let mut has_changed = self.queue.acknowledge(&*self.transport);
-        if let Some(interrupts) = &mut self.config_interrupts {
-            interrupts.register(waker);
-            has_changed |= interrupts.take_new();
-        }
+        let has_changed = self.queue.take_interrupts(&*self.transport, &mut self.config_interrupts, waker);
         if has_changed && !self.broken {
             self.geometry.sectors = capacity(&*self.transport);
         }

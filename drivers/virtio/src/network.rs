@@ -91,8 +91,7 @@ impl NetworkDevice {
         let receive_max = (RECEIVE_LEN_MAX / buffer_len(mtu)).min(QUEUE_SIZE_MAX.into()) as u16;
         let receive = Queue::new(platform, &mut *transport, QUEUE_RECEIVE, receive_max, features)?;
         let transmit = Queue::new(platform, &mut *transport, QUEUE_TRANSMIT, QUEUE_SIZE_MAX, features)?;
-        let config_interrupts = transport.enable_config_interrupt(CONFIG_INTERRUPT);
-        let config_interrupts = config_interrupts.map(|vector| Interrupts::of(platform, vector));
+        let config_interrupts = Interrupts::of_config(platform, &mut *transport, CONFIG_INTERRUPT);
         let (receive_size, transmit_size) = (receive.ring.size(), transmit.ring.size());
         let mut device = NetworkDevice {
             platform,
@@ -139,12 +138,7 @@ impl NetworkDevice {
 
     /// Has `waker` woken by what is received, and looks at the link if the device has told that it changed.
     fn take_interrupts(&mut self, waker: &Waker) {
-        self.receive.interrupts.register(waker);
-        let mut has_changed = self.receive.acknowledge(&*self.transport);
-        if let Some(interrupts) = &mut self.config_interrupts {
-            interrupts.register(waker);
-            has_changed |= interrupts.take_new();
-        }
+        let has_changed = self.receive.take_interrupts(&*self.transport, &mut self.config_interrupts, waker);
         if has_changed && !self.broken {
             self.read_link();
         }

@@ -136,6 +136,11 @@ impl Interrupts {
         Interrupts { vector, platform, seen: 0 }
     }
 
+    /// Those of a changed configuration, by the device's interrupt `entry`, where they do not share the queues'.
+    pub fn of_config(platform: PlatformRef, transport: &mut dyn Transport, entry: u16) -> Option<Interrupts> {
+        transport.enable_config_interrupt(entry).map(|vector| Interrupts::of(platform, vector))
+    }
+
     /// Has `waker` woken by them.
     pub fn register(&self, waker: &core::task::Waker) {
         self.platform.register_waker(self.vector, waker);
@@ -186,6 +191,23 @@ impl Queue {
     /// configuration. To be called before popping.
     pub fn acknowledge(&mut self, transport: &dyn Transport) -> bool {
         self.interrupts.take_new() && transport.acknowledge()
+    }
+
+    /// Has `waker` woken by the queue and by a changed configuration, and takes back the wire; whether the configuration has
+    /// changed since the last call. To be called before popping.
+    pub fn take_interrupts(
+        &mut self,
+        transport: &dyn Transport,
+        config: &mut Option<Interrupts>,
+        waker: &core::task::Waker,
+    ) -> bool {
+        self.interrupts.register(waker);
+        let mut has_changed = self.acknowledge(transport);
+        if let Some(interrupts) = config {
+            interrupts.register(waker);
+            has_changed |= interrupts.take_new();
+        }
+        has_changed
     }
 }
 

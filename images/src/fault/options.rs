@@ -163,27 +163,8 @@ impl From<LinkArguments> for LinkSelection {
 pub struct LinkOptions {
     #[command(flatten)]
     pub links: LinkArguments,
-    /// Share of frames lost, 0 to 1.
-    #[arg(long, value_name = "SHARE")]
-    pub loss: Option<f64>,
-    /// Delay of each frame, in milliseconds.
-    #[arg(long, value_name = "MS")]
-    pub delay_ms: Option<u64>,
-    /// Random addition to the delay, up to this: frames pass each other.
-    #[arg(long, value_name = "MS")]
-    pub jitter_ms: Option<u64>,
-    /// Share of frames sent twice, 0 to 1.
-    #[arg(long, value_name = "SHARE")]
-    pub duplicate: Option<f64>,
-    /// Share of frames held back, 0 to 1, while those behind them pass.
-    #[arg(long, value_name = "SHARE")]
-    pub reorder: Option<f64>,
-    /// How long those are held back, in milliseconds [default: 10]
-    #[arg(long, value_name = "MS")]
-    pub reorder_ms: Option<u64>,
-    /// Carries so much, in kbit/s; 128 KiB wait, and what comes then is lost.
-    #[arg(long, value_name = "RATE")]
-    pub rate_kbit: Option<u64>,
+    #[command(flatten)]
+    pub change: FaultChange,
     /// Loses everything.
     #[arg(long, conflicts_with = "up")]
     pub down: bool,
@@ -194,16 +175,7 @@ pub struct LinkOptions {
 
 impl From<LinkOptions> for FaultChange {
     fn from(options: LinkOptions) -> FaultChange {
-        FaultChange {
-            up: (options.up || options.down).then_some(options.up),
-            loss: options.loss,
-            delay_ms: options.delay_ms,
-            jitter_ms: options.jitter_ms,
-            duplicate: options.duplicate,
-            reorder: options.reorder,
-            reorder_ms: options.reorder_ms,
-            rate_kbit: options.rate_kbit,
-        }
+        FaultChange { up: (options.up || options.down).then_some(options.up), ..options.change }
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use cluster_format::{Planted, Version};
 use cluster_journal::{Identity, Journal, JournalError, JournalEvent, SUPERBLOCK_LEN, heading};
 use drivers_api::{DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest};
-use drivers_gpt::{BIOS_BOOT, Copy, EFI_SYSTEM, Guid, RELIX_DATA, Search, Table};
+use drivers_gpt::{BIOS_BOOT, EFI_SYSTEM, Guid, RELIX_DATA, Search, Table};
 
 use crate::error::Failure;
 use crate::image::SECTOR_LEN;
@@ -32,9 +32,8 @@ pub fn run(path: &Path) -> Result<(), Failure> {
         Some(found) => {
             print!("\n{}", partitions(&found.table));
             if let Some(copy) = found.damaged {
-                let which = if copy == Copy::Primary { "first" } else { "second" };
                 println!(
-                    "The {which} copy of the partition table is damaged or late: the next start writes it anew."
+                    "The {copy} copy of the partition table is damaged or late: the next start writes it anew."
                 );
             }
             let data = found.table.find(RELIX_DATA).map_err(|error| wrong(error.to_string()))?;

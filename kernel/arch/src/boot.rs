@@ -9,8 +9,8 @@ use kernel_core::{Handover, Region};
 
 const START_MAGIC: u32 = 0x336e_c578;
 const TYPE_RAM: u32 = 1;
-/// The boot page tables map this much: what is handed over must lie below.
-const BOOT_MAP_END: u64 = 1 << 32;
+/// The boot page tables map this much: what is handed over must lie below, and so must the first tables of the kernel's own.
+pub(crate) const BOOT_MAP_END: u64 = 1 << 32;
 /// The most bytes of a command line that are read.
 const COMMAND_LINE_LEN_MAX: u64 = 4096;
 

@@ -1,6 +1,7 @@
 //! The power button: ACPI's fixed hardware (ACPI 6.5, section 4.8.3), or the generic event device of machines
 //! without it (section 5.6.9).
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::Waker;
 
 use kernel_core::Region;
@@ -42,7 +43,14 @@ pub enum ButtonInfo {
     },
 }
 
-static BUTTON: Once<(ButtonInfo, Line)> = Once::new();
+static BUTTON: Once<Button> = Once::new();
+
+struct Button {
+    info: ButtonInfo,
+    line: Line,
+    /// Interrupts after which the registers were read.
+    seen: AtomicU64,
+}
 
 /// Lets the button interrupt from now on. Whether it does.
 pub fn init(info: ButtonInfo) -> bool {
@@ -62,14 +70,19 @@ pub fn init(info: ButtonInfo) -> bool {
         },
         ButtonInfo::Events { address, .. } => drop(memory::map_device(Region::sized(address, 4))),
     }
-    BUTTON.call_once(|| (info, line));
+    BUTTON.call_once(|| Button { info, line, seen: AtomicU64::new(0) });
     true
 }
 
 /// Whether it was pressed since the last call; `waker` is woken when it is pressed again.
 pub fn was_pressed(waker: &Waker) -> bool {
-    let Some((info, line)) = BUTTON.get() else { return false };
+    let Some(Button { info, line, seen }) = BUTTON.get() else { return false };
     line.register(waker);
+    // Each reading leaves the virtual machine, and this is asked at every turn.
+    let count = line.count();
+    if seen.swap(count, Ordering::Relaxed) == count {
+        return false;
+    }
     match *info {
         // SAFETY: as in init.
         ButtonInfo::Fixed { status, .. } => unsafe {

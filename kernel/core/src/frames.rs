@@ -40,35 +40,36 @@ impl<'a> Frames<'a> {
 
     /// Takes the lowest `count` frames that lie next to each other.
     pub fn take_low(&mut self, count: usize) -> Option<usize> {
-        let mut from = self.bottom;
+        self.bottom = self.next(self.bottom, false)?;
+        let mut start = self.bottom;
         loop {
-            let start = self.next(from, false)?;
             let end = self.next(start, true).unwrap_or(self.len);
             if end - start >= count {
                 self.mark(start..start + count, true);
                 return Some(start);
             }
-            from = end;
+            start = self.next(end, false)?;
         }
     }
 
     /// Takes the highest `count` frames that lie next to each other, the first of them at a multiple of `align`
     /// if frame 0 is at `base`.
     pub fn take_high(&mut self, count: usize, align: usize, base: usize) -> Option<usize> {
-        let mut to = self.top;
+        self.top = self.previous(self.top, false)? + 1;
+        let mut end = self.top;
         loop {
-            let end = self.previous(to, false)? + 1;
             let start = self.previous(end, true).map_or(0, |taken| taken + 1);
             let at = end.checked_sub(count).and_then(|at| at.checked_sub((at + base) % align));
             if let Some(at) = at.filter(|at| *at >= start) {
                 self.mark(at..at + count, true);
                 return Some(at);
             }
-            to = start;
+            end = self.previous(start, false)? + 1;
         }
     }
 
-    /// Makes the run that begins at `start` `new` frames long instead of `old`, where it is. False, and nothing has changed, if the frames behind it are not free.
+    /// Makes the run that begins at `start` `new` frames long instead of `old`, where it is. False, and nothing has
+    /// changed, if the frames behind it are not free.
     pub fn resize(&mut self, start: usize, old: usize, new: usize) -> bool {
         if new <= old {
             self.give(start + new..start + old);

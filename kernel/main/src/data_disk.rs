@@ -7,7 +7,7 @@ use core::fmt;
 use core::future::poll_fn;
 
 use drivers_api::{Disk, DiskCompletion, DiskError, DiskOperation, DiskRequest, Level, SECTOR_SIZE};
-use drivers_gpt::{Copy, GptError, PartitionDisk, RELIX_DATA, Search, Settled};
+use drivers_gpt::{GptError, PartitionDisk, RELIX_DATA, Search, Settled};
 use drivers_virtio::BlockDevice;
 use kernel_arch::console;
 
@@ -47,10 +47,9 @@ pub async fn of(mut disk: BlockDevice) -> Result<Box<dyn Disk>, DataDiskError> {
     let partition = table.find(RELIX_DATA).map_err(DataDiskError::Table)?;
     let mebibytes = partition.sectors() >> 11;
     if let Some(copy) = found.damaged {
-        let which = if copy == Copy::Primary { "first" } else { "second" };
         console::log(
             Level::Warn,
-            format_args!("the {which} copy of the partition table was damaged or late: it is written anew"),
+            format_args!("the {copy} copy of the partition table was damaged or late: it is written anew"),
         );
     }
     if partition.last > earlier.last {

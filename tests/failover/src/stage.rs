@@ -1,10 +1,9 @@
 //! A cluster under load, to which things happen.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tests_vm::{Cluster, InsertStream, Load, Record, SocketWorld};
+use tests_vm::{Cluster, Discrepancies, InsertStream, Load, SocketWorld, ids_at};
 use tests_workloads::{Appends, Bank, Files, Queue, Workload};
 
 use crate::timeline::{Recorder, Timeline};
@@ -49,9 +48,9 @@ pub struct Outcome {
     pub events: Vec<Event>,
     /// When the last thing that was to happen was over.
     pub end: Duration,
-    /// Rows whose insert was acknowledged and that some node does not show.
+    /// Rows whose insert was acknowledged and that a node does not show, summed over the nodes.
     pub lost: usize,
-    /// Rows that are there more often than they were inserted.
+    /// How often rows are there more often than they were inserted, summed likewise.
     pub doubled: usize,
     /// What else was found wrong.
     pub anomalies: Vec<String>,
@@ -62,6 +61,12 @@ impl Outcome {
     pub fn silences(&self) -> Vec<Duration> {
         let from = self.events.first().map_or(self.end, |event| event.at);
         (0..self.timeline.names.len()).map(|series| self.timeline.silence(series, from, self.end)).collect()
+    }
+
+    fn note(&mut self, node: u8, found: Discrepancies) {
+        self.lost += found.lost.len();
+        self.doubled += found.doubled.len();
+        self.anomalies.extend(found.wrong.into_iter().map(|wrong| format!("node {node}: {wrong}")));
     }
 
     /// Whether nothing was lost, doubled or wrong.
@@ -143,13 +148,9 @@ impl Stage {
         });
     }
 
-    /// Waits until a node has applied what another has now.
+    /// Waits until a node has applied what the others have now.
     pub fn catches_up(&self, node: u8) {
-        let applied = |node: u8| self.cluster.status().nodes.iter().find(|status| status.id == node)?.applied;
-        let target = self
-            .cluster
-            .wait("another's position", || self.cluster.others(node).into_iter().filter_map(applied).max());
-        self.cluster.wait("the node to catch up", || applied(node).filter(|applied| *applied >= target));
+        self.cluster.catches_up(node);
     }
 
     /// Ends all clients and looks at what every node shows.
@@ -165,44 +166,11 @@ impl Stage {
             }
         }
         for node in 1..=3 {
-            match ids_at(&self.cluster, node) {
-                Ok(seen) => compare(&mut outcome, node, &records, &seen),
+            match ids_at(&self.cluster, node, PROBED) {
+                Ok(seen) => outcome.note(node, Discrepancies::of(&records, &seen)),
                 Err(failure) => outcome.anomalies.push(format!("node {node}: {failure}")),
             }
         }
         outcome
-    }
-}
-
-/// How often each row of the probe is there, as a node sees it.
-fn ids_at(cluster: &Cluster, node: u8) -> Result<BTreeMap<i64, usize>, String> {
-    let rows = cluster.client(node).query(&format!("SELECT id FROM {PROBED}"));
-    let mut ids = BTreeMap::new();
-    for row in rows.map_err(|failure| failure.to_string())? {
-        let id = row[0].as_deref().and_then(|text| text.parse().ok()).ok_or("a row without a number")?;
-        *ids.entry(id).or_default() += 1;
-    }
-    Ok(ids)
-}
-
-/// What the probe was told, against what a node shows.
-fn compare(outcome: &mut Outcome, node: u8, records: &[Record], seen: &BTreeMap<i64, usize>) {
-    let mut sent = 0;
-    for record in records {
-        let times = seen.get(&record.id).copied().unwrap_or(0);
-        sent += usize::from(times > 0);
-        outcome.doubled += times.saturating_sub(1);
-        match &record.outcome {
-            Ok(()) if times == 0 => outcome.lost += 1,
-            Err(failure) if times > 0 && !failure.may_have_happened() => {
-                outcome
-                    .anomalies
-                    .push(format!("node {node} shows row {}, which was refused: {failure}", record.id));
-            }
-            _ => {}
-        }
-    }
-    if sent != seen.len() {
-        outcome.anomalies.push(format!("node {node} shows {} rows that nobody sent", seen.len() - sent));
     }
 }

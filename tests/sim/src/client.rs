@@ -1,10 +1,11 @@
 //! A Postgres client, small: simple queries, text results.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_net::TcpConnection;
-use tests_workloads::{Answer, Failure, Row};
+use tests_workloads::{Answer, Failure, Pace, Row, Workload, run_client};
 
 use crate::cluster::Cluster;
 use crate::host::Host;
@@ -234,6 +235,27 @@ pub fn ask(cluster: &mut Cluster, node: u8, sql: &str) -> Result<Vec<Row>, Failu
         client.query(&sql).await.map(|result| result.rows)
     });
     asked.unwrap_or_else(|| panic!("node {node} does not answer"))
+}
+
+/// Sets a workload up, on a cluster that is well, and starts its clients, which wait up to `think` between transactions.
+///
+/// # Panics
+/// If its tables are not there within a simulated minute.
+pub fn start_load(
+    cluster: &mut Cluster,
+    workload: Arc<dyn Workload<Host>>,
+    clients: u64,
+    think: Duration,
+) -> Arc<Pace> {
+    let (host, one) = (cluster.host(), workload.clone());
+    let set_up = async move { one.setup(&host).await };
+    cluster.run_until(Duration::from_secs(60), set_up).expect("the tables are made");
+    let pace = Arc::new(Pace::new(think));
+    for client in 0..clients {
+        let (host, workload, pace) = (cluster.host(), workload.clone(), pace.clone());
+        cluster.spawn(async move { run_client(&*workload, &host, client, &pace).await });
+    }
+    pace
 }
 
 /// The number that an answer is; none if it is anything else.

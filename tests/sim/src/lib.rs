@@ -26,7 +26,7 @@ mod simulation;
 mod trace;
 mod witness;
 
-pub use client::{Client, ask, number, until};
+pub use client::{Client, ask, number, start_load, until};
 pub use clock::SimClock;
 pub use cluster::Cluster;
 pub use faults::{FaultKind, Injector};

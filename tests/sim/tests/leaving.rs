@@ -3,10 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tests_sim::{Cluster, ask, number, until};
-use tests_workloads::{Inserts, Pace, Workload, run_client};
-
-const MINUTE: Duration = Duration::from_secs(60);
+use tests_sim::{Cluster, ask, number, start_load, until};
+use tests_workloads::Inserts;
 
 /// Longer than handing over and telling sessions takes, shorter than an election.
 const SOON: Duration = Duration::from_millis(500);
@@ -17,13 +15,7 @@ fn a_leader_hands_over_and_its_clients_are_told() {
         let mut cluster = Cluster::new(3, seed);
         let leader = until(&mut cluster, 1, |cluster| cluster.leader());
         let inserts = Arc::new(Inserts::default());
-        let (host, one) = (cluster.host(), inserts.clone());
-        cluster.run_until(MINUTE, async move { one.setup(&host).await }).expect("the table is made");
-        let pace = Arc::new(Pace::new(Duration::from_millis(4)));
-        for client in 0..3 {
-            let (host, inserts, pace) = (cluster.host(), inserts.clone(), pace.clone());
-            cluster.spawn(async move { run_client(&*inserts, &host, client, &pace).await });
-        }
+        let pace = start_load(&mut cluster, inserts.clone(), 3, Duration::from_millis(4));
         cluster.run(Duration::from_secs(1));
         cluster.press_power_button(leader);
         assert!(cluster.run_until_so(SOON, |cluster| !cluster.is_up(leader)), "seed {seed}: it is off");

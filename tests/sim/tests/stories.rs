@@ -6,25 +6,16 @@ use std::time::Duration;
 use cluster_journal::RECORDS_START;
 use drivers_api::{Level, Mtu};
 use drivers_sim::LinkFaults;
-use tests_sim::{Cluster, Host, ask};
-use tests_workloads::{Failure, Inserts, Pace, Row, Workload, noise, query_anywhere, run_client};
+use tests_sim::{Cluster, ask, start_load};
+use tests_workloads::{Failure, Inserts, Row, noise, query_anywhere};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
+/// What clients of a workload wait between transactions, at most.
+const THINK: Duration = Duration::from_millis(4);
+
 fn cell(text: &str) -> Vec<Row> {
     vec![vec![Some(text.to_string())]]
-}
-
-/// Sets a workload up and starts its clients.
-fn start(cluster: &mut Cluster, workload: Arc<dyn Workload<Host>>, clients: u64) -> Arc<Pace> {
-    let (host, one) = (cluster.host(), workload.clone());
-    cluster.run_until(MINUTE, async move { one.setup(&host).await }).expect("the tables are made");
-    let pace = Arc::new(Pace::new(Duration::from_millis(4)));
-    for client in 0..clients {
-        let (host, workload, pace) = (cluster.host(), workload.clone(), pace.clone());
-        cluster.spawn(async move { run_client(&*workload, &host, client, &pace).await });
-    }
-    pace
 }
 
 fn make_numbers(cluster: &mut Cluster) {
@@ -78,7 +69,7 @@ fn a_node_alone_is_a_cluster() {
 fn the_leader_dies_during_a_stream_of_inserts() {
     let mut cluster = Cluster::new(3, 3);
     let inserts = Arc::new(Inserts::default());
-    let pace = start(&mut cluster, inserts.clone(), 4);
+    let pace = start_load(&mut cluster, inserts.clone(), 4, THINK);
     cluster.run(Duration::from_secs(2));
     let leader = leader_of(&mut cluster);
     cluster.crash(leader);
@@ -96,7 +87,7 @@ fn the_leader_dies_during_a_stream_of_inserts() {
 fn all_nodes_lose_power_at_once() {
     let mut cluster = Cluster::new(3, 4);
     let inserts = Arc::new(Inserts::default());
-    let pace = start(&mut cluster, inserts.clone(), 4);
+    let pace = start_load(&mut cluster, inserts.clone(), 4, THINK);
     cluster.run(Duration::from_secs(2));
     (1..=3).for_each(|node| cluster.crash(node));
     pace.stop();
@@ -328,7 +319,7 @@ fn two_nodes_at_a_time_are_brought_the_tables() {
     // The ledger's beginning is no longer to be read.
     (2048..2100).for_each(|sector| cluster.disk(leader).flip_bit(sector, 7));
     let inserts = Arc::new(Inserts::default());
-    let pace = start(&mut cluster, inserts.clone(), 2);
+    let pace = start_load(&mut cluster, inserts.clone(), 2, THINK);
     let blank: Vec<u8> = (1..=5).filter(|id| *id != leader).take(2).collect();
     for &id in &blank {
         cluster.crash(id);
@@ -437,7 +428,7 @@ fn the_same_seed_gives_the_same_run() {
         let mut cluster = Cluster::new(3, seed);
         cluster.network.faults =
             LinkFaults { loss_per_mille: 20, jitter: Duration::from_millis(2), ..LinkFaults::default() };
-        let pace = start(&mut cluster, Arc::new(Inserts::default()), 3);
+        let pace = start_load(&mut cluster, Arc::new(Inserts::default()), 3, THINK);
         cluster.run(Duration::from_secs(3));
         (pace.tally(), cluster.trace())
     };

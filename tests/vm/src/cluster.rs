@@ -190,6 +190,18 @@ impl Cluster {
         Client::connect(self.port(node), CONNECTED_WITHIN)
     }
 
+    /// Waits until a node has applied what the others have now, each by its own word.
+    ///
+    /// # Panics
+    /// If it does not for a minute.
+    pub fn catches_up(&self, node: u8) {
+        let applied = |node: u8| self.status().nodes.iter().find(|status| status.id == node)?.applied;
+        let others = self.others(node);
+        let target =
+            self.wait("the others' position", || others.iter().filter_map(|other| applied(*other)).max());
+        self.wait("the node catches up", || applied(node).filter(|applied| *applied >= target));
+    }
+
     /// What a node has printed.
     pub fn log(&self, node: u8) -> String {
         let bytes = std::fs::read(self.dir.join(format!("node{node}.log"))).unwrap_or_default();

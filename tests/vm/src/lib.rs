@@ -11,6 +11,7 @@
 
 mod client;
 mod cluster;
+mod outcomes;
 mod process;
 mod program;
 mod stream;
@@ -18,6 +19,7 @@ mod world;
 
 pub use client::{Client, SqlFailure};
 pub use cluster::{Cluster, NodeStatus, State, Status, free_base_port, scratch_dir, turn};
+pub use outcomes::{Discrepancies, Ids, ids_at};
 pub use process::{CpuMeter, resident_kib};
 pub use program::{Outcome, is_installed, relix, repository, run};
 pub use stream::{InsertStream, Record, longest_silence};

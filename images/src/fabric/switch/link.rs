@@ -28,7 +28,7 @@ pub struct Link {
     rng: ChaCha8Rng,
     /// By then, what waits has left the queue.
     busy_until: Instant,
-    /// The latest arrival of those that are not held back: what comes behind is not earlier.
+    /// The latest arrival of those that are not held back: without jitter, what comes behind is not earlier.
     latest: Instant,
     /// Bytes on their way.
     in_flight_len: u64,

@@ -76,7 +76,7 @@ impl Switch {
             if known.is_some_and(|port| port != to) {
                 continue;
             }
-            let is_plugged = !self.unplugged.contains(&from) && !self.unplugged.contains(&to);
+            let is_plugged = are_plugged(&self.unplugged, from, to);
             for arrival in link.carry(now, len, is_plugged).into_iter().flatten() {
                 if arrival <= now {
                     link.arrive(len);
@@ -178,7 +178,7 @@ impl Switch {
     pub fn status(&self) -> Vec<LinkStatus> {
         let status = self.links.iter().map(|(&(from, to), link)| {
             let state = match link {
-                _ if self.unplugged.contains(&from) || self.unplugged.contains(&to) => LinkState::Unplugged,
+                _ if !are_plugged(&self.unplugged, from, to) => LinkState::Unplugged,
                 link if !link.fault.up => LinkState::Down,
                 link if link.is_cut => LinkState::Cut,
                 _ => LinkState::Up,
@@ -196,6 +196,11 @@ impl Switch {
             self.numbered += 1;
         }
     }
+}
+
+/// Whether a link has a network card at both ends.
+fn are_plugged(unplugged: &BTreeSet<Port>, from: Port, to: Port) -> bool {
+    !unplugged.contains(&from) && !unplugged.contains(&to)
 }
 
 fn address(frame: &[u8], at: usize) -> Option<[u8; 6]> {

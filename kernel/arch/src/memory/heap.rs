@@ -1,8 +1,8 @@
 //! The heap: all RAM the kernel does not occupy itself.
 //!
 //! ```text
-//!   up to 4 KiB      a part of some page frames, which one of several pools manages, by length; frames that are wholly
-//!                    free are given back
+//!   up to 4 KiB      a part of some page frames, which one of several pools manages, by length. What a pool took at once it
+//!                    gives back once that is wholly free, but for the first
 //!   below 64 KiB     page frames of its own, the lowest
 //!   beyond           page frames of its own, the highest
 //! ```

@@ -16,6 +16,7 @@ use kernel_core::handover::{RAM_REGIONS_MAX, RESERVED_MAX};
 use kernel_core::{Handover, Region, RegionSet};
 use spin::Mutex;
 
+use crate::boot::BOOT_MAP_END;
 use paging::{PageTables, Rights};
 
 pub(crate) use heap::try_statistics;
@@ -29,8 +30,6 @@ pub const PHYSICAL_LIMIT: u64 = 1 << 46;
 pub const PAGE_SIZE: u64 = 4096;
 /// RAM below is left alone: firmware, and later the other cores' first instructions.
 const LOW_MEMORY_END: u64 = 1 << 20;
-/// The boot page tables reach this far: the first tables must lie below.
-const BOOT_MAP_END: u64 = 1 << 32;
 /// The most pieces RAM is in once what is in use is taken out: each of those makes one more. The image and low
 /// memory are two.
 const REGIONS_MAX: usize = RAM_REGIONS_MAX + RESERVED_MAX + 2;

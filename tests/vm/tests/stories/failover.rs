@@ -1,20 +1,8 @@
 //! The leader dies under load: nothing acknowledged is lost, nothing is done twice, and the rest goes on.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use tests_vm::{Cluster, InsertStream, Record, longest_silence, turn};
-
-/// How often each id is in the table, as node `node` sees it.
-fn ids_at(cluster: &Cluster, node: u8, table: &str) -> BTreeMap<i64, usize> {
-    let rows = cluster.client(node).query(&format!("SELECT id FROM {table}")).expect("SELECT");
-    let mut ids = BTreeMap::new();
-    for row in rows {
-        let id = row[0].as_deref().and_then(|text| text.parse().ok()).expect("an id");
-        *ids.entry(id).or_default() += 1;
-    }
-    ids
-}
+use tests_vm::{Cluster, Discrepancies, InsertStream, Record, ids_at, longest_silence, turn};
 
 /// What clients were told and what the table holds are one story, at every node.
 pub fn check_every_outcome(cluster: &Cluster, records: &[Record], table: &str) {
@@ -22,18 +10,8 @@ pub fn check_every_outcome(cluster: &Cluster, records: &[Record], table: &str) {
     for node in cluster.others(1) {
         assert_eq!(ids_at(cluster, node, table), seen, "nodes 1 and {node} agree");
     }
-    for record in records {
-        let times = seen.get(&record.id).copied().unwrap_or(0);
-        match &record.outcome {
-            Ok(()) => assert_eq!(times, 1, "{record:?} was acknowledged"),
-            Err(failure) if failure.may_have_happened() => {
-                assert!(times <= 1, "{record:?} is there {times} times")
-            }
-            Err(_) => assert_eq!(times, 0, "{record:?} was refused"),
-        }
-    }
-    let known: usize = records.iter().filter(|record| seen.contains_key(&record.id)).count();
-    assert_eq!(known, seen.len(), "no row that nobody sent");
+    let seen = seen.expect("SELECT");
+    assert_eq!(Discrepancies::of(records, &seen), Discrepancies::default());
     let acknowledged = records.iter().filter(|record| record.outcome.is_ok()).count();
     let unknown = records.iter().filter(|r| r.outcome.as_ref().is_err_and(|f| f.may_have_happened())).count();
     println!("  {acknowledged} acknowledged, {unknown} of unknown outcome, {} rows", seen.len());
@@ -91,15 +69,7 @@ fn the_leader_dies(name: &str, up_options: &[&str]) {
     let (records, silence) = streams.finish(killed);
     println!("{name}: leader killed to next acknowledged write at the others: {silence:.2?} (aim: 1 s)");
     check_every_outcome(&cluster, &records, "written");
-    catches_up(&cluster, leader);
-}
-
-/// Waits until `node` has applied what the others had, by its own word.
-pub fn catches_up(cluster: &Cluster, node: u8) {
-    let applied = |node: u8| cluster.status().nodes.iter().find(|n| n.id == node).and_then(|n| n.applied);
-    let other = cluster.others(node)[0];
-    let target = cluster.wait("the other's position", || applied(other));
-    cluster.wait("the node catches up", || applied(node).filter(|applied| *applied >= target));
+    cluster.catches_up(leader);
 }
 
 #[test]
@@ -125,7 +95,7 @@ fn every_member_may_die_in_turn() {
         cluster.fault(&["restart", &node.to_string()]);
         // A majority must stand before the next one falls.
         cluster.client(node).row("SELECT count(*) FROM written").expect("the restarted node answers");
-        catches_up(&cluster, node);
+        cluster.catches_up(node);
     }
     let records = stream.finish();
     check_every_outcome(&cluster, &records, "written");
@@ -141,7 +111,7 @@ fn a_leader_is_restarted_in_order(name: &str, up_options: &[&str]) {
     let restarted = Instant::now();
     cluster.fault(&["restart", &leader.to_string()]);
     streams.go_on(&cluster);
-    catches_up(&cluster, leader);
+    cluster.catches_up(leader);
     let (records, silence) = streams.finish(restarted);
     println!("{name}: leader restarted, longest silence at the others: {silence:.2?}");
     check_every_outcome(&cluster, &records, "written");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tests_vm::{Cluster, InsertStream, longest_silence, turn};
 
-use crate::failover::{catches_up, check_every_outcome};
+use crate::failover::check_every_outcome;
 
 /// Longer than any answer takes: a client that waits sees no error but the node's own.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,7 +20,7 @@ fn no_client_notices_a_restart(name: &str, cluster: &Cluster) {
     std::thread::sleep(Duration::from_secs(1));
     let restarted = Instant::now();
     cluster.fault(&["restart", &leader.to_string()]);
-    catches_up(cluster, leader);
+    cluster.catches_up(leader);
     assert_ne!(cluster.leader(), leader, "another leads");
     std::thread::sleep(Duration::from_millis(500));
     let (mut records, over) = (Vec::new(), Instant::now());

@@ -2,8 +2,6 @@
 
 use tests_vm::{Cluster, turn};
 
-use crate::failover::catches_up;
-
 /// One row more, through `node`, and with it proof that a quorum stands.
 fn write(cluster: &Cluster, node: u8, id: i64) {
     let insert = format!("INSERT INTO written VALUES ({id}, 'through node {node}')");
@@ -27,7 +25,7 @@ fn becomes_a_voter(cluster: &Cluster, node: u8) {
     cluster.wait(&format!("node {node} is a voter"), || {
         cluster.role(node).filter(|role| role == "follower" || role == "leader")
     });
-    catches_up(cluster, node);
+    cluster.catches_up(node);
 }
 
 /// A fourth node joins by itself, and then no single loss stops the four.
@@ -41,7 +39,7 @@ fn a_fourth_joins(cluster: &Cluster) {
         cluster.fault(&["kill", &node.to_string()]);
         write(cluster, node % 4 + 1, 1_000 + i64::from(node));
         cluster.fault(&["restart", &node.to_string()]);
-        catches_up(cluster, node);
+        cluster.catches_up(node);
     }
     assert_eq!(rows_at_all(cluster, &[1, 2, 3, 4]), 105, "each may die in turn");
 }
@@ -56,7 +54,7 @@ fn a_wiped_leader_is_rebuilt(cluster: &Cluster) {
     cluster.fault(&["kill", &other.to_string()]);
     write(cluster, wiped, 2_000);
     cluster.fault(&["restart", &other.to_string()]);
-    catches_up(cluster, other);
+    cluster.catches_up(other);
 }
 
 /// A node that was removed says so, stays out, and is taken in again only with another disk.
@@ -73,7 +71,7 @@ fn a_removed_node_stays_out(cluster: &Cluster) {
     cluster.fault(&["kill", "3"]);
     write(cluster, 1, 3_000);
     cluster.fault(&["restart", "3"]);
-    catches_up(cluster, 3);
+    cluster.catches_up(3);
     cluster.wipe(4);
     becomes_a_voter(cluster, 4);
     write(cluster, 4, 3_001);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use tests_vm::{Cluster, InsertStream, State, turn};
 
-use crate::failover::{Streams, catches_up, check_every_outcome};
+use crate::failover::{Streams, check_every_outcome};
 
 fn the_leader_is_cut_off(
     name: &str,
@@ -34,7 +34,7 @@ fn the_leader_is_cut_off(
     let (records, silence) = streams.finish(event);
     println!("{name}: longest silence at the others: {silence:.2?}");
     check_every_outcome(&cluster, &records, "written");
-    catches_up(&cluster, leader);
+    cluster.catches_up(leader);
 }
 
 fn partition(cluster: &Cluster, leader: u8) {
@@ -168,7 +168,7 @@ fn a_leader_that_is_not_heard_is_replaced_and_the_lab_shows_why() {
     assert_eq!(link(&cluster, leader, others[0]).state, "up");
     let rows = cluster.client(leader).row("SELECT count(*) FROM written");
     assert_eq!(rows, Ok("1".into()), "the old leader has what the others wrote");
-    catches_up(&cluster, leader);
+    cluster.catches_up(leader);
     let said = cluster.relix(&["fault", "capture", "--stop"]).expect_success("the capture ends");
     let after = link(&cluster, others[0], leader);
     let frames = captured(&std::fs::read(&path).expect("the capture is there"));
@@ -211,5 +211,5 @@ fn a_vm_that_is_unplugged_knows_and_catches_up() {
     cluster.wait("the VM says that its link is up", || (said("nic0: link up") == 1).then_some(()));
     let rows = cluster.client(others[0]).row("SELECT count(*) FROM written");
     assert_eq!(rows, Ok("1".into()), "it has what the others wrote");
-    catches_up(&cluster, others[0]);
+    cluster.catches_up(others[0]);
 }

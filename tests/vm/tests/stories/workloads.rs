@@ -7,8 +7,6 @@ use std::time::Duration;
 use tests_vm::{Cluster, Load, turn};
 use tests_workloads::{Appends, Bank, Files, Mail, Tasks, Ticks, Workflows};
 
-use crate::failover::catches_up;
-
 fn workloads_survive_the_loss_of_the_leader(name: &str, up_options: &[&str]) {
     let _turn = turn();
     let cluster = Cluster::start(name, up_options);
@@ -25,7 +23,7 @@ fn workloads_survive_the_loss_of_the_leader(name: &str, up_options: &[&str]) {
         committed().iter().zip(before).all(|(now, before)| *now > before + 10).then_some(())
     });
     cluster.fault(&["restart", &leader.to_string()]);
-    catches_up(&cluster, leader);
+    cluster.catches_up(leader);
     bank.finish();
     appends.finish();
     tasks.finish();
@@ -58,7 +56,7 @@ fn all_go_on_without(cluster: &Cluster, victim: u8, loads: &[Load]) {
         (further(&committed(), &before.0) && further(&done()?, &before.1)).then_some(())
     });
     cluster.fault(&["restart", &victim.to_string()]);
-    catches_up(cluster, victim);
+    cluster.catches_up(victim);
 }
 
 fn services_keep_what_they_promise(name: &str, up_options: &[&str]) {
