@@ -46,10 +46,16 @@ impl Node {
 
     pub(super) fn advance_leaving(&mut self, now: Now) {
         let Some(leaving) = self.leaving else { return };
-        let (time, leads) = (now.monotonic, self.replica.raft().is_some_and(|raft| raft.is_leader()));
+        let time = now.monotonic;
+        // In each phase: it may be elected again.
+        let is_to_hand_over = leaving != Leaving::Left && self.hands_over(now);
         match leaving {
-            Leaving::HandsOver { until } if leads && time < until && self.hands_over(now) => {}
+            Leaving::HandsOver { until } if is_to_hand_over && time < until => {}
             Leaving::HandsOver { .. } => {
+                if self.replica.raft().is_some_and(|raft| raft.is_leader()) {
+                    let line = "nobody can take over from this node now: clients wait until it is back";
+                    self.replica.log_lines.push(LogLine(Level::Warn, line.into()));
+                }
                 self.leaving = Some(Leaving::EndsSessions { until: time + ENDED_WITHIN });
                 self.registry.end_all();
             }
@@ -59,7 +65,7 @@ impl Node {
             Leaving::EndsSessions { .. } => {
                 self.leaving = Some(Leaving::Lingers { until: time + SAID_WITHIN });
             }
-            Leaving::Lingers { until } if time < until => {}
+            Leaving::Lingers { until } if time < until => self.registry.end_all(),
             Leaving::Lingers { .. } => {
                 self.replica.log_lines.push(LogLine(Level::Info, "stops: may be switched off".into()));
                 self.leaving = Some(Leaving::Left);
@@ -68,16 +74,12 @@ impl Node {
         }
     }
 
-    /// Whether another is about to lead; no if there is none that could.
+    /// Whether it leads, and another may lead instead: then one is being asked to, or will be once one is heard.
     fn hands_over(&mut self, now: Now) -> bool {
-        let Some(raft) = self.replica.raft_mut() else { return false };
+        let Some(raft) = self.replica.raft_mut().filter(|raft| raft.is_leader()) else { return false };
         match raft.transfer(now, None) {
             Ok(()) | Err(NotChanged::Busy) => true,
-            Err(_) => {
-                let line = "nobody can take over from this node now: clients wait until it is back".into();
-                self.replica.log_lines.push(LogLine(Level::Warn, line));
-                false
-            }
+            Err(_) => raft.log().membership().voters.len() > 1,
         }
     }
 
