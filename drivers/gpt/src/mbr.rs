@@ -34,16 +34,16 @@ pub(crate) fn last_sector(sector: &[u8]) -> Option<u64> {
 
 /// The sector 0 of a disk of so many sectors: `earlier`, with nothing changed but the length, if it protects already; else
 /// one with its boot code, if it has any.
-pub(crate) fn protecting(sectors: u64, earlier: Option<&[u8]>) -> Vec<u8> {
+pub(crate) fn protecting(sectors: u64, earlier: &[u8]) -> Vec<u8> {
     let len = u32::try_from(sectors.saturating_sub(1)).unwrap_or(u32::MAX);
     let mut bytes = vec![0; SECTOR_SIZE];
-    let at = match earlier.and_then(|earlier| Some((earlier, record(earlier)?))) {
-        Some((earlier, at)) => {
+    let at = match record(earlier) {
+        Some(at) => {
             bytes.copy_from_slice(earlier);
             at
         }
         None => {
-            if let Some(code) = earlier.and_then(|earlier| earlier.get(..BOOT_CODE_LEN)) {
+            if let Some(code) = earlier.get(..BOOT_CODE_LEN) {
                 bytes[..BOOT_CODE_LEN].copy_from_slice(code);
             }
             bytes[SECTOR_SIZE - 2..].copy_from_slice(&SIGNATURE);

@@ -49,8 +49,8 @@ pub struct Found {
     pub table: Table,
     /// The copy that is damaged, is not there, or says something else.
     pub damaged: Option<Copy>,
-    /// The first sector.
-    pub(crate) front: Vec<u8>,
+    /// The first sector; none if it cannot be read.
+    pub(crate) front: Option<Vec<u8>>,
 }
 
 enum Step {
@@ -64,7 +64,7 @@ enum Step {
 pub struct Search {
     sectors: u64,
     step: Step,
-    front: Vec<u8>,
+    front: Option<Vec<u8>>,
     /// Whether the disk looks as if it had a table.
     has_signs: bool,
     primary: Option<Table>,
@@ -79,7 +79,7 @@ impl Search {
         Search {
             sectors,
             step: if sectors > PRIMARY { Step::Front } else { Step::Done },
-            front: Vec::new(),
+            front: None,
             has_signs: false,
             primary: None,
             backup: None,
@@ -104,7 +104,7 @@ impl Search {
         let wanted = self.wanted().map_or(0, |span| span.sectors) as usize * SECTOR_SIZE;
         let bytes = bytes.filter(|bytes| bytes.len() == wanted);
         match core::mem::replace(&mut self.step, Step::Done) {
-            Step::Front => self.front_arrived(bytes.unwrap_or(&[])),
+            Step::Front => self.front_arrived(bytes),
             Step::Header { place } => match bytes.and_then(|bytes| Header::parse(bytes, place)) {
                 Some(header) => self.look_at(header),
                 None => self.look_on(),
@@ -130,9 +130,9 @@ impl Search {
         }
     }
 
-    fn front_arrived(&mut self, bytes: &[u8]) {
-        let (first, header) = bytes.split_at(SECTOR_SIZE.min(bytes.len()));
-        self.front = first.to_vec();
+    fn front_arrived(&mut self, bytes: Option<&[u8]>) {
+        let (first, header) = bytes.map_or((&[][..], &[][..]), |bytes| bytes.split_at(SECTOR_SIZE));
+        self.front = bytes.map(|_| first.to_vec());
         self.has_signs = mbr::is_protective(first) || header.starts_with(&SIGNATURE);
         let last = self.sectors - 1;
         // The last that is looked at comes first.
@@ -169,7 +169,7 @@ impl Search {
             (Some(primary), Some(backup)) if same(&primary, &backup) => (primary, None),
             (Some(primary), _) => (primary, Some(Copy::Backup)),
             // What is at a disk's end may be left of an earlier life of it: not if its beginning was wiped away.
-            (None, Some(backup)) if has_signs || is_wiped(&front) && backup.find(RELIX_DATA).is_ok() => {
+            (None, Some(backup)) if has_signs || may_be_wiped(&front) && backup.find(RELIX_DATA).is_ok() => {
                 (backup, Some(Copy::Primary))
             }
             (None, _) if has_signs => return Err(GptError::Damaged),
@@ -183,6 +183,6 @@ impl Search {
 }
 
 /// Whether the first sector holds nothing, or cannot be read.
-fn is_wiped(front: &[u8]) -> bool {
-    front.iter().all(|byte| *byte == 0)
+fn may_be_wiped(front: &Option<Vec<u8>>) -> bool {
+    front.iter().flatten().all(|byte| *byte == 0)
 }

@@ -20,11 +20,13 @@ pub struct Settled {
 
 impl Found {
     /// The table of a disk that has `sectors` sectors by now. If the last partition is of type `kind`, it reaches to the
-    /// new end; the others stay as they are.
+    /// new end; the others stay as they are. Where the disk's beginning cannot be read, all stays as it is: what boots may
+    /// be there, and be read the next time.
     pub fn settle(&self, sectors: u64, kind: Guid) -> Settled {
         let mut writes = Vec::new();
-        // Both copies are to be right before either changes.
         let now = self.table.as_copy(true);
+        let Some(earlier_front) = &self.front else { return Settled { table: now, writes } };
+        // Both copies are to be right before either changes.
         if self.damaged == Some(Copy::Primary) {
             writes.extend(now.writes());
         }
@@ -35,11 +37,8 @@ impl Found {
         if then != now {
             writes.extend(then.writes());
         }
-        let front = mbr::protecting(
-            then.sectors(),
-            Some(&self.front).filter(|front| !front.is_empty()).map(|front| &**front),
-        );
-        if front != self.front {
+        let front = mbr::protecting(then.sectors(), earlier_front);
+        if front != *earlier_front {
             writes.push(Write { sector: 0, bytes: front });
         }
         writes.extend(erasure(&now, &then));

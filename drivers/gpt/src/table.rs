@@ -197,7 +197,7 @@ impl Table {
     pub fn format(&self, boot_code: &[u8; BOOT_CODE_LEN]) -> Vec<Write> {
         let mut first = vec![0; SECTOR_SIZE];
         first[..BOOT_CODE_LEN].copy_from_slice(boot_code);
-        let first = Write { sector: 0, bytes: mbr::protecting(self.sectors(), Some(&first)) };
+        let first = Write { sector: 0, bytes: mbr::protecting(self.sectors(), &first) };
         [self.as_copy(false).writes(), self.as_copy(true).writes()]
             .into_iter()
             .flatten()

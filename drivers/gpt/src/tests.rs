@@ -29,10 +29,16 @@ impl Memory {
     }
 
     fn find(&self) -> Result<Option<Found>, GptError> {
+        self.find_where(|_| true)
+    }
+
+    /// Of a disk of which only such sectors can be read.
+    fn find_where(&self, is_readable: impl Fn(u64) -> bool) -> Result<Option<Found>, GptError> {
         let mut search = Search::new(self.sectors());
         while let Some(Span { sector, sectors }) = search.wanted() {
             let at = sector as usize * SECTOR_SIZE;
-            search.arrived(self.0.get(at..at + sectors as usize * SECTOR_SIZE));
+            let bytes = self.0.get(at..at + sectors as usize * SECTOR_SIZE);
+            search.arrived(bytes.filter(|_| (sector..sector + sectors).all(&is_readable)));
         }
         search.finish()
     }
@@ -153,6 +159,20 @@ fn of_two_data_partitions_none_grows_over_the_other() {
     let ends = disk.settle().table.partitions().map(|partition| partition.last).collect::<Vec<_>>();
     assert_eq!(ends, [2147, 3099]);
     assert_eq!(disk.found().damaged, None);
+}
+
+#[test]
+fn a_beginning_that_cannot_be_read_is_not_written_over() {
+    let (mut disk, table) = formatted(SECTORS);
+    disk.grow(2 * SECTORS);
+    // The end of the table's disk is known only from its beginning.
+    assert!(disk.find_where(|sector| sector > 1).expect("no error").is_none());
+    let (disk, _) = formatted(SECTORS);
+    let found = disk.find_where(|sector| sector > 1).expect("no error").expect("the backup");
+    assert_eq!(found.damaged, Some(Copy::Primary));
+    let settled = found.settle(2 * SECTORS, RELIX_DATA);
+    assert_eq!((settled.writes, settled.table.sectors()), (vec![], SECTORS));
+    assert_eq!(found.table.partitions().count(), table.partitions().count());
 }
 
 #[test]

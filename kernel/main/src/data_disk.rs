@@ -41,16 +41,18 @@ pub async fn of(mut disk: BlockDevice) -> Result<Box<dyn Disk>, DataDiskError> {
     let Some(found) = search.finish().map_err(DataDiskError::Table)? else { return Ok(Box::new(disk)) };
     let earlier = found.table.find(RELIX_DATA).map_err(DataDiskError::Table)?;
     let Settled { table, writes } = found.settle(sectors, RELIX_DATA);
+    let is_mended = !writes.is_empty();
     for part in writes {
         write(&mut disk, part.sector, &part.bytes).await.map_err(DataDiskError::Device)?;
     }
     let partition = table.find(RELIX_DATA).map_err(DataDiskError::Table)?;
     let mebibytes = partition.sectors() >> 11;
     if let Some(copy) = found.damaged {
-        console::log(
-            Level::Warn,
-            format_args!("the {copy} copy of the partition table was damaged or late: it is written anew"),
-        );
+        let what = match is_mended {
+            true => "was damaged or late: it is written anew",
+            false => "cannot be read: it stays as it is",
+        };
+        console::log(Level::Warn, format_args!("the {copy} copy of the partition table {what}"));
     }
     if partition.last > earlier.last {
         let before = earlier.sectors() >> 11;
