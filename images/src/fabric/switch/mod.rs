@@ -10,6 +10,9 @@ use drivers_api::Instant;
 use crate::fabric::switch::link::Link;
 use crate::links::{FaultChange, GATEWAY_PORT, LinkSelection, LinkState, LinkStatus, Port};
 
+/// Addresses that are remembered, at most: what is sent to others goes to all.
+const LEARNED_MAX: usize = 256;
+
 /// Where dice begin, unless told otherwise.
 pub const SEED: u64 = 0;
 
@@ -66,8 +69,8 @@ impl Switch {
         let (Some(destination), Some(source)) = (address(frame, 0), address(frame, 6)) else {
             return Vec::new();
         };
-        self.learned.insert(source, from);
-        let is_for_all = destination[0] & 1 == 1;
+        self.learn(source, from);
+        let is_for_all = is_group(destination);
         let known = self.learned.get(&destination).copied().filter(|_| !is_for_all);
         let len = frame.len() as u64;
         let mut now_at = Vec::new();
@@ -89,6 +92,13 @@ impl Switch {
             }
         }
         now_at
+    }
+
+    fn learn(&mut self, source: [u8; 6], from: Port) {
+        let is_known_or_fits = self.learned.contains_key(&source) || self.learned.len() < LEARNED_MAX;
+        if is_known_or_fits && !is_group(source) && !self.unplugged.contains(&from) {
+            self.learned.insert(source, from);
+        }
     }
 
     /// The next frame that has arrived by now, of those that were kept.
@@ -201,6 +211,11 @@ impl Switch {
 /// Whether a link has a network card at both ends.
 fn are_plugged(unplugged: &BTreeSet<Port>, from: Port, to: Port) -> bool {
     !unplugged.contains(&from) && !unplugged.contains(&to)
+}
+
+/// Whether an address is one of many cards: the first bit on the wire says so.
+fn is_group(address: [u8; 6]) -> bool {
+    address[0] & 1 == 1
 }
 
 fn address(frame: &[u8], at: usize) -> Option<[u8; 6]> {

@@ -72,6 +72,23 @@ fn carry(switch: &mut Switch, sent: &[(Instant, Port, Port, usize)]) -> Vec<(Ins
 }
 
 #[test]
+fn only_cards_that_are_plugged_in_are_remembered_and_not_without_bound() {
+    let mut switch = acquainted(3);
+    switch.plug(1, false);
+    // What is not on the wire says that node 3 is there.
+    drop(switch.route(Instant::ZERO, 1, &frame(0xff, 3, 0, 60)));
+    assert_eq!(ports(&mut switch, 2, 3), vec![3]);
+    switch.plug(1, true);
+    for number in 1000..1000 + 10 * LEARNED_MAX as u32 {
+        let mut frame = frame(2, 1, 0, 60);
+        frame[8..12].copy_from_slice(&number.to_be_bytes());
+        assert_eq!(switch.route(Instant::ZERO, 1, &frame), vec![2]);
+    }
+    assert_eq!(switch.learned.len(), LEARNED_MAX);
+    assert_eq!(ports(&mut switch, 2, 3), vec![3], "whoever was known still is");
+}
+
+#[test]
 fn frames_go_where_their_address_was_seen() {
     let mut switch = Switch::new(3);
     assert_eq!(ports(&mut switch, 1, 2), [0, 2, 3], "not seen yet: to all");

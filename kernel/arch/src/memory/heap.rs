@@ -5,6 +5,7 @@
 //!                    gives back once that is wholly free, but for the first
 //!   below 64 KiB     page frames of its own, the lowest
 //!   beyond           page frames of its own, the highest
+//!   whole pages      page frames of their own, too, however few
 //! ```
 //!
 //! With one pool for all there is, after some minutes, no mebibyte in one piece in a heap that is half empty: what is
@@ -157,7 +158,7 @@ impl Ram {
 
     fn allocate(&mut self, layout: Layout) -> Option<*mut u8> {
         let count = frames_of(layout.size());
-        let start = if layout.size() < LONG_LEN && layout.align() <= FRAME_LEN {
+        let start = if !is_long(layout.size()) && layout.align() <= FRAME_LEN {
             self.frames.take_low(count)?
         } else {
             self.frames.take_high(count, frames_of(layout.align()), self.base)?
@@ -190,15 +191,21 @@ impl Heap {
     }
 }
 
-/// The pool for allocations of so many bytes; none if they have frames of their own.
-fn pool_of(len: usize) -> Option<usize> {
-    POOLS.iter().position(|(longest, _)| len <= *longest)
+/// The pool for such allocations; none if they have frames of their own, as those do that begin at one.
+fn pool_of(layout: Layout) -> Option<usize> {
+    let begins_anywhere = layout.align() < FRAME_LEN;
+    POOLS.iter().position(|(longest, _)| begins_anywhere && layout.size() <= *longest)
+}
+
+/// Whether frames of one's own are the highest.
+fn is_long(len: usize) -> bool {
+    len >= LONG_LEN
 }
 
 // SAFETY: frames belong to one allocation, or to one pool, which is sound; by the length one sees to whom.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        match pool_of(layout.size()) {
+        match pool_of(layout) {
             // SAFETY: the caller's promise.
             Some(pool) => unsafe { self.pools[pool].alloc(layout) },
             None => self.with_ram(|ram| ram.allocate(layout)).flatten().unwrap_or(ptr::null_mut()),
@@ -206,7 +213,7 @@ unsafe impl GlobalAlloc for Heap {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        match pool_of(layout.size()) {
+        match pool_of(layout) {
             // SAFETY: the caller's promise.
             Some(pool) => unsafe { self.pools[pool].dealloc(pointer, layout) },
             None => drop(self.with_ram(|ram| ram.deallocate(pointer, layout.size()))),
@@ -214,21 +221,27 @@ unsafe impl GlobalAlloc for Heap {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, new_len: usize) -> *mut u8 {
-        match (pool_of(layout.size()), pool_of(new_len)) {
+        // SAFETY: the caller's promise.
+        let new_layout = unsafe { Layout::from_size_align_unchecked(new_len, layout.align()) };
+        let stays = || self.with_ram(|ram| ram.resize(pointer, layout.size(), new_len)) == Some(true);
+        let has_frames = match (pool_of(layout), pool_of(new_layout)) {
             (Some(old), Some(new)) if old == new => {
                 // SAFETY: the caller's promise.
                 return unsafe { self.pools[old].realloc(pointer, layout, new_len) };
             }
-            (None, None)
-                if self.with_ram(|ram| ram.resize(pointer, layout.size(), new_len)) == Some(true) =>
-            {
-                return pointer;
-            }
-            _ => {}
+            (None, None) => true,
+            _ => false,
+        };
+        // What becomes long, or no longer is, goes to where its like is, if it can.
+        if has_frames && is_long(layout.size()) == is_long(new_len) && stays() {
+            return pointer;
         }
         // SAFETY: the caller's promise; the two do not overlap.
         unsafe {
-            let moved = self.alloc(Layout::from_size_align_unchecked(new_len, layout.align()));
+            let moved = self.alloc(new_layout);
+            if moved.is_null() && has_frames && stays() {
+                return pointer;
+            }
             if !moved.is_null() {
                 moved.copy_from_nonoverlapping(pointer, layout.size().min(new_len));
                 self.dealloc(pointer, layout);
