@@ -77,6 +77,9 @@ pub enum Command {
     /// One node as a host process.
     #[command(hide = true)]
     HostNode {
+        /// Whose disk and wire it has.
+        #[arg(long)]
+        machine: u8,
         /// Bytes the tables may take.
         #[arg(long)]
         tables_len_max: usize,
@@ -157,6 +160,10 @@ pub struct UpOptions {
     /// What the tables of a new cluster's host processes may take of memory, in MiB.
     #[arg(long, hide = true, default_value_t = HOST_TABLES_MIB, value_parser = clap::value_parser!(u64).range(1..))]
     pub host_tables_mib: u64,
+    /// Tells the machines of a new cluster its name and how many there are, and nothing else: they find each other, and out
+    /// which node each one is. Elsewhere, 'node K' is the K-th machine then.
+    #[arg(long)]
+    pub discover: bool,
     /// Where the dice of 'relix fault link' begin, so that a run can be repeated.
     #[arg(long, value_name = "SEED")]
     pub fault_seed: Option<u64>,

@@ -52,6 +52,9 @@ pub struct Cluster {
     pub nodes: u8,
     pub base_port: u16,
     pub disk_mib: u64,
+    /// Whether its machines find out themselves which nodes they are.
+    #[serde(default)]
+    pub discovers: bool,
     /// What the tables of each host process may take of memory.
     #[serde(default = "host_tables_mib")]
     pub host_tables_mib: u64,
@@ -114,12 +117,13 @@ impl Cluster {
 
     /// How a node is told who it is.
     pub fn settings(&self, node: u8) -> Vec<String> {
-        vec![
+        let number = (!self.discovers).then(|| format!("relix.node={node}"));
+        let others = [
             format!("relix.cluster={}", self.name),
-            format!("relix.node={node}"),
             format!("relix.size={}", self.founders),
             format!("relix.ip={}/{PREFIX_LEN}", ip_of(node)),
-        ]
+        ];
+        others.into_iter().chain(number).collect()
     }
 
     /// `tcg`, `kvm` or `host`.

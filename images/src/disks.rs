@@ -88,6 +88,7 @@ mod tests {
             nodes: 5,
             base_port: 40_000,
             disk_mib: 10,
+            discovers: false,
             host_tables_mib: 1,
             runner: Runner::Host,
         };

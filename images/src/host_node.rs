@@ -3,6 +3,7 @@
 
 use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
@@ -11,9 +12,10 @@ use std::time::Duration;
 
 use cluster_gateway::{Closed, Connection};
 use cluster_node::{
-    APPEND_LEN_MAX, CONNECTIONS_MAX, Node, NodeConfig, NodeOptions, Planted, Protocol, REFUSALS_MAX,
+    APPEND_LEN_MAX, CONNECTIONS_MAX, Looked, Looking, Node, NodeConfig, NodeOptions, Planted, Protocol,
+    REFUSALS_MAX, Seeker, Told,
 };
-use drivers_api::Machine;
+use drivers_api::{Instant, Machine};
 use drivers_host::{
     DiskSize, HostClock, HostConsole, HostDisk, HostEntropy, HostInventory, HostNic, HostStream, Streams,
     Waiter,
@@ -27,27 +29,18 @@ use crate::layout::Layout;
 /// Bytes of the ledger's newest entries: 64 MiB.
 const HOST_LOG_LEN_MAX: usize = 64 << 20;
 
-/// Runs the node until the process is ended, or it has left because the fabric has asked it to stop. It listens at two ports of this machine: for SQL, and for HTTP.
-pub fn run(layout: &Layout, words: &[String], tables_len_max: usize, ports: [u16; 2]) -> Result<(), Failure> {
-    let config =
-        NodeConfig::parse(&words.join(" "), &[]).map_err(|error| Failure::Argument(error.to_string()))?;
-    let id = config.node.0;
-    let disk_path = layout.disk(id);
-    let mut disk = HostDisk::open(&disk_path).map_err(Failure::file("use the disk", &disk_path))?;
-    let (ours, theirs) = (layout.node_socket(id), layout.switch_socket(id));
-    let mut nic =
-        HostNic::open(&ours, &theirs, hardware_address_of(id), MTU).map_err(Failure::file("use", &ours))?;
-    let clock = HostClock::new();
-    let mut console = HostConsole::new(id);
-    let mut waiter = Waiter::new().map_err(Failure::file("use", &ours))?;
-    let addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-    let mut clients = Streams::listen(&waiter, &addresses, CONNECTIONS_MAX + REFUSALS_MAX)
-        .map_err(|(address, _)| Failure::PortInUse(address.port()))?;
-    let waker = waiter.waker();
-    let stop = listen(disk.size(), waker.clone()).map_err(Failure::file("run", &disk_path))?;
-    let mut context = Context::from_waker(&waker);
-    let mut machine =
-        Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &HostInventory };
+/// Runs the node until the process is ended, or it has left because the fabric has asked it to stop. It has the disk and the
+/// wire of machine `id`, and listens at two ports of this machine: for SQL, and for HTTP.
+pub fn run(
+    layout: &Layout,
+    id: u8,
+    words: &[String],
+    tables_len_max: usize,
+    ports: [u16; 2],
+) -> Result<(), Failure> {
+    let told = NodeConfig::parse(&words.join(" "), &[]);
+    let told = told.map_err(|error| Failure::Argument(error.to_string()))?;
+    let mut root = Root::open(layout, id, ports)?;
     let options = NodeOptions {
         tables_len_max,
         sessions_len_max: tables_len_max / 4,
@@ -56,24 +49,98 @@ pub fn run(layout: &Layout, words: &[String], tables_len_max: usize, ports: [u16
         connections_max: CONNECTIONS_MAX,
         planted: Planted::NONE,
     };
-    let mut node = Node::new(config, options, clock.now(), &mut machine, &mut HostEntropy);
-    loop {
-        let mut machine =
-            Machine { disk: &mut disk, nic: &mut nic, console: &mut console, inventory: &HostInventory };
-        while let Some((index, client)) = clients.accept() {
-            let protocol = [Protocol::Postgres, Protocol::Http][index];
-            node.serve(protocol, Client(client));
+    match told {
+        Told::Node(config) => root.serve(config, options),
+        Told::Seeker(seeker) => match root.look(seeker)? {
+            Some(config) => root.serve(config, options),
+            None => Ok(()),
+        },
+    }
+}
+
+/// What the node runs on.
+struct Root {
+    disk: HostDisk,
+    nic: HostNic,
+    console: HostConsole,
+    clock: HostClock,
+    waiter: Waiter,
+    waker: Waker,
+    clients: Streams,
+    /// Whether the fabric has asked the node to stop.
+    stop: Arc<AtomicBool>,
+    /// The wire's socket, for errors.
+    wire: PathBuf,
+}
+
+impl Root {
+    fn open(layout: &Layout, id: u8, ports: [u16; 2]) -> Result<Root, Failure> {
+        let disk_path = layout.disk(id);
+        let disk = HostDisk::open(&disk_path).map_err(Failure::file("use the disk", &disk_path))?;
+        let (wire, theirs) = (layout.node_socket(id), layout.switch_socket(id));
+        let nic = HostNic::open(&wire, &theirs, hardware_address_of(id), MTU)
+            .map_err(Failure::file("use", &wire))?;
+        let waiter = Waiter::new().map_err(Failure::file("use", &wire))?;
+        let addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let clients = Streams::listen(&waiter, &addresses, CONNECTIONS_MAX + REFUSALS_MAX)
+            .map_err(|(address, _)| Failure::PortInUse(address.port()))?;
+        let waker = waiter.waker();
+        let stop = listen(disk.size(), waker.clone()).map_err(Failure::file("run", &disk_path))?;
+        let (console, clock) = (HostConsole::new(id), HostClock::new());
+        Ok(Root { disk, nic, console, clock, waiter, waker, clients, stop, wire })
+    }
+
+    fn machine(&mut self) -> Machine<'_> {
+        let Root { disk, nic, console, .. } = self;
+        Machine { disk, nic, console, inventory: &HostInventory }
+    }
+
+    /// Sleeps until something happens, or until then.
+    fn sleep(&mut self, until: Instant) -> Result<(), Failure> {
+        let now = self.clock.now().monotonic;
+        let timeout = if self.clients.may_accept() { Duration::ZERO } else { until.since(now) };
+        let Root { waiter, nic, clients, wire, .. } = self;
+        waiter.wait(nic, clients, timeout).map_err(Failure::file("wait for", &*wire))
+    }
+
+    fn is_to_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Finds out which node this is; none if it is to stop before. Clients wait.
+    fn look(&mut self, seeker: Seeker) -> Result<Option<NodeConfig>, Failure> {
+        let waker = self.waker.clone();
+        let mut looking = Looking::new(seeker, &self.machine());
+        while !self.is_to_stop() {
+            let now = self.clock.now();
+            match looking.poll(now, &mut self.machine(), &mut Context::from_waker(&waker)) {
+                Looked::Found(config) => return Ok(Some(config)),
+                Looked::Failed(error) => return Err(Failure::Argument(error.to_string())),
+                Looked::Waits(until) => self.sleep(until)?,
+            }
         }
-        if stop.load(Ordering::Relaxed) {
-            node.leave(clock.now());
+        Ok(None)
+    }
+
+    /// Runs the node until it has left.
+    fn serve(&mut self, config: NodeConfig, options: NodeOptions) -> Result<(), Failure> {
+        let (waker, now) = (self.waker.clone(), self.clock.now());
+        let mut node = Node::new(config, options, now, &mut self.machine(), &mut HostEntropy);
+        loop {
+            while let Some((index, client)) = self.clients.accept() {
+                let protocol = [Protocol::Postgres, Protocol::Http][index];
+                node.serve(protocol, Client(client));
+            }
+            let now = self.clock.now();
+            if self.is_to_stop() {
+                node.leave(now);
+            }
+            let deadline = node.poll(now, &mut self.machine(), &mut Context::from_waker(&waker));
+            if node.has_left() {
+                return Ok(());
+            }
+            self.sleep(deadline)?;
         }
-        let deadline = node.poll(clock.now(), &mut machine, &mut context);
-        if node.has_left() {
-            return Ok(());
-        }
-        let timeout =
-            if clients.may_accept() { Duration::ZERO } else { deadline.since(clock.now().monotonic) };
-        waiter.wait(&mut nic, &mut clients, timeout).map_err(Failure::file("wait for", &ours))?;
     }
 }
 

@@ -91,8 +91,8 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Sim(options) => return sim::run(&options),
         Command::Down { wipe } => down::run(&layout, wipe)?,
         Command::Fabric => fabric::run(&layout)?,
-        Command::HostNode { words, tables_len_max, sql_port, http_port } => {
-            host_node::run(&layout, &words, tables_len_max, [sql_port, http_port])?
+        Command::HostNode { machine, words, tables_len_max, sql_port, http_port } => {
+            host_node::run(&layout, machine, &words, tables_len_max, [sql_port, http_port])?
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -21,6 +21,8 @@ pub struct NodeAnswer {
     pub role: String,
     pub term: u64,
     pub applied: u64,
+    /// Which node it is.
+    pub node: u8,
 }
 
 impl NodeAnswer {
@@ -44,6 +46,9 @@ struct NodeLine {
     role: Option<String>,
     term: Option<u64>,
     applied: Option<u64>,
+    /// Which node the machine is, where machines find that out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_node: Option<u8>,
     sql: String,
     http: String,
     pid: Option<u32>,
@@ -66,12 +71,20 @@ pub fn run(layout: &Layout, json: bool) -> Result<(), Failure> {
         println!("{text}");
         return Ok(());
     }
-    let header =
-        ["node", "state", "role", "term", "applied", "sql", "http", "pid", "accel"].map(String::from);
-    let rows: Vec<Vec<Option<String>>> = status.nodes.iter().map(cells).collect();
+    let mut header = ["node", "state", "role", "term", "applied", "sql", "http", "pid", "accel"]
+        .map(String::from)
+        .to_vec();
+    let mut rows: Vec<Vec<Option<String>>> = status.nodes.iter().map(cells).collect();
+    let one = if cluster.discovers { "machine" } else { "node" };
+    if cluster.discovers {
+        header[0] = one.into();
+        header.insert(1, "is node".into());
+        let numbers = status.nodes.iter().map(|node| node.is_node.map(|number| number.to_string()));
+        rows.iter_mut().zip(numbers).for_each(|(row, number)| row.insert(1, number));
+    }
     print!("{}", table::layout(&header, &rows));
     match status.leader {
-        Some(leader) => println!("The leader is node {leader}."),
+        Some(leader) => println!("The leader is {one} {leader}."),
         None => println!("There is no leader: is a majority of the nodes up?"),
     }
     Ok(())
@@ -84,6 +97,7 @@ fn line(cluster: &Cluster, machine: &MachineStatus, answer: Option<&NodeAnswer>)
         role: answer.map(|answer| answer.role.clone()),
         term: answer.map(|answer| answer.term),
         applied: answer.map(|answer| answer.applied),
+        is_node: answer.map(|answer| answer.node).filter(|_| cluster.discovers),
         sql: format!("127.0.0.1:{}", cluster.sql_port(machine.id)),
         http: format!("127.0.0.1:{}", cluster.http_port(machine.id)),
         pid: machine.pid,
@@ -130,7 +144,7 @@ pub fn ask_all(
         let mut asked = Vec::new();
         for machine in machines {
             let up = machine.state == MachineState::Up;
-            let question = ask(cluster.sql_port(machine.id), machine.id);
+            let question = ask(cluster.sql_port(machine.id));
             asked.push(up.then(|| tokio::spawn(tokio::time::timeout(within, question))));
         }
         let mut answers = Vec::new();
@@ -146,11 +160,12 @@ pub fn ask_all(
     Ok(answers)
 }
 
-async fn ask(port: u16, node: u8) -> Option<NodeAnswer> {
+async fn ask(port: u16) -> Option<NodeAnswer> {
     let (client, connection) = config(port).connect(NoTls).await.ok()?;
     let driver = tokio::spawn(connection);
-    let query = format!("SELECT state, role, term, applied FROM sys.nodes WHERE id = {node}");
-    let messages = client.simple_query(&query).await;
+    // A session's number begins with that of its node.
+    let query = "SELECT state, role, term, applied, id FROM sys.nodes WHERE id = pg_backend_pid() >> 23";
+    let messages = client.simple_query(query).await;
     drop(client);
     let _ = driver.await;
     let row = messages.ok()?.into_iter().find_map(|message| match message {
@@ -159,7 +174,8 @@ async fn ask(port: u16, node: u8) -> Option<NodeAnswer> {
     })?;
     let text = |index: usize| row.get(index).map(String::from);
     let number = |index: usize| row.get(index)?.parse().ok();
-    Some(NodeAnswer { state: text(0)?, role: text(1)?, term: number(2)?, applied: number(3)? })
+    let node = row.get(4)?.parse().ok()?;
+    Some(NodeAnswer { state: text(0)?, role: text(1)?, term: number(2)?, applied: number(3)?, node })
 }
 
 /// Whether the tables of the services are there, as the node at this port sees it. The first leader makes them, all in one
@@ -200,7 +216,7 @@ mod tests {
     #[test]
     fn a_node_that_reads_its_disk_does_not_serve_yet() {
         let serves = |state: &str, role: &str| {
-            NodeAnswer { state: state.into(), role: role.into(), term: 1, applied: 0 }.serves()
+            NodeAnswer { state: state.into(), role: role.into(), term: 1, applied: 0, node: 1 }.serves()
         };
         assert!(serves("up", "leader") && serves("up", "learner"));
         assert!(!serves("up", "recovering") && !serves("up", "stopped") && !serves("rebuilding", "follower"));

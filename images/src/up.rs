@@ -157,14 +157,20 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
     }
     let runner = if options.host { Runner::Host } else { prepare_vm(layout, options)? };
     // The disks carry the name: a cluster keeps it.
-    let (name, founders, disk_mib, host_tables_mib) = match earlier {
-        Some(earlier) => (earlier.name, earlier.founders, earlier.disk_mib, earlier.host_tables_mib),
-        None => {
-            let disk_mib = options.disk_mib.unwrap_or(DISK_MIB);
-            (new_name(), nodes.min(VOTERS_MAX as u8), disk_mib, options.host_tables_mib)
-        }
-    };
-    Ok(Cluster { name, founders, nodes, base_port: options.base_port, disk_mib, host_tables_mib, runner })
+    let base_port = options.base_port;
+    Ok(match earlier {
+        Some(earlier) => Cluster { nodes, base_port, runner, ..earlier },
+        None => Cluster {
+            name: new_name(),
+            founders: nodes.min(VOTERS_MAX as u8),
+            nodes,
+            base_port,
+            disk_mib: options.disk_mib.unwrap_or(DISK_MIB),
+            discovers: options.discover,
+            host_tables_mib: options.host_tables_mib,
+            runner,
+        },
+    })
 }
 
 /// A name that no other cluster has, so that none takes another's disk or message for its own.
@@ -238,7 +244,10 @@ fn wait_until_serving(layout: &Layout, cluster: &Cluster, started: Instant) -> R
         let serving = answers.iter().flatten().filter(|answer| answer.serves()).count();
         let leader = status::leader(&machines, &answers);
         progress.set_message(format!("{serving} of {} nodes answer SQL", cluster.nodes));
-        let all_serve = serving == usize::from(cluster.nodes);
+        // Machines that have found each other serve before all of them vote.
+        let learns = |answer: &&status::NodeAnswer| cluster.discovers && answer.role == "learner";
+        let voters = answers.iter().flatten().filter(|answer| !learns(answer)).count();
+        let all_serve = serving == usize::from(cluster.nodes) && voters >= cluster.founders.into();
         if let Some(leader) = leader.filter(|_| all_serve)
             && status::services_are_there(cluster.sql_port(leader), ASK_AGAIN_AFTER)
         {

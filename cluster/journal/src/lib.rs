@@ -62,7 +62,9 @@ pub use error::JournalError;
 pub use journal::{Journal, JournalEvent};
 pub use marks::Mark;
 pub use record::{LogEnd, Record, RecordState};
-pub use superblock::{Beginning, Heading, Identity, RECORDS_START, ROOT_LEN_MAX, SUPERBLOCK_LEN, heading};
+pub use superblock::{
+    Beginning, COPIES, Heading, Identity, RECORDS_START, ROOT_LEN_MAX, SUPERBLOCK_LEN, heading,
+};
 
 #[cfg(test)]
 mod tests;

@@ -26,7 +26,9 @@ use crate::reader::{BLANK, Piece, Reader, UNREADABLE};
 use crate::record::{Header, Record};
 use crate::ring::Ring;
 use crate::scanner::{self, Next, Scanner};
-use crate::superblock::{COPIES, Found, RECORDS_START, Superblock, choose, copy_at, is_of_copy};
+use crate::superblock::{
+    COPIES, Found, RECORDS_START, Superblock, check_may_be_blank, choose, copy_at, is_of_copy,
+};
 use crate::{JournalError, JournalEvent, Mark};
 
 /// How far behind the superblocks a blank disk is searched for records: 1 MiB.
@@ -134,18 +136,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Blank, or a first format that was cut short; everything else is not ours to write to.
     fn no_superblock(&mut self, found: &[Found]) -> Result<(), JournalError> {
-        for found in found {
-            match found {
-                Found::OtherFormat(format) => return Err(JournalError::OtherFormat { format: *format }),
-                Found::Foreign => return Err(JournalError::Foreign),
-                Found::Blank | Found::Valid(_) | Found::Damaged | Found::Unreadable => {}
-            }
-        }
-        if found.iter().all(|found| *found == Found::Unreadable) {
-            return Err(DiskError::Device.into());
-        }
+        check_may_be_blank(found)?;
         let repeated = found.iter().any(|found| *found != Found::Blank);
         self.marks.hit(if repeated { Mark::FormatRepeated } else { Mark::DiskFormatted } as u32);
         let end = (RECORDS_START + BLANK_SECTORS).min(self.geometry.sectors);

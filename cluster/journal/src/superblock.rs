@@ -7,19 +7,19 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use cluster_format::limits::COUNT_MAX;
-use cluster_format::{ClusterId, NodeId, crc32c, decode, encode};
-use drivers_api::SECTOR_SIZE;
+use cluster_format::{ClusterId, NodeId, crc32c, decode_prefix, encode};
+use drivers_api::{DiskError, SECTOR_SIZE};
 use serde::{Deserialize, Serialize};
 
-use crate::LogEnd;
 use crate::journal::RESERVE_SECTORS;
 use crate::reader::Piece;
 use crate::record::RecordState;
 use crate::ring::Ring;
 use crate::scanner::Chain;
+use crate::{JournalError, LogEnd};
 
 /// Where the copies are.
-pub(crate) const COPIES: [u64; 4] = [0, 512, 8, 1024];
+pub const COPIES: [u64; 4] = [0, 512, 8, 1024];
 
 /// Bytes of a copy.
 pub const SUPERBLOCK_LEN: usize = 4096;
@@ -51,6 +51,10 @@ pub struct Identity {
     pub cluster_name: String,
     /// The member.
     pub node: NodeId,
+    /// How many nodes it was to found the cluster with when the disk was formatted; 0: it joins one. None: an earlier
+    /// release has formatted the disk. It stands behind all else, so that such disks are read as before.
+    #[serde(skip)]
+    pub founders: Option<u8>,
 }
 
 impl Identity {
@@ -153,7 +157,8 @@ impl Superblock {
 
     /// Its [`SUPERBLOCK_LEN`] bytes.
     pub(crate) fn to_bytes(&self) -> Box<[u8]> {
-        let body = encode(self);
+        let mut body = encode(self);
+        body.extend(self.identity.founders);
         let mut bytes = vec![0; SUPERBLOCK_LEN];
         bytes[..8].copy_from_slice(&MAGIC);
         bytes[8..10].copy_from_slice(&FORMAT.to_le_bytes());
@@ -180,9 +185,11 @@ impl Superblock {
         let Some(body) = bytes.get(HEAD_LEN..HEAD_LEN + len).filter(|body| crc32c(body) == sum) else {
             return Found::Damaged;
         };
-        match decode::<Superblock>(body) {
-            Ok(superblock) if superblock.is_possible() => Found::Valid(Box::new(superblock)),
-            _ => Found::Damaged,
+        let Ok((mut superblock, behind)) = decode_prefix::<Superblock>(body) else { return Found::Damaged };
+        superblock.identity.founders = behind.first().copied();
+        match superblock.is_possible() && behind.len() <= 1 {
+            true => Found::Valid(Box::new(superblock)),
+            false => Found::Damaged,
         }
     }
 }
@@ -198,13 +205,33 @@ pub struct Heading {
     pub sectors: u64,
 }
 
-/// What the disk says of itself whose copies of the superblock `read` gives: a place is a sector, and each has
-/// [`SUPERBLOCK_LEN`] bytes. `None` if there is none of this format that is intact; why is said by whoever opens the disk.
-pub fn heading(mut read: impl FnMut(u64) -> Option<Box<[u8]>>) -> Option<Heading> {
+/// What the disk says of itself whose copies of the superblock `read` gives: it is asked for each of [`COPIES`], a sector
+/// where [`SUPERBLOCK_LEN`] bytes are, and says `None` where they cannot be read. `None` if nothing says that the disk is in
+/// use, an error if it is, or may be, and not by this release.
+pub fn heading(mut read: impl FnMut(u64) -> Option<Box<[u8]>>) -> Result<Option<Heading>, JournalError> {
     let found =
         COPIES.map(|sector| read(sector).map_or(Found::Unreadable, |bytes| Superblock::parse(&bytes)));
-    let Superblock { identity, sectors, .. } = choose(&found)?.clone();
-    Some(Heading { identity, format: FORMAT, sectors })
+    match choose(&found) {
+        Some(Superblock { identity, sectors, .. }) => {
+            Ok(Some(Heading { identity: identity.clone(), format: FORMAT, sectors: *sectors }))
+        }
+        None => check_may_be_blank(&found).map(|()| None),
+    }
+}
+
+/// Without a superblock: a disk is blank, or its first format was cut short; everything else is not ours to write to.
+pub(crate) fn check_may_be_blank(found: &[Found]) -> Result<(), JournalError> {
+    for found in found {
+        match found {
+            Found::OtherFormat(format) => return Err(JournalError::OtherFormat { format: *format }),
+            Found::Foreign => return Err(JournalError::Foreign),
+            Found::Blank | Found::Valid(_) | Found::Damaged | Found::Unreadable => {}
+        }
+    }
+    match found.iter().all(|found| *found == Found::Unreadable) {
+        true => Err(DiskError::Device.into()),
+        false => Ok(()),
+    }
 }
 
 /// The newest superblock; of several that are as new, as a disk that was put together of two may have, the one that

@@ -95,7 +95,7 @@ impl Disk {
 }
 
 fn identity(name: &str, node: u8) -> Identity {
-    Identity { cluster_name: name.into(), node: NodeId(node) }
+    Identity { cluster_name: name.into(), node: NodeId(node), founders: Some(node) }
 }
 
 /// Serves all requests, the newest first, since a disk may answer in any order.
@@ -266,6 +266,15 @@ fn a_disk_of_something_else_is_refused_and_left_alone() {
 }
 
 /// Found by tests/fuzz: what comes behind them would not be a number any more.
+#[test]
+fn a_superblock_of_an_earlier_release_says_nothing_of_founders() {
+    for founders in [None, Some(0), Some(3)] {
+        let written = Superblock::new(Identity { founders, ..identity("test", 1) }, 42, SECTORS_MIN);
+        let Found::Valid(read) = Superblock::parse(&written.to_bytes()) else { panic!("{founders:?}") };
+        assert_eq!(*read, written);
+    }
+}
+
 #[test]
 fn numbers_that_no_ledger_reaches_are_damage() {
     let huge = LogPosition { term: 1, version: Version(u64::MAX - 1) };

@@ -11,6 +11,7 @@
 extern crate alloc;
 
 mod datagram;
+pub mod discovery;
 mod link;
 mod peers;
 mod stack;

@@ -15,7 +15,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::LinkError;
 use crate::datagram::{HEADER_LEN, Header, Malformed, payload_len_max};
 use crate::link::{Fragment, Link, LinkStatus};
-use crate::wire::{Address, emit, parse};
+use crate::wire::{Address, PEER_PORT, emit, parse};
 
 /// Who this node is on the wire, and whom it looks for.
 #[derive(Clone, Debug)]
@@ -142,7 +142,7 @@ impl Peers {
 
     /// Takes a frame if it carries a peer datagram; false if it is for someone else.
     pub fn receive(&mut self, now: Instant, frame: &[u8]) -> bool {
-        let Some((from, datagram)) = parse(frame) else { return false };
+        let Some((from, datagram)) = parse(PEER_PORT, frame) else { return false };
         if let Err(refusal) = self.receive_datagram(now, from, datagram) {
             self.events.push(PeerEvent::Refused(refusal));
         }
@@ -250,7 +250,7 @@ impl Peers {
                     mtu,
                 };
                 let len = HEADER_LEN + fragment.payload.len();
-                transmit(emit(local, to, len, |bytes| header.emit(fragment.payload, bytes)));
+                transmit(emit(PEER_PORT, local, to, len, |bytes| header.emit(fragment.payload, bytes)));
             };
             let session = session_number(&mut self.rng);
             if peer.link.poll(now, session, payload_len_max(mtu.min(peer.mtu)), &mut send) {

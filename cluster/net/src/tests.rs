@@ -255,7 +255,7 @@ fn an_mtu_that_is_not_said_is_ethernets_own() {
     let mut frames = vec![];
     let config = PeersConfig { mtu: Mtu::JUMBO, ..config(1, "test", 1) };
     Peers::new(config, Instant::ZERO).poll(Instant::ZERO, &mut |frame| frames.push(frame));
-    let (_, datagram) = wire::parse(frames[0].bytes()).unwrap();
+    let (_, datagram) = wire::parse(wire::PEER_PORT, frames[0].bytes()).unwrap();
     let (header, _) = Header::parse(datagram).unwrap();
     assert_eq!(header.mtu, Mtu::JUMBO);
     let mut datagram = datagram.to_vec();
@@ -358,7 +358,7 @@ proptest! {
     #[test]
     fn any_bytes_are_refused_or_understood(mut bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Header::parse(&bytes);
-        wire::parse(&bytes);
+        wire::parse(wire::PEER_PORT, &bytes);
         if let Some(magic) = bytes.get_mut(..5) {
             magic.copy_from_slice(b"RLXP\x01");
         }

@@ -14,6 +14,9 @@ use smoltcp::wire::{
 /// The port that peers use at both ends.
 pub(crate) const PEER_PORT: u16 = 7411;
 
+/// That of machines that look for their cluster, and of who answers them.
+pub(crate) const DISCOVERY_PORT: u16 = 7412;
+
 const ETHERNET_LEN: usize = 14;
 pub(crate) const IPV4_LEN: usize = 20;
 pub(crate) const UDP_LEN: usize = 8;
@@ -33,8 +36,8 @@ impl Address {
     pub(crate) const BROADCAST: Address = Address { hardware: [0xff; 6], ip: Ipv4Addr::BROADCAST };
 }
 
-/// A frame that carries a datagram of `len` bytes, which `fill` writes.
-pub(crate) fn emit(from: Address, to: Address, len: usize, fill: impl FnOnce(&mut [u8])) -> Frame {
+/// A frame that carries a datagram of `len` bytes, which `fill` writes, from and to `port`.
+pub(crate) fn emit(port: u16, from: Address, to: Address, len: usize, fill: impl FnOnce(&mut [u8])) -> Frame {
     let mut frame = Frame::zeroed(HEADERS_LEN + len);
     let ethernet = EthernetRepr {
         src_addr: EthernetAddress(from.hardware),
@@ -48,7 +51,7 @@ pub(crate) fn emit(from: Address, to: Address, len: usize, fill: impl FnOnce(&mu
         payload_len: UDP_LEN + len,
         hop_limit: 64,
     };
-    let udp = UdpRepr { src_port: PEER_PORT, dst_port: PEER_PORT };
+    let udp = UdpRepr { src_port: port, dst_port: port };
     // The datagram has a checksum of its own, so UDP's, which IPv4 leaves optional, is not filled in.
     let mut checksums = ChecksumCapabilities::default();
     checksums.udp = smoltcp::phy::Checksum::None;
@@ -82,8 +85,8 @@ pub(crate) fn announcement(ip: Ipv4Addr, hardware: [u8; 6], to_hardware: [u8; 6]
     frame
 }
 
-/// The datagram in a frame and where it came from; none if the frame carries something else.
-pub(crate) fn parse(frame: &[u8]) -> Option<(Address, &[u8])> {
+/// The datagram in a frame, from and to `port`, and where it came from; none if the frame carries something else.
+pub(crate) fn parse(port: u16, frame: &[u8]) -> Option<(Address, &[u8])> {
     let ethernet = EthernetFrame::new_checked(frame).ok()?;
     if ethernet.ethertype() != EthernetProtocol::Ipv4 {
         return None;
@@ -101,7 +104,7 @@ pub(crate) fn parse(frame: &[u8]) -> Option<(Address, &[u8])> {
     let end = ETHERNET_LEN + usize::from(ip.total_len());
     let udp_bytes = frame.get(start..end)?;
     let udp = UdpPacket::new_checked(udp_bytes).ok()?;
-    if udp.dst_port() != PEER_PORT || udp.src_port() != PEER_PORT {
+    if udp.dst_port() != port || udp.src_port() != port {
         return None;
     }
     let payload = udp_bytes.get(UDP_LEN..usize::from(udp.len()))?;

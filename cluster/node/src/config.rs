@@ -3,8 +3,8 @@
 //! | key | meaning | default |
 //! |---|---|---|
 //! | `relix.cluster` | the cluster's name | `relix` |
-//! | `relix.node` | this node, from 1 | required |
-//! | `relix.size` | how many nodes the cluster was founded with, 1 to 7; a node beyond joins it | 1 |
+//! | `relix.node` | this node, from 1 | what its disk says; a blank one's machine finds its cluster, and is told |
+//! | `relix.size` | how many nodes the cluster is founded with, 1 to 7; a node beyond joins it | 1; without `relix.node`, required |
 //! | `relix.ip` | this node's address and prefix, `10.77.0.1/24` | required |
 //! | `relix.peers` | addresses of others, `2@10.77.0.2,3@10.77.0.3`; the rest are found by broadcast | none |
 //! | `relix.priority` | the node with the highest leads, when it can; 0 to 255 | 0 |
@@ -33,8 +33,10 @@ pub struct NodeConfig {
     pub cluster_name: String,
     /// This node.
     pub node: NodeId,
-    /// The nodes from 1 to this founded the cluster.
+    /// With a blank disk, the nodes from 1 to this found the cluster; with 0, it joins one.
     pub founders: u8,
+    /// How many nodes the cluster is expected to have, at least.
+    pub size: u8,
     /// This node's address.
     pub ip: Ipv4Addr,
     /// Bits of its network's prefix.
@@ -47,6 +49,39 @@ pub struct NodeConfig {
     pub lease: Duration,
     /// The least severe level to log.
     pub log_level: Level,
+}
+
+/// What a node is told of which it is not said which one it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seeker {
+    /// All the rest.
+    config: NodeConfig,
+}
+
+impl Seeker {
+    /// The cluster that it belongs to.
+    pub fn cluster_name(&self) -> &str {
+        &self.config.cluster_name
+    }
+
+    /// How many nodes are expected, at least.
+    pub fn size(&self) -> u8 {
+        self.config.size
+    }
+
+    /// What it is told, now that it is known to be `node`, and to found the cluster with so many, or to join it.
+    pub fn found(&self, node: NodeId, founders: u8) -> NodeConfig {
+        NodeConfig { node, founders, ..self.config.clone() }
+    }
+}
+
+/// What a machine is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Which node it is, among the rest.
+    Node(NodeConfig),
+    /// All but that.
+    Seeker(Seeker),
 }
 
 /// What is wrong with a configuration.
@@ -84,9 +119,9 @@ impl fmt::Display for ConfigError {
 impl NodeConfig {
     /// Reads the `relix.` words of `line`. Those in `others` belong to whoever hosts the node and are
     /// passed over; any other is an error.
-    pub fn parse(line: &str, others: &[&str]) -> Result<NodeConfig, ConfigError> {
+    pub fn parse(line: &str, others: &[&str]) -> Result<Told, ConfigError> {
         let mut cluster_name = "relix".to_string();
-        let (mut node, mut size, mut ip, mut peers) = (None, 1, None, Vec::new());
+        let (mut node, mut size, mut ip, mut peers) = (None, None, None, Vec::new());
         let (mut priority, mut lease, mut log_level) = (0, Duration::ZERO, Level::Info);
         for word in line.split_whitespace() {
             let Some(setting) = word.strip_prefix(PREFIX) else { continue };
@@ -94,7 +129,7 @@ impl NodeConfig {
             match key {
                 "cluster" => cluster_name = parse_name(value)?,
                 "node" => node = Some(parse_node("node", value)?),
-                "size" => size = parse_size(value)?,
+                "size" => size = Some(parse_size(value)?),
                 "ip" => ip = Some(parse_ip(value)?),
                 "peers" => peers = parse_peers(value)?,
                 "priority" => priority = parse_priority(value)?,
@@ -104,10 +139,28 @@ impl NodeConfig {
                 _ => return Err(ConfigError::Unknown(key.to_string())),
             }
         }
-        let node = node.ok_or(ConfigError::Missing("node"))?;
         let (ip, prefix_len) = ip.ok_or(ConfigError::Missing("ip"))?;
-        let founders = size;
-        Ok(NodeConfig { cluster_name, node, founders, ip, prefix_len, peers, priority, lease, log_level })
+        let with = |node, size| {
+            let founders = size;
+            NodeConfig {
+                cluster_name,
+                node,
+                founders,
+                size,
+                ip,
+                prefix_len,
+                peers,
+                priority,
+                lease,
+                log_level,
+            }
+        };
+        match (node, size) {
+            (Some(node), size) => Ok(Told::Node(with(node, size.unwrap_or(1)))),
+            (None, Some(size)) => Ok(Told::Seeker(Seeker { config: with(NodeId::EVERYONE, size) })),
+            // It would found a cluster of its own, beside the one that it was to join.
+            (None, None) => Err(ConfigError::Missing("size")),
+        }
     }
 }
 
@@ -187,10 +240,19 @@ mod tests {
     fn a_full_line_is_understood() {
         let line = "console=ttyS0 relix.cluster=lab relix.node=2 relix.size=3 relix.ip=10.77.0.2/24 \
                     relix.peers=1@10.77.0.1 relix.panic=halt relix.priority=7 relix.lease=on";
-        let config = NodeConfig::parse(line, &["panic"]).unwrap();
+        let Ok(Told::Node(config)) = NodeConfig::parse(line, &["panic"]) else { panic!("a node") };
         assert_eq!((config.founders, config.priority, config.lease), (3, 7, LEASE));
         assert_eq!((config.ip, config.prefix_len), (Ipv4Addr::new(10, 77, 0, 2), 24));
         assert_eq!(config.peers, vec![(NodeId(1), Ipv4Addr::new(10, 77, 0, 1))]);
+    }
+
+    #[test]
+    fn who_is_not_told_its_number_is_to_find_it() {
+        let line = "relix.cluster=lab relix.size=3 relix.ip=10.77.0.2/24";
+        let Ok(Told::Seeker(seeker)) = NodeConfig::parse(line, &[]) else { panic!("a seeker") };
+        assert_eq!((seeker.cluster_name(), seeker.size()), ("lab", 3));
+        let config = seeker.found(NodeId(4), 0);
+        assert_eq!((config.node, config.founders, config.size), (NodeId(4), 0, 3));
     }
 
     #[test]
@@ -198,6 +260,7 @@ mod tests {
         let error = |line: &str| NodeConfig::parse(line, &[]).unwrap_err().to_string();
         assert_eq!(error("relix.nod=1"), "unknown setting 'relix.nod': remove it or correct its name");
         assert_eq!(error("relix.node=1"), "setting 'relix.ip' is missing: add it");
+        assert_eq!(error("relix.ip=10.77.0.1/24"), "setting 'relix.size' is missing: add it");
         assert_eq!(
             error("relix.node=1 relix.size=9"),
             "setting 'relix.size=9' is invalid: it should be a number from 1 to 7"

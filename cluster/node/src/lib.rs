@@ -25,6 +25,7 @@ mod config;
 mod coordinator;
 mod job;
 mod leader;
+mod looking;
 mod marks;
 mod message;
 mod node;
@@ -48,5 +49,6 @@ pub mod fuzzing {
 pub use cluster_consensus::Raft;
 pub use cluster_format::Planted;
 pub use cluster_format::limits::{APPEND_LEN_MAX, CONNECTIONS_MAX, connections_max};
-pub use config::{ConfigError, NodeConfig};
+pub use config::{ConfigError, NodeConfig, Seeker, Told};
+pub use looking::{Looked, Looking};
 pub use node::{Health, Node, NodeOptions, Protocol, REFUSALS_MAX};

@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) newest: Snapshot,
     /// Why no stored table is to be read or written here, if so.
     pub(crate) out_of_service: Option<DatabaseError>,
+    /// The cluster is not yet what it is to be: users wait, services do not.
+    pub(crate) is_founding: bool,
     pub(crate) wall_micros: i64,
     rng: ChaCha8Rng,
 }
@@ -83,6 +85,8 @@ pub(crate) struct NodeDatabase {
     turns: Arc<Turns>,
     channels: Arc<Channels>,
     programs: Arc<Programs>,
+    /// Whether it serves users, who are kept from a cluster that is being founded.
+    is_for_users: bool,
 }
 
 impl NodeDatabase {
@@ -91,6 +95,7 @@ impl NodeDatabase {
             requests: VecDeque::new(),
             newest: Tables::in_memory().snapshot(),
             out_of_service: None,
+            is_founding: false,
             wall_micros: 0,
             rng,
         };
@@ -106,6 +111,7 @@ impl NodeDatabase {
             turns: Arc::default(),
             channels: Arc::default(),
             programs: Arc::default(),
+            is_for_users: false,
         }
     }
 
@@ -113,8 +119,18 @@ impl NodeDatabase {
         self.asking.0.lock()
     }
 
+    /// The same, for sessions of users.
+    pub(crate) fn for_users(&self) -> NodeDatabase {
+        NodeDatabase { is_for_users: true, ..self.clone() }
+    }
+
     fn check_in_service(&self) -> Result<(), DatabaseError> {
-        self.lock().out_of_service.clone().map_or(Ok(()), Err)
+        let shared = self.lock();
+        match &shared.out_of_service {
+            Some(error) => Err(error.clone()),
+            None if self.is_for_users && shared.is_founding => Err(DatabaseError::Founding),
+            None => Ok(()),
+        }
     }
 }
 

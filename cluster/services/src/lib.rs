@@ -21,6 +21,7 @@ pub mod hooks;
 pub mod interrupts;
 pub mod links;
 pub mod log;
+pub mod machines;
 pub mod memory;
 pub mod messages;
 pub mod nodes;
@@ -67,6 +68,7 @@ pub const SCHEMAS: &[ServiceSchema] = &[
     hooks::SCHEMA,
     log::SCHEMA,
     upkeep::SCHEMA,
+    machines::SCHEMA,
 ];
 
 /// What `read` finds in the tables as this node has applied them, without asking anybody.

@@ -47,6 +47,8 @@ pub enum DatabaseError {
     MemoryFull,
     /// The commit was sent and its answer never came: it may or may not have taken place (08007).
     Unknown,
+    /// The cluster has one node so far, and waits for more of those that are to found it (57P03).
+    Founding,
     /// This node's tables are being rebuilt: ask another (57P03).
     Rebuilding,
     /// This node was removed from the cluster: ask another (57P03).

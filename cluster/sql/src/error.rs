@@ -378,6 +378,10 @@ impl From<DatabaseError> for SqlError {
                 SqlError::new(SqlState::CANNOT_CONNECT_NOW, "this node is rebuilding its tables")
                     .hint("Nothing was changed. Ask another node, or this one a little later.")
             }
+            DatabaseError::Founding => {
+                SqlError::new(SqlState::CANNOT_CONNECT_NOW, "the cluster is being founded: this is its only node so far")
+                    .hint("Nothing was changed. Start the other machines; it serves once a second one has joined.")
+            }
             DatabaseError::Removed => {
                 SqlError::new(SqlState::CANNOT_CONNECT_NOW, "this node was removed from the cluster")
                     .hint("Nothing was changed. Ask another node; given a blank disk, this one joins again.")

@@ -245,7 +245,7 @@ fn bell() -> io::Result<(UnixStream, Stdio)> {
 fn host_command(layout: &Layout, cluster: &Cluster, node: u8) -> Result<Command, Failure> {
     let program = std::env::current_exe().map_err(Failure::file("find", "this program"))?;
     let mut command = Command::new(program);
-    command.arg("--dir").arg(layout.dir()).arg("host-node");
+    command.arg("--dir").arg(layout.dir()).arg("host-node").arg("--machine").arg(node.to_string());
     command.arg("--tables-len-max").arg((cluster.host_tables_mib << 20).to_string());
     command.arg("--sql-port").arg(cluster.sql_port(node).to_string());
     command.arg("--http-port").arg(cluster.http_port(node).to_string());

@@ -104,7 +104,9 @@ impl Part<'_> {
             let mut bytes = vec![0; SUPERBLOCK_LEN];
             self.read(sector, &mut bytes).ok().map(|()| bytes.into())
         });
-        let nobody = Identity { cluster_name: String::new(), node: cluster_format::NodeId(1) };
+        let heading = heading.map_err(wrong)?;
+        let nobody =
+            Identity { cluster_name: String::new(), node: cluster_format::NodeId(1), founders: None };
         let identity = heading.as_ref().map_or(nobody, |heading| heading.identity.clone());
         let ledger = self.ledger(identity).map_err(wrong)?;
         let mut rows: Vec<(&str, String)> = Vec::new();

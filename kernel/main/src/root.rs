@@ -7,7 +7,9 @@ use core::future::poll_fn;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted, connections_max};
+use cluster_node::{
+    APPEND_LEN_MAX, Looked, Looking, Node, NodeConfig, NodeOptions, Planted, Seeker, Told, connections_max,
+};
 use drivers_api::{Console, DeviceInfo, Instant, InterruptInfo, Inventory, Level, Machine, MemoryInfo, Now};
 use drivers_virtio::{DeviceList, Devices};
 use kernel_arch::console::{self, SerialConsole};
@@ -112,7 +114,10 @@ pub async fn root(devices: Devices, options: Options) {
     let inventory = KernelInventory { list };
     let mut machine =
         Machine { disk: &mut *disk, nic: &mut nic, console: &mut console, inventory: &inventory };
-    let mut member = member(&options, entropy, &mut machine);
+    let mut member: Box<dyn Member> = match options.line().is_set("relix.selftest") {
+        true => Box::new(SelfTest::new(entropy)),
+        false => Box::new(node(&options, entropy, &mut machine).await),
+    };
     let mut deadline = Deadline::default();
     let mut rtc_read = clock::now();
     poll_fn(move |context| {
@@ -143,24 +148,43 @@ fn give_up(why: core::fmt::Arguments<'_>) -> ! {
     power::off(1)
 }
 
-fn member(
+/// The node, once it is known which.
+async fn node(
     options: &Options,
     mut entropy: drivers_virtio::ChaChaEntropy,
     machine: &mut Machine<'_>,
-) -> Box<dyn Member> {
-    if options.line().is_set("relix.selftest") {
-        return Box::new(SelfTest::new(entropy));
-    }
-    match NodeConfig::parse(&options.text, settings::KERNEL_KEYS) {
-        Ok(config) => {
-            let node_options = shares_of(machine.inventory.memory().total as usize);
-            Box::new(Node::new(config, node_options, clock::both(), machine, &mut entropy))
+) -> Node {
+    let config = match NodeConfig::parse(&options.text, settings::KERNEL_KEYS) {
+        Ok(Told::Node(config)) => config,
+        Ok(Told::Seeker(seeker)) => {
+            let found = look(seeker, machine).await;
+            console::configure(found.node.0.into(), options.log_level);
+            found
         }
-        Err(error) => {
-            machine.console.log(Level::Error, format_args!("{error}"));
-            power::off(1)
+        Err(error) => give_up(format_args!("{error}")),
+    };
+    let node_options = shares_of(machine.inventory.memory().total as usize);
+    Node::new(config, node_options, clock::both(), machine, &mut entropy)
+}
+
+/// Looks for the machine's place, unless the power button is pressed meanwhile.
+async fn look(seeker: Seeker, machine: &mut Machine<'_>) -> NodeConfig {
+    let mut looking = Looking::new(seeker, machine);
+    let mut deadline = Deadline::default();
+    poll_fn(|context| {
+        if button::was_pressed(context.waker()) {
+            power::off(0);
         }
-    }
+        match looking.poll(clock::both(), machine, context) {
+            Looked::Waits(until) => {
+                deadline.set(Some(until), context.waker());
+                Poll::Pending
+            }
+            Looked::Found(config) => Poll::Ready(config),
+            Looked::Failed(error) => give_up(format_args!("{error}")),
+        }
+    })
+    .await
 }
 
 /// How RAM is shared out: half of it. What is in flight takes about a quarter at its most, the last is for what page frames

@@ -29,7 +29,7 @@ const HEADER_LEN: usize = 144;
 type Fields = (Identity, u64, u64, u64, u64, u64, (u64, u64, u32, u64), Beginning);
 
 fn identity() -> Identity {
-    Identity { cluster_name: "fuzz".into(), node: NodeId(1) }
+    Identity { cluster_name: "fuzz".into(), node: NodeId(1), founders: Some(1) }
 }
 
 /// Opens a disk and reads all of it.
@@ -238,7 +238,7 @@ fn written(records: &[usize]) -> Vec<u8> {
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let (_, copy) = formatted();
-    let mut fields: Fields = decode(body_of(&copy)).expect("a journal has written it");
+    let (mut fields, _) = decode_prefix::<Fields>(body_of(&copy)).expect("a journal has written it");
     let mut seeds = Vec::new();
     let steps: [&[u8]; 3] = [&[0, 4, 1, 128, 3], &[1, 1, 0, 2, 0], &[]];
     for (records, steps) in [&[1, 2, 0, 3][..], &[0, 12], &[]].into_iter().zip(steps) {

@@ -80,7 +80,7 @@ impl Cluster {
     }
 
     /// `founders` blank machines and so many `joiners` behind them, none of which is started, with disks of
-    /// so many sectors. The ports of the network have these MTUs, in turn.
+    /// so many sectors. Without founders, they are to find out which nodes they are, and have to be told how many. The ports of the network have these MTUs, in turn.
     pub fn switched_off(founders: usize, joiners: usize, seed: u64, sectors: u64, mtus: &[Mtu]) -> Cluster {
         let nodes = founders + joiners;
         let member = |port: usize| {
@@ -260,7 +260,7 @@ impl Cluster {
 
     /// Whether a node runs.
     pub fn is_up(&self, id: u8) -> bool {
-        self.members[usize::from(id) - 1].node.is_some()
+        self.members[usize::from(id) - 1].is_on()
     }
 
     /// The simulated time.
@@ -288,15 +288,15 @@ impl Cluster {
 
     /// Starts a node that is down.
     pub fn start(&mut self, id: u8) {
-        let (size, ip) = (self.founders, ip_of(id.into()));
-        let settings = &self.members[usize::from(id) - 1].settings;
-        let line = format!("relix.node={id} relix.size={size} relix.ip={ip}/24 {settings}");
-        let config = NodeConfig::parse(&line, &[]).expect("the simulation's settings are right");
+        let (size, settings) = (self.founders, &self.members[usize::from(id) - 1].settings);
+        let numbers = if size > 0 { format!("relix.node={id} relix.size={size}") } else { String::new() };
+        let line = format!("{numbers} relix.ip={}/24 {settings}", ip_of(id.into()));
+        let told = NodeConfig::parse(&line, &[]).expect("the simulation's settings are right");
         let (now, seed) = (self.now, self.seed ^ u64::from(id) << 16);
         self.witness.forget(id);
         self.host.host.set_power(id, true);
         let member = &mut self.members[usize::from(id) - 1];
-        member.start(now, config, seed, &mut self.nics[usize::from(id)]);
+        member.start(now, told, seed, &mut self.nics[usize::from(id)]);
     }
 
     /// Ends a node as a power failure does.

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use cluster_node::{Node, NodeConfig, NodeOptions, Raft};
+use cluster_node::{Looked, Looking, Node, NodeConfig, NodeOptions, Raft, Told};
 use drivers_api::{Disk, DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, Instant, Machine};
 use drivers_sim::{SimConsole, SimDisk, SimEntropy, SimInventory, SimNic};
 
@@ -18,6 +18,9 @@ pub(crate) type Observer = Box<dyn FnMut(&SimDisk)>;
 pub(crate) struct Member {
     port: usize,
     pub(crate) node: Option<Node>,
+    /// Until it knows which node it is.
+    looking: Option<Looking>,
+    entropy: SimEntropy,
     pub(crate) disk: SimDisk,
     pub(crate) console: SimConsole,
     pub(crate) clock: SimClock,
@@ -42,6 +45,8 @@ impl Member {
         Member {
             port,
             node: None,
+            looking: None,
+            entropy: SimEntropy::new(0),
             disk,
             console: SimConsole::default(),
             clock: SimClock::new(),
@@ -58,23 +63,55 @@ impl Member {
     }
 
     /// Boots the machine.
-    pub(crate) fn start(&mut self, now: Instant, config: NodeConfig, seed: u64, nic: &mut SimNic) {
+    pub(crate) fn start(&mut self, now: Instant, told: Told, seed: u64, nic: &mut SimNic) {
         self.starts += 1;
         self.clock.boot(now);
         self.disk.advance(now);
         nic.start();
-        let mut entropy = SimEntropy::new(seed ^ self.starts << 40);
-        let Member { disk, console, .. } = self;
-        let mut machine = Machine { disk, nic, console, inventory: &SimInventory };
-        let local = self.clock.now(now);
-        self.node = Some(Node::new(config, self.options, local, &mut machine, &mut entropy));
+        self.entropy = SimEntropy::new(seed ^ self.starts << 40);
+        match told {
+            Told::Node(config) => self.start_node(now, config, nic),
+            Told::Seeker(seeker) => {
+                let Member { disk, console, .. } = self;
+                let machine = Machine { disk, nic, console, inventory: &SimInventory };
+                self.looking = Some(Looking::new(seeker, &machine));
+            }
+        }
         self.deadline = now;
+    }
+
+    fn start_node(&mut self, now: Instant, config: NodeConfig, nic: &mut SimNic) {
+        let Member { disk, console, entropy, .. } = self;
+        let mut machine = Machine { disk, nic, console, inventory: &SimInventory };
+        self.node = Some(Node::new(config, self.options, self.clock.now(now), &mut machine, entropy));
+    }
+
+    /// Looks for the machine's place.
+    fn look(&mut self, now: Instant, nic: &mut SimNic) {
+        let Member { disk, console, looking: Some(looking), .. } = self else { return };
+        let mut machine = Machine { disk, nic, console, inventory: &SimInventory };
+        match looking.poll(self.clock.now(now), &mut machine, &mut nobody()) {
+            Looked::Waits(deadline) => {
+                self.deadline = self.clock.when(deadline).max(now + Duration::from_micros(1));
+            }
+            Looked::Found(config) => {
+                self.looking = None;
+                self.start_node(now, config, nic);
+                self.deadline = now;
+            }
+            Looked::Failed(error) => panic!("the machine's disk: {error}"),
+        }
+    }
+
+    /// Whether the machine has power.
+    pub(crate) fn is_on(&self) -> bool {
+        self.node.is_some() || self.looking.is_some()
     }
 
     /// Takes the machine's power.
     pub(crate) fn crash(&mut self, nic: &mut SimNic) {
         self.marks = self.marks().collect();
-        self.node = None;
+        (self.node, self.looking) = (None, None);
         self.paused = false;
         self.dies_after_requests = None;
         self.disk.crash();
@@ -137,7 +174,7 @@ impl Member {
 
     /// When the machine has something to do by itself, if ever.
     pub(crate) fn next_due(&self) -> Option<Instant> {
-        let runs = self.node.is_some() && !self.paused;
+        let runs = self.is_on() && !self.paused;
         runs.then(|| self.disk.next_due().map_or(self.deadline, |due| due.min(self.deadline)))
     }
 
@@ -153,6 +190,7 @@ impl Member {
             return false;
         }
         self.disk.advance(now);
+        self.look(now, nic);
         let Some(node) = &mut self.node else { return false };
         let requests_left = self.dies_after_requests.as_mut();
         let observer = self.observer.as_mut();

@@ -48,7 +48,7 @@ impl Node {
         let backend = u32::from(self.config.node.0) << BACKEND_BITS | self.next_backend;
         self.next_backend = self.next_backend % ((1 << BACKEND_BITS) - 1) + 1;
         let secret = self.rng.next_u32();
-        let (database, registry) = (self.database.clone(), self.registry.clone());
+        let (database, registry) = (self.database.for_users(), self.registry.clone());
         match protocol {
             Protocol::Postgres => {
                 self.tasks.spawn(cluster_gateway::serve(connection, database, registry, backend, secret));

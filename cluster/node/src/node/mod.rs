@@ -3,6 +3,7 @@
 mod asked;
 mod clients;
 mod leaving;
+mod placing;
 mod rows;
 mod showing;
 mod working;
@@ -18,11 +19,13 @@ pub use clients::Protocol;
 use cluster_format::limits::CONNECTION_BUFFERS_LEN;
 use cluster_format::{ClusterId, Entry, Membership, NodeId, Payload, Planted, decode, encode};
 use cluster_gateway::Registry;
+use cluster_net::discovery::{self, Call};
 use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
 use cluster_sql::database::Database;
 use cluster_sql::notifications;
 use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Now};
 use leaving::Leaving;
+use placing::SharedPlacing;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 pub use showing::Health;
@@ -75,6 +78,7 @@ pub(crate) struct LogLine(pub(crate) Level, pub(crate) String);
 /// One member of the cluster.
 pub struct Node {
     config: NodeConfig,
+    cluster: ClusterId,
     started: Instant,
     replica: Replica,
     coordinator: Coordinator,
@@ -99,6 +103,9 @@ pub struct Node {
     next_refusal_at: Instant,
     /// Whether it was asked to stop.
     leaving: Option<Leaving>,
+    placing: SharedPlacing,
+    /// What is to be said to machines that look for their place.
+    calls: Vec<Call>,
 }
 
 impl Node {
@@ -119,13 +126,14 @@ impl Node {
             seed
         };
         let (hardware_address, mtu) = (machine.nic.hardware_address(), machine.nic.mtu());
+        let cluster = ClusterId::of_name(&config.cluster_name);
         let peers = PeersConfig {
-            cluster: ClusterId::of_name(&config.cluster_name),
+            cluster,
             node: config.node,
             hardware_address,
             mtu,
             ip: config.ip,
-            peers: (1..=config.founders).map(|id| (NodeId(id), known_ip(&config, NodeId(id)))).collect(),
+            peers: (1..=config.size).map(|id| (NodeId(id), known_ip(&config, NodeId(id)))).collect(),
             seed: new_seed(),
         };
         let (election_seed, shared_seed) = (new_seed(), new_seed());
@@ -149,6 +157,7 @@ impl Node {
         );
         let replica = Replica::new(&config, machine.disk.geometry(), &options, election_seed, rng.next_u64());
         Node {
+            cluster,
             started: now.monotonic,
             replica,
             coordinator: Coordinator::new(config.node, Leader::new(options.planted), rng.next_u64() >> 1),
@@ -170,6 +179,8 @@ impl Node {
             link_is_up: true,
             next_refusal_at: Instant::ZERO,
             leaving: None,
+            placing: SharedPlacing::default(),
+            calls: Vec::new(),
             config,
         }
     }
@@ -212,7 +223,7 @@ impl Node {
         if more {
             self.database.lock().newest = self.replica.tables.snapshot();
         }
-        self.database.lock().out_of_service = self.replica.out_of_service();
+        self.share_service_state();
         for entry in applied {
             self.entry_applied(&entry);
         }
@@ -239,6 +250,18 @@ impl Node {
             self.members = Some(membership.clone());
             membership.members().for_each(|member| self.peers.add(now.monotonic, member.node));
         }
+    }
+
+    /// Tells sessions whom this node serves.
+    fn share_service_state(&mut self) {
+        // Founded by one, for more, and never joined by any: what is written now would be on one disk.
+        let is_alone =
+            |membership: &Membership| membership.members().count() == 1 && membership.removed.is_empty();
+        let raft = self.replica.raft();
+        let is_founding = self.config.size > 1 && raft.is_some_and(|raft| is_alone(raft.log().membership()));
+        let mut shared = self.database.lock();
+        shared.out_of_service = self.replica.out_of_service();
+        shared.is_founding = is_founding;
     }
 
     fn entry_applied(&mut self, entry: &Entry) {
@@ -277,8 +300,15 @@ impl Node {
     fn take_frames(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> bool {
         for _ in 0..FRAMES_PER_ROUND {
             let Poll::Ready(frame) = machine.nic.poll_receive(context) else { return false };
-            if !self.peers.receive(now.monotonic, frame.bytes()) {
-                self.stack.lock().receive(frame);
+            if self.peers.receive(now.monotonic, frame.bytes()) {
+                continue;
+            }
+            match discovery::heard(self.cluster, frame.bytes()) {
+                Some((from, Call::Looks { .. })) => {
+                    self.machine_looks(machine.nic.hardware_address(), from);
+                }
+                Some(_) => {}
+                None => self.stack.lock().receive(frame),
             }
         }
         true
@@ -372,6 +402,10 @@ impl Node {
             // A full queue loses the frame; the link sends it again.
             any |= nic.transmit(frame).is_ok();
         });
+        let own = nic.hardware_address();
+        for call in self.take_calls(now) {
+            any |= nic.transmit(discovery::call(self.cluster, own, &call)).is_ok();
+        }
         let mut stack = self.stack.lock();
         stack.poll(now.monotonic);
         while nic.can_transmit()

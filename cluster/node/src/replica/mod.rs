@@ -32,7 +32,7 @@ use alloc::vec::Vec;
 
 use cluster_consensus::{Config, Message, Raft, Timing};
 use cluster_format::{Entry, Incarnation, Marks, Membership, NodeId, Planted, Version};
-use cluster_journal::{Beginning, Journal, JournalError, JournalEvent};
+use cluster_journal::{Beginning, Identity, Journal, JournalError, JournalEvent};
 use cluster_sql::database::DatabaseError;
 use cluster_store::{Tables, TablesOptions, Through};
 use drivers_api::{DiskGeometry, Instant, Level, Now};
@@ -159,8 +159,11 @@ impl Replica {
         seed: [u8; 32],
         journal: u64,
     ) -> Replica {
-        let identity =
-            cluster_journal::Identity { cluster_name: config.cluster_name.clone(), node: config.node };
+        let identity = Identity {
+            cluster_name: config.cluster_name.clone(),
+            node: config.node,
+            founders: Some(config.founders),
+        };
         let life = journal;
         let (journal, phase) = match Journal::open(geometry, identity, journal, options.planted) {
             Ok(journal) => (Some(journal), Phase::Opening(None)),

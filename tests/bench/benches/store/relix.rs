@@ -209,7 +209,7 @@ impl Relix {
 
 fn open_journal(directory: &Path) -> (Queue, Journal) {
     let queue = Queue::open(&directory.join("journal"));
-    let identity = Identity { cluster_name: "bench".into(), node: NodeId(1) };
+    let identity = Identity { cluster_name: "bench".into(), node: NodeId(1), founders: Some(1) };
     let journal = Journal::open(queue.disk.geometry(), identity, 7, Planted::NONE).expect("a journal");
     (queue, journal)
 }

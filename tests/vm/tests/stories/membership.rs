@@ -99,3 +99,14 @@ fn vms_come_and_go() {
 fn host_processes_come_and_go() {
     members_come_and_go("host-members", &["--host"]);
 }
+
+/// Machines that are told only their cluster's name and size: the last one is node 4, whatever numbers the others have.
+#[test]
+fn vms_that_find_each_other_come_and_go() {
+    members_come_and_go("discovered-members", &["--discover"]);
+}
+
+#[test]
+fn host_processes_that_find_each_other_come_and_go() {
+    members_come_and_go("discovered-host-members", &["--discover", "--host"]);
+}
