@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use cluster_format::{
     Commit, Digest, Entry, Incarnation, LogPosition, NodeId, Origin, Payload, Planted, RequestId, Version,
-    Write, crc32c, decode, encode,
+    Write, crc32c, decode_prefix, encode,
 };
 use cluster_journal::{
     Beginning, Identity, Journal, JournalError, JournalEvent, LogEnd, RECORDS_START, Record, RecordState,
@@ -147,6 +147,11 @@ fn entry_behind(end: &LogEnd, len: usize) -> Entry {
     Entry::new(position, 0, end.digest, Payload::Commit(commit.into()))
 }
 
+/// What a superblock says, but for the founders, which stand behind it.
+fn fields_of(body: &[u8]) -> Option<Fields> {
+    decode_prefix(body).ok().map(|(fields, _)| fields)
+}
+
 /// Opens a disk, goes on from what is there, and opens it again.
 pub fn disk(bytes: &[u8]) {
     let mut input = Input::new(bytes);
@@ -165,7 +170,7 @@ pub fn disk(bytes: &[u8]) {
     let what = input.short().to_vec();
     let mut records = input.rest().to_vec();
     records.resize(records.len().next_multiple_of(SECTOR_SIZE), 0);
-    let fields = decode::<Fields>(body).or_else(|_| decode(body_of(copy))).expect("a journal has written it");
+    let fields = fields_of(body).or_else(|| fields_of(body_of(copy))).expect("a journal has written it");
     let magic = [&b"RLXJ"[..], &copy[8..10]].concat();
     seal(&mut records, &magic, &fields);
     // In the ring, a place follows from the first.
@@ -238,7 +243,7 @@ fn written(records: &[usize]) -> Vec<u8> {
 
 pub fn seeds() -> Vec<Vec<u8>> {
     let (_, copy) = formatted();
-    let (mut fields, _) = decode_prefix::<Fields>(body_of(&copy)).expect("a journal has written it");
+    let mut fields = fields_of(body_of(&copy)).expect("a journal has written it");
     let mut seeds = Vec::new();
     let steps: [&[u8]; 3] = [&[0, 4, 1, 128, 3], &[1, 1, 0, 2, 0], &[]];
     for (records, steps) in [&[1, 2, 0, 3][..], &[0, 12], &[]].into_iter().zip(steps) {

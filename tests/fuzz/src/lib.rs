@@ -103,6 +103,13 @@ pub const TARGETS: &[Target] = &[
         len_max: 4096,
     },
     Target {
+        name: "discovery-calls",
+        about: "what machines say that look for their cluster, with right checksums",
+        run: peers::calls,
+        seeds: peers::call_seeds,
+        len_max: 128,
+    },
+    Target {
         name: "peer-messages",
         about: "what a node says to another",
         run: peers::message,

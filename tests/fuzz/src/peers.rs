@@ -7,8 +7,9 @@ use std::time::Duration;
 use cluster_consensus::{AppendOutcome, Config, Message, MessageBody, Raft, Recovered, Timing};
 use cluster_format::{
     ClusterId, Crc32c, Entry, Incarnation, LogPosition, Membership, NodeId, Payload, Planted, Version,
-    decode, encode,
+    crc32c, decode, encode,
 };
+use cluster_net::discovery::{self, Call};
 use cluster_net::{PeerEvent, Peers, PeersConfig, Stack, StackConfig};
 use cluster_node::fuzzing::PeerMessage;
 use drivers_api::{FRAME_LEN_MAX, Frame, Instant, Mtu, Now, WallTime};
@@ -31,6 +32,40 @@ fn config(node: u8) -> PeersConfig {
         peers: vec![(NodeId(1), None), (NodeId(2), None)],
         seed: [node; 32],
     }
+}
+
+const CALLED_LEN: usize = 24;
+
+/// What is heard can be said again.
+pub fn calls(bytes: &[u8]) {
+    let mut frame = bytes.to_vec();
+    if let Some((body, sum)) =
+        frame.get_mut(DATAGRAM..).and_then(|call| call.split_at_mut_checked(CALLED_LEN))
+        && let Some(sum) = sum.get_mut(..4)
+    {
+        sum.copy_from_slice(&crc32c(body).to_le_bytes());
+    }
+    if let Ok(mut ethernet) = EthernetFrame::new_checked(&mut frame)
+        && let Ok(mut ip) = Ipv4Packet::new_checked(ethernet.payload_mut())
+    {
+        ip.fill_checksum();
+    }
+    let cluster = ClusterId::of_name("fuzz");
+    if let Some((from, call)) = discovery::heard(cluster, &frame) {
+        let again = discovery::call(cluster, from, &call);
+        assert_eq!(discovery::heard(cluster, again.bytes()), Some((from, call)));
+    }
+}
+
+pub fn call_seeds() -> Vec<Vec<u8>> {
+    let machine = [2, 0, 0, 0, 0, 7];
+    let calls = [
+        Call::Looks { size: 3, backs: machine },
+        Call::Exists { machine },
+        Call::Place { machine, node: NodeId(4) },
+    ];
+    let said = calls.iter().map(|call| discovery::call(ClusterId::of_name("fuzz"), machine, call));
+    said.map(|frame| frame.bytes().to_vec()).collect()
 }
 
 /// Makes checksums right: those of IPv4, of TCP, and of a datagram between nodes.
