@@ -123,6 +123,17 @@ pub enum MachineType {
     Microvm,
 }
 
+/// What starts a machine from its disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// SeaBIOS, which QEMU has with it.
+    #[default]
+    Bios,
+    /// OVMF.
+    Uefi,
+}
+
 #[derive(Clone, Debug, Args)]
 pub struct UpOptions {
     /// How many nodes, 1 to 16; more than a running cluster has: the new ones join it. Without: those it has,
@@ -141,6 +152,13 @@ pub struct UpOptions {
     /// QEMU's machine type.
     #[arg(long, value_enum, default_value_t = MachineType::Q35)]
     pub machine: MachineType,
+    /// Boots each VM of a new cluster from a copy of this disk image, which 'relix image build' has made; its data is on the
+    /// same disk.
+    #[arg(long, value_name = "FILE", conflicts_with = "host")]
+    pub image: Option<PathBuf>,
+    /// What boots an image.
+    #[arg(long, value_enum, default_value_t = Firmware::Bios, requires = "image")]
+    pub firmware: Firmware,
     /// Node K serves SQL on port BASE+K of 127.0.0.1, and HTTP on BASE+100+K.
     #[arg(long, default_value_t = 55430)]
     pub base_port: u16,

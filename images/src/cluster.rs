@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use drivers_api::Mtu;
 use serde::{Deserialize, Serialize};
 
-use crate::cli::MachineType;
+use crate::cli::{Firmware, MachineType};
 use crate::error::Failure;
 use crate::layout::Layout;
 
@@ -38,7 +38,17 @@ fn host_tables_mib() -> u64 {
 #[serde(rename_all = "lowercase")]
 pub enum Runner {
     /// A VM.
-    Vm { kernel: PathBuf, symbols: PathBuf, machine: MachineType, kvm: bool, memory_mib: u32, cpus: u8 },
+    Vm {
+        kernel: PathBuf,
+        symbols: PathBuf,
+        machine: MachineType,
+        kvm: bool,
+        memory_mib: u32,
+        cpus: u8,
+        /// What it boots, if not the kernel: its disk is a copy of this image.
+        #[serde(default)]
+        image: Option<(PathBuf, Firmware)>,
+    },
     /// A process.
     Host,
 }
@@ -90,6 +100,14 @@ impl Cluster {
     /// All nodes.
     pub fn node_ids(&self) -> std::ops::RangeInclusive<u8> {
         1..=self.nodes
+    }
+
+    /// What its disks are copies of, if they are not blank, and what boots them.
+    pub fn image(&self) -> Option<&(PathBuf, Firmware)> {
+        match &self.runner {
+            Runner::Vm { image, .. } => image.as_ref(),
+            Runner::Host => None,
+        }
     }
 
     /// An error unless there is such a node.

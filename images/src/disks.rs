@@ -2,10 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::ops::RangeInclusive;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+use drivers_gpt::RELIX_DATA;
 
 use crate::cluster::Cluster;
 use crate::error::Failure;
+use crate::image::{DiskFile, SECTOR_LEN};
 use crate::layout::Layout;
 
 /// The size of a new cluster's disks in MiB, unless told otherwise: 4 GiB.
@@ -17,14 +21,52 @@ pub const DISK_MIB_RANGE: RangeInclusive<u64> = 8..=256 << 20;
 /// The sizes that an image may have, in MiB: it has 66 before the data, and some beside them.
 pub const IMAGE_MIB_RANGE: RangeInclusive<u64> = 80..=256 << 20;
 
-/// Makes the disk of a node that has none yet.
+/// Makes the disk of a node that has none yet: blank, or a copy of an image.
 pub fn make(layout: &Layout, cluster: &Cluster, node: u8) -> Result<(), Failure> {
     let path = layout.disk(node);
     if path.exists() {
         return Ok(());
     }
-    let file = File::create_new(&path).map_err(Failure::file("create", &path))?;
-    file.set_len(cluster.disk_mib << 20).map_err(Failure::file("size", path))
+    // Under another name until it is whole.
+    let part = path.with_extension("part");
+    let file = File::create(&part).map_err(Failure::file("create", &part))?;
+    file.set_len(cluster.disk_mib << 20).map_err(Failure::file("size", &part))?;
+    if let Some((image, _)) = cluster.image() {
+        copy(&DiskFile::open(image)?, &file, &part)?;
+    }
+    std::fs::rename(&part, &path).map_err(Failure::file("create", path))
+}
+
+/// Copies what `image` holds to the front of a file of zeros.
+fn copy(image: &DiskFile, file: &File, path: &Path) -> Result<(), Failure> {
+    const STEP: u64 = 128;
+    for sector in (0..image.sectors()).step_by(STEP as usize) {
+        let mut bytes = vec![0; (STEP.min(image.sectors() - sector) * SECTOR_LEN) as usize];
+        image.read(sector, &mut bytes)?;
+        if bytes.iter().any(|byte| *byte != 0) {
+            file.write_all_at(&bytes, sector * SECTOR_LEN).map_err(Failure::file("write", path))?;
+        }
+    }
+    Ok(())
+}
+
+/// An error if it is no image, or the disks would have no room for it.
+pub fn check_image(path: &Path, disk_mib: u64) -> Result<(), Failure> {
+    let image = DiskFile::open(path)?;
+    if image.table()?.is_none_or(|found| found.table.find(RELIX_DATA).is_err()) {
+        return Err(Failure::Argument(format!(
+            "{} is no image of Relix: make one with 'relix image build'",
+            path.display()
+        )));
+    }
+    let needed = (image.sectors() * SECTOR_LEN).div_ceil(1 << 20);
+    match needed <= disk_mib {
+        true => Ok(()),
+        false => Err(Failure::Argument(format!(
+            "{} is a disk of {needed} MiB, and the nodes' have {disk_mib}: give --disk-mib {needed} or more",
+            path.display()
+        ))),
+    }
 }
 
 /// An error if the disks have more than so many MiB.

@@ -21,6 +21,12 @@ pub fn ensure_grub() -> Result<(), Failure> {
     ensure(grub::PROGRAM, "GRUB", &["grub-common", "grub-pc-bin", "grub-efi-amd64-bin"], is_there, "")
 }
 
+/// Makes sure that OVMF is there.
+pub fn ensure_ovmf() -> Result<(), Failure> {
+    let is_there = || qemu::OVMF.iter().all(|file| Path::new(file).is_file());
+    ensure("OVMF", "OVMF", &["ovmf"], is_there, ", or use --firmware bios")
+}
+
 /// Installs `packages`, which give `program`, unless it is there; `otherwise` says how to do without.
 fn ensure(
     program: &str,

@@ -3,12 +3,15 @@
 use std::ffi::OsString;
 use std::path::Path;
 
-use crate::cli::MachineType;
+use crate::cli::{Firmware, MachineType};
 use crate::cluster::{Cluster, MTU, Runner, hardware_address_of};
 use crate::layout::Layout;
 
 /// The program.
 pub const PROGRAM: &str = "qemu-system-x86_64";
+
+/// OVMF: its code, and the variables that it begins with.
+pub const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"];
 
 /// What QEMU calls the disk.
 pub const DRIVE: &str = "data";
@@ -18,7 +21,9 @@ pub const NIC: &str = "nic";
 
 /// The arguments for `node`.
 pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsString>> {
-    let Runner::Vm { kernel, symbols, machine, kvm, memory_mib, cpus } = &cluster.runner else { return None };
+    let Runner::Vm { kernel, symbols, machine, kvm, memory_mib, cpus, image } = &cluster.runner else {
+        return None;
+    };
     let mut arguments: Vec<OsString> = Vec::new();
     let mut add = |words: &[&str]| arguments.extend(words.iter().map(OsString::from));
     let (machine, bus) = match machine {
@@ -37,8 +42,18 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
     }
     add(&["-m", &memory_mib.to_string(), "-smp", &cpus.to_string()]);
     add(&["-name", &format!("{}-{node}", cluster.name)]);
-    add(&["-kernel", &text(kernel), "-initrd", &text(symbols)]);
-    add(&["-append", &cluster.settings(node).join(" ")]);
+    let settings = cluster.settings(node).join(" ");
+    match image {
+        None => add(&["-kernel", &text(kernel), "-initrd", &text(symbols), "-append", &settings]),
+        Some((_, firmware)) => {
+            add(&["-fw_cfg", &format!("name=opt/relix/settings,string={}", settings.replace(',', ",,"))]);
+            if *firmware == Firmware::Uefi {
+                let [code, variables] = OVMF;
+                add(&["-drive", &format!("if=pflash,format=raw,readonly=on,file={code}")]);
+                add(&["-drive", &format!("if=pflash,format=raw,snapshot=on,file={variables}")]);
+            }
+        }
+    }
     let log = escaped(&layout.node_log(node));
     add(&["-chardev", &format!("file,id=console,path={log},append=on"), "-serial", "chardev:console"]);
     // The default cache mode: a flush by the guest reaches the host's disk. The guest is told of errors,

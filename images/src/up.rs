@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::io::IsTerminal;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use cluster_format::limits::VOTERS_MAX;
 use drivers_api::Entropy;
 use drivers_host::HostEntropy;
 
-use crate::cli::{Accel, UpOptions};
+use crate::cli::{Accel, Firmware, MachineType, UpOptions};
 use crate::cluster::{Cluster, NODES_MAX, Runner};
 use crate::control::{self, FaultOrder, MachineState, NetworkOrder, Order};
 use crate::disks::DISK_MIB;
@@ -155,7 +156,11 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
         say_growth(earlier, nodes, disk_mib);
         disks::grow(layout, earlier, disk_mib)?;
     }
-    let runner = if options.host { Runner::Host } else { prepare_vm(layout, options)? };
+    let image = match &earlier {
+        Some(earlier) => earlier.image().cloned(),
+        None => options.image.as_deref().map(|image| check_image(options, image)).transpose()?,
+    };
+    let runner = if options.host { Runner::Host } else { prepare_vm(layout, options, image)? };
     // The disks carry the name: a cluster keeps it.
     let base_port = options.base_port;
     Ok(match earlier {
@@ -180,7 +185,11 @@ fn new_name() -> String {
     format!("relix-{:08x}", u32::from_le_bytes(bytes))
 }
 
-fn prepare_vm(layout: &Layout, options: &UpOptions) -> Result<Runner, Failure> {
+fn prepare_vm(
+    layout: &Layout,
+    options: &UpOptions,
+    image: Option<(PathBuf, Firmware)>,
+) -> Result<Runner, Failure> {
     packages::ensure_qemu()?;
     let progress = spinner("building the kernel");
     let kernel = kernel_image::build(&progress)?;
@@ -197,7 +206,21 @@ fn prepare_vm(layout: &Layout, options: &UpOptions) -> Result<Runner, Failure> {
         kvm: usable && options.accel != Accel::Tcg,
         memory_mib: options.memory,
         cpus: options.cpus,
+        image,
     })
+}
+
+/// The image by its full name, if VMs can boot it.
+fn check_image(options: &UpOptions, path: &Path) -> Result<(PathBuf, Firmware), Failure> {
+    if options.machine == MachineType::Microvm {
+        return Err(Failure::Argument("microvm boots no disks: use --machine q35 with --image".into()));
+    }
+    if options.firmware == Firmware::Uefi {
+        packages::ensure_ovmf()?;
+    }
+    disks::check_image(path, options.disk_mib.unwrap_or(DISK_MIB))?;
+    let path = std::path::absolute(path).map_err(Failure::file("use", path))?;
+    Ok((path, options.firmware))
 }
 
 /// Whether KVM runs here: the device alone does not say so, the CPU must have the extensions.

@@ -5,6 +5,8 @@ use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use drivers_gpt::{Found, Search};
+
 use crate::error::Failure;
 use crate::image::SECTOR_LEN;
 use crate::image::qcow2::{Place, Qcow2, Qcow2Error};
@@ -39,6 +41,17 @@ impl DiskFile {
     /// How many sectors the disk has.
     pub fn sectors(&self) -> u64 {
         self.len / SECTOR_LEN
+    }
+
+    /// Its partition table, if it has one.
+    pub fn table(&self) -> Result<Option<Found>, Failure> {
+        let mut search = Search::new(self.sectors());
+        while let Some(span) = search.wanted() {
+            let mut bytes = vec![0; (span.sectors * SECTOR_LEN) as usize];
+            self.read(span.sector, &mut bytes)?;
+            search.arrived(Some(&bytes));
+        }
+        search.finish().map_err(|error| Failure::Argument(format!("{}: {error}", self.path.display())))
     }
 
     /// Fills `bytes` from `sector` on; they lie within the disk.

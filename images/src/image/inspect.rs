@@ -5,7 +5,7 @@ use std::path::Path;
 use cluster_format::{Planted, Version};
 use cluster_journal::{Identity, Journal, JournalError, JournalEvent, SUPERBLOCK_LEN, heading};
 use drivers_api::{DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest};
-use drivers_gpt::{BIOS_BOOT, EFI_SYSTEM, Guid, RELIX_DATA, Search, Table};
+use drivers_gpt::{BIOS_BOOT, EFI_SYSTEM, Guid, RELIX_DATA, Table};
 
 use crate::error::Failure;
 use crate::image::SECTOR_LEN;
@@ -20,14 +20,7 @@ pub fn run(path: &Path) -> Result<(), Failure> {
     let file = DiskFile::open(path)?;
     let wrong = |problem: String| Failure::Argument(format!("{}: {problem}", path.display()));
     println!("{}: {}, {} MiB", path.display(), file.format(), mebibytes(file.sectors()));
-    let mut search = Search::new(file.sectors());
-    while let Some(span) = search.wanted() {
-        let mut bytes = vec![0; (span.sectors * SECTOR_LEN) as usize];
-        file.read(span.sector, &mut bytes)?;
-        search.arrived(Some(&bytes));
-    }
-    let found = search.finish().map_err(|error| wrong(error.to_string()))?;
-    let data = match found {
+    let data = match file.table()? {
         None => Part { file: &file, first: 0, sectors: file.sectors() },
         Some(found) => {
             print!("\n{}", partitions(&found.table));

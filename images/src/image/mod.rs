@@ -9,7 +9,8 @@ mod qcow2;
 mod sparse;
 
 pub use build::run as build;
+pub use file::DiskFile;
 pub use inspect::run as inspect;
 
 /// Bytes of a sector, as partition tables count them.
-const SECTOR_LEN: u64 = drivers_api::SECTOR_SIZE as u64;
+pub const SECTOR_LEN: u64 = drivers_api::SECTOR_SIZE as u64;

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use drivers_gpt::{BOOT_CODE_LEN, EFI_SYSTEM, Guid, NewPartition, Table};
-use tests_vm::{relix, run, scratch_dir, turn};
+use tests_vm::{Cluster, relix, run, scratch_dir, turn};
 
 /// How long a machine may take until it says something. Firmware is slow when it is translated.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -217,4 +217,35 @@ fn a_disk_that_cannot_be_the_nodes_is_left_alone() {
     File::create(&disk).and_then(|file| file.set_len(64 << 20)).expect("room");
     let said = started(&disk).wait_for(&["the data disk was blank", "the leader is node 1"]);
     assert!(!said.contains("partition"), "{said}");
+}
+
+/// Three VMs from one image, which has no settings: they are told only their cluster's name and size.
+fn one_image_is_three_nodes(name: &str, format: &str, firmware: &str) {
+    let _turn = turn();
+    let folder = Folder::new(&format!("{name}-image"));
+    let image = folder.image(&format!("relix.{format}"), format);
+    let image = image.to_str().expect("a path");
+    let began = Instant::now();
+    let cluster =
+        Cluster::start(name, &["--discover", "--image", image, "--firmware", firmware, "--memory", "256"]);
+    println!("{name}: three nodes serve after {:.1} s", began.elapsed().as_secs_f64());
+    cluster.client(1).query("CREATE TABLE t AS SELECT 7 AS a").expect("it serves");
+    let leader = cluster.leader();
+    cluster.fault(&["kill", &leader.to_string()]);
+    let other = cluster.others(leader)[0];
+    cluster.wait("the others go on", || cluster.client(other).query("INSERT INTO t VALUES (8)").ok());
+    cluster.fault(&["restart", &leader.to_string()]);
+    cluster.catches_up(leader);
+    assert_eq!(cluster.client(leader).row("SELECT sum(a) FROM t"), Ok("15".into()));
+    assert!(cluster.log(1).contains("the data partition grows"), "{}", cluster.log(1));
+}
+
+#[test]
+fn one_image_is_three_nodes_by_bios() {
+    one_image_is_three_nodes("three-by-bios", "raw", "bios");
+}
+
+#[test]
+fn one_image_is_three_nodes_by_efi() {
+    one_image_is_three_nodes("three-by-efi", "qcow2", "uefi");
 }
