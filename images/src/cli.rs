@@ -89,6 +89,9 @@ pub enum Command {
         /// Where it listens for HTTP, on this machine only.
         #[arg(long)]
         http_port: u16,
+        /// How far its wall clock is ahead of this machine's.
+        #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
+        clock_ahead_s: i64,
         /// `relix.KEY=VALUE` settings.
         words: Vec<String>,
     },

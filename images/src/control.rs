@@ -30,10 +30,28 @@ pub enum Order {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FaultOrder {
-    Kill { node: u8 },
-    Restart { node: u8 },
-    Pause { node: u8 },
-    Resume { node: u8 },
+    Kill {
+        node: u8,
+    },
+    Restart {
+        node: u8,
+    },
+    Pause {
+        node: u8,
+    },
+    Resume {
+        node: u8,
+    },
+    /// Slow a VM's disk down to so many operations per second, or end that with 0.
+    Disk {
+        node: u8,
+        iops: u32,
+    },
+    /// End a node, and start it with a clock that is so many seconds ahead of this machine's.
+    Clock {
+        node: u8,
+        ahead_s: i64,
+    },
     Network(NetworkOrder),
 }
 

@@ -34,13 +34,14 @@ const HOST_LOG_LEN_MAX: usize = 64 << 20;
 pub fn run(
     layout: &Layout,
     id: u8,
+    clock: HostClock,
     words: &[String],
     tables_len_max: usize,
     ports: [u16; 2],
 ) -> Result<(), Failure> {
     let told = NodeConfig::parse(&words.join(" "), &[]);
     let told = told.map_err(|error| Failure::Argument(error.to_string()))?;
-    let mut root = Root::open(layout, id, ports)?;
+    let mut root = Root::open(layout, id, clock, ports)?;
     let options = NodeOptions {
         tables_len_max,
         sessions_len_max: tables_len_max / 4,
@@ -74,7 +75,7 @@ struct Root {
 }
 
 impl Root {
-    fn open(layout: &Layout, id: u8, ports: [u16; 2]) -> Result<Root, Failure> {
+    fn open(layout: &Layout, id: u8, clock: HostClock, ports: [u16; 2]) -> Result<Root, Failure> {
         let disk_path = layout.disk(id);
         let disk = HostDisk::open(&disk_path).map_err(Failure::file("use the disk", &disk_path))?;
         let (wire, theirs) = (layout.node_socket(id), layout.switch_socket(id));
@@ -86,7 +87,7 @@ impl Root {
             .map_err(|(address, _)| Failure::PortInUse(address.port()))?;
         let waker = waiter.waker();
         let stop = listen(disk.size(), waker.clone()).map_err(Failure::file("run", &disk_path))?;
-        let (console, clock) = (HostConsole::new(id), HostClock::new());
+        let console = HostConsole::new(id);
         Ok(Root { disk, nic, console, clock, waiter, waker, clients, stop, wire })
     }
 

@@ -41,6 +41,7 @@ mod up;
 use std::process::ExitCode;
 
 use clap::Parser;
+use drivers_host::HostClock;
 
 use crate::cli::{Cli, Command, DemoCommand, ImageCommand, ProgramCommand};
 use crate::error::Failure;
@@ -91,8 +92,9 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Sim(options) => return sim::run(&options),
         Command::Down { wipe } => down::run(&layout, wipe)?,
         Command::Fabric => fabric::run(&layout)?,
-        Command::HostNode { machine, words, tables_len_max, sql_port, http_port } => {
-            host_node::run(&layout, machine, &words, tables_len_max, [sql_port, http_port])?
+        Command::HostNode { machine, words, tables_len_max, sql_port, http_port, clock_ahead_s } => {
+            let clock = HostClock::ahead_by(clock_ahead_s);
+            host_node::run(&layout, machine, clock, &words, tables_len_max, [sql_port, http_port])?
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -13,12 +13,19 @@ use crate::disk::QUEUE_DEPTH;
 /// The host's clocks.
 pub struct HostClock {
     start: std::time::Instant,
+    /// How far the wall clock is ahead of the system's, in microseconds.
+    ahead_micros: i64,
 }
 
 impl HostClock {
     /// A clock that starts now.
     pub fn new() -> HostClock {
-        HostClock { start: std::time::Instant::now() }
+        HostClock::ahead_by(0)
+    }
+
+    /// The same, whose wall clock is so many seconds ahead of the system's.
+    pub fn ahead_by(seconds: i64) -> HostClock {
+        HostClock { start: std::time::Instant::now(), ahead_micros: seconds.saturating_mul(1_000_000) }
     }
 
     /// Both clocks, now.
@@ -26,6 +33,7 @@ impl HostClock {
         let nanos = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         let unix_micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
+        let unix_micros = unix_micros.saturating_add(self.ahead_micros);
         Now { monotonic: Instant::from_nanos(nanos), wall: WallTime { unix_micros } }
     }
 }

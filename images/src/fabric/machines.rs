@@ -34,6 +34,10 @@ struct Machine {
     paused: bool,
     /// Where a host process is told something.
     bell: Option<UnixStream>,
+    /// What its disk does per second, at most; 0: all it can.
+    iops: u32,
+    /// How far its clock is ahead of this machine's, in seconds.
+    ahead_s: i64,
 }
 
 /// All machines. Cloning shares them.
@@ -97,16 +101,17 @@ impl Machines {
         let _ = std::fs::remove_file(layout.node_socket(node));
         let _ = std::fs::remove_file(layout.monitor_socket(node));
         disks::make(layout, cluster, node)?;
+        let ahead_s = machines.borrow()[usize::from(node) - 1].ahead_s;
         // A key pressed in the terminal is not meant for the machines.
         let (mut command, input, bell) = match qemu::arguments(layout, cluster, node) {
             Some(arguments) => {
                 let mut command = Command::new(qemu::PROGRAM);
-                command.args(arguments);
+                command.args(arguments).args(qemu::clock(ahead_s));
                 (command, Stdio::null(), None)
             }
             None => {
                 let (bell, input) = bell().map_err(Failure::file("make a socket for", &log_path))?;
-                (host_command(layout, cluster, node)?, input, Some(bell))
+                (host_command(layout, cluster, node, ahead_s)?, input, Some(bell))
             }
         };
         command.stdin(input).stdout(log).stderr(errors);
@@ -116,7 +121,8 @@ impl Machines {
         let child = command.kill_on_drop(true).spawn();
         let child = child.map_err(|error| Failure::Program { program, problem: error.to_string() })?;
         let mut machines = machines.borrow_mut();
-        machines[usize::from(node) - 1] = Machine { child: Some(child), paused: false, bell };
+        let machine = &mut machines[usize::from(node) - 1];
+        (machine.child, machine.paused, machine.bell) = (Some(child), false, bell);
         Ok(())
     }
 
@@ -206,6 +212,42 @@ impl Machines {
         }
     }
 
+    /// A node's clock is so far ahead of this machine's, from its next start on.
+    pub fn set_clock(&self, node: u8, ahead_s: i64) {
+        self.0.machines.borrow_mut()[usize::from(node) - 1].ahead_s = ahead_s;
+    }
+
+    /// Slows a VM's disk down to so many operations per second, or ends that with 0. One that is down or paused will be told
+    /// once it goes on.
+    pub async fn set_disk_speed(&self, node: u8, iops: u32) -> Result<(), Failure> {
+        if !matches!(self.0.cluster.borrow().runner, Runner::Vm { .. }) {
+            let why =
+                "host processes have the host's disk, which is not slowed down: start VMs, without --host";
+            return Err(Failure::Refused(why.into()));
+        }
+        let is_listening = {
+            let machine = &mut self.0.machines.borrow_mut()[usize::from(node) - 1];
+            machine.iops = iops;
+            machine.pid().is_some() && !machine.paused
+        };
+        match is_listening {
+            true => monitor::slow_disk(&self.0.layout.monitor_socket(node), iops).await,
+            false => Ok(()),
+        }
+    }
+
+    /// Slows those disks down that are to be slow.
+    pub async fn slow_disks(&self) -> Result<(), Failure> {
+        let slow: Vec<(u8, u32)> = {
+            let machines = self.0.machines.borrow();
+            (1..).zip(machines.iter()).map(|(node, machine)| (node, machine.iops)).collect()
+        };
+        for (node, iops) in slow.into_iter().filter(|(_, iops)| *iops > 0) {
+            self.set_disk_speed(node, iops).await?;
+        }
+        Ok(())
+    }
+
     /// Ends all, each with a little time to end by itself.
     pub async fn stop_all(&self) {
         let children: Vec<Child> =
@@ -242,13 +284,14 @@ fn bell() -> io::Result<(UnixStream, Stdio)> {
     Ok((ours, OwnedFd::from(theirs).into()))
 }
 
-fn host_command(layout: &Layout, cluster: &Cluster, node: u8) -> Result<Command, Failure> {
+fn host_command(layout: &Layout, cluster: &Cluster, node: u8, ahead_s: i64) -> Result<Command, Failure> {
     let program = std::env::current_exe().map_err(Failure::file("find", "this program"))?;
     let mut command = Command::new(program);
     command.arg("--dir").arg(layout.dir()).arg("host-node").arg("--machine").arg(node.to_string());
     command.arg("--tables-len-max").arg((cluster.host_tables_mib << 20).to_string());
     command.arg("--sql-port").arg(cluster.sql_port(node).to_string());
     command.arg("--http-port").arg(cluster.http_port(node).to_string());
+    command.arg("--clock-ahead-s").arg(ahead_s.to_string());
     command.args(cluster.settings(node));
     Ok(command)
 }

@@ -33,6 +33,16 @@ pub async fn press_power_button(socket: &Path) -> Result<(), Failure> {
     tell(socket, json!({ "execute": "system_powerdown" })).await
 }
 
+/// Lets the disk of the VM whose QEMU listens on `socket` do no more than so many operations per second, or as many as it
+/// can with 0. One that has just been started is waited for. Errors as above.
+pub async fn slow_disk(socket: &Path, iops: u32) -> Result<(), Failure> {
+    let arguments = json!({
+        "device": DRIVE, "iops": iops, "iops_rd": 0, "iops_wr": 0, "bps": 0, "bps_rd": 0, "bps_wr": 0
+    });
+    let command = json!({ "execute": "block_set_io_throttle", "arguments": arguments });
+    tell_once_it_listens(socket, command).await
+}
+
 /// Gives a command to a QEMU that listens.
 async fn tell(socket: &Path, command: Value) -> Result<(), Failure> {
     let Ok(stream) = UnixStream::connect(socket).await else { return Ok(()) };
@@ -42,6 +52,12 @@ async fn tell(socket: &Path, command: Value) -> Result<(), Failure> {
 /// Tells the QEMU of `socket` to plug its VM's network card in, or to unplug it, and the VM with it. One that has just been
 /// started is waited for; one that has ended is told nothing. An error as above.
 pub async fn set_link(socket: &Path, up: bool) -> Result<(), Failure> {
+    let command = json!({ "execute": "set_link", "arguments": { "name": NIC, "up": up } });
+    tell_once_it_listens(socket, command).await
+}
+
+/// Gives a command to a QEMU that has been started.
+async fn tell_once_it_listens(socket: &Path, command: Value) -> Result<(), Failure> {
     let connected = async {
         loop {
             match UnixStream::connect(socket).await {
@@ -51,7 +67,7 @@ pub async fn set_link(socket: &Path, up: bool) -> Result<(), Failure> {
         }
     };
     let Ok(stream) = tokio::time::timeout(LISTENING_WITHIN, connected).await else { return Ok(()) };
-    tell_over(socket, stream, json!({ "execute": "set_link", "arguments": { "name": NIC, "up": up } })).await
+    tell_over(socket, stream, command).await
 }
 
 async fn tell_over(socket: &Path, stream: UnixStream, command: Value) -> Result<(), Failure> {
@@ -155,6 +171,18 @@ mod tests {
         assert!(told.is_ok());
         let unplug = json!({ "execute": "set_link", "arguments": { "name": "nic", "up": false } });
         assert_eq!(commands[1], unplug);
+    }
+
+    #[test]
+    fn a_disk_is_slowed_down_by_name() {
+        let answers = ["{\"return\": {}}\r\n"; 2];
+        let (commands, told) = answered("slow", &answers, async |path| slow_disk(path, 20).await);
+        assert!(told.is_ok());
+        assert_eq!(commands[1]["execute"], "block_set_io_throttle");
+        assert_eq!(
+            (&commands[1]["arguments"]["device"], &commands[1]["arguments"]["iops"]),
+            (&json!("data"), &json!(20))
+        );
     }
 
     #[test]

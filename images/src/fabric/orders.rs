@@ -52,11 +52,11 @@ async fn perform(order: Order, parts: &Parts) -> Result<Answer, Failure> {
         Order::Status => return Ok(Answer::Machines(parts.machines.status())),
         Order::Start => {
             parts.machines.start_all()?;
-            tell_unplugged(parts).await?;
+            tell_faults(parts).await?;
         }
         Order::Grow { nodes, disk_mib } => {
             parts.grow(nodes, disk_mib).await?;
-            tell_unplugged(parts).await?;
+            tell_faults(parts).await?;
         }
         Order::Fault(fault) => return inflict(fault, parts).await,
         Order::Down => {
@@ -83,7 +83,7 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<Answer, Failure> {
             machines.stop(node).await;
             gateway.node_ended(node);
             machines.start(node)?;
-            tell_unplugged(parts).await?;
+            tell_faults(parts).await?;
         }
         FaultOrder::Pause { node } => {
             cluster.check_node(node)?;
@@ -95,6 +95,18 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<Answer, Failure> {
             machines.measure_disk(node).await?;
             let is_unplugged = unplugged(parts).contains(&node);
             machines.set_link(node, !is_unplugged).await?;
+        }
+        FaultOrder::Disk { node, iops } => {
+            cluster.check_node(node)?;
+            machines.set_disk_speed(node, iops).await?;
+        }
+        FaultOrder::Clock { node, ahead_s } => {
+            cluster.check_node(node)?;
+            machines.kill(node).await;
+            gateway.node_ended(node);
+            machines.set_clock(node, ahead_s);
+            machines.start(node)?;
+            tell_faults(parts).await?;
         }
         FaultOrder::Network(order) => return inflict_on_network(order, parts).await,
     }
@@ -158,12 +170,12 @@ fn unplugged(parts: &Parts) -> Vec<Port> {
     parts.wires.with_switch(|switch, _| switch.unplugged())
 }
 
-/// Tells VMs whose network cards are unplugged: those that have just been started do not know.
-async fn tell_unplugged(parts: &Parts) -> Result<(), Failure> {
+/// Tells VMs whose network cards are unplugged, and those whose disks are slow: those that have just been started do not know.
+async fn tell_faults(parts: &Parts) -> Result<(), Failure> {
     for node in unplugged(parts) {
         parts.machines.set_link(node, false).await?;
     }
-    Ok(())
+    parts.machines.slow_disks().await
 }
 
 /// An error unless each node is in one group at most, and there are two groups for one way.

@@ -16,6 +16,8 @@ pub fn run(layout: &Layout, command: FaultCommand) -> Result<(), Failure> {
         FaultCommand::Restart { node } => FaultOrder::Restart { node },
         FaultCommand::Pause { node } => FaultOrder::Pause { node },
         FaultCommand::Resume { node } => FaultOrder::Resume { node },
+        FaultCommand::Disk { node, iops } => FaultOrder::Disk { node, iops },
+        FaultCommand::Clock { node, ahead_s } => FaultOrder::Clock { node, ahead_s },
         FaultCommand::Links { json } => return listing::print(&control::links(layout)?, json),
         FaultCommand::Network(command) => FaultOrder::Network(command.try_into()?),
     };

@@ -1,5 +1,6 @@
 //! The command line of `relix fault`. Scripts rely on it.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -8,6 +9,9 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::control::NetworkOrder;
 use crate::error::Failure;
 use crate::links::{FaultChange, LinkSelection, Port};
+
+/// How wrong a clock may be: ten years.
+const AHEAD_S_RANGE: RangeInclusive<i64> = -315_360_000..=315_360_000;
 
 #[derive(Debug, Subcommand)]
 pub enum FaultCommand {
@@ -19,6 +23,20 @@ pub enum FaultCommand {
     Pause { node: u8 },
     /// Lets a paused node go on.
     Resume { node: u8 },
+    /// Slows a VM's disk down, until it is told otherwise.
+    Disk {
+        node: u8,
+        /// How many operations it does per second, reads and writes together; 0: as many as it can.
+        #[arg(long)]
+        iops: u32,
+    },
+    /// Ends a node as a power failure does, and starts it with a wall clock that is wrong, until it is told otherwise.
+    Clock {
+        node: u8,
+        /// How far ahead of this machine's it is, in seconds; behind, if negative.
+        #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(i64).range(AHEAD_S_RANGE))]
+        ahead_s: i64,
+    },
     /// Shows how all links are, and what has come of their frames: 0 is the gateway.
     Links {
         /// As JSON, for scripts.

@@ -18,7 +18,7 @@ pub struct Scenario {
 const LASTS: Duration = Duration::from_secs(3);
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 15] = [
+pub const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "leader-killed",
         story: "The leader loses its power, and comes back.",
@@ -113,6 +113,30 @@ pub const SCENARIOS: [Scenario; 15] = [
         },
     },
     Scenario {
+        name: "leader-disk-slow",
+        story: "The leader's disk does ten operations a second, for some seconds. On VMs only.",
+        play: |stage| disk_slow(stage, stage.leader()),
+    },
+    Scenario {
+        name: "follower-disk-slow",
+        story: "A follower's disk does ten operations a second, for some seconds. On VMs only.",
+        play: |stage| disk_slow(stage, stage.followers()[0]),
+    },
+    Scenario {
+        name: "clocks-jump",
+        story: "The leader comes back with a clock that is a day ahead, leads again, and comes back with a right one.",
+        play: |stage| {
+            let leader = stage.leader();
+            for ahead in ["86400", "0"] {
+                stage.fault(&["clock", &leader.to_string(), "--ahead-s", ahead]);
+                stage.catches_up(leader);
+                stage.goes_on();
+                stage.leads(leader);
+                stage.passes(LASTS);
+            }
+        },
+    },
+    Scenario {
         name: "two-in-turn",
         story: "The leader is killed, and the next one as soon as the first has caught up.",
         play: |stage| {
@@ -158,6 +182,14 @@ fn killed(stage: &mut Stage, node: u8) {
     stage.goes_on();
     stage.fault_node("restart", node);
     stage.catches_up(node);
+}
+
+fn disk_slow(stage: &mut Stage, node: u8) {
+    let node = node.to_string();
+    stage.fault(&["disk", &node, "--iops", "10"]);
+    stage.passes(LASTS * 2);
+    stage.fault(&["disk", &node, "--iops", "0"]);
+    stage.goes_on();
 }
 
 fn cut_off(stage: &mut Stage, node: u8) {

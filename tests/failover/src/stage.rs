@@ -114,6 +114,17 @@ impl Stage {
         self.cluster.others(self.leader())
     }
 
+    /// Has a node lead.
+    pub fn leads(&mut self, node: u8) {
+        self.events.push(Event { at: self.recorder.now(), what: format!("{node} is to lead") });
+        let call = format!("CALL sys.transfer_leadership({node})");
+        self.cluster.wait("the node leads", || {
+            // Refused while it lags.
+            let _ = self.cluster.client(node).query(&call);
+            (self.cluster.leader() == node).then_some(())
+        });
+    }
+
     /// Runs `relix fault`, and notes it as something that happens.
     pub fn fault(&mut self, words: &[&str]) {
         self.events.push(Event { at: self.recorder.now(), what: words.join(" ") });
