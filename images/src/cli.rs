@@ -150,6 +150,9 @@ pub struct UpOptions {
     /// Runs the nodes as host processes, without VMs.
     #[arg(long)]
     pub host: bool,
+    /// Lets the nodes ask for their addresses by DHCP, as the fabric grants them; else they are told.
+    #[arg(long)]
+    pub dhcp: bool,
     /// The size of each data disk, in MiB; more than those of a cluster have: they grow, and the nodes use what is
     /// new at once. Without: what they have, or 4096. They take space as they are written.
     #[arg(long, value_parser = clap::value_parser!(u64).range(DISK_MIB_RANGE))]

@@ -56,6 +56,9 @@ pub struct Cluster {
     #[serde(default = "host_tables_mib")]
     pub host_tables_mib: u64,
     pub runner: Runner,
+    /// Whether its nodes ask for their addresses.
+    #[serde(default)]
+    pub dhcp: bool,
 }
 
 impl Cluster {
@@ -114,11 +117,12 @@ impl Cluster {
 
     /// How a node is told who it is.
     pub fn settings(&self, node: u8) -> Vec<String> {
+        let address = if self.dhcp { "dhcp".into() } else { format!("{}/{PREFIX_LEN}", ip_of(node)) };
         vec![
             format!("relix.cluster={}", self.name),
             format!("relix.node={node}"),
             format!("relix.size={}", self.founders),
-            format!("relix.ip={}/{PREFIX_LEN}", ip_of(node)),
+            format!("relix.ip={address}"),
         ]
     }
 
@@ -135,6 +139,11 @@ impl Cluster {
 /// A node's address in the virtual network.
 pub fn ip_of(node: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, node)
+}
+
+/// The address of the virtual network itself, which nobody has.
+pub fn network_ip() -> Ipv4Addr {
+    ip_of(0)
 }
 
 /// The gateway's address.

@@ -12,13 +12,15 @@ extern crate alloc;
 
 mod datagram;
 mod link;
+mod offer;
 mod peers;
 mod stack;
 mod wire;
 
 pub use link::{LinkError, LinkStatus, Traffic};
+pub use offer::{Lie, is_host_address};
 pub use peers::{PeerEvent, Peers, PeersConfig, Refusal};
-pub use stack::{SocketStatus, Stack, StackConfig, TcpConnection, TcpError};
+pub use stack::{Addressing, Lease, Notice, SocketStatus, Stack, StackConfig, TcpConnection, TcpError};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 //! | `relix.cluster` | the cluster's name | `relix` |
 //! | `relix.node` | this node, from 1 | required |
 //! | `relix.size` | how many nodes the cluster was founded with, 1 to 7; a node beyond joins it | 1 |
-//! | `relix.ip` | this node's address and prefix, `10.77.0.1/24` | required |
+//! | `relix.ip` | this node's IPv4 address and prefix, `10.77.0.1/24`, or `dhcp`: it asks the network's servers | required |
 //! | `relix.peers` | addresses of others, `2@10.77.0.2,3@10.77.0.3`; the rest are found by broadcast | none |
 //! | `relix.priority` | the node with the highest leads, when it can; 0 to 255 | 0 |
 //! | `relix.lease` | `on`: the leader serves reads without asking a quorum, for up to 270 ms after one has heard from it. Only where no node's clock ever stands still: not where VMs are paused or migrated | `off` |
@@ -19,6 +19,7 @@ use core::time::Duration;
 
 use cluster_format::NodeId;
 use cluster_format::limits::VOTERS_MAX;
+use cluster_net::{Addressing, is_host_address};
 use drivers_api::Level;
 
 const PREFIX: &str = "relix.";
@@ -35,10 +36,8 @@ pub struct NodeConfig {
     pub node: NodeId,
     /// The nodes from 1 to this founded the cluster.
     pub founders: u8,
-    /// This node's address.
-    pub ip: Ipv4Addr,
-    /// Bits of its network's prefix.
-    pub prefix_len: u8,
+    /// Where it has its address from.
+    pub addressing: Addressing,
     /// Addresses of others that are known beforehand.
     pub peers: Vec<(NodeId, Ipv4Addr)>,
     /// How much this node is to be preferred as leader.
@@ -86,7 +85,7 @@ impl NodeConfig {
     /// passed over; any other is an error.
     pub fn parse(line: &str, others: &[&str]) -> Result<NodeConfig, ConfigError> {
         let mut cluster_name = "relix".to_string();
-        let (mut node, mut size, mut ip, mut peers) = (None, 1, None, Vec::new());
+        let (mut node, mut size, mut addressing, mut peers) = (None, 1, None, Vec::new());
         let (mut priority, mut lease, mut log_level) = (0, Duration::ZERO, Level::Info);
         for word in line.split_whitespace() {
             let Some(setting) = word.strip_prefix(PREFIX) else { continue };
@@ -95,7 +94,7 @@ impl NodeConfig {
                 "cluster" => cluster_name = parse_name(value)?,
                 "node" => node = Some(parse_node("node", value)?),
                 "size" => size = parse_size(value)?,
-                "ip" => ip = Some(parse_ip(value)?),
+                "ip" => addressing = Some(parse_addressing(value)?),
                 "peers" => peers = parse_peers(value)?,
                 "priority" => priority = parse_priority(value)?,
                 "lease" => lease = parse_lease(value)?,
@@ -105,9 +104,9 @@ impl NodeConfig {
             }
         }
         let node = node.ok_or(ConfigError::Missing("node"))?;
-        let (ip, prefix_len) = ip.ok_or(ConfigError::Missing("ip"))?;
+        let addressing = addressing.ok_or(ConfigError::Missing("ip"))?;
         let founders = size;
-        Ok(NodeConfig { cluster_name, node, founders, ip, prefix_len, peers, priority, lease, log_level })
+        Ok(NodeConfig { cluster_name, node, founders, addressing, peers, priority, lease, log_level })
     }
 }
 
@@ -149,13 +148,18 @@ fn parse_lease(value: &str) -> Result<Duration, ConfigError> {
     }
 }
 
-fn parse_ip(value: &str) -> Result<(Ipv4Addr, u8), ConfigError> {
+fn parse_addressing(value: &str) -> Result<Addressing, ConfigError> {
+    if value == "dhcp" {
+        return Ok(Addressing::Dhcp);
+    }
     let parse = |value: &str| {
         let (ip, prefix_len) = value.split_once('/')?;
         let prefix_len = prefix_len.parse().ok().filter(|len| *len <= 30)?;
-        Some((ip.parse().ok()?, prefix_len))
+        let ip = ip.parse().ok().filter(|ip| is_host_address(*ip))?;
+        Some(Addressing::Static { ip, prefix_len })
     };
-    parse(value).ok_or_else(|| invalid("ip", value, "an address and its prefix, as 10.77.0.1/24"))
+    parse(value)
+        .ok_or_else(|| invalid("ip", value, "a node's address and its prefix, as 10.77.0.1/24, or dhcp"))
 }
 
 fn parse_peers(value: &str) -> Result<Vec<(NodeId, Ipv4Addr)>, ConfigError> {
@@ -189,8 +193,15 @@ mod tests {
                     relix.peers=1@10.77.0.1 relix.panic=halt relix.priority=7 relix.lease=on";
         let config = NodeConfig::parse(line, &["panic"]).unwrap();
         assert_eq!((config.founders, config.priority, config.lease), (3, 7, LEASE));
-        assert_eq!((config.ip, config.prefix_len), (Ipv4Addr::new(10, 77, 0, 2), 24));
+        let (ip, prefix_len) = (Ipv4Addr::new(10, 77, 0, 2), 24);
+        assert_eq!(config.addressing, Addressing::Static { ip, prefix_len });
         assert_eq!(config.peers, vec![(NodeId(1), Ipv4Addr::new(10, 77, 0, 1))]);
+    }
+
+    #[test]
+    fn an_address_may_be_asked_for() {
+        let config = NodeConfig::parse("relix.node=1 relix.ip=10.77.0.2/24 relix.ip=dhcp", &[]).unwrap();
+        assert_eq!(config.addressing, Addressing::Dhcp, "the last word counts");
     }
 
     #[test]
@@ -198,6 +209,13 @@ mod tests {
         let error = |line: &str| NodeConfig::parse(line, &[]).unwrap_err().to_string();
         assert_eq!(error("relix.nod=1"), "unknown setting 'relix.nod': remove it or correct its name");
         assert_eq!(error("relix.node=1"), "setting 'relix.ip' is missing: add it");
+        for wrong in
+            ["10.77.0.1", "10.77.0.1/31", "dhcp/24", "255.255.255.255/24", "224.0.0.1/24", "0.0.0.0/24", ""]
+        {
+            let should_be = "it should be a node's address and its prefix, as 10.77.0.1/24, or dhcp";
+            let said = error(&alloc::format!("relix.node=1 relix.ip={wrong}"));
+            assert_eq!(said, alloc::format!("setting 'relix.ip={wrong}' is invalid: {should_be}"));
+        }
         assert_eq!(
             error("relix.node=1 relix.size=9"),
             "setting 'relix.size=9' is invalid: it should be a number from 1 to 7"

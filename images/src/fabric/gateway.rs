@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_format::limits;
-use cluster_net::{Stack, StackConfig, TcpConnection};
+use cluster_net::{Addressing, Stack, StackConfig, TcpConnection};
 use drivers_api::{Frame, Instant};
 use drivers_host::HostClock;
 use spin::Mutex;
@@ -17,7 +17,9 @@ use tokio::sync::Notify;
 use crate::cluster::{
     Cluster, MTU, PREFIX_LEN, Runner, gateway_hardware_address, gateway_ip, hardware_address_of, ip_of,
 };
+use crate::control::DhcpMode;
 use crate::error::Failure;
+use crate::fabric::dhcp::DhcpServer;
 use crate::fabric::wire::Wires;
 use crate::links::GATEWAY_PORT;
 
@@ -48,6 +50,10 @@ struct Inner {
     /// Something was put into the stack: it must be polled.
     poked: Notify,
     wires: RefCell<Option<Wires>>,
+    /// What nodes ask for their addresses, if they do.
+    dhcp: RefCell<Option<DhcpServer>>,
+    /// What that answers.
+    answers: RefCell<Vec<Vec<u8>>>,
 }
 
 impl Gateway {
@@ -57,8 +63,7 @@ impl Gateway {
         let config = StackConfig {
             hardware_address: gateway_hardware_address(),
             mtu: MTU,
-            ip: gateway_ip(),
-            prefix_len: PREFIX_LEN,
+            addressing: Addressing::Static { ip: gateway_ip(), prefix_len: PREFIX_LEN },
             // Ports must differ from an earlier gateway's, whose connections the nodes may remember.
             seed: clock.now().wall.unix_micros as u64,
             connections_max: CONNECTIONS_MAX,
@@ -67,7 +72,9 @@ impl Gateway {
         let stack = Arc::new(Mutex::new(Stack::new(config, clock.now().monotonic)));
         let ended = RefCell::default();
         let wires = RefCell::new(Some(wires.clone()));
-        let inner = Inner { stack, clock, ended, poked: Notify::new(), wires };
+        let dhcp = RefCell::new(cluster.dhcp.then(DhcpServer::default));
+        let answers = RefCell::default();
+        let inner = Inner { stack, clock, ended, poked: Notify::new(), wires, dhcp, answers };
         let gateway = Gateway(Rc::new(inner));
         for node in cluster.node_ids() {
             gateway.add(cluster, node).await?;
@@ -102,8 +109,18 @@ impl Gateway {
 
     /// A frame for the gateway.
     pub fn receive(&self, frame: &[u8]) {
-        self.0.stack.lock().receive(Frame::copy_of(frame));
+        let answer = self.0.dhcp.borrow_mut().as_mut().and_then(|server| server.answer(frame));
+        match answer {
+            Some(answer) => self.0.answers.borrow_mut().push(answer),
+            None => self.0.stack.lock().receive(Frame::copy_of(frame)),
+        }
         self.0.poked.notify_one();
+    }
+
+    /// How nodes are answered from now on that ask for their addresses; false if none do.
+    pub fn set_dhcp(&self, mode: DhcpMode) -> bool {
+        let mut server = self.0.dhcp.borrow_mut();
+        server.as_mut().map(|server| server.mode = mode).is_some()
     }
 
     /// Moves frames and time along.
@@ -128,6 +145,8 @@ impl Gateway {
         drop(stack);
         if let Some(wires) = &*self.0.wires.borrow() {
             frames.iter().for_each(|frame| wires.forward(GATEWAY_PORT, frame.bytes()));
+            let answers = self.0.answers.take();
+            answers.iter().for_each(|answer| wires.forward(GATEWAY_PORT, answer));
         }
         deadline
     }

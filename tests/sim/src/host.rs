@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use cluster_net::{Stack, StackConfig, TcpConnection};
+use cluster_net::{Addressing, Stack, StackConfig, TcpConnection};
 use drivers_api::{Instant, Mtu, Nic};
 use drivers_sim::SimNic;
 use kernel_core::{Executor, TimerKey, Timers};
@@ -212,8 +212,7 @@ impl HostMachine {
         let config = StackConfig {
             hardware_address: hardware_address_of(0),
             mtu,
-            ip: ip_of(254),
-            prefix_len: 24,
+            addressing: Addressing::Static { ip: ip_of(254), prefix_len: 24 },
             seed,
             connections_max: CONNECTIONS_MAX,
             buffers_len_max: usize::MAX,

@@ -59,7 +59,7 @@ impl Node {
             id,
             state: if self.replica.is_rebuilding() { "rebuilding" } else { "up" },
             role: self.role(),
-            address: self.config.ip.to_string(),
+            address: self.address(),
             term: raft.map_or(0, |raft| raft.term()),
             applied: tables.version(),
             committed: raft.map_or(tables.version(), |raft| raft.commit()),
@@ -70,6 +70,7 @@ impl Node {
             connections: self.stack.lock().connections() as u32,
             uptime_ms: now.monotonic.since(self.started).as_millis() as u64,
             draining: self.work.due.lock().placement.draining.contains(&id),
+            trouble: self.trouble(),
         }
     }
 
