@@ -21,6 +21,8 @@ pub struct NodeAnswer {
     pub role: String,
     pub term: u64,
     pub applied: u64,
+    /// What keeps it from having an address.
+    pub trouble: Option<String>,
 }
 
 impl NodeAnswer {
@@ -44,6 +46,7 @@ struct NodeLine {
     role: Option<String>,
     term: Option<u64>,
     applied: Option<u64>,
+    trouble: Option<String>,
     sql: String,
     http: String,
     pid: Option<u32>,
@@ -54,7 +57,8 @@ struct NodeLine {
 pub fn run(layout: &Layout, json: bool) -> Result<(), Failure> {
     let cluster = Cluster::expect(layout)?;
     let machines = control::machines(layout)?;
-    let answers = ask_all(&cluster, &machines, ANSWER_WITHIN)?;
+    let mut answers = ask_all(&cluster, &machines, ANSWER_WITHIN)?;
+    ask_others(&cluster, &machines, &mut answers)?;
     let nodes: Vec<NodeLine> = machines
         .iter()
         .zip(&answers)
@@ -70,6 +74,11 @@ pub fn run(layout: &Layout, json: bool) -> Result<(), Failure> {
         ["node", "state", "role", "term", "applied", "sql", "http", "pid", "accel"].map(String::from);
     let rows: Vec<Vec<Option<String>>> = status.nodes.iter().map(cells).collect();
     print!("{}", table::layout(&header, &rows));
+    for node in &status.nodes {
+        if let Some(trouble) = &node.trouble {
+            println!("Node {}: {trouble}.", node.id);
+        }
+    }
     match status.leader {
         Some(leader) => println!("The leader is node {leader}."),
         None => println!("There is no leader: is a majority of the nodes up?"),
@@ -84,6 +93,7 @@ fn line(cluster: &Cluster, machine: &MachineStatus, answer: Option<&NodeAnswer>)
         role: answer.map(|answer| answer.role.clone()),
         term: answer.map(|answer| answer.term),
         applied: answer.map(|answer| answer.applied),
+        trouble: answer.and_then(|answer| answer.trouble.clone()),
         sql: format!("127.0.0.1:{}", cluster.sql_port(machine.id)),
         http: format!("127.0.0.1:{}", cluster.http_port(machine.id)),
         pid: machine.pid,
@@ -124,9 +134,7 @@ pub fn ask_all(
     machines: &[MachineStatus],
     within: Duration,
 ) -> Result<Vec<Option<NodeAnswer>>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Sql(error.to_string()))?;
-    let answers = runtime.block_on(async {
+    let answers = runtime()?.block_on(async {
         let mut asked = Vec::new();
         for machine in machines {
             let up = machine.state == MachineState::Up;
@@ -146,10 +154,36 @@ pub fn ask_all(
     Ok(answers)
 }
 
+/// Asks another node about each machine that is up and has not answered: one without an address cannot be reached, but its
+/// peers hear what it says.
+fn ask_others(
+    cluster: &Cluster,
+    machines: &[MachineStatus],
+    answers: &mut [Option<NodeAnswer>],
+) -> Result<(), Failure> {
+    let Some(other) = machines.iter().zip(&*answers).find(|(_, answer)| answer.is_some()) else {
+        return Ok(());
+    };
+    let port = cluster.sql_port(other.0.id);
+    let runtime = runtime()?;
+    for (machine, answer) in machines.iter().zip(answers) {
+        if machine.state == MachineState::Up && answer.is_none() {
+            let question = async { tokio::time::timeout(ANSWER_WITHIN, ask(port, machine.id)).await };
+            *answer = runtime.block_on(question).ok().flatten();
+        }
+    }
+    Ok(())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Sql(error.to_string()))
+}
+
 async fn ask(port: u16, node: u8) -> Option<NodeAnswer> {
     let (client, connection) = config(port).connect(NoTls).await.ok()?;
     let driver = tokio::spawn(connection);
-    let query = format!("SELECT state, role, term, applied FROM sys.nodes WHERE id = {node}");
+    let query = format!("SELECT state, role, term, applied, trouble FROM sys.nodes WHERE id = {node}");
     let messages = client.simple_query(&query).await;
     drop(client);
     let _ = driver.await;
@@ -159,7 +193,13 @@ async fn ask(port: u16, node: u8) -> Option<NodeAnswer> {
     })?;
     let text = |index: usize| row.get(index).map(String::from);
     let number = |index: usize| row.get(index)?.parse().ok();
-    Some(NodeAnswer { state: text(0)?, role: text(1)?, term: number(2)?, applied: number(3)? })
+    Some(NodeAnswer {
+        state: text(0)?,
+        role: text(1)?,
+        term: number(2)?,
+        applied: number(3)?,
+        trouble: text(4),
+    })
 }
 
 /// Whether the tables of the services are there, as the node at this port sees it. The first leader makes them, all in one
@@ -200,7 +240,8 @@ mod tests {
     #[test]
     fn a_node_that_reads_its_disk_does_not_serve_yet() {
         let serves = |state: &str, role: &str| {
-            NodeAnswer { state: state.into(), role: role.into(), term: 1, applied: 0 }.serves()
+            let (state, role) = (state.into(), role.into());
+            NodeAnswer { state, role, term: 1, applied: 0, trouble: None }.serves()
         };
         assert!(serves("up", "leader") && serves("up", "learner"));
         assert!(!serves("up", "recovering") && !serves("up", "stopped") && !serves("rebuilding", "follower"));

@@ -1,6 +1,6 @@
 //! The node's own address: told, or granted by a server.
 
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use core::net::Ipv4Addr;
 
 use drivers_api::Level;
@@ -17,15 +17,5 @@ impl Node {
             let level = if notice.is_good() { Level::Info } else { Level::Warn };
             self.replica.log_lines.push(LogLine(level, notice.to_string()));
         }
-    }
-
-    /// Its address; none as long as it has asked in vain.
-    pub(super) fn address(&self) -> Option<String> {
-        self.stack.lock().ip().map(|ip| ip.to_string())
-    }
-
-    /// What keeps it from having an address, in the words of its console.
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.stack.lock().trouble().map(|trouble| trouble.to_string())
     }
 }
