@@ -1,6 +1,6 @@
 //! What a cluster was started with: kept beside its data, so that later commands agree with it.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use drivers_api::Mtu;
@@ -12,6 +12,9 @@ use crate::layout::Layout;
 
 /// The virtual network's prefix.
 pub const PREFIX_LEN: u8 = 24;
+
+/// That of its IPv6 addresses.
+pub const PREFIX6_LEN: u8 = 64;
 
 /// The MTU of the virtual network. Each frame is a few system calls on its way, however long it is.
 pub const MTU: Mtu = Mtu::JUMBO;
@@ -59,6 +62,9 @@ pub struct Cluster {
     /// Whether its nodes ask for their addresses.
     #[serde(default)]
     pub dhcp: bool,
+    /// Whether its clients come to VMs by IPv6.
+    #[serde(default)]
+    pub ip6: bool,
 }
 
 impl Cluster {
@@ -123,6 +129,7 @@ impl Cluster {
             format!("relix.node={node}"),
             format!("relix.size={}", self.founders),
             format!("relix.ip={address}"),
+            format!("relix.ip6={}/{PREFIX6_LEN}", ip6_of(node)),
         ]
     }
 
@@ -139,6 +146,16 @@ impl Cluster {
 /// A node's address in the virtual network.
 pub fn ip_of(node: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, node)
+}
+
+/// A node's IPv6 address there.
+pub fn ip6_of(node: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, node.into())
+}
+
+/// The gateway's IPv6 address.
+pub fn gateway_ip6() -> Ipv6Addr {
+    ip6_of(GATEWAY)
 }
 
 /// The address of the virtual network itself, which nobody has.

@@ -83,7 +83,7 @@ fn go_on(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<(), Failure>
     let mut cluster = Cluster::expect(layout)?;
     let same =
         cluster.base_port == options.base_port && matches!(cluster.runner, Runner::Host) == options.host;
-    if !same || options.dhcp && !cluster.dhcp {
+    if !same || options.dhcp && !cluster.dhcp || options.ip6 && !cluster.ip6 {
         return Err(Failure::AlreadyRunning);
     }
     let disk_mib = options.disk_mib.unwrap_or(cluster.disk_mib);
@@ -164,8 +164,8 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
             (new_name(), nodes.min(VOTERS_MAX as u8), disk_mib, options.host_tables_mib)
         }
     };
-    let UpOptions { base_port, dhcp, .. } = *options;
-    Ok(Cluster { name, founders, nodes, base_port, disk_mib, host_tables_mib, runner, dhcp })
+    let UpOptions { base_port, dhcp, ip6, .. } = *options;
+    Ok(Cluster { name, founders, nodes, base_port, disk_mib, host_tables_mib, runner, dhcp, ip6 })
 }
 
 /// A name that no other cluster has, so that none takes another's disk or message for its own.

@@ -12,10 +12,10 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
-pub use address::Addressing;
+pub use address::{Addressing, is_host_address6};
 use cluster_format::NodeId;
 pub use connection::{TcpConnection, TcpError};
 use drivers_api::{Frame, Instant, Mtu};
@@ -59,6 +59,8 @@ pub struct StackConfig {
     pub mtu: Mtu,
     /// Where it has its IPv4 address from.
     pub addressing: Addressing,
+    /// An IPv6 address and the bits of its network's prefix, beside the link-local one that there always is.
+    pub ip6: Option<(Ipv6Addr, u8)>,
     /// Seeds sequence numbers and ports.
     pub seed: u64,
     /// Connections at once, at most.
@@ -110,11 +112,12 @@ struct Wire {
 impl Stack {
     /// A stack with that address, whose clock stands at `now`.
     pub fn new(config: StackConfig, now: Instant) -> Stack {
-        let hardware = HardwareAddress::Ethernet(EthernetAddress(config.hardware_address));
-        let mut settings = Config::new(hardware);
+        let hardware = EthernetAddress(config.hardware_address);
+        let mut settings = Config::new(HardwareAddress::Ethernet(hardware));
         settings.random_seed = config.seed;
         let mut wire = Wire { mtu: config.mtu, received: VecDeque::new(), to_send: VecDeque::new() };
         let mut interface = Interface::new(settings, &mut wire, time(now));
+        address::set_ip6(&mut interface, hardware, config.ip6);
         let mut sockets = SocketSet::new(vec![]);
         let leasing = match config.addressing {
             Addressing::Static { ip, prefix_len } => {
@@ -144,7 +147,7 @@ impl Stack {
         }
     }
 
-    /// Listens on `port`, as long as there may be further connections with so many sockets: as many clients may come at one
+    /// Listens on `port`, of all addresses, as long as there may be further connections with so many sockets: as many clients may come at one
     /// time. Connections come out of [`Stack::accept`].
     pub fn listen(&mut self, port: u16, listening_max: usize) {
         self.ports.push(Port { number: port, listening: vec![], listening_max });
@@ -270,7 +273,7 @@ impl Stack {
     }
 
     /// Connects to `ip`. The connection is established, or refused, later: reads and writes wait for it.
-    pub fn connect(stack: &Arc<Mutex<Stack>>, ip: Ipv4Addr, port: u16) -> Result<TcpConnection, TcpError> {
+    pub fn connect(stack: &Arc<Mutex<Stack>>, ip: IpAddr, port: u16) -> Result<TcpConnection, TcpError> {
         let mut locked = stack.lock();
         if locked.connections >= locked.connections_max {
             return Err(TcpError);
@@ -399,5 +402,7 @@ impl Device for Wire {
     }
 }
 
+#[cfg(test)]
+mod families;
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@
 //! | `relix.node` | this node, from 1 | required |
 //! | `relix.size` | how many nodes the cluster was founded with, 1 to 7; a node beyond joins it | 1 |
 //! | `relix.ip` | this node's IPv4 address and prefix, `10.77.0.1/24`, or `dhcp`: it asks the network's servers | required |
+//! | `relix.ip6` | this node's IPv6 address and prefix, `fd77::1/64`, for clients; its link-local one there is always | none |
 //! | `relix.peers` | addresses of others, `2@10.77.0.2,3@10.77.0.3`; the rest are found by broadcast | none |
 //! | `relix.priority` | the node with the highest leads, when it can; 0 to 255 | 0 |
 //! | `relix.lease` | `on`: the leader serves reads without asking a quorum, for up to 270 ms after one has heard from it. Only where no node's clock ever stands still: not where VMs are paused or migrated | `off` |
@@ -14,12 +15,12 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
 use cluster_format::NodeId;
 use cluster_format::limits::VOTERS_MAX;
-use cluster_net::{Addressing, is_host_address};
+use cluster_net::{Addressing, is_host_address, is_host_address6};
 use drivers_api::Level;
 
 const PREFIX: &str = "relix.";
@@ -38,6 +39,8 @@ pub struct NodeConfig {
     pub founders: u8,
     /// Where it has its address from.
     pub addressing: Addressing,
+    /// Its IPv6 address and the bits of its network's prefix, beside the link-local one.
+    pub ip6: Option<(Ipv6Addr, u8)>,
     /// Addresses of others that are known beforehand.
     pub peers: Vec<(NodeId, Ipv4Addr)>,
     /// How much this node is to be preferred as leader.
@@ -85,7 +88,8 @@ impl NodeConfig {
     /// passed over; any other is an error.
     pub fn parse(line: &str, others: &[&str]) -> Result<NodeConfig, ConfigError> {
         let mut cluster_name = "relix".to_string();
-        let (mut node, mut size, mut addressing, mut peers) = (None, 1, None, Vec::new());
+        let (mut node, mut size, mut peers) = (None, 1, Vec::new());
+        let (mut addressing, mut ip6) = (None, None);
         let (mut priority, mut lease, mut log_level) = (0, Duration::ZERO, Level::Info);
         for word in line.split_whitespace() {
             let Some(setting) = word.strip_prefix(PREFIX) else { continue };
@@ -95,6 +99,7 @@ impl NodeConfig {
                 "node" => node = Some(parse_node("node", value)?),
                 "size" => size = parse_size(value)?,
                 "ip" => addressing = Some(parse_addressing(value)?),
+                "ip6" => ip6 = Some(parse_ip6(value)?),
                 "peers" => peers = parse_peers(value)?,
                 "priority" => priority = parse_priority(value)?,
                 "lease" => lease = parse_lease(value)?,
@@ -106,7 +111,7 @@ impl NodeConfig {
         let node = node.ok_or(ConfigError::Missing("node"))?;
         let addressing = addressing.ok_or(ConfigError::Missing("ip"))?;
         let founders = size;
-        Ok(NodeConfig { cluster_name, node, founders, addressing, peers, priority, lease, log_level })
+        Ok(NodeConfig { cluster_name, node, founders, addressing, ip6, peers, priority, lease, log_level })
     }
 }
 
@@ -162,6 +167,15 @@ fn parse_addressing(value: &str) -> Result<Addressing, ConfigError> {
         .ok_or_else(|| invalid("ip", value, "a node's address and its prefix, as 10.77.0.1/24, or dhcp"))
 }
 
+fn parse_ip6(value: &str) -> Result<(Ipv6Addr, u8), ConfigError> {
+    let parse = |value: &str| {
+        let (ip, prefix_len) = value.split_once('/')?;
+        let prefix_len = prefix_len.parse().ok().filter(|len| (1..=126).contains(len))?;
+        Some((ip.parse().ok().filter(|ip| is_host_address6(*ip))?, prefix_len))
+    };
+    parse(value).ok_or_else(|| invalid("ip6", value, "a node's IPv6 address and its prefix, as fd77::1/64"))
+}
+
 fn parse_peers(value: &str) -> Result<Vec<(NodeId, Ipv4Addr)>, ConfigError> {
     let expected = "nodes and addresses, as 2@10.77.0.2,3@10.77.0.3";
     let peers = value.split(',').filter(|peer| !peer.is_empty()).map(|peer| {
@@ -189,12 +203,13 @@ mod tests {
 
     #[test]
     fn a_full_line_is_understood() {
-        let line = "console=ttyS0 relix.cluster=lab relix.node=2 relix.size=3 relix.ip=10.77.0.2/24 \
+        let line = "console=ttyS0 relix.cluster=lab relix.node=2 relix.size=3 relix.ip=10.77.0.2/24 relix.ip6=fd77::2/64 \
                     relix.peers=1@10.77.0.1 relix.panic=halt relix.priority=7 relix.lease=on";
         let config = NodeConfig::parse(line, &["panic"]).unwrap();
         assert_eq!((config.founders, config.priority, config.lease), (3, 7, LEASE));
         let (ip, prefix_len) = (Ipv4Addr::new(10, 77, 0, 2), 24);
         assert_eq!(config.addressing, Addressing::Static { ip, prefix_len });
+        assert_eq!(config.ip6, Some((Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2), 64)));
         assert_eq!(config.peers, vec![(NodeId(1), Ipv4Addr::new(10, 77, 0, 1))]);
     }
 
@@ -215,6 +230,11 @@ mod tests {
             let should_be = "it should be a node's address and its prefix, as 10.77.0.1/24, or dhcp";
             let said = error(&alloc::format!("relix.node=1 relix.ip={wrong}"));
             assert_eq!(said, alloc::format!("setting 'relix.ip={wrong}' is invalid: {should_be}"));
+        }
+        for wrong in ["fd77::1", "fd77::1/128", "ff02::1/64", "::/64", "::1/64", "10.77.0.1/24", ""] {
+            let said = error(&alloc::format!("relix.node=1 relix.ip6={wrong}"));
+            let should_be = "it should be a node's IPv6 address and its prefix, as fd77::1/64";
+            assert_eq!(said, alloc::format!("setting 'relix.ip6={wrong}' is invalid: {should_be}"));
         }
         assert_eq!(
             error("relix.node=1 relix.size=9"),

@@ -232,6 +232,7 @@ mod tests {
             hardware_address: hardware_address_of(node),
             mtu: MTU,
             addressing: Addressing::Dhcp,
+            ip6: None,
             seed: 3,
             connections_max: 1,
             buffers_len_max: 0,

@@ -1,6 +1,7 @@
 //! The gateway: connections to 127.0.0.1 continue in the virtual network, to the VM that they are meant for.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::cluster::{
-    Cluster, MTU, PREFIX_LEN, Runner, gateway_hardware_address, gateway_ip, hardware_address_of, ip_of,
+    Cluster, MTU, PREFIX_LEN, PREFIX6_LEN, Runner, gateway_hardware_address, gateway_ip, gateway_ip6,
+    hardware_address_of, ip_of, ip6_of,
 };
 use crate::control::DhcpMode;
 use crate::error::Failure;
@@ -50,6 +52,8 @@ struct Inner {
     /// Something was put into the stack: it must be polled.
     poked: Notify,
     wires: RefCell<Option<Wires>>,
+    /// Whether connections go on by IPv6.
+    by_ip6: bool,
     /// What nodes ask for their addresses, if they do.
     dhcp: RefCell<Option<DhcpServer>>,
     /// What that answers.
@@ -64,6 +68,7 @@ impl Gateway {
             hardware_address: gateway_hardware_address(),
             mtu: MTU,
             addressing: Addressing::Static { ip: gateway_ip(), prefix_len: PREFIX_LEN },
+            ip6: Some((gateway_ip6(), PREFIX6_LEN)),
             // Ports must differ from an earlier gateway's, whose connections the nodes may remember.
             seed: clock.now().wall.unix_micros as u64,
             connections_max: CONNECTIONS_MAX,
@@ -74,7 +79,8 @@ impl Gateway {
         let wires = RefCell::new(Some(wires.clone()));
         let dhcp = RefCell::new(cluster.dhcp.then(DhcpServer::default));
         let answers = RefCell::default();
-        let inner = Inner { stack, clock, ended, poked: Notify::new(), wires, dhcp, answers };
+        let inner =
+            Inner { stack, clock, ended, poked: Notify::new(), wires, by_ip6: cluster.ip6, dhcp, answers };
         let gateway = Gateway(Rc::new(inner));
         for node in cluster.node_ids() {
             gateway.add(cluster, node).await?;
@@ -169,9 +175,15 @@ impl Gateway {
         let start = self.0.clock.now().monotonic;
         let mut patience = ATTEMPT_WITHIN;
         while self.0.clock.now().monotonic.since(start) < OPENED_WITHIN {
-            self.0.stack.lock().introduce(ip_of(node), hardware_address_of(node));
+            let ip = if self.0.by_ip6 {
+                // Its neighbours are found by asking (RFC 4861).
+                IpAddr::V6(ip6_of(node))
+            } else {
+                self.0.stack.lock().introduce(ip_of(node), hardware_address_of(node));
+                IpAddr::V4(ip_of(node))
+            };
             self.turn(self.0.clock.now().monotonic);
-            let server = Stack::connect(&self.0.stack, ip_of(node), port).ok()?;
+            let server = Stack::connect(&self.0.stack, ip, port).ok()?;
             self.0.poked.notify_one();
             match tokio::time::timeout(patience, server.established()).await {
                 Ok(Ok(())) => return Some(server),

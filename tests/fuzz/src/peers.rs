@@ -1,6 +1,6 @@
 //! What comes from the wire, and what peers say.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,8 +71,9 @@ pub fn frames(bytes: &[u8]) {
     let mut stacks = [given, Addressing::Dhcp].map(|addressing| {
         let (hardware_address, mtu) = ([2, 0, 0, 0, 0, 1], Mtu::JUMBO);
         let (seed, connections_max, buffers_len_max) = (1, 4, 0);
+        let ip6 = Some((Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1), 64));
         let config =
-            StackConfig { hardware_address, mtu, addressing, seed, connections_max, buffers_len_max };
+            StackConfig { hardware_address, mtu, addressing, ip6, seed, connections_max, buffers_len_max };
         let mut stack = Stack::new(config, now);
         stack.listen(5432, 32);
         stack

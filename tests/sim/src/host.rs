@@ -57,7 +57,7 @@ struct Power {
 impl Host {
     /// Opens a connection to a node's SQL port.
     pub fn open(&self, node: u8) -> Option<TcpConnection> {
-        Stack::connect(&self.stack, ip_of(node.into()), SQL_PORT).ok()
+        Stack::connect(&self.stack, ip_of(node.into()).into(), SQL_PORT).ok()
     }
 
     /// The simulated time.
@@ -213,6 +213,7 @@ impl HostMachine {
             hardware_address: hardware_address_of(0),
             mtu,
             addressing: Addressing::Static { ip: ip_of(254), prefix_len: 24 },
+            ip6: None,
             seed,
             connections_max: CONNECTIONS_MAX,
             buffers_len_max: usize::MAX,

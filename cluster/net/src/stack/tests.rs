@@ -55,7 +55,15 @@ struct Network {
 
 fn config(addressing: Addressing) -> StackConfig {
     let (hardware_address, mtu) = (MAC, Mtu::ETHERNET);
-    StackConfig { hardware_address, mtu, addressing, seed: 1, connections_max: 4, buffers_len_max: 0 }
+    StackConfig {
+        hardware_address,
+        mtu,
+        addressing,
+        ip6: None,
+        seed: 1,
+        connections_max: 4,
+        buffers_len_max: 0,
+    }
 }
 
 impl Network {

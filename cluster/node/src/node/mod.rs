@@ -136,6 +136,7 @@ impl Node {
             hardware_address,
             mtu,
             addressing: config.addressing,
+            ip6: config.ip6,
             seed: rng.next_u64(),
             // Sockets that wait for HTTP do not take the places of those that tell clients of SQL that there is none left.
             connections_max: options.connections_max + REFUSALS_MAX + clients::HTTP_LISTENING_MAX,

@@ -61,3 +61,11 @@ fn host_processes_get_their_addresses_too() {
     let refused = told.relix(&["fault", "dhcp", "silent"]).expect_one_line_error("there is no server");
     assert!(refused.contains("do not ask for addresses"), "{refused}");
 }
+
+#[test]
+fn clients_come_to_vms_by_ipv6() {
+    let _turn = turn();
+    let cluster = Cluster::start("ip6", &["--ip6", "--nodes", "1"]);
+    let client = "SELECT remote_address FROM sys.sockets WHERE state = 'established' AND port = 5432 LIMIT 1";
+    assert_eq!(cluster.client(1).row(client).as_deref(), Ok("fd77::fe"));
+}
