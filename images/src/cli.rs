@@ -174,6 +174,12 @@ pub struct UpOptions {
     /// Runs the nodes as host processes, without VMs.
     #[arg(long)]
     pub host: bool,
+    /// Lets the nodes ask for their addresses by DHCP, as the fabric grants them; else they are told.
+    #[arg(long)]
+    pub dhcp: bool,
+    /// Lets clients come to VMs by IPv6.
+    #[arg(long)]
+    pub ip6: bool,
     /// The size of each data disk, in MiB; more than those of a cluster have: they grow, and the nodes use what is
     /// new at once. Without: what they have, or 4096. They take space as they are written.
     #[arg(long, value_parser = clap::value_parser!(u64).range(DISK_MIB_RANGE))]

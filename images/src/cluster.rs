@@ -1,6 +1,6 @@
 //! What a cluster was started with: kept beside its data, so that later commands agree with it.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use drivers_api::Mtu;
@@ -12,6 +12,9 @@ use crate::layout::Layout;
 
 /// The virtual network's prefix.
 pub const PREFIX_LEN: u8 = 24;
+
+/// That of its IPv6 addresses.
+pub const PREFIX6_LEN: u8 = 64;
 
 /// The MTU of the virtual network. Each frame is a few system calls on its way, however long it is.
 pub const MTU: Mtu = Mtu::JUMBO;
@@ -69,6 +72,12 @@ pub struct Cluster {
     #[serde(default = "host_tables_mib")]
     pub host_tables_mib: u64,
     pub runner: Runner,
+    /// Whether its nodes ask for their addresses.
+    #[serde(default)]
+    pub dhcp: bool,
+    /// Whether its clients come to VMs by IPv6.
+    #[serde(default)]
+    pub ip6: bool,
 }
 
 impl Cluster {
@@ -135,13 +144,16 @@ impl Cluster {
 
     /// How a node is told who it is.
     pub fn settings(&self, node: u8) -> Vec<String> {
-        let number = (!self.discovers).then(|| format!("relix.node={node}"));
-        let others = [
-            format!("relix.cluster={}", self.name),
-            format!("relix.size={}", self.founders),
-            format!("relix.ip={}/{PREFIX_LEN}", ip_of(node)),
-        ];
-        others.into_iter().chain(number).collect()
+        let mut settings =
+            vec![format!("relix.cluster={}", self.name), format!("relix.size={}", self.founders)];
+        // Machines that find out the rest ask for their addresses, too.
+        if !self.discovers {
+            let address = if self.dhcp { "dhcp".into() } else { format!("{}/{PREFIX_LEN}", ip_of(node)) };
+            settings.push(format!("relix.node={node}"));
+            settings.push(format!("relix.ip={address}"));
+            settings.push(format!("relix.ip6={}/{PREFIX6_LEN}", ip6_of(node)));
+        }
+        settings
     }
 
     /// `tcg`, `kvm` or `host`.
@@ -157,6 +169,21 @@ impl Cluster {
 /// A node's address in the virtual network.
 pub fn ip_of(node: u8) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, node)
+}
+
+/// A node's IPv6 address there.
+pub fn ip6_of(node: u8) -> Ipv6Addr {
+    Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, node.into())
+}
+
+/// The gateway's IPv6 address.
+pub fn gateway_ip6() -> Ipv6Addr {
+    ip6_of(GATEWAY)
+}
+
+/// The address of the virtual network itself, which nobody has.
+pub fn network_ip() -> Ipv4Addr {
+    ip_of(0)
 }
 
 /// The gateway's address.

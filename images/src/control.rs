@@ -72,8 +72,23 @@ pub enum NetworkOrder {
     StopCapture,
     /// Unplug a node's network card, or plug it in.
     Nic { node: u8, up: bool },
+    /// Nodes that ask for their addresses are answered like this.
+    Dhcp { mode: DhcpMode },
     /// Dice begin anew.
     Seed { seed: u64 },
+}
+
+/// How the fabric's DHCP server answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum DhcpMode {
+    /// With the address that is the node's.
+    #[default]
+    On,
+    /// Not at all.
+    Silent,
+    /// With another node's address, or that of the network itself.
+    Lying,
 }
 
 /// What the fabric answers.

@@ -133,6 +133,8 @@ mod tests {
             discovers: false,
             host_tables_mib: 1,
             runner: Runner::Host,
+            dhcp: false,
+            ip6: false,
         };
         make(&layout, &cluster, 1).expect("a disk");
         // As it should be, truncated, larger by hand but not large enough, and large enough; the fifth has none.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, hardware_address_of};
 use crate::control::{self, MachineState, MachineStatus};
 use crate::error::Failure;
 use crate::layout::Layout;
@@ -23,6 +23,8 @@ pub struct NodeAnswer {
     pub applied: u64,
     /// Which node it is.
     pub node: u8,
+    /// What keeps it from having an address.
+    pub trouble: Option<String>,
 }
 
 impl NodeAnswer {
@@ -49,6 +51,7 @@ struct NodeLine {
     /// Which node the machine is, where machines find that out.
     #[serde(skip_serializing_if = "Option::is_none")]
     is_node: Option<u8>,
+    trouble: Option<String>,
     sql: String,
     http: String,
     pid: Option<u32>,
@@ -59,7 +62,8 @@ struct NodeLine {
 pub fn run(layout: &Layout, json: bool) -> Result<(), Failure> {
     let cluster = Cluster::expect(layout)?;
     let machines = control::machines(layout)?;
-    let answers = ask_all(&cluster, &machines, ANSWER_WITHIN)?;
+    let mut answers = ask_all(&cluster, &machines, ANSWER_WITHIN)?;
+    ask_others(&cluster, &machines, &mut answers)?;
     let nodes: Vec<NodeLine> = machines
         .iter()
         .zip(&answers)
@@ -83,6 +87,11 @@ pub fn run(layout: &Layout, json: bool) -> Result<(), Failure> {
         rows.iter_mut().zip(numbers).for_each(|(row, number)| row.insert(1, number));
     }
     print!("{}", table::layout(&header, &rows));
+    for node in &status.nodes {
+        if let Some(trouble) = &node.trouble {
+            println!("Node {}: {trouble}.", node.is_node.unwrap_or(node.id));
+        }
+    }
     match status.leader {
         Some(leader) => println!("The leader is {one} {leader}."),
         None => println!("There is no leader: is a majority of the nodes up?"),
@@ -98,6 +107,7 @@ fn line(cluster: &Cluster, machine: &MachineStatus, answer: Option<&NodeAnswer>)
         term: answer.map(|answer| answer.term),
         applied: answer.map(|answer| answer.applied),
         is_node: answer.map(|answer| answer.node).filter(|_| cluster.discovers),
+        trouble: answer.and_then(|answer| answer.trouble.clone()),
         sql: format!("127.0.0.1:{}", cluster.sql_port(machine.id)),
         http: format!("127.0.0.1:{}", cluster.http_port(machine.id)),
         pid: machine.pid,
@@ -138,13 +148,11 @@ pub fn ask_all(
     machines: &[MachineStatus],
     within: Duration,
 ) -> Result<Vec<Option<NodeAnswer>>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::Sql(error.to_string()))?;
-    let answers = runtime.block_on(async {
+    let answers = runtime()?.block_on(async {
         let mut asked = Vec::new();
         for machine in machines {
             let up = machine.state == MachineState::Up;
-            let question = ask(cluster.sql_port(machine.id));
+            let question = ask(cluster.sql_port(machine.id), OWN);
             asked.push(up.then(|| tokio::spawn(tokio::time::timeout(within, question))));
         }
         let mut answers = Vec::new();
@@ -160,12 +168,51 @@ pub fn ask_all(
     Ok(answers)
 }
 
-async fn ask(port: u16) -> Option<NodeAnswer> {
+/// Asks another node about each machine that is up and has not answered: one without an address cannot be reached, but its
+/// peers hear what it says.
+fn ask_others(
+    cluster: &Cluster,
+    machines: &[MachineStatus],
+    answers: &mut [Option<NodeAnswer>],
+) -> Result<(), Failure> {
+    let Some(other) = machines.iter().zip(&*answers).find(|(_, answer)| answer.is_some()) else {
+        return Ok(());
+    };
+    let port = cluster.sql_port(other.0.id);
+    let runtime = runtime()?;
+    for (machine, answer) in machines.iter().zip(answers) {
+        if machine.state == MachineState::Up && answer.is_none() {
+            let row = row_of(cluster, machine.id);
+            let question = async { tokio::time::timeout(ANSWER_WITHIN, ask(port, &row)).await };
+            *answer = runtime.block_on(question).ok().flatten();
+        }
+    }
+    Ok(())
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Failure::Sql(error.to_string()))
+}
+
+/// The row of `sys.nodes` that is the node's which is asked itself: a session's number begins with that of its node.
+const OWN: &str = "id = pg_backend_pid() >> 23";
+
+/// The row of a machine's node.
+fn row_of(cluster: &Cluster, machine: u8) -> String {
+    if !cluster.discovers {
+        return format!("id = {machine}");
+    }
+    let address = hardware_address_of(machine).map(|byte| format!("{byte:02x}")).join(":");
+    format!("id = (SELECT node FROM sys.machines WHERE hardware_address = '{address}')")
+}
+
+/// Asks the node at a port about one, itself or another.
+async fn ask(port: u16, row: &str) -> Option<NodeAnswer> {
     let (client, connection) = config(port).connect(NoTls).await.ok()?;
     let driver = tokio::spawn(connection);
-    // A session's number begins with that of its node.
-    let query = "SELECT state, role, term, applied, id FROM sys.nodes WHERE id = pg_backend_pid() >> 23";
-    let messages = client.simple_query(query).await;
+    let query = format!("SELECT state, role, term, applied, trouble, id FROM sys.nodes WHERE {row}");
+    let messages = client.simple_query(&query).await;
     drop(client);
     let _ = driver.await;
     let row = messages.ok()?.into_iter().find_map(|message| match message {
@@ -174,8 +221,14 @@ async fn ask(port: u16) -> Option<NodeAnswer> {
     })?;
     let text = |index: usize| row.get(index).map(String::from);
     let number = |index: usize| row.get(index)?.parse().ok();
-    let node = row.get(4)?.parse().ok()?;
-    Some(NodeAnswer { state: text(0)?, role: text(1)?, term: number(2)?, applied: number(3)?, node })
+    Some(NodeAnswer {
+        state: text(0)?,
+        role: text(1)?,
+        term: number(2)?,
+        applied: number(3)?,
+        trouble: text(4),
+        node: number(5)?.try_into().ok()?,
+    })
 }
 
 /// Whether the tables of the services are there, as the node at this port sees it. The first leader makes them, all in one
@@ -216,7 +269,8 @@ mod tests {
     #[test]
     fn a_node_that_reads_its_disk_does_not_serve_yet() {
         let serves = |state: &str, role: &str| {
-            NodeAnswer { state: state.into(), role: role.into(), term: 1, applied: 0, node: 1 }.serves()
+            let (state, role) = (state.into(), role.into());
+            NodeAnswer { state, role, term: 1, applied: 0, node: 1, trouble: None }.serves()
         };
         assert!(serves("up", "leader") && serves("up", "learner"));
         assert!(!serves("up", "recovering") && !serves("up", "stopped") && !serves("rebuilding", "follower"));

@@ -84,7 +84,7 @@ fn go_on(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<(), Failure>
     let mut cluster = Cluster::expect(layout)?;
     let same =
         cluster.base_port == options.base_port && matches!(cluster.runner, Runner::Host) == options.host;
-    if !same {
+    if !same || options.dhcp && !cluster.dhcp || options.ip6 && !cluster.ip6 {
         return Err(Failure::AlreadyRunning);
     }
     let disk_mib = options.disk_mib.unwrap_or(cluster.disk_mib);
@@ -162,16 +162,20 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
     };
     let runner = if options.host { Runner::Host } else { prepare_vm(layout, options, image)? };
     // The disks carry the name: a cluster keeps it.
-    let base_port = options.base_port;
+    let UpOptions { base_port, discover: discovers, dhcp, ip6, .. } = *options;
     Ok(match earlier {
-        Some(earlier) => Cluster { nodes, base_port, runner, ..earlier },
+        Some(earlier) => {
+            Cluster { nodes, base_port, runner, dhcp: dhcp || earlier.discovers, ip6, ..earlier }
+        }
         None => Cluster {
             name: new_name(),
             founders: nodes.min(VOTERS_MAX as u8),
             nodes,
             base_port,
             disk_mib: options.disk_mib.unwrap_or(DISK_MIB),
-            discovers: options.discover,
+            discovers,
+            dhcp: dhcp || discovers,
+            ip6,
             host_tables_mib: options.host_tables_mib,
             runner,
         },

@@ -28,7 +28,7 @@ pub struct PeersConfig {
     pub hardware_address: [u8; 6],
     /// Its NIC's. No longer packets are sent, nor longer ones than the receiver takes.
     pub mtu: Mtu,
-    /// Its address.
+    /// Its address; 0.0.0.0 as long as it has none.
     pub ip: Ipv4Addr,
     /// The others that are known beforehand, with their addresses where the configuration gives them. Those
     /// without are found by broadcast; further ones make themselves known.
@@ -103,6 +103,12 @@ struct Peer {
 impl Peer {
     fn new(link: Link, configured_ip: Option<Ipv4Addr>) -> Peer {
         Peer { link, configured_ip, address: None, mtu: Mtu::ETHERNET, overheard_at: None, was_up: false }
+    }
+
+    /// Its address, as far as it has one.
+    fn ip(&self) -> Option<Ipv4Addr> {
+        let heard = self.address.map(|address| address.ip).filter(|ip| !ip.is_unspecified());
+        heard.or(self.configured_ip)
     }
 }
 
@@ -206,8 +212,18 @@ impl Peers {
 
     /// What there is to say of the links.
     pub fn links(&self) -> impl Iterator<Item = (NodeId, Option<Ipv4Addr>, LinkStatus)> {
-        let address = |peer: &Peer| peer.address.map(|address| address.ip).or(peer.configured_ip);
-        self.peers.iter().map(move |(node, peer)| (*node, address(peer), peer.link.status()))
+        self.peers.iter().map(|(node, peer)| (*node, peer.ip(), peer.link.status()))
+    }
+
+    /// Those that were heard, or whose address is known beforehand, and their addresses; none as long as they have none.
+    pub fn addresses(&self) -> impl Iterator<Item = (NodeId, Option<Ipv4Addr>)> + Clone {
+        let is_known = |peer: &Peer| peer.address.is_some() || peer.configured_ip.is_some();
+        self.peers.iter().filter(move |(_, peer)| is_known(peer)).map(|(node, peer)| (*node, peer.ip()))
+    }
+
+    /// This node has another address: none is 0.0.0.0, which is no obstacle, since MAC addresses say where datagrams go.
+    pub fn set_ip(&mut self, ip: Ipv4Addr) {
+        self.local.ip = ip;
     }
 
     /// Queues a message for `to`.
@@ -230,9 +246,8 @@ impl Peers {
     pub fn poll(&mut self, now: Instant, transmit: &mut dyn FnMut(Frame)) {
         for (node, peer) in &mut self.peers {
             // A greeting goes to everyone until the peer was heard; the rest only follows then.
-            let broadcast =
-                Address { ip: peer.configured_ip.unwrap_or(Ipv4Addr::BROADCAST), ..Address::BROADCAST };
-            let to = peer.address.unwrap_or(broadcast);
+            let hardware = peer.address.unwrap_or(Address::BROADCAST).hardware;
+            let to = Address { hardware, ip: peer.ip().unwrap_or(Ipv4Addr::BROADCAST) };
             let (cluster, from, local, mtu) = (self.cluster, self.node, self.local, self.mtu);
             let mut send = |fragment: Fragment<'_>| {
                 let header = Header {

@@ -3,23 +3,29 @@
 //! smoltcp looks at every socket for every packet, so sockets are bounded: a few listen, and each that
 //! becomes a connection is replaced while there are fewer than the limit.
 
+mod address;
 mod connection;
+mod leasing;
 mod sockets;
 
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
+pub use address::{Addressing, is_host_address6};
+use cluster_format::NodeId;
 pub use connection::{TcpConnection, TcpError};
 use drivers_api::{Frame, Instant, Mtu};
+use leasing::Leasing;
+pub use leasing::{Lease, Notice};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
-use smoltcp::socket::tcp;
+use smoltcp::socket::{Socket, tcp};
 use smoltcp::time::Instant as StackInstant;
-use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr, IpEndpoint, Ipv4Cidr};
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpEndpoint, Ipv4Cidr};
 pub use sockets::SocketStatus;
 use spin::Mutex;
 
@@ -51,10 +57,10 @@ pub struct StackConfig {
     pub hardware_address: [u8; 6],
     /// The NIC's. Whoever takes less says so when it connects.
     pub mtu: Mtu,
-    /// IPv4 address.
-    pub ip: Ipv4Addr,
-    /// Bits of the network's prefix.
-    pub prefix_len: u8,
+    /// Where it has its IPv4 address from.
+    pub addressing: Addressing,
+    /// An IPv6 address and the bits of its network's prefix, beside the link-local one that there always is.
+    pub ip6: Option<(Ipv6Addr, u8)>,
     /// Seeds sequence numbers and ports.
     pub seed: u64,
     /// Connections at once, at most.
@@ -85,7 +91,8 @@ pub struct Stack {
     may_accept: bool,
     next_port: u16,
     hardware_address: [u8; 6],
-    ip: Ipv4Addr,
+    /// Of a node that asks for its address.
+    leasing: Option<Leasing>,
 }
 
 /// A port that is listened at, and the sockets that wait for a connection there.
@@ -105,19 +112,24 @@ struct Wire {
 impl Stack {
     /// A stack with that address, whose clock stands at `now`.
     pub fn new(config: StackConfig, now: Instant) -> Stack {
-        let hardware = HardwareAddress::Ethernet(EthernetAddress(config.hardware_address));
-        let mut settings = Config::new(hardware);
+        let hardware = EthernetAddress(config.hardware_address);
+        let mut settings = Config::new(HardwareAddress::Ethernet(hardware));
         settings.random_seed = config.seed;
         let mut wire = Wire { mtu: config.mtu, received: VecDeque::new(), to_send: VecDeque::new() };
         let mut interface = Interface::new(settings, &mut wire, time(now));
-        interface.update_ip_addrs(|addresses| {
-            // There is room for one address.
-            let _ = addresses.push(IpCidr::Ipv4(Ipv4Cidr::new(config.ip, config.prefix_len.min(32))));
-        });
+        address::set_ip6(&mut interface, hardware, config.ip6);
+        let mut sockets = SocketSet::new(vec![]);
+        let leasing = match config.addressing {
+            Addressing::Static { ip, prefix_len } => {
+                address::set(&mut interface, Some(Ipv4Cidr::new(ip, prefix_len.min(32))), None);
+                None
+            }
+            Addressing::Dhcp => Some(Leasing::new(&mut sockets, config.hardware_address, now)),
+        };
         let span = u64::from(EPHEMERAL_PORTS.end - EPHEMERAL_PORTS.start);
         Stack {
             interface,
-            sockets: SocketSet::new(vec![]),
+            sockets,
             wire,
             ports: vec![],
             connections: 0,
@@ -131,11 +143,11 @@ impl Stack {
             may_accept: false,
             next_port: EPHEMERAL_PORTS.start + (config.seed % span) as u16,
             hardware_address: config.hardware_address,
-            ip: config.ip,
+            leasing,
         }
     }
 
-    /// Listens on `port`, as long as there may be further connections with so many sockets: as many clients may come at one
+    /// Listens on `port`, of all addresses, as long as there may be further connections with so many sockets: as many clients may come at one
     /// time. Connections come out of [`Stack::accept`].
     pub fn listen(&mut self, port: u16, listening_max: usize) {
         self.ports.push(Port { number: port, listening: vec![], listening_max });
@@ -144,6 +156,10 @@ impl Stack {
 
     /// Takes a frame from the NIC.
     pub fn receive(&mut self, frame: Frame) {
+        if self.leasing.as_mut().is_some_and(|leasing| !leasing.admits(frame.bytes())) {
+            self.stirred = true;
+            return;
+        }
         // A wire may drop frames, and memory is bounded.
         if self.wire.received.len() < FRAMES_MAX {
             self.wire.received.push_back(frame);
@@ -154,7 +170,28 @@ impl Stack {
     /// Notes the MAC address of a neighbour, as if it had announced itself: nobody needs to be asked for it,
     /// and no answer can be lost.
     pub fn introduce(&mut self, ip: Ipv4Addr, hardware_address: [u8; 6]) {
-        self.receive(crate::wire::announcement(ip, hardware_address, self.hardware_address, self.ip));
+        let Some(own) = self.ip() else { return };
+        self.receive(crate::wire::announcement(ip, hardware_address, self.hardware_address, own));
+    }
+
+    /// Its IPv4 address, if it has one by now.
+    pub fn ip(&self) -> Option<Ipv4Addr> {
+        self.interface.ipv4_addr()
+    }
+
+    /// What keeps it from having an address, if that is so.
+    pub fn trouble(&self) -> Option<Notice> {
+        self.leasing.as_ref().and_then(Leasing::trouble)
+    }
+
+    /// What there is to say of its address since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        self.leasing.as_mut().map(Leasing::take_notices).unwrap_or_default()
+    }
+
+    /// Learns which others there are, and their addresses, if they have some: it takes none of these from a server.
+    pub fn note_peers(&mut self, peers: impl Iterator<Item = (NodeId, Option<Ipv4Addr>)> + Clone) {
+        self.stirred |= self.leasing.as_mut().is_some_and(|leasing| leasing.note_peers(peers));
     }
 
     /// Does what is due: frames in, frames out, timeouts. Costs nothing if there is nothing to do.
@@ -163,8 +200,10 @@ impl Stack {
             return;
         }
         self.interface.poll(time(now), &mut self.wire, &mut self.sockets);
+        self.follow_lease(now);
         let delay = self.interface.poll_delay(time(now), &self.sockets);
-        self.due = delay.map(|delay| now + Duration::from_micros(delay.total_micros()));
+        let due = delay.map(|delay| now + Duration::from_micros(delay.total_micros()));
+        self.due = due.into_iter().chain(self.leasing.as_ref().and_then(Leasing::silence_due)).min();
         // Those that wait for the rest of a handshake may have been given up, too.
         (self.stirred, self.may_accept) = (false, true);
         let Stack { sockets, buffers_len, sockets_len, .. } = self;
@@ -179,6 +218,21 @@ impl Stack {
             }
             !done
         });
+    }
+
+    fn follow_lease(&mut self, now: Instant) {
+        let Some(leasing) = &mut self.leasing else { return };
+        let before = self.interface.ipv4_addr();
+        leasing.advance(now, &mut self.sockets, &mut self.interface);
+        let Some(lost) = before.filter(|before| self.interface.ipv4_addr() != Some(*before)) else { return };
+        // Whoever is connected to an address that is no longer this node's is told so, and nothing more is said from there.
+        for (_, socket) in self.sockets.iter_mut() {
+            if let Socket::Tcp(socket) = socket
+                && socket.local_endpoint().is_some_and(|local| local.addr == lost.into())
+            {
+                socket.abort();
+            }
+        }
     }
 
     /// The next frame for the NIC.
@@ -219,7 +273,7 @@ impl Stack {
     }
 
     /// Connects to `ip`. The connection is established, or refused, later: reads and writes wait for it.
-    pub fn connect(stack: &Arc<Mutex<Stack>>, ip: Ipv4Addr, port: u16) -> Result<TcpConnection, TcpError> {
+    pub fn connect(stack: &Arc<Mutex<Stack>>, ip: IpAddr, port: u16) -> Result<TcpConnection, TcpError> {
         let mut locked = stack.lock();
         if locked.connections >= locked.connections_max {
             return Err(TcpError);
@@ -347,3 +401,8 @@ impl Device for Wire {
         capabilities
     }
 }
+
+#[cfg(test)]
+mod families;
+#[cfg(test)]
+mod tests;

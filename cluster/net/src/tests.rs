@@ -101,6 +101,29 @@ fn peers_find_each_other_and_messages_arrive_in_order() {
     }
 }
 
+/// Whoever waits for an address has its peers meanwhile: MAC addresses say where datagrams go.
+#[test]
+fn peers_need_no_address_and_learn_of_one() {
+    let mut wire = Wire::new(1, 5);
+    for node in [1, 2] {
+        let config = PeersConfig { ip: Ipv4Addr::UNSPECIFIED, ..config(node, "test", node) };
+        wire.nodes[usize::from(node) - 1] = Peers::new(config, Instant::ZERO);
+    }
+    let addresses = |wire: &Wire| wire.nodes[0].addresses().collect::<Vec<_>>();
+    for round in 0..2 {
+        let events = wire.run(1_000);
+        assert!(round == 1 || events[0].contains(&PeerEvent::Up(NodeId(2))));
+        let message = vec![round; 9_000];
+        for (from, to) in [(0, NodeId(2)), (1, NodeId(1))] {
+            wire.nodes[from].send(to, message.clone()).unwrap();
+            assert_eq!(messages(&wire.run(1_000)[1 - from]), core::slice::from_ref(&message));
+        }
+        let ip = Ipv4Addr::new(10, 0, 0, 2);
+        assert_eq!(addresses(&wire), [(NodeId(2), (round == 1).then_some(ip))]);
+        wire.nodes[1].set_ip(ip);
+    }
+}
+
 /// Frames may be on their way for longer than their sender lives.
 #[test]
 fn a_late_greeting_of_a_former_life_does_no_lasting_harm() {

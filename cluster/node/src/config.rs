@@ -5,7 +5,8 @@
 //! | `relix.cluster` | the cluster's name | `relix` |
 //! | `relix.node` | this node, from 1 | what its disk says; a blank one's machine finds its cluster, and is told |
 //! | `relix.size` | how many nodes the cluster is founded with, 1 to 7; a node beyond joins it | 1; without `relix.node`, required |
-//! | `relix.ip` | this node's address and prefix, `10.77.0.1/24` | required |
+//! | `relix.ip` | this node's IPv4 address and prefix, `10.77.0.1/24`, or `dhcp`: it asks the network's servers | `dhcp` |
+//! | `relix.ip6` | this node's IPv6 address and prefix, `fd77::1/64`, for clients; its link-local one there is always | none |
 //! | `relix.peers` | addresses of others, `2@10.77.0.2,3@10.77.0.3`; the rest are found by broadcast | none |
 //! | `relix.priority` | the node with the highest leads, when it can; 0 to 255 | 0 |
 //! | `relix.lease` | `on`: the leader serves reads without asking a quorum, for up to 270 ms after one has heard from it. Only where no node's clock ever stands still: not where VMs are paused or migrated | `off` |
@@ -14,11 +15,12 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::Ipv4Addr;
+use core::net::{Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
 use cluster_format::NodeId;
 use cluster_format::limits::VOTERS_MAX;
+use cluster_net::{Addressing, is_host_address, is_host_address6};
 use drivers_api::Level;
 
 const PREFIX: &str = "relix.";
@@ -37,10 +39,10 @@ pub struct NodeConfig {
     pub founders: u8,
     /// How many nodes the cluster is expected to have, at least.
     pub size: u8,
-    /// This node's address.
-    pub ip: Ipv4Addr,
-    /// Bits of its network's prefix.
-    pub prefix_len: u8,
+    /// Where it has its address from.
+    pub addressing: Addressing,
+    /// Its IPv6 address and the bits of its network's prefix, beside the link-local one.
+    pub ip6: Option<(Ipv6Addr, u8)>,
     /// Addresses of others that are known beforehand.
     pub peers: Vec<(NodeId, Ipv4Addr)>,
     /// How much this node is to be preferred as leader.
@@ -121,7 +123,8 @@ impl NodeConfig {
     /// passed over; any other is an error.
     pub fn parse(line: &str, others: &[&str]) -> Result<Told, ConfigError> {
         let mut cluster_name = "relix".to_string();
-        let (mut node, mut size, mut ip, mut peers) = (None, None, None, Vec::new());
+        let (mut node, mut size, mut peers) = (None, None, Vec::new());
+        let (mut addressing, mut ip6) = (Addressing::Dhcp, None);
         let (mut priority, mut lease, mut log_level) = (0, Duration::ZERO, Level::Info);
         for word in line.split_whitespace() {
             let Some(setting) = word.strip_prefix(PREFIX) else { continue };
@@ -130,7 +133,8 @@ impl NodeConfig {
                 "cluster" => cluster_name = parse_name(value)?,
                 "node" => node = Some(parse_node("node", value)?),
                 "size" => size = Some(parse_size(value)?),
-                "ip" => ip = Some(parse_ip(value)?),
+                "ip" => addressing = parse_addressing(value)?,
+                "ip6" => ip6 = Some(parse_ip6(value)?),
                 "peers" => peers = parse_peers(value)?,
                 "priority" => priority = parse_priority(value)?,
                 "lease" => lease = parse_lease(value)?,
@@ -139,7 +143,6 @@ impl NodeConfig {
                 _ => return Err(ConfigError::Unknown(key.to_string())),
             }
         }
-        let (ip, prefix_len) = ip.ok_or(ConfigError::Missing("ip"))?;
         let with = |node, size| {
             let founders = size;
             NodeConfig {
@@ -147,8 +150,8 @@ impl NodeConfig {
                 node,
                 founders,
                 size,
-                ip,
-                prefix_len,
+                addressing,
+                ip6,
                 peers,
                 priority,
                 lease,
@@ -202,13 +205,27 @@ fn parse_lease(value: &str) -> Result<Duration, ConfigError> {
     }
 }
 
-fn parse_ip(value: &str) -> Result<(Ipv4Addr, u8), ConfigError> {
+fn parse_addressing(value: &str) -> Result<Addressing, ConfigError> {
+    if value == "dhcp" {
+        return Ok(Addressing::Dhcp);
+    }
     let parse = |value: &str| {
         let (ip, prefix_len) = value.split_once('/')?;
         let prefix_len = prefix_len.parse().ok().filter(|len| *len <= 30)?;
-        Some((ip.parse().ok()?, prefix_len))
+        let ip = ip.parse().ok().filter(|ip| is_host_address(*ip))?;
+        Some(Addressing::Static { ip, prefix_len })
     };
-    parse(value).ok_or_else(|| invalid("ip", value, "an address and its prefix, as 10.77.0.1/24"))
+    parse(value)
+        .ok_or_else(|| invalid("ip", value, "a node's address and its prefix, as 10.77.0.1/24, or dhcp"))
+}
+
+fn parse_ip6(value: &str) -> Result<(Ipv6Addr, u8), ConfigError> {
+    let parse = |value: &str| {
+        let (ip, prefix_len) = value.split_once('/')?;
+        let prefix_len = prefix_len.parse().ok().filter(|len| (1..=126).contains(len))?;
+        Some((ip.parse().ok().filter(|ip| is_host_address6(*ip))?, prefix_len))
+    };
+    parse(value).ok_or_else(|| invalid("ip6", value, "a node's IPv6 address and its prefix, as fd77::1/64"))
 }
 
 fn parse_peers(value: &str) -> Result<Vec<(NodeId, Ipv4Addr)>, ConfigError> {
@@ -238,29 +255,50 @@ mod tests {
 
     #[test]
     fn a_full_line_is_understood() {
-        let line = "console=ttyS0 relix.cluster=lab relix.node=2 relix.size=3 relix.ip=10.77.0.2/24 \
+        let line = "console=ttyS0 relix.cluster=lab relix.node=2 relix.size=3 relix.ip=10.77.0.2/24 relix.ip6=fd77::2/64 \
                     relix.peers=1@10.77.0.1 relix.panic=halt relix.priority=7 relix.lease=on";
         let Ok(Told::Node(config)) = NodeConfig::parse(line, &["panic"]) else { panic!("a node") };
         assert_eq!((config.founders, config.priority, config.lease), (3, 7, LEASE));
-        assert_eq!((config.ip, config.prefix_len), (Ipv4Addr::new(10, 77, 0, 2), 24));
+        let (ip, prefix_len) = (Ipv4Addr::new(10, 77, 0, 2), 24);
+        assert_eq!(config.addressing, Addressing::Static { ip, prefix_len });
+        assert_eq!(config.ip6, Some((Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2), 64)));
         assert_eq!(config.peers, vec![(NodeId(1), Ipv4Addr::new(10, 77, 0, 1))]);
     }
 
     #[test]
     fn who_is_not_told_its_number_is_to_find_it() {
-        let line = "relix.cluster=lab relix.size=3 relix.ip=10.77.0.2/24";
+        let line = "relix.cluster=lab relix.size=3";
         let Ok(Told::Seeker(seeker)) = NodeConfig::parse(line, &[]) else { panic!("a seeker") };
         assert_eq!((seeker.cluster_name(), seeker.size()), ("lab", 3));
         let config = seeker.found(NodeId(4), 0);
         assert_eq!((config.node, config.founders, config.size), (NodeId(4), 0, 3));
+        assert_eq!(config.addressing, Addressing::Dhcp);
+    }
+
+    #[test]
+    fn the_last_word_counts() {
+        let line = "relix.node=1 relix.ip=10.77.0.2/24 relix.ip=dhcp";
+        let Ok(Told::Node(config)) = NodeConfig::parse(line, &[]) else { panic!("a node") };
+        assert_eq!(config.addressing, Addressing::Dhcp);
     }
 
     #[test]
     fn mistakes_are_named() {
         let error = |line: &str| NodeConfig::parse(line, &[]).unwrap_err().to_string();
         assert_eq!(error("relix.nod=1"), "unknown setting 'relix.nod': remove it or correct its name");
-        assert_eq!(error("relix.node=1"), "setting 'relix.ip' is missing: add it");
-        assert_eq!(error("relix.ip=10.77.0.1/24"), "setting 'relix.size' is missing: add it");
+        assert_eq!(error("relix.cluster=lab"), "setting 'relix.size' is missing: add it");
+        for wrong in
+            ["10.77.0.1", "10.77.0.1/31", "dhcp/24", "255.255.255.255/24", "224.0.0.1/24", "0.0.0.0/24", ""]
+        {
+            let should_be = "it should be a node's address and its prefix, as 10.77.0.1/24, or dhcp";
+            let said = error(&alloc::format!("relix.node=1 relix.ip={wrong}"));
+            assert_eq!(said, alloc::format!("setting 'relix.ip={wrong}' is invalid: {should_be}"));
+        }
+        for wrong in ["fd77::1", "fd77::1/128", "ff02::1/64", "::/64", "::1/64", "10.77.0.1/24", ""] {
+            let said = error(&alloc::format!("relix.node=1 relix.ip6={wrong}"));
+            let should_be = "it should be a node's IPv6 address and its prefix, as fd77::1/64";
+            assert_eq!(said, alloc::format!("setting 'relix.ip6={wrong}' is invalid: {should_be}"));
+        }
         assert_eq!(
             error("relix.node=1 relix.size=9"),
             "setting 'relix.size=9' is invalid: it should be a number from 1 to 7"

@@ -30,6 +30,7 @@ pub const TABLE: LiveTable = LiveTable {
         ("connections", DataType::Int4),
         ("uptime_ms", DataType::Int8),
         ("draining", DataType::Bool),
+        ("trouble", DataType::Text),
     ],
     // What drains a node is its worker's row.
     configured: Some(Configured { columns: &["draining"], table: "workers", key: ("id", "node") }),
@@ -44,8 +45,8 @@ pub struct NodeStatus {
     pub state: &'static str,
     /// Its role: `leader`, `follower`, `candidate`, `learner`, `removed`, `recovering` or `stopped`.
     pub role: &'static str,
-    /// Its IPv4 address.
-    pub address: String,
+    /// Its IPv4 address, if it has one.
+    pub address: Option<String>,
     /// Its term.
     pub term: u64,
     /// The newest version in its tables.
@@ -66,6 +67,8 @@ pub struct NodeStatus {
     pub uptime_ms: u64,
     /// Whether it is to be given nothing: tasks go to others, and so does leadership.
     pub draining: bool,
+    /// What keeps it from having an address, in the words of its console.
+    pub trouble: Option<String>,
 }
 
 impl NodeStatus {
@@ -75,7 +78,7 @@ impl NodeStatus {
             Datum::Int4(self.id.0.into()),
             Datum::Text(self.state.into()),
             Datum::Text(self.role.into()),
-            Datum::Text(self.address.clone()),
+            text(&self.address),
             int8(self.term),
             int8(self.applied.0),
             int8(self.committed.0),
@@ -87,8 +90,13 @@ impl NodeStatus {
             Datum::Int4(i32::try_from(self.connections).unwrap_or(i32::MAX)),
             int8(self.uptime_ms),
             Datum::Bool(self.draining),
+            text(&self.trouble),
         ]
     }
+}
+
+fn text(text: &Option<String>) -> Datum {
+    text.clone().map_or(Datum::Null, Datum::Text)
 }
 
 /// The row of a node that did not answer.

@@ -1,12 +1,13 @@
 //! The gateway: connections to 127.0.0.1 continue in the virtual network, to the VM that they are meant for.
 
 use std::cell::RefCell;
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cluster_format::limits;
-use cluster_net::{Stack, StackConfig, TcpConnection};
+use cluster_net::{Addressing, Stack, StackConfig, TcpConnection};
 use drivers_api::{Frame, Instant};
 use drivers_host::HostClock;
 use spin::Mutex;
@@ -15,9 +16,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::cluster::{
-    Cluster, MTU, PREFIX_LEN, Runner, gateway_hardware_address, gateway_ip, hardware_address_of, ip_of,
+    Cluster, MTU, PREFIX_LEN, PREFIX6_LEN, Runner, gateway_hardware_address, gateway_ip, gateway_ip6,
+    hardware_address_of, ip_of, ip6_of,
 };
+use crate::control::DhcpMode;
 use crate::error::Failure;
+use crate::fabric::dhcp::DhcpServer;
 use crate::fabric::wire::Wires;
 use crate::links::GATEWAY_PORT;
 
@@ -48,6 +52,12 @@ struct Inner {
     /// Something was put into the stack: it must be polled.
     poked: Notify,
     wires: RefCell<Option<Wires>>,
+    /// Whether connections go on by IPv6.
+    by_ip6: bool,
+    /// What nodes ask for their addresses, if they do.
+    dhcp: RefCell<Option<DhcpServer>>,
+    /// What that answers.
+    answers: RefCell<Vec<Vec<u8>>>,
 }
 
 impl Gateway {
@@ -57,8 +67,8 @@ impl Gateway {
         let config = StackConfig {
             hardware_address: gateway_hardware_address(),
             mtu: MTU,
-            ip: gateway_ip(),
-            prefix_len: PREFIX_LEN,
+            addressing: Addressing::Static { ip: gateway_ip(), prefix_len: PREFIX_LEN },
+            ip6: Some((gateway_ip6(), PREFIX6_LEN)),
             // Ports must differ from an earlier gateway's, whose connections the nodes may remember.
             seed: clock.now().wall.unix_micros as u64,
             connections_max: CONNECTIONS_MAX,
@@ -67,7 +77,10 @@ impl Gateway {
         let stack = Arc::new(Mutex::new(Stack::new(config, clock.now().monotonic)));
         let ended = RefCell::default();
         let wires = RefCell::new(Some(wires.clone()));
-        let inner = Inner { stack, clock, ended, poked: Notify::new(), wires };
+        let dhcp = RefCell::new(cluster.dhcp.then(DhcpServer::default));
+        let answers = RefCell::default();
+        let inner =
+            Inner { stack, clock, ended, poked: Notify::new(), wires, by_ip6: cluster.ip6, dhcp, answers };
         let gateway = Gateway(Rc::new(inner));
         for node in cluster.node_ids() {
             gateway.add(cluster, node).await?;
@@ -102,8 +115,18 @@ impl Gateway {
 
     /// A frame for the gateway.
     pub fn receive(&self, frame: &[u8]) {
-        self.0.stack.lock().receive(Frame::copy_of(frame));
+        let answer = self.0.dhcp.borrow_mut().as_mut().and_then(|server| server.answer(frame));
+        match answer {
+            Some(answer) => self.0.answers.borrow_mut().push(answer),
+            None => self.0.stack.lock().receive(Frame::copy_of(frame)),
+        }
         self.0.poked.notify_one();
+    }
+
+    /// How nodes are answered from now on that ask for their addresses; false if none do.
+    pub fn set_dhcp(&self, mode: DhcpMode) -> bool {
+        let mut server = self.0.dhcp.borrow_mut();
+        server.as_mut().map(|server| server.mode = mode).is_some()
     }
 
     /// Moves frames and time along.
@@ -128,6 +151,8 @@ impl Gateway {
         drop(stack);
         if let Some(wires) = &*self.0.wires.borrow() {
             frames.iter().for_each(|frame| wires.forward(GATEWAY_PORT, frame.bytes()));
+            let answers = self.0.answers.take();
+            answers.iter().for_each(|answer| wires.forward(GATEWAY_PORT, answer));
         }
         deadline
     }
@@ -150,9 +175,15 @@ impl Gateway {
         let start = self.0.clock.now().monotonic;
         let mut patience = ATTEMPT_WITHIN;
         while self.0.clock.now().monotonic.since(start) < OPENED_WITHIN {
-            self.0.stack.lock().introduce(ip_of(node), hardware_address_of(node));
+            let ip = if self.0.by_ip6 {
+                // Its neighbours are found by asking (RFC 4861).
+                IpAddr::V6(ip6_of(node))
+            } else {
+                self.0.stack.lock().introduce(ip_of(node), hardware_address_of(node));
+                IpAddr::V4(ip_of(node))
+            };
             self.turn(self.0.clock.now().monotonic);
-            let server = Stack::connect(&self.0.stack, ip_of(node), port).ok()?;
+            let server = Stack::connect(&self.0.stack, ip, port).ok()?;
             self.0.poked.notify_one();
             match tokio::time::timeout(patience, server.established()).await {
                 Ok(Ok(())) => return Some(server),

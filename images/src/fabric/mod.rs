@@ -11,6 +11,7 @@
 //! One thread: frames are few microseconds of work, and their order is kept.
 
 mod capture;
+mod dhcp;
 mod gateway;
 mod machines;
 mod monitor;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 
 use crate::cluster::Cluster;
-use crate::control::{Answer, FaultOrder, LinksStatus, NetworkOrder, Order};
+use crate::control::{Answer, DhcpMode, FaultOrder, LinksStatus, NetworkOrder, Order};
 use crate::error::Failure;
 use crate::fabric::Parts;
 use crate::fabric::switch::Switch;
@@ -114,7 +114,7 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<Answer, Failure> {
 }
 
 async fn inflict_on_network(order: NetworkOrder, parts: &Parts) -> Result<Answer, Failure> {
-    let Parts { machines, wires, .. } = parts;
+    let Parts { machines, wires, gateway, .. } = parts;
     let cluster = machines.cluster();
     match order {
         NetworkOrder::Partition { groups, one_way } => {
@@ -133,6 +133,8 @@ async fn inflict_on_network(order: NetworkOrder, parts: &Parts) -> Result<Answer
             for node in unplugged {
                 machines.set_link(node, true).await?;
             }
+            // A cluster that is told its addresses has none.
+            gateway.set_dhcp(DhcpMode::On);
         }
         NetworkOrder::Link { links, change } => {
             check_links(&cluster, &links)?;
@@ -157,6 +159,12 @@ async fn inflict_on_network(order: NetworkOrder, parts: &Parts) -> Result<Answer
                 return Err(Failure::Refused(why.into()));
             }
         },
+        NetworkOrder::Dhcp { mode } => {
+            if !gateway.set_dhcp(mode) {
+                let why = "this cluster's nodes do not ask for addresses: stop it, and start it by 'relix up --dhcp'";
+                return Err(Failure::Refused(why.into()));
+            }
+        }
         NetworkOrder::Nic { node, up } => {
             cluster.check_node(node)?;
             wires.with_switch(|switch, _| switch.plug(node, up));

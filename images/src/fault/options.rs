@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::control::NetworkOrder;
+use crate::control::{DhcpMode, NetworkOrder};
 use crate::error::Failure;
 use crate::links::{FaultChange, LinkSelection, Port};
 
@@ -56,7 +56,7 @@ pub enum NetworkCommand {
         #[arg(long)]
         one_way: bool,
     },
-    /// Ends every partition and link fault, and plugs all network cards in. What is on its way arrives at once.
+    /// Ends every partition and link fault, plugs all network cards in, and mends the DHCP server. What is on its way arrives at once.
     Heal,
     /// Makes links bad, each direction on its own.
     ///
@@ -69,6 +69,11 @@ pub enum NetworkCommand {
         node: u8,
         #[arg(value_enum)]
         state: NicState,
+    },
+    /// Lets the DHCP server of 'relix up --dhcp' fall silent or lie, or mends it. Addresses that nodes have last for an hour.
+    Dhcp {
+        #[arg(value_enum)]
+        mode: DhcpMode,
     },
     /// Captures frames as they arrive in a file for tcpdump or Wireshark; one capture at a time.
     Capture(CaptureOptions),
@@ -111,6 +116,7 @@ impl TryFrom<NetworkCommand> for NetworkOrder {
                 NetworkOrder::Link { links, change }
             }
             NetworkCommand::Nic { node, state } => NetworkOrder::Nic { node, up: state == NicState::Up },
+            NetworkCommand::Dhcp { mode } => NetworkOrder::Dhcp { mode },
             NetworkCommand::Capture(CaptureOptions { links, out: Some(out), .. }) => {
                 let links = LinkSelection::from(links);
                 links.check()?;
@@ -256,7 +262,9 @@ mod tests {
         }
         assert!(matches!(parse("capture --stop"), Ok(NetworkOrder::StopCapture)));
         assert!(matches!(parse("nic 2 down"), Ok(NetworkOrder::Nic { node: 2, up: false })));
-        for wrong in ["capture", "capture --stop --out x", "capture --stop --from 1", "nic 2 off"] {
+        assert!(matches!(parse("dhcp lying"), Ok(NetworkOrder::Dhcp { mode: DhcpMode::Lying })));
+        for wrong in ["capture", "capture --stop --out x", "capture --stop --from 1", "nic 2 off", "dhcp off"]
+        {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

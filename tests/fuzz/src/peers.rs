@@ -1,6 +1,6 @@
 //! What comes from the wire, and what peers say.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use cluster_format::{
     crc32c, decode, encode,
 };
 use cluster_net::discovery::{self, Call};
-use cluster_net::{PeerEvent, Peers, PeersConfig, Stack, StackConfig};
+use cluster_net::{Addressing, PeerEvent, Peers, PeersConfig, Stack, StackConfig};
 use cluster_node::fuzzing::PeerMessage;
 use drivers_api::{FRAME_LEN_MAX, Frame, Instant, Mtu, Now, WallTime};
 use smoltcp::wire::{EthernetFrame, IpProtocol, Ipv4Packet, TcpPacket};
@@ -21,6 +21,8 @@ const ETHERNET_LEN: usize = 14;
 const IPV4_LEN: usize = 20;
 const UDP_LEN: usize = 8;
 const DATAGRAM: usize = ETHERNET_LEN + IPV4_LEN + UDP_LEN;
+/// A packet of DHCP is where a datagram of peers is.
+const DHCP: usize = DATAGRAM;
 
 fn config(node: u8) -> PeersConfig {
     PeersConfig {
@@ -99,19 +101,20 @@ pub fn frames(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let mut now = Instant::ZERO;
     let mut peers = Peers::new(config(1), now);
-    let ip = Ipv4Addr::new(10, 0, 0, 1);
-    let (hardware_address, mtu) = ([2, 0, 0, 0, 0, 1], Mtu::JUMBO);
-    let stack = StackConfig {
-        hardware_address,
-        mtu,
-        ip,
-        prefix_len: 24,
-        seed: 1,
-        connections_max: 4,
-        buffers_len_max: 0,
-    };
-    let mut stack = Stack::new(stack, now);
-    stack.listen(5432, 32);
+    let given = Addressing::Static { ip: Ipv4Addr::new(10, 0, 0, 1), prefix_len: 24 };
+    // One is told its address, and one asks for it.
+    let mut stacks = [given, Addressing::Dhcp].map(|addressing| {
+        let (hardware_address, mtu) = ([2, 0, 0, 0, 0, 1], Mtu::JUMBO);
+        let (seed, connections_max, buffers_len_max) = (1, 4, 0);
+        let ip6 = Some((Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1), 64));
+        let config =
+            StackConfig { hardware_address, mtu, addressing, ip6, seed, connections_max, buffers_len_max };
+        let mut stack = Stack::new(config, now);
+        stack.listen(5432, 32);
+        stack
+    });
+    // What it has asked in.
+    let mut transaction = [0; 4];
     // What the node has said of itself, so that an answer can be made to it.
     let mut session = [0; 8];
     while !input.is_empty() {
@@ -120,15 +123,28 @@ pub fn frames(bytes: &[u8]) {
         if flags & 1 == 0 && bytes.len() >= DATAGRAM + 64 {
             bytes[DATAGRAM + 24..DATAGRAM + 32].copy_from_slice(&session);
         }
+        if flags & 2 == 0 && bytes.len() >= DHCP + 8 {
+            bytes[DHCP + 4..DHCP + 8].copy_from_slice(&transaction);
+        }
         seal(&mut bytes);
         now = now + Duration::from_millis(u64::from(pause) * u64::from(pause));
-        if !peers.receive(now, &bytes) && (1..=FRAME_LEN_MAX).contains(&bytes.len()) {
-            let mut frame = Frame::zeroed(bytes.len());
-            frame.bytes_mut().copy_from_slice(&bytes);
-            stack.receive(frame);
+        let is_for_stacks = !peers.receive(now, &bytes) && (1..=FRAME_LEN_MAX).contains(&bytes.len());
+        for stack in &mut stacks {
+            if is_for_stacks {
+                stack.receive(Frame::copy_of(&bytes));
+            }
+            stack.note_peers(peers.addresses());
+            stack.poll(now);
+            while let Some(frame) = stack.take_frame() {
+                if let Some(asked) = frame.bytes().get(DHCP + 4..DHCP + 8) {
+                    transaction.copy_from_slice(asked);
+                }
+            }
+            let said = stack.take_notices().iter().map(|notice| notice.to_string().len()).sum::<usize>();
+            assert!(said < 4096, "a frame makes it say {said} bytes");
+            let has_usable = stack.ip().is_none_or(cluster_net::is_host_address);
+            assert!(has_usable, "{:?} is taken for an address", stack.ip());
         }
-        stack.poll(now);
-        while stack.take_frame().is_some() {}
         peers.poll(now, &mut |frame| {
             if let Some(own) = frame.bytes().get(DATAGRAM + 16..DATAGRAM + 24) {
                 session.copy_from_slice(own);
@@ -139,7 +155,7 @@ pub fn frames(bytes: &[u8]) {
                 let _ = peers.send(node, message);
             }
         }
-        let _ = (peers.deadline(), stack.deadline(now), peers.reachable());
+        let _ = (peers.deadline(), stacks[1].deadline(now), peers.reachable());
     }
 }
 

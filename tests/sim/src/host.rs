@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use cluster_net::{Stack, StackConfig, TcpConnection};
+use cluster_net::{Addressing, Stack, StackConfig, TcpConnection};
 use drivers_api::{Instant, Mtu, Nic};
 use drivers_sim::SimNic;
 use kernel_core::{Executor, TimerKey, Timers};
@@ -57,7 +57,7 @@ struct Power {
 impl Host {
     /// Opens a connection to a node's SQL port.
     pub fn open(&self, node: u8) -> Option<TcpConnection> {
-        Stack::connect(&self.stack, ip_of(node.into()), SQL_PORT).ok()
+        Stack::connect(&self.stack, ip_of(node.into()).into(), SQL_PORT).ok()
     }
 
     /// The simulated time.
@@ -212,8 +212,8 @@ impl HostMachine {
         let config = StackConfig {
             hardware_address: hardware_address_of(0),
             mtu,
-            ip: ip_of(254),
-            prefix_len: 24,
+            addressing: Addressing::Static { ip: ip_of(254), prefix_len: 24 },
+            ip6: None,
             seed,
             connections_max: CONNECTIONS_MAX,
             buffers_len_max: usize::MAX,

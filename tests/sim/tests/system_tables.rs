@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use drivers_api::Mtu;
 use tests_sim::{Client, Cluster, ask, number, until};
 use tests_workloads::{Failure, Row, World};
 
@@ -37,6 +38,27 @@ fn a_query_says_which_node_did_not_answer() {
     let (rows, remarks) = remarked(&mut cluster, 3, "SELECT id, state FROM sys.nodes ORDER BY id");
     assert_eq!(rows[1], [Some("2".into()), Some("down".into())]);
     assert_eq!((rows.len(), remarks.len()), (3, 0));
+}
+
+#[test]
+fn a_node_without_an_address_takes_part_and_says_so() {
+    let mut cluster = Cluster::switched_off(3, 0, 81, 64 * 2048, &[Mtu::JUMBO]);
+    cluster.set_settings(3, "relix.ip=dhcp");
+    (1..=3).for_each(|id| cluster.start(id));
+    until(&mut cluster, 1, |cluster| ask(cluster, 1, "CREATE TABLE t (id int)").ok());
+    cluster.run(Duration::from_secs(12));
+    let line = "no DHCP server has answered for 10 s: start one, or give this node relix.ip=ADDRESS/PREFIX";
+    let said = cluster.console(3).iter().filter(|(_, said)| said == line).count();
+    assert_eq!(said, 1);
+    let (rows, remarks) =
+        remarked(&mut cluster, 1, "SELECT id, state, address IS NULL, trouble FROM sys.nodes ORDER BY id");
+    let row = |texts: [&str; 3]| texts.map(|text| Some(text.to_string()));
+    assert_eq!((rows[2][..3].to_vec(), rows[2][3].as_deref()), (row(["3", "up", "t"]).to_vec(), Some(line)));
+    assert_eq!((rows[1][..3].to_vec(), &rows[1][3]), (row(["2", "up", "f"]).to_vec(), &None));
+    assert!(remarks.is_empty(), "{remarks:?}");
+    // It makes a majority with one other.
+    cluster.crash(2);
+    until(&mut cluster, 1, |cluster| ask(cluster, 1, "INSERT INTO t VALUES (1)").ok());
 }
 
 /// A client that waits for its end, at a node.

@@ -35,11 +35,11 @@ impl SocketStatus {
 }
 
 impl Stack {
-    /// All sockets: those that listen, and those that are connected.
+    /// All sockets of TCP: those that listen, and those that are connected.
     pub fn sockets(&self) -> impl Iterator<Item = SocketStatus> {
-        self.sockets.iter().map(|(_, socket)| {
-            let Socket::Tcp(socket) = socket;
-            SocketStatus::of(socket)
+        self.sockets.iter().filter_map(|(_, socket)| match socket {
+            Socket::Tcp(socket) => Some(SocketStatus::of(socket)),
+            Socket::Dhcpv4(_) => None,
         })
     }
 

@@ -1,5 +1,6 @@
 //! The member: one turn at a time.
 
+mod address;
 mod asked;
 mod clients;
 mod leaving;
@@ -12,6 +13,7 @@ use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
@@ -132,7 +134,8 @@ impl Node {
             node: config.node,
             hardware_address,
             mtu,
-            ip: config.ip,
+            // It becomes known in the first round.
+            ip: Ipv4Addr::UNSPECIFIED,
             peers: (1..=config.size).map(|id| (NodeId(id), known_ip(&config, NodeId(id)))).collect(),
             seed: new_seed(),
         };
@@ -140,8 +143,8 @@ impl Node {
         let stack = StackConfig {
             hardware_address,
             mtu,
-            ip: config.ip,
-            prefix_len: config.prefix_len,
+            addressing: config.addressing,
+            ip6: config.ip6,
             seed: rng.next_u64(),
             // Sockets that wait for HTTP do not take the places of those that tell clients of SQL that there is none left.
             connections_max: options.connections_max + REFUSALS_MAX + clients::HTTP_LISTENING_MAX,
@@ -209,6 +212,7 @@ impl Node {
         more |= self.replica.exchange(now, machine.disk, context);
         self.take_peer_events(now, machine);
         self.stack.lock().poll(now.monotonic);
+        self.follow_address();
         self.accept_clients();
         self.analyze_what_has_changed(now);
         self.work(now);

@@ -55,11 +55,12 @@ impl Node {
         let id = self.config.node;
         let tables = &self.replica.tables;
         let raft = self.replica.raft();
+        let stack = self.stack.lock();
         NodeStatus {
             id,
             state: if self.replica.is_rebuilding() { "rebuilding" } else { "up" },
             role: self.role(),
-            address: self.config.ip.to_string(),
+            address: stack.ip().map(|ip| ip.to_string()),
             term: raft.map_or(0, |raft| raft.term()),
             applied: tables.version(),
             committed: raft.map_or(tables.version(), |raft| raft.commit()),
@@ -67,9 +68,10 @@ impl Node {
             memory: machine.inventory.memory(),
             disk_free: tables.disk_space().0,
             disk_total: tables.disk_space().1,
-            connections: self.stack.lock().connections() as u32,
+            connections: stack.connections() as u32,
             uptime_ms: now.monotonic.since(self.started).as_millis() as u64,
             draining: self.work.due.lock().placement.draining.contains(&id),
+            trouble: stack.trouble().map(|trouble| trouble.to_string()),
         }
     }
 

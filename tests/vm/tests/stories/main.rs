@@ -5,6 +5,7 @@
 mod backups;
 mod bad_input;
 mod connections;
+mod dhcp;
 mod failover;
 mod full_disk;
 mod hostile;
