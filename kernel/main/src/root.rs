@@ -8,6 +8,7 @@ use core::task::{Context, Poll};
 use core::time::Duration;
 
 use cluster_node::{APPEND_LEN_MAX, Node, NodeConfig, NodeOptions, Planted, connections_max};
+use cluster_throughput::Role;
 use drivers_api::{Console, DeviceInfo, Instant, InterruptInfo, Inventory, Level, Machine, MemoryInfo, Now};
 use drivers_virtio::{DeviceList, Devices};
 use kernel_arch::console::{self, SerialConsole};
@@ -19,6 +20,7 @@ use kernel_core::{CommandLine, Handover};
 use crate::data_disk;
 use crate::run::Deadline;
 use crate::selftest::SelfTest;
+use crate::wire::Wire;
 
 /// How often the wall clock is compared with the RTC, at most: a pause of the virtual machine leaves it
 /// behind.
@@ -152,6 +154,10 @@ fn member(
         return Box::new(SelfTest::new(entropy));
     }
     match NodeConfig::parse(&options.text, settings::KERNEL_KEYS) {
+        Ok(config) if let Some(role) = options.line().get("relix.wire") => match Role::parse(role) {
+            Some(role) => Box::new(Wire::new(role, (config.ip, config.prefix_len), machine, &mut entropy)),
+            None => give_up(format_args!("relix.wire={role} is neither 'serve' nor 'ask@' and an address")),
+        },
         Ok(config) => {
             let node_options = shares_of(machine.inventory.memory().total as usize);
             Box::new(Node::new(config, node_options, clock::both(), machine, &mut entropy))
