@@ -19,6 +19,6 @@ mod world;
 pub use client::{Client, SqlFailure};
 pub use cluster::{Cluster, NodeStatus, State, Status, free_base_port, scratch_dir, turn};
 pub use process::{CpuMeter, resident_kib};
-pub use program::{Outcome, is_installed, relix, repository, run};
+pub use program::{Outcome, build, is_installed, relix, repository, run};
 pub use stream::{InsertStream, Record, longest_silence};
 pub use world::{Load, SocketWorld, block_on};
