@@ -22,7 +22,7 @@ use kernel_core::Executor;
 use spin::Mutex;
 
 /// Bytes of all buffers, at most: enough that each of the connections has long ones.
-const BUFFERS_LEN_MAX: usize = 16 << 20;
+const BUFFERS_LEN_MAX: usize = 32 << 20;
 
 /// As a node takes them.
 const FRAMES_PER_ROUND: usize = 256;
@@ -77,7 +77,8 @@ impl Wire {
             ip,
             prefix_len,
             seed: u64::from_le_bytes(seed),
-            connections_max: CONNECTIONS_MAX,
+            // Those of a part may come before the server has noticed that those of the part before are closed.
+            connections_max: 2 * CONNECTIONS_MAX,
             buffers_len_max: BUFFERS_LEN_MAX,
         };
         let mut stack = Stack::new(config, clock::now());
