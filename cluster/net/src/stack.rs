@@ -32,9 +32,10 @@ use spin::Mutex;
 /// Dropped connections that still have something to say, at most; then the oldest is broken off.
 const CLOSING_MAX: usize = 32;
 
-/// A socket's buffers, as long as there is enough memory for those that may follow.
-const RECEIVE_BUFFER_LEN: usize = 16 * 1024;
-const TRANSMIT_BUFFER_LEN: usize = 32 * 1024;
+/// A socket's buffers, as long as there is enough memory for those that may follow: seven of the longest segments. A stream
+/// is as fast as that many bytes are for each round trip.
+const RECEIVE_BUFFER_LEN: usize = 64 * 1024;
+const TRANSMIT_BUFFER_LEN: usize = 64 * 1024;
 
 /// What a socket must have: room for a request, and for two segments of an answer, so that an acknowledgement is not what
 /// it waits for.

@@ -7,7 +7,7 @@ use core::fmt;
 const PREFIX: &str = "relix.";
 
 /// Keys of the kernel itself, without their prefix: a node passes them over.
-pub const KERNEL_KEYS: &[&str] = &["panic", "exit-port", "disk-cache", "selftest", "crash"];
+pub const KERNEL_KEYS: &[&str] = &["panic", "exit-port", "disk-cache", "selftest", "wire", "crash"];
 
 /// The longest file of settings, in bytes.
 pub const LEN_MAX: usize = 4096;

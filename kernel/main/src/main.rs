@@ -10,6 +10,7 @@
 //! relix.exit-port=0xf4       QEMU's isa-debug-exit device: its status is 2 * status + 1
 //! relix.disk-cache=back      leave the disk's cache on; a durable write is then a write and a flush
 //! relix.selftest=1           try disk and wire, print what was found, switch off
+//! relix.wire=serve|ask@IP    no node: one end of a measurement of the network (cluster/throughput), at relix.ip
 //! relix.crash=panic|stack|null|code|oom   fail in this way, to see what it looks like
 //! virtio_mmio.device=512@0xfeb00000:24    a virtio-mmio device (as QEMU and Linux write it)
 //! ```
@@ -26,6 +27,7 @@ mod memory_check;
 mod root;
 mod run;
 mod selftest;
+mod wire;
 
 use drivers_api::Level;
 use kernel_arch::{

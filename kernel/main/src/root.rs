@@ -7,10 +7,14 @@ use core::future::poll_fn;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
+use cluster_net::Addressing;
 use cluster_node::{
     APPEND_LEN_MAX, Looked, Looking, Node, NodeConfig, NodeOptions, Planted, Seeker, Told, connections_max,
 };
-use drivers_api::{Console, DeviceInfo, Instant, InterruptInfo, Inventory, Level, Machine, MemoryInfo, Now};
+use cluster_throughput::Role;
+use drivers_api::{
+    Console, DeviceInfo, Entropy, Instant, InterruptInfo, Inventory, Level, Machine, MemoryInfo, Now,
+};
 use drivers_virtio::{DeviceList, Devices};
 use kernel_arch::console::{self, SerialConsole};
 use kernel_arch::power::PanicAction;
@@ -21,6 +25,7 @@ use kernel_core::{CommandLine, Handover};
 use crate::data_disk;
 use crate::run::Deadline;
 use crate::selftest::SelfTest;
+use crate::wire::Wire;
 
 /// How often the wall clock is compared with the RTC, at most: a pause of the virtual machine leaves it
 /// behind.
@@ -114,10 +119,7 @@ pub async fn root(devices: Devices, options: Options) {
     let inventory = KernelInventory { list };
     let mut machine =
         Machine { disk: &mut *disk, nic: &mut nic, console: &mut console, inventory: &inventory };
-    let mut member: Box<dyn Member> = match options.line().is_set("relix.selftest") {
-        true => Box::new(SelfTest::new(entropy)),
-        false => Box::new(node(&options, entropy, &mut machine).await),
-    };
+    let mut member = member(&options, entropy, &mut machine).await;
     let mut deadline = Deadline::default();
     let mut rtc_read = clock::now();
     poll_fn(move |context| {
@@ -148,13 +150,19 @@ fn give_up(why: core::fmt::Arguments<'_>) -> ! {
     power::off(1)
 }
 
-/// The node, once it is known which.
-async fn node(
+/// What the options ask for: the node as a rule, once it is known which.
+async fn member(
     options: &Options,
     mut entropy: drivers_virtio::ChaChaEntropy,
     machine: &mut Machine<'_>,
-) -> Node {
+) -> Box<dyn Member> {
+    if options.line().is_set("relix.selftest") {
+        return Box::new(SelfTest::new(entropy));
+    }
     let config = match NodeConfig::parse(&options.text, settings::KERNEL_KEYS) {
+        Ok(Told::Node(config)) if let Some(role) = options.line().get("relix.wire") => {
+            return Box::new(wire(role, config.addressing, machine, &mut entropy));
+        }
         Ok(Told::Node(config)) => config,
         Ok(Told::Seeker(seeker)) => {
             let found = look(seeker, machine).await;
@@ -164,7 +172,18 @@ async fn node(
         Err(error) => give_up(format_args!("{error}")),
     };
     let node_options = shares_of(machine.inventory.memory().total as usize);
-    Node::new(config, node_options, clock::both(), machine, &mut entropy)
+    Box::new(Node::new(config, node_options, clock::both(), machine, &mut entropy))
+}
+
+/// One end of a measured wire.
+fn wire(role: &str, addressing: Addressing, machine: &mut Machine<'_>, entropy: &mut dyn Entropy) -> Wire {
+    match (Role::parse(role), addressing) {
+        (Some(role), Addressing::Static { .. }) => Wire::new(role, addressing, machine, entropy),
+        (Some(_), Addressing::Dhcp) => {
+            give_up(format_args!("relix.wire needs relix.ip=ADDRESS/PREFIX: add it"))
+        }
+        (None, _) => give_up(format_args!("relix.wire={role} is neither 'serve' nor 'ask@' and an address")),
+    }
 }
 
 /// Looks for the machine's place, unless the power button is pressed meanwhile.

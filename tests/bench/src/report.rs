@@ -124,8 +124,19 @@ pub fn shown(figure: Option<f64>) -> String {
     }
 }
 
-/// When and on what this runs.
+/// When and on what this runs, and who asks.
 pub fn print_header(command: &str, peers: &[String]) {
+    print_setup(command, peers);
+    println!(
+        "  clients  in one process on the same cores, spread over the nodes; tokio-postgres, and gRPC for etcd"
+    );
+    println!(
+        "  quoted   in brackets: etcd 3.5 in VMs, measured earlier on a machine of this kind, not of this run"
+    );
+}
+
+/// When and on what this runs.
+pub fn print_setup(command: &str, peers: &[String]) {
     let first_line = |program: &str, words: &[&str]| {
         let output = Command::new(program).args(words).output().ok()?;
         Some(String::from_utf8_lossy(&output.stdout).lines().next()?.to_string())
@@ -140,10 +151,4 @@ pub fn print_header(command: &str, peers: &[String]) {
     println!("  QEMU     {}", first_line("qemu-system-x86_64", &["--version"]).unwrap_or_else(unknown));
     println!("  load     {}", std::fs::read_to_string("/proc/loadavg").unwrap_or_default().trim());
     peers.iter().for_each(|peer| println!("  peer     {peer}"));
-    println!(
-        "  clients  in one process on the same cores, spread over the nodes; tokio-postgres, and gRPC for etcd"
-    );
-    println!(
-        "  quoted   in brackets: etcd 3.5 in VMs, measured earlier on a machine of this kind, not of this run"
-    );
 }

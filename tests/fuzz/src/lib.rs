@@ -13,6 +13,7 @@ mod partitions;
 mod peers;
 mod programs;
 mod store;
+mod throughput;
 mod tree;
 mod values;
 
@@ -171,6 +172,13 @@ pub const TARGETS: &[Target] = &[
         run: clients::session,
         seeds: clients::session_seeds,
         len_max: 2048,
+    },
+    Target {
+        name: "throughput",
+        about: "requests of a measurement of the network, and its figures on a console",
+        run: throughput::requests,
+        seeds: throughput::seeds,
+        len_max: 512,
     },
 ];
 

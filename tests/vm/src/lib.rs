@@ -21,6 +21,6 @@ pub use client::{Client, SqlFailure};
 pub use cluster::{Cluster, NodeStatus, State, Status, free_base_port, scratch_dir, turn};
 pub use outcomes::{Discrepancies, Ids, ids_at};
 pub use process::{CpuMeter, resident_kib};
-pub use program::{Outcome, is_installed, relix, repository, run};
+pub use program::{Outcome, build, is_installed, relix, repository, run};
 pub use stream::{InsertStream, Record, longest_silence};
 pub use world::{Load, SocketWorld, block_on};

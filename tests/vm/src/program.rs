@@ -62,18 +62,24 @@ pub fn repository() -> PathBuf {
 pub fn relix() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(["build", "--bin", "relix", "--message-format", "json"]).current_dir(repository());
-        if !cfg!(debug_assertions) {
-            command.arg("--release");
-        }
-        let messages = run(&mut command).expect_success("building relix");
-        let values = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let mut executables =
-            values.filter_map(|value| Some(PathBuf::from(value.get("executable")?.as_str()?)));
-        executables.next_back().expect("cargo names the executable it has built")
+        let release: &[&str] = if cfg!(debug_assertions) { &[] } else { &["--release"] };
+        build(&[&["--bin", "relix"], release].concat(), &[])
     })
+}
+
+/// Builds what `words` name for `cargo build`, in this environment and `variables`: where the executable is.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn build(words: &[&str], variables: &[(&str, &str)]) -> PathBuf {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--message-format", "json"]).args(words).current_dir(repository());
+    command.envs(variables.iter().copied());
+    let messages = run(&mut command).expect_success("cargo build");
+    let values = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let mut executables = values.filter_map(|value| Some(PathBuf::from(value.get("executable")?.as_str()?)));
+    executables.next_back().expect("cargo names the executable it has built")
 }
 
 /// Whether a program is on the path.
