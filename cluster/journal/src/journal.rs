@@ -193,6 +193,11 @@ impl Journal {
         half.min(ENTRY_LEN_MAX as u64)
     }
 
+    /// With how many the disk's node was to found the cluster when it was formatted, once the superblock is known.
+    pub fn founders(&self) -> Option<u8> {
+        self.superblock.identity.founders
+    }
+
     /// The first sector behind the ring: the rest of the disk is the caller's. Once it [begins](JournalEvent::Begins).
     pub fn sectors_end(&self) -> u64 {
         self.superblock.ring().end()

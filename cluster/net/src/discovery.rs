@@ -9,7 +9,7 @@
 //! A call is a UDP datagram, as short as this:
 //!
 //! ```text
-//!   0  magic "RLXC"     4  version     5  kind     6  size, or node     7  zero
+//!   0  magic "RLXC"     4  version     5  kind     6  size, or node     7  1: founds
 //!   8  cluster         16  a machine's address    22  zero             24  CRC-32C of all before
 //! ```
 //! Numbers are little-endian. A machine is known by the address of its first NIC.
@@ -36,6 +36,8 @@ pub enum Call {
         size: u8,
         /// Who should found it, of those that this machine hears.
         backs: MachineId,
+        /// It is about to found it itself.
+        founds: bool,
     },
     /// To a machine that looks: the cluster is there.
     Exists {
@@ -53,17 +55,17 @@ pub enum Call {
 
 /// A frame in which machine `from` says `call`: to everyone, or to whom it concerns.
 pub fn call(cluster: ClusterId, from: MachineId, call: &Call) -> Frame {
-    let (kind, number, machine, to) = match *call {
-        Call::Looks { size, backs } => (1, size, backs, Address::BROADCAST.hardware),
-        Call::Exists { machine } => (2, 0, machine, machine),
-        Call::Place { machine, node } => (3, node.0, machine, machine),
+    let (kind, number, founds, machine, to) = match *call {
+        Call::Looks { size, backs, founds } => (1, size, founds, backs, Address::BROADCAST.hardware),
+        Call::Exists { machine } => (2, 0, false, machine, machine),
+        Call::Place { machine, node } => (3, node.0, false, machine, machine),
     };
     let nowhere = core::net::Ipv4Addr::UNSPECIFIED;
     let (from, to) =
         (Address { hardware: from, ip: nowhere }, Address { hardware: to, ..Address::BROADCAST });
     emit(DISCOVERY_PORT, from, to, LEN, |bytes| {
         bytes[..4].copy_from_slice(&MAGIC);
-        bytes[4..8].copy_from_slice(&[VERSION, kind, number, 0]);
+        bytes[4..8].copy_from_slice(&[VERSION, kind, number, founds.into()]);
         bytes[8..16].copy_from_slice(&cluster.0.to_le_bytes());
         bytes[16..22].copy_from_slice(&machine);
         let sum = crc32c(&bytes[..CHECKED_LEN]);
@@ -71,17 +73,20 @@ pub fn call(cluster: ClusterId, from: MachineId, call: &Call) -> Frame {
     })
 }
 
-/// The call in a frame, and who said it; none if it is something else, damaged, of another cluster or another version.
+/// The call in a frame, and who said it; none if it is something else, damaged, of another cluster or another version, or
+/// of a sender that no machine can be.
 pub fn heard(cluster: ClusterId, frame: &[u8]) -> Option<(MachineId, Call)> {
     let (from, bytes) = parse(DISCOVERY_PORT, frame)?;
     let (body, sum) = bytes.get(..LEN)?.split_at(CHECKED_LEN);
-    let is_ours = body.starts_with(&MAGIC)
+    let is_machine = from.hardware[0] & 1 == 0 && from.hardware != [0; 6];
+    let is_ours = is_machine
+        && body.starts_with(&MAGIC)
         && body[4] == VERSION
         && sum == crc32c(body).to_le_bytes()
         && body[8..16] == cluster.0.to_le_bytes();
     let machine = body[16..22].try_into().ok().filter(|_| is_ours)?;
     let call = match (body[5], body[6]) {
-        (1, size) => Call::Looks { size, backs: machine },
+        (1, size) => Call::Looks { size, backs: machine, founds: body[7] == 1 },
         (2, _) => Call::Exists { machine },
         (3, node @ 1..=254) => Call::Place { machine, node: NodeId(node) },
         _ => return None,
@@ -98,7 +103,8 @@ mod tests {
     const ME: MachineId = [2, 0, 0, 0, 0, 1];
 
     fn any_call() -> impl Strategy<Value = Call> {
-        let looks = (any::<u8>(), any::<MachineId>()).prop_map(|(size, backs)| Call::Looks { size, backs });
+        let looks = (any::<u8>(), any::<MachineId>(), any::<bool>());
+        let looks = looks.prop_map(|(size, backs, founds)| Call::Looks { size, backs, founds });
         let exists = any::<MachineId>().prop_map(|machine| Call::Exists { machine });
         let place = (any::<MachineId>(), 1..=254u8);
         let place = place.prop_map(|(machine, node)| Call::Place { machine, node: NodeId(node) });

@@ -20,7 +20,7 @@ mod wire;
 
 pub use link::{LinkError, LinkStatus, Traffic};
 pub use offer::{Lie, is_host_address};
-pub use peers::{PeerEvent, Peers, PeersConfig, Refusal};
+pub use peers::{PeerEvent, Peers, PeersConfig, Refusal, is_of_cluster};
 pub use stack::{
     Addressing, Lease, Notice, SocketStatus, Stack, StackConfig, TcpConnection, TcpError, is_host_address6,
 };

@@ -37,6 +37,12 @@ pub struct PeersConfig {
     pub seed: [u8; 32],
 }
 
+/// Whether a frame is a datagram between nodes of this cluster, whoever it is for.
+pub fn is_of_cluster(cluster: ClusterId, frame: &[u8]) -> bool {
+    let datagram = parse(PEER_PORT, frame).map(|(_, datagram)| datagram);
+    datagram.and_then(|bytes| Header::parse(bytes).ok()).is_some_and(|(header, _)| header.cluster == cluster)
+}
+
 /// What has happened.
 #[derive(Debug, PartialEq, Eq)]
 pub enum PeerEvent {
@@ -219,6 +225,12 @@ impl Peers {
     pub fn addresses(&self) -> impl Iterator<Item = (NodeId, Option<Ipv4Addr>)> + Clone {
         let is_known = |peer: &Peer| peer.address.is_some() || peer.configured_ip.is_some();
         self.peers.iter().filter(move |(_, peer)| is_known(peer)).map(|(node, peer)| (*node, peer.ip()))
+    }
+
+    /// The nodes that can be reached, and the hardware addresses of their machines.
+    pub fn machines(&self) -> Vec<(NodeId, [u8; 6])> {
+        let up = self.peers.iter().filter(|(_, peer)| peer.link.status().established);
+        up.filter_map(|(node, peer)| Some((*node, peer.address?.hardware))).collect()
     }
 
     /// This node has another address: none is 0.0.0.0, which is no obstacle, since MAC addresses say where datagrams go.

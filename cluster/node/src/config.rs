@@ -39,6 +39,8 @@ pub struct NodeConfig {
     pub founders: u8,
     /// How many nodes the cluster is expected to have, at least.
     pub size: u8,
+    /// Whether its machine has found out which node it is: then one founds the cluster, and waits for the others.
+    pub is_discovered: bool,
     /// Where it has its address from.
     pub addressing: Addressing,
     /// Its IPv6 address and the bits of its network's prefix, beside the link-local one.
@@ -73,7 +75,7 @@ impl Seeker {
 
     /// What it is told, now that it is known to be `node`, and to found the cluster with so many, or to join it.
     pub fn found(&self, node: NodeId, founders: u8) -> NodeConfig {
-        NodeConfig { node, founders, ..self.config.clone() }
+        NodeConfig { node, founders, is_discovered: true, ..self.config.clone() }
     }
 }
 
@@ -150,6 +152,7 @@ impl NodeConfig {
                 node,
                 founders,
                 size,
+                is_discovered: false,
                 addressing,
                 ip6,
                 peers,

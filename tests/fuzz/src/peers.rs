@@ -62,7 +62,7 @@ pub fn calls(bytes: &[u8]) {
 pub fn call_seeds() -> Vec<Vec<u8>> {
     let machine = [2, 0, 0, 0, 0, 7];
     let calls = [
-        Call::Looks { size: 3, backs: machine },
+        Call::Looks { size: 3, backs: machine, founds: true },
         Call::Exists { machine },
         Call::Place { machine, node: NodeId(4) },
     ];

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drivers_api::Mtu;
+use drivers_sim::LinkFaults;
 use tests_sim::{Cluster, ask, number, start_load, until};
 use tests_workloads::Inserts;
 
@@ -19,6 +20,17 @@ fn machines(count: usize, size: u8, seed: u64) -> Cluster {
 /// Waits until so many nodes vote, as `machine` has it.
 fn until_voters(cluster: &mut Cluster, machine: u8, count: usize) {
     until(cluster, 1, |cluster| (cluster.voters(machine).len() == count).then_some(()));
+}
+
+/// Waits for something that does not last.
+fn until_fast<T>(cluster: &mut Cluster, mut done: impl FnMut(&mut Cluster) -> Option<T>) -> T {
+    for _ in 0..60_000 {
+        if let Some(done) = done(cluster) {
+            return done;
+        }
+        cluster.run(Duration::from_millis(1));
+    }
+    panic!("nothing has come of it");
 }
 
 fn nodes(cluster: &mut Cluster, machine: u8) -> Vec<String> {
@@ -77,10 +89,16 @@ fn machines_keep_their_nodes_whatever_they_lose() {
 fn a_cluster_of_one_node_that_is_to_be_of_three_does_not_serve() {
     let mut cluster = machines(3, 3, 120);
     (1..=3).for_each(|machine| cluster.start(machine));
-    let founder = until(&mut cluster, 1, |cluster| cluster.leader());
+    // One other has been taken in, and does not vote yet.
+    let founder = until_fast(&mut cluster, |cluster| {
+        let leader = cluster.leader()?;
+        let learns = |(_, line): &(_, String)| line.contains("learners");
+        cluster.console(leader).iter().any(learns).then_some(leader)
+    });
     let others: Vec<u8> = (1..=3).filter(|machine| *machine != founder).collect();
     others.iter().for_each(|machine| cluster.crash(*machine));
     cluster.run(Duration::from_secs(3));
+    assert_eq!(cluster.voters(founder).len(), 1);
     let refused = ask(&mut cluster, founder, "CREATE TABLE t (a int)").expect_err("it does not serve");
     assert!(format!("{refused:?}").contains("is being founded"), "{refused:?}");
     cluster.start(others[0]);
@@ -125,4 +143,62 @@ fn a_founder_that_has_lost_its_disk_does_not_found_another_cluster() {
     (2..=3).for_each(|machine| cluster.start(machine));
     (1..=3).for_each(|machine| until_voters(&mut cluster, machine, 3));
     until(&mut cluster, 1, |cluster| cluster.is_well(1).then_some(()));
+}
+
+/// Machines lose their power again and again while they look, are founding, or join: on a bad wire, amid writes. In the end
+/// there is one cluster of all of them.
+#[test]
+fn one_cluster_is_founded_however_often_machines_lose_their_power() {
+    for seed in 200..260 {
+        let mut cluster = machines(4, 3, seed);
+        cluster.network.faults =
+            LinkFaults { loss_per_mille: 30, jitter: Duration::from_millis(5), ..LinkFaults::default() };
+        (1..=3).for_each(|machine| cluster.start(machine));
+        for _ in 0..30 {
+            let pause = cluster.below(900);
+            cluster.run(Duration::from_millis(pause));
+            let machine = 1 + cluster.below(4) as u8;
+            match (cluster.is_up(machine), cluster.below(3)) {
+                (true, 0) => cluster.crash(machine),
+                (true, 1) => {
+                    let requests = cluster.below(4) as u32;
+                    cluster.crash_after_requests(machine, requests);
+                }
+                (true, _) => {}
+                (false, _) => cluster.start(machine),
+            }
+        }
+        cluster.network.heal();
+        for machine in 1..=4 {
+            cluster.crash(machine);
+            cluster.start(machine);
+        }
+        let whole = cluster.now() + Duration::from_secs(120);
+        while !(1..=4).all(|machine| cluster.voters(machine).len() == 4) || !cluster.agrees_who_votes() {
+            assert!(cluster.now() < whole, "seed {seed}: there is no cluster of all");
+            cluster.run(Duration::from_millis(100));
+        }
+        assert_eq!(cluster.violation(), None, "seed {seed}");
+        let numbers = nodes(&mut cluster, 1);
+        assert_eq!(numbers.len(), 4, "seed {seed}: {numbers:?}");
+    }
+}
+
+/// The founder loses its power as soon as it is one, and as many others as are expected are there.
+#[test]
+fn others_wait_for_a_founder_that_has_lost_its_power() {
+    for seed in 150..160 {
+        let mut cluster = machines(4, 3, seed);
+        (1..=4).for_each(|machine| cluster.start(machine));
+        until(&mut cluster, 1, |cluster| {
+            cluster.console(1).iter().any(|(_, line)| line.contains("founds the cluster")).then_some(())
+        });
+        let pause = cluster.below(60);
+        cluster.run(Duration::from_millis(pause));
+        cluster.crash(1);
+        cluster.run(Duration::from_secs(8));
+        assert_eq!(cluster.leader(), None, "seed {seed}");
+        cluster.start(1);
+        (1..=4).for_each(|machine| until_voters(&mut cluster, machine, 4));
+    }
 }

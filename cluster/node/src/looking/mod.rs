@@ -18,6 +18,7 @@ use core::time::Duration;
 use cluster_format::{ClusterId, NodeId};
 use cluster_journal::{COPIES, JournalError, SUPERBLOCK_LEN, heading};
 use cluster_net::discovery::{self, Call};
+use cluster_net::is_of_cluster;
 use drivers_api::{DiskCompletion, DiskOperation, DiskRequest, Instant, Level, Machine, Now};
 
 use crate::config::{NodeConfig, Seeker};
@@ -101,7 +102,11 @@ impl Looking {
         if now.monotonic >= self.calls_at {
             self.calls_at = now.monotonic + CALLS_EVERY;
             self.say(now, machine);
-            let looks = Call::Looks { size: self.seeker.size(), backs: self.convening.backs(now.monotonic) };
+            let looks = Call::Looks {
+                size: self.seeker.size(),
+                backs: self.convening.backs(now.monotonic),
+                founds: self.convening.is_about_to_found(now.monotonic),
+            };
             let own = machine.nic.hardware_address();
             // A frame that a full queue loses is made up for by the next.
             if machine.nic.transmit(discovery::call(self.cluster, own, &looks)).is_ok() {
@@ -157,8 +162,8 @@ impl Looking {
         for _ in 0..FRAMES_MAX {
             let Poll::Ready(frame) = machine.nic.poll_receive(context) else { return None };
             match discovery::heard(self.cluster, frame.bytes()) {
-                Some((from, Call::Looks { size, backs })) if from != own => {
-                    let expects_as_many = self.convening.hear(now.monotonic, from, size, backs);
+                Some((from, Call::Looks { size, backs, founds })) if from != own => {
+                    let expects_as_many = self.convening.hear(now.monotonic, from, size, backs, founds);
                     if !expects_as_many && !core::mem::replace(&mut self.said_other_size, true) {
                         let ours = self.seeker.size();
                         machine.console.log(
@@ -170,6 +175,8 @@ impl Looking {
                     }
                 }
                 Some((_, Call::Exists { machine })) if machine == own => self.convening.exists(now.monotonic),
+                // Nodes speak with each other, or look for those that they know.
+                None if is_of_cluster(self.cluster, frame.bytes()) => self.convening.exists(now.monotonic),
                 Some((_, Call::Place { machine: told, node })) if told == own => {
                     machine.console.log(Level::Info, format_args!("is node {node} of the cluster"));
                     return Some(node);

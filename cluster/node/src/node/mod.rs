@@ -106,6 +106,8 @@ pub struct Node {
     /// Whether it was asked to stop.
     leaving: Option<Leaving>,
     placing: SharedPlacing,
+    /// Whether another machine was heard that takes itself for this node.
+    has_double: bool,
     /// What is to be said to machines that look for their place.
     calls: Vec<Call>,
 }
@@ -183,6 +185,7 @@ impl Node {
             next_refusal_at: Instant::ZERO,
             leaving: None,
             placing: SharedPlacing::default(),
+            has_double: false,
             calls: Vec::new(),
             config,
         }
@@ -258,14 +261,18 @@ impl Node {
 
     /// Tells sessions whom this node serves.
     fn share_service_state(&mut self) {
-        // Founded by one, for more, and never joined by any: what is written now would be on one disk.
-        let is_alone =
-            |membership: &Membership| membership.members().count() == 1 && membership.removed.is_empty();
         let raft = self.replica.raft();
-        let is_founding = self.config.size > 1 && raft.is_some_and(|raft| is_alone(raft.log().membership()));
+        let is_founding = raft.is_some_and(|raft| self.is_alone(raft.log().membership()));
         let mut shared = self.database.lock();
         shared.out_of_service = self.replica.out_of_service();
         shared.is_founding = is_founding;
+    }
+
+    /// Whether the cluster was founded by one, for more, and none of them votes yet: what is written is on one disk. (Or all
+    /// the others have lost theirs.)
+    fn is_alone(&self, membership: &Membership) -> bool {
+        let expects_others = self.config.is_discovered && self.config.size > 1;
+        expects_others && membership.voters.len() == 1 && membership.removed.is_empty()
     }
 
     fn entry_applied(&mut self, entry: &Entry) {
@@ -339,7 +346,10 @@ impl Node {
                     self.replica.log_lines.push(LogLine(Level::Info, line));
                     self.coordinator.peer_reset(now, peer);
                 }
-                PeerEvent::Refused(refusal) => self.report_refusal(now, refusal),
+                PeerEvent::Refused(refusal) => {
+                    self.has_double |= matches!(refusal, Refusal::SameNode(_));
+                    self.report_refusal(now, refusal);
+                }
             }
         }
     }

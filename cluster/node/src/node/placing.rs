@@ -1,8 +1,10 @@
 //! Machines that look for their place: the leader says which node each is, as `sys.machines` has it.
 
+use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+use cluster_consensus::Raft;
 use cluster_format::NodeId;
 use cluster_net::discovery::{Call, MachineId};
 use cluster_services::machines;
@@ -22,15 +24,26 @@ pub(super) struct Placing {
 impl Node {
     /// A machine looks for its place in this cluster.
     pub(super) fn machine_looks(&mut self, own: MachineId, machine: MachineId) {
-        let Some(raft) = self.replica.raft().filter(|raft| !raft.is_removed()) else { return };
+        let raft = self.replica.raft();
+        if raft.is_some_and(Raft::is_removed) {
+            return;
+        }
+        // One that nobody has joined, and whose number another has: that one's cluster is the one to join.
+        if self.has_double && raft.is_some_and(|raft| self.is_alone(raft.log().membership())) {
+            return;
+        }
         self.calls.push(Call::Exists { machine });
-        let is_able = raft.is_leader() && self.replica.out_of_service().is_none();
-        if !is_able || core::mem::replace(&mut self.placing.lock().is_busy, true) {
+        let Some(raft) = raft.filter(|raft| raft.is_leader() && self.replica.out_of_service().is_none())
+        else {
+            return;
+        };
+        if core::mem::replace(&mut self.placing.lock().is_busy, true) {
             return;
         }
         let membership = raft.log().membership();
-        let known = membership.members().chain(&membership.removed).map(|member| member.node);
-        let taken = known.chain(self.peers.reachable()).max().unwrap_or(self.config.node);
+        let members = membership.members().chain(&membership.removed).map(|member| (member.node, None));
+        let reachable = self.peers.machines().into_iter().map(|(node, machine)| (node, Some(machine)));
+        let taken: BTreeMap<NodeId, Option<MachineId>> = members.chain(reachable).collect();
         let (own, placing) = ((own, self.config.node), self.placing.clone());
         let mut session = self.service_session();
         self.tasks.spawn(async move {

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::cmp::Ordering;
 use core::time::Duration;
 
-use cluster_format::SnapshotHead;
+use cluster_format::{Membership, SnapshotHead};
 use cluster_journal::{Beginning, JournalError, LogEnd};
 use cluster_store::{Tables, TablesEvent, Through, WriteError};
 use drivers_api::{Level, Now};
@@ -47,6 +47,10 @@ impl Replica {
     pub(super) fn begin(&mut self, beginning: Beginning) {
         let Some(journal) = &self.journal else { return };
         let (start, options) = (journal.sectors_end(), self.tables_options);
+        // What the disk says counts, whatever the node is told since: one that was to join never founds.
+        if let Some(founders) = journal.founders() {
+            self.founding = Membership::founding(founders);
+        }
         let founding = self.founding.clone();
         self.tables = Tables::open(&self.geometry, start, options, &beginning.root, self.life, founding);
         self.phase = Phase::Opening(Some(beginning));

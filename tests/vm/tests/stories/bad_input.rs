@@ -24,6 +24,14 @@ fn the_command_names_what_is_wrong() {
     refuses(&cluster, &["--memroy", "64"], &["--memroy", "--memory"]);
     refuses(&cluster, &["--memory", "8"], &["8 MiB", "--memory 48"]);
     refuses(&cluster, &["--nodes", "17"], &["1 to 16 nodes"]);
+    let no_image = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+    refuses(&cluster, &["--image", no_image], &["is no image of Relix", "relix image build"]);
+    refuses(
+        &cluster,
+        &["--image", no_image, "--machine", "microvm"],
+        &["microvm boots no disks", "--machine q35"],
+    );
+    refuses(&cluster, &["--image", "/nowhere/relix.img"], &["/nowhere/relix.img"]);
     let taken = TcpListener::bind(("127.0.0.1", cluster.port(2))).expect("a free port");
     refuses(&cluster, &["--host"], &[&cluster.port(2).to_string(), "--base-port"]);
     drop(taken);
