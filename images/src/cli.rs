@@ -189,7 +189,7 @@ pub struct UpOptions {
     pub host_tables_mib: u64,
     /// Tells the machines of a new cluster its name and how many there are, and nothing else: they find each other, and out
     /// which node each one is. Elsewhere, 'node K' is the K-th machine then.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "ip6")]
     pub discover: bool,
     /// Where the dice of 'relix fault link' begin, so that a run can be repeated.
     #[arg(long, value_name = "SEED")]

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Waker};
 use std::thread;
-use std::time::Duration;
 
 use cluster_gateway::{Closed, Connection};
 use cluster_node::{
@@ -98,8 +97,7 @@ impl Root {
 
     /// Sleeps until something happens, or until then.
     fn sleep(&mut self, until: Instant) -> Result<(), Failure> {
-        let now = self.clock.now().monotonic;
-        let timeout = if self.clients.may_accept() { Duration::ZERO } else { until.since(now) };
+        let timeout = until.since(self.clock.now().monotonic);
         let Root { waiter, nic, clients, wire, .. } = self;
         waiter.wait(nic, clients, timeout).map_err(Failure::file("wait for", &*wire))
     }
@@ -140,7 +138,8 @@ impl Root {
             if node.has_left() {
                 return Ok(());
             }
-            self.sleep(deadline)?;
+            let until = if self.clients.may_accept() { now.monotonic } else { deadline };
+            self.sleep(until)?;
         }
     }
 }

@@ -87,6 +87,7 @@ fn go_on(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<(), Failure>
     if !same || options.dhcp && !cluster.dhcp || options.ip6 && !cluster.ip6 {
         return Err(Failure::AlreadyRunning);
     }
+    check_kind(layout, &cluster, options)?;
     let disk_mib = options.disk_mib.unwrap_or(cluster.disk_mib);
     check_growth(layout, &cluster, nodes, disk_mib)?;
     set_fault_seed(layout, options)?;
@@ -151,6 +152,7 @@ fn finish(layout: &Layout, cluster: &Cluster, options: &UpOptions, started: Inst
 fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, Failure> {
     let mut earlier = Cluster::load(layout)?;
     if let Some(earlier) = &mut earlier {
+        check_kind(layout, earlier, options)?;
         let disk_mib = options.disk_mib.unwrap_or(earlier.disk_mib);
         check_growth(layout, earlier, nodes, disk_mib)?;
         say_growth(earlier, nodes, disk_mib);
@@ -180,6 +182,23 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
             runner,
         },
     })
+}
+
+/// An error if the cluster that is there is of another kind than what is asked for: its disks say what it is.
+fn check_kind(layout: &Layout, earlier: &Cluster, options: &UpOptions) -> Result<(), Failure> {
+    let differs = if options.discover && !earlier.discovers {
+        "was not started with --discover"
+    } else if options.image.is_some() && earlier.image().is_none() {
+        "has disks that are no copies of an image"
+    } else if earlier.image().is_some() && (options.host || options.machine == MachineType::Microvm) {
+        "has disks that only a q35 VM boots"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::Argument(format!(
+        "the cluster in {} {differs}: use --fresh to begin anew, or another --dir",
+        layout.dir().display()
+    )))
 }
 
 /// A name that no other cluster has, so that none takes another's disk or message for its own.

@@ -38,6 +38,8 @@ pub(crate) struct Offer {
     pub(crate) prefix_len: Option<Result<u8, Ipv4Addr>>,
     pub(crate) router: Option<Ipv4Addr>,
     pub(crate) lease_secs: u32,
+    /// After how many it is to be renewed, if the server says so.
+    pub(crate) renew_secs: Option<u32>,
 }
 
 /// Why an address is not taken that a server offers or grants.
@@ -136,6 +138,7 @@ impl Offer {
             prefix_len: reply.subnet_mask.map(prefix_len),
             router: reply.router,
             lease_secs: reply.lease_duration.unwrap_or(LEASE_SECS_DEFAULT),
+            renew_secs: reply.renew_duration,
         })
     }
 
@@ -160,7 +163,8 @@ impl Offer {
             // An offer may leave it to the grant.
             None => or(self.kind == Kind::Offer, Lie::NoMask)?,
         }
-        or(self.lease_secs > 0, Lie::NoTime)?;
+        // One that is to be renewed at once would be, again and again.
+        or(self.lease_secs > 0 && self.renew_secs != Some(0), Lie::NoTime)?;
         or(self.ip != self.server, Lie::Server)?;
         if let Some((node, _)) = peers.iter().find(|(_, ip)| *ip == Some(self.ip)) {
             return Err(Lie::Peer(*node));
@@ -190,6 +194,7 @@ mod tests {
         prefix_len: Some(Ok(24)),
         router: None,
         lease_secs: 3600,
+        renew_secs: None,
     };
     const PEERS: &[Neighbour] = &[(NodeId(2), None), (NodeId(3), Some(Ipv4Addr::new(10, 77, 0, 3)))];
 
@@ -213,6 +218,7 @@ mod tests {
         assert_eq!(lie(Offer { ip: last(254), ..GOOD }), Some(Lie::Server));
         assert_eq!(lie(Offer { ip: last(3), ..GOOD }), Some(Lie::Peer(NodeId(3))));
         assert_eq!(lie(Offer { lease_secs: 0, ..GOOD }), Some(Lie::NoTime));
+        assert_eq!(lie(Offer { renew_secs: Some(0), ..GOOD }), Some(Lie::NoTime));
     }
 
     #[test]

@@ -225,25 +225,39 @@ impl Machines {
                 "host processes have the host's disk, which is not slowed down: start VMs, without --host";
             return Err(Failure::Refused(why.into()));
         }
-        let is_listening = {
+        self.0.machines.borrow_mut()[usize::from(node) - 1].iops = iops;
+        self.tell_disk_speed(node).await
+    }
+
+    /// Tells a VM how fast its disk is to be, if it runs.
+    pub async fn tell_disk_speed(&self, node: u8) -> Result<(), Failure> {
+        let is_vm = matches!(self.0.cluster.borrow().runner, Runner::Vm { .. });
+        let (is_listening, iops) = {
             let machine = &mut self.0.machines.borrow_mut()[usize::from(node) - 1];
-            machine.iops = iops;
-            machine.pid().is_some() && !machine.paused
+            (machine.pid().is_some() && !machine.paused, machine.iops)
         };
-        match is_listening {
+        match is_vm && is_listening {
             true => monitor::slow_disk(&self.0.layout.monitor_socket(node), iops).await,
             false => Ok(()),
         }
     }
 
+    /// Makes the disks that are not there yet, while frames go on.
+    pub async fn make_disks(&self) -> Result<(), Failure> {
+        let (layout, cluster) = (self.0.layout.clone(), self.cluster());
+        let make = move || cluster.node_ids().try_for_each(|node| disks::make(&layout, &cluster, node));
+        let made = tokio::task::spawn_blocking(make).await;
+        made.unwrap_or_else(|error| Err(Failure::Refused(error.to_string())))
+    }
+
     /// Slows those disks down that are to be slow.
     pub async fn slow_disks(&self) -> Result<(), Failure> {
-        let slow: Vec<(u8, u32)> = {
+        let slow: Vec<u8> = {
             let machines = self.0.machines.borrow();
-            (1..).zip(machines.iter()).map(|(node, machine)| (node, machine.iops)).collect()
+            (1..).zip(machines.iter()).filter(|(_, machine)| machine.iops > 0).map(|(node, _)| node).collect()
         };
-        for (node, iops) in slow.into_iter().filter(|(_, iops)| *iops > 0) {
-            self.set_disk_speed(node, iops).await?;
+        for node in slow {
+            self.tell_disk_speed(node).await?;
         }
         Ok(())
     }

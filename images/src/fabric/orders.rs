@@ -51,6 +51,7 @@ async fn perform(order: Order, parts: &Parts) -> Result<Answer, Failure> {
     match order {
         Order::Status => return Ok(Answer::Machines(parts.machines.status())),
         Order::Start => {
+            parts.machines.make_disks().await?;
             parts.machines.start_all()?;
             tell_faults(parts).await?;
         }
@@ -82,6 +83,7 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<Answer, Failure> {
             cluster.check_node(node)?;
             machines.stop(node).await;
             gateway.node_ended(node);
+            machines.make_disks().await?;
             machines.start(node)?;
             tell_faults(parts).await?;
         }
@@ -95,6 +97,7 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<Answer, Failure> {
             machines.measure_disk(node).await?;
             let is_unplugged = unplugged(parts).contains(&node);
             machines.set_link(node, !is_unplugged).await?;
+            machines.tell_disk_speed(node).await?;
         }
         FaultOrder::Disk { node, iops } => {
             cluster.check_node(node)?;

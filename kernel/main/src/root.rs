@@ -164,6 +164,9 @@ async fn member(
             return Box::new(wire(role, config.addressing, machine, &mut entropy));
         }
         Ok(Told::Node(config)) => config,
+        Ok(Told::Seeker(_)) if options.line().is_set("relix.wire") => {
+            give_up(format_args!("relix.wire needs relix.node=K: add it"))
+        }
         Ok(Told::Seeker(seeker)) => {
             let found = look(seeker, machine).await;
             console::configure(found.node.0.into(), options.log_level);

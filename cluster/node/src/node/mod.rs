@@ -259,22 +259,6 @@ impl Node {
         }
     }
 
-    /// Tells sessions whom this node serves.
-    fn share_service_state(&mut self) {
-        let raft = self.replica.raft();
-        let is_founding = raft.is_some_and(|raft| self.is_alone(raft.log().membership()));
-        let mut shared = self.database.lock();
-        shared.out_of_service = self.replica.out_of_service();
-        shared.is_founding = is_founding;
-    }
-
-    /// Whether the cluster was founded by one, for more, and none of them votes yet: what is written is on one disk. (Or all
-    /// the others have lost theirs.)
-    fn is_alone(&self, membership: &Membership) -> bool {
-        let expects_others = self.config.is_discovered && self.config.size > 1;
-        expects_others && membership.voters.len() == 1 && membership.removed.is_empty()
-    }
-
     fn entry_applied(&mut self, entry: &Entry) {
         if let Payload::Membership(membership) = &entry.payload {
             let line = alloc::format!("the cluster has {membership} from version {} on", entry.version);

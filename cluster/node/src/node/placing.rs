@@ -1,11 +1,12 @@
-//! Machines that look for their place: the leader says which node each is, as `sys.machines` has it.
+//! Machines that look for their place: the leader says which node each is, as `sys.machines` has it. Whoever founds the
+//! cluster serves users once another votes.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use cluster_consensus::Raft;
-use cluster_format::NodeId;
+use cluster_format::{Membership, NodeId};
 use cluster_net::discovery::{Call, MachineId};
 use cluster_services::machines;
 use cluster_sql::{SqlResult, SqlState};
@@ -68,6 +69,22 @@ impl Node {
             Some((_, Err(_))) | None => {}
         }
         core::mem::take(&mut self.calls)
+    }
+
+    /// Tells sessions whom this node serves.
+    pub(super) fn share_service_state(&mut self) {
+        let raft = self.replica.raft();
+        let is_founding = raft.is_some_and(|raft| self.is_alone(raft.log().membership()));
+        let mut shared = self.database.lock();
+        shared.out_of_service = self.replica.out_of_service();
+        shared.is_founding = is_founding;
+    }
+
+    /// Whether the cluster was founded by one, for more, and none of them votes yet: what is written is on one disk. (Or all
+    /// the others have lost theirs.)
+    fn is_alone(&self, membership: &Membership) -> bool {
+        let expects_others = self.config.is_discovered && self.config.size > 1;
+        expects_others && membership.voters.len() == 1 && membership.removed.is_empty()
     }
 }
 

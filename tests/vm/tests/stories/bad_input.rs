@@ -31,6 +31,7 @@ fn the_command_names_what_is_wrong() {
         &["--image", no_image, "--machine", "microvm"],
         &["microvm boots no disks", "--machine q35"],
     );
+    refuses(&cluster, &["--discover", "--ip6"], &["--discover", "--ip6"]);
     refuses(&cluster, &["--image", "/nowhere/relix.img"], &["/nowhere/relix.img"]);
     let taken = TcpListener::bind(("127.0.0.1", cluster.port(2))).expect("a free port");
     refuses(&cluster, &["--host"], &[&cluster.port(2).to_string(), "--base-port"]);
