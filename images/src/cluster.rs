@@ -196,6 +196,11 @@ pub fn hardware_address_of(node: u8) -> [u8; 6] {
     [0x52, 0x54, 0x00, 0x77, 0x00, node]
 }
 
+/// The same, as QEMU and `sys.machines` have it: `52:54:00:77:00:01`.
+pub fn hardware_address_text(node: u8) -> String {
+    hardware_address_of(node).map(|byte| format!("{byte:02x}")).join(":")
+}
+
 /// The gateway's.
 pub fn gateway_hardware_address() -> [u8; 6] {
     hardware_address_of(GATEWAY)

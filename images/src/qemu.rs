@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cluster_calendar::{Timestamptz, Zone};
 
 use crate::cli::{Firmware, MachineType};
-use crate::cluster::{Cluster, MTU, Runner, hardware_address_of};
+use crate::cluster::{Cluster, MTU, Runner, hardware_address_text};
 use crate::layout::Layout;
 
 /// The program.
@@ -72,7 +72,7 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
         "-netdev",
         &format!("dgram,id=wire,local.type=unix,local.path={ours},remote.type=unix,remote.path={theirs}"),
     ]);
-    let mac = hardware_address_of(node).map(|byte| format!("{byte:02x}")).join(":");
+    let mac = hardware_address_text(node);
     let mtu = MTU.bytes();
     add(&["-device", &format!("virtio-net-{bus},id={NIC},netdev=wire,mac={mac},host_mtu={mtu}")]);
     add(&["-device", &format!("virtio-rng-{bus}")]);

@@ -16,6 +16,7 @@
 
 use cluster_format::{ClusterId, NodeId, crc32c};
 use drivers_api::Frame;
+use smoltcp::wire::EthernetAddress;
 
 use crate::wire::{Address, DISCOVERY_PORT, emit, parse};
 
@@ -78,7 +79,7 @@ pub fn call(cluster: ClusterId, from: MachineId, call: &Call) -> Frame {
 pub fn heard(cluster: ClusterId, frame: &[u8]) -> Option<(MachineId, Call)> {
     let (from, bytes) = parse(DISCOVERY_PORT, frame)?;
     let (body, sum) = bytes.get(..LEN)?.split_at(CHECKED_LEN);
-    let is_machine = from.hardware[0] & 1 == 0 && from.hardware != [0; 6];
+    let is_machine = EthernetAddress(from.hardware).is_unicast() && from.hardware != [0; 6];
     let is_ours = is_machine
         && body.starts_with(&MAGIC)
         && body[4] == VERSION

@@ -148,8 +148,8 @@ impl Stack {
         }
     }
 
-    /// Listens on `port`, of all addresses, as long as there may be further connections with so many sockets: as many clients may come at one
-    /// time. Connections come out of [`Stack::accept`].
+    /// Listens on `port`, of all addresses, as long as there may be further connections with so many sockets: as many clients
+    /// may come at one time. Connections come out of [`Stack::accept`].
     pub fn listen(&mut self, port: u16, listening_max: usize) {
         self.ports.push(Port { number: port, listening: vec![], listening_max });
         self.replenish();

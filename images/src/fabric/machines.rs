@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::Duration;
@@ -85,13 +86,17 @@ impl Machines {
     }
 
     /// Starts every machine that is down.
-    pub fn start_all(&self) -> Result<(), Failure> {
+    pub async fn start_all(&self) -> Result<(), Failure> {
         let down = self.status().into_iter().filter(|machine| machine.state == MachineState::Down);
-        down.map(|machine| machine.id).try_for_each(|node| self.start(node))
+        for machine in down {
+            self.start(machine.id).await?;
+        }
+        Ok(())
     }
 
     /// Starts one that is down.
-    pub fn start(&self, node: u8) -> Result<(), Failure> {
+    pub async fn start(&self, node: u8) -> Result<(), Failure> {
+        self.make_disk(node).await?;
         let Inner { layout, cluster, machines } = &*self.0;
         let cluster = &*cluster.borrow();
         let log_path = layout.node_log(node);
@@ -100,7 +105,6 @@ impl Machines {
         let errors = log.try_clone().map_err(Failure::file("open", &log_path))?;
         let _ = std::fs::remove_file(layout.node_socket(node));
         let _ = std::fs::remove_file(layout.monitor_socket(node));
-        disks::make(layout, cluster, node)?;
         let ahead_s = machines.borrow()[usize::from(node) - 1].ahead_s;
         // A key pressed in the terminal is not meant for the machines.
         let (mut command, input, bell) = match qemu::arguments(layout, cluster, node) {
@@ -172,22 +176,23 @@ impl Machines {
 
     /// Lets a machine that runs see how long its disk's file is now. A paused VM will be told once it goes on.
     pub async fn measure_disk(&self, node: u8) -> Result<(), Failure> {
+        if let Some(mut bell) = self.0.machines.borrow()[usize::from(node) - 1].bell.as_ref() {
+            // It has ended, or has not heard earlier ones yet.
+            let _ = bell.write(&[MEASURE]);
+        }
+        let Some(socket) = self.listening_monitor(node) else { return Ok(()) };
+        let path = self.0.layout.disk(node);
+        let len = std::fs::metadata(&path).map_err(Failure::file("measure", path))?.len();
+        monitor::resize_disk(&socket, len.next_multiple_of(SECTOR_SIZE as u64)).await
+    }
+
+    /// Where a VM's QEMU is told something; none for host processes, and for a VM that is down or paused: it will be told once
+    /// it goes on.
+    fn listening_monitor(&self, node: u8) -> Option<PathBuf> {
         let Inner { layout, cluster, machines } = &*self.0;
         let is_vm = matches!(cluster.borrow().runner, Runner::Vm { .. });
-        let is_listening = {
-            let machine = &mut machines.borrow_mut()[usize::from(node) - 1];
-            if let Some(mut bell) = machine.bell.as_ref() {
-                // It has ended, or has not heard earlier ones yet.
-                let _ = bell.write(&[MEASURE]);
-            }
-            machine.pid().is_some() && !machine.paused
-        };
-        if !is_vm || !is_listening {
-            return Ok(());
-        }
-        let path = layout.disk(node);
-        let len = std::fs::metadata(&path).map_err(Failure::file("measure", path))?.len();
-        monitor::resize_disk(&layout.monitor_socket(node), len.next_multiple_of(SECTOR_SIZE as u64)).await
+        let machine = &mut machines.borrow_mut()[usize::from(node) - 1];
+        (is_vm && machine.pid().is_some() && !machine.paused).then(|| layout.monitor_socket(node))
     }
 
     /// The same for all; the first error, if any.
@@ -201,14 +206,9 @@ impl Machines {
 
     /// Tells a VM whether its network card is plugged in. One that is down or paused will be told once it goes on.
     pub async fn set_link(&self, node: u8, up: bool) -> Result<(), Failure> {
-        let is_vm = matches!(self.0.cluster.borrow().runner, Runner::Vm { .. });
-        let is_listening = {
-            let machine = &mut self.0.machines.borrow_mut()[usize::from(node) - 1];
-            machine.pid().is_some() && !machine.paused
-        };
-        match is_vm && is_listening {
-            true => monitor::set_link(&self.0.layout.monitor_socket(node), up).await,
-            false => Ok(()),
+        match self.listening_monitor(node) {
+            Some(socket) => monitor::set_link(&socket, up).await,
+            None => Ok(()),
         }
     }
 
@@ -231,22 +231,17 @@ impl Machines {
 
     /// Tells a VM how fast its disk is to be, if it runs.
     pub async fn tell_disk_speed(&self, node: u8) -> Result<(), Failure> {
-        let is_vm = matches!(self.0.cluster.borrow().runner, Runner::Vm { .. });
-        let (is_listening, iops) = {
-            let machine = &mut self.0.machines.borrow_mut()[usize::from(node) - 1];
-            (machine.pid().is_some() && !machine.paused, machine.iops)
-        };
-        match is_vm && is_listening {
-            true => monitor::slow_disk(&self.0.layout.monitor_socket(node), iops).await,
-            false => Ok(()),
+        let iops = self.0.machines.borrow()[usize::from(node) - 1].iops;
+        match self.listening_monitor(node) {
+            Some(socket) => monitor::slow_disk(&socket, iops).await,
+            None => Ok(()),
         }
     }
 
-    /// Makes the disks that are not there yet, while frames go on.
-    pub async fn make_disks(&self) -> Result<(), Failure> {
+    /// Makes a node's disk, if it is not there yet, while frames go on: to copy an image takes a while.
+    async fn make_disk(&self, node: u8) -> Result<(), Failure> {
         let (layout, cluster) = (self.0.layout.clone(), self.cluster());
-        let make = move || cluster.node_ids().try_for_each(|node| disks::make(&layout, &cluster, node));
-        let made = tokio::task::spawn_blocking(make).await;
+        let made = tokio::task::spawn_blocking(move || disks::make(&layout, &cluster, node)).await;
         made.unwrap_or_else(|error| Err(Failure::Refused(error.to_string())))
     }
 

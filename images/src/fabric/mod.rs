@@ -56,8 +56,7 @@ impl Parts {
         }
         // Those that are started now find their disks as they are.
         let told = self.machines.measure_disks().await;
-        self.machines.make_disks().await?;
-        self.machines.start_all().and(told)
+        self.machines.start_all().await.and(told)
     }
 }
 

@@ -51,8 +51,7 @@ async fn perform(order: Order, parts: &Parts) -> Result<Answer, Failure> {
     match order {
         Order::Status => return Ok(Answer::Machines(parts.machines.status())),
         Order::Start => {
-            parts.machines.make_disks().await?;
-            parts.machines.start_all()?;
+            parts.machines.start_all().await?;
             tell_faults(parts).await?;
         }
         Order::Grow { nodes, disk_mib } => {
@@ -83,8 +82,7 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<Answer, Failure> {
             cluster.check_node(node)?;
             machines.stop(node).await;
             gateway.node_ended(node);
-            machines.make_disks().await?;
-            machines.start(node)?;
+            machines.start(node).await?;
             tell_faults(parts).await?;
         }
         FaultOrder::Pause { node } => {
@@ -108,7 +106,7 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<Answer, Failure> {
             machines.kill(node).await;
             gateway.node_ended(node);
             machines.set_clock(node, ahead_s);
-            machines.start(node)?;
+            machines.start(node).await?;
             tell_faults(parts).await?;
         }
         FaultOrder::Network(order) => return inflict_on_network(order, parts).await,

@@ -56,7 +56,8 @@ pub enum NetworkCommand {
         #[arg(long)]
         one_way: bool,
     },
-    /// Ends every partition and link fault, plugs all network cards in, and mends the DHCP server. What is on its way arrives at once.
+    /// Ends every partition and link fault, plugs all network cards in, and mends the DHCP server. What is on its way arrives
+    /// at once.
     Heal,
     /// Makes links bad, each direction on its own.
     ///

@@ -22,17 +22,6 @@ fn until_voters(cluster: &mut Cluster, machine: u8, count: usize) {
     until(cluster, 1, |cluster| (cluster.voters(machine).len() == count).then_some(()));
 }
 
-/// Waits for something that does not last.
-fn until_fast<T>(cluster: &mut Cluster, mut done: impl FnMut(&mut Cluster) -> Option<T>) -> T {
-    for _ in 0..60_000 {
-        if let Some(done) = done(cluster) {
-            return done;
-        }
-        cluster.run(Duration::from_millis(1));
-    }
-    panic!("nothing has come of it");
-}
-
 fn nodes(cluster: &mut Cluster, machine: u8) -> Vec<String> {
     let rows = ask(cluster, machine, "SELECT node FROM sys.machines ORDER BY node").expect("the table");
     rows.into_iter().map(|row| row[0].clone().expect("a number")).collect()
@@ -90,11 +79,12 @@ fn a_cluster_of_one_node_that_is_to_be_of_three_does_not_serve() {
     let mut cluster = machines(3, 3, 120);
     (1..=3).for_each(|machine| cluster.start(machine));
     // One other has been taken in, and does not vote yet.
-    let founder = until_fast(&mut cluster, |cluster| {
-        let leader = cluster.leader()?;
-        let learns = |(_, line): &(_, String)| line.contains("learners");
-        cluster.console(leader).iter().any(learns).then_some(leader)
-    });
+    let learns = |cluster: &Cluster| {
+        let has_learners = |(_, line): &(_, String)| line.contains("learners");
+        cluster.leader().is_some_and(|leader| cluster.console(leader).iter().any(has_learners))
+    };
+    assert!(cluster.run_until_so(Duration::from_secs(60), learns));
+    let founder = cluster.leader().expect("it was there");
     let others: Vec<u8> = (1..=3).filter(|machine| *machine != founder).collect();
     others.iter().for_each(|machine| cluster.crash(*machine));
     cluster.run(Duration::from_secs(3));

@@ -23,7 +23,8 @@ const SETTLES_FOR: Duration = Duration::from_secs(2);
 /// And says so for this long: others have heard it by then.
 const ANNOUNCES_FOR: Duration = Duration::from_millis(800);
 
-/// A cluster that has answered, or was about to be founded, is believed to be there for this long, though it may not have a leader.
+/// A cluster that has answered, or was about to be founded, is believed to be there for this long, though it may not have a
+/// leader.
 const EXISTS_FOR: Duration = Duration::from_secs(30);
 
 /// Who has not looked for this long has stood still, and does not know what has been meanwhile.

@@ -10,7 +10,6 @@
 mod convening;
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::vec;
 use core::task::{Context, Poll};
 use core::time::Duration;
@@ -199,13 +198,18 @@ impl Looking {
             return;
         }
         self.said = Some((stands, now.monotonic));
-        let (name, size) = (self.seeker.cluster_name().to_string(), self.seeker.size());
-        let line = match stands {
-            Said::Waits { present } => alloc::format!(
-                "looks for the cluster '{name}', or for others to found it with: {present} of {size} are here"
+        let (name, size) = (self.seeker.cluster_name(), self.seeker.size());
+        match stands {
+            Said::Waits { present } => machine.console.log(
+                Level::Info,
+                format_args!(
+                    "looks for the cluster '{name}', or for others to found it with: {present} of {size} are here"
+                ),
             ),
-            Said::Exists => alloc::format!("the cluster '{name}' is there: waits for its leader's word"),
-        };
-        machine.console.log(Level::Info, format_args!("{line}"));
+            Said::Exists => machine.console.log(
+                Level::Info,
+                format_args!("the cluster '{name}' is there: waits for its leader's word"),
+            ),
+        }
     }
 }

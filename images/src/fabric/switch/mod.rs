@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 
 use drivers_api::Instant;
+use smoltcp::wire::EthernetAddress;
 
 use crate::fabric::switch::link::Link;
 use crate::links::{FaultChange, GATEWAY_PORT, LinkSelection, LinkState, LinkStatus, Port};
@@ -70,7 +71,7 @@ impl Switch {
             return Vec::new();
         };
         self.learn(source, from);
-        let is_for_all = is_group(destination);
+        let is_for_all = EthernetAddress(destination).is_multicast();
         let known = self.learned.get(&destination).copied().filter(|_| !is_for_all);
         let len = frame.len() as u64;
         let mut now_at = Vec::new();
@@ -96,7 +97,7 @@ impl Switch {
 
     fn learn(&mut self, source: [u8; 6], from: Port) {
         let is_known_or_fits = self.learned.contains_key(&source) || self.learned.len() < LEARNED_MAX;
-        if is_known_or_fits && !is_group(source) && !self.unplugged.contains(&from) {
+        if is_known_or_fits && !EthernetAddress(source).is_multicast() && !self.unplugged.contains(&from) {
             self.learned.insert(source, from);
         }
     }
@@ -211,11 +212,6 @@ impl Switch {
 /// Whether a link has a network card at both ends.
 fn are_plugged(unplugged: &BTreeSet<Port>, from: Port, to: Port) -> bool {
     !unplugged.contains(&from) && !unplugged.contains(&to)
-}
-
-/// Whether an address is one of many cards: the first bit on the wire says so.
-fn is_group(address: [u8; 6]) -> bool {
-    address[0] & 1 == 1
 }
 
 fn address(frame: &[u8], at: usize) -> Option<[u8; 6]> {
