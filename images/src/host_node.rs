@@ -92,7 +92,7 @@ impl Root {
 
     fn machine(&mut self) -> Machine<'_> {
         let Root { disk, nic, console, .. } = self;
-        Machine { disk, nic, console, inventory: &HostInventory }
+        Machine { disk, nics: nic, console, inventory: &HostInventory }
     }
 
     /// Sleeps until something happens, or until then.
@@ -109,7 +109,7 @@ impl Root {
     /// Finds out which node this is; none if it is to stop before. Clients wait.
     fn look(&mut self, seeker: Seeker) -> Result<Option<NodeConfig>, Failure> {
         let waker = self.waker.clone();
-        let mut looking = Looking::new(seeker, &self.machine());
+        let mut looking = Looking::new(seeker, &mut self.machine());
         while !self.is_to_stop() {
             let now = self.clock.now();
             match looking.poll(now, &mut self.machine(), &mut Context::from_waker(&waker)) {

@@ -59,7 +59,9 @@ pub(crate) struct Header {
     pub(crate) first: bool,
     /// The fragment ends a message.
     pub(crate) last: bool,
-    /// That of the sender's NIC, or a little less.
+    /// The sender has heard the receiver lately, over the NIC that this one leaves.
+    pub(crate) hears: bool,
+    /// That of the sender's NIC, or a little less; of several, the least.
     pub(crate) mtu: Mtu,
 }
 
@@ -97,7 +99,7 @@ impl Header {
             slot.copy_from_slice(&number.to_le_bytes());
         }
         bytes[56..58].copy_from_slice(&(payload.len() as u16).to_le_bytes());
-        bytes[58] = u8::from(self.first) | u8::from(self.last) << 1;
+        bytes[58] = u8::from(self.first) | u8::from(self.last) << 1 | u8::from(self.hears) << 2;
         bytes[59] = (self.mtu.bytes() / MTU_UNIT) as u8;
         bytes[HEADER_LEN..].copy_from_slice(payload);
         let sum = checksum(bytes);
@@ -143,6 +145,7 @@ impl Header {
             received_behind,
             first: bytes[58] & 1 != 0,
             last: bytes[58] & 2 != 0,
+            hears: bytes[58] & 4 != 0,
             mtu: match bytes[59] {
                 0 => Mtu::ETHERNET,
                 units => Mtu::nearest(u16::from(units) * MTU_UNIT as u16),

@@ -14,13 +14,14 @@ mod datagram;
 pub mod discovery;
 mod link;
 mod offer;
+mod paths;
 mod peers;
 mod stack;
 mod wire;
 
 pub use link::{LinkError, LinkStatus, Traffic};
 pub use offer::{Lie, is_host_address};
-pub use peers::{PeerEvent, Peers, PeersConfig, Refusal, is_of_cluster};
+pub use peers::{NicConfig, PeerEvent, PeerStatus, Peers, PeersConfig, Refusal, is_of_cluster};
 pub use stack::{
     Addressing, Lease, Notice, SocketStatus, Stack, StackConfig, TcpConnection, TcpError, is_host_address6,
 };

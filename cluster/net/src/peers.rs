@@ -1,4 +1,4 @@
-//! All the peers: one link to each, found by configuration or by broadcast.
+//! All the peers: one link to each, found by configuration or by broadcast, over as many paths as this machine has NICs.
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -13,8 +13,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::LinkError;
-use crate::datagram::{HEADER_LEN, Header, Malformed, payload_len_max};
+use crate::datagram::{HEADER_LEN, Header, Kind, Malformed, payload_len_max};
 use crate::link::{Fragment, Link, LinkStatus};
+use crate::paths::Paths;
 use crate::wire::{Address, PEER_PORT, emit, parse};
 
 /// Who this node is on the wire, and whom it looks for.
@@ -24,17 +25,38 @@ pub struct PeersConfig {
     pub cluster: ClusterId,
     /// This node.
     pub node: NodeId,
-    /// Its MAC address.
-    pub hardware_address: [u8; 6],
-    /// Its NIC's. No longer packets are sent, nor longer ones than the receiver takes.
-    pub mtu: Mtu,
-    /// Its address; 0.0.0.0 as long as it has none.
+    /// Its NICs, at least one.
+    pub nics: Vec<NicConfig>,
+    /// Its address, whichever NIC it speaks over; 0.0.0.0 as long as it has none.
     pub ip: Ipv4Addr,
     /// The others that are known beforehand, with their addresses where the configuration gives them. Those
     /// without are found by broadcast; further ones make themselves known.
     pub peers: Vec<(NodeId, Option<Ipv4Addr>)>,
     /// Seeds the session numbers: never the same twice.
     pub seed: [u8; 32],
+}
+
+/// A NIC of this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NicConfig {
+    /// Its MAC address.
+    pub hardware_address: [u8; 6],
+    /// Its MTU. No longer packets are sent than any NIC of this node and of the receiver takes: what was cut for one path may
+    /// be sent again over another.
+    pub mtu: Mtu,
+}
+
+/// How it stands with a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    /// The peer.
+    pub node: NodeId,
+    /// Its address, if it is known.
+    pub ip: Option<Ipv4Addr>,
+    /// The NIC of this node that datagrams leave over.
+    pub nic: usize,
+    /// Its link.
+    pub link: LinkStatus,
 }
 
 /// Whether a frame is a datagram between nodes of this cluster, whoever it is for.
@@ -97,9 +119,10 @@ impl fmt::Display for Refusal {
 struct Peer {
     link: Link,
     configured_ip: Option<Ipv4Addr>,
-    /// Where its last datagram came from.
-    address: Option<Address>,
-    /// That of its NIC, as its last datagram said.
+    paths: Paths,
+    /// Its address, as its last datagram said.
+    heard_ip: Option<Ipv4Addr>,
+    /// That of its NICs, as its last datagram said.
     mtu: Mtu,
     /// When it was last heard looking for another.
     overheard_at: Option<Instant>,
@@ -107,14 +130,21 @@ struct Peer {
 }
 
 impl Peer {
-    fn new(link: Link, configured_ip: Option<Ipv4Addr>) -> Peer {
-        Peer { link, configured_ip, address: None, mtu: Mtu::ETHERNET, overheard_at: None, was_up: false }
+    fn new(link: Link, configured_ip: Option<Ipv4Addr>, nics: usize) -> Peer {
+        Peer {
+            link,
+            configured_ip,
+            paths: Paths::new(nics),
+            heard_ip: None,
+            mtu: Mtu::ETHERNET,
+            overheard_at: None,
+            was_up: false,
+        }
     }
 
     /// Its address, as far as it has one.
     fn ip(&self) -> Option<Ipv4Addr> {
-        let heard = self.address.map(|address| address.ip).filter(|ip| !ip.is_unspecified());
-        heard.or(self.configured_ip)
+        self.heard_ip.filter(|ip| !ip.is_unspecified()).or(self.configured_ip)
     }
 }
 
@@ -125,7 +155,10 @@ const GREETED_EVERY: Duration = Duration::from_secs(1);
 pub struct Peers {
     cluster: ClusterId,
     node: NodeId,
-    local: Address,
+    /// The MAC addresses of its NICs, and which of their links are down.
+    nics: Vec<([u8; 6], bool)>,
+    ip: Ipv4Addr,
+    /// The least of its NICs.
     mtu: Mtu,
     rng: ChaCha8Rng,
     peers: BTreeMap<NodeId, Peer>,
@@ -139,29 +172,40 @@ impl Peers {
         let others = config.peers.iter().filter(|(node, _)| *node != config.node);
         let peers = others.map(|(node, ip)| {
             let link = Link::new(session_number(&mut rng), now);
-            (*node, Peer::new(link, *ip))
+            (*node, Peer::new(link, *ip, config.nics.len()))
         });
         Peers {
             peers: peers.collect(),
             cluster: config.cluster,
             node: config.node,
-            local: Address { hardware: config.hardware_address, ip: config.ip },
-            mtu: config.mtu,
+            nics: config.nics.iter().map(|nic| (nic.hardware_address, false)).collect(),
+            ip: config.ip,
+            mtu: config.nics.iter().map(|nic| nic.mtu).min().unwrap_or(Mtu::ETHERNET),
             rng,
             events: Vec::new(),
         }
     }
 
-    /// Takes a frame if it carries a peer datagram; false if it is for someone else.
-    pub fn receive(&mut self, now: Instant, frame: &[u8]) -> bool {
+    /// Takes a frame that has come over NIC number `nic` if it carries a peer datagram; false if it is for someone else.
+    pub fn receive(&mut self, now: Instant, nic: usize, frame: &[u8]) -> bool {
         let Some((from, datagram)) = parse(PEER_PORT, frame) else { return false };
-        if let Err(refusal) = self.receive_datagram(now, from, datagram) {
+        // Of NICs on one wire, each hears what the others broadcast.
+        if self.nics.iter().any(|(own, _)| *own == from.hardware) {
+            return true;
+        }
+        if let Err(refusal) = self.receive_datagram(now, nic, from, datagram) {
             self.events.push(PeerEvent::Refused(refusal));
         }
         true
     }
 
-    fn receive_datagram(&mut self, now: Instant, from: Address, datagram: &[u8]) -> Result<(), Refusal> {
+    fn receive_datagram(
+        &mut self,
+        now: Instant,
+        nic: usize,
+        from: Address,
+        datagram: &[u8],
+    ) -> Result<(), Refusal> {
         let (header, payload) = Header::parse(datagram).map_err(|malformed| match malformed {
             Malformed::OtherVersion(version) => Refusal::OtherVersion(from.ip, version),
             Malformed::Foreign | Malformed::Damaged => Refusal::Malformed(from.ip),
@@ -177,14 +221,17 @@ impl Peers {
             return Err(Refusal::TooMany(from.ip, header.from));
         };
         if header.to != self.node && header.to != NodeId(0) {
-            // A broadcast greeting for another. Whoever sends it may have been restarted and not know of this node.
-            if peer.overheard_at.is_none_or(|at| now.since(at) > GREETED_EVERY) {
+            // A broadcast greeting for another. Whoever sends it may have been restarted and not know of this node. (Other
+            // datagrams for others look for a path to them.)
+            let greets = header.kind == Kind::Hello;
+            if greets && peer.overheard_at.is_none_or(|at| now.since(at) > GREETED_EVERY) {
                 peer.overheard_at = Some(now);
                 peer.link.greet(now);
             }
             return Ok(());
         }
-        (peer.address, peer.mtu) = (Some(from), header.mtu);
+        peer.paths.heard(now, nic, from.hardware, header.hears);
+        (peer.heard_ip, peer.mtu) = (Some(from.ip), header.mtu);
         if peer.link.receive(now, &header, payload) && core::mem::take(&mut peer.was_up) {
             self.events.push(PeerEvent::Reset(header.from));
         }
@@ -206,7 +253,10 @@ impl Peers {
         let known = node == self.node || node == NodeId::EVERYONE || self.peers.contains_key(&node);
         if !known && self.peers.len() + 1 < MEMBERS_MAX {
             let link = Link::new(session_number(&mut self.rng), now);
-            self.peers.insert(node, Peer::new(link, None));
+            let mut peer = Peer::new(link, None, self.nics.len());
+            let down = self.nics.iter().enumerate().filter(|(_, (_, is_down))| *is_down);
+            down.for_each(|(nic, _)| peer.paths.set_down(nic, true));
+            self.peers.insert(node, peer);
         }
     }
 
@@ -217,25 +267,38 @@ impl Peers {
     }
 
     /// What there is to say of the links.
-    pub fn links(&self) -> impl Iterator<Item = (NodeId, Option<Ipv4Addr>, LinkStatus)> {
-        self.peers.iter().map(|(node, peer)| (*node, peer.ip(), peer.link.status()))
+    pub fn links(&self) -> impl Iterator<Item = PeerStatus> {
+        self.peers.iter().map(|(node, peer)| PeerStatus {
+            node: *node,
+            ip: peer.ip(),
+            nic: peer.paths.taken(),
+            link: peer.link.status(),
+        })
     }
 
     /// Those that were heard, or whose address is known beforehand, and their addresses; none as long as they have none.
     pub fn addresses(&self) -> impl Iterator<Item = (NodeId, Option<Ipv4Addr>)> + Clone {
-        let is_known = |peer: &Peer| peer.address.is_some() || peer.configured_ip.is_some();
+        let is_known = |peer: &Peer| peer.paths.is_known() || peer.configured_ip.is_some();
         self.peers.iter().filter(move |(_, peer)| is_known(peer)).map(|(node, peer)| (*node, peer.ip()))
     }
 
-    /// The nodes that can be reached, and the hardware addresses of their machines.
-    pub fn machines(&self) -> Vec<(NodeId, [u8; 6])> {
+    /// The nodes that can be reached, and the MAC addresses of their machines where they are heard over this one's first NIC.
+    pub fn machines(&self) -> Vec<(NodeId, Option<[u8; 6]>)> {
         let up = self.peers.iter().filter(|(_, peer)| peer.link.status().established);
-        up.filter_map(|(node, peer)| Some((*node, peer.address?.hardware))).collect()
+        up.map(|(node, peer)| (*node, peer.paths.known_hardware(0))).collect()
+    }
+
+    /// The link of NIC number `nic` is up, or down: then nothing leaves over it.
+    pub fn set_link(&mut self, nic: usize, is_up: bool) {
+        if let Some((_, is_down)) = self.nics.get_mut(nic) {
+            *is_down = !is_up;
+            self.peers.values_mut().for_each(|peer| peer.paths.set_down(nic, !is_up));
+        }
     }
 
     /// This node has another address: none is 0.0.0.0, which is no obstacle, since MAC addresses say where datagrams go.
     pub fn set_ip(&mut self, ip: Ipv4Addr) {
-        self.local.ip = ip;
+        self.ip = ip;
     }
 
     /// Queues a message for `to`.
@@ -254,14 +317,12 @@ impl Peers {
         core::mem::take(&mut self.events)
     }
 
-    /// Sends what is due.
-    pub fn poll(&mut self, now: Instant, transmit: &mut dyn FnMut(Frame)) {
+    /// Sends what is due: frames, with the numbers of the NICs that they leave over.
+    pub fn poll(&mut self, now: Instant, transmit: &mut dyn FnMut(usize, Frame)) {
         for (node, peer) in &mut self.peers {
-            // A greeting goes to everyone until the peer was heard; the rest only follows then.
-            let hardware = peer.address.unwrap_or(Address::BROADCAST).hardware;
-            let to = Address { hardware, ip: peer.ip().unwrap_or(Ipv4Addr::BROADCAST) };
-            let (cluster, from, local, mtu) = (self.cluster, self.node, self.local, self.mtu);
-            let mut send = |fragment: Fragment<'_>| {
+            let to_ip = peer.ip().unwrap_or(Ipv4Addr::BROADCAST);
+            let (cluster, from, ip, mtu) = (self.cluster, self.node, self.ip, self.mtu);
+            let mut send = |paths: &mut Paths, nic: usize, fragment: &Fragment<'_>| {
                 let header = Header {
                     kind: fragment.kind,
                     from,
@@ -274,16 +335,40 @@ impl Peers {
                     received_behind: fragment.received_behind,
                     first: fragment.first,
                     last: fragment.last,
+                    hears: paths.hears(now, nic),
                     mtu,
                 };
+                paths.sent(now, nic);
+                let local = Address { hardware: self.nics[nic].0, ip };
+                let to = Address { hardware: paths.hardware(nic), ip: to_ip };
                 let len = HEADER_LEN + fragment.payload.len();
-                transmit(emit(PEER_PORT, local, to, len, |bytes| header.emit(fragment.payload, bytes)));
+                transmit(nic, emit(PEER_PORT, local, to, len, |bytes| header.emit(fragment.payload, bytes)));
             };
+            let Peer { link, paths, .. } = peer;
+            let (nic, has_changed) = paths.take(now);
+            if has_changed {
+                link.path_changed();
+            }
             let session = session_number(&mut self.rng);
-            if peer.link.poll(now, session, payload_len_max(mtu.min(peer.mtu)), &mut send) {
+            let ended = link.poll(now, session, payload_len_max(mtu.min(peer.mtu)), &mut |fragment| {
+                match fragment.kind {
+                    // A greeting goes everywhere, and to everyone until the peer was heard; the rest only follows then.
+                    Kind::Hello => (0..paths.count()).for_each(|nic| send(paths, nic, &fragment)),
+                    Kind::Data => send(paths, nic, &fragment),
+                }
+            });
+            if let Some(trial) = link.trial() {
+                for nic in 0..paths.count() {
+                    if paths.is_due(now, nic) {
+                        send(paths, nic, &trial);
+                    }
+                }
+            }
+            if ended {
                 peer.was_up = false;
                 // It may have moved.
-                peer.address = None;
+                peer.paths.forget();
+                peer.heard_ip = None;
                 self.events.push(PeerEvent::Reset(*node));
             }
         }
@@ -291,7 +376,11 @@ impl Peers {
 
     /// When [`Peers::poll`] has something to do, if ever.
     pub fn deadline(&self) -> Option<Instant> {
-        self.peers.values().filter_map(|peer| peer.link.deadline()).min()
+        let deadline = |peer: &Peer| {
+            let trial = peer.paths.deadline().filter(|_| peer.link.status().established);
+            [peer.link.deadline(), trial].into_iter().flatten().min()
+        };
+        self.peers.values().filter_map(deadline).min()
     }
 }
 

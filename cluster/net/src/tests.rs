@@ -13,7 +13,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::datagram::Header;
 use crate::wire;
-use crate::{PeerEvent, Peers, PeersConfig, Refusal};
+use crate::{NicConfig, PeerEvent, Peers, PeersConfig, Refusal};
 
 struct Wire {
     now: Instant,
@@ -28,8 +28,7 @@ fn config(node: u8, cluster: &str, seed: u8) -> PeersConfig {
     PeersConfig {
         cluster: ClusterId::of_name(cluster),
         node: NodeId(node),
-        hardware_address: [2, 0, 0, 0, 0, node],
-        mtu: Mtu::ETHERNET,
+        nics: vec![NicConfig { hardware_address: [2, 0, 0, 0, 0, node], mtu: Mtu::ETHERNET }],
         ip: Ipv4Addr::new(10, 0, 0, node),
         peers: vec![(NodeId(1), None), (NodeId(2), None)],
         seed: [seed; 32],
@@ -49,12 +48,12 @@ impl Wire {
             self.now = self.now + Duration::from_millis(1);
             let arrived: Vec<_> = self.flying.extract_if(.., |(due, ..)| *due <= self.now).collect();
             for (_, to, frame) in arrived {
-                self.nodes[to].receive(self.now, frame.bytes());
+                self.nodes[to].receive(self.now, 0, frame.bytes());
             }
             for (index, events) in events.iter_mut().enumerate() {
                 events.append(&mut self.nodes[index].take_events());
                 let mut sent = vec![];
-                self.nodes[index].poll(self.now, &mut |frame| sent.push(frame));
+                self.nodes[index].poll(self.now, &mut |_, frame| sent.push(frame));
                 sent.into_iter().for_each(|frame| self.fly(1 - index, frame));
             }
         }
@@ -129,13 +128,13 @@ fn peers_need_no_address_and_learn_of_one() {
 fn a_late_greeting_of_a_former_life_does_no_lasting_harm() {
     let mut wire = Wire::new(0, 7);
     let mut greetings = vec![];
-    wire.nodes[1].poll(wire.now, &mut |frame| greetings.push(frame));
+    wire.nodes[1].poll(wire.now, &mut |_, frame| greetings.push(frame));
     assert!(!greetings.is_empty());
     wire.run(200);
     wire.nodes[1] = Peers::new(config(2, "test", 9), wire.now);
     wire.run(200);
     for greeting in greetings {
-        wire.nodes[0].receive(wire.now, greeting.bytes());
+        wire.nodes[0].receive(wire.now, 0, greeting.bytes());
     }
     wire.run(100);
     for sender in [0, 1] {
@@ -204,13 +203,13 @@ fn an_answer_to_a_greeting_may_be_lost() {
 fn of_two_greetings_the_one_whose_sender_lives_counts() {
     let mut wire = Wire::new(0, 8);
     let mut late = vec![];
-    wire.nodes[1].poll(wire.now, &mut |frame| late.push(frame));
+    wire.nodes[1].poll(wire.now, &mut |_, frame| late.push(frame));
     wire.nodes[1] = Peers::new(config(2, "test", 9), wire.now);
     let mut greetings = vec![];
-    wire.nodes[1].poll(wire.now, &mut |frame| greetings.push(frame));
+    wire.nodes[1].poll(wire.now, &mut |_, frame| greetings.push(frame));
     greetings.append(&mut late);
     for greeting in greetings {
-        wire.nodes[0].receive(wire.now, greeting.bytes());
+        wire.nodes[0].receive(wire.now, 0, greeting.bytes());
     }
     let events = wire.run(200);
     assert!(
@@ -226,7 +225,10 @@ fn of_two_greetings_the_one_whose_sender_lives_counts() {
 /// The lengths of the packets in which a message of some length travels, from a node to another.
 fn packets(mtus: [Mtu; 2]) -> Vec<usize> {
     let mut nodes = [1, 2].map(|node: u8| {
-        let config = PeersConfig { mtu: mtus[usize::from(node) - 1], ..config(node, "test", node) };
+        let nics = config(node, "test", node).nics;
+        let nics =
+            nics.into_iter().map(|nic| NicConfig { mtu: mtus[usize::from(node) - 1], ..nic }).collect();
+        let config = PeersConfig { nics, ..config(node, "test", node) };
         Peers::new(config, Instant::ZERO)
     });
     let message: Vec<u8> = (0..50_000).map(|at| at as u8).collect();
@@ -238,11 +240,11 @@ fn packets(mtus: [Mtu; 2]) -> Vec<usize> {
         }
         for from in [0, 1] {
             let mut sent = vec![];
-            nodes[from].poll(now, &mut |frame| sent.push(frame));
+            nodes[from].poll(now, &mut |_, frame| sent.push(frame));
             for frame in sent {
                 // As a NIC: what is too long is lost.
                 if frame.bytes().len() <= mtus[1 - from].frame_len() {
-                    nodes[1 - from].receive(now, frame.bytes());
+                    nodes[1 - from].receive(now, 0, frame.bytes());
                 }
                 if from == 0 && millis >= 200 {
                     lens.push(frame.bytes().len() - 14);
@@ -276,8 +278,9 @@ fn packets_are_as_long_as_both_ends_take() {
 #[test]
 fn an_mtu_that_is_not_said_is_ethernets_own() {
     let mut frames = vec![];
-    let config = PeersConfig { mtu: Mtu::JUMBO, ..config(1, "test", 1) };
-    Peers::new(config, Instant::ZERO).poll(Instant::ZERO, &mut |frame| frames.push(frame));
+    let mut config = config(1, "test", 1);
+    config.nics[0].mtu = Mtu::JUMBO;
+    Peers::new(config, Instant::ZERO).poll(Instant::ZERO, &mut |_, frame| frames.push(frame));
     let (_, datagram) = wire::parse(wire::PEER_PORT, frames[0].bytes()).unwrap();
     let (header, _) = Header::parse(datagram).unwrap();
     assert_eq!(header.mtu, Mtu::JUMBO);
@@ -345,13 +348,13 @@ fn whoever_is_heard_looking_for_another_is_greeted() {
         for millis in start..start + 100 {
             let now = Instant::ZERO + Duration::from_millis(millis);
             let (mut of_second, mut of_third) = (vec![], vec![]);
-            third.poll(now, &mut |frame| of_third.push(frame));
+            third.poll(now, &mut |_, frame| of_third.push(frame));
             for frame in &of_third {
-                second.receive(now, frame.bytes());
+                second.receive(now, 0, frame.bytes());
             }
-            second.poll(now, &mut |frame| of_second.push(frame));
+            second.poll(now, &mut |_, frame| of_second.push(frame));
             for frame in &of_second {
-                third.receive(now, frame.bytes());
+                third.receive(now, 0, frame.bytes());
             }
             up.extend(third.take_events());
             second_up.extend(second.take_events());
@@ -366,13 +369,13 @@ fn datagrams_of_others_are_refused_by_name() {
     let mut stranger = Peers::new(config(2, "other", 1), Instant::ZERO);
     let mut ours = Peers::new(config(1, "test", 2), Instant::ZERO);
     let mut frames = vec![];
-    stranger.poll(Instant::ZERO, &mut |frame| frames.push(frame));
-    assert!(ours.receive(Instant::ZERO, frames[0].bytes()));
+    stranger.poll(Instant::ZERO, &mut |_, frame| frames.push(frame));
+    assert!(ours.receive(Instant::ZERO, 0, frames[0].bytes()));
     let ip = Ipv4Addr::new(10, 0, 0, 2);
     assert_eq!(ours.take_events(), [PeerEvent::Refused(Refusal::OtherCluster(ip))]);
     let last = frames[0].bytes().len() - 1;
     frames[0].bytes_mut()[last] ^= 1;
-    ours.receive(Instant::ZERO, frames[0].bytes());
+    ours.receive(Instant::ZERO, 0, frames[0].bytes());
     assert_eq!(ours.take_events(), [PeerEvent::Refused(Refusal::Malformed(ip))]);
 }
 
@@ -387,6 +390,6 @@ proptest! {
         }
         let _ = Header::parse(&bytes);
         let mut peers = Peers::new(config(1, "test", 1), Instant::ZERO);
-        peers.receive(Instant::ZERO, &bytes);
+        peers.receive(Instant::ZERO, 0, &bytes);
     }
 }

@@ -1,5 +1,6 @@
 //! `sys.links`: each node's connections with the others, one row for each end.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -25,6 +26,7 @@ pub const TABLE: LiveTable = LiveTable {
         ("received_messages", DataType::Int8),
         ("received_bytes", DataType::Int8),
         ("retransmissions", DataType::Int8),
+        ("nic", DataType::Text),
     ],
     configured: None,
 };
@@ -48,6 +50,8 @@ pub struct EndStatus {
     pub received: (u64, u64),
     /// Datagrams that were sent again.
     pub retransmits: u64,
+    /// The number of the NIC that it is reached over.
+    pub nic: usize,
 }
 
 impl EndStatus {
@@ -65,6 +69,7 @@ impl EndStatus {
             int8(self.received.0),
             int8(self.received.1),
             int8(self.retransmits),
+            Datum::Text(format!("nic{}", self.nic)),
         ]
     }
 }

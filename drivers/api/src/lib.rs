@@ -31,16 +31,23 @@ pub use device::{DeviceInfo, QueueInfo};
 pub use disk::{Disk, DiskCompletion, DiskError, DiskGeometry, DiskOperation, DiskRequest, SECTOR_SIZE};
 pub use entropy::Entropy;
 pub use inventory::{InterruptInfo, Inventory, MemoryInfo};
-pub use nic::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Mtu, Nic, NicQueueFull};
+pub use nic::{FRAME_HEADROOM, FRAME_LEN_MAX, Frame, Mtu, Nic, NicQueueFull, Nics};
 
 /// The machine one node runs on: what its root lends it for one turn.
 pub struct Machine<'a> {
     /// The data disk.
     pub disk: &'a mut dyn Disk,
-    /// The wire to the peers and to the clients.
-    pub nic: &'a mut dyn Nic,
+    /// The wires to the peers. Clients come over the first.
+    pub nics: &'a mut dyn Nics,
     /// Where log lines go.
     pub console: &'a mut dyn Console,
     /// What the machine is made of.
     pub inventory: &'a dyn Inventory,
+}
+
+impl Machine<'_> {
+    /// The first NIC, whose MAC address is the machine's name.
+    pub fn nic(&mut self) -> &mut dyn Nic {
+        self.nics.nic(0)
+    }
 }

@@ -127,3 +127,27 @@ pub trait Nic {
     /// The next received frame. The waker is also woken when a full transmit queue has room again.
     fn poll_receive(&mut self, context: &mut Context<'_>) -> Poll<Frame>;
 }
+
+/// The NICs of one machine, at least one, numbered from 0. There are as many as long as the machine runs.
+pub trait Nics {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// The one with this number.
+    ///
+    /// # Panics
+    /// There is none.
+    fn nic(&mut self, number: usize) -> &mut dyn Nic;
+}
+
+/// The only one.
+impl<N: Nic> Nics for N {
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn nic(&mut self, number: usize) -> &mut dyn Nic {
+        assert_eq!(number, 0, "the machine has one NIC");
+        self
+    }
+}

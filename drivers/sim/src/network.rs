@@ -122,7 +122,8 @@ struct Link {
     latest: Instant,
 }
 
-/// The wire, to which NIC K is attached as port K.
+/// The wire, to which NIC K is attached as port K. With several fabrics, each is a wire of its own: so many ports of the first
+/// are followed by as many of the next.
 pub struct SimNetwork {
     now: Instant,
     rng: ChaCha8Rng,
@@ -130,6 +131,8 @@ pub struct SimNetwork {
     flying: BTreeMap<(Instant, u64), (usize, usize, Frame)>,
     sent: u64,
     links: BTreeMap<(usize, usize), Link>,
+    /// Ports of each fabric.
+    pub fabric_len: usize,
     /// The time a frame takes at least.
     pub latency: Duration,
     /// What befalls frames that do not involve a spared port, on links without faults of their own.
@@ -143,7 +146,7 @@ pub struct SimNetwork {
 }
 
 impl SimNetwork {
-    /// A quiet wire.
+    /// A quiet wire, and only one.
     pub fn new(seed: u64) -> SimNetwork {
         SimNetwork {
             now: Instant::ZERO,
@@ -151,6 +154,7 @@ impl SimNetwork {
             flying: BTreeMap::new(),
             sent: 0,
             links: BTreeMap::new(),
+            fabric_len: usize::MAX,
             latency: Duration::from_micros(100),
             faults: LinkFaults::default(),
             spared: BTreeSet::new(),
@@ -219,17 +223,22 @@ impl SimNetwork {
         self.flying.keys().next().map(|(due, _)| *due)
     }
 
+    /// Takes what has been sent from this port of each fabric.
+    pub fn collect_all(&mut self, port: usize, nics: &mut [SimNic]) {
+        (port..nics.len()).step_by(self.fabric_len).for_each(|from| self.collect(from, nics));
+    }
+
     /// Takes what port `from` has sent.
     pub fn collect(&mut self, from: usize, nics: &mut [SimNic]) {
         while let Some(frame) = nics[from].sent.pop_front() {
             let destination: Option<[u8; 6]> = frame.bytes().get(..6).and_then(|bytes| bytes.try_into().ok());
             let Some(destination) = destination else { continue };
-            if destination[0] & 1 == 1 {
-                (0..nics.len()).filter(|to| *to != from).for_each(|to| self.launch(from, to, frame.clone()));
-            } else if let Some(to) = nics.iter().position(|nic| nic.hardware_address == destination)
-                && to != from
-            {
-                self.launch(from, to, frame);
+            let fabric = from / self.fabric_len;
+            for (to, nic) in nics.iter().enumerate() {
+                let is_meant = destination[0] & 1 == 1 || nic.hardware_address == destination;
+                if is_meant && to != from && to / self.fabric_len == fabric {
+                    self.launch(from, to, frame.clone());
+                }
             }
         }
     }

@@ -13,9 +13,10 @@ use cluster_node::{
 };
 use cluster_throughput::Role;
 use drivers_api::{
-    Console, DeviceInfo, Entropy, Instant, InterruptInfo, Inventory, Level, Machine, MemoryInfo, Now,
+    Console, DeviceInfo, Entropy, Instant, InterruptInfo, Inventory, Level, Machine, MemoryInfo, Nic, Nics,
+    Now,
 };
-use drivers_virtio::{DeviceList, Devices};
+use drivers_virtio::{DeviceList, Devices, NetworkDevice};
 use kernel_arch::console::{self, SerialConsole};
 use kernel_arch::power::PanicAction;
 use kernel_arch::{boot, button, clock, fw_cfg, interrupts, memory, power};
@@ -104,7 +105,7 @@ pub trait Member {
 /// Runs the node, until it has left because the power button was pressed: a turn whenever a device interrupts or the
 /// node's own deadline passes.
 pub async fn root(devices: Devices, options: Options) {
-    let Devices { mut disks, mut nics, entropy, list, .. } = devices;
+    let Devices { mut disks, nics, entropy, list, .. } = devices;
     if let Some(error) = &options.settings_error {
         give_up(format_args!("{SETTINGS_FILE}: {error}"));
     }
@@ -115,10 +116,10 @@ pub async fn root(devices: Devices, options: Options) {
         Ok(disk) => disk,
         Err(error) => give_up(format_args!("{error}")),
     };
-    let (mut nic, mut console) = (nics.remove(0), SerialConsole);
+    let (mut nics, mut console) = (KernelNics(nics), SerialConsole);
     let inventory = KernelInventory { list };
     let mut machine =
-        Machine { disk: &mut *disk, nic: &mut nic, console: &mut console, inventory: &inventory };
+        Machine { disk: &mut *disk, nics: &mut nics, console: &mut console, inventory: &inventory };
     let mut member = member(&options, entropy, &mut machine).await;
     let mut deadline = Deadline::default();
     let mut rtc_read = clock::now();
@@ -130,7 +131,7 @@ pub async fn root(devices: Devices, options: Options) {
             }
         }
         let mut machine =
-            Machine { disk: &mut *disk, nic: &mut nic, console: &mut console, inventory: &inventory };
+            Machine { disk: &mut *disk, nics: &mut nics, console: &mut console, inventory: &inventory };
         if button::was_pressed(context.waker()) {
             member.leave(clock::both());
         }
@@ -233,6 +234,19 @@ impl Member for Node {
 
     fn has_left(&self) -> bool {
         Node::has_left(self)
+    }
+}
+
+/// The machine's NICs.
+struct KernelNics(Vec<NetworkDevice>);
+
+impl Nics for KernelNics {
+    fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn nic(&mut self, number: usize) -> &mut dyn Nic {
+        &mut self.0[number]
     }
 }
 

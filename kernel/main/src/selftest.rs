@@ -166,15 +166,15 @@ impl SelfTest {
 
     /// Asks who has 10.0.2.2, as a node at 10.0.2.15, again and again while the NIC's queue has room.
     fn send(&mut self, machine: &mut Machine<'_>) {
-        let mac = machine.nic.hardware_address();
+        let mac = machine.nic().hardware_address();
         let mut arp = Vec::from([0xff; 6]);
         arp.extend_from_slice(&mac);
         arp.extend_from_slice(&[8, 6, 0, 1, 8, 0, 6, 4, 0, 1]);
         arp.extend_from_slice(&mac);
         arp.extend_from_slice(&[10, 0, 2, 15, 0, 0, 0, 0, 0, 0, 10, 0, 2, 2]);
         arp.resize(60, 0);
-        while self.unsent > 0 && machine.nic.can_transmit() {
-            if machine.nic.transmit(Frame::copy_of(&arp)).is_err() {
+        while self.unsent > 0 && machine.nic().can_transmit() {
+            if machine.nic().transmit(Frame::copy_of(&arp)).is_err() {
                 self.fail(machine, "the NIC's queue had room and has none");
             }
             self.unsent -= 1;
@@ -182,11 +182,11 @@ impl SelfTest {
                 machine.console.log(Level::Info, format_args!("{FRAMES} frames sent"));
             }
         }
-        machine.nic.kick();
+        machine.nic().kick();
     }
 
     fn receive(&mut self, now: Instant, machine: &mut Machine<'_>, context: &mut Context<'_>) {
-        while let Poll::Ready(frame) = machine.nic.poll_receive(context) {
+        while let Poll::Ready(frame) = machine.nic().poll_receive(context) {
             self.frames += 1;
             if self.frames <= FRAMES_SHOWN {
                 let bytes = frame.bytes();

@@ -72,8 +72,8 @@ impl Wire {
         let mut seed = [0; 8];
         entropy.fill(&mut seed);
         let config = StackConfig {
-            hardware_address: machine.nic.hardware_address(),
-            mtu: machine.nic.mtu(),
+            hardware_address: machine.nic().hardware_address(),
+            mtu: machine.nic().mtu(),
             addressing,
             ip6: None,
             seed: u64::from_le_bytes(seed),
@@ -118,7 +118,7 @@ impl Wire {
 
     fn take_frames(&mut self, machine: &mut Machine<'_>, context: &mut Context<'_>) -> bool {
         for _ in 0..FRAMES_PER_ROUND {
-            let Poll::Ready(frame) = machine.nic.poll_receive(context) else { return false };
+            let Poll::Ready(frame) = machine.nic().poll_receive(context) else { return false };
             self.stack.lock().receive(frame);
         }
         true
@@ -128,13 +128,13 @@ impl Wire {
         let mut stack = self.stack.lock();
         stack.poll(clock::now());
         let mut any = false;
-        while machine.nic.can_transmit()
+        while machine.nic().can_transmit()
             && let Some(frame) = stack.take_frame()
         {
-            any |= machine.nic.transmit(frame).is_ok();
+            any |= machine.nic().transmit(frame).is_ok();
         }
         if any {
-            machine.nic.kick();
+            machine.nic().kick();
         }
     }
 }

@@ -10,7 +10,7 @@ use cluster_format::{
     crc32c, decode, encode,
 };
 use cluster_net::discovery::{self, Call};
-use cluster_net::{Addressing, PeerEvent, Peers, PeersConfig, Stack, StackConfig};
+use cluster_net::{Addressing, NicConfig, PeerEvent, Peers, PeersConfig, Stack, StackConfig};
 use cluster_node::fuzzing::PeerMessage;
 use drivers_api::{FRAME_LEN_MAX, Frame, Instant, Mtu, Now, WallTime};
 use smoltcp::wire::{EthernetFrame, IpProtocol, Ipv4Packet, TcpPacket};
@@ -28,8 +28,9 @@ fn config(node: u8) -> PeersConfig {
     PeersConfig {
         cluster: ClusterId::of_name("fuzz"),
         node: NodeId(node),
-        hardware_address: [2, 0, 0, 0, 0, node],
-        mtu: Mtu::JUMBO,
+        nics: [0, 1]
+            .map(|nic| NicConfig { hardware_address: [2, 0, 0, 0, nic, node], mtu: Mtu::JUMBO })
+            .into(),
         ip: Ipv4Addr::new(10, 0, 0, node),
         peers: vec![(NodeId(1), None), (NodeId(2), None)],
         seed: [node; 32],
@@ -128,7 +129,8 @@ pub fn frames(bytes: &[u8]) {
         }
         seal(&mut bytes);
         now = now + Duration::from_millis(u64::from(pause) * u64::from(pause));
-        let is_for_stacks = !peers.receive(now, &bytes) && (1..=FRAME_LEN_MAX).contains(&bytes.len());
+        let is_for_stacks = !peers.receive(now, usize::from(flags >> 2 & 1), &bytes)
+            && (1..=FRAME_LEN_MAX).contains(&bytes.len());
         for stack in &mut stacks {
             if is_for_stacks {
                 stack.receive(Frame::copy_of(&bytes));
@@ -145,7 +147,7 @@ pub fn frames(bytes: &[u8]) {
             let has_usable = stack.ip().is_none_or(cluster_net::is_host_address);
             assert!(has_usable, "{:?} is taken for an address", stack.ip());
         }
-        peers.poll(now, &mut |frame| {
+        peers.poll(now, &mut |_, frame| {
             if let Some(own) = frame.bytes().get(DATAGRAM + 16..DATAGRAM + 24) {
                 session.copy_from_slice(own);
             }
@@ -166,14 +168,14 @@ pub fn frame_seeds() -> Vec<Vec<u8>> {
     let mut seed = Output::default();
     for turn in 0..8 {
         let mut sent = Vec::new();
-        other.poll(now, &mut |frame| sent.push(frame.bytes().to_vec()));
+        other.poll(now, &mut |_, frame| sent.push(frame.bytes().to_vec()));
         for frame in sent {
             seed.byte(0).byte(3).long(&frame);
-            one.receive(now, &frame);
+            one.receive(now, 0, &frame);
         }
         let mut sent = Vec::new();
-        one.poll(now, &mut |frame| sent.push(frame.bytes().to_vec()));
-        sent.iter().for_each(|frame| _ = other.receive(now, frame));
+        one.poll(now, &mut |_, frame| sent.push(frame.bytes().to_vec()));
+        sent.iter().for_each(|frame| _ = other.receive(now, 0, frame));
         now = now + Duration::from_millis(9);
         if turn > 2 {
             // It may not be up yet.

@@ -17,6 +17,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use crate::clock::SimClock;
 use crate::host::{Host, HostMachine};
 use crate::member::Member;
+use crate::nics::{MachineNics, hardware_address_of};
 use crate::trace::{Event, Trace};
 use crate::witness::Witness;
 
@@ -41,14 +42,14 @@ pub(crate) fn nobody() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
-/// The simulated cluster. Node K is `node(K)`, from 1; port K of the network is its NIC's, port 0 the host's.
+/// The simulated cluster. Node K is `node(K)`, from 1; port K of each fabric is its NIC's there, port 0 of the first the host's.
 pub struct Cluster {
     seed: u64,
     founders: usize,
     now: Instant,
     rng: ChaCha8Rng,
     members: Vec<Member>,
-    nics: Vec<SimNic>,
+    pub(crate) nics: Vec<SimNic>,
     /// Whom a frame has reached in this step.
     has_frames: Vec<bool>,
     /// The wire, for faults.
@@ -80,7 +81,8 @@ impl Cluster {
     }
 
     /// `founders` blank machines and so many `joiners` behind them, none of which is started, with disks of
-    /// so many sectors. Without founders, they are to find out which nodes they are, and have to be told how many. The ports of the network have these MTUs, in turn.
+    /// so many sectors. Without founders, they are to find out which nodes they are, and have to be told how many. The ports of
+    /// the network have these MTUs, in turn.
     pub fn switched_off(founders: usize, joiners: usize, seed: u64, sectors: u64, mtus: &[Mtu]) -> Cluster {
         let nodes = founders + joiners;
         let member = |port: usize| {
@@ -90,6 +92,7 @@ impl Cluster {
         let mtu_of = |port: usize| mtus[port % mtus.len()];
         let mut network = SimNetwork::new(seed ^ 0x6e65_7477);
         network.spared.insert(CLIENTS_PORT);
+        network.fabric_len = nodes + 1;
         let trace = Rc::new(RefCell::new(Trace::default()));
         Cluster {
             seed,
@@ -295,13 +298,14 @@ impl Cluster {
         let (now, seed) = (self.now, self.seed ^ u64::from(id) << 16);
         self.witness.forget(id);
         self.host.host.set_power(id, true);
-        let member = &mut self.members[usize::from(id) - 1];
-        member.start(now, told, seed, &mut self.nics[usize::from(id)]);
+        let (member, fabric_len) = (&mut self.members[usize::from(id) - 1], self.network.fabric_len);
+        member.start(now, told, seed, &mut MachineNics::new(&mut self.nics, id.into(), fabric_len));
     }
 
     /// Ends a node as a power failure does.
     pub fn crash(&mut self, id: u8) {
-        self.members[usize::from(id) - 1].crash(&mut self.nics[usize::from(id)]);
+        let mut nics = MachineNics::new(&mut self.nics, id.into(), self.network.fabric_len);
+        self.members[usize::from(id) - 1].crash(&mut nics);
         self.host.host.set_power(id, false);
     }
 
@@ -382,17 +386,17 @@ impl Cluster {
         self.count_step();
         self.host.set_time(now);
         let mut trace = self.trace.borrow_mut();
-        let has_frames = &mut self.has_frames;
+        let (has_frames, fabric_len) = (&mut self.has_frames, self.network.fabric_len);
         has_frames.fill(false);
         self.network.deliver(now, &mut self.nics, &mut |port, frame| {
-            has_frames[port] = true;
+            has_frames[port % fabric_len] = true;
             trace.note(Event::Frame, now, port, frame.bytes());
         });
         for index in 0..self.members.len() {
             let member = &mut self.members[index];
             let port = index + 1;
-            let nic = &mut self.nics[port];
-            let died = member.turn(now, has_frames[port], nic, &mut trace);
+            let mut nics = MachineNics::new(&mut self.nics, port, fabric_len);
+            let died = member.turn(now, has_frames[port], &mut nics, &mut trace);
             if let (None, Some(raft)) = (&self.violation, member.raft()) {
                 self.violation = self.witness.look(port as u8, raft).err();
             }
@@ -401,14 +405,14 @@ impl Cluster {
                 self.crashes_in_burst += 1;
                 // Whether what it said last has left the machine is a matter of chance, too.
                 if self.rng.next_u64().is_multiple_of(2) {
-                    self.network.collect(port, &mut self.nics);
+                    self.network.collect_all(port, &mut self.nics);
                 }
-                self.members[index].crash(&mut self.nics[port]);
+                self.members[index].crash(&mut MachineNics::new(&mut self.nics, port, fabric_len));
                 self.host.host.set_power(port as u8, false);
             }
-            self.network.collect(port, &mut self.nics);
+            self.network.collect_all(port, &mut self.nics);
             if self.members[index].has_left() {
-                self.members[index].crash(&mut self.nics[port]);
+                self.members[index].crash(&mut MachineNics::new(&mut self.nics, port, fabric_len));
                 self.host.host.set_power(port as u8, false);
             }
         }
@@ -442,8 +446,4 @@ impl Cluster {
 
 pub(crate) fn ip_of(node: usize) -> Ipv4Addr {
     Ipv4Addr::new(10, 77, 0, node as u8)
-}
-
-pub(crate) fn hardware_address_of(port: usize) -> [u8; 6] {
-    [2, 0, 0, 0, 0, port as u8]
 }

@@ -18,7 +18,8 @@ use spin::Mutex;
 use tests_workloads::{Answer, Failure, World};
 
 use crate::client::Client;
-use crate::cluster::{hardware_address_of, ip_of, nobody};
+use crate::cluster::{ip_of, nobody};
+use crate::nics::hardware_address_of;
 use crate::trace::{Event, Trace};
 
 const SQL_PORT: u16 = 5432;

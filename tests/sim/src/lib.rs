@@ -19,6 +19,7 @@ mod faults;
 mod fleet;
 mod host;
 mod member;
+mod nics;
 mod options;
 mod power;
 mod report;

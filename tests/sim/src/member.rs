@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use cluster_node::{Looked, Looking, Node, NodeConfig, NodeOptions, Raft, Told};
 use drivers_api::{Disk, DiskCompletion, DiskGeometry, DiskOperation, DiskRequest, Instant, Machine};
-use drivers_sim::{SimConsole, SimDisk, SimEntropy, SimInventory, SimNic};
+use drivers_sim::{SimConsole, SimDisk, SimEntropy, SimInventory};
 
 use crate::clock::SimClock;
 use crate::cluster::nobody;
+use crate::nics::MachineNics;
 use crate::trace::{Event, Trace};
 
 /// Who is shown the disk whenever what a power failure would leave of it is about to change.
@@ -63,40 +64,40 @@ impl Member {
     }
 
     /// Boots the machine.
-    pub(crate) fn start(&mut self, now: Instant, told: Told, seed: u64, nic: &mut SimNic) {
+    pub(crate) fn start(&mut self, now: Instant, told: Told, seed: u64, nics: &mut MachineNics<'_>) {
         self.starts += 1;
         self.clock.boot(now);
         self.disk.advance(now);
-        nic.start();
+        nics.start();
         self.entropy = SimEntropy::new(seed ^ self.starts << 40);
         match told {
-            Told::Node(config) => self.start_node(now, config, nic),
+            Told::Node(config) => self.start_node(now, config, nics),
             Told::Seeker(seeker) => {
                 let Member { disk, console, .. } = self;
-                let machine = Machine { disk, nic, console, inventory: &SimInventory };
-                self.looking = Some(Looking::new(seeker, &machine));
+                let mut machine = Machine { disk, nics, console, inventory: &SimInventory };
+                self.looking = Some(Looking::new(seeker, &mut machine));
             }
         }
         self.deadline = now;
     }
 
-    fn start_node(&mut self, now: Instant, config: NodeConfig, nic: &mut SimNic) {
+    fn start_node(&mut self, now: Instant, config: NodeConfig, nics: &mut MachineNics<'_>) {
         let Member { disk, console, entropy, .. } = self;
-        let mut machine = Machine { disk, nic, console, inventory: &SimInventory };
+        let mut machine = Machine { disk, nics, console, inventory: &SimInventory };
         self.node = Some(Node::new(config, self.options, self.clock.now(now), &mut machine, entropy));
     }
 
     /// Looks for the machine's place.
-    fn look(&mut self, now: Instant, nic: &mut SimNic) {
+    fn look(&mut self, now: Instant, nics: &mut MachineNics<'_>) {
         let Member { disk, console, looking: Some(looking), .. } = self else { return };
-        let mut machine = Machine { disk, nic, console, inventory: &SimInventory };
+        let mut machine = Machine { disk, nics, console, inventory: &SimInventory };
         match looking.poll(self.clock.now(now), &mut machine, &mut nobody()) {
             Looked::Waits(deadline) => {
                 self.deadline = self.clock.when(deadline).max(now + Duration::from_micros(1));
             }
             Looked::Found(config) => {
                 self.looking = None;
-                self.start_node(now, config, nic);
+                self.start_node(now, config, nics);
                 self.deadline = now;
             }
             Looked::Failed(error) => panic!("the machine's disk: {error}"),
@@ -109,13 +110,13 @@ impl Member {
     }
 
     /// Takes the machine's power.
-    pub(crate) fn crash(&mut self, nic: &mut SimNic) {
+    pub(crate) fn crash(&mut self, nics: &mut MachineNics<'_>) {
         self.marks = self.marks().collect();
         (self.node, self.looking) = (None, None);
         self.paused = false;
         self.dies_after_requests = None;
         self.disk.crash();
-        nic.crash();
+        nics.crash();
     }
 
     /// The node's consensus, while it runs and takes part.
@@ -183,14 +184,14 @@ impl Member {
         &mut self,
         now: Instant,
         has_frames: bool,
-        nic: &mut SimNic,
+        nics: &mut MachineNics<'_>,
         trace: &mut Trace,
     ) -> bool {
         if self.next_due().is_none_or(|due| due > now && !has_frames) {
             return false;
         }
         self.disk.advance(now);
-        self.look(now, nic);
+        self.look(now, nics);
         let Some(node) = &mut self.node else { return false };
         let requests_left = self.dies_after_requests.as_mut();
         let observer = self.observer.as_mut();
@@ -204,7 +205,7 @@ impl Member {
             died: false,
         };
         let mut machine =
-            Machine { disk: &mut disk, nic, console: &mut self.console, inventory: &SimInventory };
+            Machine { disk: &mut disk, nics, console: &mut self.console, inventory: &SimInventory };
         let deadline = node.poll(self.clock.now(now), &mut machine, &mut nobody());
         let died = disk.died;
         // A node that has more to do at once is given a microsecond of time for it.

@@ -328,6 +328,28 @@ impl Link {
         ended
     }
 
+    /// Datagrams take another path from now on.
+    pub(crate) fn path_changed(&mut self) {
+        self.outbound.path_changed();
+    }
+
+    /// A datagram with which a path is tried: it acknowledges, and no more. None while the peer does not answer.
+    pub(crate) fn trial(&self) -> Option<Fragment<'static>> {
+        let (received, received_behind) = self.inbound.received();
+        let Departure { sequence, first, last, payload } = NOTHING;
+        self.established.then_some(Fragment {
+            kind: Kind::Data,
+            source_session: self.local_session,
+            destination_session: self.remote_session,
+            sequence,
+            received,
+            received_behind,
+            first,
+            last,
+            payload,
+        })
+    }
+
     /// When [`Link::poll`] has something to do, if ever.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let established = [self.outbound.deadline(), self.inbound.due()].into_iter().flatten().min();

@@ -163,6 +163,11 @@ impl Outbound {
         }
     }
 
+    /// Datagrams take another path from now on: what was lost on the one before is not waited for long.
+    pub(super) fn path_changed(&mut self) {
+        self.timeout = self.timeout.min(TIMEOUT_FIRST);
+    }
+
     /// Whether the peer has acknowledged nothing for so long that it must be gone.
     pub(super) fn is_dead(&self, now: Instant) -> bool {
         !self.flights.is_empty() && now.since(self.progress_at) >= DEAD_AFTER
@@ -288,6 +293,7 @@ pub(super) mod tests {
             received_behind,
             first: false,
             last: false,
+            hears: true,
             mtu: Mtu::ETHERNET,
         }
     }

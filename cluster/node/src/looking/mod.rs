@@ -65,12 +65,12 @@ pub enum Looked {
 
 impl Looking {
     /// Starts to look.
-    pub fn new(seeker: Seeker, machine: &Machine<'_>) -> Looking {
+    pub fn new(seeker: Seeker, machine: &mut Machine<'_>) -> Looking {
         Looking {
             cluster: ClusterId::of_name(seeker.cluster_name()),
             copies: [const { None }; COPIES.len()],
             reading: (0, false),
-            convening: Convening::new(machine.nic.hardware_address(), seeker.size()),
+            convening: Convening::new(machine.nic().hardware_address(), seeker.size()),
             calls_at: Instant::ZERO,
             said: None,
             said_other_size: false,
@@ -106,10 +106,10 @@ impl Looking {
                 backs: self.convening.backs(now.monotonic),
                 founds: self.convening.is_about_to_found(now.monotonic),
             };
-            let own = machine.nic.hardware_address();
+            let own = machine.nic().hardware_address();
             // A frame that a full queue loses is made up for by the next.
-            if machine.nic.transmit(discovery::call(self.cluster, own, &looks)).is_ok() {
-                machine.nic.kick();
+            if machine.nic().transmit(discovery::call(self.cluster, own, &looks)).is_ok() {
+                machine.nic().kick();
             }
         }
         Looked::Waits(self.calls_at)
@@ -157,9 +157,9 @@ impl Looking {
 
     /// Hears what is said; the machine's node, if that is among it.
     fn listen(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> Option<NodeId> {
-        let own = machine.nic.hardware_address();
+        let own = machine.nic().hardware_address();
         for _ in 0..FRAMES_MAX {
-            let Poll::Ready(frame) = machine.nic.poll_receive(context) else { return None };
+            let Poll::Ready(frame) = machine.nic().poll_receive(context) else { return None };
             match discovery::heard(self.cluster, frame.bytes()) {
                 Some((from, Call::Looks { size, backs, founds })) if from != own => {
                     let expects_as_many = self.convening.hear(now.monotonic, from, size, backs, founds);

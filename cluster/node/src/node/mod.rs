@@ -22,10 +22,10 @@ use cluster_format::limits::CONNECTION_BUFFERS_LEN;
 use cluster_format::{ClusterId, Entry, Membership, NodeId, Payload, Planted, decode, encode};
 use cluster_gateway::Registry;
 use cluster_net::discovery::{self, Call};
-use cluster_net::{PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
+use cluster_net::{NicConfig, PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
 use cluster_sql::database::Database;
 use cluster_sql::notifications;
-use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Now};
+use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Nic, Now};
 use leaving::Leaving;
 use placing::SharedPlacing;
 use rand_chacha::ChaCha8Rng;
@@ -100,8 +100,8 @@ pub struct Node {
     /// The members that are being looked for.
     members: Option<Arc<Membership>>,
     shown_role: Option<(&'static str, u64, Option<NodeId>)>,
-    /// Whether the NIC's link was up when it was last looked at.
-    link_is_up: bool,
+    /// Whether each NIC's link was up when it was last looked at.
+    links_up: Vec<bool>,
     next_refusal_at: Instant,
     /// Whether it was asked to stop.
     leaving: Option<Leaving>,
@@ -129,13 +129,15 @@ impl Node {
             rng.fill_bytes(&mut seed);
             seed
         };
-        let (hardware_address, mtu) = (machine.nic.hardware_address(), machine.nic.mtu());
+        let nic = |nic: &dyn Nic| NicConfig { hardware_address: nic.hardware_address(), mtu: nic.mtu() };
+        let nics: Vec<NicConfig> =
+            (0..machine.nics.count()).map(|number| nic(machine.nics.nic(number))).collect();
+        let (NicConfig { hardware_address, mtu }, nics_count) = (nic(machine.nic()), nics.len());
         let cluster = ClusterId::of_name(&config.cluster_name);
         let peers = PeersConfig {
             cluster,
             node: config.node,
-            hardware_address,
-            mtu,
+            nics,
             // It becomes known in the first round.
             ip: Ipv4Addr::UNSPECIFIED,
             peers: (1..=config.size).map(|id| (NodeId(id), known_ip(&config, NodeId(id)))).collect(),
@@ -181,7 +183,7 @@ impl Node {
             outbox: Vec::new(),
             members: None,
             shown_role: None,
-            link_is_up: true,
+            links_up: alloc::vec![true; nics_count],
             next_refusal_at: Instant::ZERO,
             leaving: None,
             placing: SharedPlacing::default(),
@@ -293,20 +295,44 @@ impl Node {
     }
 
     fn take_frames(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> bool {
+        let mut more = false;
+        for number in 0..machine.nics.count() {
+            let nic = machine.nics.nic(number);
+            more |= self.take_frames_of(now, number, nic, context);
+            self.follow_link(number, nic.link_is_up());
+        }
+        more
+    }
+
+    /// Whether there may be more of them.
+    fn take_frames_of(
+        &mut self,
+        now: Now,
+        number: usize,
+        nic: &mut dyn Nic,
+        context: &mut Context<'_>,
+    ) -> bool {
         for _ in 0..FRAMES_PER_ROUND {
-            let Poll::Ready(frame) = machine.nic.poll_receive(context) else { return false };
-            if self.peers.receive(now.monotonic, frame.bytes()) {
+            let Poll::Ready(frame) = nic.poll_receive(context) else { return false };
+            // Over the others come peers only.
+            if self.peers.receive(now.monotonic, number, frame.bytes()) || number > 0 {
                 continue;
             }
             match discovery::heard(self.cluster, frame.bytes()) {
-                Some((from, Call::Looks { .. })) => {
-                    self.machine_looks(machine.nic.hardware_address(), from);
-                }
+                Some((from, Call::Looks { .. })) => self.machine_looks(nic.hardware_address(), from),
                 Some(_) => {}
                 None => self.stack.lock().receive(frame),
             }
         }
         true
+    }
+
+    fn follow_link(&mut self, nic: usize, is_up: bool) {
+        if core::mem::replace(&mut self.links_up[nic], is_up) != is_up {
+            self.peers.set_link(nic, is_up);
+            let (level, state) = if is_up { (Level::Info, "up") } else { (Level::Warn, "down") };
+            self.replica.log_lines.push(LogLine(level, alloc::format!("nic{nic}: link {state}")));
+        }
     }
 
     fn take_peer_events(&mut self, now: Now, machine: &mut Machine<'_>) {
@@ -394,26 +420,24 @@ impl Node {
                 to => self.peers.send(to, bytes),
             };
         }
-        let mut any = false;
-        let nic = &mut *machine.nic;
-        self.peers.poll(now.monotonic, &mut |frame| {
+        let nics = &mut *machine.nics;
+        self.peers.poll(now.monotonic, &mut |number, frame| {
             // A full queue loses the frame; the link sends it again.
-            any |= nic.transmit(frame).is_ok();
+            let _ = nics.nic(number).transmit(frame);
         });
+        let nic = nics.nic(0);
         let own = nic.hardware_address();
         for call in self.take_calls(now) {
-            any |= nic.transmit(discovery::call(self.cluster, own, &call)).is_ok();
+            let _ = nic.transmit(discovery::call(self.cluster, own, &call));
         }
         let mut stack = self.stack.lock();
         stack.poll(now.monotonic);
         while nic.can_transmit()
             && let Some(frame) = stack.take_frame()
         {
-            any |= nic.transmit(frame).is_ok();
+            let _ = nic.transmit(frame);
         }
-        if any {
-            nic.kick();
-        }
+        (0..nics.count()).for_each(|number| nics.nic(number).kick());
     }
 
     fn deadline(&mut self, now: Now) -> Instant {

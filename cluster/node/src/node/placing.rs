@@ -43,8 +43,7 @@ impl Node {
         }
         let membership = raft.log().membership();
         let members = membership.members().chain(&membership.removed).map(|member| (member.node, None));
-        let reachable = self.peers.machines().into_iter().map(|(node, machine)| (node, Some(machine)));
-        let taken: BTreeMap<NodeId, Option<MachineId>> = members.chain(reachable).collect();
+        let taken: BTreeMap<NodeId, Option<MachineId>> = members.chain(self.peers.machines()).collect();
         let (own, placing) = ((own, self.config.node), self.placing.clone());
         let mut session = self.service_session();
         self.tasks.spawn(async move {

@@ -4,6 +4,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use cluster_format::Version;
+use cluster_net::PeerStatus;
 use cluster_services::cache::CacheStatus;
 use cluster_services::links::EndStatus;
 use cluster_services::nodes::NodeStatus;
@@ -76,17 +77,18 @@ impl Node {
     }
 
     fn link_rows(&self) -> Rows {
-        let end = |(peer, address, status): (_, Option<core::net::Ipv4Addr>, cluster_net::LinkStatus)| {
+        let end = |PeerStatus { node, ip, nic, link: status }| {
             let traffic = |traffic: cluster_net::Traffic| (traffic.messages, traffic.bytes);
             let end = EndStatus {
-                peer,
-                address: address.map(|address| address.to_string()),
+                peer: node,
+                address: ip.map(|address| address.to_string()),
                 is_up: status.established,
                 round_trip_micros: status.round_trip_micros,
                 sessions: status.sessions,
                 sent: traffic(status.sent),
                 received: traffic(status.received),
                 retransmits: status.retransmits,
+                nic,
             };
             end.row(self.config.node)
         };

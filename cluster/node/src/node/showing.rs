@@ -64,11 +64,6 @@ impl Node {
             };
             self.replica.log_lines.push(LogLine(Level::Info, line));
         }
-        let link_is_up = machine.nic.link_is_up();
-        if core::mem::replace(&mut self.link_is_up, link_is_up) != link_is_up {
-            let (level, state) = if link_is_up { (Level::Info, "up") } else { (Level::Warn, "down") };
-            self.replica.log_lines.push(LogLine(level, alloc::format!("nic0: link {state}")));
-        }
         let mut said = self.said.lock();
         machine.console.said(&mut |at, level, line| said.note_at(at, now, level, line));
         for LogLine(level, line) in self.replica.log_lines.drain(..) {

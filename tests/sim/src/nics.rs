@@ -1,0 +1,63 @@
+//! The NICs of a machine: one on each fabric, at the same port there.
+
+use drivers_api::{Nic, Nics};
+use drivers_sim::SimNic;
+
+use crate::Cluster;
+
+/// The MAC address of a port's NIC, on the first fabric and those behind it.
+pub(crate) fn hardware_address_of(port: usize) -> [u8; 6] {
+    [2, 0, 0, 0, 0, port as u8]
+}
+
+/// Those of one machine, among all.
+pub(crate) struct MachineNics<'a> {
+    all: &'a mut [SimNic],
+    port: usize,
+    fabric_len: usize,
+}
+
+impl<'a> MachineNics<'a> {
+    pub(crate) fn new(all: &'a mut [SimNic], port: usize, fabric_len: usize) -> MachineNics<'a> {
+        MachineNics { all, port, fabric_len }
+    }
+
+    fn each(&mut self) -> impl Iterator<Item = &mut SimNic> {
+        self.all.iter_mut().skip(self.port).step_by(self.fabric_len)
+    }
+
+    /// The machine has power.
+    pub(crate) fn start(&mut self) {
+        self.each().for_each(SimNic::start);
+    }
+
+    /// It has none any more.
+    pub(crate) fn crash(&mut self) {
+        self.each().for_each(SimNic::crash);
+    }
+}
+
+impl Nics for MachineNics<'_> {
+    fn count(&self) -> usize {
+        self.all.len() / self.fabric_len
+    }
+
+    fn nic(&mut self, number: usize) -> &mut dyn Nic {
+        &mut self.all[self.port + number * self.fabric_len]
+    }
+}
+
+impl Cluster {
+    /// Gives each machine one more NIC, on one more fabric. None may run yet.
+    pub fn add_fabric(&mut self) {
+        for port in 0..self.network.fabric_len {
+            let hardware_address = hardware_address_of(self.nics.len());
+            self.nics.push(SimNic::new(hardware_address, self.nics[port].mtu()));
+        }
+    }
+
+    /// The ports of these nodes on a fabric, the first of which is number 0.
+    pub fn ports(&self, fabric: usize, nodes: &[u8]) -> Vec<usize> {
+        nodes.iter().map(|node| fabric * self.network.fabric_len + usize::from(*node)).collect()
+    }
+}
