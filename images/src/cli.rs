@@ -180,6 +180,9 @@ pub struct UpOptions {
     /// Lets clients come to VMs by IPv6.
     #[arg(long)]
     pub ip6: bool,
+    /// How many fabrics join a new cluster's VMs, 1 to 4: each VM has a network card on every one. Clients come by the first.
+    #[arg(long, value_name = "N", conflicts_with = "host", value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub fabrics: Option<u8>,
     /// The size of each data disk, in MiB; more than those of a cluster have: they grow, and the nodes use what is
     /// new at once. Without: what they have, or 4096. They take space as they are written.
     #[arg(long, value_parser = clap::value_parser!(u64).range(DISK_MIB_RANGE))]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::cli::{Firmware, MachineType};
 use crate::error::Failure;
 use crate::layout::Layout;
+use crate::links::FIRST_FABRIC;
 
 /// The virtual network's prefix.
 pub const PREFIX_LEN: u8 = 24;
@@ -34,6 +35,11 @@ pub const HOST_TABLES_MIB: u64 = 1024;
 /// That of a cluster which was founded before it could be told.
 fn host_tables_mib() -> u64 {
     HOST_TABLES_MIB
+}
+
+/// That of a cluster which was founded before there could be more.
+fn one_fabric() -> u8 {
+    1
 }
 
 /// What runs a node.
@@ -78,6 +84,9 @@ pub struct Cluster {
     /// Whether its clients come to VMs by IPv6.
     #[serde(default)]
     pub ip6: bool,
+    /// How many fabrics join its nodes: each has a network card on every one.
+    #[serde(default = "one_fabric")]
+    pub fabrics: u8,
 }
 
 impl Cluster {
@@ -104,6 +113,22 @@ impl Cluster {
         let bytes =
             serde_json::to_vec(self).map_err(|error| Failure::file("describe", &path)(error.into()))?;
         std::fs::write(&path, bytes).map_err(Failure::file("write", path))
+    }
+
+    /// All fabrics.
+    pub fn fabric_ids(&self) -> std::ops::RangeInclusive<u8> {
+        FIRST_FABRIC..=self.fabrics
+    }
+
+    /// An error unless there is such a fabric.
+    pub fn check_fabric(&self, fabric: u8) -> Result<(), Failure> {
+        match self.fabric_ids().contains(&fabric) {
+            true => Ok(()),
+            false => Err(Failure::Argument(format!(
+                "there is no fabric {fabric}: the nodes are on {} of them, as 'relix up --fabrics' says",
+                self.fabrics
+            ))),
+        }
     }
 
     /// All nodes.
@@ -191,14 +216,19 @@ pub fn gateway_ip() -> Ipv4Addr {
     ip_of(GATEWAY)
 }
 
-/// A node's MAC address; locally administered.
+/// The MAC address of a node's first network card; locally administered.
 pub fn hardware_address_of(node: u8) -> [u8; 6] {
-    [0x52, 0x54, 0x00, 0x77, 0x00, node]
+    hardware_address_on(FIRST_FABRIC, node)
 }
 
-/// The same, as QEMU and `sys.machines` have it: `52:54:00:77:00:01`.
-pub fn hardware_address_text(node: u8) -> String {
-    hardware_address_of(node).map(|byte| format!("{byte:02x}")).join(":")
+/// That of its card on a fabric.
+pub fn hardware_address_on(fabric: u8, node: u8) -> [u8; 6] {
+    [0x52, 0x54, 0x00, 0x77, fabric - FIRST_FABRIC, node]
+}
+
+/// A MAC address as QEMU and `sys.machines` have it: `52:54:00:77:00:01`.
+pub fn hardware_address_text(address: [u8; 6]) -> String {
+    address.map(|byte| format!("{byte:02x}")).join(":")
 }
 
 /// The gateway's.

@@ -58,8 +58,8 @@ pub enum FaultOrder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkOrder {
-    /// One way: what the first group sends to the others is lost, and all else arrives.
-    Partition { groups: Vec<Vec<u8>>, one_way: bool },
+    /// One way: what the first group sends to the others is lost, and all else arrives. On one fabric, or on all.
+    Partition { groups: Vec<Vec<u8>>, one_way: bool, fabric: Option<u8> },
     /// End all faults of the network.
     Heal,
     /// Some links are to behave otherwise.
@@ -70,8 +70,8 @@ pub enum NetworkOrder {
     Capture { links: LinkSelection, path: PathBuf },
     /// That is enough.
     StopCapture,
-    /// Unplug a node's network card, or plug it in.
-    Nic { node: u8, up: bool },
+    /// Unplug a node's network card on a fabric, or plug it in.
+    Nic { node: u8, fabric: u8, up: bool },
     /// Nodes that ask for their addresses are answered like this.
     Dhcp { mode: DhcpMode },
     /// Dice begin anew.

@@ -135,6 +135,7 @@ mod tests {
             runner: Runner::Host,
             dhcp: false,
             ip6: false,
+            fabrics: 1,
         };
         make(&layout, &cluster, 1).expect("a disk");
         // As it should be, truncated, larger by hand but not large enough, and large enough; the fifth has none.

@@ -24,6 +24,7 @@ use crate::cluster::{MTU, hardware_address_of};
 use crate::error::Failure;
 use crate::fabric::STOP;
 use crate::layout::Layout;
+use crate::links::FIRST_FABRIC;
 
 /// Bytes of the ledger's newest entries: 64 MiB.
 const HOST_LOG_LEN_MAX: usize = 64 << 20;
@@ -77,7 +78,7 @@ impl Root {
     fn open(layout: &Layout, id: u8, clock: HostClock, ports: [u16; 2]) -> Result<Root, Failure> {
         let disk_path = layout.disk(id);
         let disk = HostDisk::open(&disk_path).map_err(Failure::file("use the disk", &disk_path))?;
-        let (wire, theirs) = (layout.node_socket(id), layout.switch_socket(id));
+        let (wire, theirs) = (layout.node_socket(FIRST_FABRIC, id), layout.switch_socket(FIRST_FABRIC, id));
         let nic = HostNic::open(&wire, &theirs, hardware_address_of(id), MTU)
             .map_err(Failure::file("use", &wire))?;
         let waiter = Waiter::new().map_err(Failure::file("use", &wire))?;

@@ -80,14 +80,14 @@ impl Layout {
         self.sockets().join("control")
     }
 
-    /// The switch's end of a node's wire.
-    pub fn switch_socket(&self, node: u8) -> PathBuf {
-        self.sockets().join(format!("switch{node}"))
+    /// A switch's end of a node's wire on a fabric.
+    pub fn switch_socket(&self, fabric: u8, node: u8) -> PathBuf {
+        self.sockets().join(format!("switch{fabric}-{node}"))
     }
 
-    /// The node's end of its wire.
-    pub fn node_socket(&self, node: u8) -> PathBuf {
-        self.sockets().join(format!("node{node}"))
+    /// The node's end of that wire.
+    pub fn node_socket(&self, fabric: u8, node: u8) -> PathBuf {
+        self.sockets().join(format!("node{fabric}-{node}"))
     }
 
     /// Where a VM's QEMU takes commands.

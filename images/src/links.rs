@@ -14,6 +14,9 @@ pub type Port = u8;
 /// The gateway's port.
 pub const GATEWAY_PORT: Port = 0;
 
+/// The number of the first fabric, by which clients come to VMs.
+pub const FIRST_FABRIC: u8 = 1;
+
 /// Frames are late by a minute at most, for each of the reasons that there are.
 const MILLIS_RANGE: RangeInclusive<u64> = 0..=60_000;
 
@@ -23,6 +26,8 @@ const RATE_KBIT_RANGE: RangeInclusive<u64> = 1..=100_000_000;
 /// Some of the links. Those of the gateway are among them only where it is named.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkSelection {
+    /// Those of this fabric; of any without.
+    pub fabric: Option<u8>,
     /// Those that leave this port; any without.
     pub from: Option<Port>,
     /// Those that arrive at this one; any without.
@@ -34,10 +39,15 @@ pub struct LinkSelection {
 impl LinkSelection {
     /// Both directions between two ports.
     pub fn between(a: Port, b: Port) -> LinkSelection {
-        LinkSelection { from: Some(a), to: Some(b), both_ways: true }
+        LinkSelection { fabric: None, from: Some(a), to: Some(b), both_ways: true }
     }
 
-    /// Whether the link is one of them.
+    /// Whether links of this fabric are among them.
+    pub fn is_on(&self, fabric: u8) -> bool {
+        self.fabric.is_none_or(|meant| meant == fabric)
+    }
+
+    /// Whether the link is one of them, on a fabric that is meant.
     pub fn has(&self, from: Port, to: Port) -> bool {
         let is_named = |port| port != GATEWAY_PORT || [self.from, self.to].contains(&Some(port));
         let is_meant =
@@ -215,6 +225,7 @@ pub enum LinkState {
 /// A line of `relix fault links`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LinkStatus {
+    pub fabric: u8,
     pub from: Port,
     pub to: Port,
     pub state: LinkState,
@@ -234,7 +245,7 @@ mod tests {
         assert!(all.has(1, 2) && !all.has(0, 2) && !all.has(2, 0));
         let pair = LinkSelection::between(0, 2);
         assert!(pair.has(0, 2) && pair.has(2, 0) && !pair.has(1, 2) && !pair.has(0, 1));
-        let one_way = LinkSelection { from: Some(2), to: Some(3), both_ways: false };
+        let one_way = LinkSelection { from: Some(2), to: Some(3), ..LinkSelection::default() };
         assert!(one_way.has(2, 3) && !one_way.has(3, 2) && !one_way.has(2, 1));
         let leaving = LinkSelection { from: Some(2), ..LinkSelection::default() };
         assert!(leaving.has(2, 1) && leaving.has(2, 3) && !leaving.has(1, 2) && !leaving.has(2, 0));

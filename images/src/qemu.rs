@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use cluster_calendar::{Timestamptz, Zone};
 
 use crate::cli::{Firmware, MachineType};
-use crate::cluster::{Cluster, MTU, Runner, hardware_address_text};
+use crate::cluster::{Cluster, MTU, Runner, hardware_address_on, hardware_address_text};
 use crate::layout::Layout;
 
 /// The program.
@@ -19,8 +19,10 @@ pub const OVMF: [&str; 2] = ["/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF
 /// What QEMU calls the disk.
 pub const DRIVE: &str = "data";
 
-/// What QEMU calls the network card.
-pub const NIC: &str = "nic";
+/// What QEMU calls the network card on a fabric.
+pub fn nic(fabric: u8) -> String {
+    format!("nic{fabric}")
+}
 
 /// The arguments for `node`.
 pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsString>> {
@@ -67,14 +69,15 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
     add(&["-device", &format!("virtio-blk-{bus},drive={DRIVE}")]);
     let monitor = escaped(&layout.monitor_socket(node));
     add(&["-qmp", &format!("unix:{monitor},server=on,wait=off")]);
-    let (ours, theirs) = (escaped(&layout.node_socket(node)), escaped(&layout.switch_socket(node)));
-    add(&[
-        "-netdev",
-        &format!("dgram,id=wire,local.type=unix,local.path={ours},remote.type=unix,remote.path={theirs}"),
-    ]);
-    let mac = hardware_address_text(node);
-    let mtu = MTU.bytes();
-    add(&["-device", &format!("virtio-net-{bus},id={NIC},netdev=wire,mac={mac},host_mtu={mtu}")]);
+    for fabric in cluster.fabric_ids() {
+        let ours = escaped(&layout.node_socket(fabric, node));
+        let theirs = escaped(&layout.switch_socket(fabric, node));
+        let ends = format!("local.type=unix,local.path={ours},remote.type=unix,remote.path={theirs}");
+        add(&["-netdev", &format!("dgram,id=wire{fabric},{ends}")]);
+        let (id, mac) = (nic(fabric), hardware_address_text(hardware_address_on(fabric, node)));
+        let mtu = MTU.bytes();
+        add(&["-device", &format!("virtio-net-{bus},id={id},netdev=wire{fabric},mac={mac},host_mtu={mtu}")]);
+    }
     add(&["-device", &format!("virtio-rng-{bus}")]);
     Some(arguments)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-use crate::cluster::{Cluster, hardware_address_text};
+use crate::cluster::{Cluster, hardware_address_of, hardware_address_text};
 use crate::control::{self, MachineState, MachineStatus};
 use crate::error::Failure;
 use crate::layout::Layout;
@@ -203,7 +203,7 @@ fn row_of(cluster: &Cluster, machine: u8) -> String {
     if !cluster.discovers {
         return format!("id = {machine}");
     }
-    let address = hardware_address_text(machine);
+    let address = hardware_address_text(hardware_address_of(machine));
     format!("id = (SELECT node FROM sys.machines WHERE hardware_address = '{address}')")
 }
 

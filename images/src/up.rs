@@ -178,6 +178,7 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
             discovers,
             dhcp: dhcp || discovers,
             ip6,
+            fabrics: options.fabrics.unwrap_or(1),
             host_tables_mib: options.host_tables_mib,
             runner,
         },
@@ -186,7 +187,9 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
 
 /// An error if the cluster that is there is of another kind than what is asked for: its disks say what it is.
 fn check_kind(layout: &Layout, earlier: &Cluster, options: &UpOptions) -> Result<(), Failure> {
-    let differs = if options.discover && !earlier.discovers {
+    let differs = if options.fabrics.is_some_and(|fabrics| fabrics != earlier.fabrics) {
+        "is joined by another number of fabrics"
+    } else if options.discover && !earlier.discovers {
         "was not started with --discover"
     } else if options.image.is_some() && earlier.image().is_none() {
         "has disks that are no copies of an image"

@@ -52,8 +52,9 @@ impl Capture {
     }
 
     /// A frame has arrived.
-    pub fn see(&self, from: Port, to: Port, at: WallTime, frame: &[u8]) {
-        if self.links.has(from, to) && self.waiting.try_send(Seen { at, frame: frame.into() }).is_err() {
+    pub fn see(&self, fabric: u8, from: Port, to: Port, at: WallTime, frame: &[u8]) {
+        let is_meant = self.links.is_on(fabric) && self.links.has(from, to);
+        if is_meant && self.waiting.try_send(Seen { at, frame: frame.into() }).is_err() {
             self.lost.set(self.lost.get() + 1);
         }
     }
@@ -100,11 +101,11 @@ mod tests {
     fn what_is_seen_on_its_links_is_in_the_file_and_no_file_is_overwritten() {
         let path = std::env::temp_dir().join(format!("relix-capture-{}", std::process::id()));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let links = LinkSelection { from: Some(1), to: Some(2), both_ways: false };
+        let links = LinkSelection { from: Some(1), to: Some(2), ..LinkSelection::default() };
         let captured = runtime.block_on(async {
             let capture = Capture::start(links, &path).expect("a new file");
             for (micros, from, to) in [(1_000_001, 1, 2), (1_000_002, 2, 1), (1_000_003, 1, 2)] {
-                capture.see(from, to, WallTime { unix_micros: micros }, &[from, to, 7]);
+                capture.see(1, from, to, WallTime { unix_micros: micros }, &[from, to, 7]);
             }
             assert!(matches!(Capture::start(links, &path), Err(Failure::Exists(_))));
             capture.stop().await.expect("it is written")
@@ -127,7 +128,7 @@ mod tests {
             let links = LinkSelection::default();
             let capture = Capture { links, path: "full.pcap".into(), waiting, lost: Cell::new(0), writer };
             for _ in 0..1_000 {
-                capture.see(1, 2, WallTime { unix_micros: 0 }, &[0; 9_000]);
+                capture.see(1, 1, 2, WallTime { unix_micros: 0 }, &[0; 9_000]);
             }
             capture.stop().await.expect_err("nothing fits").to_string()
         });

@@ -23,7 +23,7 @@ use crate::control::DhcpMode;
 use crate::error::Failure;
 use crate::fabric::dhcp::DhcpServer;
 use crate::fabric::wire::Wires;
-use crate::links::GATEWAY_PORT;
+use crate::links::{FIRST_FABRIC, GATEWAY_PORT};
 
 /// The ports of SQL and of HTTP in the virtual network.
 const PORTS: [u16; 2] = [5432, 80];
@@ -150,9 +150,9 @@ impl Gateway {
         let deadline = stack.deadline(now);
         drop(stack);
         if let Some(wires) = &*self.0.wires.borrow() {
-            frames.iter().for_each(|frame| wires.forward(GATEWAY_PORT, frame.bytes()));
+            frames.iter().for_each(|frame| wires.forward(FIRST_FABRIC, GATEWAY_PORT, frame.bytes()));
             let answers = self.0.answers.take();
-            answers.iter().for_each(|answer| wires.forward(GATEWAY_PORT, answer));
+            answers.iter().for_each(|answer| wires.forward(FIRST_FABRIC, GATEWAY_PORT, answer));
         }
         deadline
     }

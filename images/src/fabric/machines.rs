@@ -103,7 +103,9 @@ impl Machines {
         let log = OpenOptions::new().create(true).append(true).open(&log_path);
         let log = log.map_err(Failure::file("open", &log_path))?;
         let errors = log.try_clone().map_err(Failure::file("open", &log_path))?;
-        let _ = std::fs::remove_file(layout.node_socket(node));
+        for fabric in cluster.fabric_ids() {
+            let _ = std::fs::remove_file(layout.node_socket(fabric, node));
+        }
         let _ = std::fs::remove_file(layout.monitor_socket(node));
         let ahead_s = machines.borrow()[usize::from(node) - 1].ahead_s;
         // A key pressed in the terminal is not meant for the machines.
@@ -204,10 +206,10 @@ impl Machines {
         result
     }
 
-    /// Tells a VM whether its network card is plugged in. One that is down or paused will be told once it goes on.
-    pub async fn set_link(&self, node: u8, up: bool) -> Result<(), Failure> {
+    /// Tells a VM whether its network card on a fabric is plugged in. One that is down or paused will be told once it goes on.
+    pub async fn set_link(&self, fabric: u8, node: u8, up: bool) -> Result<(), Failure> {
         match self.listening_monitor(node) {
-            Some(socket) => monitor::set_link(&socket, up).await,
+            Some(socket) => monitor::set_link(&socket, fabric, up).await,
             None => Ok(()),
         }
     }

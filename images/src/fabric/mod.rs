@@ -6,6 +6,8 @@
 //!   VM 1 ── socket ── port 1 ────────────────── Switch ── faults, per link and direction
 //!   VM 2 ── socket ── port 2 ──────────────────────┘
 //! ```
+//! With several fabrics, there is a switch for each, with the ports of all VMs; the gateway is on the first.
+//!
 //! Nodes that are processes of this machine have the same sockets for their peers, and listen for clients themselves.
 //!
 //! One thread: frames are few microseconds of work, and their order is kept.

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
 use crate::error::Failure;
-use crate::qemu::{DRIVE, NIC};
+use crate::qemu::{DRIVE, nic};
 
 /// How long QEMU may take for a command.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -49,10 +49,10 @@ async fn tell(socket: &Path, command: Value) -> Result<(), Failure> {
     tell_over(socket, stream, command).await
 }
 
-/// Tells the QEMU of `socket` to plug its VM's network card in, or to unplug it, and the VM with it. One that has just been
+/// Tells the QEMU of `socket` to plug its VM's network card on a fabric in, or to unplug it, and the VM with it. One that has just been
 /// started is waited for; one that has ended is told nothing. An error as above.
-pub async fn set_link(socket: &Path, up: bool) -> Result<(), Failure> {
-    let command = json!({ "execute": "set_link", "arguments": { "name": NIC, "up": up } });
+pub async fn set_link(socket: &Path, fabric: u8, up: bool) -> Result<(), Failure> {
+    let command = json!({ "execute": "set_link", "arguments": { "name": nic(fabric), "up": up } });
     tell_once_it_listens(socket, command).await
 }
 
@@ -167,9 +167,9 @@ mod tests {
     #[test]
     fn a_network_card_is_unplugged_by_name() {
         let answers = ["{\"return\": {}}\r\n"; 2];
-        let (commands, told) = answered("link", &answers, async |path| set_link(path, false).await);
+        let (commands, told) = answered("link", &answers, async |path| set_link(path, 2, false).await);
         assert!(told.is_ok());
-        let unplug = json!({ "execute": "set_link", "arguments": { "name": "nic", "up": false } });
+        let unplug = json!({ "execute": "set_link", "arguments": { "name": "nic2", "up": false } });
         assert_eq!(commands[1], unplug);
     }
 

@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 use crate::control::{Answer, DhcpMode, FaultOrder, LinksStatus, NetworkOrder, Order};
 use crate::error::Failure;
 use crate::fabric::Parts;
-use crate::fabric::switch::Switch;
+use crate::fabric::switch::{SEED, Switch};
 use crate::links::{GATEWAY_PORT, LinkSelection, Port};
 
 /// A client that says nothing does not keep others waiting for longer.
@@ -93,8 +93,10 @@ async fn inflict(fault: FaultOrder, parts: &Parts) -> Result<Answer, Failure> {
             cluster.check_node(node)?;
             machines.pause(node, false)?;
             machines.measure_disk(node).await?;
-            let is_unplugged = unplugged(parts).contains(&node);
-            machines.set_link(node, !is_unplugged).await?;
+            let unplugged = unplugged(parts);
+            for fabric in cluster.fabric_ids() {
+                machines.set_link(fabric, node, !unplugged.contains(&(fabric, node))).await?;
+            }
             machines.tell_disk_speed(node).await?;
         }
         FaultOrder::Disk { node, iops } => {
@@ -118,21 +120,24 @@ async fn inflict_on_network(order: NetworkOrder, parts: &Parts) -> Result<Answer
     let Parts { machines, wires, gateway, .. } = parts;
     let cluster = machines.cluster();
     match order {
-        NetworkOrder::Partition { groups, one_way } => {
+        NetworkOrder::Partition { groups, one_way, fabric } => {
             check_groups(&cluster, &groups, one_way)?;
-            wires.with_switch(|switch, _| match &groups[..] {
+            fabric.map_or(Ok(()), |fabric| cluster.check_fabric(fabric))?;
+            let part = |switch: &mut Switch| match &groups[..] {
                 [first, others @ ..] if one_way => switch.partition_one_way(first, &others.concat()),
                 _ => switch.partition(&groups),
+            };
+            wires.with_switches(|switches, _| {
+                let meant =
+                    switches.iter_mut().filter(|switch| fabric.is_none_or(|it| it == switch.fabric()));
+                meant.for_each(part);
             });
         }
         NetworkOrder::Heal => {
-            let unplugged = wires.with_switch(|switch, now| {
-                let unplugged = switch.unplugged();
-                switch.heal(now);
-                unplugged
-            });
-            for node in unplugged {
-                machines.set_link(node, true).await?;
+            let unplugged = unplugged(parts);
+            wires.with_switches(|switches, now| switches.iter_mut().for_each(|switch| switch.heal(now)));
+            for (fabric, node) in unplugged {
+                machines.set_link(fabric, node, true).await?;
             }
             // A cluster that is told its addresses has none.
             gateway.set_dhcp(DhcpMode::On);
@@ -140,15 +145,20 @@ async fn inflict_on_network(order: NetworkOrder, parts: &Parts) -> Result<Answer
         NetworkOrder::Link { links, change } => {
             check_links(&cluster, &links)?;
             change.check()?;
-            wires.with_switch(|switch, now| switch.set_links(now, &links, &change));
+            wires.with_switches(|switches, now| {
+                let meant = switches.iter_mut().filter(|switch| links.is_on(switch.fabric()));
+                meant.for_each(|switch| switch.set_links(now, &links, &change));
+            });
         }
         NetworkOrder::Links => {
             let capture = wires.captured_in();
-            let status = |switch: &mut Switch, _| (switch.seed(), switch.status());
-            let (seed, links) = wires.with_switch(status);
+            let seed = wires.with_switches(|switches, _| switches.first().map_or(SEED, Switch::seed));
+            let links = wires.with_switches(|switches, _| switches.iter().flat_map(Switch::status).collect());
             return Ok(Answer::Links(LinksStatus { seed, capture, links }));
         }
-        NetworkOrder::Seed { seed } => wires.with_switch(|switch, _| switch.set_seed(seed)),
+        NetworkOrder::Seed { seed } => {
+            wires.with_switches(|switches, _| switches.iter_mut().for_each(|switch| switch.set_seed(seed)));
+        }
         NetworkOrder::Capture { links, path } => {
             check_links(&cluster, &links)?;
             wires.start_capture(links, &path)?;
@@ -166,23 +176,31 @@ async fn inflict_on_network(order: NetworkOrder, parts: &Parts) -> Result<Answer
                 return Err(Failure::Refused(why.into()));
             }
         }
-        NetworkOrder::Nic { node, up } => {
+        NetworkOrder::Nic { node, fabric, up } => {
             cluster.check_node(node)?;
-            wires.with_switch(|switch, _| switch.plug(node, up));
-            machines.set_link(node, up).await?;
+            cluster.check_fabric(fabric)?;
+            wires.with_switches(|switches, _| {
+                let meant = switches.iter_mut().filter(|switch| switch.fabric() == fabric);
+                meant.for_each(|switch| switch.plug(node, up));
+            });
+            machines.set_link(fabric, node, up).await?;
         }
     }
     Ok(Answer::Done)
 }
 
-fn unplugged(parts: &Parts) -> Vec<Port> {
-    parts.wires.with_switch(|switch, _| switch.unplugged())
+/// The fabrics and nodes of the network cards that are unplugged.
+fn unplugged(parts: &Parts) -> Vec<(u8, Port)> {
+    let of = |switch: &Switch| {
+        switch.unplugged().into_iter().map(|port| (switch.fabric(), port)).collect::<Vec<_>>()
+    };
+    parts.wires.with_switches(|switches, _| switches.iter().flat_map(of).collect())
 }
 
 /// Tells VMs whose network cards are unplugged, and those whose disks are slow: those that have just been started do not know.
 async fn tell_faults(parts: &Parts) -> Result<(), Failure> {
-    for node in unplugged(parts) {
-        parts.machines.set_link(node, false).await?;
+    for (fabric, node) in unplugged(parts) {
+        parts.machines.set_link(fabric, node, false).await?;
     }
     parts.machines.slow_disks().await
 }
@@ -209,5 +227,6 @@ fn check_groups(cluster: &Cluster, groups: &[Vec<u8>], one_way: bool) -> Result<
 fn check_links(cluster: &Cluster, links: &LinkSelection) -> Result<(), Failure> {
     let mut ends = [links.from, links.to].into_iter().flatten().filter(|port| *port != GATEWAY_PORT);
     ends.try_for_each(|node| cluster.check_node(node))?;
+    links.fabric.map_or(Ok(()), |fabric| cluster.check_fabric(fabric))?;
     links.check()
 }

@@ -19,12 +19,13 @@ use crate::fabric::capture::Capture;
 use crate::fabric::gateway::Gateway;
 use crate::fabric::switch::{Arrival, Switch};
 use crate::layout::Layout;
-use crate::links::{GATEWAY_PORT, LinkSelection, Port};
+use crate::links::{FIRST_FABRIC, GATEWAY_PORT, LinkSelection, Port};
 
 /// Frames that wait for a node to take them, at most; then they are lost.
 const QUEUE_MAX: usize = 2048;
 
 struct Wire {
+    fabric: u8,
     port: Port,
     socket: UnixDatagram,
     /// The node's end.
@@ -40,7 +41,8 @@ pub struct Wires(Rc<Inner>);
 
 struct Inner {
     clock: HostClock,
-    switch: RefCell<Switch>,
+    /// One for each fabric, from the first.
+    switches: RefCell<Vec<Switch>>,
     wires: RefCell<Vec<Rc<Wire>>>,
     gateway: RefCell<Option<Gateway>>,
     capture: RefCell<Option<Capture>>,
@@ -50,23 +52,25 @@ struct Inner {
 
 impl Wire {
     /// Binds the switch's end.
-    fn open(layout: &Layout, port: Port) -> Result<Wire, Failure> {
-        let path = layout.switch_socket(port);
+    fn open(layout: &Layout, fabric: u8, port: Port) -> Result<Wire, Failure> {
+        let path = layout.switch_socket(fabric, port);
         let _ = std::fs::remove_file(&path);
         let socket = UnixDatagram::bind(&path).map_err(Failure::file("bind", path))?;
-        let node = layout.node_socket(port);
-        Ok(Wire { port, socket, node, waiting: RefCell::default(), filled: Notify::new() })
+        let node = layout.node_socket(fabric, port);
+        Ok(Wire { fabric, port, socket, node, waiting: RefCell::default(), filled: Notify::new() })
     }
 }
 
 impl Wires {
     /// Binds the switch's end of each wire.
     pub fn open(layout: &Layout, cluster: &Cluster) -> Result<Wires, Failure> {
-        let wires = cluster.node_ids().map(|port| Wire::open(layout, port).map(Rc::new));
+        let ends = cluster.fabric_ids().flat_map(|fabric| cluster.node_ids().map(move |port| (fabric, port)));
+        let wires = ends.map(|(fabric, port)| Wire::open(layout, fabric, port).map(Rc::new));
         let wires = RefCell::new(wires.collect::<Result<_, Failure>>()?);
+        let switches = cluster.fabric_ids().map(|fabric| Switch::new(fabric, cluster.nodes));
         let inner = Inner {
             clock: HostClock::new(),
-            switch: RefCell::new(Switch::new(cluster.nodes)),
+            switches: RefCell::new(switches.collect()),
             wires,
             gateway: RefCell::default(),
             capture: RefCell::default(),
@@ -82,21 +86,23 @@ impl Wires {
         tokio::task::spawn_local(self.clone().deliver_late());
     }
 
-    /// Reads or changes the switch; what is due by that arrives.
-    pub fn with_switch<T>(&self, act: impl FnOnce(&mut Switch, Instant) -> T) -> T {
+    /// Reads or changes the switches, those of all fabrics in their order; what is due by that arrives.
+    pub fn with_switches<T>(&self, act: impl FnOnce(&mut [Switch], Instant) -> T) -> T {
         let now = self.0.clock.now().monotonic;
-        let result = act(&mut self.0.switch.borrow_mut(), now);
+        let result = act(&mut self.0.switches.borrow_mut(), now);
         self.deliver_due(now);
         self.0.rescheduled.notify_one();
         result
     }
 
-    /// A further node's wire.
+    /// A further node's wires.
     pub fn add(&self, layout: &Layout, port: Port) -> Result<(), Failure> {
-        let wire = Rc::new(Wire::open(layout, port)?);
-        self.carry(&wire);
-        self.0.wires.borrow_mut().push(wire);
-        self.0.switch.borrow_mut().add_port(port);
+        for (fabric, switch) in (FIRST_FABRIC..).zip(self.0.switches.borrow_mut().iter_mut()) {
+            let wire = Rc::new(Wire::open(layout, fabric, port)?);
+            self.carry(&wire);
+            self.0.wires.borrow_mut().push(wire);
+            switch.add_port(port);
+        }
         Ok(())
     }
 
@@ -129,16 +135,17 @@ impl Wires {
         tokio::task::spawn_local(self.clone().drain(wire.clone()));
     }
 
-    /// A frame has come in at `from`.
-    pub fn forward(&self, from: Port, frame: &[u8]) {
+    /// A frame has come in at `from`, on a fabric.
+    pub fn forward(&self, fabric: u8, from: Port, frame: &[u8]) {
         let now = self.0.clock.now().monotonic;
         self.deliver_due(now);
-        let mut switch = self.0.switch.borrow_mut();
-        let deadline = switch.deadline();
-        let ports = switch.route(now, from, frame);
-        let is_rescheduled = switch.deadline() != deadline;
-        drop(switch);
-        ports.into_iter().for_each(|to| self.deliver(from, to, frame));
+        let routed = self.with_switch(fabric, |switch| {
+            let deadline = switch.deadline();
+            let ports = switch.route(now, from, frame);
+            (ports, switch.deadline() != deadline)
+        });
+        let Some((ports, is_rescheduled)) = routed else { return };
+        ports.into_iter().for_each(|to| self.deliver(fabric, from, to, frame));
         if is_rescheduled {
             self.0.rescheduled.notify_one();
         }
@@ -149,7 +156,7 @@ impl Wires {
         loop {
             let now = self.0.clock.now().monotonic;
             self.deliver_due(now);
-            let deadline = self.0.switch.borrow().deadline();
+            let deadline = self.0.switches.borrow().iter().filter_map(Switch::deadline).min();
             let pause = deadline.map_or(Duration::from_secs(3600), |deadline| deadline.since(now));
             tokio::select! {
                 () = self.0.rescheduled.notified() => {}
@@ -160,22 +167,29 @@ impl Wires {
 
     fn deliver_due(&self, now: Instant) {
         loop {
-            let due = self.0.switch.borrow_mut().take_due(now);
-            let Some(Arrival { from, to, frame }) = due else { return };
-            self.deliver(from, to, &frame);
+            let mut switches = self.0.switches.borrow_mut();
+            let due = (FIRST_FABRIC..).zip(switches.iter_mut());
+            let due = due.filter_map(|(fabric, switch)| Some((fabric, switch.take_due(now)?))).next();
+            drop(switches);
+            let Some((fabric, Arrival { from, to, frame })) = due else { return };
+            self.deliver(fabric, from, to, &frame);
         }
     }
 
-    fn deliver(&self, from: Port, to: Port, frame: &[u8]) {
-        if !self.hand_over(from, to, frame) {
-            self.0.switch.borrow_mut().count_untaken(from, to);
+    fn with_switch<T>(&self, fabric: u8, act: impl FnOnce(&mut Switch) -> T) -> Option<T> {
+        self.0.switches.borrow_mut().get_mut(usize::from(fabric - FIRST_FABRIC)).map(act)
+    }
+
+    fn deliver(&self, fabric: u8, from: Port, to: Port, frame: &[u8]) {
+        if !self.hand_over(fabric, from, to, frame) {
+            self.with_switch(fabric, |switch| switch.count_untaken(from, to));
         } else if let Some(capture) = &*self.0.capture.borrow() {
-            capture.see(from, to, self.0.clock.now().wall, frame);
+            capture.see(fabric, from, to, self.0.clock.now().wall, frame);
         }
     }
 
     /// Whether the receiver takes it, or may once it is ready.
-    fn hand_over(&self, from: Port, to: Port, frame: &[u8]) -> bool {
+    fn hand_over(&self, fabric: u8, from: Port, to: Port, frame: &[u8]) -> bool {
         if to == GATEWAY_PORT {
             if let Some(gateway) = &*self.0.gateway.borrow() {
                 gateway.receive(frame);
@@ -183,7 +197,9 @@ impl Wires {
             return true;
         }
         let wires = self.0.wires.borrow();
-        let Some(wire) = wires.iter().find(|wire| wire.port == to) else { return false };
+        let Some(wire) = wires.iter().find(|wire| (wire.fabric, wire.port) == (fabric, to)) else {
+            return false;
+        };
         let mut waiting = wire.waiting.borrow_mut();
         if waiting.is_empty() {
             match wire.socket.try_send_to(frame, &wire.node) {
@@ -208,7 +224,7 @@ impl Wires {
             // The socket is bound, so receiving can only fail for want of memory.
             match wire.socket.recv(&mut buffer).await {
                 Ok(len) if len > MTU.frame_len() => {} // lost, as on any wire
-                Ok(len) => self.forward(wire.port, &buffer[..len]),
+                Ok(len) => self.forward(wire.fabric, wire.port, &buffer[..len]),
                 Err(_) => tokio::task::yield_now().await,
             }
         }
@@ -222,7 +238,7 @@ impl Wires {
                 None => wire.filled.notified().await,
                 Some((from, frame)) => {
                     if wire.socket.send_to(&frame, &wire.node).await.is_err() {
-                        self.0.switch.borrow_mut().count_untaken(from, wire.port);
+                        self.with_switch(wire.fabric, |switch| switch.count_untaken(from, wire.port));
                     }
                     wire.waiting.borrow_mut().pop_front();
                 }

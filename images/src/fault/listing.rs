@@ -33,6 +33,7 @@ fn show(text: &str) -> Result<(), Failure> {
 
 fn layout(links: &[LinkStatus]) -> String {
     let header = [
+        "fabric",
         "from",
         "to",
         "state",
@@ -69,7 +70,13 @@ fn cells(link: &LinkStatus) -> Vec<Option<String>> {
         counters.in_flight,
         counters.untaken,
     ];
-    let texts = [link.from.to_string(), link.to.to_string(), state.into(), describe(&link.fault)];
+    let texts = [
+        link.fabric.to_string(),
+        link.from.to_string(),
+        link.to.to_string(),
+        state.into(),
+        describe(&link.fault),
+    ];
     texts.into_iter().chain(numbers.map(|number| number.to_string())).map(Some).collect()
 }
 
@@ -96,15 +103,23 @@ mod tests {
         let counters =
             LinkCounters { sent: 10, arrived: 8, arrived_bytes: 512, lost: 2, ..Default::default() };
         let fault = Fault { loss: 0.2, delay_ms: 5, reorder: 0.01, rate_kbit: Some(800), ..Fault::default() };
-        let bad = LinkStatus { from: 1, to: 2, state: LinkState::Up, fault, counters };
-        let good = LinkStatus { from: 2, to: 1, state: LinkState::Cut, fault: Fault::default(), counters };
+        let bad = LinkStatus { fabric: 1, from: 1, to: 2, state: LinkState::Up, fault, counters };
+        let good = LinkStatus {
+            fabric: 1,
+            from: 2,
+            to: 1,
+            state: LinkState::Cut,
+            fault: Fault::default(),
+            counters,
+        };
         let table = layout(&[bad, good]);
         let lines: Vec<&str> = table.lines().collect();
         let faults = "loss 0.2, delay 5 ms, reorder 0.01 by 10 ms, rate 800 kbit/s";
         assert!(
-            lines[2].starts_with(&format!("    1 |  2 | up    | {faults} |   10 |       8 |   512 |")),
+            lines[2]
+                .starts_with(&format!("      1 |    1 |  2 | up    | {faults} |   10 |       8 |   512 |")),
             "{table}"
         );
-        assert!(lines[3].starts_with("    2 |  1 | cut   |  "), "{table}");
+        assert!(lines[3].starts_with("      1 |    2 |  1 | cut   |  "), "{table}");
     }
 }

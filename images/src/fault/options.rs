@@ -8,7 +8,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::control::{DhcpMode, NetworkOrder};
 use crate::error::Failure;
-use crate::links::{FaultChange, LinkSelection, Port};
+use crate::links::{FIRST_FABRIC, FaultChange, LinkSelection, Port};
 
 /// How wrong a clock may be: ten years.
 const AHEAD_S_RANGE: RangeInclusive<i64> = -315_360_000..=315_360_000;
@@ -55,6 +55,9 @@ pub enum NetworkCommand {
         /// Only what the first group sends to the others is lost. Nodes in none hear and are heard.
         #[arg(long)]
         one_way: bool,
+        /// Only this fabric, of several; else all.
+        #[arg(long, value_name = "N")]
+        fabric: Option<u8>,
     },
     /// Ends every partition and link fault, plugs all network cards in, and mends the DHCP server. What is on its way arrives
     /// at once.
@@ -70,6 +73,9 @@ pub enum NetworkCommand {
         node: u8,
         #[arg(value_enum)]
         state: NicState,
+        /// That on this fabric, of several.
+        #[arg(long, value_name = "N", default_value_t = FIRST_FABRIC)]
+        fabric: u8,
     },
     /// Lets the DHCP server of 'relix up --dhcp' fall silent or lie, or mends it. Addresses that nodes have last for an hour.
     Dhcp {
@@ -96,7 +102,7 @@ pub struct CaptureOptions {
     #[arg(long, value_name = "FILE", required_unless_present = "stop")]
     pub out: Option<PathBuf>,
     /// Ends the capture, and says how many frames are in the file; 'relix down' does the same.
-    #[arg(long, conflicts_with_all = ["out", "between", "from", "to"])]
+    #[arg(long, conflicts_with_all = ["out", "between", "from", "to", "fabric"])]
     pub stop: bool,
 }
 
@@ -106,8 +112,8 @@ impl TryFrom<NetworkCommand> for NetworkOrder {
     /// The order, checked as far as nobody must be asked for it.
     fn try_from(command: NetworkCommand) -> Result<NetworkOrder, Failure> {
         Ok(match command {
-            NetworkCommand::Partition { groups, one_way } => {
-                NetworkOrder::Partition { groups: groups.0, one_way }
+            NetworkCommand::Partition { groups, one_way, fabric } => {
+                NetworkOrder::Partition { groups: groups.0, one_way, fabric }
             }
             NetworkCommand::Heal => NetworkOrder::Heal,
             NetworkCommand::Link(options) => {
@@ -116,7 +122,9 @@ impl TryFrom<NetworkCommand> for NetworkOrder {
                 change.check()?;
                 NetworkOrder::Link { links, change }
             }
-            NetworkCommand::Nic { node, state } => NetworkOrder::Nic { node, up: state == NicState::Up },
+            NetworkCommand::Nic { node, state, fabric } => {
+                NetworkOrder::Nic { node, fabric, up: state == NicState::Up }
+            }
             NetworkCommand::Dhcp { mode } => NetworkOrder::Dhcp { mode },
             NetworkCommand::Capture(CaptureOptions { links, out: Some(out), .. }) => {
                 let links = LinkSelection::from(links);
@@ -173,13 +181,17 @@ pub struct LinkArguments {
     /// Only what is sent to this one.
     #[arg(long, value_name = "B")]
     to: Option<Port>,
+    /// Only on this fabric, of several.
+    #[arg(long, value_name = "N")]
+    fabric: Option<u8>,
 }
 
 impl From<LinkArguments> for LinkSelection {
     fn from(arguments: LinkArguments) -> LinkSelection {
-        match arguments.between {
-            Some(Pair(a, b)) => LinkSelection::between(a, b),
-            None => LinkSelection { from: arguments.from, to: arguments.to, both_ways: false },
+        let LinkArguments { between, from, to, fabric } = arguments;
+        match between {
+            Some(Pair(a, b)) => LinkSelection { fabric, ..LinkSelection::between(a, b) },
+            None => LinkSelection { fabric, from, to, both_ways: false },
         }
     }
 }
@@ -242,7 +254,9 @@ mod tests {
             FaultChange { up: Some(false), loss: Some(0.05), delay_ms: Some(10), ..Default::default() };
         assert_eq!(change, down);
         let (links, change) = link("link --from 1 --to 3 --rate-kbit 64 --reorder 0.1");
-        assert_eq!(links, LinkSelection { from: Some(1), to: Some(3), both_ways: false });
+        assert_eq!(links, LinkSelection { from: Some(1), to: Some(3), ..Default::default() });
+        let (links, _) = link("link --fabric 2 --down");
+        assert_eq!(links, LinkSelection { fabric: Some(2), ..Default::default() });
         assert_eq!((change.rate_kbit, change.reorder, change.up), (Some(64), Some(0.1), None));
         assert_eq!(link("link --up").1, FaultChange { up: Some(true), ..Default::default() });
         for wrong in ["link --between 1,2 --from 1 --down", "link --between 1 --down", "link --up --down"] {
@@ -262,7 +276,7 @@ mod tests {
             other => panic!("{other:?}"),
         }
         assert!(matches!(parse("capture --stop"), Ok(NetworkOrder::StopCapture)));
-        assert!(matches!(parse("nic 2 down"), Ok(NetworkOrder::Nic { node: 2, up: false })));
+        assert!(matches!(parse("nic 2 down"), Ok(NetworkOrder::Nic { node: 2, fabric: 1, up: false })));
         assert!(matches!(parse("dhcp lying"), Ok(NetworkOrder::Dhcp { mode: DhcpMode::Lying })));
         for wrong in ["capture", "capture --stop --out x", "capture --stop --from 1", "nic 2 off", "dhcp off"]
         {

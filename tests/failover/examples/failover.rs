@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use tests_failover::report::{self, Result};
-use tests_failover::scenario::{SCENARIOS, Scenario};
+use tests_failover::scenario::{Machines, SCENARIOS, Scenario};
 use tests_failover::stage::KINDS;
 use tests_vm::repository;
 
@@ -57,7 +57,10 @@ fn chosen<'a>(asked: &[String], all: Vec<&'a str>) -> std::result::Result<Vec<&'
 
 /// Whether nothing went wrong.
 fn run(options: &Options) -> std::result::Result<bool, String> {
-    let names = chosen(&options.scenarios, SCENARIOS.iter().map(|scenario| scenario.name).collect())?;
+    // Not everything befalls host processes.
+    let can_be_played = |scenario: &&Scenario| !options.host || scenario.machines == Machines::Any;
+    let all = SCENARIOS.iter().filter(can_be_played).map(|scenario| scenario.name);
+    let names = chosen(&options.scenarios, all.collect())?;
     let workloads = chosen(&options.workloads, KINDS.iter().map(|kind| kind.name).collect())?;
     let scenarios: Vec<&'static Scenario> =
         SCENARIOS.iter().filter(|scenario| names.contains(&scenario.name)).collect();
@@ -65,7 +68,6 @@ fn run(options: &Options) -> std::result::Result<bool, String> {
         scenarios.iter().for_each(|scenario| println!("{:<18} {}", scenario.name, scenario.story));
         return Ok(true);
     }
-    let up_options: &[&str] = if options.host { &["--host"] } else { &[] };
     let progress = ProgressBar::new(scenarios.len() as u64 * u64::from(options.repeats));
     progress.set_style(
         ProgressStyle::with_template("{bar:30} {pos}/{len} {elapsed} {msg}")
@@ -76,7 +78,7 @@ fn run(options: &Options) -> std::result::Result<bool, String> {
         let mut outcomes = Vec::new();
         for _ in 0..options.repeats {
             progress.set_message(scenario.name);
-            let outcome = tests_failover::play(scenario, up_options, &workloads);
+            let outcome = tests_failover::play(scenario, options.host, &workloads);
             progress.suspend(|| {
                 outcome.anomalies.iter().for_each(|wrong| println!("{}: {wrong}", scenario.name));
             });

@@ -14,11 +14,20 @@ pub mod scenario;
 pub mod stage;
 pub mod timeline;
 
-use scenario::Scenario;
+use scenario::{Machines, Scenario};
 use stage::{Outcome, Stage};
 
-/// Plays a scenario once, on a cluster of its own that is started with `up_options`.
-pub fn play(scenario: &Scenario, up_options: &[&str], workloads: &[&str]) -> Outcome {
+/// Plays a scenario once, on a cluster of its own: of VMs, or of host processes.
+///
+/// # Panics
+/// It cannot be played on host processes.
+pub fn play(scenario: &Scenario, on_host: bool, workloads: &[&str]) -> Outcome {
+    let up_options: &[&str] = match (on_host, scenario.machines) {
+        (true, Machines::Any) => &["--host"],
+        (true, machines) => panic!("{} is played on {machines:?}", scenario.name),
+        (false, Machines::OnTwoFabrics) => &["--fabrics", "2"],
+        (false, _) => &[],
+    };
     let mut stage = Stage::start(&format!("failover-{}", scenario.name), up_options, workloads);
     (scenario.play)(&mut stage);
     stage.finish()

@@ -10,28 +10,44 @@ pub struct Scenario {
     pub name: &'static str,
     /// What happens, in a line.
     pub story: &'static str,
+    /// What it is played on.
+    pub machines: Machines,
     /// Makes it happen.
     pub play: fn(&mut Stage),
+}
+
+/// What a scenario can be played on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machines {
+    /// VMs, or host processes.
+    Any,
+    /// VMs only.
+    Vms,
+    /// VMs with a network card on each of two fabrics.
+    OnTwoFabrics,
 }
 
 /// How long a fault lasts at least: longer than an election.
 const LASTS: Duration = Duration::from_secs(3);
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 18] = [
+pub const SCENARIOS: [Scenario; 19] = [
     Scenario {
         name: "leader-killed",
         story: "The leader loses its power, and comes back.",
+        machines: Machines::Any,
         play: |stage| killed(stage, stage.leader()),
     },
     Scenario {
         name: "follower-killed",
         story: "A follower loses its power, and comes back.",
+        machines: Machines::Any,
         play: |stage| killed(stage, stage.followers()[0]),
     },
     Scenario {
         name: "leader-paused",
         story: "The leader stands still for three seconds, and goes on as if nothing had been.",
+        machines: Machines::Any,
         play: |stage| {
             let leader = stage.leader();
             stage.fault_node("pause", leader);
@@ -44,26 +60,44 @@ pub const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "leader-cut-off",
         story: "A partition with the leader on the minority's side.",
+        machines: Machines::Any,
         play: |stage| cut_off(stage, stage.leader()),
     },
     Scenario {
         name: "follower-cut-off",
         story: "A partition with the leader on the majority's side.",
+        machines: Machines::Any,
         play: |stage| cut_off(stage, stage.followers()[0]),
     },
     Scenario {
         name: "leader-unheard",
         story: "A partition in one direction: the leader hears the others, who do not hear it.",
+        machines: Machines::Any,
         play: |stage| one_way(stage, |leader, others| format!("{leader}/{others}")),
     },
     Scenario {
         name: "leader-deaf",
         story: "A partition in one direction: the others hear the leader, who does not hear them.",
+        machines: Machines::Any,
         play: |stage| one_way(stage, |leader, others| format!("{others}/{leader}")),
+    },
+    Scenario {
+        name: "fabric-cut",
+        story: "Of two fabrics, the one that is used is cut between the nodes, and mended.",
+        machines: Machines::OnTwoFabrics,
+        play: |stage| {
+            stage.fault(&["link", "--fabric", "1", "--down"]);
+            stage.passes(LASTS);
+            stage.goes_on();
+            stage.fault(&["link", "--fabric", "1", "--up"]);
+            stage.passes(LASTS);
+            stage.goes_on();
+        },
     },
     Scenario {
         name: "link-flaps",
         story: "The link between the leader and a follower goes down and up, five times.",
+        machines: Machines::Any,
         play: |stage| {
             let (leader, follower) = (stage.leader(), stage.followers()[0]);
             let ends = format!("{leader},{follower}");
@@ -79,6 +113,7 @@ pub const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "leader-unplugged",
         story: "The leader's network card is unplugged, from its clients too, and plugged in again.",
+        machines: Machines::Any,
         play: |stage| {
             let leader = stage.leader().to_string();
             stage.fault(&["nic", &leader, "down"]);
@@ -90,6 +125,7 @@ pub const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "loss",
         story: "Every link loses a frame in twenty, for five seconds.",
+        machines: Machines::Any,
         play: |stage| {
             stage.fault(&["link", "--loss", "0.05"]);
             stage.passes(Duration::from_secs(5));
@@ -100,6 +136,7 @@ pub const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "slow-leader",
         story: "The leader stands still for nine tenths of the time, for some seconds.",
+        machines: Machines::Any,
         play: |stage| {
             let leader = stage.leader();
             for _ in 0..20 {
@@ -114,17 +151,20 @@ pub const SCENARIOS: [Scenario; 18] = [
     },
     Scenario {
         name: "leader-disk-slow",
-        story: "The leader's disk does ten operations a second, for some seconds. On VMs only.",
+        story: "The leader's disk does ten operations a second, for some seconds.",
+        machines: Machines::Vms,
         play: |stage| disk_slow(stage, stage.leader()),
     },
     Scenario {
         name: "follower-disk-slow",
-        story: "A follower's disk does ten operations a second, for some seconds. On VMs only.",
+        story: "A follower's disk does ten operations a second, for some seconds.",
+        machines: Machines::Vms,
         play: |stage| disk_slow(stage, stage.followers()[0]),
     },
     Scenario {
         name: "clocks-jump",
         story: "The leader comes back with a clock that is a day ahead, leads again, and comes back with a right one.",
+        machines: Machines::Any,
         play: |stage| {
             let leader = stage.leader();
             for ahead in ["86400", "0"] {
@@ -139,6 +179,7 @@ pub const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "two-in-turn",
         story: "The leader is killed, and the next one as soon as the first has caught up.",
+        machines: Machines::Any,
         play: |stage| {
             killed(stage, stage.leader());
             killed(stage, stage.leader());
@@ -147,6 +188,7 @@ pub const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "all-killed",
         story: "All nodes lose their power at once, and come back.",
+        machines: Machines::Any,
         play: |stage| {
             (1..=3).for_each(|node| stage.fault_node("kill", node));
             (1..=3).for_each(|node| stage.fault_node("restart", node));
@@ -156,6 +198,7 @@ pub const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "follower-wiped",
         story: "A follower comes back with a blank disk, and is given everything anew.",
+        machines: Machines::Any,
         play: |stage| {
             let follower = stage.followers()[0];
             stage.wipe(follower);
@@ -165,6 +208,7 @@ pub const SCENARIOS: [Scenario; 18] = [
     Scenario {
         name: "rolling-restart",
         story: "Every node is restarted, one after the other, the leader last; a leader hands over before.",
+        machines: Machines::Any,
         play: |stage| {
             let leader = stage.leader();
             for node in stage.followers().into_iter().chain([leader]) {

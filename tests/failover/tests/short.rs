@@ -3,10 +3,10 @@
 use tests_failover::report::{self, Result};
 use tests_failover::scenario::SCENARIOS;
 
-fn is_clean(name: &str, up_options: &[&str]) {
+fn is_clean(name: &str, on_host: bool) {
     let _turn = tests_vm::turn();
     let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).expect("a scenario");
-    let outcome = tests_failover::play(scenario, up_options, &["bank", "append", "queue", "files"]);
+    let outcome = tests_failover::play(scenario, on_host, &["bank", "append", "queue", "files"]);
     assert!(
         outcome.is_clean(),
         "{} lost, {} doubled, {:?}",
@@ -19,15 +19,15 @@ fn is_clean(name: &str, up_options: &[&str]) {
 
 #[test]
 fn vms_whose_leader_is_cut_off() {
-    is_clean("leader-cut-off", &[]);
+    is_clean("leader-cut-off", false);
 }
 
 #[test]
 fn host_processes_whose_leader_stands_still() {
-    is_clean("leader-paused", &["--host"]);
+    is_clean("leader-paused", true);
 }
 
 #[test]
 fn host_processes_that_are_all_killed() {
-    is_clean("all-killed", &["--host"]);
+    is_clean("all-killed", true);
 }

@@ -11,7 +11,7 @@ use drivers_api::Instant;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-use crate::links::{Fault, LinkCounters, Port};
+use crate::links::{FIRST_FABRIC, Fault, LinkCounters, Port};
 
 /// Bytes that wait for a link with a rate, at most.
 pub const QUEUE_LEN_MAX: u64 = 128 << 10;
@@ -46,12 +46,12 @@ struct Dice {
 
 impl Link {
     /// A link without fault, with its own stream of the seed's.
-    pub fn new(seed: u64, from: Port, to: Port) -> Link {
+    pub fn new(seed: u64, fabric: u8, from: Port, to: Port) -> Link {
         Link {
             fault: Fault::default(),
             is_cut: false,
             counters: LinkCounters::default(),
-            rng: stream(seed, from, to),
+            rng: stream(seed, fabric, from, to),
             busy_until: Instant::ZERO,
             latest: Instant::ZERO,
             in_flight_len: 0,
@@ -59,8 +59,8 @@ impl Link {
     }
 
     /// Its dice begin anew, from `seed`.
-    pub fn seed(&mut self, seed: u64, from: Port, to: Port) {
-        self.rng = stream(seed, from, to);
+    pub fn seed(&mut self, seed: u64, fabric: u8, from: Port, to: Port) {
+        self.rng = stream(seed, fabric, from, to);
     }
 
     /// What is on its way arrives now, and nothing waits for it.
@@ -145,8 +145,9 @@ fn sending_time(len: u64, rate_kbit: u64) -> Duration {
 }
 
 /// Each link has a stream of its own, so that what befalls its frames does not depend on those of others.
-fn stream(seed: u64, from: Port, to: Port) -> ChaCha8Rng {
+fn stream(seed: u64, fabric: u8, from: Port, to: Port) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(u64::from(from) << 8 | u64::from(to));
+    let fabric = u64::from(fabric - FIRST_FABRIC);
+    rng.set_stream(fabric << 16 | u64::from(from) << 8 | u64::from(to));
     rng
 }

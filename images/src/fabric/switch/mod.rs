@@ -9,7 +9,7 @@ use drivers_api::Instant;
 use smoltcp::wire::EthernetAddress;
 
 use crate::fabric::switch::link::Link;
-use crate::links::{FaultChange, GATEWAY_PORT, LinkSelection, LinkState, LinkStatus, Port};
+use crate::links::{FIRST_FABRIC, FaultChange, GATEWAY_PORT, LinkSelection, LinkState, LinkStatus, Port};
 
 /// Addresses that are remembered, at most: what is sent to others goes to all.
 const LEARNED_MAX: usize = 256;
@@ -25,8 +25,9 @@ pub struct Arrival {
     pub frame: Rc<[u8]>,
 }
 
-/// The switch's state.
+/// The state of one fabric's switch.
 pub struct Switch {
+    fabric: u8,
     seed: u64,
     /// Which port a MAC address was last seen at.
     learned: HashMap<[u8; 6], Port>,
@@ -40,9 +41,10 @@ pub struct Switch {
 }
 
 impl Switch {
-    /// A switch for the gateway and nodes 1 to `nodes`.
-    pub fn new(nodes: u8) -> Switch {
+    /// The switch of a fabric, for the gateway and nodes 1 to `nodes`.
+    pub fn new(fabric: u8, nodes: u8) -> Switch {
         let mut switch = Switch {
+            fabric,
             seed: SEED,
             learned: HashMap::new(),
             links: BTreeMap::new(),
@@ -54,12 +56,18 @@ impl Switch {
         switch
     }
 
+    /// Its fabric.
+    pub fn fabric(&self) -> u8 {
+        self.fabric
+    }
+
     /// A further node's port.
     pub fn add_port(&mut self, port: Port) {
-        // Nodes are numbered without gaps, from 1.
-        for other in GATEWAY_PORT..port {
+        // Nodes are numbered without gaps, from 1. The gateway is on the first fabric only.
+        let first = if self.fabric == FIRST_FABRIC { GATEWAY_PORT } else { GATEWAY_PORT + 1 };
+        for other in first..port {
             for (from, to) in [(other, port), (port, other)] {
-                self.links.entry((from, to)).or_insert_with(|| Link::new(self.seed, from, to));
+                self.links.entry((from, to)).or_insert_with(|| Link::new(self.seed, self.fabric, from, to));
             }
         }
     }
@@ -177,7 +185,7 @@ impl Switch {
     /// All dice begin anew.
     pub fn set_seed(&mut self, seed: u64) {
         self.seed = seed;
-        self.links.iter_mut().for_each(|((from, to), link)| link.seed(seed, *from, *to));
+        self.links.iter_mut().for_each(|((from, to), link)| link.seed(seed, self.fabric, *from, *to));
     }
 
     /// Where dice began.
@@ -194,7 +202,7 @@ impl Switch {
                 link if link.is_cut => LinkState::Cut,
                 _ => LinkState::Up,
             };
-            LinkStatus { from, to, state, fault: link.fault, counters: link.counters }
+            LinkStatus { fabric: self.fabric, from, to, state, fault: link.fault, counters: link.counters }
         });
         status.collect()
     }

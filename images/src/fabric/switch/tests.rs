@@ -16,7 +16,7 @@ const NONE: FaultChange = FaultChange {
 };
 
 /// Links between all nodes.
-const ALL: LinkSelection = LinkSelection { from: None, to: None, both_ways: false };
+const ALL: LinkSelection = LinkSelection { fabric: None, from: None, to: None, both_ways: false };
 
 fn at(millis: u64) -> Instant {
     Instant::from_nanos(millis * 1_000_000)
@@ -43,7 +43,7 @@ fn ports(switch: &mut Switch, from: Port, to: u8) -> Vec<Port> {
 
 /// A switch that knows where everybody is.
 fn acquainted(nodes: u8) -> Switch {
-    let mut switch = Switch::new(nodes);
+    let mut switch = Switch::new(1, nodes);
     (0..=nodes).for_each(|port| drop(ports(&mut switch, port, 0xff)));
     switch
 }
@@ -90,7 +90,7 @@ fn only_cards_that_are_plugged_in_are_remembered_and_not_without_bound() {
 
 #[test]
 fn frames_go_where_their_address_was_seen() {
-    let mut switch = Switch::new(3);
+    let mut switch = Switch::new(1, 3);
     assert_eq!(ports(&mut switch, 1, 2), [0, 2, 3], "not seen yet: to all");
     assert_eq!(ports(&mut switch, 2, 0xff), [0, 1, 3]);
     assert_eq!(ports(&mut switch, 1, 2), [2]);
@@ -102,7 +102,7 @@ fn frames_go_where_their_address_was_seen() {
 
 #[test]
 fn partitions_part_nodes_but_not_the_gateway() {
-    let mut switch = Switch::new(3);
+    let mut switch = Switch::new(1, 3);
     switch.partition(&[vec![1, 2]]);
     assert_eq!(ports(&mut switch, 1, 0xff), [0, 2]);
     assert_eq!(ports(&mut switch, 3, 0xff), [0]);
@@ -112,7 +112,7 @@ fn partitions_part_nodes_but_not_the_gateway() {
 
 #[test]
 fn one_way_what_the_first_group_says_is_not_heard() {
-    let mut switch = Switch::new(4);
+    let mut switch = Switch::new(1, 4);
     switch.partition(&[vec![1], vec![2, 3, 4]]);
     switch.partition_one_way(&[1], &[2, 3]);
     assert_eq!(ports(&mut switch, 1, 0xff), [0, 4]);
@@ -124,7 +124,7 @@ fn one_way_what_the_first_group_says_is_not_heard() {
 
 #[test]
 fn an_unplugged_port_hears_and_says_nothing() {
-    let mut switch = Switch::new(3);
+    let mut switch = Switch::new(1, 3);
     switch.plug(1, false);
     assert!(ports(&mut switch, 1, 0xff).is_empty());
     assert_eq!(ports(&mut switch, 2, 0xff), [0, 3]);
@@ -140,7 +140,7 @@ fn an_unplugged_port_hears_and_says_nothing() {
 fn a_fault_befalls_one_direction_or_both_and_gateways_that_are_named() {
     let mut switch = acquainted(3);
     let down = FaultChange { up: Some(false), ..NONE };
-    switch.set_links(at(0), &LinkSelection { from: Some(1), to: Some(2), both_ways: false }, &down);
+    switch.set_links(at(0), &LinkSelection { from: Some(1), to: Some(2), ..ALL }, &down);
     assert_eq!(ports(&mut switch, 1, 0xff), [0, 3]);
     assert_eq!(ports(&mut switch, 2, 0xff), [0, 1, 3]);
     switch.set_links(at(0), &LinkSelection::between(3, 2), &down);
@@ -312,4 +312,20 @@ proptest! {
         prop_assert_eq!(of_link(carry(&mut switch, &alone)), &all[..]);
         prop_assert_eq!(of_link(carry(&mut faulty(seed, fault), &sent)), all);
     }
+}
+
+#[test]
+fn the_gateway_is_on_the_first_fabric_and_each_has_its_own_dice() {
+    let half = FaultChange { loss: Some(0.5), ..NONE };
+    let [first, second] = [1, 2].map(|fabric| {
+        let mut switch = Switch::new(fabric, 3);
+        switch.set_links(at(0), &ALL, &half);
+        let sent: Vec<_> = (0..100).map(|millis| (at(millis), 1, 2, 60)).collect();
+        let arrived = carry(&mut switch, &sent).into_iter().map(|(_, _, to, number)| (to, number));
+        let ends = switch.status().into_iter().map(|link| (link.fabric, link.from.min(link.to)));
+        assert_eq!(ends.min(), Some((fabric, fabric - 1)), "the least port is the gateway's, or node 1's");
+        arrived.collect::<Vec<_>>()
+    });
+    assert!(first != second && !second.is_empty());
+    assert!(second.iter().all(|(to, _)| *to != GATEWAY_PORT));
 }

@@ -213,3 +213,48 @@ fn a_vm_that_is_unplugged_knows_and_catches_up() {
     assert_eq!(rows, Ok("1".into()), "it has what the others wrote");
     cluster.catches_up(others[0]);
 }
+
+/// The NICs that a node's links with the others leave over; null where there is none.
+fn nics(cluster: &Cluster, node: u8) -> String {
+    let sql =
+        format!("SELECT string_agg(DISTINCT nic, ',') FROM sys.links WHERE node = {node} AND state = 'up'");
+    cluster.client(node).row(&sql).expect("sys.links")
+}
+
+#[test]
+fn vms_on_two_fabrics_keep_their_peers_when_one_is_cut() {
+    let _turn = turn();
+    let cluster = Cluster::start("fabrics", &["--fabrics", "2"]);
+    let leader = cluster.leader();
+    let term = || cluster.client(leader).row("SELECT max(term) FROM sys.raft").expect("sys.raft");
+    let (node, before) = (cluster.others(leader)[0], term());
+    cluster.client(leader).query("CREATE TABLE written (id bigint)").expect("CREATE TABLE");
+    let write = |id: u8| {
+        cluster.client(node).query(&format!("INSERT INTO written (id) VALUES ({id})")).expect("they go on");
+    };
+    cluster.wait("the first fabric is used", || (nics(&cluster, node) == "nic0").then_some(()));
+    cluster.fault(&["link", "--fabric", "1", "--down"]);
+    write(1);
+    cluster.wait("the other is used", || (nics(&cluster, node) == "nic1").then_some(()));
+    cluster.fault(&["link", "--fabric", "1", "--up"]);
+    cluster.wait("the first is used again", || (nics(&cluster, node) == "nic0").then_some(()));
+    // One whose card on the second fabric is unplugged, and which hears nobody on the first, hears nobody.
+    let fault = ["nic", &node.to_string(), "down", "--fabric", "2"];
+    cluster.fault(&fault);
+    cluster.wait("it says so", || cluster.log(node).contains("nic1: link down").then_some(()));
+    write(2);
+    assert_eq!(term(), before, "nobody had to be elected");
+    let others: Vec<String> = (1..=3).filter(|other| *other != node).map(|other| other.to_string()).collect();
+    cluster.fault(&["partition", &format!("{node}/{}", others.join(",")), "--fabric", "1"]);
+    let lost = format!("node {node} is no longer reachable");
+    cluster.wait("the others miss it", || cluster.log(leader).contains(&lost).then_some(()));
+    cluster.client(leader).query("INSERT INTO written (id) VALUES (3)").expect("they are two");
+    cluster.fault(&["heal"]);
+    cluster.catches_up(node);
+    assert_eq!(cluster.client(node).row("SELECT count(*) FROM written"), Ok("3".into()));
+    let refused = cluster.relix(&["fault", "link", "--fabric", "3", "--down"]);
+    assert!(refused.expect_one_line_error("no such fabric").contains("no fabric 3"));
+    let base_port = (cluster.port(1) - 1).to_string();
+    let refused = cluster.relix(&["up", "--detach", "--fabrics", "3", "--base-port", &base_port]);
+    assert!(refused.expect_one_line_error("other fabrics").contains("another number of fabrics"));
+}
