@@ -69,7 +69,12 @@ pub fn arguments(layout: &Layout, cluster: &Cluster, node: u8) -> Option<Vec<OsS
     add(&["-device", &format!("virtio-blk-{bus},drive={DRIVE}")]);
     let monitor = escaped(&layout.monitor_socket(node));
     add(&["-qmp", &format!("unix:{monitor},server=on,wait=off")]);
-    for fabric in cluster.fabric_ids() {
+    let mut fabrics: Vec<u8> = cluster.fabric_ids().collect();
+    if bus == "device" {
+        // microvm gives its slots away from the last one on, and the kernel numbers what it finds from the first.
+        fabrics.reverse();
+    }
+    for fabric in fabrics {
         let ours = escaped(&layout.node_socket(fabric, node));
         let theirs = escaped(&layout.switch_socket(fabric, node));
         let ends = format!("local.type=unix,local.path={ours},remote.type=unix,remote.path={theirs}");
