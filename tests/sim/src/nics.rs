@@ -1,5 +1,7 @@
 //! The NICs of a machine: one on each fabric, at the same port there.
 
+use std::ops::Range;
+
 use drivers_api::{Nic, Nics};
 use drivers_sim::SimNic;
 
@@ -47,12 +49,37 @@ impl Nics for MachineNics<'_> {
     }
 }
 
+/// The directions of a cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    Both,
+    There,
+}
+
 impl Cluster {
     /// Gives each machine one more NIC, on one more fabric. None may run yet.
     pub fn add_fabric(&mut self) {
         for port in 0..self.network.fabric_len {
             let hardware_address = hardware_address_of(self.nics.len());
             self.nics.push(SimNic::new(hardware_address, self.nics[port].mtu()));
+        }
+    }
+
+    /// All fabrics.
+    pub(crate) fn fabrics(&self) -> Range<usize> {
+        0..self.nics.len() / self.network.fabric_len
+    }
+
+    /// Cuts, or mends, what goes from these nodes to those on some fabrics; the way back, too, unless one way is meant.
+    pub(crate) fn set_cut(&mut self, fabrics: Range<usize>, ends: [&[usize]; 2], way: Way, cut: bool) {
+        for fabric in fabrics {
+            let ports =
+                |nodes: &[usize]| nodes.iter().map(|node| fabric * self.network.fabric_len + node).collect();
+            let [from, to]: [Vec<usize>; 2] = ends.map(ports);
+            match way {
+                Way::Both => self.network.set_cut(&from, &to, cut),
+                Way::There => self.network.set_cut_one_way(&from, &to, cut),
+            }
         }
     }
 

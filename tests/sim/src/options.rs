@@ -112,6 +112,8 @@ pub struct Options {
     pub disk_sectors: u64,
     /// What a frame takes at least.
     pub wire_latency: Duration,
+    /// How many fabrics join the nodes.
+    pub fabrics: u8,
     /// The MTUs of clients and nodes, in turn.
     pub mtus: &'static [Mtu],
     /// Bytes that the tables of a node may take in memory.
@@ -155,12 +157,14 @@ impl Options {
             tables_len_max: *dice.one_of(&[32 << 10, 256 << 10, 2 << 20, 64 << 20]),
             log_len_max: *dice.one_of(&[32 << 10, 8 << 20]),
             append_len_max: *dice.one_of(&[1, 2 << 10, APPEND_LEN_MAX, APPEND_LEN_MAX]),
+            fabrics: 1,
             mtus: &[Mtu::ETHERNET],
             planted: Planted::NONE,
         }
         .or_worse(&mut dice);
         let mtus = *dice.one_of(&MTUS);
-        Options { mtus, ..options }
+        let fabrics = *dice.one_of(&[1, 1, 1, 2]);
+        Options { mtus, fabrics, ..options }
     }
 
     /// The same with the workloads of services, which take some twenty times as long: tests run a few.
@@ -267,7 +271,7 @@ impl fmt::Display for Options {
         writeln!(f, "fault kinds   {}", faults.join(", "))?;
         writeln!(f, "latencies     disk up to {:?}, wire from {:?}", self.disk_latency, self.wire_latency)?;
         let mtus: Vec<String> = self.mtus.iter().map(|mtu| mtu.bytes().to_string()).collect();
-        writeln!(f, "MTUs          {}, in turn", mtus.join(", "))?;
+        writeln!(f, "network       fabrics: {}; MTUs {}, in turn", self.fabrics, mtus.join(", "))?;
         write!(
             f,
             "limits        a disk {} MiB, tables in memory {} KiB, newest entries {} KiB, an append {} bytes",

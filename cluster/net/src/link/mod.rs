@@ -12,6 +12,8 @@
 //! Each life of an end is a *session* with a random number. An end that is greeted by another session than it
 //! knows cannot tell whether the peer has begun anew or the greeting is late, from a session that has ended. So it
 //! begins a session of its own *for* that one; whoever lives takes that on, and both know nothing of each other.
+//! It does so once in 20 ms: of greetings that pass each other on their way, over several paths, each would have the ends
+//! begin anew, and greet, and there would be ever more of them.
 //!
 //! Loss is repaired by selective acknowledgement (as RFC 2018) after three later arrivals, or by a timeout
 //! that follows the round trip (RFC 6298) from 20 ms on: what a lost frame may cost is milliseconds.
@@ -127,6 +129,8 @@ pub(crate) struct Link {
     overtaken_by: u64,
     /// The session of the peer that this one was begun for; 0 if none.
     begun_for: u64,
+    /// No session is begun for another before this.
+    begins_anew_at: Instant,
     outbound: Outbound,
     inbound: Inbound,
 }
@@ -144,6 +148,7 @@ impl Link {
             counts: Counts::default(),
             overtaken_by: 0,
             begun_for: 0,
+            begins_anew_at: now,
             outbound: Outbound::new(now),
             inbound: Inbound::default(),
         }
@@ -209,7 +214,7 @@ impl Link {
             self.begin_with(header.source_session, now);
         }
         if header.source_session == self.remote_session {
-            self.in_doubt = false;
+            self.is_known();
             self.establish();
             self.outbound.acknowledged(now, header);
             if header.sequence != 0 {
@@ -230,10 +235,13 @@ impl Link {
         if new_session && self.remote_session != 0 && !(answers && header.first) {
             // The peer has begun anew, or the greeting is late and its session has ended: from here both look
             // alike. This end begins anew itself, with a number that no session can know that has ended.
-            (self.overtaken_by, self.hello_due) = (header.source_session, Some(now));
+            (self.overtaken_by, self.hello_due) = (header.source_session, Some(self.begins_anew_at.max(now)));
             return false;
         }
         self.in_doubt = false;
+        if answers {
+            self.is_known();
+        }
         if new_session {
             self.begin_with(header.source_session, now);
         }
@@ -248,6 +256,11 @@ impl Link {
             self.inbound.acknowledge_at(now);
         }
         new_session
+    }
+
+    /// The peer knows this session: what greeted from another was late. (Or will greet again.)
+    fn is_known(&mut self) {
+        (self.in_doubt, self.overtaken_by) = (false, 0);
     }
 
     /// The peer's session is this one.
@@ -268,9 +281,9 @@ impl Link {
 
     /// Forgets everything of the session with the peer.
     fn restart(&mut self, session: u64, now: Instant) {
-        let (hello_due, mut counts) = (self.hello_due, self.counts);
+        let (hello_due, begins_anew_at, mut counts) = (self.hello_due, self.begins_anew_at, self.counts);
         counts.retransmits += self.outbound.retransmits;
-        *self = Link { hello_due, counts, ..Link::new(session, now) };
+        *self = Link { hello_due, begins_anew_at, counts, ..Link::new(session, now) };
     }
 
     /// Emits what is due, in datagrams of at most `payload_len_max` bytes of payload. If the peer must be gone,
@@ -282,11 +295,12 @@ impl Link {
         payload_len_max: usize,
         emit: &mut dyn FnMut(Fragment<'_>),
     ) -> bool {
-        let begun_for = self.overtaken_by;
+        let begun_for = if now >= self.begins_anew_at { self.overtaken_by } else { 0 };
         let ended = begun_for != 0 || (self.established && self.outbound.is_dead(now));
         if ended {
             self.restart(new_session, now);
             (self.begun_for, self.hello_due) = (begun_for, Some(now));
+            self.begins_anew_at = now + HELLO_MIN;
         }
         let (received, received_behind) = self.inbound.received();
         let (source_session, is_known) = (self.local_session, self.remote_session != 0);

@@ -9,10 +9,12 @@ use core::time::Duration;
 use cluster_format::{ClusterId, NodeId};
 use drivers_api::{Frame, Instant, Mtu};
 use proptest::prelude::*;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
 
 use crate::{NicConfig, PeerEvent, Peers, PeersConfig};
 
-/// Frames are on their way for so long.
+/// Frames are on their way for so long, unless they are late.
 const LATENCY: Duration = Duration::from_millis(1);
 
 struct Fabrics {
@@ -22,8 +24,11 @@ struct Fabrics {
     flying: Vec<(Instant, usize, usize, Frame)>,
     /// Fabrics, and the node that hears nothing there any more.
     cut: BTreeSet<(usize, usize)>,
+    /// Frames are late by up to so many milliseconds.
+    late_ms: u64,
+    rng: ChaCha8Rng,
     /// Frames that were sent over each fabric.
-    sent: [usize; 2],
+    sent: [u32; 2],
     events: [Vec<PeerEvent>; 2],
 }
 
@@ -49,6 +54,8 @@ impl Fabrics {
             nodes,
             flying: vec![],
             cut: BTreeSet::new(),
+            late_ms: 0,
+            rng: ChaCha8Rng::seed_from_u64(1),
             sent: [0; 2],
             events: [vec![], vec![]],
         };
@@ -67,18 +74,26 @@ impl Fabrics {
             for (_, to, fabric, frame) in arrived {
                 if !self.cut.contains(&(fabric, to)) {
                     self.nodes[to].receive(self.now, fabric, frame.bytes());
+                    // A node answers each frame before it sees the next.
+                    self.turn(to);
                 }
             }
-            for (from, node) in self.nodes.iter_mut().enumerate() {
-                self.events[from].append(&mut node.take_events());
-                node.poll(self.now, &mut |nic, frame| {
-                    self.sent[nic] += 1;
-                    self.flying.push((self.now + LATENCY, 1 - from, nic, frame));
-                });
-                let deadline = node.deadline();
-                assert!(deadline.is_none_or(|at| at > self.now), "nothing is due twice: {deadline:?}");
-            }
+            (0..2).for_each(|node| self.turn(node));
         }
+    }
+
+    fn turn(&mut self, from: usize) {
+        let Fabrics { now, nodes, flying, late_ms, rng, sent, events, .. } = self;
+        let node = &mut nodes[from];
+        events[from].append(&mut node.take_events());
+        node.poll(*now, &mut |nic, frame| {
+            sent[nic] += 1;
+            let late = Duration::from_millis(rng.next_u64() % (*late_ms + 1));
+            flying.push((*now + LATENCY + late, 1 - from, nic, frame));
+        });
+        assert!(flying.len() < 1_000, "frames become ever more");
+        let deadline = node.deadline();
+        assert!(deadline.is_none_or(|at| at > *now), "nothing is due twice: {deadline:?}");
     }
 
     fn cut(&mut self, fabric: usize) {
@@ -214,6 +229,29 @@ fn one_nic_tries_nothing() {
     fabrics.run(10_000);
     assert_eq!(fabrics.sent, [0, 0]);
     assert!(fabrics.nodes.iter().all(|node| node.deadline().is_none()));
+}
+
+/// Each greeting goes over both, and those of a life that has ended begin sessions anew: they must not become ever more.
+#[test]
+fn greetings_that_pass_each_other_do_not_multiply() {
+    for seed in 0..20 {
+        let mut fabrics = Fabrics::new([2, 2]);
+        (fabrics.late_ms, fabrics.rng) = (3, ChaCha8Rng::seed_from_u64(seed));
+        for life in 1..=50 {
+            // It looks for a third as well, which the first hears and greets it for.
+            let peers = vec![(NodeId(1), None), (NodeId(3), None)];
+            let config = PeersConfig { seed: [100 + life; 32], peers, ..config(2, 2) };
+            fabrics.nodes[1] = Peers::new(config, fabrics.now);
+            fabrics.sent = [0, 0];
+            for _ in 0..25 {
+                let _ = fabrics.nodes[0].send(NodeId(2), vec![7; 100]);
+                let _ = fabrics.nodes[1].send(NodeId(1), vec![7; 100]);
+                fabrics.run(20);
+            }
+            assert!(fabrics.sent.iter().sum::<u32>() < 300, "seed {seed}: {:?} frames", fabrics.sent);
+            assert!(fabrics.nodes.iter().all(|node| !node.reachable().is_empty()), "seed {seed}");
+        }
+    }
 }
 
 #[test]

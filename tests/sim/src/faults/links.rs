@@ -1,11 +1,13 @@
 //! Faults of the network.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use drivers_sim::{LinkFaults, SimNetwork};
+use drivers_sim::LinkFaults;
 
 use super::{FaultKind, Injector, Remedy, mend};
 use crate::cluster::{CLIENTS_PORT, Cluster};
+use crate::nics::Way;
 use crate::options::Dice;
 
 impl Injector {
@@ -16,12 +18,20 @@ impl Injector {
         if one.is_empty() || other.is_empty() {
             return None;
         }
-        let set = match kind {
-            FaultKind::OneWayPartition => SimNetwork::set_cut_one_way,
-            _ => SimNetwork::set_cut,
-        };
-        set(&mut cluster.network, &one, &other, true);
-        Some(mend(move |cluster| set(&mut cluster.network, &one, &other, false)))
+        let way = if kind == FaultKind::OneWayPartition { Way::There } else { Way::Both };
+        let fabrics = self.fabrics(cluster);
+        cluster.set_cut(fabrics.clone(), [&one, &other], way, true);
+        Some(mend(move |cluster| cluster.set_cut(fabrics.clone(), [&one, &other], way, false)))
+    }
+
+    /// Those that a cut is of: of several, one as often as all.
+    fn fabrics(&mut self, cluster: &Cluster) -> Range<usize> {
+        let all = cluster.fabrics();
+        if all.len() == 1 || self.dice.between(0, 1) == 0 {
+            return all;
+        }
+        let one = self.dice.between(0, all.len() as u64 - 1) as usize;
+        one..one + 1
     }
 
     pub(super) fn spoil_link(&mut self, kind: FaultKind, cluster: &mut Cluster, from: u8) -> Option<Remedy> {
@@ -100,7 +110,7 @@ pub(super) struct Cut(Vec<usize>, Vec<usize>);
 
 impl Cut {
     pub(super) fn heal(&self, cluster: &mut Cluster) {
-        cluster.network.set_cut(&self.0, &self.1, false);
+        cluster.set_cut(cluster.fabrics(), [&self.0, &self.1], Way::Both, false);
     }
 
     pub(super) fn remedy(self) -> Remedy {
@@ -115,6 +125,6 @@ pub(super) fn cut_off(cluster: &mut Cluster, ids: &[u8]) -> Option<Cut> {
     if one.is_empty() || other.is_empty() {
         return None;
     }
-    cluster.network.set_cut(&one, &other, true);
+    cluster.set_cut(cluster.fabrics(), [&one, &other], Way::Both, true);
     Some(Cut(one, other))
 }

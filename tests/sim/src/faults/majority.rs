@@ -6,6 +6,7 @@ use drivers_sim::DiskFaults;
 
 use super::{FaultKind, Injector, restart};
 use crate::cluster::Cluster;
+use crate::nics::Way;
 
 /// Nodes that were started have read their disks within this.
 const READ_WITHIN: Duration = Duration::from_secs(30);
@@ -109,9 +110,9 @@ impl Injector {
         match *self.dice.one_of(&OUTSIDE) {
             Outside::Down => cluster.crash(id),
             Outside::Paused => cluster.pause(id, true),
-            Outside::CutOff => cluster.network.set_cut(&own, &others, true),
-            Outside::Deaf => cluster.network.set_cut_one_way(&others, &own, true),
-            Outside::Mute => cluster.network.set_cut_one_way(&own, &others, true),
+            Outside::CutOff => cluster.set_cut(cluster.fabrics(), [&own, &others], Way::Both, true),
+            Outside::Deaf => cluster.set_cut(cluster.fabrics(), [&others, &own], Way::There, true),
+            Outside::Mute => cluster.set_cut(cluster.fabrics(), [&own, &others], Way::There, true),
             Outside::BadLinks => {
                 for other in others {
                     let mut draw = || Some(self.link_faults(FaultKind::BadLink));

@@ -113,6 +113,7 @@ impl Simulation {
         let (seed, joiners) = (options.seed, options.joiners.into());
         let mut cluster =
             Cluster::switched_off(founders.into(), joiners, seed, options.disk_sectors, options.mtus);
+        (1..options.fabrics).for_each(|_| cluster.add_fabric());
         cluster.network.latency = options.wire_latency;
         for id in 1..=options.nodes {
             cluster.disk(id).latency = options.disk_latency;
