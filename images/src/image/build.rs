@@ -145,10 +145,7 @@ mod tests {
     #[test]
     fn settings_are_checked_as_a_node_does() {
         let said = |settings: &str| checked(settings).map_err(|error| error.to_string());
-        assert_eq!(
-            said(" relix.node=1\n relix.panic=halt ").as_deref(),
-            Ok("relix.node=1\n relix.panic=halt")
-        );
+        assert_eq!(said(" relix.node=1\n relix.panic=halt ").as_deref(), Ok("relix.node=1 relix.panic=halt"));
         assert_eq!(said("").as_deref(), Ok(""));
         let error = |settings: &str| said(settings).expect_err("it is wrong");
         assert_eq!(

@@ -1,7 +1,8 @@
-//! Settings beside the command line: `relix.KEY=VALUE` words in a file that the hypervisor gives.
+//! Settings beside the command line: `relix.KEY=VALUE` words in a file, which the hypervisor or a config drive has. Lines
+//! that begin with `#` are comments.
 
-use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
 const PREFIX: &str = "relix.";
@@ -46,10 +47,15 @@ pub fn merge(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
     // A file may have been written as a string of C.
     let file = file.strip_suffix(&[0]).unwrap_or(file);
     let text = core::str::from_utf8(file).map_err(|_| SettingsError::NotText)?;
-    let is_setting = |word: &&str| word.starts_with(PREFIX) && word.contains('=');
-    match text.split_whitespace().find(|word| !is_setting(word)) {
+    let is_setting = |word: &str| word.starts_with(PREFIX) && word.contains('=');
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let mut words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    match words.iter().find(|word| !is_setting(word)) {
         Some(word) => Err(SettingsError::NoSetting(word.escape_debug().to_string())),
-        None => Ok(format!("{} {command_line}", text.trim())),
+        None => {
+            words.push(command_line);
+            Ok(words.join(" "))
+        }
     }
 }
 
@@ -57,6 +63,7 @@ pub fn merge(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
 mod tests {
     use super::*;
     use crate::CommandLine;
+    use alloc::format;
     use proptest::prelude::*;
 
     #[test]
@@ -67,6 +74,16 @@ mod tests {
         assert_eq!(line.get("relix.node"), Some("2"));
         assert_eq!(line.get("relix.ip"), Some("10.0.0.1/24"));
         assert_eq!(merge(b"", "a=b").expect("nothing").trim(), "a=b");
+    }
+
+    #[test]
+    fn comments_are_passed_over() {
+        let file = b"#relix\nrelix.node=1 relix.size=3\r\n  # relix.node=2 and more\r\n#\n\nrelix.lease=on";
+        assert_eq!(merge(file, "quiet").as_deref(), Ok("relix.node=1 relix.size=3 relix.lease=on quiet"));
+        // Behind a setting, it is none.
+        assert_eq!(merge(b"relix.node=1 # two", ""), Err(SettingsError::NoSetting("#".into())));
+        let cloud = merge(b"#cloud-config\nhostname: a\n", "");
+        assert_eq!(cloud, Err(SettingsError::NoSetting("hostname:".into())));
     }
 
     #[test]
