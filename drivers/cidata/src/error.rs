@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-/// Why a config drive cannot be used.
+/// Why a config drive cannot be used; its text goes on behind what names the drive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CidataError {
     /// Some of its sectors cannot be read.
@@ -27,16 +27,15 @@ impl fmt::Display for CidataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             CidataError::Unreadable { sector } => {
-                write!(f, "the config drive cannot be read at sector {sector}: give another one")
+                write!(f, "it cannot be read at sector {sector}: give another one")
             }
-            CidataError::Damaged => f.write_str("the config drive is damaged or cut short: make it anew"),
+            CidataError::Damaged => f.write_str("it is damaged or cut short: make it anew"),
             CidataError::NoUserData => f.write_str(
-                "the config drive has no file user-data: make it anew, with one that holds relix.KEY=VALUE words",
+                "it has no file user-data: make it anew, with one that holds relix.KEY=VALUE words",
             ),
-            CidataError::TooLong { len, most } => write!(
-                f,
-                "the config drive's user-data has {len} bytes, {most} at most: make it shorter"
-            ),
+            CidataError::TooLong { len, most } => {
+                write!(f, "its user-data has {len} bytes, {most} at most: make it shorter")
+            }
         }
     }
 }

@@ -142,10 +142,7 @@ fn a_drive_that_cannot_be_read_or_ends_early_is_told_from_none() {
     }
     let long = volume(&[b'a'; LEN_MAX + 1], b"");
     let error = found(&long).expect_err("it is too long");
-    assert_eq!(
-        error.to_string(),
-        "the config drive's user-data has 4097 bytes, 4096 at most: make it shorter"
-    );
+    assert_eq!(error.to_string(), "its user-data has 4097 bytes, 4096 at most: make it shorter");
 }
 
 #[test]

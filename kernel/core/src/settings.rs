@@ -10,6 +10,9 @@ const PREFIX: &str = "relix.";
 /// Keys of the kernel itself, without their prefix: a node passes them over.
 pub const KERNEL_KEYS: &[&str] = &["panic", "exit-port", "disk-cache", "selftest", "wire", "crash"];
 
+/// Those of them that count before disks are found, so that no file on a disk may have them.
+pub const EARLY_KEYS: &[&str] = &["disk-cache", "crash"];
+
 /// The longest file of settings, in bytes.
 pub const LEN_MAX: usize = 4096;
 
@@ -22,6 +25,8 @@ pub enum SettingsError {
     NotText,
     /// A word that is no setting.
     NoSetting(String),
+    /// A setting that is asked for before the file is read.
+    TooLate(String),
 }
 
 impl fmt::Display for SettingsError {
@@ -33,6 +38,9 @@ impl fmt::Display for SettingsError {
             SettingsError::NotText => f.write_str("the settings are not UTF-8: write them as text"),
             SettingsError::NoSetting(word) => {
                 write!(f, "'{word}' among the settings is no {PREFIX}KEY=VALUE: remove or correct it")
+            }
+            SettingsError::TooLate(word) => {
+                write!(f, "'{word}' counts before disks are found: give it on the command line or by fw_cfg")
             }
         }
     }
@@ -47,7 +55,8 @@ pub fn merge(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
     // A file may have been written as a string of C.
     let file = file.strip_suffix(&[0]).unwrap_or(file);
     let text = core::str::from_utf8(file).map_err(|_| SettingsError::NotText)?;
-    let is_setting = |word: &str| word.starts_with(PREFIX) && word.contains('=');
+    // A quote that nobody closes would take in what follows, the command line with it.
+    let is_setting = |word: &str| word.starts_with(PREFIX) && word.contains('=') && !word.contains('"');
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     let mut words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
     match words.iter().find(|word| !is_setting(word)) {
@@ -56,6 +65,19 @@ pub fn merge(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
             words.push(command_line);
             Ok(words.join(" "))
         }
+    }
+}
+
+/// The same for a file on a disk, which is found later than the others.
+pub fn merge_late(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
+    let words = merge(file, "")?;
+    let is_early = |word: &&str| {
+        let setting = word.strip_prefix(PREFIX).and_then(|word| word.split_once('='));
+        setting.is_some_and(|(key, _)| EARLY_KEYS.contains(&key))
+    };
+    match words.split_whitespace().find(is_early) {
+        Some(word) => Err(SettingsError::TooLate(word.escape_debug().to_string())),
+        None => Ok([&words, command_line].join(" ")),
     }
 }
 
@@ -97,8 +119,23 @@ mod tests {
             error(b"relix.node"),
             "'relix.node' among the settings is no relix.KEY=VALUE: remove or correct it"
         );
+        assert_eq!(
+            error(b"relix.panic=\"off"),
+            "'relix.panic=\\\"off' among the settings is no relix.KEY=VALUE: remove or correct it"
+        );
         assert_eq!(error(&[0xff, 0xfe]), "the settings are not UTF-8: write them as text");
         assert_eq!(error(&[b' '; 4097]), "the settings are longer than 4096 bytes: make them shorter");
+    }
+
+    #[test]
+    fn a_disk_may_not_say_what_counts_before_it_is_found() {
+        assert_eq!(
+            merge_late(b"relix.node=2 relix.disk-cache=back", "").unwrap_err().to_string(),
+            "'relix.disk-cache=back' counts before disks are found: give it on the command line or by fw_cfg"
+        );
+        let text = merge_late(b"# relix.crash=oom\nrelix.node=2", "relix.node=3 relix.crash=oom");
+        assert_eq!(CommandLine::new(&text.expect("settings")).get("relix.node"), Some("3"));
+        assert!(EARLY_KEYS.iter().all(|key| KERNEL_KEYS.contains(key)));
     }
 
     proptest! {
