@@ -8,9 +8,10 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use cluster_node::{ConfigError, NodeConfig};
-use drivers_api::Disk;
+use drivers_api::{Disk, Level};
 use drivers_cidata::{CidataError, Search};
 use drivers_virtio::BlockDevice;
+use kernel_arch::console;
 use kernel_core::settings::{self, SettingsError};
 
 use crate::sectors::read;
@@ -52,7 +53,7 @@ impl fmt::Display for ConfigDriveError {
 pub async fn find(disks: &mut [BlockDevice]) -> Result<Option<ConfigDrive>, ConfigDriveError> {
     let mut found = None;
     for (number, disk) in disks.iter_mut().enumerate() {
-        let file = user_data(disk).await.map_err(|error| ConfigDriveError::Drive(number, error))?;
+        let file = user_data(number, disk).await.map_err(|error| ConfigDriveError::Drive(number, error))?;
         let Some(file) = file else { continue };
         if let Some(ConfigDrive { number: other, .. }) = found {
             return Err(ConfigDriveError::Two(other, number));
@@ -62,13 +63,26 @@ pub async fn find(disks: &mut [BlockDevice]) -> Result<Option<ConfigDrive>, Conf
     Ok(found)
 }
 
-async fn user_data(disk: &mut BlockDevice) -> Result<Option<Vec<u8>>, CidataError> {
+/// What the disk says, if it is a config drive. Where not even that can be read, it is taken for none: a node's disk goes on
+/// with sectors that are lost, and the journal writes to no disk that it does not know.
+async fn user_data(number: usize, disk: &mut BlockDevice) -> Result<Option<Vec<u8>>, CidataError> {
     let mut search = Search::new(disk.geometry().sectors, settings::LEN_MAX);
+    let mut unreadable = None;
     while let Some(sectors) = search.wanted() {
-        let bytes = read(disk, sectors).await;
+        let bytes = read(disk, sectors.clone()).await;
+        if bytes.is_none() {
+            unreadable = Some(sectors.start);
+        }
         search.arrived(bytes.as_deref());
     }
-    search.finish()
+    let found = search.finish()?;
+    if let (Some(sector), None) = (unreadable, &found) {
+        console::log(
+            Level::Warn,
+            format_args!("disk{number} cannot be read at sector {sector}: it is taken for no config drive"),
+        );
+    }
+    Ok(found)
 }
 
 /// What is wrong is said here, where it is known who says it. What is missing, others may say.
