@@ -334,6 +334,8 @@ pub enum ImageCommand {
     /// Makes a disk that boots, by BIOS and by EFI, with a blank partition for data, which grows to the end of whatever disk
     /// the image is copied to.
     Build(ImageBuildOptions),
+    /// Makes a config drive, a small disk that tells a machine its settings where neither the image nor QEMU's fw_cfg does.
+    Config(ImageConfigOptions),
     /// Shows what is on an image, or on the data disk of a node that is down.
     Inspect {
         /// A disk image, raw or qcow2.
@@ -363,9 +365,19 @@ pub struct ImageBuildOptions {
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = clap::value_parser!(u64).range(IMAGE_MIB_RANGE))]
     pub size: u64,
     /// Settings of its node, as 'relix.node=1 relix.size=3 relix.ip=10.77.0.1/24'. QEMU's fw_cfg may give those that are
-    /// not here, in a file opt/relix/settings.
+    /// not here, in a file opt/relix/settings, and so may a config drive.
     #[arg(long, value_name = "WORDS", default_value = "")]
     pub settings: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ImageConfigOptions {
+    /// The file to write. It must not be there yet; until it is whole, it is called FILE.part.
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Settings, as relix.node=2 relix.size=3 relix.ip=10.77.0.2/24.
+    #[arg(required = true, value_name = "relix.KEY=VALUE")]
+    pub words: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -86,6 +86,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Fs { node, command } => fs::run(&layout, node, &command)?,
         Command::Demo(DemoCommand::Orders(options)) => demo::orders(&layout, &options)?,
         Command::Image(ImageCommand::Build(options)) => image::build(&options)?,
+        Command::Image(ImageCommand::Config(options)) => image::config(&options)?,
         Command::Image(ImageCommand::Inspect { file }) => image::inspect(&file)?,
         Command::Fault(command) => fault::run(&layout, command)?,
         Command::Logs { node, follow } => logs::run(&layout, node, follow)?,

@@ -13,12 +13,13 @@ use std::time::Instant;
 
 use drivers_gpt::{BIOS_BOOT, EFI_SYSTEM, Guid, NewPartition, RELIX_DATA, Table};
 use indicatif::HumanBytes;
+use kernel_core::settings;
 
 use crate::cli::{ImageBuildOptions, ImageFormat};
 use crate::error::Failure;
 use crate::image::boot_files::{BootFiles, GRUB_FOLDER, loadable};
 use crate::image::sparse::{CLUSTER_LEN, SparseDisk};
-use crate::image::{SECTOR_LEN, boot_files, grub, qcow2};
+use crate::image::{SECTOR_LEN, boot_files, checked, grub, qcow2};
 use crate::kernel_image;
 use crate::packages;
 use crate::part_file::PartFile;
@@ -37,7 +38,8 @@ const BOOT_FILES_NUMBER: u32 = 2;
 /// Runs it.
 pub fn run(options: &ImageBuildOptions) -> Result<(), Failure> {
     let began = Instant::now();
-    let settings = checked(&options.settings)?;
+    let settings = checked(settings::merge(options.settings.as_bytes(), ""))
+        .map_err(|error| Failure::Argument(format!("--settings: {error}")))?;
     // Whether the file may be made is known before it takes a while.
     let mut file = PartFile::create(&options.out)?;
     packages::ensure_grub()?;
@@ -58,20 +60,6 @@ pub fn run(options: &ImageBuildOptions) -> Result<(), Failure> {
         began.elapsed().as_secs_f64()
     );
     Ok(())
-}
-
-/// The settings in one line, if a node would take them: what is missing may be given elsewhere.
-fn checked(settings: &str) -> Result<String, Failure> {
-    let wrong = |error: String| Failure::Argument(format!("--settings: {error}"));
-    let line =
-        kernel_core::settings::merge(settings.as_bytes(), "").map_err(|error| wrong(error.to_string()))?;
-    if let Some(word) = line.split_whitespace().find(|word| word.contains(['\'', '\\', '"'])) {
-        return Err(wrong(format!("{word} holds a quote or a backslash: remove it")));
-    }
-    match cluster_node::NodeConfig::parse(&line, kernel_core::settings::KERNEL_KEYS) {
-        Ok(_) | Err(cluster_node::ConfigError::Missing(_)) => Ok(line.trim().into()),
-        Err(error) => Err(wrong(error.to_string())),
-    }
 }
 
 /// An identifier that is the same in each image: of what it is called.
@@ -141,24 +129,6 @@ fn write_qcow2(disk: &SparseDisk, file: &mut PartFile) -> Result<u64, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn settings_are_checked_as_a_node_does() {
-        let said = |settings: &str| checked(settings).map_err(|error| error.to_string());
-        assert_eq!(
-            said(" relix.node=1\n relix.panic=halt ").as_deref(),
-            Ok("relix.node=1\n relix.panic=halt")
-        );
-        assert_eq!(said("").as_deref(), Ok(""));
-        let error = |settings: &str| said(settings).expect_err("it is wrong");
-        assert_eq!(
-            error("relix.nod=1"),
-            "--settings: unknown setting 'relix.nod': remove it or correct its name"
-        );
-        assert!(error("node=1").contains("'node=1' among the settings is no relix.KEY=VALUE"));
-        assert!(error("relix.cluster='a'").contains("quote"));
-        assert!(error("relix.size=9").contains("it should be a number from 1 to 7"));
-    }
 
     #[test]
     fn identifiers_differ_and_stay() {

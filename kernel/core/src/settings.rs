@@ -1,13 +1,17 @@
-//! Settings beside the command line: `relix.KEY=VALUE` words in a file that the hypervisor gives.
+//! Settings beside the command line: `relix.KEY=VALUE` words in a file, which the hypervisor or a config drive has. Lines
+//! that begin with `#` are comments.
 
-use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 
 const PREFIX: &str = "relix.";
 
 /// Keys of the kernel itself, without their prefix: a node passes them over.
 pub const KERNEL_KEYS: &[&str] = &["panic", "exit-port", "disk-cache", "selftest", "wire", "crash"];
+
+/// Those of them that count before disks are found, so that no file on a disk may have them.
+pub const EARLY_KEYS: &[&str] = &["disk-cache", "crash"];
 
 /// The longest file of settings, in bytes.
 pub const LEN_MAX: usize = 4096;
@@ -21,6 +25,8 @@ pub enum SettingsError {
     NotText,
     /// A word that is no setting.
     NoSetting(String),
+    /// A setting that is asked for before the file is read.
+    TooLate(String),
 }
 
 impl fmt::Display for SettingsError {
@@ -32,6 +38,9 @@ impl fmt::Display for SettingsError {
             SettingsError::NotText => f.write_str("the settings are not UTF-8: write them as text"),
             SettingsError::NoSetting(word) => {
                 write!(f, "'{word}' among the settings is no {PREFIX}KEY=VALUE: remove or correct it")
+            }
+            SettingsError::TooLate(word) => {
+                write!(f, "'{word}' counts before disks are found: give it on the command line or by fw_cfg")
             }
         }
     }
@@ -46,10 +55,29 @@ pub fn merge(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
     // A file may have been written as a string of C.
     let file = file.strip_suffix(&[0]).unwrap_or(file);
     let text = core::str::from_utf8(file).map_err(|_| SettingsError::NotText)?;
-    let is_setting = |word: &&str| word.starts_with(PREFIX) && word.contains('=');
-    match text.split_whitespace().find(|word| !is_setting(word)) {
+    // A quote that nobody closes would take in what follows, the command line with it.
+    let is_setting = |word: &str| word.starts_with(PREFIX) && word.contains('=') && !word.contains('"');
+    let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let mut words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    match words.iter().find(|word| !is_setting(word)) {
         Some(word) => Err(SettingsError::NoSetting(word.escape_debug().to_string())),
-        None => Ok(format!("{} {command_line}", text.trim())),
+        None => {
+            words.push(command_line);
+            Ok(words.join(" "))
+        }
+    }
+}
+
+/// The same for a file on a disk, which is found later than the others.
+pub fn merge_late(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
+    let words = merge(file, "")?;
+    let is_early = |word: &&str| {
+        let setting = word.strip_prefix(PREFIX).and_then(|word| word.split_once('='));
+        setting.is_some_and(|(key, _)| EARLY_KEYS.contains(&key))
+    };
+    match words.split_whitespace().find(is_early) {
+        Some(word) => Err(SettingsError::TooLate(word.escape_debug().to_string())),
+        None => Ok([&words, command_line].join(" ")),
     }
 }
 
@@ -57,6 +85,7 @@ pub fn merge(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
 mod tests {
     use super::*;
     use crate::CommandLine;
+    use alloc::format;
     use proptest::prelude::*;
 
     #[test]
@@ -70,6 +99,16 @@ mod tests {
     }
 
     #[test]
+    fn comments_are_passed_over() {
+        let file = b"#relix\nrelix.node=1 relix.size=3\r\n  # relix.node=2 and more\r\n#\n\nrelix.lease=on";
+        assert_eq!(merge(file, "quiet").as_deref(), Ok("relix.node=1 relix.size=3 relix.lease=on quiet"));
+        // Behind a setting, it is none.
+        assert_eq!(merge(b"relix.node=1 # two", ""), Err(SettingsError::NoSetting("#".into())));
+        let cloud = merge(b"#cloud-config\nhostname: a\n", "");
+        assert_eq!(cloud, Err(SettingsError::NoSetting("hostname:".into())));
+    }
+
+    #[test]
     fn what_is_no_setting_is_named() {
         let error = |file: &[u8]| merge(file, "").unwrap_err().to_string();
         assert_eq!(
@@ -80,8 +119,23 @@ mod tests {
             error(b"relix.node"),
             "'relix.node' among the settings is no relix.KEY=VALUE: remove or correct it"
         );
+        assert_eq!(
+            error(b"relix.panic=\"off"),
+            "'relix.panic=\\\"off' among the settings is no relix.KEY=VALUE: remove or correct it"
+        );
         assert_eq!(error(&[0xff, 0xfe]), "the settings are not UTF-8: write them as text");
         assert_eq!(error(&[b' '; 4097]), "the settings are longer than 4096 bytes: make them shorter");
+    }
+
+    #[test]
+    fn a_disk_may_not_say_what_counts_before_it_is_found() {
+        assert_eq!(
+            merge_late(b"relix.node=2 relix.disk-cache=back", "").unwrap_err().to_string(),
+            "'relix.disk-cache=back' counts before disks are found: give it on the command line or by fw_cfg"
+        );
+        let text = merge_late(b"# relix.crash=oom\nrelix.node=2", "relix.node=3 relix.crash=oom");
+        assert_eq!(CommandLine::new(&text.expect("settings")).get("relix.node"), Some("3"));
+        assert!(EARLY_KEYS.iter().all(|key| KERNEL_KEYS.contains(key)));
     }
 
     proptest! {

@@ -1,15 +1,14 @@
 //! The disk that the node gets: all of it, or the data partition of a disk that has a partition table.
 
 use alloc::boxed::Box;
-use alloc::vec;
-use alloc::vec::Vec;
 use core::fmt;
-use core::future::poll_fn;
 
-use drivers_api::{Disk, DiskCompletion, DiskError, DiskOperation, DiskRequest, Level, SECTOR_SIZE};
+use drivers_api::{Disk, DiskError, Level};
 use drivers_gpt::{GptError, PartitionDisk, RELIX_DATA, Search, Settled};
 use drivers_virtio::BlockDevice;
 use kernel_arch::console;
+
+use crate::sectors::{read, write};
 
 /// Why there is none.
 pub enum DataDiskError {
@@ -35,7 +34,7 @@ pub async fn of(mut disk: BlockDevice) -> Result<Box<dyn Disk>, DataDiskError> {
     let sectors = disk.geometry().sectors;
     let mut search = Search::new(sectors);
     while let Some(span) = search.wanted() {
-        let bytes = read(&mut disk, span.sector, span.sectors as usize * SECTOR_SIZE).await;
+        let bytes = read(&mut disk, span.sector..span.sector + span.sectors).await;
         search.arrived(bytes.as_deref());
     }
     let Some(found) = search.finish().map_err(DataDiskError::Table)? else { return Ok(Box::new(disk)) };
@@ -63,46 +62,4 @@ pub async fn of(mut disk: BlockDevice) -> Result<Box<dyn Disk>, DataDiskError> {
         format_args!("the node's disk is the partition at sector {}, {mebibytes} MiB", partition.first),
     );
     Ok(Box::new(PartitionDisk::new(disk, partition.first, partition.sectors())))
-}
-
-/// The bytes from `sector` on; `None` if they cannot be read.
-async fn read(disk: &mut BlockDevice, mut sector: u64, len: usize) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(len);
-    while bytes.len() < len {
-        let part = (len - bytes.len()).min(transfer_len_max(disk));
-        let operation = DiskOperation::Read { sector, buffer: vec![0; part].into() };
-        let DiskCompletion { operation: DiskOperation::Read { buffer, .. }, result: Ok(()), .. } =
-            request(disk, operation).await
-        else {
-            return None;
-        };
-        bytes.extend_from_slice(&buffer);
-        sector += (part / SECTOR_SIZE) as u64;
-    }
-    Some(bytes)
-}
-
-/// Writes `bytes`, which are durable once it is done.
-async fn write(disk: &mut BlockDevice, sector: u64, bytes: &[u8]) -> Result<(), DiskError> {
-    let most = transfer_len_max(disk);
-    for (index, part) in bytes.chunks(most).enumerate() {
-        let sector = sector + (index * most / SECTOR_SIZE) as u64;
-        let operation = DiskOperation::Write { sector, buffer: part.into(), durable: true };
-        request(disk, operation).await.result?;
-    }
-    Ok(())
-}
-
-/// What one request may carry. A disk that takes less than a sector refuses that.
-fn transfer_len_max(disk: &BlockDevice) -> usize {
-    disk.geometry().transfer_len_max.max(SECTOR_SIZE)
-}
-
-/// One request, of which there is no other at the time.
-async fn request(disk: &mut BlockDevice, operation: DiskOperation) -> DiskCompletion {
-    if let Err(DiskRequest { id, operation }) = disk.submit(DiskRequest { id: 0, operation }) {
-        return DiskCompletion { id, operation, result: Err(DiskError::Device) };
-    }
-    disk.kick();
-    poll_fn(|context| disk.poll_completion(context)).await
 }

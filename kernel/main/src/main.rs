@@ -1,7 +1,9 @@
 //! The root of the kernel: boots on one screen, then runs one node until the machine is switched off.
 //!
-//! Options on the kernel's command line, or in the file `opt/relix/settings` of QEMU's `fw_cfg`, where the command line
-//! wins key by key (see `relix.` settings of the node in `cluster/node/src/config.rs`, too):
+//! Options on the kernel's command line, in the file `opt/relix/settings` of QEMU's `fw_cfg`, or in the file `user-data` of a
+//! config drive, where the first of these that says anything of a key counts (see `relix.` settings of the node in
+//! `cluster/node/src/config.rs`, too). What counts before there are disks cannot come from there: that is `relix.disk-cache`
+//! and `relix.crash`.
 //!
 //! ```text
 //! relix.node=K               the node's number, in every log line
@@ -20,12 +22,14 @@
 
 extern crate alloc;
 
+mod config_drive;
 mod crash;
 mod data_disk;
 mod hardware;
 mod memory_check;
 mod root;
 mod run;
+mod sectors;
 mod selftest;
 mod wire;
 
@@ -61,8 +65,7 @@ extern "C" fn kernel_main(handover: u32, magic: u32) -> ! {
 
     // The user's wishes; before the devices, which some of them concern.
     let options = root::Options::read(&handover);
-    console::configure(options.node, options.log_level);
-    power::configure(options.after_panic, options.exit_port);
+    options.apply();
     hardware::announce(&tables, time_source, symbols);
 
     // The devices; then interrupts may arrive, for there is someone to mark them for.

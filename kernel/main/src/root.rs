@@ -23,6 +23,7 @@ use kernel_arch::{boot, button, clock, fw_cfg, interrupts, memory, power};
 use kernel_core::settings::{self, SettingsError};
 use kernel_core::{CommandLine, Handover};
 
+use crate::config_drive::{self, ConfigDrive};
 use crate::data_disk;
 use crate::run::Deadline;
 use crate::selftest::SelfTest;
@@ -55,11 +56,14 @@ impl Options {
     pub fn read(handover: &Handover) -> Options {
         let line = boot::command_line(handover);
         let file = fw_cfg::read(SETTINGS_FILE, settings::LEN_MAX);
-        let (text, settings_error) = match file.map(|file| settings::merge(&file, &line)) {
-            None => (line, None),
-            Some(Ok(merged)) => (merged, None),
-            Some(Err(error)) => (line, Some(error)),
-        };
+        match file.map(|file| settings::merge(&file, &line)) {
+            None => Options::parse(line, None),
+            Some(Ok(merged)) => Options::parse(merged, None),
+            Some(Err(error)) => Options::parse(line, Some(error)),
+        }
+    }
+
+    fn parse(text: String, settings_error: Option<SettingsError>) -> Options {
         let line = CommandLine::new(&text);
         let log_level = match line.get("relix.log") {
             Some("error") => Level::Error,
@@ -83,6 +87,17 @@ impl Options {
         Options { node, log_level, after_panic, exit_port, text, settings_error }
     }
 
+    /// With what a config drive says where these say nothing.
+    fn with(self, drive: &ConfigDrive) -> Options {
+        Options::parse([&drive.words, &*self.text].join(" "), self.settings_error)
+    }
+
+    /// Has the console and the end of the machine as they say.
+    pub fn apply(&self) {
+        console::configure(self.node, self.log_level);
+        power::configure(self.after_panic, self.exit_port);
+    }
+
     /// The command line itself, with the settings.
     pub fn line(&self) -> CommandLine<'_> {
         CommandLine::new(&self.text)
@@ -104,15 +119,25 @@ pub trait Member {
 
 /// Runs the node, until it has left because the power button was pressed: a turn whenever a device interrupts or the
 /// node's own deadline passes.
-pub async fn root(devices: Devices, options: Options) {
+pub async fn root(devices: Devices, mut options: Options) {
     let Devices { mut disks, nics, entropy, list, .. } = devices;
     if let Some(error) = &options.settings_error {
         give_up(format_args!("{SETTINGS_FILE}: {error}"));
     }
-    if disks.is_empty() || nics.is_empty() {
-        give_up(format_args!("this machine has no virtio disk or no virtio NIC: give it both"));
+    let drive = match config_drive::find(&mut disks).await {
+        Ok(drive) => drive,
+        Err(error) => give_up(format_args!("{error}")),
+    };
+    if let Some(drive) = &drive {
+        options = options.with(drive);
+        options.apply();
+        console::log(Level::Info, format_args!("settings come from the config drive disk{}", drive.number));
     }
-    let mut disk = match data_disk::of(disks.remove(0)).await {
+    let is_drive = |number| drive.as_ref().is_some_and(|drive| drive.number == number);
+    let (Some(first), false) = ((0..disks.len()).find(|number| !is_drive(*number)), nics.is_empty()) else {
+        give_up(format_args!("this machine has no virtio disk for data or no virtio NIC: give it both"))
+    };
+    let mut disk = match data_disk::of(disks.remove(first)).await {
         Ok(disk) => disk,
         Err(error) => give_up(format_args!("{error}")),
     };

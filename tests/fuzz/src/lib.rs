@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod clients;
+mod config_drive;
 mod disk;
 mod input;
 mod journal;
@@ -88,6 +89,13 @@ pub const TARGETS: &[Target] = &[
         run: partitions::table,
         seeds: partitions::seeds,
         len_max: 1024,
+    },
+    Target {
+        name: "config-drive",
+        about: "a config drive with any changes in its descriptors, directories and file",
+        run: config_drive::drive,
+        seeds: config_drive::seeds,
+        len_max: 2048,
     },
     Target {
         name: "store-tables",

@@ -2,138 +2,25 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
 
 use drivers_gpt::{BOOT_CODE_LEN, EFI_SYSTEM, Guid, NewPartition, Table};
-use tests_vm::{Cluster, relix, run, scratch_dir, turn};
+use tests_vm::{Cluster, relix, run, turn};
 
-/// How long a machine may take until it says something. Firmware is slow when it is translated.
-const PATIENCE: Duration = Duration::from_secs(180);
+use crate::machine::{Firmware, Folder, Machine, Parts, inspect};
 
 const SECTOR: u64 = 512;
 
-/// What QEMU is told beside disks and firmware. The image itself has no settings. A comma is doubled.
-const FIXED: &str = "-machine q35,usb=off,vmport=off -nodefaults -no-user-config -display none -accel tcg -cpu Nehalem \
-                     -m 256 -netdev user,id=wire,restrict=on -device virtio-net-pci,netdev=wire -device virtio-rng-pci";
 const SETTINGS: &str =
     "relix.node=1 relix.size=1 relix.ip=10.0.2.15/24 relix.panic=off relix.peers=2@10.0.2.16,,3@10.0.2.17";
 
-/// What starts the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Firmware {
-    SeaBios,
-    Ovmf,
-}
-
-/// A machine whose console is a file. Its power fails when it goes out of scope.
-struct Machine {
-    qemu: Child,
-    console: PathBuf,
-}
-
-impl Machine {
-    /// Boots `image`. Without `data`, that is the node's disk; else it is one that the kernel has no driver for, and `data`
-    /// is the node's.
-    fn boot(image: &Path, format: &str, firmware: Firmware, data: Option<&Path>) -> Machine {
-        let console = image.with_extension("console");
-        let mut command = Command::new("qemu-system-x86_64");
-        command.args(FIXED.split_whitespace());
-        command.args(["-fw_cfg", &format!("name=opt/relix/settings,string={SETTINGS}")]);
-        command.args(["-serial", &format!("file:{}", console.display())]);
-        if firmware == Firmware::Ovmf {
-            let [code, variables] =
-                ["OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"].map(|name| format!("/usr/share/OVMF/{name}"));
-            assert!(Path::new(&code).is_file(), "{code} is missing: install the package ovmf");
-            command.args(["-drive", &format!("if=pflash,format=raw,readonly=on,file={code}")]);
-            command.args(["-drive", &format!("if=pflash,format=raw,snapshot=on,file={variables}")]);
-        }
-        let drive = |id: &str, format: &str, path: &Path| {
-            ["-drive".into(), format!("if=none,id={id},format={format},file={}", path.display())]
-        };
-        command.args(drive("image", format, image));
-        match data {
-            None => command.args(["-device", "virtio-blk-pci,drive=image"]),
-            Some(data) => {
-                command.args([
-                    "-device",
-                    "ide-hd,drive=image,bootindex=0",
-                    "-device",
-                    "virtio-blk-pci,drive=data",
-                ]);
-                command.args(drive("data", "raw", data))
-            }
-        };
-        let qemu = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("QEMU is here");
-        Machine { qemu, console }
-    }
-
-    fn said(&self) -> String {
-        fs::read(&self.console).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
-    }
-
-    /// What it has said once it has said all of `words`.
-    fn wait_for(&self, words: &[&str]) -> String {
-        let began = Instant::now();
-        loop {
-            let said = self.said();
-            let missing: Vec<_> = words.iter().filter(|word| !said.contains(**word)).collect();
-            if missing.is_empty() {
-                return said;
-            }
-            assert!(began.elapsed() < PATIENCE, "nothing of {missing:?}: {said}");
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
-    /// What it has said when it has switched itself off.
-    fn wait_until_off(mut self) -> String {
-        let began = Instant::now();
-        while self.qemu.try_wait().expect("a process").is_none() {
-            assert!(began.elapsed() < PATIENCE, "it stays on: {}", self.said());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        self.said()
-    }
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
-        let _ = fs::remove_file(&self.console);
-    }
-}
-
-/// A directory that goes with its story.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Folder {
-        let folder = scratch_dir(name);
-        fs::create_dir_all(&folder).expect("a directory");
-        Folder(folder)
-    }
-
-    /// Makes an image there.
-    fn image(&self, name: &str, format: &str) -> PathBuf {
-        let path = self.0.join(name);
-        let mut command = Command::new(relix());
-        command.args(["image", "build", "--format", format, "--out"]).arg(&path);
-        print!("{}", run(&mut command).expect_success("relix image build"));
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-fn inspect(path: &Path) -> String {
-    run(Command::new(relix()).args(["image", "inspect"]).arg(path)).expect_success("relix image inspect")
+/// Boots `image`. Without `data`, that is the node's disk; else it is one that the kernel has no driver for, and `data` is
+/// the node's.
+fn boot(image: &Path, format: &str, firmware: Firmware, data: Option<&Path>) -> Machine {
+    let settings = Some(SETTINGS);
+    Machine::boot(&Parts { image, format, firmware, disks: data.as_slice(), settings, ..Parts::default() })
 }
 
 fn lengthen(path: &Path, mebibytes: u64) {
@@ -162,13 +49,13 @@ fn an_image_boots_by_bios_and_by_efi_in_either_format_and_keeps_its_data() {
     ];
     for (image, format, firmware) in boots {
         let began = Instant::now();
-        let machine = Machine::boot(image, format, firmware, None);
+        let machine = boot(image, format, firmware, None);
         let said = machine.wait_for(&["the data disk was blank", "the leader is node 1", "has voters 1"]);
         println!("{format} by {firmware:?}: a leader after {:.1} s", began.elapsed().as_secs_f64());
         assert_eq!(said.contains("the data partition grows"), format == "raw", "{said}");
         assert!(!said.contains("ERROR") && !said.contains(" WARN "), "{said}");
         drop(machine);
-        let machine = Machine::boot(image, format, firmware, None);
+        let machine = boot(image, format, firmware, None);
         let said = machine.wait_for(&["recovered the ledger up to version", "the leader is node 1"]);
         assert!(!said.contains("blank") && !said.contains("grows"), "{said}");
         drop(machine);
@@ -183,7 +70,7 @@ fn a_disk_that_cannot_be_the_nodes_is_left_alone() {
     let folder = Folder::new("image-disks");
     let image = folder.image("boot.img", "raw");
     let disk = folder.0.join("disk");
-    let started = |disk: &Path| Machine::boot(&image, "raw", Firmware::SeaBios, Some(disk));
+    let started = |disk: &Path| boot(&image, "raw", Firmware::SeaBios, Some(disk));
     // One with a table, but without a partition for data.
     let sectors = (64 << 20) / SECTOR;
     let partition =

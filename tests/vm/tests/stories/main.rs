@@ -4,6 +4,7 @@
 
 mod backups;
 mod bad_input;
+mod config_drive;
 mod connections;
 mod dhcp;
 mod failover;
@@ -11,6 +12,7 @@ mod full_disk;
 mod hostile;
 mod idle;
 mod images;
+mod machine;
 mod maintenance;
 mod membership;
 mod network;
