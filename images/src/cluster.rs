@@ -125,7 +125,7 @@ impl Cluster {
         match self.fabric_ids().contains(&fabric) {
             true => Ok(()),
             false => Err(Failure::Argument(format!(
-                "there is no fabric {fabric}: the nodes are on {} of them, as 'relix up --fabrics' says",
+                "there is no fabric {fabric}: give one from {FIRST_FABRIC} to {}",
                 self.fabrics
             ))),
         }

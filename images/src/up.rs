@@ -187,7 +187,9 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
 
 /// An error if the cluster that is there is of another kind than what is asked for: its disks say what it is.
 fn check_kind(layout: &Layout, earlier: &Cluster, options: &UpOptions) -> Result<(), Failure> {
-    let differs = if options.fabrics.is_some_and(|fabrics| fabrics != earlier.fabrics) {
+    let differs = if options.host && earlier.fabrics > 1 {
+        "is joined by several fabrics, which only VMs are on"
+    } else if options.fabrics.is_some_and(|fabrics| fabrics != earlier.fabrics) {
         "is joined by another number of fabrics"
     } else if options.discover && !earlier.discovers {
         "was not started with --discover"

@@ -8,8 +8,9 @@
 //!  60  CRC-32C of all of it, this field zero     64  payload
 //! ```
 //! Numbers are little-endian. A session is one life of one end of a link: sequences begin anew with it. The MTU is that of
-//! the sender's NIC, in hundreds of bytes (0, which a node says that knows only one: 1500): no longer packets are sent
-//! to it. What lies between two NICs must carry as much as the lesser of them takes, as all of one Ethernet does.
+//! the sender's NIC, the least of several, in hundreds of bytes (0, which a node says that knows only one: 1500): no longer
+//! packets are sent to it. What lies between two NICs must carry as much as the lesser of them takes, as all of one Ethernet
+//! does. Flags, from the lowest bit: first, last, hears, leaves another than the sender's first NIC; other bits mean nothing.
 
 use cluster_format::{ClusterId, Crc32c, NodeId};
 use drivers_api::Mtu;
@@ -61,6 +62,8 @@ pub(crate) struct Header {
     pub(crate) last: bool,
     /// The sender has heard the receiver lately, over the NIC that this one leaves.
     pub(crate) hears: bool,
+    /// It leaves the first of the sender's NICs, whose MAC address is its machine's name.
+    pub(crate) leaves_first: bool,
     /// That of the sender's NIC, or a little less; of several, the least.
     pub(crate) mtu: Mtu,
 }
@@ -99,7 +102,10 @@ impl Header {
             slot.copy_from_slice(&number.to_le_bytes());
         }
         bytes[56..58].copy_from_slice(&(payload.len() as u16).to_le_bytes());
-        bytes[58] = u8::from(self.first) | u8::from(self.last) << 1 | u8::from(self.hears) << 2;
+        bytes[58] = u8::from(self.first)
+            | u8::from(self.last) << 1
+            | u8::from(self.hears) << 2
+            | u8::from(!self.leaves_first) << 3;
         bytes[59] = (self.mtu.bytes() / MTU_UNIT) as u8;
         bytes[HEADER_LEN..].copy_from_slice(payload);
         let sum = checksum(bytes);
@@ -146,6 +152,7 @@ impl Header {
             first: bytes[58] & 1 != 0,
             last: bytes[58] & 2 != 0,
             hears: bytes[58] & 4 != 0,
+            leaves_first: bytes[58] & 8 == 0,
             mtu: match bytes[59] {
                 0 => Mtu::ETHERNET,
                 units => Mtu::nearest(u16::from(units) * MTU_UNIT as u16),

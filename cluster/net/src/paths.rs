@@ -9,6 +9,8 @@
 //! paths the first NIC's is taken. When it fails, the next good one is taken at once; when it comes back, it is taken again
 //! after it has been good for a while, so that one that comes and goes is left alone.
 //!
+//! All fabrics have to carry packets as long as the NICs take: that a path is good is found out by short ones.
+//!
 //! A machine with one NIC has one path to each peer, which it takes, and nothing is tried.
 
 use alloc::vec;
@@ -26,7 +28,7 @@ const LATELY: Duration = Duration::from_millis(300);
 const TRIED_EVERY: Duration = Duration::from_millis(100);
 
 /// A path over which the peer has not been heard for this long may lead to another MAC address by now.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(2);
+const SILENT_AFTER: Duration = Duration::from_secs(2);
 
 /// Then it is looked for, by broadcast, this often.
 const SOUGHT_EVERY: Duration = Duration::from_secs(1);
@@ -61,7 +63,10 @@ impl Path {
 
     /// When it is to be tried next.
     fn due(&self) -> Option<Instant> {
-        let pause = if self.hardware.is_some() { TRIED_EVERY } else { SOUGHT_EVERY };
+        let pause = match (self.heard_at, self.sent_at) {
+            (Some(heard_at), Some(sent_at)) if sent_at.since(heard_at) < SILENT_AFTER => TRIED_EVERY,
+            _ => SOUGHT_EVERY,
+        };
         (!self.is_down).then(|| self.sent_at.map_or(Instant::ZERO, |at| at + pause))
     }
 }
@@ -81,11 +86,9 @@ impl Paths {
     /// The peer was heard over `nic`, from this address; `is_heard` is what it says of hearing this end there.
     pub(crate) fn heard(&mut self, now: Instant, nic: usize, hardware: [u8; 6], is_heard: bool) {
         let Some(path) = self.paths.get_mut(nic) else { return };
-        let was_good = path.is_good(now);
+        let good_since = path.good_since.filter(|_| path.is_good(now));
         (path.hardware, path.heard_at, path.is_heard) = (Some(hardware), Some(now), is_heard);
-        if !was_good {
-            path.good_since = is_heard.then_some(now);
-        }
+        path.good_since = good_since.or(is_heard.then_some(now));
     }
 
     /// Whether the peer was heard over `nic` lately, which it is told over that path.
@@ -100,18 +103,19 @@ impl Paths {
         }
     }
 
-    /// The NIC of the path that is taken now, and whether it was another before.
-    pub(crate) fn take(&mut self, now: Instant) -> (usize, bool) {
+    /// Decides which path is taken from now on; whether it is another because the one before has failed.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
         let before = self.taken;
         let has_settled = |path: &Path| {
             path.is_good(now) && path.good_since.is_some_and(|at| now.since(at) >= SETTLED_AFTER)
         };
         let good = |path: &Path| path.is_good(now);
-        self.taken = match self.paths[before].is_good(now) {
+        let was_good = self.paths[before].is_good(now);
+        self.taken = match was_good {
             true => self.paths[..before].iter().position(has_settled).unwrap_or(before),
             false => self.paths.iter().position(good).unwrap_or_else(|| self.least_bad()),
         };
-        (self.taken, self.taken != before)
+        self.taken != before && !was_good
     }
 
     /// Of paths none of which is good: the one over which the peer was heard last.
@@ -121,6 +125,23 @@ impl Paths {
         heard.max_by_key(|(nic, path)| (path.heard_at, usize::MAX - nic)).map_or(self.taken, |(nic, _)| nic)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Whether datagrams leave over `nic`. Over that of the path that is taken, if it is good; else over all where the peer was
+    /// heard: where each end hears the other over another fabric only, the last one heard would be the wrong one.
+    pub(crate) fn is_outlet(&self, now: Instant, nic: usize) -> bool {
+        let (taken, path) = (&self.paths[self.taken], &self.paths[nic]);
+        nic == self.taken || (!taken.is_good(now) && !path.is_down && path.hardware.is_some())
+    }
+
+    /// Whether the link of `nic` is up, as far as is known: then greetings leave over it.
+    pub(crate) fn is_up(&self, nic: usize) -> bool {
+        !self.paths[nic].is_down
+    }
+
     /// The NIC of the path that was taken last.
     pub(crate) fn taken(&self) -> usize {
         self.taken
@@ -128,17 +149,7 @@ impl Paths {
 
     /// Where datagrams go over `nic`: to everyone, as long as the peer was not heard there.
     pub(crate) fn hardware(&self, nic: usize) -> [u8; 6] {
-        self.known_hardware(nic).unwrap_or(Address::BROADCAST.hardware)
-    }
-
-    /// The peer's address there, if it was heard.
-    pub(crate) fn known_hardware(&self, nic: usize) -> Option<[u8; 6]> {
-        self.paths.get(nic)?.hardware
-    }
-
-    /// Whether the peer was heard at all.
-    pub(crate) fn is_known(&self) -> bool {
-        self.paths.iter().any(|path| path.hardware.is_some())
+        self.paths[nic].hardware.unwrap_or(Address::BROADCAST.hardware)
     }
 
     /// Something was sent over `nic`.
@@ -146,20 +157,16 @@ impl Paths {
         self.paths[nic].sent_at = Some(now);
     }
 
-    /// How many there are.
-    pub(crate) fn count(&self) -> usize {
-        self.paths.len()
-    }
-
-    /// Whether the path over `nic` is to be tried now. Where the peer has been silent for long, it is looked for from now on.
-    pub(crate) fn is_due(&mut self, now: Instant, nic: usize) -> bool {
-        if self.paths.len() < 2 {
-            return false;
+    /// Where the path over `nic` is to be tried, if it is to be now: with everyone, if the peer has been silent there for long.
+    pub(crate) fn trial(&self, now: Instant, nic: usize) -> Option<[u8; 6]> {
+        let path = &self.paths[nic];
+        if self.paths.len() < 2 || path.due().is_none_or(|due| now < due) {
+            return None;
         }
-        let path = &mut self.paths[nic];
-        path.hardware =
-            path.hardware.filter(|_| path.heard_at.is_some_and(|at| now.since(at) < FORGOTTEN_AFTER));
-        path.due().is_some_and(|due| now >= due)
+        Some(match path.heard_at {
+            Some(at) if now.since(at) < SILENT_AFTER => self.hardware(nic),
+            _ => Address::BROADCAST.hardware,
+        })
     }
 
     /// When a path is to be tried, if ever.

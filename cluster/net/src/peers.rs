@@ -53,8 +53,8 @@ pub struct PeerStatus {
     pub node: NodeId,
     /// Its address, if it is known.
     pub ip: Option<Ipv4Addr>,
-    /// The NIC of this node that datagrams leave over.
-    pub nic: usize,
+    /// The NIC of this node that datagrams leave over, while the peer answers.
+    pub nic: Option<usize>,
     /// Its link.
     pub link: LinkStatus,
 }
@@ -122,6 +122,8 @@ struct Peer {
     paths: Paths,
     /// Its address, as its last datagram said.
     heard_ip: Option<Ipv4Addr>,
+    /// The MAC address of its first NIC, which is its machine's name, since it was heard.
+    machine: Option<[u8; 6]>,
     /// That of its NICs, as its last datagram said.
     mtu: Mtu,
     /// When it was last heard looking for another.
@@ -136,6 +138,7 @@ impl Peer {
             configured_ip,
             paths: Paths::new(nics),
             heard_ip: None,
+            machine: None,
             mtu: Mtu::ETHERNET,
             overheard_at: None,
             was_up: false,
@@ -232,6 +235,9 @@ impl Peers {
         }
         peer.paths.heard(now, nic, from.hardware, header.hears);
         (peer.heard_ip, peer.mtu) = (Some(from.ip), header.mtu);
+        if header.leaves_first {
+            peer.machine = Some(from.hardware);
+        }
         if peer.link.receive(now, &header, payload) && core::mem::take(&mut peer.was_up) {
             self.events.push(PeerEvent::Reset(header.from));
         }
@@ -271,21 +277,21 @@ impl Peers {
         self.peers.iter().map(|(node, peer)| PeerStatus {
             node: *node,
             ip: peer.ip(),
-            nic: peer.paths.taken(),
+            nic: peer.link.status().established.then(|| peer.paths.taken()),
             link: peer.link.status(),
         })
     }
 
     /// Those that were heard, or whose address is known beforehand, and their addresses; none as long as they have none.
     pub fn addresses(&self) -> impl Iterator<Item = (NodeId, Option<Ipv4Addr>)> + Clone {
-        let is_known = |peer: &Peer| peer.paths.is_known() || peer.configured_ip.is_some();
+        let is_known = |peer: &Peer| peer.heard_ip.is_some() || peer.configured_ip.is_some();
         self.peers.iter().filter(move |(_, peer)| is_known(peer)).map(|(node, peer)| (*node, peer.ip()))
     }
 
-    /// The nodes that can be reached, and the MAC addresses of their machines where they are heard over this one's first NIC.
+    /// The nodes that can be reached, and the MAC addresses of their machines' first NICs, as far as those were heard.
     pub fn machines(&self) -> Vec<(NodeId, Option<[u8; 6]>)> {
         let up = self.peers.iter().filter(|(_, peer)| peer.link.status().established);
-        up.map(|(node, peer)| (*node, peer.paths.known_hardware(0))).collect()
+        up.map(|(node, peer)| (*node, peer.machine)).collect()
     }
 
     /// The link of NIC number `nic` is up, or down: then nothing leaves over it.
@@ -322,7 +328,7 @@ impl Peers {
         for (node, peer) in &mut self.peers {
             let to_ip = peer.ip().unwrap_or(Ipv4Addr::BROADCAST);
             let (cluster, from, ip, mtu) = (self.cluster, self.node, self.ip, self.mtu);
-            let mut send = |paths: &mut Paths, nic: usize, fragment: &Fragment<'_>| {
+            let mut send = |paths: &mut Paths, nic: usize, hardware: [u8; 6], fragment: &Fragment<'_>| {
                 let header = Header {
                     kind: fragment.kind,
                     from,
@@ -336,31 +342,36 @@ impl Peers {
                     first: fragment.first,
                     last: fragment.last,
                     hears: paths.hears(now, nic),
+                    leaves_first: nic == 0,
                     mtu,
                 };
                 paths.sent(now, nic);
                 let local = Address { hardware: self.nics[nic].0, ip };
-                let to = Address { hardware: paths.hardware(nic), ip: to_ip };
+                let to = Address { hardware, ip: to_ip };
                 let len = HEADER_LEN + fragment.payload.len();
                 transmit(nic, emit(PEER_PORT, local, to, len, |bytes| header.emit(fragment.payload, bytes)));
             };
             let Peer { link, paths, .. } = peer;
-            let (nic, has_changed) = paths.take(now);
-            if has_changed {
-                link.path_changed();
+            if paths.take(now) {
+                link.path_failed();
             }
             let session = session_number(&mut self.rng);
             let ended = link.poll(now, session, payload_len_max(mtu.min(peer.mtu)), &mut |fragment| {
-                match fragment.kind {
+                for nic in 0..paths.count() {
                     // A greeting goes everywhere, and to everyone until the peer was heard; the rest only follows then.
-                    Kind::Hello => (0..paths.count()).for_each(|nic| send(paths, nic, &fragment)),
-                    Kind::Data => send(paths, nic, &fragment),
+                    let leaves = match fragment.kind {
+                        Kind::Hello => paths.is_up(nic),
+                        Kind::Data => paths.is_outlet(now, nic),
+                    };
+                    if leaves {
+                        send(paths, nic, paths.hardware(nic), &fragment);
+                    }
                 }
             });
             if let Some(trial) = link.trial() {
                 for nic in 0..paths.count() {
-                    if paths.is_due(now, nic) {
-                        send(paths, nic, &trial);
+                    if let Some(to) = paths.trial(now, nic) {
+                        send(paths, nic, to, &trial);
                     }
                 }
             }
@@ -368,7 +379,7 @@ impl Peers {
                 peer.was_up = false;
                 // It may have moved.
                 peer.paths.forget();
-                peer.heard_ip = None;
+                (peer.heard_ip, peer.machine) = (None, None);
                 self.events.push(PeerEvent::Reset(*node));
             }
         }

@@ -50,8 +50,8 @@ pub struct EndStatus {
     pub received: (u64, u64),
     /// Datagrams that were sent again.
     pub retransmits: u64,
-    /// The number of the NIC that it is reached over.
-    pub nic: usize,
+    /// The number of the NIC that it is reached over, while it answers.
+    pub nic: Option<usize>,
 }
 
 impl EndStatus {
@@ -69,7 +69,7 @@ impl EndStatus {
             int8(self.received.0),
             int8(self.received.1),
             int8(self.retransmits),
-            Datum::Text(format!("nic{}", self.nic)),
+            self.nic.map_or(Datum::Null, |nic| Datum::Text(format!("nic{nic}"))),
         ]
     }
 }

@@ -19,7 +19,7 @@ use crate::fabric::capture::Capture;
 use crate::fabric::gateway::Gateway;
 use crate::fabric::switch::{Arrival, Switch};
 use crate::layout::Layout;
-use crate::links::{FIRST_FABRIC, GATEWAY_PORT, LinkSelection, Port};
+use crate::links::{GATEWAY_PORT, LinkSelection, Port};
 
 /// Frames that wait for a node to take them, at most; then they are lost.
 const QUEUE_MAX: usize = 2048;
@@ -97,8 +97,8 @@ impl Wires {
 
     /// A further node's wires.
     pub fn add(&self, layout: &Layout, port: Port) -> Result<(), Failure> {
-        for (fabric, switch) in (FIRST_FABRIC..).zip(self.0.switches.borrow_mut().iter_mut()) {
-            let wire = Rc::new(Wire::open(layout, fabric, port)?);
+        for switch in self.0.switches.borrow_mut().iter_mut() {
+            let wire = Rc::new(Wire::open(layout, switch.fabric(), port)?);
             self.carry(&wire);
             self.0.wires.borrow_mut().push(wire);
             switch.add_port(port);
@@ -168,8 +168,7 @@ impl Wires {
     fn deliver_due(&self, now: Instant) {
         loop {
             let mut switches = self.0.switches.borrow_mut();
-            let due = (FIRST_FABRIC..).zip(switches.iter_mut());
-            let due = due.filter_map(|(fabric, switch)| Some((fabric, switch.take_due(now)?))).next();
+            let due = switches.iter_mut().find_map(|switch| Some((switch.fabric(), switch.take_due(now)?)));
             drop(switches);
             let Some((fabric, Arrival { from, to, frame })) = due else { return };
             self.deliver(fabric, from, to, &frame);
@@ -177,7 +176,7 @@ impl Wires {
     }
 
     fn with_switch<T>(&self, fabric: u8, act: impl FnOnce(&mut Switch) -> T) -> Option<T> {
-        self.0.switches.borrow_mut().get_mut(usize::from(fabric - FIRST_FABRIC)).map(act)
+        self.0.switches.borrow_mut().iter_mut().find(|switch| switch.fabric() == fabric).map(act)
     }
 
     fn deliver(&self, fabric: u8, from: Port, to: Port, frame: &[u8]) {

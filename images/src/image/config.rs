@@ -24,7 +24,7 @@ fn drive(words: &[String]) -> Result<Vec<u8>, Failure> {
         return Err(Failure::Argument(SettingsError::NoSetting(word.clone()).to_string()));
     }
     let user_data = format!("#relix\n{}\n", words.join("\n"));
-    checked(settings::merge_late(user_data.as_bytes(), "")).map_err(Failure::Argument)?;
+    checked(settings::late(user_data.as_bytes())).map_err(Failure::Argument)?;
     // Other systems have to tell one drive from another.
     let id = blake3::hash(user_data.as_bytes()).to_hex();
     Ok(drivers_cidata::volume(user_data.as_bytes(), format!("instance-id: relix-{}\n", &id[..16]).as_bytes()))
@@ -44,7 +44,7 @@ mod tests {
             search.arrived(bytes.get(sectors.start as usize * 512..sectors.end as usize * 512));
         }
         let user_data = search.finish().expect("a whole one").expect("a config drive");
-        let line = settings::merge_late(&user_data, "").expect("settings");
+        let line = settings::late(&user_data).expect("settings");
         assert_eq!(line.trim(), "relix.node=2 relix.ip=10.77.0.2/24");
         for (words, why) in [
             (&["relix.nod=2"][..], "unknown setting 'relix.nod'"),

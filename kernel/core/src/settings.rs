@@ -25,6 +25,8 @@ pub enum SettingsError {
     NotText,
     /// A word that is no setting.
     NoSetting(String),
+    /// A word with a quote: one that nobody closes would take in what follows, the command line with it.
+    Quote(String),
     /// A setting that is asked for before the file is read.
     TooLate(String),
 }
@@ -39,6 +41,7 @@ impl fmt::Display for SettingsError {
             SettingsError::NoSetting(word) => {
                 write!(f, "'{word}' among the settings is no {PREFIX}KEY=VALUE: remove or correct it")
             }
+            SettingsError::Quote(word) => write!(f, "'{word}' among the settings holds a quote: remove that"),
             SettingsError::TooLate(word) => {
                 write!(f, "'{word}' counts before disks are found: give it on the command line or by fw_cfg")
             }
@@ -55,10 +58,12 @@ pub fn merge(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
     // A file may have been written as a string of C.
     let file = file.strip_suffix(&[0]).unwrap_or(file);
     let text = core::str::from_utf8(file).map_err(|_| SettingsError::NotText)?;
-    // A quote that nobody closes would take in what follows, the command line with it.
-    let is_setting = |word: &str| word.starts_with(PREFIX) && word.contains('=') && !word.contains('"');
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
     let mut words: Vec<&str> = lines.flat_map(str::split_whitespace).collect();
+    if let Some(word) = words.iter().find(|word| word.contains('"')) {
+        return Err(SettingsError::Quote(word.escape_debug().to_string()));
+    }
+    let is_setting = |word: &str| word.starts_with(PREFIX) && word.contains('=');
     match words.iter().find(|word| !is_setting(word)) {
         Some(word) => Err(SettingsError::NoSetting(word.escape_debug().to_string())),
         None => {
@@ -68,8 +73,8 @@ pub fn merge(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
     }
 }
 
-/// The same for a file on a disk, which is found later than the others.
-pub fn merge_late(file: &[u8], command_line: &str) -> Result<String, SettingsError> {
+/// The words of a file on a disk, which is found later than the others.
+pub fn late(file: &[u8]) -> Result<String, SettingsError> {
     let words = merge(file, "")?;
     let is_early = |word: &&str| {
         let setting = word.strip_prefix(PREFIX).and_then(|word| word.split_once('='));
@@ -77,7 +82,7 @@ pub fn merge_late(file: &[u8], command_line: &str) -> Result<String, SettingsErr
     };
     match words.split_whitespace().find(is_early) {
         Some(word) => Err(SettingsError::TooLate(word.escape_debug().to_string())),
-        None => Ok([&words, command_line].join(" ")),
+        None => Ok(words.trim_end().into()),
     }
 }
 
@@ -121,7 +126,7 @@ mod tests {
         );
         assert_eq!(
             error(b"relix.panic=\"off"),
-            "'relix.panic=\\\"off' among the settings is no relix.KEY=VALUE: remove or correct it"
+            "'relix.panic=\\\"off' among the settings holds a quote: remove that"
         );
         assert_eq!(error(&[0xff, 0xfe]), "the settings are not UTF-8: write them as text");
         assert_eq!(error(&[b' '; 4097]), "the settings are longer than 4096 bytes: make them shorter");
@@ -130,11 +135,10 @@ mod tests {
     #[test]
     fn a_disk_may_not_say_what_counts_before_it_is_found() {
         assert_eq!(
-            merge_late(b"relix.node=2 relix.disk-cache=back", "").unwrap_err().to_string(),
+            late(b"relix.node=2 relix.disk-cache=back").unwrap_err().to_string(),
             "'relix.disk-cache=back' counts before disks are found: give it on the command line or by fw_cfg"
         );
-        let text = merge_late(b"# relix.crash=oom\nrelix.node=2", "relix.node=3 relix.crash=oom");
-        assert_eq!(CommandLine::new(&text.expect("settings")).get("relix.node"), Some("3"));
+        assert_eq!(late(b"# relix.crash=oom\nrelix.node=2").as_deref(), Ok("relix.node=2"));
         assert!(EARLY_KEYS.iter().all(|key| KERNEL_KEYS.contains(key)));
     }
 

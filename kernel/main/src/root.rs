@@ -9,7 +9,8 @@ use core::time::Duration;
 
 use cluster_net::Addressing;
 use cluster_node::{
-    APPEND_LEN_MAX, Looked, Looking, Node, NodeConfig, NodeOptions, Planted, Seeker, Told, connections_max,
+    APPEND_LEN_MAX, ConfigError, Looked, Looking, Node, NodeConfig, NodeOptions, Planted, Seeker, Told,
+    connections_max,
 };
 use cluster_throughput::Role;
 use drivers_api::{
@@ -98,6 +99,11 @@ impl Options {
         power::configure(self.after_panic, self.exit_port);
     }
 
+    /// What they say to a node, or why that cannot be.
+    fn told(&self) -> Result<Told, ConfigError> {
+        NodeConfig::parse(&self.text, settings::KERNEL_KEYS)
+    }
+
     /// The command line itself, with the settings.
     pub fn line(&self) -> CommandLine<'_> {
         CommandLine::new(&self.text)
@@ -137,6 +143,9 @@ pub async fn root(devices: Devices, mut options: Options) {
     let (Some(first), false) = ((0..disks.len()).find(|number| !is_drive(*number)), nics.is_empty()) else {
         give_up(format_args!("this machine has no virtio disk for data or no virtio NIC: give it both"))
     };
+    if let (false, Err(error)) = (options.line().is_set("relix.selftest"), options.told()) {
+        give_up(format_args!("{error}"));
+    }
     let mut disk = match data_disk::of(disks.remove(first)).await {
         Ok(disk) => disk,
         Err(error) => give_up(format_args!("{error}")),
@@ -185,7 +194,7 @@ async fn member(
     if options.line().is_set("relix.selftest") {
         return Box::new(SelfTest::new(entropy));
     }
-    let config = match NodeConfig::parse(&options.text, settings::KERNEL_KEYS) {
+    let config = match options.told() {
         Ok(Told::Node(config)) if let Some(role) = options.line().get("relix.wire") => {
             return Box::new(wire(role, config.addressing, machine, &mut entropy));
         }

@@ -39,7 +39,7 @@ pub fn drive(bytes: &[u8]) {
     }
     if let Ok(Some(file)) = search.finish() {
         assert!(file.len() <= LEN_MAX);
-        if let Ok(line) = kernel_core::settings::merge(&file, "") {
+        if let Ok(line) = kernel_core::settings::late(&file) {
             let _ = cluster_node::NodeConfig::parse(&line, kernel_core::settings::KERNEL_KEYS);
         }
     }

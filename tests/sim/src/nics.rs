@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use drivers_api::{Nic, Nics};
-use drivers_sim::SimNic;
+use drivers_sim::{LinkFaults, SimNic};
 
 use crate::Cluster;
 
@@ -80,6 +80,20 @@ impl Cluster {
                 Way::Both => self.network.set_cut(&from, &to, cut),
                 Way::There => self.network.set_cut_one_way(&from, &to, cut),
             }
+        }
+    }
+
+    /// Gives what goes from one node to another on some fabrics faults of its own, or ends that.
+    pub(crate) fn set_link(
+        &mut self,
+        fabrics: Range<usize>,
+        from: usize,
+        to: usize,
+        faults: Option<LinkFaults>,
+    ) {
+        for fabric in fabrics {
+            let first = fabric * self.network.fabric_len;
+            self.network.set_link(first + from, first + to, faults);
         }
     }
 

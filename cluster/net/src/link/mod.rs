@@ -342,9 +342,9 @@ impl Link {
         ended
     }
 
-    /// Datagrams take another path from now on.
-    pub(crate) fn path_changed(&mut self) {
-        self.outbound.path_changed();
+    /// The path has failed that datagrams took.
+    pub(crate) fn path_failed(&mut self) {
+        self.outbound.path_failed();
     }
 
     /// A datagram with which a path is tried: it acknowledges, and no more. None while the peer does not answer.
@@ -368,6 +368,7 @@ impl Link {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let established = [self.outbound.deadline(), self.inbound.due()].into_iter().flatten().min();
         let established = established.filter(|_| self.established);
-        [self.hello_due, established].into_iter().flatten().min()
+        let begins_anew = (self.overtaken_by != 0).then_some(self.begins_anew_at);
+        [self.hello_due, established, begins_anew].into_iter().flatten().min()
     }
 }

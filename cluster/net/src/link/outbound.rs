@@ -163,9 +163,10 @@ impl Outbound {
         }
     }
 
-    /// Datagrams take another path from now on: what was lost on the one before is not waited for long.
-    pub(super) fn path_changed(&mut self) {
+    /// The path has failed that datagrams took: what is on its way counts as lost.
+    pub(super) fn path_failed(&mut self) {
         self.timeout = self.timeout.min(TIMEOUT_FIRST);
+        self.flights.iter_mut().for_each(|flight| flight.passed_over = PASSED_OVER_MAX);
     }
 
     /// Whether the peer has acknowledged nothing for so long that it must be gone.
@@ -294,6 +295,7 @@ pub(super) mod tests {
             first: false,
             last: false,
             hears: true,
+            leaves_first: true,
             mtu: Mtu::ETHERNET,
         }
     }

@@ -115,7 +115,7 @@ impl Fabrics {
 
     /// The NICs that the nodes take to each other.
     fn taken(&self) -> [usize; 2] {
-        [0, 1].map(|node| self.nodes[node].links().next().unwrap().nic)
+        [0, 1].map(|node| self.nodes[node].links().next().unwrap().nic.unwrap())
     }
 
     fn has_reset(&self) -> bool {
@@ -136,7 +136,7 @@ fn peers_are_kept_when_a_fabric_fails_and_go_back_when_it_is_whole() {
         fabrics.cut(0);
         for from in [0, 1] {
             let took = fabrics.takes(from);
-            assert!(took < 700, "round {round}: {took} ms");
+            assert!(took < 450, "round {round}: {took} ms");
         }
         assert_eq!(fabrics.taken(), [1, 1]);
         assert!(fabrics.takes(0) < 20);
@@ -158,7 +158,7 @@ fn who_is_not_heard_learns_of_it() {
     // What the first says over the first fabric is lost, and what it hears there is not.
     fabrics.cut.insert((0, 1));
     let took = fabrics.takes(0);
-    assert!(took < 900, "{took} ms");
+    assert!(took < 550, "{took} ms");
     fabrics.run(500);
     assert_eq!(fabrics.taken(), [1, 1]);
     assert!(!fabrics.has_reset());
@@ -186,6 +186,38 @@ fn a_nic_whose_link_is_down_is_left_at_once() {
     assert!(!fabrics.has_reset());
 }
 
+/// As a link that flaps, or a card that is plugged out and in.
+#[test]
+fn a_nic_that_was_down_for_a_moment_is_taken_again() {
+    let mut fabrics = Fabrics::new([2, 2]);
+    for pause in [1, 50, 250, 400] {
+        for node in &mut fabrics.nodes {
+            node.set_link(0, false);
+        }
+        fabrics.run(pause);
+        assert_eq!(fabrics.taken(), [1, 1]);
+        for node in &mut fabrics.nodes {
+            node.set_link(0, true);
+        }
+        fabrics.run(2_000);
+        assert_eq!(fabrics.taken(), [0, 0], "after {pause} ms");
+    }
+}
+
+/// Each fabric carries what one of them says, and no answer.
+#[test]
+fn two_fabrics_that_carry_one_way_each_are_one_that_carries_both() {
+    let mut fabrics = Fabrics::new([2, 2]);
+    fabrics.cut.extend([(0, 0), (1, 1)]);
+    fabrics.run(500);
+    for from in [0, 1, 0, 1] {
+        let took = fabrics.takes(from);
+        assert!(took < 20, "{took} ms");
+        fabrics.run(3_000);
+    }
+    assert!(!fabrics.has_reset());
+}
+
 #[test]
 fn a_fabric_that_comes_and_goes_is_left_alone() {
     let mut fabrics = Fabrics::new([2, 2]);
@@ -208,9 +240,11 @@ fn a_peer_with_one_nic_is_looked_for_now_and_then() {
     assert!(fabrics.takes(0) < 20 && fabrics.takes(1) < 20);
     fabrics.sent = [0, 0];
     fabrics.run(10_000);
-    // The second node tries nothing; the first one tries its first path ten times a second, and its second once.
+    // The second node tries nothing, and says nothing. So the first one tries its first path ten times a second until it has
+    // not heard the peer for two seconds, then once, as it does the second all the time.
     let [first, second] = fabrics.sent;
-    assert!(first <= 110 && second <= 11, "{first}, {second}");
+    assert!((25..=35).contains(&first) && (9..=11).contains(&second), "{first}, {second}");
+    assert_eq!(fabrics.nodes[0].addresses().count(), 1, "its address is known all the time");
     fabrics.cut(0);
     fabrics.run(2_500);
     fabrics.nodes[0].send(NodeId(2), vec![7]).unwrap();

@@ -37,10 +37,12 @@ impl Injector {
     pub(super) fn spoil_link(&mut self, kind: FaultKind, cluster: &mut Cluster, from: u8) -> Option<Remedy> {
         let (from, to) = (usize::from(from), self.dice.between(1, cluster.len().into()) as usize);
         let faults = self.link_faults(kind);
-        (from != to).then(|| {
-            cluster.network.set_link(from, to, Some(faults));
-            mend(move |cluster| cluster.network.set_link(from, to, None))
-        })
+        if from == to {
+            return None;
+        }
+        let fabrics = self.fabrics(cluster);
+        cluster.set_link(fabrics.clone(), from, to, Some(faults));
+        Some(mend(move |cluster| cluster.set_link(fabrics.clone(), from, to, None)))
     }
 
     /// Faults between a node and its clients. In half of the cuts only one direction is cut: a request may be

@@ -117,8 +117,8 @@ impl Injector {
                 for other in others {
                     let mut draw = || Some(self.link_faults(FaultKind::BadLink));
                     let (to, from) = (draw(), draw());
-                    cluster.network.set_link(own[0], other, to);
-                    cluster.network.set_link(other, own[0], from);
+                    cluster.set_link(cluster.fabrics(), own[0], other, to);
+                    cluster.set_link(cluster.fabrics(), other, own[0], from);
                 }
             }
             Outside::AsItIs => {}
