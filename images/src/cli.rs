@@ -177,6 +177,9 @@ pub struct UpOptions {
     /// Lets the nodes ask for their addresses by DHCP, as the fabric grants them; else they are told.
     #[arg(long)]
     pub dhcp: bool,
+    /// Lets the nodes take the time from this machine's clock, by NTP; else they have their machines'.
+    #[arg(long)]
+    pub ntp: bool,
     /// Lets clients come to VMs by IPv6.
     #[arg(long)]
     pub ip6: bool,

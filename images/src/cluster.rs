@@ -84,6 +84,9 @@ pub struct Cluster {
     /// Whether its clients come to VMs by IPv6.
     #[serde(default)]
     pub ip6: bool,
+    /// Whether its nodes ask the gateway for the time.
+    #[serde(default)]
+    pub ntp: bool,
     /// How many fabrics join its nodes: each has a network card on every one.
     #[serde(default = "one_fabric")]
     pub fabrics: u8,
@@ -177,6 +180,9 @@ impl Cluster {
             settings.push(format!("relix.node={node}"));
             settings.push(format!("relix.ip={address}"));
             settings.push(format!("relix.ip6={}/{PREFIX6_LEN}", ip6_of(node)));
+        }
+        if self.ntp {
+            settings.push(format!("relix.ntp={}", gateway_ip()));
         }
         settings
     }

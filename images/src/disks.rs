@@ -134,6 +134,7 @@ mod tests {
             host_tables_mib: 1,
             runner: Runner::Host,
             dhcp: false,
+            ntp: false,
             ip6: false,
             fabrics: 1,
         };

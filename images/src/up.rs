@@ -84,7 +84,7 @@ fn go_on(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<(), Failure>
     let mut cluster = Cluster::expect(layout)?;
     let same =
         cluster.base_port == options.base_port && matches!(cluster.runner, Runner::Host) == options.host;
-    if !same || options.dhcp && !cluster.dhcp || options.ip6 && !cluster.ip6 {
+    if !same || options.dhcp && !cluster.dhcp || options.ntp && !cluster.ntp || options.ip6 && !cluster.ip6 {
         return Err(Failure::AlreadyRunning);
     }
     check_kind(layout, &cluster, options)?;
@@ -164,10 +164,10 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
     };
     let runner = if options.host { Runner::Host } else { prepare_vm(layout, options, image)? };
     // The disks carry the name: a cluster keeps it.
-    let UpOptions { base_port, discover: discovers, dhcp, ip6, .. } = *options;
+    let UpOptions { base_port, discover: discovers, dhcp, ntp, ip6, .. } = *options;
     Ok(match earlier {
         Some(earlier) => {
-            Cluster { nodes, base_port, runner, dhcp: dhcp || earlier.discovers, ip6, ..earlier }
+            Cluster { nodes, base_port, runner, dhcp: dhcp || earlier.discovers, ntp, ip6, ..earlier }
         }
         None => Cluster {
             name: new_name(),
@@ -177,6 +177,7 @@ fn prepare(layout: &Layout, options: &UpOptions, nodes: u8) -> Result<Cluster, F
             disk_mib: options.disk_mib.unwrap_or(DISK_MIB),
             discovers,
             dhcp: dhcp || discovers,
+            ntp,
             ip6,
             fabrics: options.fabrics.unwrap_or(1),
             host_tables_mib: options.host_tables_mib,

@@ -37,7 +37,9 @@ impl Raft {
     pub(crate) fn push_entry(&mut self, now: Now, payload: Payload) -> Version {
         let version = self.log.last().version.next();
         let position = LogPosition { term: self.vote.term, version };
-        let entry = Entry::new(position, now.wall.unix_micros, self.log.last_digest(), payload);
+        // Clocks differ, and are set: the ledger's time goes on or stands still.
+        let wall_micros = now.wall.unix_micros.max(self.log.latest_micros());
+        let entry = Entry::new(position, wall_micros, self.log.last_digest(), payload);
         self.push(Arc::new(entry));
         version
     }

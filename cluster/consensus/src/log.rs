@@ -23,6 +23,8 @@ pub struct Log {
     runs: Vec<LogPosition>,
     last: Version,
     last_digest: Digest,
+    /// The latest time of an entry that was ever in it, in microseconds since the Unix epoch.
+    latest_micros: i64,
     /// The members as of some version, ascending: the first as of the base or later, then every change.
     memberships: Vec<(Version, Arc<Membership>)>,
     /// The newest entries, up to `last`.
@@ -38,6 +40,7 @@ impl Log {
             runs: Vec::new(),
             last: Version::ZERO,
             last_digest: Digest::ZERO,
+            latest_micros: 0,
             memberships: [(Version::ZERO, Arc::new(founding))].into(),
             recent: VecDeque::new(),
             recent_len: 0,
@@ -51,6 +54,7 @@ impl Log {
             runs: [head.last].into(),
             last: head.last.version,
             last_digest: head.digest,
+            latest_micros: 0,
             memberships: [(head.last.version, Arc::new(head.membership.clone()))].into(),
             recent: VecDeque::new(),
             recent_len: 0,
@@ -70,6 +74,17 @@ impl Log {
     /// The digest of the last entry.
     pub fn last_digest(&self) -> Digest {
         self.last_digest
+    }
+
+    /// The latest time of an entry that was ever in it, in microseconds since the Unix epoch: those to come are no earlier,
+    /// whatever clocks say.
+    pub fn latest_micros(&self) -> i64 {
+        self.latest_micros
+    }
+
+    /// An entry of this time belongs to the history before it.
+    pub fn note_time(&mut self, wall_micros: i64) {
+        self.latest_micros = self.latest_micros.max(wall_micros);
     }
 
     /// The digest of the entry at `version`, if memory tells.
@@ -175,6 +190,7 @@ impl Log {
         }
         self.last = entry.version;
         self.last_digest = entry.digest();
+        self.note_time(entry.wall_micros);
         self.recent_len += entry.len_estimate();
         self.recent.push_back(entry);
     }

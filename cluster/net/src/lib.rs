@@ -13,10 +13,12 @@ extern crate alloc;
 mod datagram;
 pub mod discovery;
 mod link;
+pub mod ntp;
 mod offer;
 mod paths;
 mod peers;
 mod stack;
+mod timekeeper;
 mod wire;
 
 pub use link::{LinkError, LinkStatus, Traffic};
@@ -25,6 +27,8 @@ pub use peers::{NicConfig, PeerEvent, PeerStatus, Peers, PeersConfig, Refusal, i
 pub use stack::{
     Addressing, Lease, Notice, SocketStatus, Stack, StackConfig, TcpConnection, TcpError, is_host_address6,
 };
+
+pub use timekeeper::{SERVERS_MAX as TIME_SERVERS_MAX, TimeNotice, Timekeeper};
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 
 mod address;
 mod connection;
+mod datagrams;
 mod leasing;
 mod sockets;
 
@@ -94,6 +95,8 @@ pub struct Stack {
     hardware_address: [u8; 6],
     /// Of a node that asks for its address.
     leasing: Option<Leasing>,
+    /// What datagrams go through, once there are some.
+    datagrams: Option<SocketHandle>,
 }
 
 /// A port that is listened at, and the sockets that wait for a connection there.
@@ -145,6 +148,7 @@ impl Stack {
             next_port: EPHEMERAL_PORTS.start + (config.seed % span) as u16,
             hardware_address: config.hardware_address,
             leasing,
+            datagrams: None,
         }
     }
 

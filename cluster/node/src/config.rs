@@ -8,6 +8,7 @@
 //! | `relix.ip` | this node's IPv4 address and prefix, `10.77.0.1/24`, or `dhcp`: it asks the network's servers | `dhcp` |
 //! | `relix.ip6` | this node's IPv6 address and prefix, `fd77::1/64`, for clients; its link-local one there is always | none |
 //! | `relix.peers` | addresses of others, `2@10.77.0.2,3@10.77.0.3`; the rest are found by broadcast | none |
+//! | `relix.ntp` | addresses of up to four time servers, `10.0.0.1,10.0.0.2`: this node's clock follows them | none: the machine's clock counts |
 //! | `relix.priority` | the node with the highest leads, when it can; 0 to 255 | 0 |
 //! | `relix.lease` | `on`: the leader serves reads without asking a quorum, for up to 270 ms after one has heard from it. Only where no node's clock ever stands still: not where VMs are paused or migrated | `off` |
 //! | `relix.log` | the least severe log level shown: `error`, `warn`, `info` or `debug` | `info` |
@@ -15,12 +16,12 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use core::net::{Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
 use cluster_format::NodeId;
 use cluster_format::limits::VOTERS_MAX;
-use cluster_net::{Addressing, is_host_address, is_host_address6};
+use cluster_net::{Addressing, TIME_SERVERS_MAX, is_host_address, is_host_address6};
 use drivers_api::Level;
 
 const PREFIX: &str = "relix.";
@@ -47,6 +48,8 @@ pub struct NodeConfig {
     pub ip6: Option<(Ipv6Addr, u8)>,
     /// Addresses of others that are known beforehand.
     pub peers: Vec<(NodeId, Ipv4Addr)>,
+    /// Whom it asks for the time.
+    pub ntp: Vec<IpAddr>,
     /// How much this node is to be preferred as leader.
     pub priority: u8,
     /// How long a leader serves reads without asking a quorum; zero: never.
@@ -126,7 +129,7 @@ impl NodeConfig {
     pub fn parse(line: &str, others: &[&str]) -> Result<Told, ConfigError> {
         let mut cluster_name = "relix".to_string();
         let (mut node, mut size, mut peers) = (None, None, Vec::new());
-        let (mut addressing, mut ip6) = (Addressing::Dhcp, None);
+        let (mut addressing, mut ip6, mut ntp) = (Addressing::Dhcp, None, Vec::new());
         let (mut priority, mut lease, mut log_level) = (0, Duration::ZERO, Level::Info);
         for word in line.split_whitespace() {
             let Some(setting) = word.strip_prefix(PREFIX) else { continue };
@@ -138,6 +141,7 @@ impl NodeConfig {
                 "ip" => addressing = parse_addressing(value)?,
                 "ip6" => ip6 = Some(parse_ip6(value)?),
                 "peers" => peers = parse_peers(value)?,
+                "ntp" => ntp = parse_ntp(value)?,
                 "priority" => priority = parse_priority(value)?,
                 "lease" => lease = parse_lease(value)?,
                 "log" => log_level = parse_level(value)?,
@@ -156,6 +160,7 @@ impl NodeConfig {
                 addressing,
                 ip6,
                 peers,
+                ntp,
                 priority,
                 lease,
                 log_level,
@@ -241,6 +246,17 @@ fn parse_peers(value: &str) -> Result<Vec<(NodeId, Ipv4Addr)>, ConfigError> {
     peers.collect()
 }
 
+fn parse_ntp(value: &str) -> Result<Vec<IpAddr>, ConfigError> {
+    let expected = "one to four addresses of time servers, as 10.0.0.1,fd00::1";
+    let is_host = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => is_host_address(*ip),
+        IpAddr::V6(ip) => is_host_address6(*ip),
+    };
+    let servers = value.split(',').map(|server| server.parse().ok().filter(is_host));
+    let servers: Option<Vec<IpAddr>> = servers.collect();
+    servers.filter(|servers| servers.len() <= TIME_SERVERS_MAX).ok_or_else(|| invalid("ntp", value, expected))
+}
+
 fn parse_level(value: &str) -> Result<Level, ConfigError> {
     match value {
         "error" => Ok(Level::Error),
@@ -259,13 +275,18 @@ mod tests {
     #[test]
     fn a_full_line_is_understood() {
         let line = "console=ttyS0 relix.cluster=lab relix.node=2 relix.size=3 relix.ip=10.77.0.2/24 relix.ip6=fd77::2/64 \
-                    relix.peers=1@10.77.0.1 relix.panic=halt relix.priority=7 relix.lease=on";
+                    relix.peers=1@10.77.0.1 relix.ntp=10.77.0.254,fd77::fe relix.panic=halt relix.priority=7 relix.lease=on";
         let Ok(Told::Node(config)) = NodeConfig::parse(line, &["panic"]) else { panic!("a node") };
         assert_eq!((config.founders, config.priority, config.lease), (3, 7, LEASE));
         let (ip, prefix_len) = (Ipv4Addr::new(10, 77, 0, 2), 24);
         assert_eq!(config.addressing, Addressing::Static { ip, prefix_len });
         assert_eq!(config.ip6, Some((Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 2), 64)));
         assert_eq!(config.peers, vec![(NodeId(1), Ipv4Addr::new(10, 77, 0, 1))]);
+        let servers = [
+            IpAddr::from(Ipv4Addr::new(10, 77, 0, 254)),
+            Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 0xfe).into(),
+        ];
+        assert_eq!(config.ntp, servers);
     }
 
     #[test]
@@ -301,6 +322,10 @@ mod tests {
             let said = error(&alloc::format!("relix.node=1 relix.ip6={wrong}"));
             let should_be = "it should be a node's IPv6 address and its prefix, as fd77::1/64";
             assert_eq!(said, alloc::format!("setting 'relix.ip6={wrong}' is invalid: {should_be}"));
+        }
+        for wrong in ["time.example", "10.0.0.1,", "0.0.0.0", "1.1.1.1,1.1.1.2,1.1.1.3,1.1.1.4,1.1.1.5", ""] {
+            let said = error(&alloc::format!("relix.node=1 relix.ntp={wrong}"));
+            assert!(said.contains("one to four addresses of time servers"), "{said}");
         }
         assert_eq!(
             error("relix.node=1 relix.size=9"),

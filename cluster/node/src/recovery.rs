@@ -79,6 +79,7 @@ impl Recovery {
     }
 
     fn take_entries(&mut self, entries: Vec<Arc<Entry>>) {
+        entries.iter().for_each(|entry| self.log.note_time(entry.wall_micros));
         let entries = self.leap(entries);
         let Some(first) = entries.first() else { return };
         if first.version <= self.commit || self.digest_before(first.version) != Some(first.previous) {
@@ -113,7 +114,9 @@ impl Recovery {
 
     fn begin_at_checkpoint(&mut self) {
         let Through { last, digest } = self.checkpoint;
+        let latest_micros = self.log.latest_micros();
         self.log = Log::behind(&head_of(last, digest, &self.membership));
+        self.log.note_time(latest_micros);
         self.commit = self.commit.max(last.version);
     }
 

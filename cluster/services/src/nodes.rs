@@ -31,6 +31,7 @@ pub const TABLE: LiveTable = LiveTable {
         ("uptime_ms", DataType::Int8),
         ("draining", DataType::Bool),
         ("trouble", DataType::Text),
+        ("clock", DataType::Text),
     ],
     // What drains a node is its worker's row.
     configured: Some(Configured { columns: &["draining"], table: "workers", key: ("id", "node") }),
@@ -67,8 +68,10 @@ pub struct NodeStatus {
     pub uptime_ms: u64,
     /// Whether it is to be given nothing: tasks go to others, and so does leadership.
     pub draining: bool,
-    /// What keeps it from having an address, in the words of its console.
+    /// What keeps it from having an address or the time, in the words of its console.
     pub trouble: Option<String>,
+    /// Whose time it has: `machine`, or `ntp` once a time server has told it.
+    pub clock: &'static str,
 }
 
 impl NodeStatus {
@@ -91,6 +94,7 @@ impl NodeStatus {
             int8(self.uptime_ms),
             Datum::Bool(self.draining),
             text(&self.trouble),
+            Datum::Text(self.clock.into()),
         ]
     }
 }

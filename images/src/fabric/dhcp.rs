@@ -5,23 +5,16 @@
 
 use std::net::Ipv4Addr;
 
-use smoltcp::phy::ChecksumCapabilities;
 use smoltcp::wire::{
     DHCP_CLIENT_PORT, DHCP_SERVER_PORT, DhcpMessageType, DhcpPacket, DhcpRepr, EthernetAddress,
-    EthernetFrame, EthernetProtocol, EthernetRepr, IpProtocol, Ipv4Packet, Ipv4Repr, UdpPacket, UdpRepr,
 };
 
-use crate::cluster::{
-    NODES_MAX, PREFIX_LEN, gateway_hardware_address, gateway_ip, hardware_address_of, ip_of, network_ip,
-};
+use super::datagram::{self, End};
+use crate::cluster::{NODES_MAX, PREFIX_LEN, gateway_ip, hardware_address_of, ip_of, network_ip};
 use crate::control::DhcpMode;
 
 /// What addresses are granted for, in seconds.
 const LEASE_SECS: u32 = 3600;
-
-const ETHERNET_LEN: usize = 14;
-const IPV4_LEN: usize = 20;
-const UDP_LEN: usize = 8;
 
 /// The server.
 #[derive(Debug, Default)]
@@ -34,12 +27,8 @@ pub struct DhcpServer {
 impl DhcpServer {
     /// What it answers to a frame, if that asks it for something.
     pub fn answer(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
-        let udp = payload(frame)?;
-        let udp = UdpPacket::new_checked(udp).ok()?;
-        if (udp.src_port(), udp.dst_port()) != (DHCP_CLIENT_PORT, DHCP_SERVER_PORT) {
-            return None;
-        }
-        let packet = DhcpPacket::new_checked(udp.payload()).ok()?;
+        let (_, payload) = datagram::read(frame, DHCP_SERVER_PORT)?;
+        let packet = DhcpPacket::new_checked(payload).ok()?;
         let asked = DhcpRepr::parse(&packet).ok()?;
         let node =
             (1..=NODES_MAX).find(|node| hardware_address_of(*node) == asked.client_hardware_address.0)?;
@@ -81,16 +70,6 @@ impl DhcpServer {
     }
 }
 
-/// What a frame carries in UDP over IPv4.
-fn payload(frame: &[u8]) -> Option<&[u8]> {
-    let ethernet = EthernetFrame::new_checked(frame).ok()?;
-    if ethernet.ethertype() != EthernetProtocol::Ipv4 {
-        return None;
-    }
-    let ip = Ipv4Packet::new_checked(ethernet.payload()).ok()?;
-    (ip.next_header() == IpProtocol::Udp && !ip.more_frags() && ip.frag_offset() == 0).then(|| ip.payload())
-}
-
 fn reply(asked: &DhcpRepr<'_>, message_type: DhcpMessageType, granted: Ipv4Addr) -> Vec<u8> {
     let is_grant = message_type != DhcpMessageType::Nak;
     let dhcp = DhcpRepr {
@@ -123,32 +102,11 @@ fn reply(asked: &DhcpRepr<'_>, message_type: DhcpMessageType, granted: Ipv4Addr)
         Ipv4Addr::UNSPECIFIED => (asked.client_hardware_address, Ipv4Addr::BROADCAST),
         ip => (asked.client_hardware_address, ip),
     };
-    let ethernet = EthernetRepr {
-        src_addr: EthernetAddress(gateway_hardware_address()),
-        dst_addr: hardware,
-        ethertype: EthernetProtocol::Ipv4,
-    };
-    let ip = Ipv4Repr {
-        src_addr: gateway_ip(),
-        dst_addr: to,
-        next_header: IpProtocol::Udp,
-        payload_len: UDP_LEN + dhcp.buffer_len(),
-        hop_limit: 64,
-    };
-    let udp = UdpRepr { src_port: DHCP_SERVER_PORT, dst_port: DHCP_CLIENT_PORT };
-    let mut frame = vec![0; ETHERNET_LEN + IPV4_LEN + UDP_LEN + dhcp.buffer_len()];
-    let mut packet = EthernetFrame::new_unchecked(&mut frame[..]);
-    ethernet.emit(&mut packet);
-    let mut packet = Ipv4Packet::new_unchecked(packet.payload_mut());
-    let checksums = ChecksumCapabilities::default();
-    ip.emit(&mut packet, &checksums);
-    let mut packet = UdpPacket::new_unchecked(packet.payload_mut());
+    let to = End { hardware, ip: to, port: DHCP_CLIENT_PORT };
     // There is room for just that.
-    let fill = |bytes: &mut [u8]| {
+    datagram::write(End::gateway(DHCP_SERVER_PORT), to, dhcp.buffer_len(), |bytes| {
         let _ = dhcp.emit(&mut DhcpPacket::new_unchecked(bytes));
-    };
-    udp.emit(&mut packet, &gateway_ip().into(), &to.into(), dhcp.buffer_len(), fill, &checksums);
-    frame
+    })
 }
 
 #[cfg(test)]
@@ -195,32 +153,18 @@ mod tests {
             additional_options: &[],
         };
         asked.server_identifier = wanted.map(|_| gateway_ip());
-        let mut frame = vec![0; ETHERNET_LEN + IPV4_LEN + UDP_LEN + asked.buffer_len()];
-        let mut packet = EthernetFrame::new_unchecked(&mut frame[..]);
-        let ethernet = EthernetRepr {
-            src_addr: client,
-            dst_addr: EthernetAddress::BROADCAST,
-            ethertype: EthernetProtocol::Ipv4,
-        };
-        ethernet.emit(&mut packet);
-        let mut packet = Ipv4Packet::new_unchecked(packet.payload_mut());
-        let (next_header, payload_len) = (IpProtocol::Udp, UDP_LEN + asked.buffer_len());
-        let dst_addr = Ipv4Addr::BROADCAST;
-        let checksums = ChecksumCapabilities::default();
-        Ipv4Repr { src_addr: from, dst_addr, next_header, payload_len, hop_limit: 64 }
-            .emit(&mut packet, &checksums);
-        let mut packet = UdpPacket::new_unchecked(packet.payload_mut());
-        let udp = UdpRepr { src_port: DHCP_CLIENT_PORT, dst_port: DHCP_SERVER_PORT };
-        let fill =
-            |bytes: &mut [u8]| asked.emit(&mut DhcpPacket::new_unchecked(bytes)).expect("there is room");
-        udp.emit(&mut packet, &from.into(), &dst_addr.into(), asked.buffer_len(), fill, &checksums);
-        frame
+        let from = End { hardware: client, ip: from, port: DHCP_CLIENT_PORT };
+        let (hardware, ip) = (EthernetAddress::BROADCAST, Ipv4Addr::BROADCAST);
+        let to = End { hardware, ip, port: DHCP_SERVER_PORT };
+        datagram::write(from, to, asked.buffer_len(), |bytes| {
+            asked.emit(&mut DhcpPacket::new_unchecked(bytes)).expect("there is room");
+        })
     }
 
     /// The kind of an answer, and the address in it.
     fn understood(frame: &[u8]) -> (DhcpMessageType, Ipv4Addr) {
-        let udp = UdpPacket::new_checked(payload(frame).expect("UDP")).expect("a packet");
-        let packet = DhcpPacket::new_checked(udp.payload()).expect("DHCP");
+        let (_, payload) = datagram::read(frame, DHCP_CLIENT_PORT).expect("UDP");
+        let packet = DhcpPacket::new_checked(payload).expect("DHCP");
         let reply = DhcpRepr::parse(&packet).expect("a message");
         (reply.message_type, reply.your_ip)
     }

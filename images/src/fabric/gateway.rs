@@ -22,6 +22,7 @@ use crate::cluster::{
 use crate::control::DhcpMode;
 use crate::error::Failure;
 use crate::fabric::dhcp::DhcpServer;
+use crate::fabric::ntp;
 use crate::fabric::wire::Wires;
 use crate::links::{FIRST_FABRIC, GATEWAY_PORT};
 
@@ -115,8 +116,8 @@ impl Gateway {
 
     /// A frame for the gateway.
     pub fn receive(&self, frame: &[u8]) {
-        let answer = self.0.dhcp.borrow_mut().as_mut().and_then(|server| server.answer(frame));
-        match answer {
+        let granted = self.0.dhcp.borrow_mut().as_mut().and_then(|server| server.answer(frame));
+        match granted.or_else(|| ntp::answer(frame, self.0.clock.now().wall)) {
             Some(answer) => self.0.answers.borrow_mut().push(answer),
             None => self.0.stack.lock().receive(Frame::copy_of(frame)),
         }

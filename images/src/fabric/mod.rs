@@ -13,10 +13,12 @@
 //! One thread: frames are few microseconds of work, and their order is kept.
 
 mod capture;
+mod datagram;
 mod dhcp;
 mod gateway;
 mod machines;
 mod monitor;
+mod ntp;
 mod orders;
 mod pcap;
 mod switch;

@@ -119,6 +119,13 @@ pub const TARGETS: &[Target] = &[
         len_max: 128,
     },
     Target {
+        name: "time-answers",
+        about: "what time servers answer, with the numbers of their questions",
+        run: peers::times,
+        seeds: peers::time_seeds,
+        len_max: 512,
+    },
+    Target {
         name: "peer-messages",
         about: "what a node says to another",
         run: peers::message,

@@ -1,6 +1,6 @@
 //! What comes from the wire, and what peers say.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use cluster_format::{
     crc32c, decode, encode,
 };
 use cluster_net::discovery::{self, Call};
-use cluster_net::{Addressing, NicConfig, PeerEvent, Peers, PeersConfig, Stack, StackConfig};
+use cluster_net::{
+    Addressing, NicConfig, PeerEvent, Peers, PeersConfig, Stack, StackConfig, Timekeeper, ntp,
+};
 use cluster_node::fuzzing::PeerMessage;
 use drivers_api::{FRAME_LEN_MAX, Frame, Instant, Mtu, Now, WallTime};
 use smoltcp::wire::{EthernetFrame, IpProtocol, Ipv4Packet, TcpPacket};
@@ -69,6 +71,41 @@ pub fn call_seeds() -> Vec<Vec<u8>> {
     ];
     let said = calls.iter().map(|call| discovery::call(ClusterId::of_name("fuzz"), machine, call));
     said.map(|frame| frame.bytes().to_vec()).collect()
+}
+
+/// Whatever servers answer, the clock goes on, and time is read.
+pub fn times(bytes: &[u8]) {
+    let server = IpAddr::from(Ipv4Addr::new(10, 0, 0, 9));
+    let mut input = Input::new(bytes);
+    let mut now = Now::default();
+    let mut keeper = Timekeeper::new(&[server], [7; 32], now.monotonic);
+    while !input.is_empty() {
+        let (flags, pause) = (input.byte(), input.byte());
+        let mut packet = input.long().to_vec();
+        let mut nonce = [0; 8];
+        keeper.poll(now.monotonic, &mut |_, question| nonce.copy_from_slice(&question[40..]));
+        if flags & 1 == 0 && packet.len() >= ntp::PACKET_LEN {
+            packet[24..32].copy_from_slice(&nonce);
+        }
+        let before = keeper.corrected(now).wall;
+        let pause = Duration::from_millis(u64::from(pause) * u64::from(pause));
+        now.monotonic = now.monotonic + pause;
+        now.wall.unix_micros += pause.as_micros() as i64;
+        assert!(keeper.corrected(now).wall >= before, "it stands still at most");
+        keeper.receive(now.monotonic, server, &packet);
+        let said = keeper.take_notices().iter().map(|notice| notice.to_string().len()).sum::<usize>();
+        assert!(said < 1024, "a packet makes it say {said} bytes");
+        let _ = (keeper.deadline(), keeper.trouble(now.monotonic));
+    }
+}
+
+pub fn time_seeds() -> Vec<Vec<u8>> {
+    let mut seed = Output::default();
+    for micros in [0, 1_795_953_600_000_000, 4_000_000_000_000_000] {
+        let reply = ntp::reply(&ntp::question(0), micros).expect("a question");
+        seed.byte(0).byte(3).long(&reply);
+    }
+    vec![seed.0]
 }
 
 /// Makes checksums right: those of IPv4, of TCP, and of a datagram between nodes.

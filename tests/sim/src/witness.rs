@@ -2,7 +2,7 @@
 //!
 //! Workloads find what a mistake comes to, if it comes to anything while they look. The witness sees it when
 //! it happens: two leaders of one term, a leader that lacks what was committed, two histories that are both
-//! committed. Entries are told apart by their digests, and a digest stands for all the history up to it.
+//! committed, time that goes back. Entries are told apart by their digests, and a digest stands for all the history up to it.
 
 use std::collections::BTreeMap;
 
@@ -64,6 +64,12 @@ impl Witness {
             // What memory no longer tells was looked at when it did, or at another node.
             let Some(digest) = raft.log().digest_at(version) else { break };
             let (known, _) = *self.committed.entry(version).or_insert((digest, raft.term()));
+            let log = raft.log();
+            if let (Some(entry), Some(next)) = (log.entry(version), log.entry(version.next()))
+                && next.wall_micros < entry.wall_micros
+            {
+                return Err(format!("the ledger's time goes back with version {}", next.version));
+            }
             if known != digest {
                 return Err(format!("node {id} commits {digest} as version {version}, which was {known}"));
             }

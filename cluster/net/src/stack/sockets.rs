@@ -39,7 +39,7 @@ impl Stack {
     pub fn sockets(&self) -> impl Iterator<Item = SocketStatus> {
         self.sockets.iter().filter_map(|(_, socket)| match socket {
             Socket::Tcp(socket) => Some(SocketStatus::of(socket)),
-            Socket::Dhcpv4(_) => None,
+            Socket::Dhcpv4(_) | Socket::Udp(_) => None,
         })
     }
 

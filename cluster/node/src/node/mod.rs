@@ -8,6 +8,7 @@ mod leaving;
 mod placing;
 mod rows;
 mod showing;
+mod timekeeping;
 mod working;
 
 use alloc::collections::VecDeque;
@@ -23,7 +24,7 @@ use cluster_format::limits::CONNECTION_BUFFERS_LEN;
 use cluster_format::{ClusterId, Entry, Membership, NodeId, Payload, Planted, decode};
 use cluster_gateway::Registry;
 use cluster_net::discovery::Call;
-use cluster_net::{NicConfig, PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig};
+use cluster_net::{NicConfig, PeerEvent, Peers, PeersConfig, Refusal, Stack, StackConfig, Timekeeper};
 use cluster_sql::database::Database;
 use cluster_sql::notifications;
 use drivers_api::{DiskRequest, Entropy, Instant, Level, Machine, Nic, Now};
@@ -87,6 +88,7 @@ pub struct Node {
     coordinator: Coordinator,
     peers: Peers,
     stack: Arc<Mutex<Stack>>,
+    timekeeper: Timekeeper,
     registry: Arc<Registry>,
     tasks: Tasks,
     database: NodeDatabase,
@@ -144,7 +146,7 @@ impl Node {
             peers: (1..=config.size).map(|id| (NodeId(id), known_ip(&config, NodeId(id)))).collect(),
             seed: new_seed(),
         };
-        let (election_seed, shared_seed) = (new_seed(), new_seed());
+        let (election_seed, shared_seed, time_seed) = (new_seed(), new_seed(), new_seed());
         let stack = StackConfig {
             hardware_address,
             mtu,
@@ -171,6 +173,7 @@ impl Node {
             coordinator: Coordinator::new(config.node, Leader::new(options.planted), rng.next_u64() >> 1),
             peers: Peers::new(peers, now.monotonic),
             stack: Arc::new(Mutex::new(stack)),
+            timekeeper: Timekeeper::new(&config.ntp, time_seed, now.monotonic),
             registry: Arc::new(Registry::with_connections_max(options.connections_max)),
             tasks: Tasks::default(),
             work: Work::new(database.clone(), config.node),
@@ -196,6 +199,7 @@ impl Node {
 
     /// One turn. Call it again when a device wakes `context`, or at the returned time.
     pub fn poll(&mut self, now: Now, machine: &mut Machine<'_>, context: &mut Context<'_>) -> Instant {
+        let now = self.timekeeper.corrected(now);
         self.database.lock().wall_micros = now.wall.unix_micros;
         self.registry.advance(now.monotonic);
         let mut more = true;
@@ -218,6 +222,7 @@ impl Node {
         more |= self.replica.exchange(now, machine.disk, context);
         self.take_peer_events(now, machine);
         self.stack.lock().poll(now.monotonic);
+        self.keep_time(now);
         self.follow_address();
         self.accept_clients();
         self.analyze_what_has_changed(now);
@@ -383,6 +388,7 @@ impl Node {
             said,
             self.work.deadline(),
             self.leaving_deadline(),
+            self.timekeeper.deadline(),
         ];
         deadlines.into_iter().flatten().fold(far, Instant::min)
     }

@@ -72,7 +72,11 @@ impl Node {
             connections: stack.connections() as u32,
             uptime_ms: now.monotonic.since(self.started).as_millis() as u64,
             draining: self.work.due.lock().placement.draining.contains(&id),
-            trouble: stack.trouble().map(|trouble| trouble.to_string()),
+            trouble: stack
+                .trouble()
+                .map(|trouble| trouble.to_string())
+                .or_else(|| self.timekeeper.trouble(now.monotonic).map(|trouble| trouble.to_string())),
+            clock: if self.timekeeper.is_set() { "ntp" } else { "machine" },
         }
     }
 

@@ -20,4 +20,5 @@ mod selftest;
 mod services;
 mod serving;
 mod tables;
+mod time;
 mod workloads;
