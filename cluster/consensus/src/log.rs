@@ -76,8 +76,8 @@ impl Log {
         self.last_digest
     }
 
-    /// The latest time of an entry that was ever in it, in microseconds since the Unix epoch: those to come are no earlier,
-    /// whatever clocks say.
+    /// The latest time of an entry that was in it since it was read, in microseconds since the Unix epoch: those to come are no
+    /// earlier, whatever clocks say. What is only in a snapshot tells no time.
     pub fn latest_micros(&self) -> i64 {
         self.latest_micros
     }

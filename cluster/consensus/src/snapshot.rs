@@ -237,7 +237,9 @@ impl Raft {
         self.incoming = None;
         let version = head.last.version;
         if !self.log.rebase(head) {
+            let latest_micros = self.log.latest_micros();
             self.log = Log::behind(head);
+            self.log.note_time(latest_micros);
             // Its log ends earlier, perhaps, than it has said, or was about to say once its vote is durable.
             self.withheld.clear();
             self.verified = Version::ZERO;

@@ -75,7 +75,7 @@ pub fn answer(packet: &[u8], nonce: u64) -> Option<Result<Answer, NoTime>> {
     if stratum == 0 {
         return Some(Err(NoTime::Unwilling));
     }
-    if leap == LEAP_UNKNOWN || stratum > STRATUM_MAX || field(packet, 40) == 0 {
+    if leap == LEAP_UNKNOWN || stratum > STRATUM_MAX || [32, 40].iter().any(|at| field(packet, *at) == 0) {
         return Some(Err(NoTime::Unsynchronized));
     }
     let [received_micros, sent_micros] = [32, 40].map(|at| unix_micros(field(packet, at)));

@@ -115,7 +115,7 @@ impl Paths {
             true => self.paths[..before].iter().position(has_settled).unwrap_or(before),
             false => self.paths.iter().position(good).unwrap_or_else(|| self.least_bad()),
         };
-        self.taken != before && !was_good
+        self.taken != before && !was_good && self.paths[self.taken].is_good(now)
     }
 
     /// Of paths none of which is good: the one over which the peer was heard last.
@@ -134,7 +134,8 @@ impl Paths {
     /// heard: where each end hears the other over another fabric only, the last one heard would be the wrong one.
     pub(crate) fn is_outlet(&self, now: Instant, nic: usize) -> bool {
         let (taken, path) = (&self.paths[self.taken], &self.paths[nic]);
-        nic == self.taken || (!taken.is_good(now) && !path.is_down && path.hardware.is_some())
+        let may_do = !taken.is_good(now) && !path.is_down && path.hardware.is_some();
+        nic == self.taken || may_do
     }
 
     /// Whether the link of `nic` is up, as far as is known: then greetings leave over it.

@@ -294,7 +294,7 @@ impl Peers {
         up.map(|(node, peer)| (*node, peer.machine)).collect()
     }
 
-    /// The link of NIC number `nic` is up, or down: then nothing leaves over it.
+    /// The link of NIC number `nic` is up, or down: then nothing leaves over it, if there is another one.
     pub fn set_link(&mut self, nic: usize, is_up: bool) {
         if let Some((_, is_down)) = self.nics.get_mut(nic) {
             *is_down = !is_up;

@@ -95,8 +95,8 @@ pub struct Stack {
     hardware_address: [u8; 6],
     /// Of a node that asks for its address.
     leasing: Option<Leasing>,
-    /// What datagrams go through, once there are some.
-    datagrams: Option<SocketHandle>,
+    /// Servers that were sent datagrams, and the sockets of each.
+    datagrams: Vec<(IpAddr, SocketHandle)>,
 }
 
 /// A port that is listened at, and the sockets that wait for a connection there.
@@ -148,7 +148,7 @@ impl Stack {
             next_port: EPHEMERAL_PORTS.start + (config.seed % span) as u16,
             hardware_address: config.hardware_address,
             leasing,
-            datagrams: None,
+            datagrams: vec![],
         }
     }
 
@@ -283,8 +283,7 @@ impl Stack {
         if locked.connections >= locked.connections_max {
             return Err(TcpError);
         }
-        let local = locked.next_port;
-        locked.next_port = if local + 1 < EPHEMERAL_PORTS.end { local + 1 } else { EPHEMERAL_PORTS.start };
+        let local = locked.ephemeral_port();
         let mut socket = locked.new_socket();
         let remote = IpEndpoint::new(ip.into(), port);
         socket.connect(locked.interface.context(), remote, local).map_err(|_| TcpError)?;
@@ -293,6 +292,12 @@ impl Stack {
         locked.stirred = true;
         drop(locked);
         Ok(TcpConnection { stack: stack.clone(), handle })
+    }
+
+    fn ephemeral_port(&mut self) -> u16 {
+        let port = self.next_port;
+        self.next_port = if port + 1 < EPHEMERAL_PORTS.end { port + 1 } else { EPHEMERAL_PORTS.start };
+        port
     }
 
     /// A socket for each client that may come. When few more may, each port has its turn.

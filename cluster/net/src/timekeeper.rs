@@ -33,6 +33,9 @@ const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// What took longer to be answered is not taken: it could be wrong by half of that.
 const ROUND_TRIP_MAX: Duration = Duration::from_secs(1);
 
+/// Clocks run a little apart while a server has a question, in microseconds.
+const HELD_SLACK: i64 = 10_000;
+
 /// A sample counts for this long.
 const COUNTS_FOR: Duration = Duration::from_secs(200);
 
@@ -125,6 +128,10 @@ pub struct Timekeeper {
     read_at: Instant,
     /// The machine's own, as the above.
     machine_base_micros: Option<i64>,
+    /// This server has told the time, and others are waited for.
+    waits_with: Option<IpAddr>,
+    /// When it began to ask, at first or because the machine's clock has leapt.
+    began_at: Instant,
     heard_at: Instant,
     silence_said_at: Option<Instant>,
     notices: Vec<TimeNotice>,
@@ -148,6 +155,8 @@ impl Timekeeper {
             target_micros: 0,
             read_at: now,
             machine_base_micros: None,
+            waits_with: None,
+            began_at: now,
             heard_at: now,
             silence_said_at: None,
             notices: Vec::new(),
@@ -163,7 +172,9 @@ impl Timekeeper {
     pub fn trouble(&self, now: Instant) -> Option<TimeNotice> {
         let silent_for = now.since(self.heard_at);
         let is_silent = !self.servers.is_empty() && silent_for >= self.silent_after();
-        is_silent.then_some(TimeNotice::Silent { secs: silent_for.as_secs() })
+        let refused =
+            self.servers.iter().find_map(|it| Some(TimeNotice::Refused { server: it.ip, why: it.refused? }));
+        is_silent.then(|| refused.unwrap_or(TimeNotice::Silent { secs: silent_for.as_secs() }))
     }
 
     /// The first answer should come at once; later ones come now and then.
@@ -176,10 +187,16 @@ impl Timekeeper {
         let own = now.wall.unix_micros.saturating_sub(micros(now.monotonic));
         let before = self.machine_base_micros.replace(own);
         if before.is_some_and(|before| before.abs_diff(own) > HAS_LEAPT_FROM.unsigned_abs()) {
-            self.servers.iter_mut().for_each(|server| server.due = now.monotonic);
+            self.began_at = now.monotonic;
+            for server in &mut self.servers {
+                // What was measured before counts no more.
+                (server.due, server.pause, server.sample) = (now.monotonic, ASKED_AGAIN_AFTER, None);
+            }
         }
-        let most = (now.monotonic.since(self.read_at).as_micros() as u64 / SLEW).cast_signed();
-        self.read_at = now.monotonic;
+        let most = now.monotonic.since(self.read_at).as_micros() as u64 / SLEW;
+        // What is left of the division counts the next time.
+        self.read_at = self.read_at + Duration::from_micros(most * SLEW);
+        let most = most.cast_signed();
         let Some(base) = &mut self.base_micros else { return now };
         *base += (self.target_micros - *base).clamp(-most, most);
         let unix_micros = base.saturating_add(micros(now.monotonic));
@@ -194,6 +211,9 @@ impl Timekeeper {
             server.asked = Some((nonce, now));
             server.due = now + server.pause;
             server.pause = (server.pause * 2).min(ASKED_EVERY);
+        }
+        if let Some(server) = self.waits_with.filter(|_| now.since(self.began_at) >= SILENT_AFTER) {
+            self.follow(now, server);
         }
         if let Some(notice) = self.trouble(now)
             && self.silence_said_at.is_none_or(|at| now.since(at) >= SILENT_AGAIN_AFTER)
@@ -210,6 +230,11 @@ impl Timekeeper {
         let Some(answer) = ntp::answer(packet, nonce) else { return };
         server.asked = None;
         let round_trip = now.since(asked_at);
+        // A server has had the question for a part of that.
+        let is_held = |answer: &ntp::Answer| {
+            let held = answer.sent_micros.saturating_sub(answer.received_micros);
+            (0..=micros(Instant::ZERO + round_trip) + HELD_SLACK).contains(&held)
+        };
         match answer {
             Err(why) => {
                 server.pause = ASKED_EVERY;
@@ -218,10 +243,11 @@ impl Timekeeper {
                     self.notices.push(TimeNotice::Refused { server: from, why });
                 }
             }
-            // It will be asked again soon.
-            Ok(_) if round_trip > ROUND_TRIP_MAX => {}
+            // It is asked again.
+            Ok(answer) if round_trip > ROUND_TRIP_MAX || !is_held(&answer) => {}
             Ok(answer) => {
-                (server.pause, server.due) = (ASKED_EVERY, now + ASKED_EVERY);
+                // If that is not answered, it is asked again soon.
+                (server.pause, server.due) = (ASKED_AGAIN_AFTER, now + ASKED_EVERY);
                 let there = answer.received_micros.midpoint(answer.sent_micros);
                 let here = micros(asked_at).midpoint(micros(now));
                 server.sample = Some(Sample { base_micros: there.saturating_sub(here), at: now });
@@ -237,6 +263,12 @@ impl Timekeeper {
         let samples = self.servers.iter().filter_map(|server| server.sample.as_ref());
         let new = samples.filter(|sample| now.since(sample.at) < COUNTS_FOR);
         let mut bases: Vec<i64> = new.map(|sample| sample.base_micros).collect();
+        // One that is wrong must not be first; where others are silent, it has to do.
+        if 2 * bases.len() <= self.servers.len() && now.since(self.began_at) < SILENT_AFTER {
+            self.waits_with = Some(server);
+            return;
+        }
+        self.waits_with = None;
         bases.sort_unstable();
         let Some(target) = bases.get(bases.len().saturating_sub(1) / 2).copied() else { return };
         self.target_micros = target;
@@ -261,7 +293,8 @@ impl Timekeeper {
         let asks = self.servers.iter().map(|server| server.due).min()?;
         let says =
             self.silence_said_at.map_or(self.heard_at + self.silent_after(), |at| at + SILENT_AGAIN_AFTER);
-        Some(asks.min(says))
+        let waits = self.waits_with.map(|_| self.began_at + SILENT_AFTER);
+        Some(asks.min(says).min(waits.unwrap_or(says)))
     }
 }
 

@@ -22,8 +22,8 @@ pub struct End {
     pub port: u16,
 }
 
-/// What a frame carries to a port, and from where.
-pub fn read(frame: &[u8], port: u16) -> Option<(End, &[u8])> {
+/// What a frame carries to a port, and from and to where.
+pub fn read(frame: &[u8], port: u16) -> Option<([End; 2], &[u8])> {
     let ethernet = EthernetFrame::new_checked(frame).ok()?;
     if ethernet.ethertype() != EthernetProtocol::Ipv4 {
         return None;
@@ -34,7 +34,8 @@ pub fn read(frame: &[u8], port: u16) -> Option<(End, &[u8])> {
     }
     let udp = UdpPacket::new_checked(ip.payload()).ok().filter(|udp| udp.dst_port() == port)?;
     let from = End { hardware: ethernet.src_addr(), ip: ip.src_addr(), port: udp.src_port() };
-    Some((from, udp.payload()))
+    let to = End { hardware: ethernet.dst_addr(), ip: ip.dst_addr(), port };
+    Some(([from, to], udp.payload()))
 }
 
 impl End {

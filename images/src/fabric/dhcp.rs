@@ -27,7 +27,10 @@ pub struct DhcpServer {
 impl DhcpServer {
     /// What it answers to a frame, if that asks it for something.
     pub fn answer(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
-        let (_, payload) = datagram::read(frame, DHCP_SERVER_PORT)?;
+        let ([from, _], payload) = datagram::read(frame, DHCP_SERVER_PORT)?;
+        if from.port != DHCP_CLIENT_PORT {
+            return None;
+        }
         let packet = DhcpPacket::new_checked(payload).ok()?;
         let asked = DhcpRepr::parse(&packet).ok()?;
         let node =

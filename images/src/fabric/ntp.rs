@@ -7,7 +7,10 @@ use super::datagram::{self, End};
 
 /// What is answered to a frame that asks for the time.
 pub fn answer(frame: &[u8], now: WallTime) -> Option<Vec<u8>> {
-    let (from, question) = datagram::read(frame, NTP_PORT)?;
+    let ([from, to], question) = datagram::read(frame, NTP_PORT)?;
+    if to != End::gateway(NTP_PORT) {
+        return None;
+    }
     let reply = ntp::reply(question, now.unix_micros)?;
     Some(datagram::write(End::gateway(NTP_PORT), from, reply.len(), |bytes| bytes.copy_from_slice(&reply)))
 }
@@ -30,8 +33,8 @@ mod tests {
         };
         let now = WallTime { unix_micros: 1_795_953_600_000_000 };
         let told = answer(&ask(NTP_PORT), now).expect("an answer");
-        let (from, reply) = datagram::read(&told, node.port).expect("a datagram");
-        assert_eq!(from, End::gateway(NTP_PORT));
+        let (ends, reply) = datagram::read(&told, node.port).expect("a datagram");
+        assert_eq!(ends, [End::gateway(NTP_PORT), node]);
         assert_eq!(
             ntp::answer(reply, 7).and_then(Result::ok).map(|it| it.sent_micros),
             Some(now.unix_micros)

@@ -161,7 +161,10 @@ pub async fn root(devices: Devices, mut options: Options) {
         if clock::now().since(rtc_read) >= RTC_INTERVAL {
             rtc_read = clock::now();
             if let Some(micros) = clock::follow_rtc() {
-                console::log(Level::Warn, format_args!("the wall clock was set by {} ms", micros / 1000));
+                console::log(
+                    Level::Warn,
+                    format_args!("the machine's wall clock was set by {} ms", micros / 1000),
+                );
             }
         }
         let mut machine =

@@ -325,3 +325,28 @@ fn a_static_address_is_there_from_the_start_and_hears_no_server() {
     network.run(100);
     assert!(network.heard.is_empty() && network.said.is_empty());
 }
+
+/// What is for a server that nobody finds does not hold up what is for another.
+#[test]
+fn servers_that_are_not_there_do_not_keep_datagrams_from_others() {
+    let at = |millis| Instant::ZERO + Duration::from_millis(millis);
+    let mut stack = Stack::new(config(Addressing::Static { ip: IP, prefix_len: 24 }), at(0));
+    stack.introduce(SERVER, SERVER_MAC);
+    // One that does not answer, and one that there is no way to.
+    let (dead, far) = (Ipv4Addr::new(10, 0, 0, 8), Ipv4Addr::new(192, 0, 2, 1));
+    for round in 0..20 {
+        for to in [dead, far, SERVER] {
+            stack.send_datagram(to.into(), 123, &[round; 48]);
+        }
+        let mut arrived = 0;
+        for millis in 0..20 {
+            stack.poll(at(u64::from(round) * 100 + millis));
+            while let Some(frame) = stack.take_frame() {
+                let is_for_server = frame.bytes()[..6] == SERVER_MAC;
+                arrived += usize::from(is_for_server && frame.bytes().ends_with(&[round; 48]));
+            }
+        }
+        assert_eq!(arrived, 1, "round {round}");
+    }
+    assert!(stack.datagrams.len() == 3 && stack.sockets.iter().count() == 3, "sockets do not pile up");
+}
