@@ -124,6 +124,15 @@ impl fmt::Display for ConfigError {
 }
 
 impl NodeConfig {
+    /// What is wrong with a part of what a node is told: what is missing may be told elsewhere. `others` are as in
+    /// [`NodeConfig::parse`].
+    pub fn check_part(line: &str, others: &[&str]) -> Result<(), ConfigError> {
+        match NodeConfig::parse(line, others) {
+            Ok(_) | Err(ConfigError::Missing(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads the `relix.` words of `line`. Those in `others` belong to whoever hosts the node and are
     /// passed over; any other is an error.
     pub fn parse(line: &str, others: &[&str]) -> Result<Told, ConfigError> {

@@ -123,19 +123,14 @@ async fn inflict_on_network(order: NetworkOrder, parts: &Parts) -> Result<Answer
         NetworkOrder::Partition { groups, one_way, fabric } => {
             check_groups(&cluster, &groups, one_way)?;
             fabric.map_or(Ok(()), |fabric| cluster.check_fabric(fabric))?;
-            let part = |switch: &mut Switch| match &groups[..] {
+            wires.with_each_switch(fabric, |switch, _| match &groups[..] {
                 [first, others @ ..] if one_way => switch.partition_one_way(first, &others.concat()),
                 _ => switch.partition(&groups),
-            };
-            wires.with_switches(|switches, _| {
-                let meant =
-                    switches.iter_mut().filter(|switch| fabric.is_none_or(|it| it == switch.fabric()));
-                meant.for_each(part);
             });
         }
         NetworkOrder::Heal => {
             let unplugged = unplugged(parts);
-            wires.with_switches(|switches, now| switches.iter_mut().for_each(|switch| switch.heal(now)));
+            wires.with_each_switch(None, Switch::heal);
             for (fabric, node) in unplugged {
                 machines.set_link(fabric, node, true).await?;
             }
@@ -145,10 +140,7 @@ async fn inflict_on_network(order: NetworkOrder, parts: &Parts) -> Result<Answer
         NetworkOrder::Link { links, change } => {
             check_links(&cluster, &links)?;
             change.check()?;
-            wires.with_switches(|switches, now| {
-                let meant = switches.iter_mut().filter(|switch| links.is_on(switch.fabric()));
-                meant.for_each(|switch| switch.set_links(now, &links, &change));
-            });
+            wires.with_each_switch(links.fabric, |switch, now| switch.set_links(now, &links, &change));
         }
         NetworkOrder::Links => {
             let capture = wires.captured_in();
@@ -156,9 +148,7 @@ async fn inflict_on_network(order: NetworkOrder, parts: &Parts) -> Result<Answer
             let links = wires.with_switches(|switches, _| switches.iter().flat_map(Switch::status).collect());
             return Ok(Answer::Links(LinksStatus { seed, capture, links }));
         }
-        NetworkOrder::Seed { seed } => {
-            wires.with_switches(|switches, _| switches.iter_mut().for_each(|switch| switch.set_seed(seed)));
-        }
+        NetworkOrder::Seed { seed } => wires.with_each_switch(None, |switch, _| switch.set_seed(seed)),
         NetworkOrder::Capture { links, path } => {
             check_links(&cluster, &links)?;
             wires.start_capture(links, &path)?;
@@ -179,10 +169,7 @@ async fn inflict_on_network(order: NetworkOrder, parts: &Parts) -> Result<Answer
         NetworkOrder::Nic { node, fabric, up } => {
             cluster.check_node(node)?;
             cluster.check_fabric(fabric)?;
-            wires.with_switches(|switches, _| {
-                let meant = switches.iter_mut().filter(|switch| switch.fabric() == fabric);
-                meant.for_each(|switch| switch.plug(node, up));
-            });
+            wires.with_each_switch(Some(fabric), |switch, _| switch.plug(node, up));
             machines.set_link(fabric, node, up).await?;
         }
     }

@@ -95,6 +95,14 @@ impl Wires {
         result
     }
 
+    /// Changes the switch of one fabric, or of each; what is due by that arrives.
+    pub fn with_each_switch(&self, fabric: Option<u8>, mut act: impl FnMut(&mut Switch, Instant)) {
+        self.with_switches(|switches, now| {
+            let meant = switches.iter_mut().filter(|switch| fabric.is_none_or(|it| it == switch.fabric()));
+            meant.for_each(|switch| act(switch, now));
+        });
+    }
+
     /// A further node's wires.
     pub fn add(&self, layout: &Layout, port: Port) -> Result<(), Failure> {
         for switch in self.0.switches.borrow_mut().iter_mut() {

@@ -14,7 +14,7 @@ pub use config::run as config;
 pub use file::DiskFile;
 pub use inspect::run as inspect;
 
-use cluster_node::{ConfigError, NodeConfig};
+use cluster_node::NodeConfig;
 use kernel_core::settings::{KERNEL_KEYS, SettingsError};
 
 /// Bytes of a sector, as partition tables count them.
@@ -26,10 +26,8 @@ fn checked(line: Result<String, SettingsError>) -> Result<String, String> {
     if let Some(word) = line.split_whitespace().find(|word| word.contains(['\'', '\\', '"'])) {
         return Err(format!("{word} holds a quote or a backslash: remove it"));
     }
-    match NodeConfig::parse(&line, KERNEL_KEYS) {
-        Ok(_) | Err(ConfigError::Missing(_)) => Ok(line.trim().into()),
-        Err(error) => Err(error.to_string()),
-    }
+    NodeConfig::check_part(&line, KERNEL_KEYS).map_err(|error| error.to_string())?;
+    Ok(line.trim().into())
 }
 
 #[cfg(test)]

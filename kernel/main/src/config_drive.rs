@@ -88,8 +88,7 @@ async fn user_data(number: usize, disk: &mut BlockDevice) -> Result<Option<Vec<u
 /// What is wrong is said here, where it is known who says it. What is missing, others may say.
 fn words(number: usize, file: &[u8]) -> Result<String, ConfigDriveError> {
     let words = settings::late(file).map_err(|error| ConfigDriveError::Settings(number, error))?;
-    match NodeConfig::parse(&words, settings::KERNEL_KEYS) {
-        Ok(_) | Err(ConfigError::Missing(_)) => Ok(words),
-        Err(error) => Err(ConfigDriveError::Config(number, error)),
-    }
+    NodeConfig::check_part(&words, settings::KERNEL_KEYS)
+        .map_err(|error| ConfigDriveError::Config(number, error))?;
+    Ok(words)
 }

@@ -104,6 +104,33 @@ pub(crate) struct Fragment<'a> {
     pub(crate) payload: &'a [u8],
 }
 
+/// What every datagram says that leaves now.
+#[derive(Clone, Copy)]
+struct Heading {
+    source_session: u64,
+    destination_session: u64,
+    received: u64,
+    received_behind: u64,
+}
+
+impl Heading {
+    fn over(self, kind: Kind, departure: Departure<'_>) -> Fragment<'_> {
+        let Heading { source_session, destination_session, received, received_behind } = self;
+        let Departure { sequence, first, last, payload } = departure;
+        Fragment {
+            kind,
+            source_session,
+            destination_session,
+            sequence,
+            received,
+            received_behind,
+            first,
+            last,
+            payload,
+        }
+    }
+}
+
 /// What is counted over all sessions.
 #[derive(Clone, Copy, Default)]
 struct Counts {
@@ -302,23 +329,10 @@ impl Link {
             (self.begun_for, self.hello_due) = (begun_for, Some(now));
             self.begins_anew_at = now + HELLO_MIN;
         }
-        let (received, received_behind) = self.inbound.received();
-        let (source_session, is_known) = (self.local_session, self.remote_session != 0);
-        let destination_session = if is_known { self.remote_session } else { self.begun_for };
+        let is_known = self.remote_session != 0;
         let greeting = Departure { first: !is_known && self.begun_for != 0, ..NOTHING };
-        let mut send = |kind, Departure { sequence, first, last, payload }: Departure<'_>| {
-            emit(Fragment {
-                kind,
-                source_session,
-                destination_session,
-                sequence,
-                received,
-                received_behind,
-                first,
-                last,
-                payload,
-            });
-        };
+        let heading = self.heading();
+        let mut send = |kind, departure: Departure<'_>| emit(heading.over(kind, departure));
         if self.hello_due.is_some_and(|due| now >= due) {
             send(Kind::Hello, greeting);
             self.hello_due = (self.in_doubt || !self.established).then(|| now + self.hello_interval);
@@ -349,19 +363,14 @@ impl Link {
 
     /// A datagram with which a path is tried: it acknowledges, and no more. None while the peer does not answer.
     pub(crate) fn trial(&self) -> Option<Fragment<'static>> {
+        self.established.then(|| self.heading().over(Kind::Data, NOTHING))
+    }
+
+    fn heading(&self) -> Heading {
         let (received, received_behind) = self.inbound.received();
-        let Departure { sequence, first, last, payload } = NOTHING;
-        self.established.then_some(Fragment {
-            kind: Kind::Data,
-            source_session: self.local_session,
-            destination_session: self.remote_session,
-            sequence,
-            received,
-            received_behind,
-            first,
-            last,
-            payload,
-        })
+        let is_known = self.remote_session != 0;
+        let destination_session = if is_known { self.remote_session } else { self.begun_for };
+        Heading { source_session: self.local_session, destination_session, received, received_behind }
     }
 
     /// When [`Link::poll`] has something to do, if ever.
